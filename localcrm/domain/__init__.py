@@ -1,0 +1,1 @@
+"""What the business is: entities, rules and verbs, without screens or SQL."""
