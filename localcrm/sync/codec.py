@@ -27,10 +27,11 @@ from __future__ import annotations
 
 import sys
 from array import array
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import accumulate, chain, starmap
 from operator import sub
-from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 
 import msgspec
 from msgspec import Meta, Struct
@@ -58,6 +59,7 @@ MAX_BATCH = 64 << 20
 MAX_WINDOW = 8 << 20
 MAX_COLUMNS = 2_000
 _VERSION = 1
+_PAIRS = frozenset((INSERT, GONE))
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 
 
@@ -68,7 +70,7 @@ class Tx(NamedTuple):
     """Index into ``Batch.origins``."""
     first_oseq: int
     """1 or more."""
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody asks of a transaction
     """1 or more."""
     hlc: int
     """Stamp given by the node that wrote it."""
@@ -103,19 +105,408 @@ class Batch:
 
 def encode_batch(batch: Batch) -> bytes:
     """The batch as columns, not yet compressed; raises ExchangeError ``bad_batch`` for what may not travel."""
-    raise NotImplementedError
+    try:
+        data = msgspec.msgpack.encode(_to_wire(batch))
+        # What we write passes the gate that the receiver holds it to.
+        _DECODER.decode(data)
+    except (msgspec.MsgspecError, TypeError, ValueError, LookupError, OverflowError) as error:
+        _refuse(str(error), error)
+    if len(data) > MAX_BATCH:
+        _refuse("too long")
+    return data
 
 
 def decode_batch(data: bytes) -> Batch:
-    """The batch exactly as it was encoded; raises ExchangeError ``bad_batch`` for anything that ``encode_batch`` does not write."""
-    raise NotImplementedError
+    """The batch exactly as it was encoded; raises ExchangeError ``bad_batch`` for anything that ``encode_batch`` would not write."""
+    if len(data) > MAX_BATCH:
+        _refuse("too long")
+    try:
+        return _from_wire(_DECODER.decode(data))
+    except (msgspec.MsgspecError, TypeError, ValueError, LookupError, OverflowError, RecursionError) as error:
+        _refuse(str(error), error)
 
 
 def compress(data: bytes, level: int = 3) -> bytes:
-    """One zstd frame with a window of at most 8 MiB."""
-    raise NotImplementedError
+    """One zstd frame, which needs a window of at most 8 MiB to read."""
+    import zstandard
+
+    return zstandard.ZstdCompressor(level, write_content_size=False, write_checksum=True).compress(data)
 
 
 def decompress(data: bytes, *, max_output: int = MAX_BATCH) -> bytes:
     """What ``compress`` was given; raises ExchangeError ``batch_too_large`` beyond ``max_output`` and ``bad_batch`` for other data."""
-    raise NotImplementedError
+    import zstandard
+
+    try:
+        plain = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).stream_reader(data).read(max_output + 1)
+    except zstandard.ZstdError as error:
+        _refuse(str(error), error)
+    if len(plain) > max_output:
+        raise ExchangeError(
+            "batch_too_large",
+            N_("A message of the exchange unpacks to more than the permitted {limit} MB and was refused. Nothing of it was applied."),
+            limit=max_output >> 20,
+        )
+    return plain
+
+
+# --- what travels ---------------------------------------------------------------------------------------------------
+
+_Small = Annotated[int, Meta(ge=0, le=65_535)]
+
+
+class _Column(Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    """The values of one column of one group, sorted into one stream per kind of value."""
+
+    kinds: bytes
+    """One byte per value, or a single byte where all are of one kind: 0 None, 1 int, 2 str, 3 bytes of 16, 4 other bytes."""
+    ints: bytes
+    texts: str
+    """Joined by NUL, which no text may hold."""
+    ids: bytes
+    blobs: list[Annotated[bytes, Meta(max_length=MAX_TEXT)]]
+
+
+class _Group(Struct, array_like=True, forbid_unknown_fields=True, gc=False):
+    """The changes of one table with one op and one list of columns."""
+
+    table: _Small
+    op: Annotated[int, Meta(ge=INSERT, le=GONE)]
+    columns: Annotated[list[_Small], Meta(max_length=MAX_COLUMNS)]
+    data: Annotated[list[_Column], Meta(max_length=2 * MAX_COLUMNS)]
+    """One per column; for triples the old values of every column, then the new values of every column."""
+
+
+class _Wire(Struct, array_like=True, forbid_unknown_fields=True):
+    """A batch. Fields of bytes hold numbers written by ``_pack``, except ``actors`` and ``pks``: ids, end to end."""
+
+    version: Annotated[int, Meta(ge=_VERSION, le=_VERSION)]
+    origins: Annotated[list[tuple[_Small, int]], Meta(max_length=65_536)]
+    actors: bytes
+    tx_count: Annotated[int, Meta(ge=0, le=MAX_CHANGES)]
+    tx_origin: bytes
+    tx_oseq: bytes
+    """First number, less the number expected next of that origin."""
+    tx_size: bytes
+    tx_time: bytes
+    """Milliseconds of the stamp; its counter stands apart, because it starts again with each millisecond."""
+    tx_counter: bytes
+    tx_lowered: bytes
+    """``hlc - eff_hlc``."""
+    tx_actor: bytes
+    """0 for none, else one more than the index into ``actors``."""
+    tx_hseq: bytes
+    groups: Annotated[list[_Group], Meta(max_length=MAX_CHANGES)]
+    order: bytes
+    """For each change the index of its group; it is the next change of that group."""
+    pks: bytes
+    prev_origin: bytes
+    """0 for none, else one more than the index into ``origins``."""
+    prev_oseq: bytes
+    """For each change that has a predecessor: its own number less the predecessor's."""
+
+
+_DECODER = msgspec.msgpack.Decoder(_Wire)
+
+
+def _to_wire(batch: Batch) -> _Wire:
+    txs = [Tx(*tx) for tx in batch.txs]
+    tables, ops, pks, values, prevs = _columns(batch.changes, 5)
+    _check(batch.origins, txs, prevs)
+    if any(len(pk) != 16 for pk in pks):
+        _refuse("an id is not 16 bytes")
+    actors = {actor: number for number, actor in enumerate(dict.fromkeys(tx.actor for tx in txs if tx.actor is not None), 1)}
+    groups, order = _group(tables, ops, values)
+    return _Wire(
+        version=_VERSION,
+        origins=batch.origins,
+        actors=b"".join(actors),
+        tx_count=len(txs),
+        tx_origin=_pack([tx.origin for tx in txs]),
+        tx_oseq=_pack(_surprises(txs)),
+        tx_size=_pack([tx.count for tx in txs]),
+        tx_time=_pack([tx.hlc >> 16 for tx in txs]),
+        tx_counter=_pack([tx.hlc & 0xFFFF for tx in txs]),
+        tx_lowered=_pack([tx.hlc - tx.eff_hlc for tx in txs]),
+        tx_actor=_pack([0 if tx.actor is None else actors[tx.actor] for tx in txs]),
+        tx_hseq=_pack([tx.hseq for tx in txs]),
+        groups=groups,
+        order=_pack(order),
+        pks=b"".join(pks),
+        prev_origin=_pack([0 if prev is None else prev[0] + 1 for prev in prevs]),
+        prev_oseq=_pack([oseq - prev[1] for oseq, prev in zip(_numbers(txs), prevs, strict=True) if prev is not None]),
+    )
+
+
+def _from_wire(wire: _Wire) -> Batch:
+    txs = _read_txs(wire)
+    count = sum(tx.count for tx in txs)
+    if count > MAX_CHANGES or min((tx.count for tx in txs), default=1) < 1:
+        _refuse("too many changes")
+    prevs = _read_prevs(wire, txs, count)
+    _check(wire.origins, txs, prevs)
+    tables, ops, values = _ungroup(wire.groups, _unpack(wire.order, count))
+    pks = _split(wire.pks)
+    return Batch(wire.origins, txs, list(starmap(Change, zip(tables, ops, pks, values, prevs, strict=True))))
+
+
+def _check(origins: Sequence[Origin], txs: Sequence[Tx], prevs: Sequence[tuple[int, int] | None]) -> None:
+    """The rules that the types do not tell."""
+    if any(not 0 <= epoch < 2**64 for _, epoch in origins):
+        _refuse("an epoch is out of range")
+    known = range(len(origins))
+    for tx in txs:
+        if tx.origin not in known or tx.first_oseq < 1 or tx.count < 1 or tx.first_oseq + tx.count > _INT_MAX:
+            _refuse("a transaction is numbered wrongly")
+        if not (0 <= tx.hlc <= _INT_MAX and 0 <= tx.eff_hlc <= _INT_MAX and 0 <= tx.hseq <= _INT_MAX):
+            _refuse("a stamp is out of range")
+        if tx.actor is not None and len(tx.actor) != 16:
+            _refuse("an id is not 16 bytes")
+    if any(prev is not None and (prev[0] not in known or not 1 <= prev[1] <= _INT_MAX) for prev in prevs):
+        _refuse("a predecessor is numbered wrongly")
+    if sum(tx.count for tx in txs) != len(prevs) or len(prevs) > MAX_CHANGES:
+        _refuse("the transactions do not cover the changes")
+
+
+# --- transactions ---------------------------------------------------------------------------------------------------
+
+
+def _surprises(txs: Sequence[Tx]) -> list[int]:
+    """How far each first number is from the one expected next of its origin; mostly 0."""
+    expected: dict[int, int] = {}
+    surprises = []
+    for tx in txs:
+        surprises.append(tx.first_oseq - expected.get(tx.origin, 0))
+        expected[tx.origin] = tx.first_oseq + tx.count
+    return surprises
+
+
+def _first_oseqs(origins: list[int], surprises: list[int], counts: list[int]) -> list[int]:
+    """The opposite of ``_surprises``."""
+    expected: dict[int, int] = {}
+    firsts = []
+    for origin, surprise, count in zip(origins, surprises, counts, strict=True):
+        first = expected.get(origin, 0) + surprise
+        firsts.append(first)
+        expected[origin] = first + count
+    return firsts
+
+
+def _read_txs(wire: _Wire) -> list[Tx]:
+    n = wire.tx_count
+    origins, counts = _unpack(wire.tx_origin, n), _unpack(wire.tx_size, n)
+    firsts = _first_oseqs(origins, _unpack(wire.tx_oseq, n), counts)
+    hlcs = [time << 16 | counter for time, counter in zip(_unpack(wire.tx_time, n), _unpack(wire.tx_counter, n), strict=True)]
+    lowered = map(sub, hlcs, _unpack(wire.tx_lowered, n))
+    known = dict(enumerate(_split(wire.actors), 1))
+    actors = [known[index] if index else None for index in _unpack(wire.tx_actor, n)]
+    return list(starmap(Tx, zip(origins, firsts, counts, hlcs, lowered, actors, _unpack(wire.tx_hseq, n), strict=True)))
+
+
+def _numbers(txs: Sequence[Tx]) -> Iterator[int]:
+    """The own number of every change."""
+    return chain.from_iterable(range(tx.first_oseq, tx.first_oseq + tx.count) for tx in txs)
+
+
+def _read_prevs(wire: _Wire, txs: Sequence[Tx], count: int) -> list[tuple[int, int] | None]:
+    origins = _unpack(wire.prev_origin, count)
+    distances = iter(_unpack(wire.prev_oseq, count - origins.count(0)))
+    return [(origin - 1, oseq - next(distances)) if origin else None for origin, oseq in zip(origins, _numbers(txs), strict=True)]
+
+
+# --- groups of changes with the same columns ---------------------------------------------------------------------------
+
+
+def _group(tables: Sequence[int], ops: Sequence[int], values: Sequence[list[Pair] | list[Triple]]) -> tuple[list[_Group], list[int]]:
+    """The groups in order of first appearance, and for each change the index of its group."""
+    found: dict[tuple[int, int, tuple[int, ...]], tuple[int, list[list[tuple[Value, ...]]]]] = {}
+    order = []
+    for table, op, row in zip(tables, ops, values, strict=True):
+        width = 2 if op in _PAIRS else 3
+        columns, *parts = zip(*row, strict=True) if row else ((),) * width
+        if len(parts) != width - 1:
+            _refuse("a change has values of another shape than its kind")
+        key = (table, op, columns)
+        entry = found.get(key)
+        if entry is None:
+            entry = found[key] = (len(found), [[] for _ in parts])
+        order.append(entry[0])
+        for rows, part in zip(entry[1], parts, strict=True):
+            rows.append(part)
+    groups = [
+        _Group(table, op, list(columns), [_column(column) for rows in parts for column in zip(*rows, strict=True)])
+        for (table, op, columns), (_, parts) in found.items()
+    ]
+    for group in groups:
+        _check_group(group)
+    return groups, order
+
+
+def _ungroup(groups: list[_Group], order: list[int]) -> tuple[Iterator[int], Iterator[int], Iterator[list[Pair] | list[Triple]]]:
+    """Table, op and values of every change."""
+    sizes = Counter(order)
+    if sizes.keys() != set(range(len(groups))):
+        _refuse("a group is missing")
+    if sum(sizes[index] * len(group.data) for index, group in enumerate(groups)) > MAX_VALUES:
+        _refuse("too many values")
+    rows = [_rows(group, sizes[index]) for index, group in enumerate(groups)]
+    return (
+        map([group.table for group in groups].__getitem__, order),
+        map([group.op for group in groups].__getitem__, order),
+        map(next, map(rows.__getitem__, order)),
+    )
+
+
+def _rows(group: _Group, n: int) -> Iterator[list[Pair] | list[Triple]]:
+    """The values of the ``n`` changes of a group."""
+    _check_group(group)
+    columns, width = group.columns, len(group.columns)
+    if not columns:
+        return ([] for _ in range(n))
+    data = [_values(column, n) for column in group.data]
+    if group.op in _PAIRS:
+        return (list(zip(columns, row)) for row in zip(*data))  # noqa: B905 -- all are of one length, checked once per group
+    olds, news = zip(*data[:width]), zip(*data[width:])  # noqa: B905 -- likewise
+    return (list(zip(columns, old, new)) for old, new in zip(olds, news))  # noqa: B905 -- likewise
+
+
+def _check_group(group: _Group) -> None:
+    if len(set(group.columns)) != len(group.columns) or len(group.data) != len(group.columns) * (1 if group.op in _PAIRS else 2):
+        _refuse("a change names a column twice")
+
+
+# --- values of one column -------------------------------------------------------------------------------------------
+
+_NONE, _INT, _STR, _ID, _BLOB = range(5)
+_KINDS: dict[type, int] = {type(None): _NONE, int: _INT, str: _STR}
+
+
+def _kind(value: Value) -> int:
+    if type(value) is bytes:
+        return _ID if len(value) == 16 else _BLOB
+    return _KINDS[type(value)]
+
+
+def _column(values: Sequence[Value]) -> _Column:
+    kinds = bytes(map(_kind, values))
+    texts = [value for value in values if type(value) is str]
+    joined = "\0".join(texts)
+    if joined.count("\0") != max(0, len(texts) - 1):
+        _refuse("a text holds a NUL character")
+    _check_lengths(texts, joined)
+    return _Column(
+        kinds=kinds[:1] if kinds.count(kinds[0]) == len(kinds) else kinds,
+        ints=_pack([value for value in values if type(value) is int]),
+        texts=joined,
+        ids=b"".join(value for value in values if type(value) is bytes and len(value) == 16),
+        blobs=[value for value in values if type(value) is bytes and len(value) != 16],
+    )
+
+
+def _values(column: _Column, n: int) -> Sequence[Value]:
+    """The ``n`` values of a column; every stream must hold exactly what ``kinds`` promises."""
+    kinds = column.kinds * n if len(column.kinds) == 1 else column.kinds
+    count = [kinds.count(kind) for kind in range(5)]
+    ints = _unpack(column.ints, count[_INT])
+    texts = column.texts.split("\0") if count[_STR] else []
+    ids = _split(column.ids)
+    _check_lengths(texts, column.texts)
+    found = [count[_NONE], len(ints), len(texts), len(ids), len(column.blobs)]
+    if len(kinds) != n or sum(count) != n or found != count or (column.texts and not texts):
+        _refuse("lengths differ")
+    streams: list[Sequence[Value]] = [[None] * count[_NONE], ints, texts, ids, column.blobs]
+    if n in count:
+        return streams[count.index(n)]
+    sources = [iter(stream) for stream in streams]
+    return list(map(next, map(sources.__getitem__, kinds)))
+
+
+def _check_lengths(texts: list[str], joined: str) -> None:
+    if len(joined) > MAX_TEXT // 4 and any(len(text.encode()) > MAX_TEXT for text in texts):
+        _refuse("a text is too long")
+
+
+def _split(ids: bytes) -> list[bytes]:
+    if len(ids) % 16:
+        _refuse("an id is not 16 bytes")
+    return [ids[start : start + 16] for start in range(0, len(ids), 16)]
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> tuple[Any, ...]:
+    return tuple(zip(*rows, strict=True)) or ((),) * width
+
+
+# --- numbers --------------------------------------------------------------------------------------------------------
+# One byte of form: how many bytes each number takes (0 to 8), plus _FOLDED where negative numbers are among them
+# (0, -1, 1, -2 ... become 0, 1, 2, 3 ...), plus _STEPS where the first number (8 bytes) and the differences are written.
+# Then all lowest bytes, all second bytes, and so on: the high ones hardly vary and vanish in compression.
+
+_FOLDED, _STEPS = 0x10, 0x20
+
+
+def _pack(numbers: Sequence[int]) -> bytes:
+    """Any 64-bit signed numbers."""
+    if not numbers:
+        return b""
+    if min(numbers) < _INT_MIN or max(numbers) > _INT_MAX:
+        _refuse("a number has more than 64 bits")
+    form, folded = _fold(numbers)
+    step_form, steps = _fold(list(map(sub, numbers[1:], numbers)))
+    if step_form & 0xF < form & 0xF:
+        return bytes([step_form | _STEPS]) + numbers[0].to_bytes(8, "big", signed=True) + _to_planes(steps, step_form & 0xF)
+    return bytes([form]) + _to_planes(folded, form & 0xF)
+
+
+def _unpack(data: bytes, n: int) -> list[int]:
+    """The opposite of ``_pack``; refuses unless there are exactly ``n`` numbers of 64 signed bits."""
+    if not n:
+        return [] if not data else _refuse("lengths differ")
+    form, start = data[0], 1
+    first = []
+    if form & _STEPS:
+        first, start, n = [int.from_bytes(data[1:9], "big", signed=True)], 9, n - 1
+    width = form & 0xF
+    if form > 0x3F or width > 8 or len(data) != start + n * width:
+        _refuse("lengths differ")
+    numbers = _from_planes(data, start, n, width)
+    if form & _FOLDED:
+        numbers = [number >> 1 ^ -(number & 1) for number in numbers]
+    if first:
+        numbers = list(accumulate(chain(first, numbers)))
+    if min(numbers) < _INT_MIN or max(numbers) > _INT_MAX:
+        _refuse("a number has more than 64 bits")
+    return numbers
+
+
+def _fold(numbers: Sequence[int]) -> tuple[int, Sequence[int]]:
+    """The form, and the numbers without signs."""
+    if not numbers:
+        return 0, numbers
+    sign = 0
+    if min(numbers) < 0:
+        sign, numbers = _FOLDED, [number << 1 ^ number >> 64 for number in numbers]
+    return -(-max(numbers).bit_length() // 8) | sign, numbers
+
+
+def _to_planes(numbers: Sequence[int], width: int) -> bytes:
+    words = array("Q", numbers)
+    if sys.byteorder == "big":
+        words.byteswap()
+    raw = words.tobytes()
+    return b"".join(raw[place::8] for place in range(width))
+
+
+def _from_planes(data: bytes, start: int, n: int, width: int) -> list[int]:
+    raw = bytearray(8 * n)
+    for place in range(width):
+        raw[place::8] = data[start + place * n : start + (place + 1) * n]
+    words = array("Q", bytes(raw))
+    if sys.byteorder == "big":
+        words.byteswap()
+    return words.tolist()
+
+
+def _refuse(reason: str, cause: BaseException | None = None) -> NoReturn:
+    raise ExchangeError(
+        "bad_batch", N_("A message of the exchange is damaged ({reason}) and was refused. Nothing of it was applied."), reason=reason[:200]
+    ) from cause
