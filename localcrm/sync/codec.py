@@ -378,29 +378,32 @@ def _check_group(group: _Group) -> None:
 # --- values of one column -------------------------------------------------------------------------------------------
 
 _NONE, _INT, _STR, _ID, _BLOB = range(5)
-_KINDS: dict[type, int] = {type(None): _NONE, int: _INT, str: _STR}
-
-
-def _kind(value: Value) -> int:
-    if type(value) is bytes:
-        return _ID if len(value) == 16 else _BLOB
-    return _KINDS[type(value)]
+_KINDS: dict[type, int] = {type(None): _NONE, int: _INT, str: _STR, bytes: _BLOB}
 
 
 def _column(values: Sequence[Value]) -> _Column:
-    kinds = bytes(map(_kind, values))
-    texts = [value for value in values if type(value) is str]
-    joined = "\0".join(texts)
-    if joined.count("\0") != max(0, len(texts) - 1):
+    kinds = _kinds(values)
+    streams: list[list[Any]] = [[] for _ in range(5)]
+    if len(kinds) == 1:
+        streams[kinds[0]].extend(values)
+    else:
+        for kind, value in zip(kinds, values, strict=True):
+            streams[kind].append(value)
+    texts = "\0".join(streams[_STR])
+    if texts.count("\0") != max(0, len(streams[_STR]) - 1):
         _refuse("a text holds a NUL character")
-    _check_lengths(texts, joined)
-    return _Column(
-        kinds=kinds[:1] if kinds.count(kinds[0]) == len(kinds) else kinds,
-        ints=_pack([value for value in values if type(value) is int]),
-        texts=joined,
-        ids=b"".join(value for value in values if type(value) is bytes and len(value) == 16),
-        blobs=[value for value in values if type(value) is bytes and len(value) != 16],
-    )
+    _check_lengths(streams[_STR], texts)
+    return _Column(kinds=kinds, ints=_pack(streams[_INT]), texts=texts, ids=b"".join(streams[_ID]), blobs=streams[_BLOB])
+
+
+def _kinds(values: Sequence[Value]) -> bytes:
+    """One byte per value, or a single one where all are of one kind; a KeyError for a type that may not travel."""
+    kinds = bytearray(map(_KINDS.__getitem__, map(type, values)))
+    if _BLOB in kinds:
+        for place, value in enumerate(values):
+            if isinstance(value, bytes) and len(value) == 16:
+                kinds[place] = _ID
+    return bytes(kinds[:1] if kinds.count(kinds[0]) == len(kinds) else kinds)
 
 
 def _values(column: _Column, n: int) -> Sequence[Value]:
