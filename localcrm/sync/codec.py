@@ -58,6 +58,8 @@ MAX_TEXT = 8 << 20
 MAX_BATCH = 64 << 20
 MAX_WINDOW = 8 << 20
 MAX_COLUMNS = 2_000
+#: Packed bytes unpacked at a time: few enough that even the densest frame cannot overshoot the limit by more than 16 MiB.
+_SIP = 512
 _VERSION = 1
 _PAIRS = frozenset((INSERT, GONE))
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
@@ -137,17 +139,21 @@ def decompress(data: bytes, *, max_output: int = MAX_BATCH) -> bytes:
     """What ``compress`` was given; raises ExchangeError ``batch_too_large`` beyond ``max_output`` and ``bad_batch`` for other data."""
     import zstandard
 
+    unpacker = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).decompressobj()
+    pieces, total = [], 0
     try:
-        plain = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).stream_reader(data).read(max_output + 1)
+        for start in range(0, len(data), _SIP):
+            if unpacker.eof:
+                _refuse("too long")
+            pieces.append(unpacker.decompress(data[start : start + _SIP]))
+            total += len(pieces[-1])
+            if total > max_output:
+                _refuse_size(max_output)
     except zstandard.ZstdError as error:
         _refuse(str(error), error)
-    if len(plain) > max_output:
-        raise ExchangeError(
-            "batch_too_large",
-            N_("A message of the exchange unpacks to more than the permitted {limit} MB and was refused. Nothing of it was applied."),
-            limit=max_output >> 20,
-        )
-    return plain
+    if not unpacker.eof or unpacker.unused_data:
+        _refuse("lengths differ")
+    return b"".join(pieces)
 
 
 # --- what travels ---------------------------------------------------------------------------------------------------
@@ -513,3 +519,11 @@ def _refuse(reason: str, cause: BaseException | None = None) -> NoReturn:
     raise ExchangeError(
         "bad_batch", N_("A message of the exchange is damaged ({reason}) and was refused. Nothing of it was applied."), reason=reason[:200]
     ) from cause
+
+
+def _refuse_size(limit: int) -> NoReturn:
+    raise ExchangeError(
+        "batch_too_large",
+        N_("A message of the exchange unpacks to more than the permitted {limit} MB and was refused. Nothing of it was applied."),
+        limit=limit >> 20,
+    )
