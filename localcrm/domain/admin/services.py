@@ -1,0 +1,65 @@
+"""Setting up a node, and settling what the merge found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcrm.domain import policy, records
+from localcrm.domain.admin.entities import Branch, Conflict, ConflictState
+from localcrm.domain.people.entities import Role
+from localcrm.domain.people.services import create_administrator
+from localcrm.domain.policy import SYSTEM, Actor
+from localcrm.domain.verbs import Verb
+from localcrm.kernel.errors import InvalidInput, Refused
+from localcrm.kernel.i18n import N_
+from localcrm.kernel.schema import entity as entity_type
+from localcrm.store.node import branch_id
+from localcrm.store.query import record_json
+from localcrm.store.store import Store
+from localcrm.store.uow import UnitOfWork
+
+_CONFLICT = Conflict.entity_type
+
+
+def set_up_office(store: Store, *, login: str, name: str, password: str) -> Actor:
+    """First records of a new company: head office itself and its administrator, who must have a password."""
+    with store.unit_of_work(None) as uow:
+        add_branch(uow, code=uow.node.code, name=uow.node.name, node_no=uow.node.node_no)
+        user = create_administrator(uow, SYSTEM, login=login, name=name, password=password)
+    return Actor(user["id"], user["login"], user["name"], Role(user["role"]))
+
+
+def add_branch(uow: UnitOfWork, *, code: str, name: str, node_no: int) -> str:
+    """The record of head office or of a branch it invites; its id follows from its code."""
+    identity = branch_id(uow.node.company_id, code)
+    values = Branch.entity_type.validate({"code": code, "name": name, "node_no": node_no})
+    return uow.insert(Branch.entity_type, values, identity=identity)
+
+
+def resolve_conflict(uow: UnitOfWork, actor: Actor, *, id: str, keep: str) -> dict[str, Any]:  # noqa: A002
+    """Settle a conflict: keep = "kept", "lost" or "value=…". What is taken is written as an ordinary change."""
+    conflict = uow.get(_CONFLICT, id)
+    if conflict["state"] == ConflictState.RESOLVED:
+        raise Refused("already_settled", N_("This conflict has already been settled."))
+    if keep not in {"kept", "lost"} and not keep.startswith("value="):
+        raise InvalidInput("bad_parameter_keep", N_("Choose “kept”, “lost” or “value=…”."))
+    kind = entity_type(conflict["entity"])
+    if keep != "kept" and conflict["field"]:
+        value = conflict["lost"] if keep == "lost" else keep.removeprefix("value=")
+        policy.require(actor, f"{kind.key}.update")
+        if conflict["field"] == "deleted":
+            uow.set_deleted(kind, conflict["record"], deleted=value == "true")
+        else:
+            records.update_record(uow, actor, entity=kind.key, id=conflict["record"], values={conflict["field"]: value})
+    uow.update(_CONFLICT, id, {"state": ConflictState.RESOLVED, "resolved_by": actor.user_id, "resolution": keep})
+    return record_json(_CONFLICT, uow.get(_CONFLICT, id))
+
+
+VERBS = (
+    Verb(records.create_record, N_("Add a record")),
+    Verb(records.update_record, N_("Change a record")),
+    Verb(records.delete_record, N_("Delete a record")),
+    Verb(records.undelete_record, N_("Restore a record")),
+    Verb(resolve_conflict, N_("Settle a conflict"), "conflict.resolve"),
+)
+BEHAVIOURS: dict[str, records.Behaviour] = {}

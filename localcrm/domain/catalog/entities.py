@@ -1,0 +1,34 @@
+"""What we sell, and where it lies."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import Field as Bounds
+
+from localcrm.kernel.i18n import N_
+from localcrm.kernel.schema import Entity, F, Id, Kind, LongText, Name, Price, Rate, Text
+
+
+class Product(Entity, key="product", no=20, label=N_("Product"), kind=Kind.MASTER, title_field="name", order_by="code"):
+    """Goods or a service."""
+
+    code: Annotated[Name, F(1, N_("Product code"), column=1, index=True, search=9)]
+    name: Annotated[Name, F(2, N_("Product name"), column=2, index=True, search=10)]
+    spec: Annotated[Text | None, F(3, N_("Specification"), column=3, search=4)] = None
+    unit: Annotated[Text | None, F(4, N_("Unit"), column=4)] = None
+    price: Annotated[Price, Bounds(ge=0), F(5, N_("List price"), column=5, merge="always_show")] = Decimal("0.000000")
+    tax_rate: Annotated[Rate, Bounds(ge=0, le=1), F(6, N_("Tax rate"), column=6, widget="percent")] = Decimal("0.1300")
+    barcode: Annotated[Text | None, F(7, N_("Barcode"), column=7, search=6)] = None
+    stocked: Annotated[bool, F(8, N_("Kept in stock"), column=8)] = True
+    remark: Annotated[LongText | None, F(9, N_("Remark"), widget="longtext")] = None
+
+
+class Warehouse(Entity, key="warehouse", no=21, label=N_("Warehouse"), kind=Kind.MASTER, title_field="name", order_by="code"):
+    """A place where goods lie."""
+
+    code: Annotated[Name, F(1, N_("Code"), column=1, index=True, search=8)]
+    name: Annotated[Name, F(2, N_("Name"), column=2, search=10)]
+    branch_id: Annotated[Id | None, F(3, N_("Branch"), ref="branch", column=3)] = None
+    address: Annotated[Text | None, F(4, N_("Address"), column=4)] = None

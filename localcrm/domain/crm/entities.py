@@ -1,0 +1,75 @@
+"""Customers, the people there, and what was said and done with them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+
+from localcrm.kernel.i18n import N_
+from localcrm.kernel.schema import Choice, Entity, F, Id, Kind, LongText, Moment, Money, Name, Text, Total, Day
+
+#: Customer levels offered; a company may write others of its own.
+LEVELS = {"deal": N_("Deal customer"), "developing": N_("Developing customer"), "prospect": N_("Prospect")}
+
+
+class Customer(
+    Entity,
+    key="customer",
+    no=10,
+    label=N_("Customer"),
+    kind=Kind.MASTER,
+    title_field="name",
+    series="C",
+    totals=(Total(name="customer_by_level", by=("level",)), Total(name="customer_by_owner", by=("owner_id",))),
+):
+    """A company or person we sell to."""
+
+    number: Annotated[Text | None, F(1, N_("Customer no."), column=8, index=True, search=6)] = None
+    name: Annotated[Name, F(2, N_("Customer name"), column=1, index=True, search=10)]
+    short_name: Annotated[Text | None, F(3, N_("Short name"), search=8)] = None
+    level: Annotated[Text | None, F(4, N_("Level"), column=2, index=True, options=LEVELS)] = None
+    phone: Annotated[Text | None, F(5, N_("Phone"), column=3, search=7, widget="phone")] = None
+    address: Annotated[Text | None, F(6, N_("Address"), column=4, search=3, section=N_("Details"))] = None
+    credit_limit: Annotated[Money, F(7, N_("Credit limit"), column=5, section=N_("Details"), merge="always_show")] = Decimal("0.00")
+    owner_id: Annotated[Id | None, F(8, N_("Salesperson"), ref="user", column=6)] = None
+    branch_id: Annotated[Id | None, F(9, N_("Branch"), ref="branch", column=7, editable=True)] = None
+    source: Annotated[Text | None, F(10, N_("Source"), section=N_("Details"))] = None
+    tax_no: Annotated[Text | None, F(11, N_("Tax no."), search=4, section=N_("Details"))] = None
+    remark: Annotated[LongText | None, F(12, N_("Remark"), widget="longtext", section=N_("Details"))] = None
+
+
+class Contact(Entity, key="contact", no=11, label=N_("Contact"), kind=Kind.MASTER, title_field="name"):
+    """A person at a customer."""
+
+    customer_id: Annotated[Id, F(1, N_("Customer"), ref="customer", column=2)]
+    name: Annotated[Name, F(2, N_("Name"), column=1, index=True, search=10)]
+    title: Annotated[Text | None, F(3, N_("Position"), column=3)] = None
+    phone: Annotated[Text | None, F(4, N_("Phone"), column=4, search=7, widget="phone")] = None
+    email: Annotated[Text | None, F(5, N_("E-mail"), column=5, search=4)] = None
+    wechat: Annotated[Text | None, F(6, N_("WeChat"), column=6, search=3)] = None
+    is_main: Annotated[bool, F(7, N_("Main contact"), column=7)] = False
+    birthday: Annotated[Day | None, F(8, N_("Birthday"))] = None
+    remark: Annotated[LongText | None, F(9, N_("Remark"), widget="longtext")] = None
+
+
+class ActivityType(Choice):
+    """How we were in touch."""
+
+    CALL = "call", N_("Phone call")
+    VISIT = "visit", N_("Visit")
+    WECHAT = "wechat", N_("WeChat")
+    EMAIL = "email", N_("E-mail")
+    MEETING = "meeting", N_("Meeting")
+    OTHER = "other", N_("Other")
+
+
+class Activity(Entity, key="activity", no=12, label=N_("Activity record"), kind=Kind.MASTER, title_field="content", order_by="-at"):
+    """One call, visit or message, and what comes next."""
+
+    customer_id: Annotated[Id, F(1, N_("Customer"), ref="customer", column=4)]
+    at: Annotated[Moment | None, F(2, N_("Time"), column=1, index=True)] = None
+    type: Annotated[ActivityType, F(3, N_("Way"), column=2)] = ActivityType.CALL
+    content: Annotated[LongText, F(4, N_("Content"), column=3, search=5, widget="longtext")]
+    contact_id: Annotated[Id | None, F(5, N_("Contact"), ref="contact", column=5)] = None
+    next_at: Annotated[Moment | None, F(6, N_("Next contact"), column=6, index=True)] = None
+    user_id: Annotated[Id | None, F(7, N_("Recorded by"), ref="user", column=7)] = None

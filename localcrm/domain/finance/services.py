@@ -1,0 +1,70 @@
+"""Money received for orders."""
+
+from __future__ import annotations
+
+import datetime
+from decimal import Decimal
+from typing import Any
+
+from localcrm.domain.finance.entities import Receipt
+from localcrm.domain.numbering import next_dated_number
+from localcrm.domain.policy import Actor
+from localcrm.domain.records import Behaviour, create_record
+from localcrm.domain.verbs import Verb
+from localcrm.kernel.errors import InvalidInput, Refused
+from localcrm.kernel.i18n import N_
+from localcrm.kernel.schema import entity
+from localcrm.store.query import Record, record_json
+from localcrm.store.uow import UnitOfWork
+
+_RECEIPT = Receipt.entity_type
+
+
+def prepare_receipt(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
+    """A receipt is of today, of the order's customer, and numbered at once."""
+    order = uow.find(entity("sales_order"), values["order_id"]) if values.get("order_id") else None
+    filled = {**values, "branch_id": uow.node.branch_id}
+    if order is not None:
+        filled["customer_id"] = order["customer_id"]
+    day = _RECEIPT.fields["date"].load(str(values["date"])) if values.get("date") else datetime.date.today()
+    return {**filled, "date": day, "number": next_dated_number(uow, _RECEIPT, day)}
+
+
+def check_receipt(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
+    """Money belongs to a posted order, never exceeds what is open, and a refund never exceeds what was received."""
+    order = uow.get(entity("sales_order"), new["order_id"])
+    if order["status"] != "posted":
+        raise Refused("not_posted", N_("Money can be received for posted orders only. Post the order first."))
+    amount: Decimal = new["amount"]
+    if amount == 0:
+        raise InvalidInput("no_amount", N_("The amount must not be zero."), field="amount")
+    stored = uow.connection.value("SELECT coalesce(sum(total), 0) FROM order_received WHERE order_id = ?", (bytes.fromhex(order["id"]),))
+    received: Decimal = _RECEIPT.fields["amount"].load(int(stored))
+    low, high = sorted((Decimal(0), order["gross"]))
+    if not low <= received + amount <= high:
+        raise Refused(
+            "more_than_open",
+            N_("The order is over {gross}, {received} has been received; {amount} does not fit. Nothing was entered."),
+            gross=f"{order['gross']:,.2f}",
+            received=f"{received:,.2f}",
+            amount=f"{amount:,.2f}",
+        )
+
+
+def receive_payment(  # noqa: PLR0913 -- the fields of the form
+    uow: UnitOfWork,
+    actor: Actor,
+    *,
+    order_id: str,
+    amount: str,
+    date: str | None = None,
+    method: str = "transfer",
+    remark: str | None = None,
+) -> dict[str, Any]:
+    """Enter money received for an order; returns the receipt."""
+    values = {"order_id": order_id, "amount": amount, "date": date, "method": method, "remark": remark}
+    return record_json(_RECEIPT, create_record(uow, actor, entity="receipt", values=values))
+
+
+BEHAVIOURS = {"receipt": Behaviour(prepare=prepare_receipt, check=check_receipt)}
+VERBS = (Verb(receive_payment, N_("Receive money for an order"), "receipt.create"),)

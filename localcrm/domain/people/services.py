@@ -1,0 +1,107 @@
+"""Users: signing in, passwords, roles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localcrm.domain.people.entities import Role, User
+from localcrm.domain.people.passwords import password_hash, password_matches
+from localcrm.domain.policy import Actor
+from localcrm.domain.records import Behaviour, create_record
+from localcrm.domain.verbs import Verb
+from localcrm.kernel.errors import InvalidInput, Refused, SignInNeeded
+from localcrm.kernel.i18n import N_
+from localcrm.store.query import Record
+from localcrm.store.store import Store
+from localcrm.store.uow import UnitOfWork
+
+MIN_PASSWORD = 8
+_USER = User.entity_type
+
+
+def check_password_strength(password: str) -> None:
+    """Refuse an empty, short or trivial password."""
+    if len(password) < MIN_PASSWORD or len(set(password)) < 4:
+        raise InvalidInput(
+            "weak_password",
+            N_("The password is too weak: at least {length} characters, not all the same. Nothing was changed."),
+            length=MIN_PASSWORD,
+            field="password",
+        )
+
+
+def prepare_user(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
+    """Only the hash of a password is ever stored; an empty password field means no change."""
+    filled = dict(values)
+    password = filled.pop("password", None)
+    if password:
+        check_password_strength(password)
+        filled["password"] = password_hash(password)
+    return filled
+
+
+def check_user(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
+    """Logins are unique; the last administrator stays one."""
+    twins = [user for user in uow.where(_USER, login=new["login"]) if old is None or user["id"] != old["id"]]
+    if twins:
+        raise InvalidInput("login_taken", N_("The login “{login}” is already in use."), login=new["login"], field="login")
+    was_admin = old is not None and old["role"] == Role.ADMIN and old["active"]
+    stays_admin = new["role"] == Role.ADMIN and new["active"] and new is not old
+    if old is not None and was_admin and not stays_admin:
+        others = [user for user in uow.where(_USER, role=Role.ADMIN, active=True) if user["id"] != old["id"]]
+        if not others:
+            raise Refused("last_admin", N_("This is the last administrator; the role stays. Appoint another one first."))
+
+
+def set_password(uow: UnitOfWork, actor: Actor, *, login: str, password: str, old_password: str | None = None) -> dict[str, str]:
+    """Set a password: one's own with the old one, anybody's as administrator."""
+    user = _by_login(uow, login)
+    own = actor.user_id == user["id"]
+    if not actor.is_admin and not own:
+        raise Refused("forbidden", N_("Only an administrator may set somebody else's password."))
+    if own and not password_matches(old_password or "", user["password"] or ""):
+        raise InvalidInput("wrong_password", N_("The old password is wrong. Nothing was changed."), field="old_password")
+    check_password_strength(password)
+    uow.update(_USER, user["id"], {"password": password_hash(password)})
+    return {"id": user["id"]}
+
+
+def create_administrator(uow: UnitOfWork, actor: Actor, *, login: str, name: str, password: str) -> Record:
+    """The first administrator of a new company; a password is required, as everywhere."""
+    check_password_strength(password)
+    return create_record(uow, actor, entity="user", values={"login": login, "name": name, "password": password, "role": Role.ADMIN})
+
+
+def authenticate(store: Store, login: str, password: str) -> Actor:
+    """Who this is; raises SignInNeeded for a wrong login or password (never telling which) or a user without rights."""
+    with store.read() as connection:
+        row = connection.one(
+            'SELECT id, login, name, role, password FROM "user" WHERE login = ? AND deleted = 0 AND active = 1', (login.strip(),)
+        )
+    stored = row[4] if row and row[4] else ""
+    if not row or not password_matches(password, stored):
+        raise SignInNeeded("bad_credentials", N_("Wrong login or password."))
+    actor = Actor(row[0].hex(), row[1], row[2], Role(row[3]))
+    if actor.role is Role.NONE:
+        raise SignInNeeded("no_rights", N_("This user has no rights yet. Head office must grant them."))
+    return actor
+
+
+def actor_by_id(store: Store, user_id: str) -> Actor | None:
+    """The actor a session belongs to, as of now; None when disabled, deleted or without rights."""
+    with store.read() as connection:
+        row = connection.one('SELECT id, login, name, role FROM "user" WHERE id = ? AND deleted = 0 AND active = 1', (bytes.fromhex(user_id),))
+    if row is None or row[3] == Role.NONE:
+        return None
+    return Actor(row[0].hex(), row[1], row[2], Role(row[3]))
+
+
+def _by_login(uow: UnitOfWork, login: str) -> Record:
+    found = uow.where(_USER, login=login)
+    if not found:
+        raise InvalidInput("no_such_user", N_("There is no user “{login}”."), login=login[:60])
+    return found[0]
+
+
+BEHAVIOURS = {"user": Behaviour(prepare=prepare_user, check=check_user)}
+VERBS = (Verb(set_password, N_("Set a password")),)

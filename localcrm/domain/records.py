@@ -1,0 +1,207 @@
+"""Create, change, delete and restore any record: the one path every form, import and command takes.
+
+A subject may add its own rules for an entity through the ``BEHAVIOURS`` table (see ``subjects``): plain functions that
+fill in values, check them, follow up, or derive what is not stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from localcrm.domain import policy
+from localcrm.domain.policy import Actor
+from localcrm.kernel.errors import InvalidInput, NotFound, Refused
+from localcrm.kernel.i18n import N_, gettext
+from localcrm.kernel.ids import parse_id
+from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
+from localcrm.store import search
+from localcrm.store.connection import Connection
+from localcrm.store.query import Condition, ListQuery, Record, record_json, select
+from localcrm.store.uow import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """Rules of one entity beyond its declaration.
+
+    prepare: fills in values before they are checked (old is None for a new record) · check: refuses what the
+    declaration cannot know · after: follows up in the same transaction · derive: values that are shown but not stored,
+    in JSON form.
+    """
+
+    prepare: Callable[[UnitOfWork, Actor, dict[str, Any], Record | None], dict[str, Any]] | None = None
+    check: Callable[[UnitOfWork, Actor, dict[str, Any], Record | None], None] | None = None
+    after: Callable[[UnitOfWork, Actor, Record, Record | None], None] | None = None
+    derive: Callable[[Connection, list[Record]], list[dict[str, Any]]] | None = None
+
+
+_NO_BEHAVIOUR = Behaviour()
+BEHAVIOURS: dict[str, Behaviour] = {}
+
+
+def create_record(uow: UnitOfWork, actor: Actor, *, entity: str, values: Mapping[str, Any]) -> Record:
+    """Add a record from values as typed; returns it. Raises InvalidInput, Refused or Forbidden."""
+    kind = entity_type(entity)
+    policy.require(actor, f"{entity}.create")
+    if not policy.written_by_hand(kind):
+        raise Refused("not_by_hand", N_("Records of the kind “{entity}” are not entered by hand."), entity=kind.label)
+    behaviour = BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
+    given = _given(kind, values)
+    _check_editable(kind, given)
+    prepared = behaviour.prepare(uow, actor, given, None) if behaviour.prepare else given
+    checked = kind.validate(prepared)
+    _check_hub_fields(uow, kind, checked, {field.key: field.default for field in kind.fields.values()})
+    _check_references(uow, kind, checked, None)
+    if behaviour.check:
+        behaviour.check(uow, actor, checked, None)
+    record = uow.get(kind, uow.insert(kind, checked))
+    if behaviour.after:
+        behaviour.after(uow, actor, record, None)
+        record = uow.get(kind, record["id"])
+    return record
+
+
+def update_record(
+    uow: UnitOfWork, actor: Actor, *, entity: str, id: str, values: Mapping[str, Any], version: int | None = None  # noqa: A002 -- the word scripts use
+) -> Record:
+    """Change some fields of a record; with ``version`` a stale save is refused. Returns the record."""
+    kind = entity_type(entity)
+    policy.require(actor, f"{entity}.update")
+    if kind.kind is Kind.LEDGER:
+        raise Refused("ledger_row", N_("A posted movement is never changed. Enter a correcting movement instead."))
+    behaviour = BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
+    current = uow.get(kind, parse_id(id))
+    given = _given(kind, values)
+    _check_editable(kind, {key: value for key, value in given.items() if _plain(kind, key, current[key]) != value})
+    prepared = behaviour.prepare(uow, actor, given, current) if behaviour.prepare else given
+    checked = kind.validate({**{key: current[key] for key in kind.fields}, **prepared})
+    _check_hub_fields(uow, kind, checked, current)
+    _check_references(uow, kind, checked, current)
+    if behaviour.check:
+        behaviour.check(uow, actor, checked, current)
+    uow.update(kind, current["id"], {key: checked[key] for key in prepared}, version=version)
+    record = uow.get(kind, current["id"])
+    if behaviour.after:
+        behaviour.after(uow, actor, record, current)
+        record = uow.get(kind, current["id"])
+    return record
+
+
+def delete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> dict[str, str]:  # noqa: A002
+    """Put a record into the recycle bin; refused, with the list, while live records refer to it."""
+    kind = entity_type(entity)
+    policy.require(actor, f"{entity}.delete")
+    record = uow.get(kind, parse_id(id))
+    if kind.kind in {Kind.LEDGER, Kind.STATE, Kind.HUB}:
+        raise Refused("cannot_delete", N_("Records of the kind “{entity}” cannot be deleted."), entity=kind.label)
+    if kind.kind is Kind.DOCUMENT and record["status"] == "posted":
+        raise Refused("posted_document", N_("A posted document is never changed. Reverse it instead."))
+    behaviour = BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
+    if behaviour.check:
+        behaviour.check(uow, actor, record, record)
+    if kind.kind is Kind.LINE:
+        uow.remove(kind, record["id"])
+        if behaviour.after:
+            behaviour.after(uow, actor, record, record)
+        return {"id": record["id"]}
+    users = references(uow.connection, kind, record["id"])
+    if users:
+        listed = gettext(N_(", ")).join(f"{gettext(label)} {count}" for label, count in users)
+        raise Refused(
+            "referenced", N_("“{title}” is still in use ({users}) and was not deleted."), title=record[kind.title_field], users=listed
+        )
+    uow.set_deleted(kind, record["id"], deleted=True)
+    return {"id": record["id"]}
+
+
+def undelete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> dict[str, str]:  # noqa: A002
+    """Bring a record back from the recycle bin."""
+    kind = entity_type(entity)
+    policy.require(actor, f"{entity}.delete")
+    record = uow.get(kind, parse_id(id), deleted=True)
+    if record["deleted"]:
+        uow.set_deleted(kind, record["id"], deleted=False)
+    return {"id": record["id"]}
+
+
+def read_record(connection: Connection, actor: Actor, *, entity: str, id: str, deleted: bool = True) -> dict[str, Any]:  # noqa: A002
+    """A record in JSON form with what is derived for it; raises NotFound."""
+    kind = entity_type(entity)
+    query = ListQuery(kind, where=(Condition("id", "=", parse_id(id)),), limit=1, restrict=policy.restrict(actor, kind))
+    page = select(connection, query)
+    if not page.rows and deleted:
+        page = select(connection, ListQuery(kind, where=query.where, limit=1, deleted=True, restrict=query.restrict))
+    if not page.rows:
+        raise NotFound("not_found", N_("{entity}: this record does not exist or was deleted."), entity=kind.label)
+    return records_json(connection, kind, page.rows)[0]
+
+
+def records_json(connection: Connection, entity: EntityType, records: list[Record]) -> list[dict[str, Any]]:
+    """Records in JSON form, each with what is derived for it."""
+    rows = [record_json(entity, record) for record in records]
+    behaviour = BEHAVIOURS.get(entity.key, _NO_BEHAVIOUR)
+    if behaviour.derive:
+        rows = [{**row, **extra} for row, extra in zip(rows, behaviour.derive(connection, records), strict=True)]
+    return rows
+
+
+def find_everywhere(connection: Connection, actor: Actor, *, text: str, limit: int = 20) -> list[search.Hit]:
+    """Records of every kind the actor may see."""
+    return search.find(connection, text, among=policy.readable_entities(actor), limit=limit)
+
+
+def references(connection: Connection, entity: EntityType, identity: str) -> list[tuple[str, int]]:
+    """Live records that refer to a record: (label msgid, how many), lines through their document only."""
+    found = []
+    for other in entities():
+        for field in other.refs:
+            if field.f.ref == entity.key and other.kind is not Kind.STATE and not (other.parent == field.key):
+                count = connection.value(
+                    f'SELECT count(*) FROM (SELECT 1 FROM "{other.key}" WHERE "{field.key}" = ? AND deleted = 0 LIMIT 1000)',
+                    (bytes.fromhex(identity),),
+                )
+                if count:
+                    found.append((other.label_msgid, int(count)))
+    return found
+
+
+def _given(kind: EntityType, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as typed, with an emptied field meaning its default."""
+    given: dict[str, Any] = {}
+    for key, value in values.items():
+        field = kind.field(key)
+        blank = isinstance(value, str) and not value.strip()
+        given[key] = field.default if blank and not field.required else value
+    return given
+
+
+def _plain(kind: EntityType, key: str, value: Any) -> Any:
+    return kind.fields[key].to_json(value)
+
+
+def _check_editable(kind: EntityType, given: Mapping[str, Any]) -> None:
+    for key, value in given.items():
+        field = kind.fields[key]
+        if not field.f.editable and value != field.default:
+            raise InvalidInput("not_editable", N_("{label} is kept by the program and cannot be entered."), label=field.label, field=key)
+
+
+def _check_hub_fields(uow: UnitOfWork, kind: EntityType, new: Mapping[str, Any], old: Mapping[str, Any]) -> None:
+    if uow.node.is_office:
+        return
+    for field in kind.fields.values():
+        if field.f.merge == "hub" and new[field.key] != old[field.key]:
+            raise Refused("office_only", N_("{label} is set by head office. Nothing was changed."), label=field.label, field=field.key)
+
+
+def _check_references(uow: UnitOfWork, kind: EntityType, new: Mapping[str, Any], old: Mapping[str, Any] | None) -> None:
+    for field in kind.refs:
+        value = new[field.key]
+        if value is None or (old is not None and old[field.key] == value):
+            continue
+        if uow.find(entity_type(field.f.ref or ""), value) is None:
+            raise InvalidInput(
+                "no_such_record", N_("{label}: the record referred to does not exist or was deleted."), label=field.label, field=field.key
+            )

@@ -1,0 +1,61 @@
+"""Sales orders: drafts are edited, posted ones never change; they are reversed by a posted reversal."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import Field as Bounds
+
+from localcrm.kernel.i18n import N_
+from localcrm.kernel.schema import Choice, Entity, F, Id, Kind, LongText, Moment, Money, Price, Quantity, Rate, Text, Day
+
+NOTHING = Decimal("0.00")
+
+
+class OrderStatus(Choice):
+    """The stored state; everything else about an order's progress is derived."""
+
+    DRAFT = "draft", N_("Draft")
+    POSTED = "posted", N_("Posted")
+
+
+class SalesOrder(Entity, key="sales_order", no=40, label=N_("Sales order"), kind=Kind.DOCUMENT, title_field="number", series="SO"):
+    """What a customer ordered. Posting gives the number and issues the goods."""
+
+    number: Annotated[Text | None, F(1, N_("Order no."), column=1, index=True, search=10, editable=False)] = None
+    customer_id: Annotated[Id | None, F(2, N_("Customer"), ref="customer", column=2)] = None
+    status: Annotated[OrderStatus, F(3, N_("Status"), column=3, index=True, editable=False)] = OrderStatus.DRAFT
+    date: Annotated[Day | None, F(4, N_("Order date"), column=4, index=True)] = None
+    warehouse_id: Annotated[Id | None, F(5, N_("Warehouse"), ref="warehouse")] = None
+    owner_id: Annotated[Id | None, F(6, N_("Salesperson"), ref="user", column=8)] = None
+    branch_id: Annotated[Id | None, F(7, N_("Branch"), ref="branch", column=9, editable=False)] = None
+    tax_included: Annotated[bool, F(8, N_("Prices include tax"))] = True
+    net: Annotated[Money, F(9, N_("Net"), column=5, editable=False)] = NOTHING
+    tax: Annotated[Money, F(10, N_("Tax"), column=6, editable=False)] = NOTHING
+    gross: Annotated[Money, F(11, N_("Total"), column=7, index=True, editable=False)] = NOTHING
+    customer_name: Annotated[Text | None, F(12, N_("Customer name when posted"), search=6, editable=False)] = None
+    reverses_id: Annotated[Id | None, F(13, N_("Reversal of"), ref="sales_order", editable=False)] = None
+    posted_at: Annotated[Moment | None, F(14, N_("Posted at"), editable=False)] = None
+    delivery_date: Annotated[Day | None, F(15, N_("Delivery date"))] = None
+    remark: Annotated[LongText | None, F(16, N_("Remark"), widget="longtext")] = None
+
+
+class SalesOrderLine(
+    Entity, key="sales_order_line", no=41, label=N_("Order line"), kind=Kind.LINE, title_field="description", parent="order_id", order_by="position"
+):
+    """One product of an order, with its own amounts (rule R2)."""
+
+    order_id: Annotated[Id, F(1, N_("Sales order"), ref="sales_order")]
+    position: Annotated[int, Bounds(ge=0, le=100_000), F(2, N_("No."), column=1, index=True)] = 0
+    product_id: Annotated[Id, F(3, N_("Product"), ref="product", column=2)]
+    description: Annotated[Text | None, F(4, N_("Description"), column=3)] = None
+    unit: Annotated[Text | None, F(5, N_("Unit"), column=4)] = None
+    quantity: Annotated[Quantity, F(6, N_("Quantity"), column=5)]
+    price: Annotated[Price | None, F(7, N_("Unit price"), column=6)] = None
+    discount: Annotated[Rate, Bounds(ge=0, le=1), F(8, N_("Discount"), column=7, widget="percent")] = Decimal("1.0000")
+    tax_rate: Annotated[Rate | None, Bounds(ge=0, le=1), F(9, N_("Tax rate"), column=8, widget="percent")] = None
+    net: Annotated[Money, F(10, N_("Net"), column=9, editable=False)] = NOTHING
+    tax: Annotated[Money, F(11, N_("Tax"), column=10, editable=False)] = NOTHING
+    gross: Annotated[Money, F(12, N_("Total"), column=11, editable=False)] = NOTHING
+    remark: Annotated[Text | None, F(13, N_("Remark"), column=12)] = None

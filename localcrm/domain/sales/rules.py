@@ -1,0 +1,34 @@
+"""Pure rules of sales orders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from localcrm.kernel.money import ZERO_AMOUNTS, LineAmounts, line_amounts
+
+
+def amounts_of_line(line: Mapping[str, Any], *, tax_included: bool) -> LineAmounts:
+    """Rule R2 for one order line of typed values."""
+    return line_amounts(line["quantity"], line["price"], discount=line["discount"], tax_rate=line["tax_rate"], tax_included=tax_included)
+
+
+def totals(lines: Iterable[Mapping[str, Any]]) -> LineAmounts:
+    """Rule R3: the document's amounts are the sums of its stored lines."""
+    return sum((LineAmounts(line["net"], line["tax"], line["gross"]) for line in lines), ZERO_AMOUNTS)
+
+
+def delivery_state(ordered: Iterable[tuple[Decimal, Decimal]]) -> str:
+    """"none", "part" or "all" of (ordered, delivered) pairs; over-delivery counts as all."""
+    pairs = [(abs(quantity), abs(delivered)) for quantity, delivered in ordered if quantity]
+    if not pairs or all(not delivered for _quantity, delivered in pairs):
+        return "none"
+    return "all" if all(delivered >= quantity for quantity, delivered in pairs) else "part"
+
+
+def payment_state(gross: Decimal, received: Decimal) -> str:
+    """"none", "part" or "all" of an order's total received."""
+    if not received:
+        return "all" if not gross else "none"
+    return "all" if abs(received) >= abs(gross) else "part"

@@ -1,0 +1,273 @@
+"""Sales orders: entered as drafts, posted once, reversed by a posted reversal.
+
+Posting gives the number, freezes amounts and the customer's name, and issues the goods, all in one transaction.
+"""
+
+from __future__ import annotations
+
+import datetime
+from decimal import Decimal
+from typing import Any
+
+from localcrm.domain import records
+from localcrm.domain.catalog.entities import Product, Warehouse
+from localcrm.domain.crm.entities import Customer
+from localcrm.domain.numbering import next_dated_number
+from localcrm.domain.policy import Actor
+from localcrm.domain.records import Behaviour
+from localcrm.domain.sales import rules
+from localcrm.domain.sales.entities import OrderStatus, SalesOrder, SalesOrderLine
+from localcrm.domain.stock.entities import MoveType, StockMove
+from localcrm.domain.stock.services import on_hand
+from localcrm.domain.verbs import Verb
+from localcrm.kernel.clock import now_utc
+from localcrm.kernel.errors import InvalidInput, Refused
+from localcrm.kernel.i18n import N_
+from localcrm.store.connection import Connection
+from localcrm.store.query import Record, record_json
+from localcrm.store.uow import UnitOfWork
+
+_ORDER, _LINE, _MOVE = SalesOrder.entity_type, SalesOrderLine.entity_type, StockMove.entity_type
+
+
+# drafts ----------------------------------------------------------------------------------------------------------
+
+
+def prepare_order(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:
+    """A new order is of today, by whoever enters it, from the branch's first warehouse."""
+    if old is not None:
+        return values
+    filled = {**values, "branch_id": uow.node.branch_id}
+    filled["date"] = filled.get("date") or datetime.date.today()
+    filled["owner_id"] = filled.get("owner_id") or actor.user_id
+    if not filled.get("warehouse_id"):
+        own = uow.where(Warehouse.entity_type, branch_id=uow.node.branch_id) or uow.where(Warehouse.entity_type)
+        filled["warehouse_id"] = own[0]["id"] if own else None
+    return filled
+
+
+def check_order(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
+    """Only the owning branch edits a draft; nobody edits a posted order."""
+    if old is not None:
+        _check_editable_here(uow, old)
+
+
+def reprice_order(uow: UnitOfWork, actor: Actor, order: Record, old: Record | None) -> None:  # noqa: ARG001
+    """Lines follow when the order changes between prices with and without tax."""
+    if old is not None and old["tax_included"] != order["tax_included"]:
+        for line in order_lines(uow, order["id"]):
+            amounts = rules.amounts_of_line(line, tax_included=order["tax_included"])
+            uow.update(_LINE, line["id"], {"net": amounts.net, "tax": amounts.tax, "gross": amounts.gross})
+        _refresh_totals(uow, order["id"])
+
+
+def prepare_line(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
+    """A line takes name, unit, price and tax from its product where nothing else was entered, and its amounts from rule R2."""
+    merged = {**(old or {}), **values}
+    for meta in ("id", "version", "deleted"):
+        merged.pop(meta, None)
+    product_id = merged.get("product_id")
+    product = uow.find(Product.entity_type, product_id) if product_id else None
+    changed_product = old is not None and product_id != old["product_id"]
+    for key, source in (("description", "name"), ("unit", "unit"), ("price", "price"), ("tax_rate", "tax_rate")):
+        if product and (merged.get(key) is None or (changed_product and key not in values)):
+            merged[key] = product[source]
+    checked = _LINE.validate({**merged, "net": 0, "tax": 0, "gross": 0})
+    order = uow.get(_ORDER, checked["order_id"])
+    amounts = rules.amounts_of_line(checked, tax_included=order["tax_included"])
+    return {**merged, "net": amounts.net, "tax": amounts.tax, "gross": amounts.gross}
+
+
+def check_line(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
+    """Lines change only while their order is a draft of this branch."""
+    for order_id in {new["order_id"], (old or new)["order_id"]}:
+        _check_editable_here(uow, uow.get(_ORDER, order_id))
+
+
+def refresh_order(uow: UnitOfWork, actor: Actor, line: Record, old: Record | None) -> None:  # noqa: ARG001
+    """The order's totals follow its lines."""
+    _refresh_totals(uow, line["order_id"])
+
+
+def save_order(  # noqa: PLR0913 -- the parts of one form
+    uow: UnitOfWork,
+    actor: Actor,
+    *,
+    header: dict[str, Any],
+    lines: list[dict[str, Any]],
+    order_id: str | None = None,
+    version: int | None = None,
+) -> dict[str, Any]:
+    """Save a whole draft: header and lines as they stand on the form. Lines without ``id`` are new, absent ones go."""
+    if order_id is None:
+        order = records.create_record(uow, actor, entity="sales_order", values=header)
+    else:
+        order = records.update_record(uow, actor, entity="sales_order", id=order_id, values=header, version=version)
+    kept = {line["id"] for line in lines if line.get("id")}
+    for line in order_lines(uow, order["id"]):
+        if line["id"] not in kept:
+            records.delete_record(uow, actor, entity="sales_order_line", id=line["id"])
+    for position, line in enumerate(lines, start=1):
+        values = {key: value for key, value in line.items() if key != "id"} | {"order_id": order["id"], "position": position}
+        if line.get("id"):
+            records.update_record(uow, actor, entity="sales_order_line", id=line["id"], values=values)
+        else:
+            records.create_record(uow, actor, entity="sales_order_line", values=values)
+    return order_with_lines(uow, actor, order_id=order["id"])
+
+
+def order_with_lines(uow: UnitOfWork, actor: Actor, *, order_id: str) -> dict[str, Any]:  # noqa: ARG001
+    """An order in JSON form with its lines and what is derived from movements and receipts."""
+    order = uow.get(_ORDER, order_id)
+    shown = {**record_json(_ORDER, order), **derive_order(uow.connection, [order])[0], "version": order["version"]}
+    return {**shown, "lines": [record_json(_LINE, line) for line in order_lines(uow, order_id)]}
+
+
+# posting -----------------------------------------------------------------------------------------------------------
+
+
+def post_order(uow: UnitOfWork, actor: Actor, *, order_id: str) -> dict[str, Any]:
+    """Post a draft; returns the order with its number and, under ``warnings``, what is now short in stock."""
+    order = uow.get(_ORDER, order_id)
+    _check_editable_here(uow, order)
+    lines = order_lines(uow, order_id)
+    if order["customer_id"] is None:
+        raise InvalidInput("no_customer", N_("Choose a customer before posting."), field="customer_id")
+    if not lines:
+        raise Refused("no_lines", N_("The order has no lines yet; nothing was posted."))
+    warnings = _post(uow, order, lines)
+    return {**order_with_lines(uow, actor, order_id=order_id), "warnings": warnings}
+
+
+def reverse_order(uow: UnitOfWork, actor: Actor, *, order_id: str, remark: str | None = None) -> dict[str, Any]:
+    """Reverse a posted order: a new posted order of today with the opposite quantities; returns it."""
+    order = uow.get(_ORDER, order_id)
+    _check_own(uow, order)
+    if order["status"] != OrderStatus.POSTED:
+        raise Refused("not_posted", N_("Only a posted order can be reversed; a draft is simply deleted."))
+    if order["reverses_id"]:
+        raise Refused("is_reversal", N_("{number} is itself a reversal and cannot be reversed."), number=order["number"])
+    if uow.where(_ORDER, reverses_id=order_id):
+        raise Refused("already_reversed", N_("{number} has already been reversed."), number=order["number"])
+    copied = ("customer_id", "warehouse_id", "owner_id", "branch_id", "tax_included", "customer_name")
+    values = {key: order[key] for key in copied} | {"reverses_id": order_id, "date": datetime.date.today(), "remark": remark}
+    reversal_id = uow.insert(_ORDER, _ORDER.validate(values))
+    for line in order_lines(uow, order_id):
+        opposite = {**{key: line[key] for key in _LINE.fields}, "order_id": reversal_id}
+        for key in ("quantity", "net", "tax", "gross"):
+            opposite[key] = -line[key]
+        uow.insert(_LINE, opposite)
+    _refresh_totals(uow, reversal_id)
+    _post(uow, uow.get(_ORDER, reversal_id), order_lines(uow, reversal_id))
+    return order_with_lines(uow, actor, order_id=reversal_id)
+
+
+def _post(uow: UnitOfWork, order: Record, lines: list[Record]) -> list[dict[str, Any]]:
+    stocked = _stocked_products(uow, lines)
+    moved = [line for line in lines if line["product_id"] in stocked and line["quantity"]]
+    if moved and order["warehouse_id"] is None:
+        raise InvalidInput("no_warehouse", N_("Choose the warehouse the goods leave from before posting."), field="warehouse_id")
+    customer = uow.get(Customer.entity_type, order["customer_id"], deleted=True)
+    amounts = rules.totals(lines)
+    day = order["date"] or datetime.date.today()
+    for line in moved:
+        uow.insert(_MOVE, _issue(order, line, day))
+    warnings = [
+        {"product_id": product_id, "product": stocked[product_id], "on_hand": _MOVE.fields["quantity"].to_json(left)}
+        for product_id in dict.fromkeys(line["product_id"] for line in moved)
+        if (left := on_hand(uow.connection, product_id, order["warehouse_id"])) < 0
+    ]
+    uow.update(
+        _ORDER,
+        order["id"],
+        {
+            "status": OrderStatus.POSTED,
+            "number": next_dated_number(uow, _ORDER, day),
+            "date": day,
+            "net": amounts.net,
+            "tax": amounts.tax,
+            "gross": amounts.gross,
+            "customer_name": customer["name"][:200],
+            "posted_at": now_utc(),
+        },
+    )
+    return warnings
+
+
+def _issue(order: Record, line: Record, day: datetime.date) -> dict[str, Any]:
+    kind = MoveType.RETURN if line["quantity"] < 0 else MoveType.ISSUE
+    values = {"date": day, "type": kind, "product_id": line["product_id"], "warehouse_id": order["warehouse_id"], "quantity": -line["quantity"]}
+    return _MOVE.validate({**values, "order_id": order["id"], "order_line_id": line["id"], "branch_id": order["branch_id"]})
+
+
+def _stocked_products(uow: UnitOfWork, lines: list[Record]) -> dict[str, str]:
+    found = {}
+    for product_id in {line["product_id"] for line in lines}:
+        product = uow.get(Product.entity_type, product_id, deleted=True)
+        if product["stocked"]:
+            found[product_id] = product["name"]
+    return found
+
+
+# what is derived -----------------------------------------------------------------------------------------------------
+
+
+def order_lines(uow: UnitOfWork, order_id: str) -> list[Record]:
+    """Lines of an order in their order."""
+    return sorted(uow.where(_LINE, order_id=order_id), key=lambda line: line["position"])
+
+
+def derive_order(connection: Connection, orders: list[Record]) -> list[dict[str, Any]]:
+    """Progress of orders: state, delivered, paid, received and open amounts — from movements and receipts, never stored."""
+    return [_progress(connection, order) for order in orders]
+
+
+def _progress(connection: Connection, order: Record) -> dict[str, Any]:
+    key = bytes.fromhex(order["id"])
+    money, quantity = _ORDER.fields["gross"], _LINE.fields["quantity"]
+    received = money.load(int(connection.value("SELECT coalesce(sum(total), 0) FROM order_received WHERE order_id = ?", (key,))))
+    pairs = connection.all(
+        """SELECT l.quantity, coalesce(m.total, 0) FROM sales_order_line l LEFT JOIN order_line_moved m ON m.order_line_id = l.id
+           JOIN product p ON p.id = l.product_id WHERE l.order_id = ? AND p.stocked = 1""",
+        (key,),
+    )
+    reversed_by = connection.value("SELECT id FROM sales_order WHERE reverses_id = ? AND deleted = 0", (key,))
+    posted = order["status"] == OrderStatus.POSTED
+    state = "reversed" if reversed_by else "reversal" if order["reverses_id"] and posted else str(order["status"])
+    open_amount = order["gross"] - received if state == "posted" else Decimal("0.00")
+    return {
+        "state": state,
+        "delivered": rules.delivery_state([(quantity.load(ordered), quantity.load(moved)) for ordered, moved in pairs]),
+        "paid": rules.payment_state(order["gross"], received) if posted else "none",
+        "received": money.to_json(received),
+        "open": money.to_json(open_amount),
+        "reversed_by": reversed_by.hex() if reversed_by else None,
+    }
+
+
+def _refresh_totals(uow: UnitOfWork, order_id: str) -> None:
+    amounts = rules.totals(order_lines(uow, order_id))
+    uow.update(_ORDER, order_id, {"net": amounts.net, "tax": amounts.tax, "gross": amounts.gross})
+
+
+def _check_editable_here(uow: UnitOfWork, order: Record) -> None:
+    if order["status"] == OrderStatus.POSTED:
+        raise Refused("posted_document", N_("A posted document is never changed. Reverse it instead."))
+    _check_own(uow, order)
+
+
+def _check_own(uow: UnitOfWork, order: Record) -> None:
+    if order["branch_id"] != uow.node.branch_id:
+        raise Refused("other_branch", N_("This document belongs to another branch; only that branch can change it."))
+
+
+BEHAVIOURS = {
+    "sales_order": Behaviour(prepare=prepare_order, check=check_order, after=reprice_order, derive=derive_order),
+    "sales_order_line": Behaviour(prepare=prepare_line, check=check_line, after=refresh_order),
+}
+VERBS = (
+    Verb(save_order, N_("Save a sales order"), "sales_order.update"),
+    Verb(order_with_lines, N_("Show a sales order"), "sales_order.read"),
+    Verb(post_order, N_("Post a sales order"), "sales_order.post"),
+    Verb(reverse_order, N_("Reverse a sales order"), "sales_order.reverse"),
+)

@@ -1,0 +1,67 @@
+"""Stock: movements in, and what is on hand as their sum."""
+
+from __future__ import annotations
+
+import datetime
+from decimal import Decimal
+from typing import Any
+
+from localcrm.domain.catalog.entities import Product
+from localcrm.domain.policy import Actor
+from localcrm.domain.records import Behaviour
+from localcrm.domain.stock.entities import StockMove
+from localcrm.domain.verbs import Verb
+from localcrm.kernel.errors import Refused
+from localcrm.kernel.i18n import N_
+from localcrm.store.connection import Connection
+from localcrm.store.query import Record
+from localcrm.store.uow import UnitOfWork
+
+_QUANTITY = StockMove.entity_type.fields["quantity"]
+
+
+def prepare_move(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
+    """A movement is of today and of the branch that enters it."""
+    return {**values, "date": values.get("date") or datetime.date.today(), "branch_id": uow.node.branch_id}
+
+
+def check_move(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
+    """Goods that are not kept in stock do not move, and nothing is not a movement."""
+    if new["quantity"] == 0:
+        raise Refused("no_quantity", N_("A movement needs a quantity other than zero."))
+    product = uow.get(Product.entity_type, new["product_id"])
+    if not product["stocked"]:
+        raise Refused("not_stocked", N_("“{product}” is not kept in stock."), product=product["name"])
+
+
+def on_hand(connection: Connection, product_id: str, warehouse_id: str | None = None) -> Decimal:
+    """Quantity on hand in one warehouse or in all."""
+    sql, params = "SELECT coalesce(sum(total), 0) FROM stock_on_hand WHERE product_id = ?", [bytes.fromhex(product_id)]
+    if warehouse_id:
+        sql, params = f"{sql} AND warehouse_id = ?", [*params, bytes.fromhex(warehouse_id)]
+    return Decimal(_QUANTITY.load(connection.value(sql, params)))
+
+
+def stock_list(connection: Connection, *, product_ids: list[str] | None = None) -> list[dict[str, Any]]:
+    """What lies where: [{product_id, warehouse_id, quantity}], products in order of their code."""
+    only = f"AND s.product_id IN ({','.join('?' * len(product_ids))})" if product_ids is not None else ""
+    rows = connection.all(
+        f"""SELECT s.product_id, s.warehouse_id, s.total FROM stock_on_hand s JOIN product p ON p.id = s.product_id
+            WHERE s.total <> 0 {only} ORDER BY p.code LIMIT 5000""",
+        [bytes.fromhex(i) for i in product_ids or []],
+    )
+    return [{"product_id": p.hex(), "warehouse_id": w.hex(), "quantity": _QUANTITY.load(total)} for p, w, total in rows]
+
+
+def derive_product(connection: Connection, records: list[Record]) -> list[dict[str, Any]]:
+    """Quantity on hand beside each product."""
+    return [{"on_hand": _QUANTITY.to_json(on_hand(connection, record["id"]))} for record in records]
+
+
+def stock_on_hand(uow: UnitOfWork, actor: Actor, *, product_id: str, warehouse_id: str | None = None) -> dict[str, Any]:  # noqa: ARG001
+    """Quantity on hand of one product."""
+    return {"product_id": product_id, "on_hand": _QUANTITY.to_json(on_hand(uow.connection, product_id, warehouse_id))}
+
+
+BEHAVIOURS = {"stock_move": Behaviour(prepare=prepare_move, check=check_move)}
+VERBS = (Verb(stock_on_hand, N_("Show stock on hand"), "stock_move.read"),)

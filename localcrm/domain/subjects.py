@@ -1,0 +1,23 @@
+"""The table of subjects: importing this module makes every entity, rule and verb known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from localcrm.domain import records, verbs
+from localcrm.domain.admin import services as admin
+from localcrm.domain.catalog import services as catalog
+from localcrm.domain.crm import services as crm
+from localcrm.domain.finance import services as finance
+from localcrm.domain.people import services as people
+from localcrm.domain.sales import services as sales
+from localcrm.domain.stock import services as stock
+
+SUBJECTS = (people, admin, crm, catalog, stock, sales, finance)
+
+for subject in SUBJECTS:
+    records.BEHAVIOURS.update(subject.BEHAVIOURS)
+    verbs.VERBS.update({verb.name: verb for verb in subject.VERBS})
+
+# What is on hand is known to stock, which stands above the catalogue.
+records.BEHAVIOURS["product"] = replace(records.BEHAVIOURS["product"], derive=stock.derive_product)

@@ -1,0 +1,91 @@
+"""A verb is one user action: a function of (unit of work, actor, *, …) with a label and a permission.
+
+Every subject lists its verbs in a table; screens, the command line and scripts run them through ``run``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError, validate_call
+
+from localcrm.domain import policy
+from localcrm.domain.policy import Actor
+from localcrm.kernel.errors import InvalidInput, NotFound
+from localcrm.kernel.i18n import N_, gettext
+from localcrm.store.store import Store
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One user action. ``permission`` is checked before it runs; None when the function checks by entity itself."""
+
+    function: Callable[..., Any]
+    label_msgid: str
+    permission: str | None = None
+
+    @property
+    def name(self) -> str:
+        """``<domain package>.<function>``, as scripts write it."""
+        package = self.function.__module__.removeprefix("localcrm.domain.").split(".")[0]
+        return f"{package}.{self.function.__name__}"
+
+    @property
+    def label(self) -> str:
+        """Label in the language of the moment."""
+        return gettext(self.label_msgid)
+
+    @cached_property
+    def parameters(self) -> dict[str, str]:
+        """Names and types of the parameters; a trailing "?" marks an optional one."""
+        signature = inspect.signature(self.function)
+        return {
+            name: f"{parameter.annotation}{'' if parameter.default is inspect.Parameter.empty else '?'}"
+            for name, parameter in list(signature.parameters.items())[2:]
+        }
+
+    @cached_property
+    def _checked(self) -> Callable[..., Any]:
+        return validate_call(config=ConfigDict(arbitrary_types_allowed=True))(self.function)
+
+    def __call__(self, *args: Any, **parameters: Any) -> Any:
+        """Run with parameters as they came from outside; raises InvalidInput for wrong ones."""
+        try:
+            return self._checked(*args, **parameters)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            name = ".".join(str(part) for part in fault["loc"])
+            raise InvalidInput("bad_parameter", N_("Parameter “{name}” of {verb}: {detail}"), name=name, verb=self.name, detail=fault["msg"]) from None
+
+
+VERBS: dict[str, Verb] = {}
+
+
+def verb(name: str) -> Verb:
+    """A verb by name; raises NotFound."""
+    try:
+        return VERBS[name]
+    except KeyError:
+        raise NotFound("unknown_verb", N_("There is no action called “{name}”."), name=name[:60]) from None
+
+
+def run(store: Store, actor: Actor, name: str, parameters: Mapping[str, Any]) -> Any:
+    """One user action in one unit of work; returns what the verb returns, in JSON form."""
+    action = verb(name)
+    if action.permission:
+        policy.require(actor, action.permission)
+    with store.unit_of_work(actor.user_id) as uow:
+        result = action(uow, actor, **parameters)
+    return to_json(result)
+
+
+_anything: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+def to_json(value: Any) -> Any:
+    """JSON form of what a verb returns: decimals as strings, times as ISO 8601."""
+    return _anything.dump_python(value, mode="json")

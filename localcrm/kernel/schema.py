@@ -1,0 +1,477 @@
+"""One declaration per entity: a pydantic model whose fields each carry one small ``F``; everything else is derived.
+
+Type, required, default and bounds come from pydantic and are never repeated. ``F`` adds what pydantic does not know:
+the number a field has on the wire, its label, what it refers to, where it shows. Tables, triggers, forms, lists,
+pickers, import templates, search rows, permissions and the exchange read the ``EntityType`` made from it.
+
+Numbers of entities and fields are for ever, as in protocol buffers: a rename keeps the number, a dropped field's
+number is never given again, so renames and column order cannot scramble an exchange between program versions.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
+from pydantic_core import PydanticUndefined
+
+from localcrm.kernel.clock import to_iso
+from localcrm.kernel.errors import InvalidInput, NotFound
+from localcrm.kernel.i18n import N_, gettext
+from localcrm.kernel.ids import parse_id
+from localcrm.kernel.money import MONEY_SCALE, PRICE_SCALE, QUANTITY_SCALE, RATE_SCALE, from_scaled, parse_decimal, to_scaled
+
+Merge = Literal["lww", "home", "hub", "always_show"]
+Stored = int | str | bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaled:
+    """Marks a ``Decimal`` that is stored as an integer with ``scale`` decimal places."""
+
+    kind: str
+    scale: int
+
+
+@dataclass(frozen=True, slots=True)
+class F:
+    """What a field says beyond its type.
+
+    no: number on the wire, for ever · label: English msgid · ref: key of the entity an id points to · column: place in
+    the default list · index: lists may be sorted by it quickly · search: weight in the search index · widget: how a
+    form shows it when the type does not tell · section: form section · perm: permission key that guards it ·
+    merge: rule of the exchange · options: suggested values with their labels · editable: False for what only verbs write.
+    """
+
+    no: int
+    label: str
+    ref: str | None = None
+    column: int | None = None
+    index: bool = False
+    search: int | None = None
+    widget: str | None = None
+    section: str | None = None
+    perm: str | None = None
+    merge: Merge = "lww"
+    options: Mapping[str, str] | None = None
+    editable: bool = True
+
+
+class Kind(StrEnum):
+    """How a table behaves when work done apart is merged (sync.md §3.4)."""
+
+    MASTER = "master"  # per-column last writer
+    HUB = "hub"  # head office writes, branches only read
+    STATE = "state"  # monotone: what was settled stays settled
+    LEDGER = "ledger"  # insert only
+    DOCUMENT = "document"  # drafts per column, posted rows never change
+    LINE = "line"  # rows of a document, follow its state; removable while it is a draft
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """A derived table kept by triggers: per value of ``by`` the sum of ``field`` (or the number of live rows)."""
+
+    name: str
+    by: tuple[str, ...]
+    field: str | None = None
+
+
+def clean_text(value: str) -> str:
+    """Refuse what no data file, printer or spreadsheet can hold: NUL and lone surrogates."""
+    if "\x00" in value:
+        raise ValueError("nul")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError("surrogate") from None
+    return value
+
+
+def _blank_to_none(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _decimal(scale: int) -> Callable[[object], Decimal]:
+    def parse(value: object) -> Decimal:
+        try:
+            number = parse_decimal(value)
+            return from_scaled(to_scaled(number, scale), scale)
+        except InvalidInput as error:
+            raise ValueError(f"app:{error.code}") from None
+
+    return parse
+
+
+def _check_id(value: str) -> str:
+    try:
+        return parse_id(value)
+    except InvalidInput:
+        raise ValueError("app:bad_id") from None
+
+
+def _parse_moment(value: object) -> object:
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
+    return value
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(clean_text)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), AfterValidator(clean_text)]
+LongText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100_000), AfterValidator(clean_text)]
+Id = Annotated[str, AfterValidator(_check_id)]
+Money = Annotated[Decimal, BeforeValidator(_decimal(MONEY_SCALE)), Scaled(kind="money", scale=MONEY_SCALE)]
+Quantity = Annotated[Decimal, BeforeValidator(_decimal(QUANTITY_SCALE)), Scaled(kind="quantity", scale=QUANTITY_SCALE)]
+Price = Annotated[Decimal, BeforeValidator(_decimal(PRICE_SCALE)), Scaled(kind="price", scale=PRICE_SCALE)]
+Rate = Annotated[Decimal, BeforeValidator(_decimal(RATE_SCALE)), Scaled(kind="rate", scale=RATE_SCALE)]
+Day = date
+Moment = Annotated[datetime, BeforeValidator(_parse_moment)]
+
+
+class Choice(StrEnum):
+    """A closed list of values, each with an English msgid: ``DRAFT = "draft", N_("Draft")``."""
+
+    label: str
+
+    def __new__(cls, value: str, label: str) -> Self:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.label = label
+        return member
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Field:
+    """One field of an entity, as everything derived sees it."""
+
+    key: str
+    f: F
+    kind: str  # text longtext integer boolean money quantity price rate date datetime ref choice
+    required: bool
+    default: Any
+    scale: int
+    choices: Mapping[str, str] | None
+
+    @property
+    def no(self) -> int:
+        """Number on the wire."""
+        return self.f.no
+
+    @property
+    def label(self) -> str:
+        """Label in the language of the moment."""
+        return gettext(self.f.label)
+
+    @property
+    def secret(self) -> bool:
+        """Write-only: never in list, get, history, export, conflicts."""
+        return self.f.widget == "password"
+
+    @property
+    def options(self) -> Mapping[str, str]:
+        """Values to offer with their msgids: the closed choices or the suggestions."""
+        return self.choices or self.f.options or {}
+
+    @property
+    def sql_type(self) -> str:
+        """Column type in a STRICT table."""
+        if self.kind == "ref":
+            return "BLOB"
+        return "TEXT" if self.kind in {"text", "longtext", "choice", "date"} else "INTEGER"
+
+    def store(self, value: Any) -> Stored:
+        """The stored form of a Python value that pydantic has checked."""
+        if value is None:
+            return None
+        match self.kind:
+            case "ref":
+                return bytes.fromhex(value)
+            case "date":
+                return typing.cast("date", value).isoformat()
+            case "datetime":
+                return round(value.timestamp() * 1000)
+            case "boolean" | "integer":
+                return int(value)
+            case "text" | "longtext" | "choice":
+                return str(value)
+        return to_scaled(value, self.scale)
+
+    def load(self, value: Stored) -> Any:
+        """The Python value of a stored form."""
+        if value is None or self.kind in {"text", "longtext", "integer", "choice"}:
+            return value
+        match self.kind:
+            case "ref":
+                return typing.cast("bytes", value).hex()
+            case "date":
+                return date.fromisoformat(str(value))
+            case "datetime":
+                return datetime.fromtimestamp(int(value) / 1000, tz=UTC)
+            case "boolean":
+                return bool(value)
+        return from_scaled(int(value), self.scale)
+
+    def to_json(self, value: Any) -> None | bool | int | str:
+        """JSON form: decimals as strings, times as ISO 8601 in UTC."""
+        if isinstance(value, Decimal):
+            return plain_decimal(value, minimum=self.scale if self.kind == "money" else 0)
+        if isinstance(value, datetime):
+            return to_iso(value)
+        if isinstance(value, date):
+            return value.isoformat()
+        return typing.cast("None | bool | int | str", value)
+
+    def show(self, stored: Stored) -> None | bool | int | str:
+        """JSON form of a stored value; a secret shows nothing."""
+        return None if self.secret else self.to_json(self.load(stored))
+
+
+def plain_decimal(value: Decimal, *, minimum: int = 0) -> str:
+    """A decimal without exponent or needless zeros, with at least ``minimum`` places."""
+    text = f"{value:f}"
+    whole, _, places = text.partition(".")
+    places = places.rstrip("0").ljust(minimum, "0")
+    return f"{whole}.{places}" if places else whole
+
+
+@dataclass(frozen=True, eq=False)
+class EntityType:
+    """Everything the rest of the house knows about one entity."""
+
+    key: str
+    no: int
+    label_msgid: str
+    kind: Kind
+    model: type[Entity]
+    title_field: str
+    fields: Mapping[str, Field]
+    parent: str | None = None  # LINE: the field that holds the document's id
+    series: str | None = None  # prefix of the numbers its ``number`` field gets
+    order_by: str | None = None  # default list order: a field, "-" for descending
+    totals: tuple[Total, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Name of the entity in the language of the moment."""
+        return gettext(self.label_msgid)
+
+    @cached_property
+    def by_no(self) -> Mapping[int, Field]:
+        """Fields by wire number."""
+        return {field.no: field for field in self.fields.values()}
+
+    @cached_property
+    def readable(self) -> tuple[Field, ...]:
+        """Fields that may be shown at all."""
+        return tuple(field for field in self.fields.values() if not field.secret)
+
+    @cached_property
+    def searched(self) -> tuple[Field, ...]:
+        """Fields in the search index, heaviest first."""
+        return tuple(sorted((f for f in self.fields.values() if f.f.search), key=lambda f: -(f.f.search or 0)))
+
+    @cached_property
+    def columns(self) -> tuple[Field, ...]:
+        """Fields of the default list, in order."""
+        return tuple(sorted((f for f in self.readable if f.f.column), key=lambda f: f.f.column or 0))
+
+    @cached_property
+    def refs(self) -> tuple[Field, ...]:
+        """Fields that point to other records."""
+        return tuple(field for field in self.fields.values() if field.f.ref)
+
+    def field(self, key: str) -> Field:
+        """A field by key; raises NotFound."""
+        try:
+            return self.fields[key]
+        except KeyError:
+            raise NotFound("unknown_field", N_("“{entity}” has no field “{field}”."), entity=self.key, field=key[:60]) from None
+
+    def validate(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Check a whole record; returns typed values for every field, raises InvalidInput for the first fault."""
+        try:
+            record = self.model.model_validate(values)
+        except ValidationError as error:
+            raise input_error(self, error) from None
+        return {key: getattr(record, key) for key in self.fields}
+
+    def faults(self, values: Mapping[str, Any]) -> dict[str, InvalidInput]:
+        """Every fault of a record by field, for a form that shows them beside the fields."""
+        try:
+            self.model.model_validate(values)
+        except ValidationError as error:
+            return {str(fault["loc"][0]) if fault["loc"] else "": _fault(self, fault) for fault in reversed(error.errors())}
+        return {}
+
+
+class Entity(BaseModel):
+    """Base of every declaration. A subclass names its key, number, label, kind and title field as class keywords."""
+
+    model_config = ConfigDict(extra="forbid", validate_default=False)
+    entity_type: ClassVar[EntityType]
+    _keywords: ClassVar[dict[str, Any]]
+
+    def __init_subclass__(cls, **_keywords: Any) -> None:
+        super().__init_subclass__()
+
+    @classmethod
+    def __pydantic_init_subclass__(  # noqa: PLR0913 -- these are the words of a declaration
+        cls,
+        *,
+        key: str,
+        no: int,
+        label: str,
+        kind: Kind,
+        title_field: str,
+        parent: str | None = None,
+        series: str | None = None,
+        order_by: str | None = None,
+        totals: tuple[Total, ...] = (),
+    ) -> None:
+        cls.entity_type = EntityType(
+            key=key,
+            no=no,
+            label_msgid=label,
+            kind=kind,
+            model=cls,
+            title_field=title_field,
+            fields={name: _field(name, info) for name, info in cls.model_fields.items()},
+            parent=parent,
+            series=series,
+            order_by=order_by,
+            totals=totals,
+        )
+        _register(cls.entity_type)
+
+
+def _field(key: str, info: Any) -> Field:
+    f = next((m for m in info.metadata if isinstance(m, F)), None)
+    if f is None:
+        raise TypeError(f"field {key} lacks its F(...)")
+    scaled = next((m for m in info.metadata if isinstance(m, Scaled)), None)
+    base, scaled_inside = _base_type(info.annotation)
+    scaled = scaled or scaled_inside
+    default = None if info.default is PydanticUndefined else info.default
+    choices = {str(member.value): member.label for member in base} if issubclass(base, Choice) else None
+    kind = _kind(base, f, info, scaled)
+    return Field(key, f, kind, info.is_required(), default, scaled.scale if scaled else 0, choices)
+
+
+def _base_type(annotation: Any) -> tuple[type, Scaled | None]:
+    scaled = None
+    if typing.get_origin(annotation) in {typing.Union, types.UnionType}:
+        annotation = next(a for a in typing.get_args(annotation) if a is not type(None))
+    if typing.get_origin(annotation) is Annotated:
+        scaled = next((m for m in annotation.__metadata__ if isinstance(m, Scaled)), None)
+        annotation = annotation.__origin__
+    return annotation, scaled
+
+
+def _kind(base: type, f: F, info: Any, scaled: Scaled | None) -> str:
+    if f.ref:
+        return "ref"
+    if scaled:
+        return scaled.kind
+    if issubclass(base, Choice):
+        return "choice"
+    for python_type, kind in ((bool, "boolean"), (int, "integer"), (datetime, "datetime"), (date, "date")):
+        if issubclass(base, python_type):
+            return kind
+    if base is not str:
+        raise TypeError(f"{base} cannot be stored; floats and free objects are banned")
+    return "longtext" if f.widget == "longtext" else "text"
+
+
+_registry: dict[str, EntityType] = {}
+
+
+def _register(entity: EntityType) -> None:
+    for other in _registry.values():
+        if other.key == entity.key or other.no == entity.no:
+            raise TypeError(f"entity {entity.key} (no. {entity.no}) clashes with {other.key} (no. {other.no})")
+    if entity.title_field not in entity.fields:
+        raise TypeError(f"{entity.key}: title field {entity.title_field} does not exist")
+    if len(entity.by_no) != len(entity.fields):
+        raise TypeError(f"{entity.key}: a field number is used twice")
+    _registry[entity.key] = entity
+
+
+def entities() -> list[EntityType]:
+    """Every declared entity, in the order of their numbers."""
+    return sorted(_registry.values(), key=lambda entity: entity.no)
+
+
+def entity(key: str) -> EntityType:
+    """An entity by key; raises NotFound."""
+    try:
+        return _registry[key]
+    except KeyError:
+        raise NotFound("unknown_entity", N_("There is no kind of record called “{entity}”."), entity=key[:60]) from None
+
+
+def entity_by_no(no: int) -> EntityType | None:
+    """An entity by wire number; None if this program does not know it (yet)."""
+    return next((entity for entity in _registry.values() if entity.no == no), None)
+
+
+@contextmanager
+def scratch_registry() -> Iterator[None]:
+    """Let a test declare entities that vanish afterwards."""
+    saved = dict(_registry)
+    try:
+        yield
+    finally:
+        _registry.clear()
+        _registry.update(saved)
+
+
+_FAULTS: dict[str, tuple[str, str]] = {
+    "missing": ("required", N_("{label} is required.")),
+    "string_too_short": ("required", N_("{label} is required.")),
+    "string_too_long": ("too_long", N_("{label} is too long (at most {max_length} characters).")),
+    "extra_forbidden": ("unknown_field", N_("“{entity}” has no field “{field}”.")),
+    "nul": ("bad_text", N_("{label} contains characters that cannot be stored.")),
+    "surrogate": ("bad_text", N_("{label} contains characters that cannot be stored.")),
+    "string_unicode": ("bad_text", N_("{label} contains characters that cannot be stored.")),
+    "enum": ("bad_choice", N_("{label}: “{value}” is not one of the choices.")),
+    "app:bad_number": ("bad_number", N_("{label}: “{value}” is not a number.")),
+    "app:too_many_decimals": ("too_many_decimals", N_("{label}: “{value}” has too many decimal places.")),
+    "app:number_too_large": ("number_too_large", N_("{label}: “{value}” is too large.")),
+    "app:bad_id": ("bad_id", N_("{label}: “{value}” is not a record id.")),
+    "greater_than": ("too_small", N_("{label} must be greater than {gt}.")),
+    "greater_than_equal": ("too_small", N_("{label} must be at least {ge}.")),
+    "less_than_equal": ("too_large", N_("{label} must be at most {le}.")),
+}
+_BAD_VALUE = ("bad_value", N_("{label}: “{value}” cannot be understood."))
+_DATE_VALUE = ("bad_date", N_("{label}: “{value}” is not a date (write 2026-11-23)."))
+
+
+def input_error(entity: EntityType, error: ValidationError) -> InvalidInput:
+    """The first fault of a pydantic error as one of ours."""
+    return _fault(entity, error.errors()[0])
+
+
+def _fault(entity: EntityType, fault: Any) -> InvalidInput:
+    key = str(fault["loc"][0]) if fault["loc"] else ""
+    field = entity.fields.get(key)
+    kind = fault["type"]
+    if kind == "value_error":
+        kind = str(fault.get("ctx", {}).get("error", ""))
+    if fault["input"] is None and field is not None and field.required:
+        kind = "missing"
+    code, text = _FAULTS.get(kind, _DATE_VALUE if "date" in fault["type"] else _BAD_VALUE)
+    value = "" if field is not None and field.secret else str(fault["input"])[:60]
+    value = value.encode("utf-8", "replace").decode()
+    context = {k: v for k, v in (fault.get("ctx") or {}).items() if k in {"max_length", "gt", "ge", "le"}}
+    return InvalidInput(code, text, label=field.label if field else key, value=value, entity=entity.key, field=key, **context)

@@ -1,0 +1,157 @@
+"""The change log: what it holds, and reading it. It is the data history, the audit of every change and the exchange.
+
+Written by the capture triggers (own changes) and by the merge (received ones); no policy here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from localcrm.kernel.clock import stamp_time, to_iso
+from localcrm.kernel.ports import Changes
+from localcrm.kernel.schema import EntityType, Stored, entity_by_no
+from localcrm.store.ddl import DELETED_NO, GONE, INSERT, UPDATE, VOID
+
+if TYPE_CHECKING:
+    from localcrm.store.connection import Connection
+
+#: A transaction that touched more rows than this announces "many" instead of their ids.
+MANY = 1000
+
+
+def parse_diff(entity: EntityType, diff: str) -> dict[int, tuple[Stored, Stored]]:
+    """An update's changed columns: wire number → (old, new) in stored form."""
+    return {int(no): (_stored(entity, int(no), old), _stored(entity, int(no), new)) for no, (old, new) in json.loads(diff).items()}
+
+
+def parse_row(entity: EntityType, diff: str) -> dict[int, Stored]:
+    """A removed row's columns: wire number → value in stored form."""
+    return {int(no): _stored(entity, int(no), value) for no, value in json.loads(diff).items()}
+
+
+def _stored(entity: EntityType, no: int, value: Any) -> Stored:
+    field = entity.by_no.get(no)
+    if value is not None and field is not None and field.kind == "ref":
+        return bytes.fromhex(value)
+    return value  # type: ignore[no-any-return]
+
+
+def write_diff(changes: Mapping[int, tuple[Stored, Stored]]) -> str:
+    """The stored form of an update's changed columns."""
+    return json.dumps({str(no): [_plain(old), _plain(new)] for no, (old, new) in changes.items()}, ensure_ascii=False, separators=(",", ":"))
+
+
+def write_row(values: Mapping[int, Stored]) -> str:
+    """The stored form of a removed row."""
+    return json.dumps({str(no): _plain(value) for no, value in values.items()}, ensure_ascii=False, separators=(",", ":"))
+
+
+def _plain(value: Stored) -> int | str | None:
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def head(connection: Connection) -> int:
+    """Number of the newest log row, 0 for an empty log."""
+    return int(connection.value("SELECT max(lseq) FROM sync_log") or 0)
+
+
+def changes_since(connection: Connection, lseq: int, upto: int, *, remote: bool) -> Changes:
+    """What the log rows after ``lseq`` up to ``upto`` touched, as one event."""
+    ids: dict[str, frozenset[str] | None] = {}
+    touched: dict[str, frozenset[str]] = {}
+    rows = connection.all(
+        "SELECT tbl, pk, op, diff FROM sync_log WHERE lseq > ? AND lseq <= ? AND op <> ? ORDER BY tbl LIMIT 20000", (lseq, upto, VOID)
+    )
+    for no, group in groupby(rows, key=lambda row: row[0]):
+        entity = entity_by_no(no)
+        if entity is None:
+            continue
+        members = list(group)
+        seen = frozenset(row[1].hex() for row in members[: MANY + 1])
+        ids[entity.key] = seen if len(seen) <= MANY and len(rows) < 20000 else None
+        numbers = {int(n) for row in members[:MANY] if row[2] == UPDATE for n in json.loads(row[3])}
+        touched[entity.key] = frozenset(entity.by_no[n].key for n in numbers if n in entity.by_no)
+    return Changes(ids, touched, remote)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """One value that changed: ``field`` is "" for the creation, "deleted" for the register."""
+
+    at: str
+    user_id: str | None
+    node: str
+    field: str
+    old: Any
+    new: Any
+    lseq: int
+
+
+def history(connection: Connection, entity: EntityType, identity: str) -> list[HistoryRow]:
+    """Every change of a record known here, newest first, values in JSON form; secrets show nothing."""
+    rows = connection.all(
+        """SELECT l.lseq, l.op, l.diff, t.eff_hlc, t.actor, o.code FROM sync_log l JOIN sync_tx t ON t.tx = l.tx
+           JOIN sync_origin o ON o.origin = t.origin WHERE l.tbl = ? AND l.pk = ? ORDER BY l.lseq DESC""",
+        (entity.no, bytes.fromhex(identity)),
+    )
+    first = first_values(connection, entity, [bytes.fromhex(identity)])
+    return [entry for row in rows for entry in _history_rows(entity, row, first.get(bytes.fromhex(identity), {}))]
+
+
+def _history_rows(entity: EntityType, row: tuple[Any, ...], first: Mapping[int, Stored]) -> Iterator[HistoryRow]:
+    lseq, op, diff, hlc, actor, code = row
+    at, user = to_iso(stamp_time(hlc)), actor.hex() if actor else None
+    if op == UPDATE:
+        for no, (old, new) in parse_diff(entity, diff).items():
+            if no == DELETED_NO:
+                yield HistoryRow(at, user, code, "deleted", bool(old), bool(new), lseq)
+            elif no in entity.by_no:
+                field = entity.by_no[no]
+                yield HistoryRow(at, user, code, field.key, field.show(old), field.show(new), lseq)
+    elif op in {INSERT, GONE}:
+        values = first if op == INSERT else parse_row(entity, diff)
+        for no, value in values.items():
+            field = entity.by_no[no]
+            if value is not None and not field.secret:
+                old, new = (None, field.show(value)) if op == INSERT else (field.show(value), None)
+                yield HistoryRow(at, user, code, field.key, old, new, lseq)
+
+
+def first_values(connection: Connection, entity: EntityType, ids: Iterable[bytes]) -> dict[bytes, dict[int, Stored]]:
+    """The values rows were inserted with: today's values with every logged change undone.
+
+    The first change of a column saw the inserted value, because nobody can have changed it before; so its old value is
+    the inserted one, whatever order later changes arrived in. Rows removed since come from their removal entry.
+    """
+    wanted = list(ids)
+    columns = ", ".join(f'"{field.key}"' for field in entity.fields.values())
+    numbers = [field.no for field in entity.fields.values()]
+    result: dict[bytes, dict[int, Stored]] = {}
+    for portion in _portions(wanted):
+        marks = ",".join("?" * len(portion))
+        for row in connection.all(f'SELECT id, {columns} FROM "{entity.key}" WHERE id IN ({marks})', portion):
+            result[row[0]] = dict(zip(numbers, row[1:], strict=True))
+        logged = connection.all(
+            f"SELECT pk, op, diff FROM sync_log INDEXED BY sync_log_row WHERE tbl = ? AND pk IN ({marks}) AND op IN ({UPDATE}, {GONE}) ORDER BY lseq",
+            (entity.no, *portion),
+        )
+        gone = {pk: parse_row(entity, diff) for pk, op, diff in logged if op == GONE}
+        result.update(gone)
+        undone: set[tuple[bytes, int]] = set()
+        for pk, op, diff in logged:
+            if op != UPDATE or pk not in result:
+                continue
+            for no, (old, _new) in parse_diff(entity, diff).items():
+                if (pk, no) not in undone and no in entity.by_no:
+                    undone.add((pk, no))
+                    result[pk][no] = old
+    return result
+
+
+def _portions(items: list[bytes], size: int = 500) -> Iterator[list[bytes]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

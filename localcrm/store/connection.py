@@ -1,0 +1,179 @@
+"""Connections to the data file, and the one border where the driver's errors become ours.
+
+SQLCipher's driver everywhere, key optional, so that every platform runs one known SQLite. Its exceptions are not
+those of the standard module; nothing outside this file sees them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, LifoQueue
+from typing import Any, NoReturn
+
+from sqlcipher3 import dbapi2 as driver
+
+from localcrm.kernel.errors import AppError, Refused, StoreError
+from localcrm.kernel.i18n import N_
+
+#: A command beside a running program waits this long for its turn to write.
+LOCK_WAIT_MS = 5000
+READERS = 6
+
+Row = tuple[Any, ...]
+
+#: What the generated triggers say when they refuse a statement.
+TRIGGER_REFUSALS: dict[str, tuple[type[AppError], str]] = {
+    "no_unit_of_work": (StoreError, N_("The data file was about to be changed outside a unit of work. Nothing was changed.")),
+    "ledger_row": (Refused, N_("A posted movement is never changed. Enter a correcting movement instead.")),
+    "posted_document": (Refused, N_("A posted document is never changed. Reverse it instead.")),
+    "key_changed": (StoreError, N_("The id of a record can never change. Nothing was changed.")),
+    "physical_delete": (StoreError, N_("Records are never removed from the file, only marked as deleted. Nothing was changed.")),
+}
+_MESSAGES: tuple[tuple[str, str, str], ...] = (
+    ("database is locked", "busy", N_("Another program is writing to the data file. Nothing was changed; please try again.")),
+    ("file is not a database", "wrong_key", N_("The data file cannot be read: wrong passphrase, or not a data file of this program.")),
+    ("database or disk is full", "disk_full", N_("The disk is full. Nothing was changed; free some space and try again.")),
+    ("attempt to write a readonly", "read_only", N_("The data file is read-only. Nothing was changed; check the folder's permissions.")),
+    ("unable to open", "cannot_open", N_("The data file cannot be opened. Check that the folder exists and may be written.")),
+    ("disk i/o error", "disk_error", N_("The disk reports an error. Nothing was changed; check the disk and keep your backups safe.")),
+    ("malformed", "damaged", N_("The data file is damaged. Nothing was changed; restore the last backup.")),
+)
+
+
+def raise_mapped(error: Exception) -> NoReturn:
+    """Turn an error of the driver into one of ours."""
+    message = str(error)
+    if message.startswith("LC:"):
+        kind, text = TRIGGER_REFUSALS[message[3:]]
+        raise kind(message[3:], text) from None
+    for part, code, text in _MESSAGES:
+        if part in message.lower():
+            raise StoreError(code, text) from error
+    raise StoreError("store", N_("The data file refused: {detail}"), detail=message[:200]) from error
+
+
+class Connection:
+    """One connection, autocommit unless a transaction is begun by hand; every driver error comes out mapped."""
+
+    def __init__(self, path: Path, *, key: bytes | None, read_only: bool = False) -> None:
+        uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+        try:
+            self._raw = driver.connect(uri, uri=True, isolation_level=None, check_same_thread=False, cached_statements=400)
+            if key is not None:
+                self._raw.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
+            self._raw.execute(f"PRAGMA busy_timeout = {LOCK_WAIT_MS}")
+            self._raw.execute("SELECT count(*) FROM sqlite_master")
+            if not read_only:
+                self._raw.execute("PRAGMA journal_mode = WAL")
+                self._raw.execute("PRAGMA synchronous = NORMAL")
+            self._raw.execute("PRAGMA recursive_triggers = ON")
+            self._raw.execute("PRAGMA trusted_schema = OFF")
+            self._raw.execute("PRAGMA cache_size = -32000")
+            self._raw.execute("PRAGMA temp_store = MEMORY")
+        except driver.Error as error:
+            raise_mapped(error)
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> Any:
+        """Run one statement; returns the driver's cursor (``rowcount``, ``lastrowid``)."""
+        try:
+            return self._raw.execute(sql, params)
+        except driver.Error as error:
+            raise_mapped(error)
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
+        """Run one statement for many rows; returns how many rows it touched."""
+        try:
+            return int(self._raw.executemany(sql, rows).rowcount)
+        except driver.Error as error:
+            raise_mapped(error)
+
+    def script(self, statements: Iterable[str]) -> None:
+        """Run statements one by one (no implicit commit, unlike the driver's own script call)."""
+        for statement in statements:
+            self.execute(statement)
+
+    def all(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
+        """All rows of a query."""
+        try:
+            return self._raw.execute(sql, params).fetchall()  # type: ignore[no-any-return]
+        except driver.Error as error:
+            raise_mapped(error)
+
+    def one(self, sql: str, params: Sequence[Any] = ()) -> Row | None:
+        """The first row of a query, or None."""
+        try:
+            return self._raw.execute(sql, params).fetchone()  # type: ignore[no-any-return]
+        except driver.Error as error:
+            raise_mapped(error)
+
+    def value(self, sql: str, params: Sequence[Any] = ()) -> Any:
+        """The first column of the first row, or None."""
+        row = self.one(sql, params)
+        return None if row is None else row[0]
+
+    def stream(self, sql: str, params: Sequence[Any] = (), *, size: int = 1000) -> Iterator[Row]:
+        """Rows of a large query, fetched in portions."""
+        try:
+            cursor = self._raw.execute(sql, params)
+            while rows := cursor.fetchmany(size):
+                yield from rows
+        except driver.Error as error:
+            raise_mapped(error)
+
+    def backup_to(self, other: Connection) -> None:
+        """Copy the whole file online, page by page, while others read and write."""
+        try:
+            self._raw.backup(other._raw, pages=2000, sleep=0.005)  # noqa: SLF001 -- same class
+        except driver.Error as error:
+            raise_mapped(error)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return bool(self._raw.in_transaction)
+
+    @property
+    def raw(self) -> Any:
+        """The driver's connection, for sqlite-utils and the driver's own tools."""
+        return self._raw
+
+    def close(self) -> None:
+        """Close; a transaction still open is rolled back."""
+        self._raw.close()
+
+
+class Pool:
+    """Readers that never wait for the writer (WAL); each block sees one consistent state of the file."""
+
+    def __init__(self, path: Path, key: bytes | None) -> None:
+        self._path, self._key = path, key
+        self._idle: LifoQueue[Connection] = LifoQueue()
+        self._slots = threading.Semaphore(READERS)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A read transaction."""
+        with self._slots:
+            try:
+                connection = self._idle.get_nowait()
+            except Empty:
+                connection = Connection(self._path, key=self._key)
+                connection.execute("PRAGMA query_only = ON")
+            try:
+                connection.execute("BEGIN")
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                self._idle.put(connection)
+
+    def close(self) -> None:
+        """Close the idle readers."""
+        while True:
+            try:
+                self._idle.get_nowait().close()
+            except Empty:
+                return

@@ -1,0 +1,208 @@
+"""Tables, indexes and capture triggers, derived from the declarations.
+
+Every entity table has a local row number ``rid`` (never sent), the id, one column per field, the ``deleted`` register
+and a local ``version`` for stale saves. On the wire the register is column number 0.
+
+A change is captured by the table's own triggers inside the business transaction: an insert logs a reference to its
+row, an update the changed columns with old and new value, a physical removal (draft lines only) the whole old row.
+A statement outside a unit of work is refused. While a merge applies what it received (``sync_ctx.applying``) capture
+is off: the merge writes those log rows itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from localcrm.kernel.schema import Kind
+
+if TYPE_CHECKING:
+    from localcrm.kernel.schema import EntityType, Field, Total
+
+#: Operations of the change log.
+VOID, INSERT, UPDATE, GONE = 0, 1, 2, 5
+#: Wire number of the ``deleted`` register, the same in every table.
+DELETED_NO = 0
+
+SYSTEM_TABLES = (
+    "CREATE TABLE meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID",
+    # One row: what the triggers need to know about the transaction of the moment.
+    """CREATE TABLE sync_ctx(id INTEGER PRIMARY KEY CHECK(id = 1), applying INTEGER NOT NULL DEFAULT 0, tx INTEGER,
+        last_hlc INTEGER NOT NULL DEFAULT 0, origin INTEGER, next_oseq INTEGER NOT NULL DEFAULT 1) STRICT""",
+    "INSERT INTO sync_ctx(id) VALUES (1)",
+    # Who made changes: a node in one of its epochs. A restored or copied node gets a new epoch, never old numbers again.
+    """CREATE TABLE sync_origin(origin INTEGER PRIMARY KEY, node_no INTEGER NOT NULL, epoch BLOB NOT NULL,
+        epoch_index INTEGER NOT NULL DEFAULT 0, code TEXT NOT NULL, have_oseq INTEGER NOT NULL DEFAULT 0,
+        closed INTEGER NOT NULL DEFAULT 0, UNIQUE(node_no, epoch)) STRICT""",
+    # One row per transaction: its changes are the log rows first_lseq … first_lseq+count-1, numbered by their origin
+    # first_oseq … first_oseq+count-1. hlc as written; eff_hlc as admitted by head office (differs only after a re-stamp).
+    """CREATE TABLE sync_tx(tx INTEGER PRIMARY KEY, origin INTEGER NOT NULL, first_oseq INTEGER NOT NULL, count INTEGER NOT NULL,
+        first_lseq INTEGER NOT NULL, hlc INTEGER NOT NULL, eff_hlc INTEGER NOT NULL, actor BLOB) STRICT""",
+    "CREATE UNIQUE INDEX sync_tx_origin ON sync_tx(origin, first_oseq)",
+    "CREATE INDEX sync_tx_lseq ON sync_tx(first_lseq)",
+    # At head office lseq is also the number under which a change was admitted (hseq): the cursor of every branch.
+    """CREATE TABLE sync_log(lseq INTEGER PRIMARY KEY, tx INTEGER NOT NULL, tbl INTEGER NOT NULL, op INTEGER NOT NULL,
+        pk BLOB, diff TEXT, prev INTEGER) STRICT""",
+    "CREATE INDEX sync_log_row ON sync_log(tbl, pk)",
+    """CREATE TABLE sync_quarantine(origin INTEGER NOT NULL, oseq INTEGER NOT NULL, tbl INTEGER NOT NULL, pk BLOB, reason TEXT NOT NULL,
+        need_schema INTEGER, raw BLOB NOT NULL, first_seen INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY(origin, oseq)) STRICT""",
+    # The other side: head office for a branch, each branch for head office.
+    """CREATE TABLE sync_peer(node_no INTEGER PRIMARY KEY, code TEXT NOT NULL, name TEXT NOT NULL DEFAULT '', url TEXT,
+        sign_key BLOB, box_key BLOB, certificate BLOB, recv_hseq INTEGER NOT NULL DEFAULT 0, acked_oseq INTEGER NOT NULL DEFAULT 0,
+        durable_oseq INTEGER NOT NULL DEFAULT 0, recv_chain BLOB, last_ok INTEGER, state TEXT NOT NULL DEFAULT 'active') STRICT""",
+    """CREATE TABLE sync_invite(node_no INTEGER PRIMARY KEY, code TEXT NOT NULL, secret BLOB NOT NULL, expires INTEGER NOT NULL,
+        used INTEGER NOT NULL DEFAULT 0) STRICT""",
+    """CREATE TABLE sync_bundle(bundle_id BLOB PRIMARY KEY, direction TEXT NOT NULL, peer INTEGER NOT NULL, from_seq INTEGER NOT NULL,
+        to_seq INTEGER NOT NULL, at INTEGER NOT NULL) STRICT""",
+    """CREATE TABLE number_series(series TEXT NOT NULL, period TEXT NOT NULL, last INTEGER NOT NULL,
+        PRIMARY KEY(series, period)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE session(token_hash BLOB PRIMARY KEY, user_id BLOB NOT NULL, created INTEGER NOT NULL, seen INTEGER NOT NULL,
+        expires INTEGER NOT NULL, client TEXT) STRICT""",
+    """CREATE TABLE event_log(id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, user_id BLOB, detail TEXT) STRICT""",
+    """CREATE TABLE user_setting(user_id BLOB NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
+        PRIMARY KEY(user_id, key)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE job_run(job TEXT PRIMARY KEY, last_start INTEGER, last_ok INTEGER, last_error TEXT) STRICT, WITHOUT ROWID""",
+    """CREATE VIRTUAL TABLE search USING fts5(text, pinyin, full, tail, kind, content='', contentless_delete=1,
+        tokenize='ascii', detail='full')""",
+)
+
+
+def table_sql(entity: EntityType) -> str:
+    """The table of an entity."""
+    columns = ["rid INTEGER PRIMARY KEY", "id BLOB NOT NULL UNIQUE CHECK(length(id) = 16)"]
+    columns += [f'"{field.key}" {column_type(field)}' for field in entity.fields.values()]
+    columns += ["deleted INTEGER NOT NULL DEFAULT 0", "version INTEGER NOT NULL DEFAULT 1"]
+    return f'CREATE TABLE "{entity.key}"({", ".join(columns)}) STRICT'
+
+
+def column_type(field: Field) -> str:
+    """Type and default; the default lets an older file gain the column without touching its rows."""
+    default = field.store(field.default)
+    if default is None:
+        return field.sql_type
+    literal = str(default) if isinstance(default, int) else "'" + str(default).replace("'", "''") + "'"
+    return f"{field.sql_type} NOT NULL DEFAULT {literal}"
+
+
+def index_sqls(entity: EntityType) -> dict[str, str]:
+    """Indexes by name: sortable columns and references of live rows, and the recycle bin."""
+    key = entity.key
+    sqls = {f"{key}_bin": f'CREATE INDEX "{key}_bin" ON "{key}"(rid) WHERE deleted = 1'}
+    for field in entity.fields.values():
+        if field.f.index or field.f.ref:
+            name = f"{key}__{field.key}"
+            sqls[name] = f'CREATE INDEX "{name}" ON "{key}"("{field.key}") WHERE deleted = 0'
+    return sqls
+
+
+def trigger_sqls(entity: EntityType) -> dict[str, str]:
+    """Triggers by name: capture, guards and totals."""
+    sqls = {**_capture(entity), **_guards(entity)}
+    for total in entity.totals:
+        sqls.update(_total_triggers(entity, total))
+    return sqls
+
+
+_CAPTURING = "(SELECT applying FROM sync_ctx) = 0"
+_TX = "coalesce((SELECT tx FROM sync_ctx), RAISE(ABORT, 'LC:no_unit_of_work'))"
+
+
+def _capture(entity: EntityType) -> dict[str, str]:
+    key, no = entity.key, entity.no
+    previous = f"(SELECT lseq FROM sync_log WHERE tbl = {no} AND pk = OLD.id ORDER BY lseq DESC LIMIT 1)"
+    changed = ", ".join(
+        f"CASE WHEN NEW.\"{name}\" IS NOT OLD.\"{name}\" THEN '\"{number}\":[' || {_json('OLD', name, ref)} || ',' || {_json('NEW', name, ref)} || ']' END"
+        for number, name, ref in [(DELETED_NO, "deleted", False), *((f.no, f.key, f.kind == "ref") for f in entity.fields.values())]
+    )
+    old_row = "concat_ws(',', " + ", ".join(f"'\"{f.no}\":' || {_json('OLD', f.key, f.kind == 'ref')}" for f in entity.fields.values()) + ")"
+    return {
+        f"{key}_ins": f'CREATE TRIGGER "{key}_ins" AFTER INSERT ON "{key}" WHEN {_CAPTURING} BEGIN '
+        f"INSERT INTO sync_log(tx, tbl, op, pk) VALUES ({_TX}, {no}, {INSERT}, NEW.id); END",
+        f"{key}_upd": f'CREATE TRIGGER "{key}_upd" AFTER UPDATE ON "{key}" WHEN {_CAPTURING} BEGIN '
+        f"INSERT INTO sync_log(tx, tbl, op, pk, diff, prev) "
+        f"SELECT {_TX}, {no}, {UPDATE}, OLD.id, '{{' || d || '}}', {previous} FROM (SELECT concat_ws(',', {changed}) AS d) WHERE d <> ''; END",
+        f"{key}_key": f'CREATE TRIGGER "{key}_key" BEFORE UPDATE OF id ON "{key}" WHEN NEW.id IS NOT OLD.id BEGIN '
+        "SELECT RAISE(ABORT, 'LC:key_changed'); END",
+        f"{key}_del": f'CREATE TRIGGER "{key}_del" AFTER DELETE ON "{key}" WHEN {_CAPTURING} BEGIN '
+        + (
+            f"INSERT INTO sync_log(tx, tbl, op, pk, diff, prev) VALUES ({_TX}, {no}, {GONE}, OLD.id, '{{' || {old_row} || '}}', {previous}); END"
+            if entity.kind is Kind.LINE
+            else "SELECT RAISE(ABORT, 'LC:physical_delete'); END"
+        ),
+    }
+
+
+def _json(image: str, column: str, is_ref: bool) -> str:
+    value = f'{image}."{column}"'
+    # json_quote refuses blobs: ids go as hex text and come back by the kind of their field.
+    return f"coalesce('\"' || lower(hex({value})) || '\"', 'null')" if is_ref else f"json_quote({value})"
+
+
+def _guards(entity: EntityType) -> dict[str, str]:
+    key = entity.key
+    if entity.kind is Kind.LEDGER:
+        return {
+            f"{key}_fix": f'CREATE TRIGGER "{key}_fix" BEFORE UPDATE ON "{key}" WHEN {_CAPTURING} BEGIN '
+            "SELECT RAISE(ABORT, 'LC:ledger_row'); END"
+        }
+    if entity.kind is Kind.DOCUMENT:
+        return {
+            f"{key}_fix": f"CREATE TRIGGER \"{key}_fix\" BEFORE UPDATE ON \"{key}\" WHEN OLD.status = 'posted' AND {_CAPTURING} BEGIN "
+            "SELECT RAISE(ABORT, 'LC:posted_document'); END"
+        }
+    if entity.kind is Kind.LINE:
+        parent = entity.fields[entity.parent or ""]
+        sqls = {}
+        for event, image in (("INSERT", "NEW"), ("UPDATE", "OLD"), ("DELETE", "OLD")):
+            name = f"{key}_fix_{event.lower()}"
+            posted = f"(SELECT status FROM \"{parent.f.ref}\" WHERE id = {image}.\"{parent.key}\") = 'posted'"
+            sqls[name] = (
+                f'CREATE TRIGGER "{name}" BEFORE {event} ON "{key}" WHEN {posted} AND {_CAPTURING} BEGIN '
+                "SELECT RAISE(ABORT, 'LC:posted_document'); END"
+            )
+        return sqls
+    return {}
+
+
+def total_table_sql(entity: EntityType, total: Total) -> str:
+    """The derived table of a total; ``by`` columns may be empty, hence the expression index instead of a key."""
+    by = ", ".join(f'"{key}" {entity.fields[key].sql_type}' for key in total.by)
+    return f'CREATE TABLE "{total.name}"({by}, total INTEGER NOT NULL) STRICT'
+
+
+def total_index_sql(entity: EntityType, total: Total) -> str:
+    """Unique over the group, with empty values as one group."""
+    return f'CREATE UNIQUE INDEX "{total.name}_key" ON "{total.name}"({", ".join(_group(entity, key, "") for key in total.by)})'
+
+
+def _group(entity: EntityType, key: str, image: str) -> str:
+    empty = {"TEXT": "''", "BLOB": "x''", "INTEGER": "-1"}[entity.fields[key].sql_type]
+    return f'coalesce({image}"{key}", {empty})'
+
+
+def total_select(entity: EntityType, total: Total) -> str:
+    """The same figures computed from the rows: what ``check`` compares with and what a rebuild inserts."""
+    by = ", ".join(f'"{key}"' for key in total.by)
+    amount = f'sum("{total.field}")' if total.field else "count(*)"
+    return f'SELECT {by}, {amount} AS total FROM "{entity.key}" WHERE deleted = 0 GROUP BY {by}'
+
+
+def _total_triggers(entity: EntityType, total: Total) -> dict[str, str]:
+    key, name = entity.key, total.name
+
+    def add(image: str, sign: str) -> str:
+        amount = f'{sign}{image}."{total.field}"' if total.field else f"{sign}1"
+        values = ", ".join(f'{image}."{by}"' for by in total.by)
+        columns = ", ".join(f'"{by}"' for by in total.by)
+        target = ", ".join(_group(entity, by, "") for by in total.by)
+        return (
+            f'INSERT INTO "{name}"({columns}, total) SELECT {values}, {amount} WHERE {image}.deleted = 0 '
+            f"ON CONFLICT({target}) DO UPDATE SET total = total + excluded.total"
+        )
+
+    watched = ", ".join(f'"{k}"' for k in dict.fromkeys([*total.by, *([total.field] if total.field else []), "deleted"]))
+    return {
+        f"{name}_ins": f'CREATE TRIGGER "{name}_ins" AFTER INSERT ON "{key}" BEGIN {add("NEW", "+")}; END',
+        f"{name}_upd": f'CREATE TRIGGER "{name}_upd" AFTER UPDATE OF {watched} ON "{key}" BEGIN {add("OLD", "-")}; {add("NEW", "+")}; END',
+        f"{name}_del": f'CREATE TRIGGER "{name}_del" AFTER DELETE ON "{key}" BEGIN {add("OLD", "-")}; END',
+    }

@@ -1,0 +1,85 @@
+"""Who this data folder is: company, branch, role and epoch; written once at set-up and enrolment."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from localcrm.kernel.errors import StoreError
+from localcrm.kernel.i18n import N_
+from localcrm.store.migrate import get_meta, set_meta
+
+if TYPE_CHECKING:
+    from localcrm.store.connection import Connection
+
+Role = Literal["office", "branch"]
+#: Number of the head office in every company; branches count from 2.
+OFFICE_NO = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One installation. ``node_no`` is 0 for a branch that head office has not approved yet."""
+
+    company_id: bytes
+    code: str
+    name: str
+    role: Role
+    node_no: int
+    epoch: bytes
+    epoch_index: int
+
+    @property
+    def is_office(self) -> bool:
+        """Whether this is head office (an office without branches is its own)."""
+        return self.role == "office"
+
+    @property
+    def enrolled(self) -> bool:
+        """Whether this node may write: head office has given it a number."""
+        return self.node_no != 0
+
+    @property
+    def branch_id(self) -> str:
+        """Id of this node's ``branch`` record."""
+        return branch_id(self.company_id, self.code)
+
+    @property
+    def number_code(self) -> str:
+        """Code printed in document numbers; a later epoch adds its letter, so no printed number is ever given twice."""
+        return self.code + (chr(ord("A") + self.epoch_index) if self.epoch_index else "")
+
+
+def branch_id(company_id: bytes, code: str) -> str:
+    """A branch's id follows from its code, so every node knows it without asking (UUIDv5)."""
+    return uuid.uuid5(uuid.UUID(bytes=company_id), f"branch:{code}").hex
+
+
+def load_node(connection: Connection) -> Node:
+    """Read the identity; raises StoreError when set-up was never finished."""
+    values = {key: get_meta(connection, f"node.{key}") for key in ("company_id", "code", "name", "role", "node_no", "epoch", "epoch_index")}
+    if values["role"] is None:
+        raise StoreError("not_set_up", N_("This data folder was never set up completely. Remove it and run “localcrm init” again."))
+    return Node(**values)  # type: ignore[arg-type]
+
+
+def save_node(connection: Connection, node: Node) -> None:
+    """Write the identity and, once the node may write, the origin its changes carry."""
+    for key in ("company_id", "code", "name", "role", "node_no", "epoch", "epoch_index"):
+        set_meta(connection, f"node.{key}", getattr(node, key))
+    if node.enrolled:
+        origin = origin_of(connection, node.node_no, node.epoch, node.code, node.epoch_index)
+        connection.execute(
+            "UPDATE sync_ctx SET origin = ?, next_oseq = (SELECT have_oseq + 1 FROM sync_origin WHERE origin = ?)", (origin, origin)
+        )
+
+
+def origin_of(connection: Connection, node_no: int, epoch: bytes, code: str, epoch_index: int = 0) -> int:
+    """Local number of a node in one of its epochs, made when first met."""
+    found = connection.value("SELECT origin FROM sync_origin WHERE node_no = ? AND epoch = ?", (node_no, epoch))
+    if found is None:
+        found = connection.execute(
+            "INSERT INTO sync_origin(node_no, epoch, epoch_index, code) VALUES (?, ?, ?, ?)", (node_no, epoch, epoch_index, code)
+        ).lastrowid
+    return int(found)

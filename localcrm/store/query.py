@@ -1,0 +1,248 @@
+"""Typed list queries: what may be filtered and sorted is what the declaration names, nothing else reaches SQL.
+
+Pages follow a cursor (the last row's sort value and row number), so the thousandth page costs what the first does.
+Totals are counted only up to TOTAL_CAP. Rights become part of the same query through ``restrict``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from localcrm.kernel.errors import InvalidInput
+from localcrm.kernel.i18n import N_
+from localcrm.kernel.schema import EntityType, Field, Stored, entity as entity_type
+from localcrm.store import search
+
+if TYPE_CHECKING:
+    from localcrm.store.connection import Connection
+
+TOTAL_CAP = 10_000
+MAX_LIMIT = 1000
+
+#: A record as the rest of the house sees it: "id", "deleted", "version" and one Python value per field.
+Record = dict[str, Any]
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", "contains", "starts", "in", "blank", "filled"]
+_COMPARE = {"=": "IS", "!=": "IS NOT", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One filter: ``value`` is text as typed, or a typed value, or a list of them for "in"."""
+
+    field: str
+    op: Operator
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page ended: the stored sort value and the row number."""
+
+    value: Stored
+    rid: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """What a list shows. ``sort`` is a field, "-" before it for descending; "" for newest first."""
+
+    entity: EntityType
+    where: tuple[Condition, ...] = ()
+    search: str = ""
+    sort: str = ""
+    limit: int = 50
+    offset: int = 0
+    after: Cursor | None = None
+    deleted: bool = False
+    restrict: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page: rows, how many there are in all (at most TOTAL_CAP + 1 is counted), and where to go on."""
+
+    rows: list[Record]
+    total: int
+    next: Cursor | None
+
+    @property
+    def capped(self) -> bool:
+        """Whether there are more rows than were counted."""
+        return self.total > TOTAL_CAP
+
+
+def record_columns(entity: EntityType) -> str:
+    """Columns of a record in the order ``load_record`` expects."""
+    return ", ".join(["id", "deleted", "version", *(f'"{field.key}"' for field in entity.fields.values())])
+
+
+def load_record(entity: EntityType, row: Sequence[Any]) -> Record:
+    """A record from a row of ``record_columns``."""
+    record: Record = {"id": row[0].hex(), "deleted": bool(row[1]), "version": row[2]}
+    for field, value in zip(entity.fields.values(), row[3:], strict=True):
+        record[field.key] = field.load(value)
+    return record
+
+
+def record_json(entity: EntityType, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON form of a record: id, then every readable field."""
+    return {"id": record["id"], **{field.key: field.to_json(record[field.key]) for field in entity.readable}}
+
+
+def select(connection: Connection, query: ListQuery) -> Page:
+    """One page of a list."""
+    entity = query.entity
+    limit = max(0, min(query.limit, MAX_LIMIT))
+    rids = search.find_rows(connection, entity, query.search, limit=MAX_LIMIT) if query.search.strip() else None
+    conditions, params = _conditions(query, rids)
+    total = int(
+        connection.value(f'SELECT count(*) FROM (SELECT 1 FROM "{entity.key}" WHERE {conditions} LIMIT {TOTAL_CAP + 1})', params)
+    )
+    sort, descending = _sort(query)
+    rows = _rows(connection, query, sort, descending, conditions, params, limit)
+    records = [load_record(entity, row[2:]) for row in rows]
+    following = Cursor(rows[-1][1], rows[-1][0]) if len(rows) == limit and rows else None
+    return Page(records, total, following)
+
+
+def _rows(  # noqa: PLR0913 -- the parts of one statement
+    connection: Connection, query: ListQuery, sort: Field | None, descending: bool, conditions: str, params: list[Any], limit: int
+) -> list[tuple[Any, ...]]:
+    key = f'"{sort.key}"' if sort else "NULL"
+    base = f'SELECT rid, {key}, {record_columns(query.entity)} FROM "{query.entity.key}" WHERE {conditions}'
+    way, beyond = ("DESC", "<") if descending else ("ASC", ">")
+    order = f" ORDER BY {key} {way}, rid {way}" if sort else f" ORDER BY rid {way}"
+    if query.after is None:
+        return connection.all(f"{base}{order} LIMIT {limit} OFFSET ?", [*params, max(0, query.offset)])
+    after = query.after
+    if sort is None:
+        return connection.all(f"{base} AND rid {beyond} ?{order} LIMIT {limit}", [*params, after.rid])
+    # Empty values sort before all others; a row-value comparison would drop them, so the two parts are read in turn.
+    empty, filled = f"{base} AND {key} IS NULL", f"{base} AND {key} IS NOT NULL"
+    if after.value is None:
+        steps = [(f"{empty} AND rid {beyond} ?", [after.rid])] + ([] if descending else [(filled, [])])
+    else:
+        steps = [(f"{filled} AND ({key}, rid) {beyond} (?, ?)", [after.value, after.rid])] + ([(empty, [])] if descending else [])
+    rows: list[tuple[Any, ...]] = []
+    for statement, extra in steps:
+        if len(rows) < limit:
+            rows += connection.all(f"{statement}{order} LIMIT {limit - len(rows)}", [*params, *extra])
+    return rows
+
+
+def _sort(query: ListQuery) -> tuple[Field | None, bool]:
+    wish = query.sort or query.entity.order_by or ""
+    if not wish:
+        return None, True
+    field = query.entity.field(wish.removeprefix("-"))
+    if field.secret:
+        raise InvalidInput("bad_sort", N_("Lists cannot be sorted by “{field}”."), field=field.key)
+    return field, wish.startswith("-")
+
+
+def _conditions(query: ListQuery, rids: list[int] | None) -> tuple[str, list[Any]]:
+    parts, params = [f"deleted = {int(query.deleted)}"], []
+    for condition in (*query.where, *query.restrict):
+        if condition.field == "id":
+            parts.append("id = ?")
+            params.append(bytes.fromhex(condition.value))
+            continue
+        sql, values = _condition(query.entity.field(condition.field), condition)
+        parts.append(sql)
+        params += values
+    if rids is not None:
+        parts.append(f"rid IN ({','.join(map(str, rids))})")
+    return " AND ".join(parts), params
+
+
+def _condition(field: Field, condition: Condition) -> tuple[str, list[Any]]:
+    column = f'"{field.key}"'
+    if field.secret:
+        raise InvalidInput("bad_filter", N_("Lists cannot be filtered by “{field}”."), field=field.key)
+    match condition.op:
+        case "blank":
+            return f"{column} IS NULL", []
+        case "filled":
+            return f"{column} IS NOT NULL", []
+        case "in":
+            values = [stored_value(field, value) for value in condition.value]
+            return f"{column} IN ({','.join('?' * len(values))})", values
+        case "contains" | "starts":
+            text = str(condition.value).replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
+            return rf"{column} LIKE ? ESCAPE '\'", [f"%{text}%" if condition.op == "contains" else f"{text}%"]
+    if condition.op not in _COMPARE:
+        raise InvalidInput("bad_filter", N_("Lists cannot be filtered by “{field}”."), field=field.key)
+    return f"{column} {_COMPARE[condition.op]} ?", [stored_value(field, condition.value)]
+
+
+def stored_value(field: Field, value: Any) -> Stored:
+    """The stored form of a filter value, which may be text as typed; raises InvalidInput."""
+    if value is None or value == "":
+        return None
+    adapter = _adapter(field)
+    try:
+        return field.store(adapter.validate_python(value))
+    except ValueError:
+        raise InvalidInput("bad_value", N_("{label}: “{value}” cannot be understood."), label=field.label, value=str(value)[:60]) from None
+
+
+def _adapter(field: Field) -> Any:
+    """Checks one value as the field's declaration would, without its bounds on a whole record."""
+    from pydantic import TypeAdapter
+
+    from localcrm.kernel import schema
+
+    types: dict[str, Any] = {
+        "ref": schema.Id,
+        "money": schema.Money,
+        "quantity": schema.Quantity,
+        "price": schema.Price,
+        "rate": schema.Rate,
+        "date": schema.date,
+        "datetime": schema.Moment,
+        "boolean": bool,
+        "integer": int,
+    }
+    if field.kind not in _ADAPTERS:
+        _ADAPTERS[field.kind] = TypeAdapter(types.get(field.kind, schema.LongText))
+    return _ADAPTERS[field.kind]
+
+
+_ADAPTERS: dict[str, Any] = {}
+
+
+def titles(connection: Connection, entity: EntityType, ids: Sequence[str]) -> dict[str, str]:
+    """Titles of records by id, deleted ones too: old documents still name their customer."""
+    result: dict[str, str] = {}
+    unique = list(dict.fromkeys(ids))
+    for start in range(0, len(unique), 500):
+        portion = [bytes.fromhex(i) for i in unique[start : start + 500]]
+        marks = ",".join("?" * len(portion))
+        rows = connection.all(f'SELECT id, "{entity.title_field}" FROM "{entity.key}" WHERE id IN ({marks})', portion)
+        result.update((row[0].hex(), str(row[1] or "")) for row in rows)
+    return result
+
+
+def ref_titles(connection: Connection, entity: EntityType, records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """For every reference field the titles of what the records point to: field key → id → title."""
+    return {
+        field.key: titles(connection, entity_type(field.f.ref or ""), [r[field.key] for r in records if r.get(field.key)])
+        for field in entity.refs
+    }
+
+
+def group_counts(connection: Connection, entity: EntityType, field: str) -> list[tuple[Any, int]]:
+    """How many live records have each value of a field, from the maintained table where one is declared."""
+    column = entity.field(field)
+    total = next((t for t in entity.totals if t.by == (field,) and t.field is None), None)
+    source = f'SELECT "{field}", total FROM "{total.name}" WHERE total > 0' if total else (
+        f'SELECT "{field}", count(*) AS total FROM "{entity.key}" WHERE deleted = 0 GROUP BY "{field}"'
+    )
+    return [(column.load(value), count) for value, count in connection.all(f"{source} ORDER BY total DESC LIMIT 500")]
+
+
+def with_more(query: ListQuery, *conditions: Condition) -> ListQuery:
+    """The same query, narrowed."""
+    return replace(query, where=(*query.where, *conditions))

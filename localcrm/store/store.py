@@ -1,0 +1,177 @@
+"""The store of one data folder: one writer, a pool of readers, and an event after every commit.
+
+Folder: ``localcrm.db`` (with its WAL files), ``keys/`` (node keys, wrapped database key), ``blobs/`` (attachments),
+``backups/``. A store is cheap to open; whatever the file needs to be brought to today's declarations is done at open.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from localcrm.kernel.clock import SystemClock, WallClock
+from localcrm.kernel.errors import NotFound, StoreError
+from localcrm.kernel.i18n import N_
+from localcrm.store import changelog
+from localcrm.store.connection import Connection, Pool
+from localcrm.store.migrate import get_meta, is_current, migrate
+from localcrm.store.node import Node, load_node
+from localcrm.store.uow import UnitOfWork, own_transaction
+
+if TYPE_CHECKING:
+    from localcrm.kernel.ports import Changes, Listener
+
+DATABASE = "localcrm.db"
+
+
+class Store:
+    """An open data folder."""
+
+    def __init__(self, folder: Path, *, key: bytes | None = None, clock: WallClock | None = None) -> None:
+        self.folder = folder
+        self.path = folder / DATABASE
+        self.key = key
+        self.clock: WallClock = clock or SystemClock()
+        self.clock_suspect = False
+        self._node: Node | None = None
+        self._listeners: list[Listener] = []
+        self._write_lock = threading.RLock()
+        self._writer = Connection(self.path, key=key)
+        try:
+            if not is_current(self._writer):
+                migrate(self._writer)
+        except BaseException:
+            self._writer.close()
+            raise
+        self._pool = Pool(self.path, key)
+        self._seen = changelog.head(self._writer)
+        self._data_version = self._writer.value("PRAGMA data_version")
+
+    # reading -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent state of the file; never waits for a writer."""
+        with self._pool.read() as connection:
+            yield connection
+
+    def meta(self, key: str) -> str | int | bytes | None:
+        """A fact about this node."""
+        with self.read() as connection:
+            return get_meta(connection, key)
+
+    @property
+    def node(self) -> Node:
+        """Who this folder is; raises StoreError before set-up."""
+        if self._node is None:
+            with self.read() as connection:
+                self._node = load_node(connection)
+        return self._node
+
+    def forget_node(self) -> None:
+        """Read the identity again next time: it was just changed."""
+        self._node = None
+
+    # writing -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def unit_of_work(self, actor: str | None) -> Iterator[UnitOfWork]:
+        """Write as somebody; commits at the end of the block, rolls back on any error, then raises the event."""
+        with self._write_lock, own_transaction(self, self._writer, actor=actor) as uow:
+            yield uow
+        self.announce(remote=False)
+
+    @contextmanager
+    def merging(self) -> Iterator[Connection]:
+        """A transaction in which received changes are applied: capture is off, the merge writes the log itself."""
+        with self._write_lock:
+            connection = self._writer
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection.execute("UPDATE sync_ctx SET applying = 1")
+                yield connection
+                connection.execute("UPDATE sync_ctx SET applying = 0")
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        self.announce(remote=True)
+
+    @contextmanager
+    def housekeeping(self) -> Iterator[Connection]:
+        """A transaction over tables that are never captured (sessions, settings, peers, series)."""
+        with self._write_lock:
+            connection = self._writer
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    # events ------------------------------------------------------------------------------------------------------
+
+    def listen(self, listener: Listener) -> None:
+        """Call ``listener`` with every ``Changes`` from now on, on the thread that committed."""
+        self._listeners.append(listener)
+
+    def announce(self, *, remote: bool) -> Changes | None:
+        """Raise the event for everything logged since the last one."""
+        with self._write_lock:
+            newest = changelog.head(self._writer)
+            if newest == self._seen:
+                return None
+            if not self._listeners:
+                self._seen = newest
+                return None
+            changes = changelog.changes_since(self._writer, self._seen, newest, remote=remote)
+            self._seen = newest
+        for listener in list(self._listeners):
+            listener(changes)
+        return changes
+
+    def notice_other_programs(self) -> Changes | None:
+        """Raise the event for what another program wrote to the same file; cheap when there is nothing."""
+        with self._write_lock:
+            version = self._writer.value("PRAGMA data_version")
+            if version == self._data_version:
+                return None
+            self._data_version = version
+        return self.announce(remote=True)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close()
+        with self._write_lock:
+            self._writer.close()
+
+
+def open_store(folder: Path, *, key: bytes | None = None, clock: WallClock | None = None) -> Store:
+    """Open an existing data folder; raises NotFound when there is none."""
+    if not (folder / DATABASE).exists():
+        raise NotFound("no_data_folder", N_("There is no data in “{folder}” yet. Set it up first with “localcrm init”."), folder=str(folder))
+    return Store(folder, key=key, clock=clock)
+
+
+def create_store(folder: Path, *, key: bytes | None = None, clock: WallClock | None = None) -> Store:
+    """Create a data folder, readable by its owner only; raises StoreError when there is one already."""
+    if (folder / DATABASE).exists():
+        raise StoreError("already_set_up", N_("“{folder}” is already set up. Nothing was changed."), folder=str(folder))
+    make_folder(folder)
+    return Store(folder, key=key, clock=clock)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a data folder with its sub-folders, owner only where the system knows such a thing."""
+    try:
+        for path in (folder, folder / "keys", folder / "blobs", folder / "backups"):
+            path.mkdir(parents=True, exist_ok=True)
+            with suppress(PermissionError, NotImplementedError):
+                os.chmod(path, 0o700)
+    except OSError as error:
+        raise StoreError("cannot_open", N_("The data file cannot be opened. Check that the folder exists and may be written.")) from error
