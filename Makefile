@@ -59,7 +59,7 @@ shots: setup ## pictures of the screens for docs/shots
 	@$(BIN)/python tools/shots.py
 
 build: setup ## the one-file program in dist/, started and tried once
-	@$(BIN)/pyinstaller --noconfirm --log-level WARN --distpath dist --workpath build/pyinstaller packaging/localcrm.spec
+	@$(BIN)/pyinstaller --noconfirm --log-level ERROR --distpath dist --workpath build/pyinstaller packaging/localcrm.spec
 	@$(BIN)/python packaging/smoke.py dist/localcrm
 
 clean: ## remove the virtual environment, builds and caches; keeps demo-data
