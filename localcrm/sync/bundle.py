@@ -409,7 +409,7 @@ def _decrypt(file: IO[bytes], size: int, head: bytes, header: _Header, key: byte
 
     The file is hashed a second time: on a stick or a share it may have been exchanged since the signature was checked.
     """
-    plain = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=scratch and str(scratch))  # noqa: SIM115 -- Opened closes it
+    plain = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=None if scratch is None else str(scratch))  # noqa: SIM115 -- Opened closes it
     try:
         for part in _open_chunks(_walk(file, size, head, header.chunk_size), key, head, digest):
             plain.write(part)

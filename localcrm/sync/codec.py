@@ -91,7 +91,8 @@ class Change(NamedTuple):
     op: int
     pk: bytes
     """16 bytes."""
-    values: list[Pair] | list[Triple]
+    values: list[Any]
+    """``list[Pair]`` or ``list[Triple]``, as ``op`` says; the type checker cannot know which."""
     prev: tuple[int, int] | None
     """Identity of the change that this one overwrote: index into ``Batch.origins``, oseq."""
 
@@ -323,7 +324,7 @@ def _read_prevs(wire: _Wire, txs: Sequence[Tx], count: int) -> list[tuple[int, i
 # --- groups of changes with the same columns ---------------------------------------------------------------------------
 
 
-def _group(tables: Sequence[int], ops: Sequence[int], values: Sequence[list[Pair] | list[Triple]]) -> tuple[list[_Group], list[int]]:
+def _group(tables: Sequence[int], ops: Sequence[int], values: Sequence[list[Any]]) -> tuple[list[_Group], list[int]]:
     """The groups in order of first appearance, and for each change the index of its group."""
     found: dict[tuple[int, int, tuple[int, ...]], tuple[int, list[list[tuple[Value, ...]]]]] = {}
     order = []
@@ -348,7 +349,7 @@ def _group(tables: Sequence[int], ops: Sequence[int], values: Sequence[list[Pair
     return groups, order
 
 
-def _ungroup(groups: list[_Group], order: list[int]) -> tuple[Iterator[int], Iterator[int], Iterator[list[Pair] | list[Triple]]]:
+def _ungroup(groups: list[_Group], order: list[int]) -> tuple[Iterator[int], Iterator[int], Iterator[list[Any]]]:
     """Table, op and values of every change."""
     sizes = Counter(order)
     if sizes.keys() != set(range(len(groups))):
@@ -363,7 +364,7 @@ def _ungroup(groups: list[_Group], order: list[int]) -> tuple[Iterator[int], Ite
     )
 
 
-def _rows(group: _Group, n: int) -> Iterator[list[Pair] | list[Triple]]:
+def _rows(group: _Group, n: int) -> Iterator[list[Any]]:
     """The values of the ``n`` changes of a group."""
     _check_group(group)
     columns, width = group.columns, len(group.columns)
