@@ -54,7 +54,9 @@ def test_an_empty_batch_is_a_batch() -> None:
 
 def test_plain_tuples_are_as_good_as_named_ones() -> None:
     batch = one(Change(4, INSERT, ROW, [(1, "x")], None))
-    plain: Any = Batch(batch.origins, [tuple(tx) for tx in batch.txs], [tuple(change) for change in batch.changes])
+    txs: list[Any] = [tuple(tx) for tx in batch.txs]
+    changes: list[Any] = [tuple(change) for change in batch.changes]
+    plain = Batch(batch.origins, txs, changes)
     assert encode_batch(plain) == encode_batch(batch)
 
 
