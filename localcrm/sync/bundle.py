@@ -28,6 +28,7 @@ from msgspec import Meta, Struct
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
 from localcrm.store.files import open_atomically
+from localcrm.sync.codec import MAX_WINDOW
 from localcrm.sync.identity import Id, Key, NodeKeys, NodeNo, NodePublic
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ MAX_HEADER = 256 << 10
 MAX_FILE = 2 << 30
 MAX_PLAIN = 8 << 30
 MAX_MESSAGE = 64 << 20
-MAX_WINDOW = 8 << 20
 #: More than this of an opened bundle waits in a private temporary file instead of in memory.
 _IN_MEMORY = 8 << 20
 _TRAILER = 4 + 32 + 64
