@@ -42,6 +42,7 @@ FORMULA_STARTS = "=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 
 _ESCAPED = re.compile(f"'+[{FORMULA_STARTS}]")
 _SCIENTIFIC = re.compile(r"[+-]?\d(?:\.\d+)?E\+\d{1,3}", re.IGNORECASE)
+_WIDE = re.compile("[\u0800-\U0010ffff]")
 _OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _MARKUP = re.compile(rb"\s*<(?:!doctype|\?xml|html|head|meta|table|style|body)", re.IGNORECASE)
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -256,7 +257,7 @@ def detect_encoding(path: Path, *, max_bytes: int = MAX_BYTES) -> str:
 
 
 def _first_bad_line(file: BinaryIO, encoding: str) -> tuple[int, int] | None:
-    """Line of the first byte that does not belong there, and the characters beyond U+07FF before it; None: all is well."""
+    """Line of the first byte that does not belong there, and how many wide characters came before it; None: all is well."""
     file.seek(0)
     decoder = codecs.getincrementaldecoder(encoding)()
     line, wide = 1, 0
@@ -266,7 +267,7 @@ def _first_bad_line(file: BinaryIO, encoding: str) -> tuple[int, int] | None:
             text = decoder.decode(block, final=not block)
         except UnicodeDecodeError as error:
             good = error.object[: error.start].decode(encoding, "replace")
-            return line + good.count("\n"), wide + sum(char > "\u07ff" for char in good)
+            return line + good.count("\n"), wide + _count_wide(good)
         if "\x00" in text:
             raise InvalidInput(
                 "binary_file",
@@ -274,10 +275,14 @@ def _first_bad_line(file: BinaryIO, encoding: str) -> tuple[int, int] | None:
                 name=Path(file.name).name,
             )
         line += text.count("\n")
-        if wide < 2:
-            wide += sum(char > "\u07ff" for char in text)
+        wide += _count_wide(text) if wide < 2 else 0
         if not block:
             return None
+
+
+def _count_wide(text: str) -> int:
+    """The characters of three bytes and more in UTF-8; two are as good as all."""
+    return sum(1 for _ in islice(_WIDE.finditer(text), 2))
 
 
 def _unknown_encoding(path: Path, line: int) -> InvalidInput:
@@ -339,7 +344,7 @@ def _endless_record(line: int) -> InvalidInput:
 
 def _mark_scientific(table: Table, row: int, cells: list[str]) -> None:
     for header, cell in zip(table.headers, cells, strict=True):
-        if _SCIENTIFIC.fullmatch(cell.strip()):
+        if "+" in cell and _SCIENTIFIC.fullmatch(cell.strip()):
             table.warn(
                 row,
                 "scientific_number",

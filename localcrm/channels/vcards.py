@@ -114,23 +114,24 @@ def _cards(file: BinaryIO, *, wide: bool) -> Iterator[_Card]:
 
 
 def _logical_lines(file: BinaryIO, *, wide: bool) -> Iterator[tuple[int, bytes]]:
-    """(number of the first line, unfolded bytes) of the properties that are kept; at most a little over a card each."""
-    start, parts, size, goes_on = 0, list[bytes](), 0, False
+    """(number of the first line, unfolded bytes) of the properties that are kept; each at most a little over a card."""
+    start, parts, size = 0, list[bytes](), 0
+    wanted = quoted = goes_on = False
     for number, text, is_rest in _physical_lines(file, wide=wide):
-        if parts and (is_rest or goes_on or text[:1] in {b" ", b"\t"}):
+        if number > 1 and (is_rest or goes_on or text[:1] in {b" ", b"\t"}):
             # A fold takes one blank away; what quoted-printable continues, and the rest of a long line, begins as it stands.
             piece = text if is_rest or goes_on else text[1:]
-            if size <= MAX_CARD_BYTES and _wanted(parts[0]):
-                parts.append(piece)
-                size += len(piece)
         else:
-            if parts and _wanted(parts[0]):
+            if wanted:
                 yield start, b"".join(parts)
-            start, parts, size, piece = number, [text], len(text), text
-        goes_on = piece.endswith(b"=") and b"QUOTED-PRINTABLE" in parts[0].partition(b":")[0].upper()
-        if goes_on and _wanted(parts[0]):
-            parts[-1] = parts[-1].removesuffix(b"=")
-    if parts and _wanted(parts[0]):
+            start, parts, size, piece = number, [], 0, text
+            wanted = _wanted(text)
+            quoted = wanted and b"QUOTED-PRINTABLE" in text.partition(b":")[0].upper()
+        goes_on = quoted and piece.endswith(b"=")
+        if wanted and size <= MAX_CARD_BYTES:
+            parts.append(piece[:-1] if goes_on else piece)
+            size += len(piece)
+    if wanted:
         yield start, b"".join(parts)
 
 

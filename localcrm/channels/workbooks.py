@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from itertools import islice
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile, ZipInfo
@@ -49,6 +48,9 @@ _NO_VALUE = re.compile(
     rb"(?:</(?:\w+:)?f>|<(?:\w+:)?f(?:\s[^<>]*)?/>)\s{0,9}(?:<(?:\w+:)?v\s?/>|<(?:\w+:)?v></(?:\w+:)?v>)?\s{0,9}</(?:\w+:)?c>"
 )
 _MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^<>]*?\bref=[\"']([A-Z]+)(\d{1,9})")
+
+
+_CODE = re.compile(r"_x(005F)_|_x000D_\n?", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -199,7 +201,9 @@ def _open(file: Any) -> Any:
 def _sheet_rows(sheet: Any) -> Iterator[tuple[int, Sequence[Any]]]:
     """(number, cells) of the rows that hold a value."""
     sheet.reset_dimensions()  # files lie about their size, and the library believes them
-    for number, cells in enumerate(islice(sheet.iter_rows(), LAST_ROW), start=1):
+    for number, cells in enumerate(sheet.iter_rows(), start=1):
+        if number > LAST_ROW:  # the library fills the gap before a made-up row number, however wide
+            raise ValueError(number)
         if any(cell.value is not None for cell in cells):
             yield number, cells
 
@@ -240,8 +244,9 @@ def _plain(cell: Any) -> tuple[str, str | None]:
 
 
 def _text(value: str) -> str:
-    """Excel writes the carriage return of a line end as a code."""
-    return unescape(value.replace("_x000D_\n", "\n").replace("_x000D_", "\n"))
+    """Excel writes the carriage return of a line end as a code, and an underscore that would look like one as another."""
+    plain = _CODE.sub(lambda found: "_" if found[1] else "\n", value) if "_x" in value else value
+    return unescape(plain)
 
 
 def _number(value: float, number_format: str) -> str:
