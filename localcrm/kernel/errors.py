@@ -27,7 +27,7 @@ class AppError(Exception):
     exit_code: ClassVar[int] = 1
     http_status: ClassVar[int] = 500
 
-    def __init__(self, code: str, text: str, **params: Any) -> None:
+    def __init__(self, code: str, text: str, /, **params: Any) -> None:
         super().__init__(code)
         self.code = code
         self.text = text
