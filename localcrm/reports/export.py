@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 import tempfile
 import unicodedata
@@ -23,11 +22,12 @@ from decimal import Decimal
 from enum import Enum
 from itertools import chain, islice, zip_longest
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from localcrm.kernel.clock import to_iso
 from localcrm.kernel.errors import InvalidInput, NotFound, StoreError
 from localcrm.kernel.i18n import N_, gettext
+from localcrm.store.files import open_atomically
 
 #: The same signs as in ``channels.tables``, which undoes the escape (neighbours do not import each other; a test compares).
 FORMULA_STARTS = "=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20"
@@ -86,40 +86,18 @@ def write_error_rows(path: Path, headers: Sequence[str], error_rows: Iterable[tu
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A file beside ``path`` that takes its place when the block ends well and vanishes when it does not.
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes the place of ``path`` when the block ends well and vanishes when it does not.
 
     Raises NotFound("no_such_folder"), StoreError("cannot_write_file").
     """
     if not path.parent.is_dir():
         raise NotFound("no_such_folder", N_("There is no folder “{name}”."), name=str(path.parent))
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "w+b") as file:
+        with open_atomically(path) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except OSError as error:
         raise _cannot_write(path, error) from error
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name last through a power cut, where the system lets a folder be opened."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _cannot_write(path: Path, error: OSError) -> StoreError:
@@ -151,7 +129,7 @@ class _Sheet:
         return dict(zip(self.keys, row, strict=True))
 
 
-_Writer = Callable[[BinaryIO, _Sheet], int]
+_Writer = Callable[[IO[bytes], _Sheet], int]
 
 
 def _writer(path: Path) -> _Writer:
@@ -171,7 +149,7 @@ def _unknown_format(path: Path, allowed: Sequence[str]) -> InvalidInput:
     )
 
 
-def _write_csv(file: BinaryIO, sheet: _Sheet) -> int:
+def _write_csv(file: IO[bytes], sheet: _Sheet) -> int:
     # Excel takes a csv file for Chinese only when it begins with a byte-order mark.
     text = io.TextIOWrapper(file, "utf-8-sig", newline="")
     writer = csv.writer(text, lineterminator="\r\n")
@@ -189,7 +167,7 @@ def _escape(text: str) -> str:
     return f"'{text}" if _RISKY.match(text) and not _PLAIN_NUMBER.fullmatch(text) else text
 
 
-def _write_jsonl(file: BinaryIO, sheet: _Sheet) -> int:
+def _write_jsonl(file: IO[bytes], sheet: _Sheet) -> int:
     count = 0
     for row in sheet.rows:
         record = {key: _as_json(value) for key, value in sheet.record(row).items()}
@@ -198,7 +176,7 @@ def _write_jsonl(file: BinaryIO, sheet: _Sheet) -> int:
     return count
 
 
-def _write_vcf(file: BinaryIO, sheet: _Sheet) -> int:
+def _write_vcf(file: IO[bytes], sheet: _Sheet) -> int:
     """One card per row that has a name; the row's keys name phone, email, company, title, address, remark."""
     count = 0
     for row in sheet.rows:
@@ -231,7 +209,7 @@ def _card(record: Mapping[str, str]) -> str:
 # --- xlsx ----------------------------------------------------------------------------------------------------------
 
 
-def _write_xlsx(file: BinaryIO, sheet: _Sheet) -> int:
+def _write_xlsx(file: IO[bytes], sheet: _Sheet) -> int:
     import xlsxwriter
 
     # The folder holds the rows until the archive is made and takes them along when something fails.
