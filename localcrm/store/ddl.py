@@ -32,7 +32,7 @@ SYSTEM_TABLES = (
     # Who made changes: a node in one of its epochs. A restored or copied node gets a new epoch, never old numbers again.
     """CREATE TABLE sync_origin(origin INTEGER PRIMARY KEY, node_no INTEGER NOT NULL, epoch BLOB NOT NULL,
         epoch_index INTEGER NOT NULL DEFAULT 0, code TEXT NOT NULL, have_oseq INTEGER NOT NULL DEFAULT 0,
-        closed INTEGER NOT NULL DEFAULT 0, UNIQUE(node_no, epoch)) STRICT""",
+        acked_oseq INTEGER NOT NULL DEFAULT 0, closed INTEGER NOT NULL DEFAULT 0, UNIQUE(node_no, epoch)) STRICT""",
     # One row per transaction: its changes are the log rows first_lseq … first_lseq+count-1, numbered by their origin
     # first_oseq … first_oseq+count-1. hlc as written; eff_hlc as admitted by head office (differs only after a re-stamp).
     """CREATE TABLE sync_tx(tx INTEGER PRIMARY KEY, origin INTEGER NOT NULL, first_oseq INTEGER NOT NULL, count INTEGER NOT NULL,
@@ -48,10 +48,10 @@ SYSTEM_TABLES = (
         PRIMARY KEY(origin, oseq)) STRICT""",
     # The other side: head office for a branch, each branch for head office.
     """CREATE TABLE sync_peer(node_no INTEGER PRIMARY KEY, code TEXT NOT NULL, name TEXT NOT NULL DEFAULT '', url TEXT,
-        sign_key BLOB, box_key BLOB, certificate BLOB, recv_hseq INTEGER NOT NULL DEFAULT 0, acked_oseq INTEGER NOT NULL DEFAULT 0,
-        durable_oseq INTEGER NOT NULL DEFAULT 0, recv_chain BLOB, last_ok INTEGER, state TEXT NOT NULL DEFAULT 'active') STRICT""",
-    """CREATE TABLE sync_invite(node_no INTEGER PRIMARY KEY, code TEXT NOT NULL, secret BLOB NOT NULL, expires INTEGER NOT NULL,
-        used INTEGER NOT NULL DEFAULT 0) STRICT""",
+        sign_key BLOB, box_key BLOB, certificate BLOB, recv_hseq INTEGER NOT NULL DEFAULT 0, epoch BLOB, hub_epoch BLOB,
+        recv_chain BLOB, last_ok INTEGER, state TEXT NOT NULL DEFAULT 'active') STRICT""",
+    """CREATE TABLE sync_invite(invite_id BLOB PRIMARY KEY, node_no INTEGER NOT NULL, code TEXT NOT NULL, secret BLOB NOT NULL,
+        expires INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 0) STRICT""",
     """CREATE TABLE sync_bundle(bundle_id BLOB PRIMARY KEY, direction TEXT NOT NULL, peer INTEGER NOT NULL, from_seq INTEGER NOT NULL,
         to_seq INTEGER NOT NULL, at INTEGER NOT NULL) STRICT""",
     """CREATE TABLE number_series(series TEXT NOT NULL, period TEXT NOT NULL, last INTEGER NOT NULL,

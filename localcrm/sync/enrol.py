@@ -1,0 +1,154 @@
+"""How a branch joins a company: invite, request, approval — by files, in their plain form.
+
+Head office invites a code and gives it a node number. The branch answers with its own keys. A person compares the
+fingerprint and approves; the reply carries the certificate and everything the branch should know, users included.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from localcrm.domain.admin.services import add_branch
+from localcrm.domain.policy import Actor, require
+from localcrm.kernel.errors import ExchangeError, Refused
+from localcrm.kernel.i18n import N_
+from localcrm.store.migrate import get_meta, set_meta
+from localcrm.store.node import OFFICE_NO, Node, save_node
+from localcrm.sync.identity import (
+    Certificate,
+    NodeKeys,
+    check_not_expired,
+    issue_certificate,
+    make_approval,
+    make_invite,
+    make_join_request,
+    read_approval,
+    read_invite,
+    read_join_request,
+)
+
+if TYPE_CHECKING:
+    from localcrm.store.store import Store
+
+CERTIFICATE_DAYS = 3650
+
+
+def invite(store: Store, keys: NodeKeys, actor: Actor, *, code: str) -> bytes:
+    """An invite file for a new branch code; raises Refused when the code is taken or this is not head office."""
+    require(actor, "sync.manage")
+    node = _office(store)
+    code = code.strip().upper()
+    if not code or len(code) > 12 or not code.isalnum() or not code.isascii():
+        raise Refused("bad_branch_code", N_("A branch code has 1 to 12 letters and digits, for example BR01."))
+    with store.housekeeping() as connection:
+        if code == node.code or connection.one("SELECT 1 FROM sync_peer WHERE code = ?", (code,)):
+            raise Refused("branch_exists", N_("There is already a branch “{code}”."), code=code)
+        connection.execute("DELETE FROM sync_invite WHERE code = ? AND used = 0", (code,))
+        highest = connection.value("SELECT max(n) FROM (SELECT max(node_no) AS n FROM sync_peer UNION ALL SELECT max(node_no) FROM sync_invite)")
+        made, data = make_invite(
+            keys, company_id=node.company_id, company=node.name, code=code, node_no=max(highest or 0, OFFICE_NO) + 1, now_ms=store.clock.now_ms()
+        )
+        connection.execute(
+            "INSERT INTO sync_invite(invite_id, node_no, code, secret, expires) VALUES (?, ?, ?, ?, ?)",
+            (made.invite_id, made.node_no, made.code, made.secret, made.expires_at),
+        )
+    return data
+
+
+def ask_to_join(store: Store, keys: NodeKeys, data: bytes, *, url: str | None) -> bytes:
+    """A branch reads its invite and writes its request; the invite is kept to check the reply against."""
+    node = store.node
+    if node.is_office:
+        raise Refused("office_cannot_join", N_("This is a head office; only a branch can join one."))
+    if node.enrolled:
+        raise Refused("already_enrolled", N_("This branch is already enrolled."))
+    found = read_invite(data, now_ms=store.clock.now_ms())
+    if found.code != node.code:
+        raise Refused("other_code", N_("The invite is for branch {invited}, but this is {code}."), invited=found.code, code=node.code)
+    with store.housekeeping() as connection:
+        set_meta(connection, "join.invite", data)
+        if url:
+            set_meta(connection, "join.url", url.rstrip("/"))
+    return make_join_request(keys, found, name=node.name)
+
+
+def approve(store: Store, keys: NodeKeys, actor: Actor, data: bytes) -> tuple[bytes, int]:
+    """Let a branch in; returns the approval and the branch's node number."""
+    require(actor, "sync.manage")
+    node = _office(store)
+
+    def secret_of(invite_id: bytes) -> bytes | None:
+        with store.read() as connection:
+            row = connection.one("SELECT secret, expires FROM sync_invite WHERE invite_id = ? AND used = 0", (invite_id,))
+        if row is None:
+            return None
+        check_not_expired(row[1], now_ms=store.clock.now_ms())
+        return bytes(row[0])
+
+    request = read_join_request(data, company_id=node.company_id, secret_of=secret_of)
+    now = store.clock.now_ms()
+    epoch = os.urandom(8)
+    certificate = issue_certificate(
+        keys,
+        Certificate(
+            company_id=node.company_id,
+            node_no=request.node_no,
+            code=request.code,
+            name=request.name,
+            role="branch",
+            epoch=int.from_bytes(epoch),
+            epoch_index=0,
+            keys=request.keys,
+            issued_at=max(0, now),
+            valid_until=max(0, now) + CERTIFICATE_DAYS * 86_400_000,
+        ),
+    )
+    with store.unit_of_work(actor.user_id) as uow:
+        uow.connection.execute("UPDATE sync_invite SET used = 1 WHERE invite_id = ?", (request.invite_id,))
+        uow.connection.execute(
+            "INSERT INTO sync_peer(node_no, code, name, sign_key, box_key, certificate, epoch) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (request.node_no, request.code, request.name, request.keys.sign_key, request.keys.box_key, certificate, epoch),
+        )
+        add_branch(uow, code=request.code, name=request.name or request.code, node_no=request.node_no)
+    with store.read() as connection:
+        known = [bytes(row[0]) for row in connection.all("SELECT certificate FROM sync_peer WHERE node_no <> ?", (request.node_no,))]
+    return make_approval(keys, certificate, known=known), request.node_no
+
+
+def finish_join(store: Store, keys: NodeKeys, data: bytes) -> Node:
+    """A branch takes in the approval of its request and becomes a node of the company."""
+    with store.read() as connection:
+        invite_data = get_meta(connection, "join.invite")
+        url = get_meta(connection, "join.url")
+    if store.node.enrolled:
+        raise Refused("already_enrolled", N_("This branch is already enrolled."))
+    if not isinstance(invite_data, bytes):
+        raise ExchangeError("no_request", N_("This branch has not asked to join yet. Read the invite of head office first."))
+    admission = read_approval(data, invite=read_invite(invite_data, now_ms=0), keys=keys)
+    certificate = admission.certificate
+    node = Node(
+        company_id=certificate.company_id,
+        code=certificate.code,
+        name=store.node.name,
+        role="branch",
+        node_no=certificate.node_no,
+        epoch=certificate.epoch.to_bytes(8),
+        epoch_index=certificate.epoch_index,
+    )
+    with store.housekeeping() as connection:
+        save_node(connection, node)
+        set_meta(connection, "node.certificate", admission.certificate_bytes)
+        connection.execute("DELETE FROM meta WHERE key LIKE 'join.%'")
+        connection.execute(
+            "INSERT INTO sync_peer(node_no, code, name, url, sign_key, box_key) VALUES (?, 'HQ', ?, ?, ?, ?)",
+            (OFFICE_NO, read_invite(invite_data, now_ms=0).company, url, admission.hub.sign_key, admission.hub.box_key),
+        )
+    store.forget_node()
+    return store.node
+
+
+def _office(store: Store) -> Node:
+    if not store.node.is_office:
+        raise Refused("not_office", N_("Only head office can do this."))
+    return store.node

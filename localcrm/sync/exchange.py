@@ -1,0 +1,279 @@
+"""The exchange itself, once for both transports: what each side says, and what it does with what it hears.
+
+Up first, then down, then digests. Everything is idempotent by (origin, number) and by head office's cursor, and every
+message is one transaction, so an exchange may end anywhere and simply goes on next time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
+
+import localcrm
+from localcrm.kernel.errors import ExchangeError
+from localcrm.kernel.i18n import N_
+from localcrm.store import changelog
+from localcrm.store.migrate import SCHEMA_VERSION, set_meta
+from localcrm.store.node import OFFICE_NO, origin_of
+from localcrm.sync import codec, digest
+from localcrm.sync.extract import changes_for, own_changes
+from localcrm.sync.merge import Report, admit, apply
+from localcrm.sync.messages import Ack, Changes, Digests, Hello, Message, Pull, Push, Welcome
+
+if TYPE_CHECKING:
+    from localcrm.store.connection import Connection
+    from localcrm.store.store import Store
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one exchange did here; the names are those of the command line."""
+
+    sent: int = 0
+    received: int = 0
+    applied: int = 0
+    duplicate: int = 0
+    conflicts: int = 0
+    quarantined: int = 0
+    digest: str = "unknown"
+    """"equal", "differs", or "unknown" while something is still on the way."""
+
+    def add(self, report: Report) -> None:
+        """Count what a merge did."""
+        for part in fields(report):
+            setattr(self, part.name, getattr(self, part.name) + getattr(report, part.name))
+
+    def as_dict(self) -> dict[str, int | str]:
+        """For JSON."""
+        return {part.name: getattr(self, part.name) for part in fields(self)}
+
+
+# the branch ---------------------------------------------------------------------------------------------------------
+
+
+def hello(store: Store) -> Hello:
+    """How far this branch has come."""
+    node = store.node
+    with store.read() as connection:
+        heads = connection.all("SELECT epoch, have_oseq FROM sync_origin WHERE node_no = ?", (node.node_no,))
+        cursor = connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)) or 0
+    return Hello(
+        node_no=node.node_no,
+        epoch=int.from_bytes(node.epoch),
+        heads=[(int.from_bytes(epoch), head) for epoch, head in heads],
+        recv_hseq=cursor,
+        wall_ms=max(0, store.clock.now_ms()),
+        schema_ver=SCHEMA_VERSION,
+        program=localcrm.__version__,
+    )
+
+
+def pushes(store: Store) -> Iterator[Push]:
+    """Every portion of own changes that head office has not acknowledged yet, oldest first."""
+    with store.read() as connection:
+        origins = connection.all(
+            "SELECT origin, acked_oseq FROM sync_origin WHERE node_no = ? AND have_oseq > acked_oseq ORDER BY epoch_index", (store.node.node_no,)
+        )
+    for origin, position in origins:
+        more = True
+        while more:
+            with store.read() as connection:
+                portion = own_changes(connection, origin, position)
+            if portion.upto == position:
+                break
+            yield Push(codec.encode_batch(portion.batch))
+            position, more = portion.upto, portion.more
+
+
+def count_changes(push: Push) -> int:
+    """How many changes a portion carries."""
+    return len(codec.decode_batch(push.batch).changes)
+
+
+def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> Welcome | None:
+    """A branch takes in what head office says; returns its Welcome."""
+    welcome = None
+    for message in messages:
+        if isinstance(message, Welcome):
+            welcome = message
+            _check_office(store, welcome)
+        elif isinstance(message, Ack):
+            _take_ack(store, message)
+        elif isinstance(message, Changes):
+            batch = codec.decode_batch(message.batch)
+            outcome.received += len(batch.changes)
+            before = _open_conflicts(store)
+            outcome.add(apply(store, batch, from_hseq=message.from_hseq, to_hseq=message.to_hseq))
+            outcome.conflicts += max(0, _open_conflicts(store) - before)
+        elif isinstance(message, Digests):
+            outcome.digest = _compare(store, message)
+    if welcome is not None:
+        with store.housekeeping() as connection:
+            connection.execute("UPDATE sync_peer SET last_ok = ? WHERE node_no = ?", (store.clock.now_ms(), OFFICE_NO))
+    return welcome
+
+
+def _check_office(store: Store, welcome: Welcome) -> None:
+    if welcome.company_id != store.node.company_id:
+        raise ExchangeError("wrong_company", N_("This file belongs to another company. Nothing was changed."))
+    epoch = welcome.hub_epoch.to_bytes(8)
+    with store.housekeeping() as connection:
+        known = connection.value("SELECT hub_epoch FROM sync_peer WHERE node_no = ?", (OFFICE_NO,))
+        if known is not None and known != epoch:
+            raise ExchangeError(
+                "office_restored",
+                N_("Head office was restored from a backup and has a new identity. Nothing was exchanged; ask head office to enrol this branch again."),
+            )
+        connection.execute("UPDATE sync_peer SET hub_epoch = ? WHERE node_no = ?", (epoch, OFFICE_NO))
+
+
+def _take_ack(store: Store, ack: Ack) -> None:
+    """Note what head office has, and take over the stamps it admitted our changes with."""
+    node_no = store.node.node_no
+    with store.housekeeping() as connection:
+        for epoch, have in ack.have:
+            head = connection.value("SELECT have_oseq FROM sync_origin WHERE node_no = ? AND epoch = ?", (node_no, epoch.to_bytes(8)))
+            if head is not None and have > head and epoch.to_bytes(8) == store.node.epoch:
+                raise ExchangeError(
+                    "copied_folder",
+                    N_("Head office has changes of this branch that are not here: this folder is an old or copied one. Nothing was exchanged; restore it with “localcrm restore”."),
+                )
+            connection.execute("UPDATE sync_origin SET acked_oseq = max(acked_oseq, min(have_oseq, ?)) WHERE node_no = ? AND epoch = ?", (have, node_no, epoch.to_bytes(8)))
+        for epoch, first_oseq, stamp in ack.restamps:
+            connection.execute(
+                """UPDATE sync_tx SET eff_hlc = ? WHERE first_oseq = ?
+                   AND origin = (SELECT origin FROM sync_origin WHERE node_no = ? AND epoch = ?)""",
+                (stamp, first_oseq, node_no, epoch.to_bytes(8)),
+            )
+        if ack.restamps:
+            connection.execute("UPDATE sync_ctx SET last_hlc = (SELECT max(eff_hlc) FROM sync_tx)")
+
+
+def _open_conflicts(store: Store) -> int:
+    with store.read() as connection:
+        return int(connection.value("SELECT count(*) FROM conflict WHERE state = 'open'"))
+
+
+def _compare(store: Store, theirs: Digests) -> str:
+    """Compare data, not promises; a difference is noted and shown, never papered over."""
+    with store.read() as connection:
+        cursor = connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = ?", (OFFICE_NO,))
+        waiting = connection.value("SELECT count(*) FROM sync_origin WHERE node_no = ? AND have_oseq > acked_oseq", (store.node.node_no,))
+        if cursor != theirs.hseq or waiting:
+            return "unknown"
+        mine = cached_digests(connection)
+    different = sorted(key for key in {*mine, *theirs.tables} if mine.get(key) != theirs.tables.get(key))
+    with store.housekeeping() as connection:
+        set_meta(connection, "digest.differs", ",".join(different))
+        if different:
+            connection.execute(
+                "INSERT INTO event_log(at, kind, detail) VALUES (?, 'digest_differs', ?)", (store.clock.now_ms(), ",".join(different))
+            )
+    return "differs" if different else "equal"
+
+
+# head office --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Peer:
+    """A branch as head office knows it."""
+
+    node_no: int
+    code: str
+    recv_hseq: int
+    epoch: bytes = b""
+    outcome: Outcome = field(default_factory=Outcome)
+
+
+def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterator[Message]:
+    """Head office takes in what a branch says and answers; answers come as the work is done."""
+    for message in messages:
+        if isinstance(message, Hello):
+            _meet(store, peer, message)
+            yield welcome(store)
+            yield ack(store, peer)
+        elif isinstance(message, Push):
+            batch = codec.decode_batch(message.batch)
+            peer.outcome.received += len(batch.changes)
+            peer.outcome.add(admit(store, batch, sender_no=peer.node_no, sender_code=peer.code))
+            yield ack(store, peer)
+        elif isinstance(message, Pull):
+            yield from downs(store, peer, message.recv_hseq, portions=1)
+
+
+def _meet(store: Store, peer: Peer, message: Hello) -> None:
+    if message.node_no != peer.node_no:
+        raise ExchangeError("not_sender", N_("The exchange contains changes in another branch's name. Nothing of it was applied."))
+    peer.epoch = message.epoch.to_bytes(8)
+    with store.housekeeping() as connection:
+        for epoch, _head in message.heads:
+            origin_of(connection, peer.node_no, epoch.to_bytes(8), peer.code)
+        if message.recv_hseq > changelog.head(connection):
+            raise ExchangeError(
+                "ahead_of_office",
+                N_("This branch has received more than head office has: head office was restored from an older backup. Nothing was exchanged."),
+            )
+        connection.execute(
+            "UPDATE sync_peer SET recv_hseq = max(recv_hseq, ?), last_ok = ?, epoch = ? WHERE node_no = ?",
+            (message.recv_hseq, store.clock.now_ms(), peer.epoch, peer.node_no),
+        )
+    peer.recv_hseq = max(peer.recv_hseq, message.recv_hseq)
+
+
+def welcome(store: Store) -> Welcome:
+    """Who head office is."""
+    with store.read() as connection:
+        head = changelog.head(connection)
+    return Welcome(
+        company_id=store.node.company_id,
+        hub_epoch=int.from_bytes(store.node.epoch),
+        head_hseq=head,
+        wall_ms=max(0, store.clock.now_ms()),
+        schema_ver=SCHEMA_VERSION,
+    )
+
+
+def ack(store: Store, peer: Peer) -> Ack:
+    """What head office has of a branch, and every stamp it lowered since the branch's cursor."""
+    with store.read() as connection:
+        origins = connection.all("SELECT origin, epoch, have_oseq FROM sync_origin WHERE node_no = ?", (peer.node_no,))
+        restamps = [
+            (int.from_bytes(epoch), first, stamp)
+            for origin, epoch, _have in origins
+            for first, stamp in connection.all(
+                "SELECT first_oseq, eff_hlc FROM sync_tx WHERE origin = ? AND eff_hlc <> hlc AND first_lseq > ?", (origin, peer.recv_hseq)
+            )
+        ]
+    return Ack(have=[(int.from_bytes(epoch), have) for _origin, epoch, have in origins], restamps=restamps)
+
+
+def downs(store: Store, peer: Peer, cursor: int, *, portions: int | None = None) -> Iterator[Message]:
+    """Portions of the log after a cursor, and digests when they reach its end."""
+    sent = 0
+    while True:
+        with store.read() as connection:
+            portion = changes_for(connection, peer.node_no, peer.epoch, cursor)
+            tables = cached_digests(connection) if not portion.more else None
+        if portion.upto > cursor:
+            peer.outcome.sent += len(portion.batch.changes)
+            yield Changes(cursor, portion.upto, codec.encode_batch(portion.batch))
+            cursor, sent = portion.upto, sent + 1
+        if tables is not None:
+            yield Digests(cursor, tables)
+            return
+        if portions is not None and sent >= portions:
+            return
+
+
+def cached_digests(connection: Connection) -> dict[str, str]:
+    """Digests of all tables, remembered as long as nothing changes; computed from data whenever something did."""
+    key = (connection.value("PRAGMA data_version"), changelog.head(connection), id(connection))
+    if _digest_cache.get("key") != key:
+        _digest_cache.update(key=key, tables=digest.digests(connection))
+    tables: dict[str, str] = _digest_cache["tables"]  # type: ignore[assignment]
+    return tables
+
+
+_digest_cache: dict[str, object] = {}

@@ -1,0 +1,157 @@
+"""What travels: portions of the change log as batches, whole transactions only.
+
+Inserts are logged as references; on the wire they carry the values the row was inserted with, whatever happened to it
+since, so a batch says the same however often and wherever it is cut.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from localcrm.kernel.schema import entity_by_no
+from localcrm.store import changelog
+from localcrm.store.ddl import GONE, INSERT, UPDATE, VOID
+from localcrm.sync.codec import Batch, Change, Tx
+
+if TYPE_CHECKING:
+    from localcrm.store.connection import Connection
+
+#: A message carries about this many changes; a larger transaction travels whole.
+PORTION = 2000
+
+_TX = "SELECT tx, origin, first_oseq, count, first_lseq, hlc, eff_hlc, actor FROM sync_tx"
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """A batch and the number it reaches: the sender's own for an upload, head office's for a download."""
+
+    batch: Batch
+    upto: int
+    more: bool
+
+
+def own_changes(connection: Connection, origin: int, after_oseq: int) -> Portion:
+    """Changes this node made in one of its epochs, after a number of its own."""
+    head = int(connection.value("SELECT have_oseq FROM sync_origin WHERE origin = ?", (origin,)) or 0)
+    rows = connection.stream(f"{_TX} WHERE origin = ? AND first_oseq > ? ORDER BY first_oseq", (origin, after_oseq))
+    picked, _last = _pick(rows, skip=None)
+    upto = picked[-1][2] + picked[-1][3] - 1 if picked else after_oseq
+    return Portion(_batch(connection, picked), upto, more=upto < head)
+
+
+def changes_for(connection: Connection, node_no: int, epoch: bytes, after_hseq: int) -> Portion:
+    """Head office's log after a number, without what the branch itself made in its present epoch.
+
+    What it made in an earlier epoch goes along: a restored branch gets its own lost work back.
+    """
+    own = connection.value("SELECT origin FROM sync_origin WHERE node_no = ? AND epoch = ?", (node_no, epoch))
+    head = changelog.head(connection)
+    rows = connection.stream(f"{_TX} WHERE first_lseq > ? ORDER BY first_lseq", (after_hseq,))
+    picked, last = _pick(rows, skip=own)
+    upto = last[4] + last[3] - 1 if last else after_hseq
+    return Portion(_batch(connection, picked), upto, more=upto < head)
+
+
+def _pick(rows: Any, *, skip: int | None) -> tuple[list[tuple[Any, ...]], tuple[Any, ...] | None]:
+    picked: list[tuple[Any, ...]] = []
+    total, last = 0, None
+    for row in rows:
+        last = row
+        if row[1] != skip:
+            picked.append(row)
+            total += row[3]
+        if total >= PORTION:
+            break
+    return picked, last
+
+
+def _batch(connection: Connection, rows: list[tuple[Any, ...]]) -> Batch:
+    if not rows:
+        return Batch()
+    logged = [
+        connection.all("SELECT lseq, tbl, op, pk, diff, prev FROM sync_log WHERE lseq >= ? AND lseq < ? ORDER BY lseq", (row[4], row[4] + row[3]))
+        for row in rows
+    ]
+    inserted = _inserted_values(connection, [entry for entries in logged for entry in entries])
+    writer = _Writer(connection)
+    for row, entries in zip(rows, logged, strict=True):
+        writer.add(row, entries, inserted)
+    return writer.batch
+
+
+def _inserted_values(connection: Connection, entries: list[tuple[Any, ...]]) -> dict[tuple[int, bytes], dict[int, Any]]:
+    wanted: dict[int, list[bytes]] = defaultdict(list)
+    for _lseq, table, op, pk, _diff, _prev in entries:
+        if op == INSERT:
+            wanted[table].append(pk)
+    found = {}
+    for table, pks in wanted.items():
+        entity = entity_by_no(table)
+        if entity is not None:
+            found.update({(table, pk): values for pk, values in changelog.first_values(connection, entity, pks).items()})
+    return found
+
+
+class _Writer:
+    """Collects transactions into a batch, translating local numbers into identities."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.batch = Batch()
+        self._connection = connection
+        self._origins: dict[int, int] = {}
+        self._spans: list[tuple[int, int, int, int]] = []
+
+    def add(self, row: tuple[Any, ...], entries: list[tuple[Any, ...]], inserted: dict[tuple[int, bytes], dict[int, Any]]) -> None:
+        """One transaction; quarantined changes leave a hole, and a hole starts a new ``Tx``."""
+        _tx, origin, first_oseq, _count, first_lseq, hlc, eff_hlc, actor = row
+        start, pending = 0, 0
+        for lseq, table, op, pk, diff, prev in entries:
+            place = lseq - first_lseq
+            if op == VOID:
+                continue
+            if pending and place != start + pending:
+                self._close(origin, first_oseq + start, pending, hlc, eff_hlc, actor, first_lseq + start)
+                pending = 0
+            start = start if pending else place
+            self.batch.changes.append(self._change(table, op, pk, diff, prev, inserted))
+            pending += 1
+        if pending:
+            self._close(origin, first_oseq + start, pending, hlc, eff_hlc, actor, first_lseq + start)
+
+    def _close(self, origin: int, first_oseq: int, count: int, hlc: int, eff_hlc: int, actor: bytes | None, hseq: int) -> None:  # noqa: PLR0913
+        self.batch.txs.append(Tx(self._origin(origin), first_oseq, count, hlc, eff_hlc, actor, hseq))
+
+    def _change(self, table: int, op: int, pk: bytes, diff: str | None, prev: int | None, inserted: dict[Any, dict[int, Any]]) -> Change:  # noqa: PLR0913
+        entity = entity_by_no(table)
+        values: list[Any] = []
+        if op == INSERT:
+            values = [(no, value) for no, value in inserted.get((table, pk), {}).items() if value is not None]
+        elif entity is not None and op == UPDATE:
+            values = [(no, old, new) for no, (old, new) in changelog.parse_diff(entity, diff or "{}").items()]
+        elif entity is not None and op == GONE:
+            values = [(no, value) for no, value in changelog.parse_row(entity, diff or "{}").items() if value is not None]
+        return Change(table, op, pk, values, self._identity(prev) if prev else None)
+
+    def _origin(self, origin: int) -> int:
+        if origin not in self._origins:
+            node_no, epoch = self._connection.one("SELECT node_no, epoch FROM sync_origin WHERE origin = ?", (origin,)) or (0, b"")
+            self._origins[origin] = len(self.batch.origins)
+            self.batch.origins.append((node_no, int.from_bytes(epoch)))
+        return self._origins[origin]
+
+    def _identity(self, lseq: int) -> tuple[int, int] | None:
+        """(origin index, oseq) of a local log row."""
+        for first, end, origin, oseq in self._spans[-50:]:
+            if first <= lseq < end:
+                return origin, oseq + lseq - first
+        row = self._connection.one(
+            "SELECT first_lseq, first_lseq + count, origin, first_oseq FROM sync_tx WHERE first_lseq <= ? ORDER BY first_lseq DESC LIMIT 1", (lseq,)
+        )
+        if row is None:
+            return None
+        span = (row[0], row[1], self._origin(row[2]), row[3])
+        self._spans.append(span)
+        return span[2], span[3] + lseq - span[0]

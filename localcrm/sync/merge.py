@@ -1,0 +1,607 @@
+"""The merge: applies a batch of changes made elsewhere, in one transaction, by the rule of each table's class.
+
+Head office admits what a branch sends (checks ownership, lowers stamps from the future, notes conflicts); a branch
+applies what head office has admitted. Both keep every change in the log, also one that lost.
+
+A change names the change of the same row that its author had seen last (``prev``). If that is still the row's newest
+change, nothing was concurrent and it simply applies. Otherwise the columns are decided one by one: the later stamp in
+the total order (eff_hlc, node, epoch, number) wins. What the author had seen follows from the star: its own changes,
+and everything head office had admitted up to the last foreign change in its chain of ``prev`` links.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from localcrm.domain.admin.entities import Conflict, ConflictKind
+from localcrm.domain.records import references
+from localcrm.kernel.clock import is_from_future, next_stamp, stamp_time
+from localcrm.kernel.errors import ExchangeError
+from localcrm.kernel.i18n import N_
+from localcrm.kernel.schema import EntityType, Field, Kind, Stored, entity_by_no
+from localcrm.store import changelog, search
+from localcrm.store.ddl import DELETED_NO, GONE, INSERT, UPDATE, VOID
+from localcrm.store.node import branch_id, origin_of
+from localcrm.store.uow import own_section
+
+if TYPE_CHECKING:
+    from localcrm.store.connection import Connection
+    from localcrm.store.store import Store
+    from localcrm.sync.codec import Batch, Change, Tx
+
+_CONFLICT = Conflict.entity_type
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """The branch whose changes head office is admitting."""
+
+    node_no: int
+    code: str
+    branch_id: bytes
+
+
+@dataclass(slots=True)
+class Report:
+    """What a merge did."""
+
+    applied: int = 0
+    duplicate: int = 0
+    conflicts: int = 0
+    quarantined: int = 0
+
+
+def admit(store: Store, batch: Batch, *, sender_no: int, sender_code: str) -> Report:
+    """Head office takes in a branch's changes; raises ExchangeError when some before them are missing."""
+    sender = Sender(sender_no, sender_code, bytes.fromhex(branch_id(store.node.company_id, sender_code)))
+    with store.merging() as connection:
+        merge = _Merge(store, connection, batch, sender)
+        merge.run()
+        if merge.conflicts:
+            with own_section(store, connection, actor=None) as uow:
+                for values in merge.conflicts:
+                    uow.insert(_CONFLICT, _CONFLICT.validate(values))
+        return merge.report
+
+
+def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int) -> Report:
+    """A branch applies a portion of head office's log and moves its cursor, in one transaction."""
+    with store.merging() as connection:
+        cursor = int(connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = 1") or 0)
+        if from_hseq > cursor:
+            raise ExchangeError(
+                "gap",
+                N_("An earlier exchange file is missing: this one starts after change {start}, but only {have} have arrived. Read the earlier file first."),
+                start=from_hseq,
+                have=cursor,
+            )
+        merge = _Merge(store, connection, batch, None, cursor)
+        merge.run()
+        connection.execute("UPDATE sync_peer SET recv_hseq = max(recv_hseq, ?) WHERE node_no = 1", (to_hseq,))
+        return merge.report
+
+
+@dataclass(slots=True)
+class _Row:
+    """What the merge knows of one row: its newest change, and what this batch does to it."""
+
+    newest: int
+    new: dict[int, Stored] | None = None
+    changed: dict[int, Stored] = field(default_factory=dict)
+    gone: bool = False
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One earlier change of a row, as the slow path needs it."""
+
+    lseq: int
+    op: int
+    diff: dict[int, tuple[Stored, Stored]]
+    prev: int | None
+    stamp: tuple[int, int, bytes, int]
+    origin: int
+    actor: bytes | None
+    code: str
+
+
+class _Merge:
+    def __init__(self, store: Store, connection: Connection, batch: Batch, sender: Sender | None, cursor: int = 0) -> None:
+        self.report = Report()
+        self.conflicts: list[dict[str, Any]] = []
+        self._store, self._connection, self._batch, self._sender, self._cursor = store, connection, batch, sender, cursor
+        self._rows: dict[int, dict[bytes, _Row]] = defaultdict(dict)
+        self._documents: dict[bytes, tuple[str, bytes | None] | None] = {}
+        self._deleted_parents: dict[str, bool] = {}
+        self._log: list[tuple[Any, ...]] = []
+        self._quarantine: list[tuple[Any, ...]] = []
+        self._last_hlc = int(connection.value("SELECT last_hlc FROM sync_ctx"))
+        self._next_tx = int(connection.value("SELECT coalesce(max(tx), 0) FROM sync_tx")) + 1
+        self._next_lseq = changelog.head(connection) + 1
+        self._origins = [origin_of(connection, no, epoch.to_bytes(8), self._code(no)) for no, epoch in batch.origins]
+        self._spans: dict[int, tuple[int, int, int]] = {}
+
+    # the way through a batch -----------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Apply the whole batch."""
+        self._check_senders()
+        self._load_rows()
+        start = 0
+        for tx in self._batch.txs:
+            changes = self._batch.changes[start : start + tx.count]
+            start += tx.count
+            if self._is_duplicate(tx):
+                self.report.duplicate += tx.count
+            else:
+                self._transaction(tx, changes)
+        self._flush()
+
+    def _transaction(self, tx: Tx, changes: list[Change]) -> None:
+        origin = self._origins[tx.origin]
+        node_no, epoch = self._batch.origins[tx.origin]
+        stamp = self._admitted_stamp(tx)
+        self._last_hlc = max(self._last_hlc, stamp)
+        self._connection.execute(
+            "INSERT INTO sync_tx(tx, origin, first_oseq, count, first_lseq, hlc, eff_hlc, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (self._next_tx, origin, tx.first_oseq, tx.count, self._next_lseq, tx.hlc, stamp, tx.actor),
+        )
+        self._connection.execute(
+            "UPDATE sync_origin SET have_oseq = max(have_oseq, ?) WHERE origin = ?", (tx.first_oseq + tx.count - 1, origin)
+        )
+        for place, change in enumerate(changes):
+            total = (stamp, node_no, epoch.to_bytes(8), tx.first_oseq + place)
+            reason = self._change(change, origin, total, tx.actor)
+            if reason:
+                self._hold(change, origin, tx.first_oseq + place, reason)
+            else:
+                self.report.applied += 1
+            self._next_lseq += 1
+        self._next_tx += 1
+
+    def _check_senders(self) -> None:
+        if self._sender and any(self._batch.origins[tx.origin][0] != self._sender.node_no for tx in self._batch.txs):
+            raise ExchangeError("not_sender", N_("The exchange contains changes in another branch's name. Nothing of it was applied."))
+
+    def _is_duplicate(self, tx: Tx) -> bool:
+        if self._sender is None:
+            known = "SELECT 1 FROM sync_tx WHERE origin = ? AND first_oseq = ?"
+            return tx.hseq <= self._cursor or self._connection.one(known, (self._origins[tx.origin], tx.first_oseq)) is not None
+        have = int(self._connection.value("SELECT have_oseq FROM sync_origin WHERE origin = ?", (self._origins[tx.origin],)))
+        if tx.first_oseq > have + 1:
+            raise ExchangeError(
+                "gap",
+                N_("An earlier exchange file is missing: this one starts after change {start}, but only {have} have arrived. Read the earlier file first."),
+                start=tx.first_oseq - 1,
+                have=have,
+            )
+        return tx.first_oseq + tx.count - 1 <= have
+
+    def _admitted_stamp(self, tx: Tx) -> int:
+        """The stamp that counts. Head office lowers one from the future to a tick of its own clock, never refuses it."""
+        wall = self._store.clock.now_ms()
+        if self._sender is None or not is_from_future(tx.hlc, wall):
+            return tx.eff_hlc if self._sender is None else tx.hlc
+        return next_stamp(self._last_hlc, wall).stamp
+
+    # one change ------------------------------------------------------------------------------------------------------
+
+    def _change(self, change: Change, origin: int, stamp: tuple[int, int, bytes, int], actor: bytes | None) -> str | None:
+        """Apply one change; returns why it may not be, or None."""
+        table, op, pk, values, prev = change
+        entity = entity_by_no(table)
+        if entity is None:
+            return "unknown_table"
+        row = self._rows[table].get(pk)
+        reason = self._fault(entity, op, pk, values, row)
+        if reason:
+            return reason
+        prev_lseq = self._local(*prev) if prev else None
+        if op == INSERT:
+            self._insert(entity, pk, values)
+            self._log_row(table, op, pk, None, None)
+        elif op == UPDATE:
+            assert row is not None
+            diff = {no: (old, new) for no, old, new in values}
+            if prev_lseq == row.newest:
+                winners = diff
+                self._note_watched(entity, pk, diff, stamp, actor)
+            else:
+                winners = self._decide(entity, pk, diff, _Entry(self._next_lseq, op, diff, prev_lseq, stamp, origin, actor, self._code(stamp[1])))
+            self._update(entity, pk, row, winners)
+            self._log_row(table, op, pk, changelog.write_diff(diff), prev_lseq)
+        else:
+            assert row is not None
+            row.gone, row.new = True, None
+            self._log_row(table, op, pk, changelog.write_row(dict(values)), prev_lseq)
+        return None
+
+    def _insert(self, entity: EntityType, pk: bytes, values: list[tuple[int, Stored]]) -> None:
+        row = _Row(self._next_lseq, new=dict(values))
+        self._rows[entity.no][pk] = row
+        if entity.kind is Kind.DOCUMENT:
+            self._documents[pk] = (str(row.new[_no(entity, "status")]), row.new.get(_no(entity, "branch_id")))  # type: ignore[index,union-attr,assignment]
+        if self._sender:
+            self._note_deleted_parents(entity, pk, row.new or {})
+
+    def _update(self, entity: EntityType, pk: bytes, row: _Row, winners: dict[int, tuple[Stored, Stored]]) -> None:
+        target = row.new if row.new is not None else row.changed
+        target.update((no, new) for no, (_old, new) in winners.items())
+        row.newest = self._next_lseq
+        status = _no(entity, "status") if entity.kind is Kind.DOCUMENT else None
+        if status in winners:
+            _old, owner = self._documents.get(pk) or ("", None)
+            self._documents[pk] = (str(winners[status][1]), owner)
+        if self._sender and winners.get(DELETED_NO, (0, 0))[1] == 1:
+            self._note_live_children(entity, pk)
+
+    def _log_row(self, table: int, op: int, pk: bytes | None, diff: str | None, prev: int | None) -> None:
+        self._log.append((self._next_lseq, self._next_tx, table, op, pk, diff, prev))
+
+    # what may not be applied -------------------------------------------------------------------------------------------
+
+    def _fault(self, entity: EntityType, op: int, pk: bytes, values: list[Any], row: _Row | None) -> str | None:
+        if any(no != DELETED_NO and no not in entity.by_no for no, *_rest in values):
+            return "unknown_column"
+        if op == INSERT:
+            if row is not None:
+                return "duplicate_id"
+            given = {no: value for no, value in values}
+            if any(f.required and given.get(no) is None for no, f in entity.by_no.items()):
+                return "missing_value"
+        elif row is None or row.gone:
+            return "unknown_row"
+        elif entity.kind is Kind.LEDGER:
+            return "ledger_row"
+        if op == GONE and entity.kind is not Kind.LINE:
+            return "physical_delete"
+        if not all(_fits(entity, no, rest[-1]) for no, *rest in values):
+            return "bad_value"
+        return self._owner_fault(entity, op, pk, values)
+
+    def _owner_fault(self, entity: EntityType, op: int, pk: bytes, values: list[Any]) -> str | None:
+        """Ownership and immutability; a branch trusts that head office has checked who owns what."""
+        if entity.kind is Kind.DOCUMENT:
+            known = None if op == INSERT else self._document(pk)
+            if known and known[0] == "posted":
+                return "posted_document"
+            owner = {no: value for no, value in values}.get(_no(entity, "branch_id")) if op == INSERT else (known or ("", None))[1]
+            return self._foreign(owner)
+        if entity.kind is Kind.LINE:
+            parent = self._parent(entity, op, pk, values)
+            document = self._document(parent) if parent else None
+            if document is None:
+                return "unknown_parent"
+            return "posted_document" if document[0] == "posted" else self._foreign(document[1])
+        if self._sender is None:
+            return None
+        if entity.kind is Kind.LEDGER:
+            return self._foreign({no: value for no, value in values}.get(_no(entity, "branch_id")))
+        if entity.kind is Kind.HUB or (entity.kind is Kind.STATE and op == INSERT):
+            return "head_office_only"
+        for no, *rest in values:
+            column = entity.by_no.get(no)
+            if column and column.f.merge == "hub" and rest[-1] != (column.store(column.default) if op == INSERT else rest[0]):
+                return "head_office_only"
+        return None
+
+    def _foreign(self, owner: Stored) -> str | None:
+        return "not_owner" if self._sender and owner != self._sender.branch_id else None
+
+    def _document(self, pk: bytes) -> tuple[str, bytes | None] | None:
+        if pk not in self._documents:
+            self._documents[pk] = None
+            for kind in {e.parent_type for e in _line_types()}:
+                found = self._connection.one(f'SELECT status, branch_id FROM "{kind}" WHERE id = ?', (pk,))
+                if found:
+                    self._documents[pk] = (found[0], found[1])
+        return self._documents[pk]
+
+    def _parent(self, entity: EntityType, op: int, pk: bytes, values: list[Any]) -> bytes | None:
+        key = _no(entity, entity.parent or "")
+        row = self._rows[entity.no].get(pk)
+        if op == INSERT:
+            return {no: value for no, value in values}.get(key)
+        if row and row.new is not None:
+            return row.new.get(key)  # type: ignore[return-value]
+        return self._connection.value(f'SELECT "{entity.parent}" FROM "{entity.key}" WHERE id = ?', (pk,))  # type: ignore[no-any-return]
+
+    def _hold(self, change: Change, origin: int, oseq: int, reason: str) -> None:
+        """Keep what could not be applied, with its reason; its number stays taken."""
+        self._log_row(change.table if change.table >= 0 else 0, VOID, None, None, None)
+        raw = msgspec.msgpack.encode([change.table, change.op, change.pk, change.values])
+        self._quarantine.append((origin, oseq, change.table, change.pk, reason, raw, self._store.clock.now_ms()))
+        self.report.quarantined += 1
+        entity = entity_by_no(change.table)
+        if self._sender:
+            self._conflict(
+                kind=ConflictKind.QUARANTINED,
+                entity=entity.key if entity else str(change.table),
+                record=change.pk.hex(),
+                lost=reason,
+                lost_node=self._sender.code,
+            )
+
+    # concurrent changes ------------------------------------------------------------------------------------------------
+
+    def _decide(self, entity: EntityType, pk: bytes, diff: dict[int, tuple[Stored, Stored]], mine: _Entry) -> dict[int, tuple[Stored, Stored]]:
+        """The columns that this change wins; at head office, notes what was overwritten."""
+        self._flush_log()
+        entries = self._entries(entity, pk)
+        seen = _seen(mine, {entry.lseq: entry for entry in entries})
+        winners = {}
+        for no, (old, new) in diff.items():
+            touching = [entry for entry in entries if no in entry.diff]
+            rival = max(touching, key=lambda entry: entry.stamp, default=None)
+            if rival is None or mine.stamp > rival.stamp:
+                winners[no] = (old, new)
+            unseen = [entry for entry in touching if entry.origin != mine.origin and not seen(entry)]
+            if self._sender and unseen:
+                other = max(unseen, key=lambda entry: entry.stamp)
+                if other.diff[no][1] != new:
+                    kept, lost = (mine, other) if no in winners else (rival or other, mine)
+                    self._overwritten(entity, pk, no, old, kept, lost)
+        if self._sender:
+            self._note_deleted_edited(entity, pk, diff, mine, [e for e in entries if e.origin != mine.origin and not seen(e)])
+        return winners
+
+    def _entries(self, entity: EntityType, pk: bytes) -> list[_Entry]:
+        rows = self._connection.all(
+            """SELECT l.lseq, l.op, l.diff, l.prev, t.eff_hlc, o.node_no, o.epoch, t.first_oseq + l.lseq - t.first_lseq, t.origin, t.actor, o.code
+               FROM sync_log l JOIN sync_tx t ON t.tx = l.tx JOIN sync_origin o ON o.origin = t.origin
+               WHERE l.tbl = ? AND l.pk = ? AND l.op = ? AND l.lseq < ? ORDER BY l.lseq""",
+            (entity.no, pk, UPDATE, self._next_lseq),
+        )
+        return [
+            _Entry(row[0], row[1], changelog.parse_diff(entity, row[2]), row[3], (row[4], row[5], row[6], row[7]), row[8], row[9], row[10])
+            for row in rows
+        ]
+
+    def _overwritten(self, entity: EntityType, pk: bytes, no: int, base: Stored, kept: _Entry, lost: _Entry) -> None:
+        if no == DELETED_NO:
+            return
+        column = entity.by_no[no]
+        self._conflict(
+            kind=ConflictKind.OVERWRITTEN,
+            entity=entity.key,
+            record=pk.hex(),
+            field=column.key,
+            base=_text(column, base),
+            kept=_text(column, kept.diff[no][1]),
+            lost=_text(column, lost.diff[no][1]),
+            **_who("kept", kept),
+            **_who("lost", lost),
+        )
+
+    def _note_deleted_edited(self, entity: EntityType, pk: bytes, diff: dict[int, Any], mine: _Entry, unseen: list[_Entry]) -> None:
+        """Deleted at one place, edited at the other: the row stays deleted, the edit stays underneath, a person decides."""
+        mine_deletes = diff.get(DELETED_NO, (0, 0))[1] == 1
+        if mine_deletes:
+            deletion, edit = mine, next((e for e in reversed(unseen) if set(e.diff) - {DELETED_NO}), None)
+        else:
+            edit = mine if set(diff) - {DELETED_NO} else None
+            deletion_found = next((e for e in reversed(unseen) if e.diff.get(DELETED_NO, (0, 0))[1] == 1), None)
+            if deletion_found is None:
+                return
+            deletion = deletion_found
+        if edit is None:
+            return
+        self._conflict(
+            kind=ConflictKind.DELETED_EDITED,
+            entity=entity.key,
+            record=pk.hex(),
+            field="deleted",
+            base="false",
+            kept="true",
+            lost="false",
+            **_who("kept", deletion),
+            **_who("lost", edit),
+        )
+
+    def _note_watched(self, entity: EntityType, pk: bytes, diff: dict[int, tuple[Stored, Stored]], stamp: tuple[int, int, bytes, int], actor: bytes | None) -> None:
+        if self._sender is None:
+            return
+        for no, (old, new) in diff.items():
+            column = entity.by_no.get(no)
+            if column is not None and column.f.merge == "always_show":
+                author = _Entry(0, UPDATE, diff, None, stamp, 0, actor, self._code(stamp[1]))
+                self._conflict(
+                    kind=ConflictKind.WATCHED,
+                    entity=entity.key,
+                    record=pk.hex(),
+                    field=column.key,
+                    base=_text(column, old),
+                    kept=_text(column, new),
+                    lost=_text(column, old),
+                    **_who("kept", author),
+                )
+
+    def _note_live_children(self, entity: EntityType, pk: bytes) -> None:
+        self._flush()
+        if references(self._connection, entity, pk.hex()):
+            self._conflict(kind=ConflictKind.PARENT_DELETED, entity=entity.key, record=pk.hex(), field="deleted", base="false", kept="true", lost="false")
+
+    def _note_deleted_parents(self, entity: EntityType, pk: bytes, values: dict[int, Stored]) -> None:  # noqa: ARG002
+        for column in entity.refs:
+            parent = column.f.ref or ""
+            if parent not in self._deleted_parents:
+                self._deleted_parents[parent] = bool(self._connection.value(f'SELECT EXISTS(SELECT 1 FROM "{parent}" WHERE deleted = 1)'))
+            target = values.get(column.no)
+            if self._deleted_parents[parent] and target is not None:
+                if self._connection.value(f'SELECT deleted FROM "{parent}" WHERE id = ?', (target,)) == 1:
+                    already = any(c["record"] == target.hex() and c["kind"] is ConflictKind.PARENT_DELETED for c in self.conflicts)  # type: ignore[union-attr]
+                    if not already:
+                        self._conflict(
+                            kind=ConflictKind.PARENT_DELETED, entity=parent, record=target.hex(), field="deleted", base="false", kept="true", lost="false"  # type: ignore[union-attr]
+                        )
+
+    def _conflict(self, **values: Any) -> None:
+        self.conflicts.append(values)
+        self.report.conflicts += 1
+
+    # loading and writing -------------------------------------------------------------------------------------------------
+
+    def _load_rows(self) -> None:
+        wanted: dict[int, set[bytes]] = defaultdict(set)
+        for change in self._batch.changes:
+            wanted[change[0]].add(change[2])
+        for table, pks in wanted.items():
+            entity = entity_by_no(table)
+            if entity is None:
+                continue
+            known = self._rows[table]
+            listed = list(pks)
+            for start in range(0, len(listed), 500):
+                portion = listed[start : start + 500]
+                marks = ",".join("?" * len(portion))
+                for pk, newest in self._connection.all(
+                    f"SELECT pk, max(lseq) FROM sync_log INDEXED BY sync_log_row WHERE tbl = ? AND pk IN ({marks}) GROUP BY pk", (table, *portion)
+                ):
+                    known[pk] = _Row(newest)
+                if entity.kind is Kind.LINE:
+                    present = {row[0] for row in self._connection.all(f'SELECT id FROM "{entity.key}" WHERE id IN ({marks})', portion)}
+                    for pk in portion:
+                        if pk in known and pk not in present:
+                            known[pk].gone = True
+
+    def _flush(self) -> None:
+        for table, rows in self._rows.items():
+            entity = entity_by_no(table)
+            if entity is not None:
+                self._write_table(entity, rows)
+        self._flush_log()
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO sync_quarantine(origin, oseq, tbl, pk, reason, raw, first_seen) VALUES (?, ?, ?, ?, ?, ?, ?)", self._quarantine
+        )
+        self._quarantine.clear()
+        self._connection.execute("UPDATE sync_ctx SET last_hlc = max(last_hlc, ?)", (self._last_hlc,))
+
+    def _flush_log(self) -> None:
+        self._connection.executemany("INSERT INTO sync_log(lseq, tx, tbl, op, pk, diff, prev) VALUES (?, ?, ?, ?, ?, ?, ?)", self._log)
+        self._log.clear()
+
+    def _write_table(self, entity: EntityType, rows: dict[bytes, _Row]) -> None:
+        fresh = [(pk, row.new) for pk, row in rows.items() if row.new is not None]
+        changed: dict[tuple[int, ...], list[tuple[Stored, ...]]] = defaultdict(list)
+        touched: list[bytes] = []
+        for pk, row in rows.items():
+            if row.changed and not row.gone:
+                columns = tuple(sorted(row.changed))
+                changed[columns].append((*(row.changed[no] for no in columns), pk))
+                if DELETED_NO in row.changed or any(f.no in row.changed for f in entity.searched):
+                    touched.append(pk)
+                row.changed = {}
+        new_rids = self._insert_rows(entity, fresh)
+        for pk, _values in fresh:
+            rows[pk].new = None
+        for columns, parameters in changed.items():
+            assignments = ", ".join(f'"{"deleted" if no == DELETED_NO else entity.by_no[no].key}" = ?' for no in columns)
+            self._connection.executemany(f'UPDATE "{entity.key}" SET {assignments}, version = version + 1 WHERE id = ?', parameters)
+        if entity.kind is Kind.LINE:
+            self._connection.executemany(f'DELETE FROM "{entity.key}" WHERE id = ?', [(pk,) for pk, row in rows.items() if row.gone])
+        search.index_rows(self._connection, entity, new_rids, fresh=True)
+        if touched:
+            rids = [rid for pk in touched if (rid := self._connection.value(f'SELECT rid FROM "{entity.key}" WHERE id = ?', (pk,))) is not None]
+            search.index_rows(self._connection, entity, rids)
+
+    def _insert_rows(self, entity: EntityType, fresh: list[tuple[bytes, dict[int, Stored] | None]]) -> list[int]:
+        if not fresh:
+            return []
+        first = int(self._connection.value(f'SELECT coalesce(max(rid), 0) FROM "{entity.key}"')) + 1
+        columns = list(entity.fields.values())
+        defaults = [column.store(column.default) for column in columns]
+        numbers = [column.no for column in columns]
+        names = ", ".join(f'"{column.key}"' for column in columns)
+        parameters = []
+        for place, (pk, values) in enumerate(fresh):
+            given = values or {}
+            stored = [given.get(no, default) for no, default in zip(numbers, defaults, strict=True)]
+            parameters.append((first + place, pk, *stored, given.get(DELETED_NO, 0)))
+        marks = ", ".join("?" * (len(columns) + 3))
+        self._connection.executemany(f'INSERT INTO "{entity.key}"(rid, id, {names}, deleted) VALUES ({marks})', parameters)
+        return [row[0] for row in parameters]
+
+    # identities ----------------------------------------------------------------------------------------------------------
+
+    def _local(self, origin_index: int, oseq: int) -> int | None:
+        """Local log number of a change named by its identity; None when it never arrived."""
+        origin = self._origins[origin_index]
+        span = self._spans.get(origin)
+        if span is None or not span[0] <= oseq < span[0] + span[2]:
+            span = self._connection.one(
+                "SELECT first_oseq, first_lseq, count FROM sync_tx WHERE origin = ? AND first_oseq <= ? ORDER BY first_oseq DESC LIMIT 1", (origin, oseq)
+            )  # type: ignore[assignment]
+            if span is None or oseq >= span[0] + span[2]:
+                return None
+            self._spans[origin] = span
+        return span[1] + oseq - span[0]
+
+    def _code(self, node_no: int) -> str:
+        found = self._connection.value("SELECT code FROM branch WHERE node_no = ?", (node_no,)) or self._connection.value(
+            "SELECT code FROM sync_peer WHERE node_no = ?", (node_no,)
+        )
+        return str(found or f"#{node_no}")
+
+
+def _seen(mine: _Entry, by_lseq: dict[int, _Entry]) -> Any:
+    """Whether the author of a change had seen another one: its own, or admitted up to the last foreign one it built on."""
+    previous = mine.prev
+    while previous is not None:
+        entry = by_lseq.get(previous)
+        if entry is None or entry.origin != mine.origin:
+            break
+        previous = entry.prev
+    boundary = previous or 0
+    return lambda entry: entry.origin == mine.origin or entry.lseq <= boundary
+
+
+def _who(side: str, entry: _Entry) -> dict[str, Any]:
+    return {
+        f"{side}_by": entry.actor.hex() if entry.actor else None,
+        f"{side}_at": stamp_time(entry.stamp[0]),
+        f"{side}_node": entry.code,
+    }
+
+
+def _text(column: Field, value: Stored) -> str | None:
+    shown = column.show(value)
+    if isinstance(shown, bool):
+        return json.dumps(shown)
+    return None if shown is None else str(shown)
+
+
+def _no(entity: EntityType, key: str) -> int:
+    return entity.fields[key].no
+
+
+@dataclass(frozen=True, slots=True)
+class _LineType:
+    entity: EntityType
+    parent_type: str
+
+
+def _line_types() -> list[_LineType]:
+    from localcrm.kernel.schema import entities
+
+    return [_LineType(e, e.fields[e.parent or ""].f.ref or "") for e in entities() if e.kind is Kind.LINE]
+
+
+def _fits(entity: EntityType, no: int, value: Stored) -> bool:
+    """Whether a value has the column's type; bounds are the author's business."""
+    if no == DELETED_NO:
+        return value in (0, 1)
+    column = entity.by_no[no]
+    if value is None:
+        return not column.required and column.default is None
+    if column.kind == "ref":
+        return isinstance(value, bytes) and len(value) == 16
+    if column.kind == "choice":
+        return value in (column.choices or {})
+    return isinstance(value, str if column.sql_type == "TEXT" else int)
+
+

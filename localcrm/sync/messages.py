@@ -1,0 +1,108 @@
+"""What the two sides say to each other: the same messages in a file and over HTTP, each inside a signed, sealed bundle.
+
+A branch speaks first. Up: Hello, then Push for every portion of its own changes, then Pull. Down: Welcome, Ack, then
+Changes for every portion of the head office's log, then Digests once nothing is missing. Places kept for later
+messages: ``caps`` in Hello (schema drift, scope), ``action`` in Welcome (new_epoch, bootstrap, upgrade, revoked).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from localcrm.kernel.errors import ExchangeError
+from localcrm.kernel.i18n import N_
+
+Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Epoch = Annotated[int, Meta(ge=0)]
+#: (epoch, number) pairs.
+Numbers = Annotated[list[tuple[Epoch, Seq]], Meta(max_length=10_000)]
+PROTOCOL = 1
+
+
+class Hello(Struct, frozen=True, tag="hello", forbid_unknown_fields=False):
+    """Who a branch is and how far it has come."""
+
+    node_no: int
+    epoch: Epoch
+    heads: Numbers
+    """Newest own change per epoch, all epochs of this node."""
+    recv_hseq: Seq
+    wall_ms: Seq
+    schema_ver: int
+    program: Annotated[str, Meta(max_length=40)] = ""
+    log_head: Annotated[bytes, Meta(max_length=64)] = b""
+    caps: Annotated[list[Annotated[str, Meta(max_length=40)]], Meta(max_length=100)] = []
+
+
+class Push(Struct, frozen=True, tag="push"):
+    """A portion of the branch's own changes, as ``codec`` encodes a batch."""
+
+    batch: Annotated[bytes, Meta(max_length=64 << 20)]
+
+
+class Pull(Struct, frozen=True, tag="pull"):
+    """Please send what comes after ``recv_hseq``."""
+
+    recv_hseq: Seq
+
+
+class Welcome(Struct, frozen=True, tag="welcome", forbid_unknown_fields=False):
+    """Which head office answers."""
+
+    company_id: Annotated[bytes, Meta(max_length=16)]
+    hub_epoch: Epoch
+    head_hseq: Seq
+    wall_ms: Seq
+    schema_ver: int
+    reply_to: Annotated[bytes, Meta(max_length=16)] = b""
+    action: Annotated[str, Meta(max_length=40)] = "ok"
+
+
+class Ack(Struct, frozen=True, tag="ack"):
+    """How much of the branch's work head office has, per epoch, and what became of it.
+
+    ``restamps``: (epoch, first number of a transaction, stamp it was admitted with), all since the branch's cursor.
+    """
+
+    have: Numbers
+    restamps: Annotated[list[tuple[Epoch, Seq, Seq]], Meta(max_length=1_000_000)] = []
+    applied: Seq = 0
+    duplicate: Seq = 0
+    conflicts: Seq = 0
+    quarantined: Seq = 0
+
+
+class Changes(Struct, frozen=True, tag="changes"):
+    """A portion of head office's log: everything for this branch with numbers after ``from_hseq`` up to ``to_hseq``."""
+
+    from_hseq: Seq
+    to_hseq: Seq
+    batch: Annotated[bytes, Meta(max_length=64 << 20)]
+
+
+class Digests(Struct, frozen=True, tag="digests"):
+    """Hash per table of head office's data at ``hseq``."""
+
+    hseq: Seq
+    tables: Annotated[dict[Annotated[str, Meta(max_length=60)], Annotated[str, Meta(max_length=64)]], Meta(max_length=1000)]
+
+
+Message = Hello | Push | Pull | Welcome | Ack | Changes | Digests
+
+_decoder = msgspec.msgpack.Decoder(Message)
+
+
+def encode(message: Message) -> bytes:
+    """A message as bytes."""
+    return msgspec.msgpack.encode(message)
+
+
+def decode(data: bytes) -> Message:
+    """A message from bytes; raises ExchangeError."""
+    try:
+        return _decoder.decode(data)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ExchangeError("bad_message", N_("The exchange contains a message that cannot be understood. Nothing of it was applied.")) from error

@@ -1,0 +1,346 @@
+"""What commands, screens and the scheduler call: enrol, exchange by file or over HTTP, and how things stand."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from localcrm.domain import policy
+from localcrm.domain.policy import SYSTEM, Actor
+from localcrm.kernel.clock import to_iso
+from localcrm.kernel.errors import AppError, ExchangeError, NotFound, Refused
+from localcrm.kernel.i18n import N_
+from localcrm.kernel.schema import entity
+from localcrm.store import changelog
+from localcrm.store.migrate import SCHEMA_VERSION, get_meta
+from localcrm.store.node import OFFICE_NO
+from localcrm.store.query import Condition, ListQuery, record_json, select
+from localcrm.sync import digest as digests, enrol, exchange, messages
+from localcrm.sync.bundle import BundleFacts, Kind, Recipient, read_bundle, write_bundle
+from localcrm.sync.identity import NodeKeys, NodePublic
+from localcrm.sync.messages import Message, Welcome
+
+if TYPE_CHECKING:
+    from localcrm.store.store import Store
+    from localcrm.sync.bundle import Opened
+
+_REPLY = b"LCY1"
+_MAX_REPLY_HEAD = 1 << 20
+
+
+# enrolment ----------------------------------------------------------------------------------------------------------
+
+
+def invite(store: Store, keys: NodeKeys, actor: Actor, *, code: str) -> bytes:
+    """An invite file for a branch."""
+    return enrol.invite(store, keys, actor, code=code)
+
+
+def join(store: Store, keys: NodeKeys, data: bytes, *, url: str | None = None) -> bytes | None:
+    """A branch reads an invite (returns its request) or the reply of head office (returns None: it is enrolled)."""
+    if data[:4] == _REPLY:
+        _take_reply(store, keys, data)
+        return None
+    if data[:4] == b"LCA1":
+        enrol.finish_join(store, keys, data)
+        return None
+    return enrol.ask_to_join(store, keys, data, url=url)
+
+
+def approve(store: Store, keys: NodeKeys, actor: Actor, data: bytes) -> bytes:
+    """Let a branch in; the reply holds the approval and, sealed, everything the branch should know."""
+    approval, node_no = enrol.approve(store, keys, actor, data)
+    peer = _peer(store, "node_no", node_no)
+    with tempfile.TemporaryFile() as file:
+        _write_down(store, keys, peer, file)
+        file.seek(0)
+        return _REPLY + len(approval).to_bytes(4) + approval + file.read()
+
+
+def _take_reply(store: Store, keys: NodeKeys, data: bytes) -> exchange.Outcome:
+    size = int.from_bytes(data[4:8])
+    if len(data) < 8 or size > _MAX_REPLY_HEAD or len(data) < 8 + size:
+        raise ExchangeError("bad_approval", N_("This is not the approval for this branch, or it is damaged. Ask head office to send it again."))
+    if not store.node.enrolled:
+        enrol.finish_join(store, keys, data[8 : 8 + size])
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = Path(folder) / "reply"
+        bundle.write_bytes(data[8 + size :])
+        return _read(store, keys, bundle)
+
+
+# by file ------------------------------------------------------------------------------------------------------------
+
+
+def pack(store: Store, keys: NodeKeys, path: Path, *, for_code: str | None = None) -> dict[str, int]:
+    """Write the exchange file: a branch for head office, head office for the branch it names."""
+    if store.node.is_office:
+        if not for_code:
+            raise Refused("which_branch", N_("Say which branch the file is for: --for BR01."))
+        peer = _peer(store, "code", for_code.upper())
+        with _fresh(path):
+            written = _write_down(store, keys, peer, path)
+        return {"changes": peer.outcome.sent, "bytes": written}
+    _must_be_enrolled(store)
+    counted = 0
+
+    def said() -> Iterator[Message]:
+        nonlocal counted
+        yield exchange.hello(store)
+        for push in exchange.pushes(store):
+            counted += exchange.count_changes(push)
+            yield push
+
+    with _fresh(path):
+        written = _write(store, keys, path, "up", said(), _office(store))
+    return {"changes": counted, "bytes": written}
+
+
+def unpack(store: Store, keys: NodeKeys, path: Path) -> dict[str, Any]:
+    """Read an exchange file, or the reply that ends an enrolment; returns what was done."""
+    with _readable(path) as file:
+        start = file.read(4)
+    if start in {_REPLY, b"LCA1"}:
+        return _take_reply(store, keys, path.read_bytes()).as_dict()
+    _must_be_enrolled(store)
+    return _read(store, keys, path).as_dict()
+
+
+def _read(store: Store, keys: NodeKeys, path: Path) -> exchange.Outcome:
+    with _open(store, keys, path) as opened:
+        said = map(messages.decode, opened)
+        if not store.node.is_office:
+            outcome = exchange.Outcome()
+            exchange.hear_office(store, said, outcome)
+            return outcome
+        peer = _peer(store, "node_no", opened.facts.sender_no)
+        for _answer in exchange.hear_branch(store, peer, said):
+            pass
+        return peer.outcome
+
+
+def _open(store: Store, keys: NodeKeys, path: Path) -> Opened:
+    return read_bundle(
+        path,
+        my_keys=keys,
+        my_node_no=store.node.node_no,
+        company_id=store.node.company_id,
+        sender_public=lambda node_no, _key_id: _public(store, node_no),
+        scratch=store.folder,
+    )
+
+
+def _write_down(store: Store, keys: NodeKeys, peer: exchange.Peer, target: Path | IO[bytes]) -> int:
+    def said() -> Iterator[Message]:
+        yield exchange.welcome(store)
+        yield exchange.ack(store, peer)
+        yield from exchange.downs(store, peer, peer.recv_hseq)
+
+    return _write(store, keys, target, "down", said(), peer)
+
+
+def _write(store: Store, keys: NodeKeys, target: Path | IO[bytes], kind: Kind, said: Iterable[Message], to: exchange.Peer) -> int:  # noqa: PLR0913
+    public = _public(store, to.node_no)
+    if public is None:
+        raise NotFound("unknown_branch", N_("There is no branch “{code}”."), code=to.code)
+    facts = BundleFacts(
+        hub_id=store.node.company_id,
+        kind=kind,
+        sender_no=store.node.node_no,
+        sender_epoch=int.from_bytes(store.node.epoch),
+        schema_ver=SCHEMA_VERSION,
+        from_seq=to.recv_hseq if kind == "down" else 0,
+    )
+    written = write_bundle(target, map(messages.encode, said), facts=facts, keys=keys, recipients=[Recipient(to.node_no, public)])
+    return written.size
+
+
+# over HTTP ----------------------------------------------------------------------------------------------------------
+
+
+def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, Any]:
+    """A branch exchanges with head office over HTTP until nothing is missing on either side."""
+    from localcrm.sync.http import post_bundle
+
+    if store.node.is_office:
+        raise Refused("not_branch", N_("Head office waits for its branches; run this at a branch."))
+    _must_be_enrolled(store)
+    address = url or _office_url(store)
+    outcome, office = exchange.Outcome(), _office(store)
+    finished = False
+    while not finished:
+        push = next(exchange.pushes(store), None)
+        if push is not None:
+            outcome.sent += exchange.count_changes(push)
+        hello = exchange.hello(store)
+        said: list[Message] = [hello, push] if push is not None else [hello, messages.Pull(hello.recv_hseq)]
+        with tempfile.TemporaryDirectory(dir=store.folder) as folder:
+            request, answer = Path(folder) / "request", Path(folder) / "answer"
+            _write(store, keys, request, "up", said, office)
+            post_bundle(address, request, answer)
+            with _open(store, keys, answer) as opened:
+                heard = exchange.hear_office(store, map(messages.decode, opened), outcome)
+        finished = push is None and _caught_up(store, heard)
+    return outcome.as_dict()
+
+
+def answer_bundle(store: Store, keys: NodeKeys, request: Path, answer: Path) -> None:
+    """Head office answers one request of a branch: a bundle in, a bundle out."""
+    if not store.node.is_office:
+        raise Refused("not_office", N_("Only head office can do this."))
+    with _open(store, keys, request) as opened:
+        peer = _peer(store, "node_no", opened.facts.sender_no)
+        answers = list(exchange.hear_branch(store, peer, map(messages.decode, opened)))
+    _write(store, keys, answer, "down", answers, peer)
+
+
+def _caught_up(store: Store, heard: Welcome | None) -> bool:
+    if heard is None:
+        raise ExchangeError("bad_message", N_("The exchange contains a message that cannot be understood. Nothing of it was applied."))
+    with store.read() as connection:
+        cursor = connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)) or 0
+    return cursor >= heard.head_hseq
+
+
+# how things stand -----------------------------------------------------------------------------------------------------
+
+
+def status(store: Store) -> dict[str, Any]:
+    """Role, code, changes waiting to be sent, last exchange, and at head office every branch."""
+    node = store.node
+    with store.read() as connection:
+        waiting = connection.value("SELECT coalesce(sum(have_oseq - acked_oseq), 0) FROM sync_origin WHERE node_no = ?", (node.node_no,))
+        last = connection.value("SELECT max(last_ok) FROM sync_peer")
+        differs = get_meta(connection, "digest.differs")
+        branches = _branches(connection) if node.is_office else []
+        url = connection.value("SELECT url FROM sync_peer WHERE node_no = ?", (OFFICE_NO,))
+    return {
+        "role": node.role,
+        "code": node.code,
+        "name": node.name,
+        "enrolled": node.enrolled,
+        "waiting": sum(b["waiting"] for b in branches) if node.is_office else int(waiting) if node.enrolled else 0,
+        "last_ok": _iso(last),
+        "digest": "differs" if differs else "equal" if differs == "" else "unknown",
+        "clock_suspect": store.clock_suspect,
+        "url": url,
+        "branches": branches,
+    }
+
+
+def _branches(connection: Any) -> list[dict[str, Any]]:
+    head = changelog.head(connection)
+    rows = connection.all("SELECT node_no, code, name, recv_hseq, last_ok, state FROM sync_peer ORDER BY code")
+    return [
+        {
+            "code": code,
+            "name": name,
+            "last_ok": _iso(last_ok),
+            "waiting": int(
+                connection.value(
+                    """SELECT coalesce(sum(t.count), 0) FROM sync_tx t JOIN sync_origin o ON o.origin = t.origin
+                       WHERE t.first_lseq > ? AND t.first_lseq <= ? AND o.node_no <> ?""",
+                    (recv, head, node_no),
+                )
+            ),
+            "state": state,
+        }
+        for node_no, code, name, recv, last_ok, state in rows
+    ]
+
+
+def digest(store: Store, *, for_code: str | None = None) -> dict[str, Any]:
+    """One hash per table, from the data. Until scope exists every branch holds what head office holds."""
+    if for_code is not None and store.node.is_office and for_code.upper() != store.node.code:
+        _peer(store, "code", for_code.upper())
+    with store.read() as connection:
+        tables = digests.digests(connection)
+    return {"digest": digests.whole(tables), "tables": tables}
+
+
+def conflicts(store: Store, actor: Actor = SYSTEM, *, state: str | None = None) -> dict[str, Any]:
+    """Everything the merges found that a person should see, newest first."""
+    kind = entity("conflict")
+    where = (Condition("state", "=", state),) if state else ()
+    with store.read() as connection:
+        page = select(connection, ListQuery(kind, where=where, limit=1000, restrict=policy.restrict(actor, kind)))
+    names = ("id", "kind", "entity", "record", "field", "base", "kept", "lost", "kept_by", "lost_by", "kept_at", "lost_at", "state")
+    rows = [{name: record_json(kind, record)[name] for name in names} for record in page.rows]
+    return {"total": page.total, "rows": rows}
+
+
+# parts ----------------------------------------------------------------------------------------------------------------
+
+
+def _peer(store: Store, column: str, value: str | int) -> exchange.Peer:
+    with store.read() as connection:
+        row = connection.one(f"SELECT node_no, code, recv_hseq, epoch FROM sync_peer WHERE {column} = ?", (value,))
+    if row is None:
+        raise NotFound("unknown_branch", N_("There is no branch “{code}”."), code=str(value)[:40])
+    return exchange.Peer(row[0], row[1], row[2], row[3] or b"")
+
+
+def _office(store: Store) -> exchange.Peer:
+    return _peer(store, "node_no", OFFICE_NO)
+
+
+def _office_url(store: Store) -> str:
+    with store.read() as connection:
+        url = connection.value("SELECT url FROM sync_peer WHERE node_no = ?", (OFFICE_NO,))
+    if not url:
+        raise Refused("no_office_address", N_("The address of head office is not known here. Enter it, or exchange by file."))
+    return str(url)
+
+
+def set_office_url(store: Store, actor: Actor, url: str | None) -> None:
+    """Remember where head office answers."""
+    policy.require(actor, "sync.manage")
+    with store.housekeeping() as connection:
+        connection.execute("UPDATE sync_peer SET url = ? WHERE node_no = ?", ((url or "").strip().rstrip("/") or None, OFFICE_NO))
+
+
+def _public(store: Store, node_no: int) -> NodePublic | None:
+    with store.read() as connection:
+        row = connection.one("SELECT sign_key, box_key, state, code FROM sync_peer WHERE node_no = ?", (node_no,))
+    if row is None or row[0] is None:
+        return None
+    if row[2] != "active":
+        raise ExchangeError("revoked", N_("Branch {code} has been closed; its exchange files are no longer accepted."), code=row[3])
+    return NodePublic(row[0], row[1])
+
+
+def _must_be_enrolled(store: Store) -> None:
+    if not store.node.enrolled:
+        raise Refused("not_enrolled", N_("This branch is not enrolled yet. Finish “sync join” with the reply of head office first."))
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        raise NotFound("no_file", N_("The file “{path}” cannot be read."), path=str(path)) from error
+
+
+@contextmanager
+def _fresh(path: Path) -> Iterator[None]:
+    """A refused command leaves no file behind; the writer itself replaces the target only at the end."""
+    existed = path.exists()
+    try:
+        yield
+    except AppError:
+        if not existed:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _iso(moment_ms: int | None) -> str | None:
+    from datetime import UTC, datetime
+
+    return None if moment_ms is None else to_iso(datetime.fromtimestamp(moment_ms / 1000, tz=UTC))
+
+
