@@ -15,7 +15,8 @@ from localcrm.domain.policy import Actor
 from localcrm.kernel.errors import InvalidInput, NotFound, Refused
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.ids import parse_id
-from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
+from localcrm.kernel.schema import EntityType, Kind, entities
+from localcrm.kernel.schema import entity as entity_type
 from localcrm.store import search
 from localcrm.store.connection import Connection
 from localcrm.store.query import Condition, ListQuery, Record, record_json, select
@@ -63,9 +64,7 @@ def create_record(uow: UnitOfWork, actor: Actor, *, entity: str, values: Mapping
     return record
 
 
-def update_record(
-    uow: UnitOfWork, actor: Actor, *, entity: str, id: str, values: Mapping[str, Any], version: int | None = None  # noqa: A002 -- the word scripts use
-) -> Record:
+def update_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str, values: Mapping[str, Any], version: int | None = None) -> Record:
     """Change some fields of a record; with ``version`` a stale save is refused. Returns the record."""
     kind = entity_type(entity)
     policy.require(actor, f"{entity}.update")
@@ -89,7 +88,7 @@ def update_record(
     return record
 
 
-def delete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> dict[str, str]:  # noqa: A002
+def delete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> dict[str, str]:
     """Put a record into the recycle bin; refused, with the list, while live records refer to it."""
     kind = entity_type(entity)
     policy.require(actor, f"{entity}.delete")
@@ -116,7 +115,7 @@ def delete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> dic
     return {"id": record["id"]}
 
 
-def undelete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> dict[str, str]:  # noqa: A002
+def undelete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> dict[str, str]:
     """Bring a record back from the recycle bin."""
     kind = entity_type(entity)
     policy.require(actor, f"{entity}.delete")
@@ -126,7 +125,7 @@ def undelete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> d
     return {"id": record["id"]}
 
 
-def read_record(connection: Connection, actor: Actor, *, entity: str, id: str, deleted: bool = True) -> dict[str, Any]:  # noqa: A002
+def read_record(connection: Connection, actor: Actor, *, entity: str, id: str, deleted: bool = True) -> dict[str, Any]:
     """A record in JSON form with what is derived for it; raises NotFound."""
     kind = entity_type(entity)
     query = ListQuery(kind, where=(Condition("id", "=", parse_id(id)),), limit=1, restrict=policy.restrict(actor, kind))
@@ -157,7 +156,7 @@ def references(connection: Connection, entity: EntityType, identity: str) -> lis
     found = []
     for other in entities():
         for field in other.refs:
-            if field.f.ref == entity.key and other.kind is not Kind.STATE and not (other.parent == field.key):
+            if field.f.ref == entity.key and other.kind is not Kind.STATE and other.parent != field.key:
                 count = connection.value(
                     f'SELECT count(*) FROM (SELECT 1 FROM "{other.key}" WHERE "{field.key}" = ? AND deleted = 0 LIMIT 1000)',
                     (bytes.fromhex(identity),),

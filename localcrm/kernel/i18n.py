@@ -23,7 +23,7 @@ DEFAULT_LANGUAGE = "zh_CN"
 _language: ContextVar[str] = ContextVar("language", default=DEFAULT_LANGUAGE)
 
 
-def N_(text: str) -> str:  # noqa: N802 -- the conventional name that extraction tools look for
+def N_(text: str) -> str:
     """Mark a msgid that is translated later, when it is shown."""
     return text
 

@@ -34,7 +34,7 @@ _FULL_WIDTH = str.maketrans("０１２３４５６７８９．，－＋％", "01
 
 def parse_decimal(value: object) -> Decimal:
     """Read a number as people type it: 1,234.5 · １２３ · 13% · −5. Raises InvalidInput("bad_number")."""
-    if isinstance(value, bool) or isinstance(value, float):
+    if isinstance(value, bool | float):
         # A float has already lost the exact value; 0.1 + 0.2 must never reach the books.
         value = repr(value) if isinstance(value, float) else "?"
     if isinstance(value, int):
@@ -52,7 +52,7 @@ def parse_decimal(value: object) -> Decimal:
             number = number / 100
     if not number.is_finite():
         raise InvalidInput("bad_number", N_("“{value}” is not a number."), value=str(value)[:60])
-    return number if number else abs(number)
+    return number or abs(number)
 
 
 def to_scaled(value: Decimal, scale: int) -> int:
@@ -61,7 +61,9 @@ def to_scaled(value: Decimal, scale: int) -> int:
         context.prec = 60
         scaled = value.scaleb(scale)
         if scaled != scaled.to_integral_value():
-            raise InvalidInput("too_many_decimals", N_("“{value}” has more than {scale} decimal places."), value=str(value)[:60], scale=scale)
+            raise InvalidInput(
+                "too_many_decimals", N_("“{value}” has more than {scale} decimal places."), value=str(value)[:60], scale=scale
+            )
         whole = int(scaled)
     if abs(whole) > MAX_SCALED:
         raise InvalidInput("number_too_large", N_("“{value}” is too large."), value=str(value)[:60])

@@ -121,7 +121,7 @@ def _check_id(value: str) -> str:
 
 def _parse_moment(value: object) -> object:
     if isinstance(value, str):
-        value = datetime.fromisoformat(value.strip().replace("Z", "+00:00"))
+        value = datetime.fromisoformat(value.strip())
     if isinstance(value, datetime):
         return value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
     return value
@@ -144,7 +144,7 @@ class Choice(StrEnum):
 
     label: str
 
-    def __new__(cls, value: str, label: str) -> Self:
+    def __new__(cls, value: str, label: str = "") -> Self:
         member = str.__new__(cls, value)
         member._value_ = value
         member.label = label
@@ -200,14 +200,15 @@ class Field:
             case "date":
                 return typing.cast("date", value).isoformat()
             case "datetime":
-                return round(value.timestamp() * 1000)
+                milliseconds: float = value.timestamp() * 1000
+                return round(milliseconds)
             case "boolean" | "integer":
                 return int(value)
             case "text" | "longtext" | "choice":
                 return str(value)
         return to_scaled(value, self.scale)
 
-    def load(self, value: Stored) -> Any:
+    def load(self, value: Any) -> Any:
         """The Python value of a stored form."""
         if value is None or self.kind in {"text", "longtext", "integer", "choice"}:
             return value
@@ -326,7 +327,7 @@ class Entity(BaseModel):
         super().__init_subclass__()
 
     @classmethod
-    def __pydantic_init_subclass__(  # noqa: PLR0913 -- these are the words of a declaration
+    def __pydantic_init_subclass__(  # type: ignore[override]  # a declaration names its own words
         cls,
         *,
         key: str,
@@ -364,7 +365,7 @@ def _field(key: str, info: Any) -> Field:
     scaled = scaled or scaled_inside
     default = None if info.default is PydanticUndefined else info.default
     choices = {str(member.value): member.label for member in base} if issubclass(base, Choice) else None
-    kind = _kind(base, f, info, scaled)
+    kind = _kind(base, f, scaled)
     return Field(key, f, kind, info.is_required(), default, scaled.scale if scaled else 0, choices)
 
 
@@ -378,7 +379,7 @@ def _base_type(annotation: Any) -> tuple[type, Scaled | None]:
     return annotation, scaled
 
 
-def _kind(base: type, f: F, info: Any, scaled: Scaled | None) -> str:
+def _kind(base: type, f: F, scaled: Scaled | None) -> str:
     if f.ref:
         return "ref"
     if scaled:

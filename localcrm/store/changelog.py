@@ -42,7 +42,9 @@ def _stored(entity: EntityType, no: int, value: Any) -> Stored:
 
 def write_diff(changes: Mapping[int, tuple[Stored, Stored]]) -> str:
     """The stored form of an update's changed columns."""
-    return json.dumps({str(no): [_plain(old), _plain(new)] for no, (old, new) in changes.items()}, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(
+        {str(no): [_plain(old), _plain(new)] for no, (old, new) in changes.items()}, ensure_ascii=False, separators=(",", ":")
+    )
 
 
 def write_row(values: Mapping[int, Stored]) -> str:

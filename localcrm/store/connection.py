@@ -126,7 +126,7 @@ class Connection:
     def backup_to(self, other: Connection) -> None:
         """Copy the whole file online, page by page, while others read and write."""
         try:
-            self._raw.backup(other._raw, pages=2000, sleep=0.005)  # noqa: SLF001 -- same class
+            self._raw.backup(other._raw, pages=2000, sleep=0.005)
         except driver.Error as error:
             raise_mapped(error)
 

@@ -114,7 +114,9 @@ def _capture(entity: EntityType) -> dict[str, str]:
         f"CASE WHEN NEW.\"{name}\" IS NOT OLD.\"{name}\" THEN '\"{number}\":[' || {_json('OLD', name, ref)} || ',' || {_json('NEW', name, ref)} || ']' END"
         for number, name, ref in [(DELETED_NO, "deleted", False), *((f.no, f.key, f.kind == "ref") for f in entity.fields.values())]
     )
-    old_row = "concat_ws(',', " + ", ".join(f"'\"{f.no}\":' || {_json('OLD', f.key, f.kind == 'ref')}" for f in entity.fields.values()) + ")"
+    old_row = (
+        "concat_ws(',', " + ", ".join(f"'\"{f.no}\":' || {_json('OLD', f.key, f.kind == 'ref')}" for f in entity.fields.values()) + ")"
+    )
     return {
         f"{key}_ins": f'CREATE TRIGGER "{key}_ins" AFTER INSERT ON "{key}" WHEN {_CAPTURING} BEGIN '
         f"INSERT INTO sync_log(tx, tbl, op, pk) VALUES ({_TX}, {no}, {INSERT}, NEW.id); END",
@@ -147,7 +149,7 @@ def _guards(entity: EntityType) -> dict[str, str]:
         }
     if entity.kind is Kind.DOCUMENT:
         return {
-            f"{key}_fix": f"CREATE TRIGGER \"{key}_fix\" BEFORE UPDATE ON \"{key}\" WHEN OLD.status = 'posted' AND {_CAPTURING} BEGIN "
+            f"{key}_fix": f'CREATE TRIGGER "{key}_fix" BEFORE UPDATE ON "{key}" WHEN OLD.status = \'posted\' AND {_CAPTURING} BEGIN '
             "SELECT RAISE(ABORT, 'LC:posted_document'); END"
         }
     if entity.kind is Kind.LINE:
@@ -155,7 +157,7 @@ def _guards(entity: EntityType) -> dict[str, str]:
         sqls = {}
         for event, image in (("INSERT", "NEW"), ("UPDATE", "OLD"), ("DELETE", "OLD")):
             name = f"{key}_fix_{event.lower()}"
-            posted = f"(SELECT status FROM \"{parent.f.ref}\" WHERE id = {image}.\"{parent.key}\") = 'posted'"
+            posted = f'(SELECT status FROM "{parent.f.ref}" WHERE id = {image}."{parent.key}") = \'posted\''
             sqls[name] = (
                 f'CREATE TRIGGER "{name}" BEFORE {event} ON "{key}" WHEN {posted} AND {_CAPTURING} BEGIN '
                 "SELECT RAISE(ABORT, 'LC:posted_document'); END"

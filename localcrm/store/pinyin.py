@@ -14,7 +14,7 @@ MAX_SPELLINGS = 8
 def _dictionary() -> dict[int, str]:
     from pypinyin.pinyin_dict import pinyin_dict  # 0.25 s, hence only where something is indexed
 
-    return pinyin_dict  # type: ignore[no-any-return]
+    return pinyin_dict
 
 
 @lru_cache(maxsize=16384)

@@ -6,13 +6,15 @@ Totals are counted only up to TOTAL_CAP. Rights become part of the same query th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import EntityType, Field, Stored, entity as entity_type
+from localcrm.kernel.schema import EntityType, Field, Stored
+from localcrm.kernel.schema import entity as entity_type
 from localcrm.store import search
 
 if TYPE_CHECKING:
@@ -46,7 +48,10 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """What a list shows. ``sort`` is a field, "-" before it for descending; "" for newest first."""
+    """What a list shows. ``sort`` is a field, "-" before it for descending; "" for newest first.
+
+    ``exact`` counts every row and follows a search beyond its first hits, for commands and exports that may take longer.
+    """
 
     entity: EntityType
     where: tuple[Condition, ...] = ()
@@ -57,11 +62,12 @@ class ListQuery:
     after: Cursor | None = None
     deleted: bool = False
     restrict: tuple[Condition, ...] = ()
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page: rows, how many there are in all (at most TOTAL_CAP + 1 is counted), and where to go on."""
+    """One page: rows, how many there are in all (unless exact, at most TOTAL_CAP + 1 is counted), and where to go on."""
 
     rows: list[Record]
     total: int
@@ -95,11 +101,11 @@ def select(connection: Connection, query: ListQuery) -> Page:
     """One page of a list."""
     entity = query.entity
     limit = max(0, min(query.limit, MAX_LIMIT))
-    rids = search.find_rows(connection, entity, query.search, limit=MAX_LIMIT) if query.search.strip() else None
+    searched = bool(query.search.strip()) and not query.exact
+    rids = search.find_rows(connection, entity, query.search, limit=MAX_LIMIT) if searched else None
     conditions, params = _conditions(query, rids)
-    total = int(
-        connection.value(f'SELECT count(*) FROM (SELECT 1 FROM "{entity.key}" WHERE {conditions} LIMIT {TOTAL_CAP + 1})', params)
-    )
+    cap = "" if query.exact else f" LIMIT {TOTAL_CAP + 1}"
+    total = int(connection.value(f'SELECT count(*) FROM (SELECT 1 FROM "{entity.key}" WHERE {conditions}{cap})', params))
     sort, descending = _sort(query)
     rows = _rows(connection, query, sort, descending, conditions, params, limit)
     records = [load_record(entity, row[2:]) for row in rows]
@@ -107,7 +113,7 @@ def select(connection: Connection, query: ListQuery) -> Page:
     return Page(records, total, following)
 
 
-def _rows(  # noqa: PLR0913 -- the parts of one statement
+def _rows(
     connection: Connection, query: ListQuery, sort: Field | None, descending: bool, conditions: str, params: list[Any], limit: int
 ) -> list[tuple[Any, ...]]:
     key = f'"{sort.key}"' if sort else "NULL"
@@ -122,7 +128,7 @@ def _rows(  # noqa: PLR0913 -- the parts of one statement
     # Empty values sort before all others; a row-value comparison would drop them, so the two parts are read in turn.
     empty, filled = f"{base} AND {key} IS NULL", f"{base} AND {key} IS NOT NULL"
     if after.value is None:
-        steps = [(f"{empty} AND rid {beyond} ?", [after.rid])] + ([] if descending else [(filled, [])])
+        steps: list[tuple[str, list[Any]]] = [(f"{empty} AND rid {beyond} ?", [after.rid])] + ([] if descending else [(filled, [])])
     else:
         steps = [(f"{filled} AND ({key}, rid) {beyond} (?, ?)", [after.value, after.rid])] + ([(empty, [])] if descending else [])
     rows: list[tuple[Any, ...]] = []
@@ -143,7 +149,8 @@ def _sort(query: ListQuery) -> tuple[Field | None, bool]:
 
 
 def _conditions(query: ListQuery, rids: list[int] | None) -> tuple[str, list[Any]]:
-    parts, params = [f"deleted = {int(query.deleted)}"], []
+    parts: list[str] = [f"deleted = {int(query.deleted)}"]
+    params: list[Any] = []
     for condition in (*query.where, *query.restrict):
         if condition.field == "id":
             parts.append("id = ?")
@@ -154,6 +161,9 @@ def _conditions(query: ListQuery, rids: list[int] | None) -> tuple[str, list[Any
         params += values
     if rids is not None:
         parts.append(f"rid IN ({','.join(map(str, rids))})")
+    elif query.exact and (hits := search.rows_expression(query.entity, query.search)):
+        parts.append(hits[0])
+        params.append(hits[1])
     return " AND ".join(parts), params
 
 
@@ -200,7 +210,7 @@ def _adapter(field: Field) -> Any:
         "quantity": schema.Quantity,
         "price": schema.Price,
         "rate": schema.Rate,
-        "date": schema.date,
+        "date": datetime.date,
         "datetime": schema.Moment,
         "boolean": bool,
         "integer": int,
@@ -233,12 +243,23 @@ def ref_titles(connection: Connection, entity: EntityType, records: Sequence[Map
     }
 
 
+def every(connection: Connection, query: ListQuery) -> Iterator[Page]:
+    """Every page of a list, from the query's offset to its end, in the query's order; at least one."""
+    page = select(connection, replace(query, limit=MAX_LIMIT))
+    yield page
+    while page.next is not None:
+        page = select(connection, replace(query, limit=MAX_LIMIT, after=page.next, exact=query.exact))
+        yield page
+
+
 def group_counts(connection: Connection, entity: EntityType, field: str) -> list[tuple[Any, int]]:
     """How many live records have each value of a field, from the maintained table where one is declared."""
     column = entity.field(field)
     total = next((t for t in entity.totals if t.by == (field,) and t.field is None), None)
-    source = f'SELECT "{field}", total FROM "{total.name}" WHERE total > 0' if total else (
-        f'SELECT "{field}", count(*) AS total FROM "{entity.key}" WHERE deleted = 0 GROUP BY "{field}"'
+    source = (
+        f'SELECT "{field}", total FROM "{total.name}" WHERE total > 0'
+        if total
+        else (f'SELECT "{field}", count(*) AS total FROM "{entity.key}" WHERE deleted = 0 GROUP BY "{field}"')
     )
     return [(column.load(value), count) for value, count in connection.all(f"{source} ORDER BY total DESC LIMIT 500")]
 

@@ -101,7 +101,9 @@ def _run_expression(run: str) -> str:
     if run.isascii():
         ways.append(f"pinyin : {_phrase(run)}")
         if len(run) > 1 and run.isalpha():
-            ways += [f'full : "{" ".join(way[:-1])}" + {way[-1]}*' if way[:-1] else f"full : {way[-1]}*" for way in pinyin.split_syllables(run)]
+            ways += [
+                f'full : "{" ".join(way[:-1])}" + {way[-1]}*' if way[:-1] else f"full : {way[-1]}*" for way in pinyin.split_syllables(run)
+            ]
     return " OR ".join(ways)
 
 
@@ -118,6 +120,12 @@ def find_rows(connection: Connection, entity: EntityType, text: str, limit: int 
         return None
     found = connection.all("SELECT rowid FROM search WHERE search MATCH ? ORDER BY rowid DESC LIMIT ?", (expression, limit))
     return [row[0] >> _KIND_BITS for row in found]
+
+
+def rows_expression(entity: EntityType, text: str) -> tuple[str, str] | None:
+    """A condition on an entity's ``rid`` that holds for every hit, with its parameter; None when nothing searchable was typed."""
+    expression = match_expression(text, entity)
+    return None if expression is None else (f"rid IN (SELECT rowid >> {_KIND_BITS} FROM search WHERE search MATCH ?)", expression)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +156,9 @@ def find(connection: Connection, text: str, *, among: Sequence[EntityType] | Non
 def _hits(connection: Connection, entity: EntityType, rids: list[int], text: str) -> Iterator[tuple[int, Hit]]:
     columns = ", ".join(f'"{field.key}"' for field in entity.searched)
     marks = ",".join("?" * len(rids))
-    rows = connection.all(f'SELECT id, "{entity.title_field}", {columns} FROM "{entity.key}" WHERE rid IN ({marks}) AND deleted = 0 ORDER BY rid DESC', rids)
+    rows = connection.all(
+        f'SELECT id, "{entity.title_field}", {columns} FROM "{entity.key}" WHERE rid IN ({marks}) AND deleted = 0 ORDER BY rid DESC', rids
+    )
     query = normalise(text).strip()
     for identity, title, *values in rows:
         scored = [(_score(query, str(value)), str(value)) for value in values if value is not None]
@@ -180,5 +190,3 @@ def reindex(connection: Connection) -> None:
         if entity.searched:
             rids = [row[0] for row in connection.all(f'SELECT rid FROM "{entity.key}" WHERE deleted = 0 ORDER BY rid')]
             index_rows(connection, entity, rids, fresh=True)
-
-

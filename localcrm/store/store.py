@@ -6,7 +6,6 @@ Folder: ``localcrm.db`` (with its WAL files), ``keys/`` (node keys, wrapped data
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +19,7 @@ from localcrm.store import changelog
 from localcrm.store.connection import Connection, Pool
 from localcrm.store.migrate import get_meta, is_current, migrate
 from localcrm.store.node import Node, load_node
-from localcrm.store.uow import UnitOfWork, own_transaction
+from localcrm.store.uow import UnitOfWork, own_section, transaction
 
 if TYPE_CHECKING:
     from localcrm.kernel.ports import Changes, Listener
@@ -81,38 +80,24 @@ class Store:
     @contextmanager
     def unit_of_work(self, actor: str | None) -> Iterator[UnitOfWork]:
         """Write as somebody; commits at the end of the block, rolls back on any error, then raises the event."""
-        with self._write_lock, own_transaction(self, self._writer, actor=actor) as uow:
+        with self._write_lock, transaction(self._writer), own_section(self, self._writer, actor=actor) as uow:
             yield uow
         self.announce(remote=False)
 
     @contextmanager
     def merging(self) -> Iterator[Connection]:
         """A transaction in which received changes are applied: capture is off, the merge writes the log itself."""
-        with self._write_lock:
-            connection = self._writer
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                connection.execute("UPDATE sync_ctx SET applying = 1")
-                yield connection
-                connection.execute("UPDATE sync_ctx SET applying = 0")
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+        with self._write_lock, transaction(self._writer):
+            self._writer.execute("UPDATE sync_ctx SET applying = 1")
+            yield self._writer
+            self._writer.execute("UPDATE sync_ctx SET applying = 0")
         self.announce(remote=True)
 
     @contextmanager
     def housekeeping(self) -> Iterator[Connection]:
         """A transaction over tables that are never captured (sessions, settings, peers, series)."""
-        with self._write_lock:
-            connection = self._writer
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+        with self._write_lock, transaction(self._writer):
+            yield self._writer
 
     # events ------------------------------------------------------------------------------------------------------
 
@@ -154,7 +139,9 @@ class Store:
 def open_store(folder: Path, *, key: bytes | None = None, clock: WallClock | None = None) -> Store:
     """Open an existing data folder; raises NotFound when there is none."""
     if not (folder / DATABASE).exists():
-        raise NotFound("no_data_folder", N_("There is no data in “{folder}” yet. Set it up first with “localcrm init”."), folder=str(folder))
+        raise NotFound(
+            "no_data_folder", N_("There is no data in “{folder}” yet. Set it up first with “localcrm init”."), folder=str(folder)
+        )
     return Store(folder, key=key, clock=clock)
 
 
@@ -172,6 +159,6 @@ def make_folder(folder: Path) -> None:
         for path in (folder, folder / "keys", folder / "blobs", folder / "backups"):
             path.mkdir(parents=True, exist_ok=True)
             with suppress(PermissionError, NotImplementedError):
-                os.chmod(path, 0o700)
+                path.chmod(0o700)
     except OSError as error:
         raise StoreError("cannot_open", N_("The data file cannot be opened. Check that the folder exists and may be written.")) from error

@@ -76,7 +76,7 @@ class UnitOfWork:
         fields = list(entity.fields.values())
         names = ", ".join(f'"{field.key}"' for field in fields)
         first = int(self.connection.value(f'SELECT coalesce(max(rid), 0) FROM "{entity.key}"')) + 1
-        stored = [
+        stored: list[tuple[Any, ...]] = [
             (first + n, bytes.fromhex(row["id"]), *(field.store(row.get(field.key, field.default)) for field in fields))
             for n, row in enumerate(rows)
         ]
@@ -90,8 +90,7 @@ class UnitOfWork:
         changed = {key: value for key, value in values.items() if current[key] != value}
         if version is not None and current["version"] != version:
             raise StaleRecord(
-                title=str(current[entity.title_field] or ""),
-                differences=[(key, value, current[key]) for key, value in changed.items()],
+                title=str(current[entity.title_field] or ""), differences=[(key, value, current[key]) for key, value in changed.items()]
             )
         if not changed:
             return False
@@ -134,34 +133,41 @@ class UnitOfWork:
 
 
 @contextmanager
-def own_transaction(store: Store, connection: Connection, *, actor: str | None) -> Iterator[UnitOfWork]:
-    """Begin, give the triggers what they need, commit; a transaction that changed nothing leaves no trace."""
+def own_section(store: Store, connection: Connection, *, actor: str | None) -> Iterator[UnitOfWork]:
+    """Changes of this node inside an open transaction: gives the triggers what they need, then books the transaction.
+
+    A section that changed nothing leaves no trace.
+    """
+    last, origin, oseq = connection.one("SELECT last_hlc, origin, next_oseq FROM sync_ctx") or (0, None, 1)
+    if origin is None:
+        raise Refused("not_enrolled", N_("This branch is not enrolled yet. Finish “sync join” with the reply of head office first."))
+    tick = next_stamp(last, store.clock.now_ms())
+    store.clock_suspect = tick.suspect
+    tx = int(connection.value("SELECT coalesce(max(tx), 0) FROM sync_tx")) + 1
+    first = int(connection.value("SELECT coalesce(max(lseq), 0) FROM sync_log")) + 1
+    connection.execute("UPDATE sync_ctx SET tx = ?, applying = 0", (tx,))
+    uow = UnitOfWork(store, connection, actor=actor)
+    yield uow
+    uow._flush_search()  # noqa: SLF001 -- the section's own last step
+    count = int(connection.value("SELECT coalesce(max(lseq), 0) FROM sync_log")) + 1 - first
+    if count:
+        connection.execute(
+            "INSERT INTO sync_tx(tx, origin, first_oseq, count, first_lseq, hlc, eff_hlc, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (tx, origin, oseq, count, first, tick.stamp, tick.stamp, bytes.fromhex(actor) if actor else None),
+        )
+        connection.execute("UPDATE sync_ctx SET tx = NULL, last_hlc = ?, next_oseq = ?", (tick.stamp, oseq + count))
+        connection.execute("UPDATE sync_origin SET have_oseq = ? WHERE origin = ?", (oseq + count - 1, origin))
+    else:
+        connection.execute("UPDATE sync_ctx SET tx = NULL")
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """Begin at once, commit at the end of the block, roll back on any error."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        last, origin, oseq = connection.one("SELECT last_hlc, origin, next_oseq FROM sync_ctx") or (0, None, 1)
-        if origin is None:
-            raise Refused("not_enrolled", N_("This branch is not enrolled yet. Finish “sync join” with the reply of head office first."))
-        tick = next_stamp(last, store.clock.now_ms())
-        store.clock_suspect = tick.suspect
-        tx = int(connection.value("SELECT coalesce(max(tx), 0) FROM sync_tx")) + 1
-        first = int(connection.value("SELECT coalesce(max(lseq), 0) FROM sync_log")) + 1
-        connection.execute("UPDATE sync_ctx SET tx = ?", (tx,))
-        uow = UnitOfWork(store, connection, actor=actor)
-        yield uow
-        uow._flush_search()  # noqa: SLF001 -- the transaction's own last step
-        count = int(connection.value("SELECT coalesce(max(lseq), 0) FROM sync_log")) + 1 - first
-        if count:
-            connection.execute(
-                "INSERT INTO sync_tx(tx, origin, first_oseq, count, first_lseq, hlc, eff_hlc, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (tx, origin, oseq, count, first, tick.stamp, tick.stamp, bytes.fromhex(actor) if actor else None),
-            )
-            connection.execute("UPDATE sync_ctx SET tx = NULL, last_hlc = ?, next_oseq = ?", (tick.stamp, oseq + count))
-            connection.execute("UPDATE sync_origin SET have_oseq = ? WHERE origin = ?", (oseq + count - 1, origin))
-        else:
-            connection.execute("UPDATE sync_ctx SET tx = NULL")
+        yield
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-
-

@@ -45,9 +45,16 @@ def invite(store: Store, keys: NodeKeys, actor: Actor, *, code: str) -> bytes:
         if code == node.code or connection.one("SELECT 1 FROM sync_peer WHERE code = ?", (code,)):
             raise Refused("branch_exists", N_("There is already a branch “{code}”."), code=code)
         connection.execute("DELETE FROM sync_invite WHERE code = ? AND used = 0", (code,))
-        highest = connection.value("SELECT max(n) FROM (SELECT max(node_no) AS n FROM sync_peer UNION ALL SELECT max(node_no) FROM sync_invite)")
+        highest = connection.value(
+            "SELECT max(n) FROM (SELECT max(node_no) AS n FROM sync_peer UNION ALL SELECT max(node_no) FROM sync_invite)"
+        )
         made, data = make_invite(
-            keys, company_id=node.company_id, company=node.name, code=code, node_no=max(highest or 0, OFFICE_NO) + 1, now_ms=store.clock.now_ms()
+            keys,
+            company_id=node.company_id,
+            company=node.name,
+            code=code,
+            node_no=max(highest or 0, OFFICE_NO) + 1,
+            now_ms=store.clock.now_ms(),
         )
         connection.execute(
             "INSERT INTO sync_invite(invite_id, node_no, code, secret, expires) VALUES (?, ?, ?, ?, ?)",

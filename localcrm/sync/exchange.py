@@ -73,10 +73,11 @@ def pushes(store: Store) -> Iterator[Push]:
     """Every portion of own changes that head office has not acknowledged yet, oldest first."""
     with store.read() as connection:
         origins = connection.all(
-            "SELECT origin, acked_oseq FROM sync_origin WHERE node_no = ? AND have_oseq > acked_oseq ORDER BY epoch_index", (store.node.node_no,)
+            "SELECT origin, acked_oseq FROM sync_origin WHERE node_no = ? AND have_oseq > acked_oseq ORDER BY epoch_index",
+            (store.node.node_no,),
         )
-    for origin, position in origins:
-        more = True
+    for origin, acked in origins:
+        position, more = acked, True
         while more:
             with store.read() as connection:
                 portion = own_changes(connection, origin, position)
@@ -123,7 +124,9 @@ def _check_office(store: Store, welcome: Welcome) -> None:
         if known is not None and known != epoch:
             raise ExchangeError(
                 "office_restored",
-                N_("Head office was restored from a backup and has a new identity. Nothing was exchanged; ask head office to enrol this branch again."),
+                N_(
+                    "Head office was restored from a backup and has a new identity. Nothing was exchanged; ask head office to enrol this branch again."
+                ),
             )
         connection.execute("UPDATE sync_peer SET hub_epoch = ? WHERE node_no = ?", (epoch, OFFICE_NO))
 
@@ -137,9 +140,14 @@ def _take_ack(store: Store, ack: Ack) -> None:
             if head is not None and have > head and epoch.to_bytes(8) == store.node.epoch:
                 raise ExchangeError(
                     "copied_folder",
-                    N_("Head office has changes of this branch that are not here: this folder is an old or copied one. Nothing was exchanged; restore it with “localcrm restore”."),
+                    N_(
+                        "Head office has changes of this branch that are not here: this folder is an old or copied one. Nothing was exchanged; restore it with “localcrm restore”."
+                    ),
                 )
-            connection.execute("UPDATE sync_origin SET acked_oseq = max(acked_oseq, min(have_oseq, ?)) WHERE node_no = ? AND epoch = ?", (have, node_no, epoch.to_bytes(8)))
+            connection.execute(
+                "UPDATE sync_origin SET acked_oseq = max(acked_oseq, min(have_oseq, ?)) WHERE node_no = ? AND epoch = ?",
+                (have, node_no, epoch.to_bytes(8)),
+            )
         for epoch, first_oseq, stamp in ack.restamps:
             connection.execute(
                 """UPDATE sync_tx SET eff_hlc = ? WHERE first_oseq = ?
@@ -213,7 +221,9 @@ def _meet(store: Store, peer: Peer, message: Hello) -> None:
         if message.recv_hseq > changelog.head(connection):
             raise ExchangeError(
                 "ahead_of_office",
-                N_("This branch has received more than head office has: head office was restored from an older backup. Nothing was exchanged."),
+                N_(
+                    "This branch has received more than head office has: head office was restored from an older backup. Nothing was exchanged."
+                ),
             )
         connection.execute(
             "UPDATE sync_peer SET recv_hseq = max(recv_hseq, ?), last_ok = ?, epoch = ? WHERE node_no = ?",

@@ -72,7 +72,9 @@ def _batch(connection: Connection, rows: list[tuple[Any, ...]]) -> Batch:
     if not rows:
         return Batch()
     logged = [
-        connection.all("SELECT lseq, tbl, op, pk, diff, prev FROM sync_log WHERE lseq >= ? AND lseq < ? ORDER BY lseq", (row[4], row[4] + row[3]))
+        connection.all(
+            "SELECT lseq, tbl, op, pk, diff, prev FROM sync_log WHERE lseq >= ? AND lseq < ? ORDER BY lseq", (row[4], row[4] + row[3])
+        )
         for row in rows
     ]
     inserted = _inserted_values(connection, [entry for entries in logged for entry in entries])
@@ -121,10 +123,10 @@ class _Writer:
         if pending:
             self._close(origin, first_oseq + start, pending, hlc, eff_hlc, actor, first_lseq + start)
 
-    def _close(self, origin: int, first_oseq: int, count: int, hlc: int, eff_hlc: int, actor: bytes | None, hseq: int) -> None:  # noqa: PLR0913
+    def _close(self, origin: int, first_oseq: int, count: int, hlc: int, eff_hlc: int, actor: bytes | None, hseq: int) -> None:
         self.batch.txs.append(Tx(self._origin(origin), first_oseq, count, hlc, eff_hlc, actor, hseq))
 
-    def _change(self, table: int, op: int, pk: bytes, diff: str | None, prev: int | None, inserted: dict[Any, dict[int, Any]]) -> Change:  # noqa: PLR0913
+    def _change(self, table: int, op: int, pk: bytes, diff: str | None, prev: int | None, inserted: dict[Any, dict[int, Any]]) -> Change:
         entity = entity_by_no(table)
         values: list[Any] = []
         if op == INSERT:
@@ -148,7 +150,8 @@ class _Writer:
             if first <= lseq < end:
                 return origin, oseq + lseq - first
         row = self._connection.one(
-            "SELECT first_lseq, first_lseq + count, origin, first_oseq FROM sync_tx WHERE first_lseq <= ? ORDER BY first_lseq DESC LIMIT 1", (lseq,)
+            "SELECT first_lseq, first_lseq + count, origin, first_oseq FROM sync_tx WHERE first_lseq <= ? ORDER BY first_lseq DESC LIMIT 1",
+            (lseq,),
         )
         if row is None:
             return None

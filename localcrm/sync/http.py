@@ -46,7 +46,9 @@ def post_bundle(url: str, request: Path, answer: Path) -> None:
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         raise ExchangeError(
             "no_connection",
-            N_("Head office could not be reached, or the connection broke ({reason}). What had arrived is kept; just run the exchange again."),
+            N_(
+                "Head office could not be reached, or the connection broke ({reason}). What had arrived is kept; just run the exchange again."
+            ),
             reason=str(error)[:120] or type(error).__name__,
         ) from error
 

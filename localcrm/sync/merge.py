@@ -76,7 +76,9 @@ def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int) -> Report
         if from_hseq > cursor:
             raise ExchangeError(
                 "gap",
-                N_("An earlier exchange file is missing: this one starts after change {start}, but only {have} have arrived. Read the earlier file first."),
+                N_(
+                    "An earlier exchange file is missing: this one starts after change {start}, but only {have} have arrived. Read the earlier file first."
+                ),
                 start=from_hseq,
                 have=cursor,
             )
@@ -176,7 +178,9 @@ class _Merge:
         if tx.first_oseq > have + 1:
             raise ExchangeError(
                 "gap",
-                N_("An earlier exchange file is missing: this one starts after change {start}, but only {have} have arrived. Read the earlier file first."),
+                N_(
+                    "An earlier exchange file is missing: this one starts after change {start}, but only {have} have arrived. Read the earlier file first."
+                ),
                 start=tx.first_oseq - 1,
                 have=have,
             )
@@ -212,7 +216,9 @@ class _Merge:
                 winners = diff
                 self._note_watched(entity, pk, diff, stamp, actor)
             else:
-                winners = self._decide(entity, pk, diff, _Entry(self._next_lseq, op, diff, prev_lseq, stamp, origin, actor, self._code(stamp[1])))
+                winners = self._decide(
+                    entity, pk, diff, _Entry(self._next_lseq, op, diff, prev_lseq, stamp, origin, actor, self._code(stamp[1]))
+                )
             self._update(entity, pk, row, winners)
             self._log_row(table, op, pk, changelog.write_diff(diff), prev_lseq)
         else:
@@ -227,7 +233,7 @@ class _Merge:
         if entity.kind is Kind.DOCUMENT:
             self._documents[pk] = (str(row.new[_no(entity, "status")]), row.new.get(_no(entity, "branch_id")))  # type: ignore[index,union-attr,assignment]
         if self._sender:
-            self._note_deleted_parents(entity, pk, row.new or {})
+            self._note_deleted_parents(entity, row.new or {})
 
     def _update(self, entity: EntityType, pk: bytes, row: _Row, winners: dict[int, tuple[Stored, Stored]]) -> None:
         target = row.new if row.new is not None else row.changed
@@ -251,7 +257,7 @@ class _Merge:
         if op == INSERT:
             if row is not None:
                 return "duplicate_id"
-            given = {no: value for no, value in values}
+            given = dict(values)
             if any(f.required and given.get(no) is None for no, f in entity.by_no.items()):
                 return "missing_value"
         elif row is None or row.gone:
@@ -270,7 +276,7 @@ class _Merge:
             known = None if op == INSERT else self._document(pk)
             if known and known[0] == "posted":
                 return "posted_document"
-            owner = {no: value for no, value in values}.get(_no(entity, "branch_id")) if op == INSERT else (known or ("", None))[1]
+            owner = dict(values).get(_no(entity, "branch_id")) if op == INSERT else (known or ("", None))[1]
             return self._foreign(owner)
         if entity.kind is Kind.LINE:
             parent = self._parent(entity, op, pk, values)
@@ -281,7 +287,7 @@ class _Merge:
         if self._sender is None:
             return None
         if entity.kind is Kind.LEDGER:
-            return self._foreign({no: value for no, value in values}.get(_no(entity, "branch_id")))
+            return self._foreign(dict(values).get(_no(entity, "branch_id")))
         if entity.kind is Kind.HUB or (entity.kind is Kind.STATE and op == INSERT):
             return "head_office_only"
         for no, *rest in values:
@@ -306,14 +312,14 @@ class _Merge:
         key = _no(entity, entity.parent or "")
         row = self._rows[entity.no].get(pk)
         if op == INSERT:
-            return {no: value for no, value in values}.get(key)
+            return dict(values).get(key)
         if row and row.new is not None:
             return row.new.get(key)  # type: ignore[return-value]
         return self._connection.value(f'SELECT "{entity.parent}" FROM "{entity.key}" WHERE id = ?', (pk,))  # type: ignore[no-any-return]
 
     def _hold(self, change: Change, origin: int, oseq: int, reason: str) -> None:
         """Keep what could not be applied, with its reason; its number stays taken."""
-        self._log_row(change.table if change.table >= 0 else 0, VOID, None, None, None)
+        self._log_row(max(change.table, 0), VOID, None, None, None)
         raw = msgspec.msgpack.encode([change.table, change.op, change.pk, change.values])
         self._quarantine.append((origin, oseq, change.table, change.pk, reason, raw, self._store.clock.now_ms()))
         self.report.quarantined += 1
@@ -329,7 +335,9 @@ class _Merge:
 
     # concurrent changes ------------------------------------------------------------------------------------------------
 
-    def _decide(self, entity: EntityType, pk: bytes, diff: dict[int, tuple[Stored, Stored]], mine: _Entry) -> dict[int, tuple[Stored, Stored]]:
+    def _decide(
+        self, entity: EntityType, pk: bytes, diff: dict[int, tuple[Stored, Stored]], mine: _Entry
+    ) -> dict[int, tuple[Stored, Stored]]:
         """The columns that this change wins; at head office, notes what was overwritten."""
         self._flush_log()
         entries = self._entries(entity, pk)
@@ -403,7 +411,9 @@ class _Merge:
             **_who("lost", edit),
         )
 
-    def _note_watched(self, entity: EntityType, pk: bytes, diff: dict[int, tuple[Stored, Stored]], stamp: tuple[int, int, bytes, int], actor: bytes | None) -> None:
+    def _note_watched(
+        self, entity: EntityType, pk: bytes, diff: dict[int, tuple[Stored, Stored]], stamp: tuple[int, int, bytes, int], actor: bytes | None
+    ) -> None:
         if self._sender is None:
             return
         for no, (old, new) in diff.items():
@@ -424,21 +434,24 @@ class _Merge:
     def _note_live_children(self, entity: EntityType, pk: bytes) -> None:
         self._flush()
         if references(self._connection, entity, pk.hex()):
-            self._conflict(kind=ConflictKind.PARENT_DELETED, entity=entity.key, record=pk.hex(), field="deleted", base="false", kept="true", lost="false")
+            self._parent_deleted(entity.key, pk)
 
-    def _note_deleted_parents(self, entity: EntityType, pk: bytes, values: dict[int, Stored]) -> None:  # noqa: ARG002
+    def _note_deleted_parents(self, entity: EntityType, values: dict[int, Stored]) -> None:
         for column in entity.refs:
             parent = column.f.ref or ""
             if parent not in self._deleted_parents:
                 self._deleted_parents[parent] = bool(self._connection.value(f'SELECT EXISTS(SELECT 1 FROM "{parent}" WHERE deleted = 1)'))
             target = values.get(column.no)
-            if self._deleted_parents[parent] and target is not None:
-                if self._connection.value(f'SELECT deleted FROM "{parent}" WHERE id = ?', (target,)) == 1:
-                    already = any(c["record"] == target.hex() and c["kind"] is ConflictKind.PARENT_DELETED for c in self.conflicts)  # type: ignore[union-attr]
-                    if not already:
-                        self._conflict(
-                            kind=ConflictKind.PARENT_DELETED, entity=parent, record=target.hex(), field="deleted", base="false", kept="true", lost="false"  # type: ignore[union-attr]
-                        )
+            if not self._deleted_parents[parent] or not isinstance(target, bytes):
+                continue
+            if self._connection.value(f'SELECT deleted FROM "{parent}" WHERE id = ?', (target,)) == 1:
+                self._parent_deleted(parent, target)
+
+    def _parent_deleted(self, entity: str, pk: bytes) -> None:
+        """The parent stays deleted, but its children keep showing it; once per batch is enough to tell a person."""
+        if not any(known["record"] == pk.hex() and known["kind"] is ConflictKind.PARENT_DELETED for known in self.conflicts):
+            values = {"field": "deleted", "base": "false", "kept": "true", "lost": "false"}
+            self._conflict(kind=ConflictKind.PARENT_DELETED, entity=entity, record=pk.hex(), **values)
 
     def _conflict(self, **values: Any) -> None:
         self.conflicts.append(values)
@@ -460,7 +473,8 @@ class _Merge:
                 portion = listed[start : start + 500]
                 marks = ",".join("?" * len(portion))
                 for pk, newest in self._connection.all(
-                    f"SELECT pk, max(lseq) FROM sync_log INDEXED BY sync_log_row WHERE tbl = ? AND pk IN ({marks}) GROUP BY pk", (table, *portion)
+                    f"SELECT pk, max(lseq) FROM sync_log INDEXED BY sync_log_row WHERE tbl = ? AND pk IN ({marks}) GROUP BY pk",
+                    (table, *portion),
                 ):
                     known[pk] = _Row(newest)
                 if entity.kind is Kind.LINE:
@@ -476,7 +490,8 @@ class _Merge:
                 self._write_table(entity, rows)
         self._flush_log()
         self._connection.executemany(
-            "INSERT OR IGNORE INTO sync_quarantine(origin, oseq, tbl, pk, reason, raw, first_seen) VALUES (?, ?, ?, ?, ?, ?, ?)", self._quarantine
+            "INSERT OR IGNORE INTO sync_quarantine(origin, oseq, tbl, pk, reason, raw, first_seen) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            self._quarantine,
         )
         self._quarantine.clear()
         self._connection.execute("UPDATE sync_ctx SET last_hlc = max(last_hlc, ?)", (self._last_hlc,))
@@ -486,7 +501,7 @@ class _Merge:
         self._log.clear()
 
     def _write_table(self, entity: EntityType, rows: dict[bytes, _Row]) -> None:
-        fresh = [(pk, row.new) for pk, row in rows.items() if row.new is not None]
+        fresh: list[tuple[bytes, dict[int, Stored]]] = [(pk, row.new) for pk, row in rows.items() if row.new is not None]
         changed: dict[tuple[int, ...], list[tuple[Stored, ...]]] = defaultdict(list)
         touched: list[bytes] = []
         for pk, row in rows.items():
@@ -506,10 +521,12 @@ class _Merge:
             self._connection.executemany(f'DELETE FROM "{entity.key}" WHERE id = ?', [(pk,) for pk, row in rows.items() if row.gone])
         search.index_rows(self._connection, entity, new_rids, fresh=True)
         if touched:
-            rids = [rid for pk in touched if (rid := self._connection.value(f'SELECT rid FROM "{entity.key}" WHERE id = ?', (pk,))) is not None]
+            rids = [
+                rid for pk in touched if (rid := self._connection.value(f'SELECT rid FROM "{entity.key}" WHERE id = ?', (pk,))) is not None
+            ]
             search.index_rows(self._connection, entity, rids)
 
-    def _insert_rows(self, entity: EntityType, fresh: list[tuple[bytes, dict[int, Stored] | None]]) -> list[int]:
+    def _insert_rows(self, entity: EntityType, fresh: list[tuple[bytes, dict[int, Stored]]]) -> list[int]:
         if not fresh:
             return []
         first = int(self._connection.value(f'SELECT coalesce(max(rid), 0) FROM "{entity.key}"')) + 1
@@ -519,12 +536,11 @@ class _Merge:
         names = ", ".join(f'"{column.key}"' for column in columns)
         parameters = []
         for place, (pk, values) in enumerate(fresh):
-            given = values or {}
-            stored = [given.get(no, default) for no, default in zip(numbers, defaults, strict=True)]
-            parameters.append((first + place, pk, *stored, given.get(DELETED_NO, 0)))
+            stored = [values.get(no, default) for no, default in zip(numbers, defaults, strict=True)]
+            parameters.append((first + place, pk, *stored, values.get(DELETED_NO, 0)))
         marks = ", ".join("?" * (len(columns) + 3))
         self._connection.executemany(f'INSERT INTO "{entity.key}"(rid, id, {names}, deleted) VALUES ({marks})', parameters)
-        return [row[0] for row in parameters]
+        return list(range(first, first + len(fresh)))
 
     # identities ----------------------------------------------------------------------------------------------------------
 
@@ -534,8 +550,9 @@ class _Merge:
         span = self._spans.get(origin)
         if span is None or not span[0] <= oseq < span[0] + span[2]:
             span = self._connection.one(
-                "SELECT first_oseq, first_lseq, count FROM sync_tx WHERE origin = ? AND first_oseq <= ? ORDER BY first_oseq DESC LIMIT 1", (origin, oseq)
-            )  # type: ignore[assignment]
+                "SELECT first_oseq, first_lseq, count FROM sync_tx WHERE origin = ? AND first_oseq <= ? ORDER BY first_oseq DESC LIMIT 1",
+                (origin, oseq),
+            )
             if span is None or oseq >= span[0] + span[2]:
                 return None
             self._spans[origin] = span
@@ -561,11 +578,7 @@ def _seen(mine: _Entry, by_lseq: dict[int, _Entry]) -> Any:
 
 
 def _who(side: str, entry: _Entry) -> dict[str, Any]:
-    return {
-        f"{side}_by": entry.actor.hex() if entry.actor else None,
-        f"{side}_at": stamp_time(entry.stamp[0]),
-        f"{side}_node": entry.code,
-    }
+    return {f"{side}_by": entry.actor.hex() if entry.actor else None, f"{side}_at": stamp_time(entry.stamp[0]), f"{side}_node": entry.code}
 
 
 def _text(column: Field, value: Stored) -> str | None:
@@ -603,5 +616,3 @@ def _fits(entity: EntityType, no: int, value: Stored) -> bool:
     if column.kind == "choice":
         return value in (column.choices or {})
     return isinstance(value, str if column.sql_type == "TEXT" else int)
-
-

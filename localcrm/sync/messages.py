@@ -92,7 +92,7 @@ class Digests(Struct, frozen=True, tag="digests"):
 
 Message = Hello | Push | Pull | Welcome | Ack | Changes | Digests
 
-_decoder = msgspec.msgpack.Decoder(Message)
+_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 
 
 def encode(message: Message) -> bytes:
@@ -105,4 +105,6 @@ def decode(data: bytes) -> Message:
     try:
         return _decoder.decode(data)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise ExchangeError("bad_message", N_("The exchange contains a message that cannot be understood. Nothing of it was applied.")) from error
+        raise ExchangeError(
+            "bad_message", N_("The exchange contains a message that cannot be understood. Nothing of it was applied.")
+        ) from error

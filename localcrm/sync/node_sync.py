@@ -18,7 +18,8 @@ from localcrm.store import changelog
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
 from localcrm.store.node import OFFICE_NO
 from localcrm.store.query import Condition, ListQuery, record_json, select
-from localcrm.sync import digest as digests, enrol, exchange, messages
+from localcrm.sync import digest as digests
+from localcrm.sync import enrol, exchange, messages
 from localcrm.sync.bundle import BundleFacts, Kind, Recipient, read_bundle, write_bundle
 from localcrm.sync.identity import NodeKeys, NodePublic
 from localcrm.sync.messages import Message, Welcome
@@ -63,7 +64,9 @@ def approve(store: Store, keys: NodeKeys, actor: Actor, data: bytes) -> bytes:
 def _take_reply(store: Store, keys: NodeKeys, data: bytes) -> exchange.Outcome:
     size = int.from_bytes(data[4:8])
     if len(data) < 8 or size > _MAX_REPLY_HEAD or len(data) < 8 + size:
-        raise ExchangeError("bad_approval", N_("This is not the approval for this branch, or it is damaged. Ask head office to send it again."))
+        raise ExchangeError(
+            "bad_approval", N_("This is not the approval for this branch, or it is damaged. Ask head office to send it again.")
+        )
     if not store.node.enrolled:
         enrol.finish_join(store, keys, data[8 : 8 + size])
     with tempfile.TemporaryDirectory() as folder:
@@ -142,7 +145,7 @@ def _write_down(store: Store, keys: NodeKeys, peer: exchange.Peer, target: Path 
     return _write(store, keys, target, "down", said(), peer)
 
 
-def _write(store: Store, keys: NodeKeys, target: Path | IO[bytes], kind: Kind, said: Iterable[Message], to: exchange.Peer) -> int:  # noqa: PLR0913
+def _write(store: Store, keys: NodeKeys, target: Path | IO[bytes], kind: Kind, said: Iterable[Message], to: exchange.Peer) -> int:
     public = _public(store, to.node_no)
     if public is None:
         raise NotFound("unknown_branch", N_("There is no branch “{code}”."), code=to.code)
@@ -342,5 +345,3 @@ def _iso(moment_ms: int | None) -> str | None:
     from datetime import UTC, datetime
 
     return None if moment_ms is None else to_iso(datetime.fromtimestamp(moment_ms / 1000, tz=UTC))
-
-

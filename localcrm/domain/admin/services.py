@@ -36,7 +36,7 @@ def add_branch(uow: UnitOfWork, *, code: str, name: str, node_no: int) -> str:
     return uow.insert(Branch.entity_type, values, identity=identity)
 
 
-def resolve_conflict(uow: UnitOfWork, actor: Actor, *, id: str, keep: str) -> dict[str, Any]:  # noqa: A002
+def resolve_conflict(uow: UnitOfWork, actor: Actor, *, id: str, keep: str) -> dict[str, Any]:
     """Settle a conflict: keep = "kept", "lost" or "value=…". What is taken is written as an ordinary change."""
     conflict = uow.get(_CONFLICT, id)
     if conflict["state"] == ConflictState.RESOLVED:

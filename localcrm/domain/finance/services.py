@@ -51,7 +51,7 @@ def check_receipt(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Recor
         )
 
 
-def receive_payment(  # noqa: PLR0913 -- the fields of the form
+def receive_payment(
     uow: UnitOfWork,
     actor: Actor,
     *,

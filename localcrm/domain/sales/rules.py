@@ -20,7 +20,7 @@ def totals(lines: Iterable[Mapping[str, Any]]) -> LineAmounts:
 
 
 def delivery_state(ordered: Iterable[tuple[Decimal, Decimal]]) -> str:
-    """"none", "part" or "all" of (ordered, delivered) pairs; over-delivery counts as all."""
+    """Tell "none", "part" or "all" of (ordered, delivered) pairs; over-delivery counts as all."""
     pairs = [(abs(quantity), abs(delivered)) for quantity, delivered in ordered if quantity]
     if not pairs or all(not delivered for _quantity, delivered in pairs):
         return "none"
@@ -28,7 +28,7 @@ def delivery_state(ordered: Iterable[tuple[Decimal, Decimal]]) -> str:
 
 
 def payment_state(gross: Decimal, received: Decimal) -> str:
-    """"none", "part" or "all" of an order's total received."""
+    """Tell "none", "part" or "all" of an order's total received."""
     if not received:
         return "all" if not gross else "none"
     return "all" if abs(received) >= abs(gross) else "part"

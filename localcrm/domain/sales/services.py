@@ -89,7 +89,7 @@ def refresh_order(uow: UnitOfWork, actor: Actor, line: Record, old: Record | Non
     _refresh_totals(uow, line["order_id"])
 
 
-def save_order(  # noqa: PLR0913 -- the parts of one form
+def save_order(
     uow: UnitOfWork,
     actor: Actor,
     *,
@@ -196,7 +196,13 @@ def _post(uow: UnitOfWork, order: Record, lines: list[Record]) -> list[dict[str,
 
 def _issue(order: Record, line: Record, day: datetime.date) -> dict[str, Any]:
     kind = MoveType.RETURN if line["quantity"] < 0 else MoveType.ISSUE
-    values = {"date": day, "type": kind, "product_id": line["product_id"], "warehouse_id": order["warehouse_id"], "quantity": -line["quantity"]}
+    values = {
+        "date": day,
+        "type": kind,
+        "product_id": line["product_id"],
+        "warehouse_id": order["warehouse_id"],
+        "quantity": -line["quantity"],
+    }
     return _MOVE.validate({**values, "order_id": order["id"], "order_line_id": line["id"], "branch_id": order["branch_id"]})
 
 
