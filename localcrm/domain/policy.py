@@ -55,7 +55,7 @@ def may(actor: Actor, permission: str) -> bool:
     if actor.role == Role.ADMIN:
         return True
     if actor.role == Role.STAFF:
-        return permission in _STAFF_READS or permission.split(".")[0] not in _ADMIN_ONLY
+        return permission in _STAFF_READS or permission.split(".", maxsplit=1)[0] not in _ADMIN_ONLY
     return False
 
 

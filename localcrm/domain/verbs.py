@@ -59,7 +59,9 @@ class Verb:
         except ValidationError as error:
             fault = error.errors()[0]
             name = ".".join(str(part) for part in fault["loc"])
-            raise InvalidInput("bad_parameter", N_("Parameter “{name}” of {verb}: {detail}"), name=name, verb=self.name, detail=fault["msg"]) from None
+            raise InvalidInput(
+                "bad_parameter", N_("Parameter “{name}” of {verb}: {detail}"), name=name, verb=self.name, detail=fault["msg"]
+            ) from None
 
 
 VERBS: dict[str, Verb] = {}

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Annotated
 
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import Choice, Entity, F, Id, Kind, LongText, Moment, Money, Name, Text, Total, Day
+from localcrm.kernel.schema import Choice, Day, Entity, F, Id, Kind, LongText, Moment, Money, Name, Text, Total
 
 #: Customer levels offered; a company may write others of its own.
 LEVELS = {"deal": N_("Deal customer"), "developing": N_("Developing customer"), "prospect": N_("Prospect")}

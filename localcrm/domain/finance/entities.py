@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import Choice, Entity, F, Id, Kind, Money, Text, Total, Day
+from localcrm.kernel.schema import Choice, Day, Entity, F, Id, Kind, Money, Text, Total
 
 
 class PaymentMethod(Choice):

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field as Bounds
 
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import Choice, Entity, F, Id, Kind, LongText, Moment, Money, Price, Quantity, Rate, Text, Day
+from localcrm.kernel.schema import Choice, Day, Entity, F, Id, Kind, LongText, Moment, Money, Price, Quantity, Rate, Text
 
 NOTHING = Decimal("0.00")
 
@@ -42,7 +42,14 @@ class SalesOrder(Entity, key="sales_order", no=40, label=N_("Sales order"), kind
 
 
 class SalesOrderLine(
-    Entity, key="sales_order_line", no=41, label=N_("Order line"), kind=Kind.LINE, title_field="description", parent="order_id", order_by="position"
+    Entity,
+    key="sales_order_line",
+    no=41,
+    label=N_("Order line"),
+    kind=Kind.LINE,
+    title_field="description",
+    parent="order_id",
+    order_by="position",
 ):
     """One product of an order, with its own amounts (rule R2)."""
 
