@@ -61,7 +61,7 @@ def create_record(uow: UnitOfWork, actor: Actor, *, entity: str, values: Mapping
     if behaviour.after:
         behaviour.after(uow, actor, record, None)
         record = uow.get(kind, record["id"])
-    return record
+    return _without_secrets(kind, record)
 
 
 def update_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str, values: Mapping[str, Any], version: int | None = None) -> Record:
@@ -85,7 +85,7 @@ def update_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str, values
     if behaviour.after:
         behaviour.after(uow, actor, record, current)
         record = uow.get(kind, current["id"])
-    return record
+    return _without_secrets(kind, record)
 
 
 def delete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> dict[str, str]:
@@ -164,6 +164,11 @@ def references(connection: Connection, entity: EntityType, identity: str) -> lis
                 if count:
                     found.append((other.label_msgid, int(count)))
     return found
+
+
+def _without_secrets(kind: EntityType, record: Record) -> Record:
+    """A record as it may leave this module: screens and scripts get what these verbs return."""
+    return {key: value for key, value in record.items() if key not in kind.fields or not kind.fields[key].secret}
 
 
 def _given(kind: EntityType, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -97,18 +97,20 @@ def record_json(entity: EntityType, record: Mapping[str, Any]) -> dict[str, Any]
     return {"id": record["id"], **{field.key: field.to_json(record[field.key]) for field in entity.readable}}
 
 
-def select(connection: Connection, query: ListQuery) -> Page:
-    """One page of a list."""
+def select(connection: Connection, query: ListQuery, *, count: bool = True) -> Page:
+    """One page of a list; without ``count`` its total is only the number of its rows."""
     entity = query.entity
     limit = max(0, min(query.limit, MAX_LIMIT))
     searched = bool(query.search.strip()) and not query.exact
     rids = search.find_rows(connection, entity, query.search, limit=MAX_LIMIT) if searched else None
     conditions, params = _conditions(query, rids)
     cap = "" if query.exact else f" LIMIT {TOTAL_CAP + 1}"
-    total = int(connection.value(f'SELECT count(*) FROM (SELECT 1 FROM "{entity.key}" WHERE {conditions}{cap})', params))
+    counted = f'SELECT count(*) FROM (SELECT 1 FROM "{entity.key}" WHERE {conditions}{cap})'
+    total = int(connection.value(counted, params)) if count else 0
     sort, descending = _sort(query)
     rows = _rows(connection, query, sort, descending, conditions, params, limit)
     records = [load_record(entity, row[2:]) for row in rows]
+    total = total if count else len(rows)
     following = Cursor(rows[-1][1], rows[-1][0]) if len(rows) == limit and rows else None
     return Page(records, total, following)
 
@@ -244,11 +246,11 @@ def ref_titles(connection: Connection, entity: EntityType, records: Sequence[Map
 
 
 def every(connection: Connection, query: ListQuery) -> Iterator[Page]:
-    """Every page of a list, from the query's offset to its end, in the query's order; at least one."""
+    """Every page of a list, from the query's offset to its end, in the query's order; at least one. The first knows the total."""
     page = select(connection, replace(query, limit=MAX_LIMIT))
     yield page
     while page.next is not None:
-        page = select(connection, replace(query, limit=MAX_LIMIT, after=page.next, exact=query.exact))
+        page = select(connection, replace(query, limit=MAX_LIMIT, after=page.next), count=False)
         yield page
 
 

@@ -1,0 +1,233 @@
+"""Composition root: opens a data folder and knows every part. Commands and the running program start here.
+
+A folder is set up as head office (with its first administrator) or as a branch, which has no users and no records until
+head office has let it in.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from localcrm.domain import subjects as subjects  # noqa: PLC0414 -- makes every entity, rule and verb known
+from localcrm.domain.admin.services import set_up_office
+from localcrm.domain.people.services import check_password_strength
+from localcrm.kernel.errors import InvalidInput, Refused, StoreError
+from localcrm.kernel.i18n import N_
+from localcrm.store.node import OFFICE_NO, Node, Role, save_node
+from localcrm.store.store import DATABASE, Store, create_store, open_store
+
+if TYPE_CHECKING:
+    from localcrm.sync.identity import NodeKeys
+
+_CODE = re.compile(r"[A-Z0-9]{1,12}", re.ASCII)
+_NODE_KEYS = "node keys"
+
+
+@dataclass(frozen=True)
+class Application:
+    """An open data folder with what it needs to speak to others."""
+
+    store: Store
+
+    @cached_property
+    def keys(self) -> NodeKeys:
+        """The node's secret keys; raises StoreError when they are missing or cannot be opened."""
+        from localcrm.store.keys import unwrap_secret
+        from localcrm.sync.identity import NodeKeys
+
+        try:
+            wrapped = _node_keys_path(self.store.folder).read_bytes()
+        except OSError as error:
+            raise StoreError(
+                "no_node_keys", N_("This folder has no keys to speak with. Restore the folder “keys” from a backup.")
+            ) from error
+        return NodeKeys.from_bytes(unwrap_secret(self.store.key, wrapped, _NODE_KEYS))
+
+    def close(self) -> None:
+        """Close the data file."""
+        self.store.close()
+
+
+@dataclass(frozen=True)
+class Created:
+    """A new data folder; ``recovery_code`` is None without a passphrase, and shown this once."""
+
+    application: Application
+    recovery_code: str | None
+
+
+def create_folder(
+    folder: Path,
+    *,
+    role: Role,
+    code: str,
+    name: str,
+    login: str = "admin",
+    user_name: str | None = None,
+    password: str | None = None,
+    passphrase: str | None = None,
+) -> Created:
+    """Set up a data folder; nothing is left behind when it is refused. Codes are kept in capitals.
+
+    Raises StoreError("already_set_up", "cannot_open"), InvalidInput("bad_code", "required", "weak_password").
+    """
+    code = code.upper()
+    _check_set_up(role, code, name, password)
+    if (folder / DATABASE).exists():
+        raise StoreError("already_set_up", N_("“{folder}” is already set up. Nothing was changed."), folder=str(folder))
+    with _nothing_left_on_failure(folder):
+        key, recovery_code = _folder_key(folder, passphrase)
+        store = create_store(folder, key=key)
+        try:
+            _found(store, role=role, code=code, name=name.strip())
+            if role == "office":
+                set_up_office(store, login=login, name=user_name or login, password=password or "")
+        except BaseException:
+            store.close()
+            raise
+    return Created(Application(store), recovery_code)
+
+
+def open_folder(folder: Path, *, passphrase: str | None = None, recovery_code: str | None = None) -> Application:
+    """Open a data folder; a restored one becomes a node of its own epoch here.
+
+    Raises NotFound("no_data_folder"), StoreError (passphrase_needed, wrong_passphrase, wrong_key, newer_schema, damaged …).
+    """
+    from localcrm.store.backup import settle_copy
+    from localcrm.store.keys import unlock
+
+    key = unlock(folder, passphrase=passphrase, recovery_code=recovery_code) if (folder / DATABASE).exists() else None
+    store = open_store(folder, key=key)
+    try:
+        settle_copy(store)
+    except BaseException:
+        store.close()
+        raise
+    return Application(store)
+
+
+def default_folder() -> Path:
+    """Where data live when nobody says otherwise: LOCALCRM_DATA, else the system's place for a user's data."""
+    told = os.environ.get("LOCALCRM_DATA")
+    if told:
+        return Path(told)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "localcrm"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "localcrm"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "localcrm"
+
+
+# --- serving ----------------------------------------------------------------------------------------------------------
+
+
+def serve(folder: Path, *, host: str, port: int | None, open_browser: bool, passphrase: str | None = None) -> int:
+    """The running program: screens, the exchange endpoint and the scheduled jobs; returns the exit code when it is told to stop.
+
+    A folder that is not set up yet is served with the first-run page only.
+    """
+    from localcrm.jobs.scheduler import start
+    from localcrm.sync import http
+    from localcrm.ui.server import run_server
+
+    application = open_folder(folder, passphrase=passphrase) if (folder / DATABASE).exists() else None
+    opened = [] if application is None else [application]
+
+    def create(name: str, code: str, login: str, user_name: str, password: str) -> Store:
+        made = create_folder(folder, role="office", code=code, name=name, login=login, user_name=user_name, password=password)
+        opened.append(made.application)
+        return made.application.store
+
+    def current() -> Application:
+        if not opened:
+            raise StoreError("not_set_up_yet", N_("This program is not set up yet."))
+        return opened[-1]
+
+    try:
+        return run_server(
+            folder,
+            store=application.store if application else None,
+            host=host,
+            port=port,
+            open_browser=open_browser,
+            create_folder=create,
+            extra_routes=http.routes(lambda: (current().store, current().keys)),
+            start_jobs=lambda store: start(store, lambda: current().keys),
+        )
+    finally:
+        for each in opened:
+            each.close()
+
+
+def serve_hub(application: Application, *, host: str, port: int) -> None:
+    """Head office's endpoint for its branches, without the screens."""
+    from localcrm.sync import http
+
+    if not application.store.node.is_office:
+        raise Refused("not_office", N_("Only head office can do this."))
+    http.serve_hub(application.store, application.keys, host=host, port=port)
+
+
+# --- setting up -------------------------------------------------------------------------------------------------------
+
+
+def _check_set_up(role: Role, code: str, name: str, password: str | None) -> None:
+    if not _CODE.fullmatch(code):
+        raise InvalidInput(
+            "bad_code", N_("“{code}” cannot be a branch code: use 1 to 12 letters and digits, such as BR01."), code=code[:40]
+        )
+    if not name.strip():
+        raise InvalidInput("required", N_("{label} is required."), label="name", field="name")
+    if role == "office":
+        check_password_strength(password or "")
+
+
+def _folder_key(folder: Path, passphrase: str | None) -> tuple[bytes | None, str | None]:
+    if passphrase is None:
+        return None, None
+    from localcrm.store.keys import create_folder_key
+
+    return create_folder_key(folder, passphrase)
+
+
+def _found(store: Store, *, role: Role, code: str, name: str) -> None:
+    """Give the node its identity and its keys."""
+    from localcrm.store.files import write_file_atomically
+    from localcrm.store.keys import prepare_key_folder, wrap_secret
+    from localcrm.sync.identity import NodeKeys
+
+    prepare_key_folder(store.folder)
+    wrapped = wrap_secret(store.key, NodeKeys.generate().to_bytes(), _NODE_KEYS)
+    write_file_atomically(_node_keys_path(store.folder), wrapped, private=True)
+    number = OFFICE_NO if role == "office" else 0
+    with store.housekeeping() as connection:
+        save_node(connection, Node(secrets.token_bytes(16), code, name, role, number, secrets.token_bytes(8), 0))
+
+
+def _node_keys_path(folder: Path) -> Path:
+    return folder / "keys" / "node.bin"
+
+
+@contextmanager
+def _nothing_left_on_failure(folder: Path) -> Iterator[None]:
+    existed = folder.exists()
+    before = set(folder.iterdir()) if existed else set()
+    try:
+        yield
+    except BaseException:
+        if existed:
+            for entry in set(folder.iterdir()) - before:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise

@@ -1,0 +1,191 @@
+"""Commands of the exchange between branches and head office."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from localcrm.commands.frame import Group, Session, argument, command, common_options, option, table_lines
+from localcrm.kernel.errors import InvalidInput, NotFound
+from localcrm.kernel.i18n import N_, gettext
+
+_FILE = click.Path(path_type=Path)
+#: Enrolment files are small; anything longer is something else.
+_MAX_FILE = 4 << 20
+
+
+@click.group(
+    "sync",
+    cls=Group,
+    places={
+        name: f"localcrm.commands.exchange:{name}"
+        for name in ("invite", "join", "approve", "run", "status", "pack", "unpack", "digest", "conflicts", "resolve")
+    },
+    help=N_("Exchange with head office or with branches, by file or network."),
+)
+@common_options
+def sync() -> None:
+    pass
+
+
+# joining ---------------------------------------------------------------------------------------------------------------
+
+
+@command("invite", help=N_("Invite a branch (at head office)."))
+@argument("code")
+@option("-o", "output", required=True, type=_FILE, metavar="FILE", help=N_("File to write."))
+def invite(session: Session, code: str, output: Path) -> None:
+    from localcrm.sync import node_sync
+
+    actor = _manager(session)
+    data = node_sync.invite(session.store, session.application.keys, actor, code=code)
+    _write(output, data)
+    session.show({"code": code, "file": str(output), "bytes": len(data)})
+
+
+@command("join", help=N_("Join head office with its invite, or finish joining with its reply (at a branch)."))
+@argument("file", type=_FILE)
+@option("--url", help=N_("Address of head office."))
+@option("-o", "output", type=_FILE, metavar="REQUEST", help=N_("File for the request to head office."))
+def join(session: Session, file: Path, url: str | None, output: Path | None) -> None:
+    from localcrm.sync import node_sync
+
+    _allow(session)
+    request = node_sync.join(session.store, session.application.keys, _read(file), url=url)
+    if request is not None:
+        if output is None:
+            raise click.UsageError(gettext(N_("Say where to write the request for head office: -o REQUEST.")))
+        _write(output, request)
+    session.show({"enrolled": request is None, "file": str(output) if request is not None else None})
+
+
+@command("approve", help=N_("Let a branch in (at head office)."))
+@argument("request", type=_FILE)
+@option("-o", "output", type=_FILE, metavar="REPLY", help=N_("File for the reply to the branch."))
+def approve(session: Session, request: Path, output: Path | None) -> None:
+    from localcrm.sync import node_sync
+
+    actor = _manager(session)
+    reply = node_sync.approve(session.store, session.application.keys, actor, _read(request))
+    target = output or request.with_suffix(".reply")
+    _write(target, reply)
+    session.show({"file": str(target), "bytes": len(reply)})
+
+
+# exchanging --------------------------------------------------------------------------------------------------------------
+
+
+@command("run", help=N_("Exchange with head office over the network."))
+def run(session: Session) -> None:
+    from localcrm.sync import node_sync
+
+    _allow(session)
+    session.show(node_sync.run(session.store, session.application.keys))
+
+
+@command("pack", help=N_("Write what the other side does not have yet into a sealed file."))
+@option("--for", "for_code", metavar="CODE", help=N_("The branch it is for (at head office)."))
+@option("-o", "output", required=True, type=_FILE, metavar="FILE", help=N_("File to write."))
+def pack(session: Session, for_code: str | None, output: Path) -> None:
+    from localcrm.sync import node_sync
+
+    _allow(session)
+    session.show(node_sync.pack(session.store, session.application.keys, output, for_code=for_code))
+
+
+@command("unpack", help=N_("Take in a sealed file from the other side."))
+@argument("file", type=_FILE)
+def unpack(session: Session, file: Path) -> None:
+    from localcrm.sync import node_sync
+
+    _allow(session)
+    if not file.is_file():
+        raise _no_file(file)
+    session.show(node_sync.unpack(session.store, session.application.keys, file))
+
+
+@command("status", help=N_("How many changes wait, and when the last exchange was."))
+def status(session: Session) -> None:
+    from localcrm.sync import node_sync
+
+    _allow(session)
+    session.show(node_sync.status(session.store))
+
+
+@command("digest", help=N_("One hash per table, from the data: equal means nothing is missing."))
+@option("--for", "for_code", metavar="CODE", help=N_("What that branch should hold (at head office)."))
+def digest(session: Session, for_code: str | None) -> None:
+    from localcrm.sync import node_sync
+
+    _allow(session)
+    document = node_sync.digest(session.store, for_code=for_code)
+    session.show(document, text=lambda: [*(f"{value}  {key}" for key, value in document["tables"].items()), document["digest"]])
+
+
+# conflicts -----------------------------------------------------------------------------------------------------------------
+
+
+@command("conflicts", help=N_("Values that work done apart overwrote."))
+def conflicts(session: Session) -> None:
+    from localcrm.sync import node_sync
+
+    document = node_sync.conflicts(session.store, session.actor_or_system())
+    columns = ["id", "kind", "entity", "record", "field", "base", "kept", "lost", "state"]
+    session.show(document, text=lambda: table_lines(columns, [[row[column] for column in columns] for row in document["rows"]]))
+
+
+@command("resolve", help=N_("Settle a conflict."))
+@argument("id")
+@option("--keep", required=True, metavar="kept|lost|value=…", help=N_("Which value stays."))
+def resolve(session: Session, id: str, keep: str) -> None:
+    from localcrm.domain import verbs
+
+    session.show(verbs.run(session.store, session.actor, "admin.resolve_conflict", {"id": id, "keep": keep}))
+
+
+# head office -----------------------------------------------------------------------------------------------------------------
+
+
+@command("serve-hub", help=N_("Serve branches without the screens (at head office)."))
+@option("--host", default="127.0.0.1", show_default=True, help=N_("Address to listen on."))
+@option("--port", default=8470, show_default=True, type=click.IntRange(0, 65535), help=N_("Port to listen on."))
+def serve_hub(session: Session, host: str, port: int) -> None:
+    from localcrm.app import serve_hub as serve
+
+    serve(session.application, host=host, port=port)
+
+
+def _allow(session: Session) -> None:
+    """Whoever may read the folder may exchange; a user named by --as needs the right."""
+    from localcrm.domain import policy
+
+    policy.require(session.actor_or_system(), "sync.manage")
+
+
+def _manager(session: Session) -> Any:
+    from localcrm.domain import policy
+
+    policy.require(session.actor, "sync.manage")
+    return session.actor
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():
+        raise _no_file(path)
+    if path.stat().st_size > _MAX_FILE:
+        raise InvalidInput("wrong_file", N_("“{name}” is not an enrolment file. Nothing was changed."), name=path.name)
+    return path.read_bytes()
+
+
+def _write(path: Path, data: bytes) -> None:
+    from localcrm.store.files import write_file_atomically
+
+    if not path.parent.is_dir():
+        raise NotFound("no_such_folder", N_("There is no folder “{name}”."), name=str(path.parent))
+    write_file_atomically(path, data, private=True)
+
+
+def _no_file(path: Path) -> NotFound:
+    return NotFound("no_such_file", N_("There is no file “{name}”."), name=path.name)

@@ -1,0 +1,116 @@
+"""Commands about a whole data folder: set up, demo, backup, restore, check."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from localcrm.commands.frame import REFUSED, Session, argument, command, option
+from localcrm.kernel.i18n import N_, gettext
+
+_FILE = click.Path(path_type=Path)
+
+
+@command("init", help=N_("Set up a data folder as head office or as a branch."))
+@option(
+    "--role", type=click.Choice(["office", "branch"]), required=True, help=N_("Head office (also of a company without branches) or branch.")
+)
+@option("--code", required=True, help=N_("Short code, printed in document numbers, such as HQ or BR01."))
+@option("--name", required=True, help=N_("Name of this place."))
+@option("--admin", default="admin", show_default=True, metavar="LOGIN", help=N_("Login of the administrator (head office only)."))
+def init(session: Session, role: str, code: str, name: str, admin: str) -> None:
+    from localcrm.app import create_folder
+
+    password = session.password() if role == "office" else None
+    created = create_folder(
+        session.folder,
+        role="office" if role == "office" else "branch",
+        code=code,
+        name=name,
+        login=admin,
+        password=password,
+        passphrase=session.passphrase,
+    )
+    created.application.close()
+    document: dict[str, Any] = {"role": role, "code": code.upper(), "name": name, "data": str(session.folder)}
+    if role == "office":
+        document["admin"] = admin
+    if created.recovery_code:
+        document["recovery_code"] = created.recovery_code
+    session.show(document, text=lambda: _created_lines(document))
+
+
+def _created_lines(document: dict[str, Any]) -> Iterator[str]:
+    yield gettext(N_("“{name}” ({code}) is set up in {data}.")).format(**document)
+    if "recovery_code" in document:
+        yield gettext(N_("Recovery code, shown this once; print it and keep it apart from the machine:"))
+        yield document["recovery_code"]
+    if document["role"] == "branch":
+        yield gettext(N_("Next: “localcrm sync join” with the invite of head office."))
+
+
+@command("demo", help=N_("Build a demo company: head office and branches that worked apart and merged."))
+@option("--branches", type=click.IntRange(0, 20), default=2, show_default=True, help=N_("How many branches."))
+@option("--customers", type=click.IntRange(1, 100_000), default=200, show_default=True, help=N_("How many customers."))
+@option("--seed", type=int, default=1, show_default=True, help=N_("Fixes names, amounts and choices."))
+def demo(session: Session, branches: int, customers: int, seed: int) -> None:
+    from localcrm.demo import build_demo
+
+    made_up = not (session.password_stdin or os.environ.get("LOCALCRM_PASSWORD"))
+    password = secrets.token_urlsafe(9) if made_up else session.password()
+    document = build_demo(session.folder, branches=branches, customers=customers, seed=seed, password=password)
+    if made_up:
+        document["password"] = password
+    session.show(document)
+
+
+@command("backup", help=N_("Back up the whole folder into one file while it is in use, and read the file back."))
+@option("-o", "output", required=True, type=_FILE, metavar="FILE", help=N_("File to write."))
+def backup(session: Session, output: Path) -> None:
+    from localcrm.domain import policy
+    from localcrm.store.backup import backup as make_backup
+
+    policy.require(session.actor_or_system(), "settings.manage")
+    session.show(make_backup(session.store, output))
+
+
+@command("restore", help=N_("Unpack a backup into a new folder, which then goes on under a new epoch."))
+@argument("file", type=_FILE)
+@option("--into", required=True, type=_FILE, metavar="DIR", help=N_("A folder that does not exist yet, or is empty."))
+def restore(session: Session, file: Path, into: Path) -> None:
+    from localcrm.domain import subjects as subjects  # noqa: PLC0414 -- declares everything
+    from localcrm.store.backup import restore as unpack
+
+    session.show(unpack(file, into))
+
+
+@command("check", help=N_("Whether the data are whole; rebuilds what is derived with --repair."))
+@option("--repair", is_flag=True, help=N_("Rebuild totals, search index and rules of the data file where they are wrong."))
+def check(session: Session, repair: bool) -> None:
+    from localcrm.domain import policy
+    from localcrm.kernel.errors import StoreError
+    from localcrm.store.check import check as examine
+
+    try:
+        policy.require(session.actor_or_system(), "settings.manage")
+        document = examine(session.store, repair=repair)
+    except StoreError as error:
+        if error.code != "damaged":
+            raise
+        document = {"ok": False, "problems": [{"code": error.code, "message": error.message}]}
+    session.show(document, text=lambda: _check_lines(document))
+    if not document["ok"]:
+        sys.exit(REFUSED)
+
+
+def _check_lines(document: dict[str, Any]) -> Iterator[str]:
+    if document["ok"]:
+        yield gettext(N_("Everything is in order."))
+    for problem in document["problems"]:
+        yield f"{problem['message']} ({problem['code']})"

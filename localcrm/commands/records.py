@@ -1,0 +1,276 @@
+"""Commands that read and write records, and run verbs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from localcrm.commands.frame import Session, argument, assignments, cell_text, command, option, table_lines
+from localcrm.kernel.errors import InvalidInput, NotFound
+from localcrm.kernel.i18n import N_
+
+# what exists ---------------------------------------------------------------------------------------------------------
+
+
+@command("entities", help=N_("What records exist: fields, types, labels."))
+@argument("entity", required=False)
+def entities(session: Session, entity: str | None) -> None:
+    from localcrm.domain import subjects as subjects  # noqa: PLC0414 -- declares everything
+    from localcrm.kernel import schema
+
+    kinds = [schema.entity(entity)] if entity else schema.entities()
+    document = {"entities": [_describe(kind) for kind in kinds]}
+    session.show(document, text=lambda: _entity_lines(document, full=bool(entity)))
+
+
+def _describe(kind: Any) -> dict[str, Any]:
+    fields = [
+        {"key": field.key, "label": field.label, "type": field.kind, "required": field.required, "ref": field.f.ref}
+        for field in kind.fields.values()
+    ]
+    return {"key": kind.key, "label": kind.label, "fields": fields}
+
+
+def _entity_lines(document: dict[str, Any], *, full: bool) -> Iterator[str]:
+    if not full:
+        yield from table_lines(["entity", "label"], [[kind["key"], kind["label"]] for kind in document["entities"]])
+        return
+    for kind in document["entities"]:
+        yield f"{kind['key']}  {kind['label']}"
+        columns = ["key", "label", "type", "required", "ref"]
+        yield from table_lines(columns, [[field[column] for column in columns] for field in kind["fields"]])
+
+
+@command("verbs", help=N_("Every action a screen can run, with its parameters."))
+@argument("subject", required=False)
+def verbs(session: Session, subject: str | None) -> None:
+    from localcrm.domain import subjects as subjects  # noqa: PLC0414 -- declares everything
+    from localcrm.domain.verbs import VERBS
+
+    known = sorted(VERBS.values(), key=lambda verb: verb.name)
+    if subject:
+        known = [verb for verb in known if verb.name.split(".")[0] == subject]
+        if not known:
+            raise NotFound("unknown_subject", N_("There are no actions of a subject called “{subject}”."), subject=subject[:60])
+    rows = [[verb.name, verb.label, ", ".join(f"{key}: {kind}" for key, kind in verb.parameters.items())] for verb in known]
+    session.show(
+        {"verbs": [{"name": verb.name, "label": verb.label, "params": verb.parameters} for verb in known]},
+        text=lambda: table_lines(["verb", "label", "params"], rows),
+    )
+
+
+# reading -------------------------------------------------------------------------------------------------------------
+
+
+@command("list", help=N_("List records."))
+@argument("entity")
+@option("--where", multiple=True, metavar="FIELD=VALUE", help=N_("Only records whose field is exactly this; may be repeated."))
+@option("--search", "search_text", default="", help=N_("Only records found by this text."))
+@option("--sort", default="", metavar="FIELD", help=N_("Sort by a field, -field for descending."))
+@option("--limit", type=click.IntRange(min=0), help=N_("At most so many rows (default: all)."))
+@option("--offset", type=click.IntRange(min=0), default=0, help=N_("Leave out the first rows."))
+@option("--deleted", is_flag=True, help=N_("What is in the recycle bin."))
+def list_records(
+    session: Session, entity: str, where: tuple[str, ...], search_text: str, sort: str, limit: int | None, offset: int, deleted: bool
+) -> None:
+    from localcrm.domain import policy
+    from localcrm.kernel import schema
+    from localcrm.kernel.ids import parse_id
+    from localcrm.store.query import Condition, ListQuery
+
+    actor = session.actor
+    kind = schema.entity(entity)
+    conditions = tuple(Condition(key, "=", parse_id(value) if key == "id" else value) for key, value in assignments(where))
+    query = ListQuery(
+        kind,
+        where=conditions,
+        search=search_text,
+        sort=sort,
+        offset=offset,
+        deleted=deleted,
+        restrict=policy.restrict(actor, kind),
+        exact=True,
+    )
+    with session.store.read() as connection:
+        total, rows = _read(connection, query, limit)
+        if session.json:
+            _print_rows(total, rows)
+        else:
+            columns = [field.key for field in kind.columns]
+            labels = ["id", *(field.label for field in kind.columns)]
+            for line in table_lines(labels, ([row["id"], *(row[key] for key in columns)] for row in rows)):
+                click.echo(line)
+            click.echo(f"{total}")
+
+
+def _read(connection: Any, query: Any, limit: int | None) -> tuple[int, Iterator[dict[str, Any]]]:
+    """The total, and the rows in JSON form as they are asked for."""
+    from localcrm.domain import records
+    from localcrm.store.query import MAX_LIMIT, every, select
+
+    if limit is not None and limit <= MAX_LIMIT:
+        page = select(connection, replace(query, limit=limit))
+        return page.total, iter(records.records_json(connection, query.entity, page.rows))
+    pages = every(connection, query)
+    first = next(pages)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        left = limit
+        for page in (first, *()) if left == 0 else _chain(first, pages):
+            taken = page.rows if left is None else page.rows[:left]
+            yield from records.records_json(connection, query.entity, taken)
+            if left is not None:
+                left -= len(taken)
+                if not left:
+                    return
+
+    return first.total, rows()
+
+
+def _chain(first: Any, others: Iterator[Any]) -> Iterator[Any]:
+    yield first
+    yield from others
+
+
+def _print_rows(total: int, rows: Iterator[dict[str, Any]]) -> None:
+    """{"total", "rows"} row by row, so that a million records need the memory of a thousand."""
+    click.echo(f'{{"total": {total}, "rows": [', nl=False)
+    for number, row in enumerate(rows):
+        click.echo((", " if number else "") + json.dumps(row, ensure_ascii=False), nl=False)
+    click.echo("]}")
+
+
+@command("get", help=N_("Show one record."))
+@argument("entity")
+@argument("id")
+def get(session: Session, entity: str, id: str) -> None:
+    session.show(_record(session, entity, id))
+
+
+def _record(session: Session, entity: str, identity: str) -> dict[str, Any]:
+    """A record in JSON form as it now stands; one in the recycle bin says so."""
+    from localcrm.domain import records
+
+    with session.store.read() as connection:
+        return records.read_record(connection, session.actor, entity=entity, id=identity)
+
+
+@command("search", help=N_("Find records of any kind by text, pinyin or last digits."))
+@argument("text")
+@option("--limit", type=click.IntRange(min=1, max=200), default=20, show_default=True, help=N_("At most so many rows (default: all)."))
+def search(session: Session, text: str, limit: int) -> None:
+    from localcrm.domain import records
+
+    actor = session.actor
+    with session.store.read() as connection:
+        hits = records.find_everywhere(connection, actor, text=text, limit=limit)
+    rows = [{"entity": hit.entity, "id": hit.id, "title": hit.title, "match": hit.match} for hit in hits]
+    session.show({"rows": rows}, text=lambda: table_lines(["entity", "id", "title", "match"], [list(row.values()) for row in rows]))
+
+
+@command("history", help=N_("Every change of a record: when, who, where, old and new."))
+@argument("entity")
+@argument("id")
+def history(session: Session, entity: str, id: str) -> None:
+    from localcrm.domain import policy, records
+    from localcrm.domain.people.entities import User
+    from localcrm.kernel import schema
+    from localcrm.kernel.ids import parse_id
+    from localcrm.store import changelog
+    from localcrm.store.query import titles
+
+    actor = session.actor
+    kind = schema.entity(entity)
+    policy.restrict(actor, kind)
+    with session.store.read() as connection:
+        records.read_record(connection, actor, entity=entity, id=id)
+        changes = changelog.history(connection, kind, parse_id(id))
+        names = titles(connection, User.entity_type, [change.user_id for change in changes if change.user_id])
+    rows = [
+        {
+            "at": change.at,
+            "user": names.get(change.user_id or "", change.user_id),
+            "node": change.node,
+            "field": change.field,
+            "old": change.old,
+            "new": change.new,
+        }
+        for change in changes
+    ]
+    columns = ["at", "user", "node", "field", "old", "new"]
+    session.show({"rows": rows}, text=lambda: table_lines(columns, [[cell_text(row[column]) for column in columns] for row in rows]))
+
+
+# writing -------------------------------------------------------------------------------------------------------------
+
+
+@command("new", help=N_("Add a record."))
+@argument("entity")
+@argument("values", nargs=-1, metavar="[FIELD=VALUE]...")
+def new(session: Session, entity: str, values: tuple[str, ...]) -> None:
+    from localcrm.domain import records
+
+    given = dict(assignments(values))
+    actor = session.actor
+    with session.store.unit_of_work(actor.user_id) as uow:
+        record = records.create_record(uow, actor, entity=entity, values=given)
+    session.show(_record(session, entity, record["id"]))
+
+
+@command("set", help=N_("Change fields of a record; “field=” empties one."))
+@argument("entity")
+@argument("id")
+@argument("values", nargs=-1, required=True, metavar="FIELD=VALUE...")
+def set_fields(session: Session, entity: str, id: str, values: tuple[str, ...]) -> None:
+    from localcrm.domain import records
+
+    given = dict(assignments(values))
+    actor = session.actor
+    with session.store.unit_of_work(actor.user_id) as uow:
+        record = records.update_record(uow, actor, entity=entity, id=id, values=given)
+    session.show(_record(session, entity, record["id"]))
+
+
+@command("delete", help=N_("Put a record into the recycle bin."))
+@argument("entity")
+@argument("id")
+def delete(session: Session, entity: str, id: str) -> None:
+    from localcrm.domain import records
+
+    actor = session.actor
+    with session.store.unit_of_work(actor.user_id) as uow:
+        document = records.delete_record(uow, actor, entity=entity, id=id)
+    session.show(document)
+
+
+@command("undelete", help=N_("Bring a record back from the recycle bin."))
+@argument("entity")
+@argument("id")
+def undelete(session: Session, entity: str, id: str) -> None:
+    from localcrm.domain import records
+
+    actor = session.actor
+    with session.store.unit_of_work(actor.user_id) as uow:
+        document = records.undelete_record(uow, actor, entity=entity, id=id)
+    session.show(document)
+
+
+@command("do", help=N_("Run an action, such as sales.post_order."))
+@argument("verb")
+@option("--args", "arguments", default="{}", metavar="JSON", help=N_("Its parameters as a JSON object."))
+def do(session: Session, verb: str, arguments: str) -> None:
+    from localcrm.domain import verbs as actions
+
+    try:
+        parameters = json.loads(arguments)
+    except (ValueError, RecursionError):
+        parameters = None
+    if not isinstance(parameters, dict):
+        raise InvalidInput("bad_args", N_("--args is not a JSON object. Nothing was done."))
+    actor = session.actor
+    actions.verb(verb)
+    session.show(actions.run(session.store, actor, verb, parameters))

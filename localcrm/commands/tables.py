@@ -1,0 +1,143 @@
+"""Commands that bring in and take away whole tables of records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from localcrm.commands.frame import Session, argument, command, option
+from localcrm.kernel.errors import InvalidInput
+from localcrm.kernel.i18n import N_, gettext
+
+if TYPE_CHECKING:
+    from localcrm.channels.tables import Table
+    from localcrm.domain.importing import ImportResult
+    from localcrm.kernel.schema import EntityType
+    from localcrm.store.connection import Connection
+
+_FILE = click.Path(path_type=Path)
+
+
+@command("import", help=N_("Add or update records from a csv, xlsx or vcf file."))
+@argument("entity")
+@argument("file", type=_FILE)
+@option("--map", "mapping", multiple=True, metavar="COLUMN=FIELD", help=N_("Which column is which field; may be repeated."))
+@option("--update-on", metavar="FIELD", help=N_("Change the record that has the same value in this field instead of adding one."))
+@option("--dry-run", is_flag=True, help=N_("Try everything, keep nothing."))
+@option("--errors", "errors_file", type=_FILE, metavar="FILE", help=N_("Write the refused rows with the reasons to this csv or xlsx file."))
+def import_file(
+    session: Session, entity: str, file: Path, mapping: tuple[str, ...], update_on: str | None, dry_run: bool, errors_file: Path | None
+) -> None:
+    from localcrm.channels.tables import read_table
+    from localcrm.domain.importing import import_rows
+    from localcrm.kernel.schema import entity as entity_type
+
+    actor = session.actor
+    kind = entity_type(entity)
+    table = read_table(file)
+    fields = _chosen(table, kind, mapping) if mapping else _guessed(table, kind)
+    for _row in table:  # a file damaged half way is refused before anything of it is written
+        pass
+    result = import_rows(session.store, actor, entity=entity, rows=_cells(table, fields), update_on=update_on, dry_run=dry_run)
+    for error in table.errors:
+        result.refuse(error.row, None, error.code, error.message)
+    result.errors.sort(key=lambda error: error["row"])
+    if errors_file is not None and result.errors:
+        _write_errors(errors_file, table, result)
+    document = {
+        "created": result.created,
+        "updated": result.updated,
+        "skipped": result.skipped,
+        "failed": result.failed,
+        "errors": result.errors,
+    }
+    session.show(document)
+
+
+def _chosen(table: Table, kind: EntityType, mapping: tuple[str, ...]) -> dict[int, str]:
+    """Column index → field key, as told by --map. The last "=" separates, so a column may hold one."""
+    fields: dict[int, str] = {}
+    for pair in mapping:
+        column, equals, key = pair.rpartition("=")
+        if not equals or not column:
+            raise click.UsageError(gettext(N_("“{pair}” is not of the form {form}.")).format(pair=pair, form="column=field"))
+        if column not in table.headers:
+            raise InvalidInput(
+                "unknown_column",
+                N_("The file has no column “{column}”. Its columns are: {columns}."),
+                column=column,
+                columns=", ".join(table.headers[:30]),
+            )
+        fields[table.headers.index(column)] = kind.field(key).key
+    return fields
+
+
+def _guessed(table: Table, kind: EntityType) -> dict[int, str]:
+    from localcrm.channels.tables import guess_mapping
+    from localcrm.domain.importing import spellings
+
+    editable = [(field.key, spellings(field)) for field in kind.fields.values() if field.f.editable]
+    found = guess_mapping(table.headers, editable)
+    if not found:
+        raise InvalidInput(
+            "no_column_recognised",
+            N_("No column of the file could be recognised. Say which is which with --map; its columns are: {columns}."),
+            columns=", ".join(table.headers[:30]),
+        )
+    return {table.headers.index(header): key for header, key in found.items()}
+
+
+def _cells(table: Table, fields: Mapping[int, str]) -> Iterator[tuple[int, dict[str, str]]]:
+    for number, cells in table:
+        yield number, {key: cells[index] for index, key in fields.items()}
+
+
+def _write_errors(path: Path, table: Table, result: ImportResult) -> None:
+    """The refused rows as they are in the file, each with its reasons, so that they can be mended and brought again."""
+    from localcrm.reports.export import write_error_rows
+
+    reasons = {error["row"]: error["message"] for error in result.errors}
+    unreadable = {error.row: list(error.cells) for error in table.errors}
+    rows = {number: cells for number, cells in table if number in reasons} | unreadable
+    write_error_rows(path, table.headers, ((number, rows[number], reasons[number]) for number in sorted(rows)))
+
+
+@command("export", help=N_("Write all records of a kind to a csv, xlsx, jsonl or vcf file."))
+@argument("entity")
+@option("-o", "output", required=True, type=_FILE, metavar="FILE", help=N_("File to write; its suffix says the format."))
+def export_file(session: Session, entity: str, output: Path) -> None:
+    from localcrm.domain import policy
+    from localcrm.kernel.schema import entity as entity_type
+    from localcrm.reports.export import write_table
+
+    actor = session.actor
+    kind = entity_type(entity)
+    policy.restrict(actor, kind)
+    policy.require(actor, f"{entity}.export")
+    exact = output.suffix.lower() == ".jsonl"
+    fields = list(kind.readable)
+    headers, keys, kinds = [f.label for f in fields], [f.key for f in fields], [f.kind if f.kind != "ref" else "text" for f in fields]
+    if exact:
+        headers, keys, kinds = ["id", *headers], ["id", *keys], ["text", *kinds]
+    if output.suffix.lower() == ".vcf":
+        keys = ["company" if key == "customer_id" else key for key in keys]
+    with session.store.read() as connection:
+        count = write_table(output, headers, _rows(connection, kind, exact=exact), kinds=kinds, keys=keys)
+    session.show({"file": str(output), "rows": count})
+
+
+def _rows(connection: Connection, kind: EntityType, *, exact: bool) -> Iterator[list[Any]]:
+    """Values per record: for programs as they are, for people references by title and choices by label."""
+    from localcrm.store.query import ListQuery, every, ref_titles
+
+    for page in every(connection, ListQuery(kind)):
+        if exact:
+            yield from ([record["id"], *(record[field.key] for field in kind.readable)] for record in page.rows)
+            continue
+        titles = ref_titles(connection, kind, page.rows)
+        words = {field.key: {value: gettext(msgid) for value, msgid in field.options.items()} for field in kind.readable} | titles
+        for record in page.rows:
+            yield [words[field.key].get(record[field.key], record[field.key]) for field in kind.readable]

@@ -1,0 +1,324 @@
+"""Bringing in many records at once: each row stands or falls by itself, and the same rules hold as for a record typed by hand.
+
+Rows come as texts, the way a spreadsheet shows them. Labels of choices are understood in every language, references by
+number, login, code or name, dates in the forms people write. A row that is refused leaves no trace, not even a number.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from dataclasses import field as data_field
+from functools import cache
+from itertools import islice
+from typing import Any
+
+from localcrm.domain import policy, records
+from localcrm.domain.policy import Actor
+from localcrm.kernel.errors import AppError, InvalidInput, NotFound, Refused
+from localcrm.kernel.i18n import LANGUAGES, N_, gettext, use_language
+from localcrm.kernel.schema import EntityType, Field, Kind
+from localcrm.kernel.schema import entity as entity_type
+from localcrm.store.query import Record
+from localcrm.store.store import Store
+from localcrm.store.uow import UnitOfWork
+
+#: Rows written in one transaction: long enough to be fast, short enough that colleagues can save in between.
+PORTION = 500
+
+TextRow = tuple[int, Mapping[str, str]]
+_SCIENTIFIC = re.compile(r"[+-]?\d(?:\.\d+)?E\+?\d{1,3}", re.IGNORECASE)
+#: Year, month, day with anything between them, in any language, or with nothing; a time may follow.
+_DATE = re.compile(r"(\d{4})(?:\D{1,2}(\d{1,2})\D{1,2}(\d{1,2})\D?|(\d{2})(\d{2}))")
+_DATE_AND_TIME = re.compile(rf"{_DATE.pattern}[\sT]*(\d{{1,2}}):(\d{{2}})(?::(\d{{2}})(?:\.\d+)?)?")
+_ID = re.compile(r"[0-9a-f]{32}")
+_YES, _NO = N_("Yes"), N_("No")
+_NOT_A_DATE = N_("{label}: “{value}” is not a date (write 2026-11-23).")
+
+
+@dataclass(slots=True)
+class ImportResult:
+    """What became of the rows; an error is {"row", "field", "code", "message"}."""
+
+    created: int = 0
+    updated: int = 0
+    skipped: int = 0
+    failed: int = 0
+    errors: list[dict[str, Any]] = data_field(default_factory=list)
+
+    def refuse(self, row: int, field: str | None, code: str, message: str) -> None:
+        """Count a row as failed and say why."""
+        self.failed += 1
+        self.errors.append({"row": row, "field": field, "code": code, "message": message})
+
+
+def import_rows(
+    store: Store,
+    actor: Actor,
+    *,
+    entity: str,
+    rows: Iterable[TextRow],
+    update_on: str | None = None,
+    dry_run: bool = False,
+    progress: Callable[[ImportResult], None] | None = None,
+) -> ImportResult:
+    """Add a record per row, or change the one whose ``update_on`` field is the same; blank cells change nothing.
+
+    A row that equals what is there is skipped. With ``dry_run`` everything is tried and nothing kept. ``progress`` hears
+    of every portion written. Raises Forbidden, Refused("not_by_hand", "ledger_row"), NotFound("unknown_entity", "unknown_field").
+    """
+    kind = entity_type(entity)
+    policy.require(actor, f"{entity}.import")
+    if not policy.written_by_hand(kind):
+        raise Refused("not_by_hand", N_("Records of the kind “{entity}” are not entered by hand."), entity=kind.label)
+    matched = kind.field(update_on) if update_on else None
+    if matched is not None and kind.kind is Kind.LEDGER:
+        raise Refused("ledger_row", N_("A posted movement is never changed. Enter a correcting movement instead."))
+    if matched is not None and (matched.secret or matched.kind == "longtext"):
+        raise InvalidInput("bad_update_on", N_("Records cannot be recognised by “{field}”."), field=matched.key)
+    result = ImportResult()
+    reader = _Rows(kind, actor, matched)
+    remaining = iter(rows)
+    while portion := list(islice(remaining, PORTION)):
+        _write(store, actor, reader, portion, result, dry_run=dry_run)
+        if progress:
+            progress(result)
+    return result
+
+
+def spellings(field: Field) -> list[str]:
+    """The label of a field in every language, for recognising columns."""
+    return list(dict.fromkeys(_in_every_language(field.f.label)))
+
+
+class _DryRunEnd(Exception):
+    """Takes back what a dry run wrote."""
+
+
+def _write(store: Store, actor: Actor, reader: _Rows, portion: list[TextRow], result: ImportResult, *, dry_run: bool) -> None:
+    try:
+        with store.unit_of_work(actor.user_id) as uow:
+            for number, cells in portion:
+                try:
+                    with _alone(uow):
+                        outcome = reader.take(uow, cells, dry_run=dry_run)
+                except (InvalidInput, Refused, NotFound) as error:
+                    result.refuse(number, error.params.get("field"), error.code, error.message)
+                else:
+                    setattr(result, outcome, getattr(result, outcome) + 1)
+            if dry_run:
+                raise _DryRunEnd
+    except _DryRunEnd:
+        return
+
+
+@contextmanager
+def _alone(uow: UnitOfWork) -> Iterator[None]:
+    """Part of a transaction that vanishes by itself when it is refused, with the numbers it took."""
+    uow.connection.execute("SAVEPOINT one_row")
+    try:
+        yield
+    except AppError:
+        if uow.connection.in_transaction:
+            uow.connection.execute("ROLLBACK TO one_row")
+        raise
+    finally:
+        if uow.connection.in_transaction:
+            uow.connection.execute("RELEASE one_row")
+
+
+class _Rows:
+    """Turns rows into records, remembering what it had to look up."""
+
+    def __init__(self, kind: EntityType, actor: Actor, matched: Field | None) -> None:
+        self._kind, self._actor, self._matched = kind, actor, matched
+        self._known: dict[Any, str | None] | None = None  # key → id; None when several records have it
+        self._tried: dict[Any, dict[str, Any]] = {}  # what a dry run would have created
+        self._references: dict[tuple[str, str], str] = {}
+
+    def take(self, uow: UnitOfWork, cells: Mapping[str, str], *, dry_run: bool) -> str:
+        """Write one row; says "created", "updated" or "skipped"."""
+        values = {key: self._value(uow, self._kind.field(key), text.strip()) for key, text in cells.items() if text.strip()}
+        key = None if self._matched is None else _match_key(self._matched, values.get(self._matched.key))
+        if key is not None and key in self._tried:
+            return "skipped" if values.items() <= self._tried[key].items() else "updated"
+        found = None if key is None else self._find(uow, key)
+        if found is not None:
+            return self._change(uow, found, values)
+        record = records.create_record(uow, self._actor, entity=self._kind.key, values=values)
+        if key is not None and self._known is not None:
+            if dry_run:
+                self._tried[key] = values
+            else:
+                self._known[key] = record["id"]
+        return "created"
+
+    def _change(self, uow: UnitOfWork, identity: str, values: dict[str, Any]) -> str:
+        before: Record = uow.get(self._kind, identity)
+        after = records.update_record(uow, self._actor, entity=self._kind.key, id=identity, values=values)
+        return "skipped" if after["version"] == before["version"] else "updated"
+
+    # recognising -------------------------------------------------------------------------------------------------
+
+    def _find(self, uow: UnitOfWork, key: Any) -> str | None:
+        assert self._matched is not None
+        if self._known is None:
+            self._known = _keys_in_use(uow, self._kind, self._matched)
+        if key not in self._known:
+            return None
+        found = self._known[key]
+        if found is None:
+            raise InvalidInput(
+                "ambiguous_match",
+                N_("Several records have the same {label}, so it is not clear which one to change. Change it by hand."),
+                label=self._matched.label,
+                field=self._matched.key,
+            )
+        return found
+
+    # values ------------------------------------------------------------------------------------------------------
+
+    def _value(self, uow: UnitOfWork, field: Field, text: str) -> Any:
+        if field.kind == "ref":
+            return self._reference(uow, field, text)
+        if field.kind == "text" and _SCIENTIFIC.fullmatch(text):
+            raise InvalidInput(
+                "lost_digits",
+                N_("{label}: “{value}” has lost digits. Format the column as text in the spreadsheet, enter the number again and save."),
+                label=field.label,
+                value=text,
+                field=field.key,
+            )
+        return parse_text(field, text)
+
+    def _reference(self, uow: UnitOfWork, field: Field, text: str) -> str:
+        target = entity_type(field.f.ref or "")
+        place = (target.key, text)
+        if place not in self._references:
+            self._references[place] = _look_up(uow, field, target, text)
+        return self._references[place]
+
+
+def _keys_in_use(uow: UnitOfWork, kind: EntityType, field: Field) -> dict[Any, str | None]:
+    known: dict[Any, str | None] = {}
+    rows = uow.connection.stream(f'SELECT id, "{field.key}" FROM "{kind.key}" WHERE deleted = 0 AND "{field.key}" IS NOT NULL')
+    for identity, stored in rows:
+        key = _match_key(field, field.load(stored))
+        known[key] = None if key in known else identity.hex()
+    return known
+
+
+def _match_key(field: Field, value: Any) -> Any:
+    """What two values must share to be the same: of a telephone number its digits."""
+    if value is None or value == "":
+        return None
+    if field.f.widget == "phone":
+        digits = "".join(character for character in str(value) if character.isdigit())
+        return digits or value
+    return field.to_json(value)
+
+
+def _look_up(uow: UnitOfWork, field: Field, target: EntityType, text: str) -> str:
+    """The id of the record that a cell names by id, number, login, code or title."""
+    if _ID.fullmatch(text.lower()) and uow.find(target, text.lower()):
+        return text.lower()
+    for key in dict.fromkeys(("number", "login", "code", target.title_field)):
+        if key not in target.fields:
+            continue
+        found = uow.connection.all(f'SELECT id FROM "{target.key}" WHERE "{key}" = ? AND deleted = 0 LIMIT 2', (text,))
+        if len(found) == 1:
+            return str(found[0][0].hex())
+        if found:
+            raise InvalidInput(
+                "ambiguous_reference",
+                N_("{label}: several records are called “{value}”. Write the number or code instead."),
+                label=field.label,
+                value=text[:60],
+                field=field.key,
+            )
+    raise InvalidInput("no_such_record", N_("{label}: there is no “{value}”."), label=field.label, value=text[:60], field=field.key)
+
+
+def parse_text(field: Field, text: str) -> Any:
+    """What a cell stands for in a field, as far as the declaration does not read it itself; raises InvalidInput("bad_date")."""
+    if field.options:
+        return _labels(field).get(text.casefold(), text)
+    match field.kind:
+        case "boolean":
+            return _truths().get(text.casefold(), text)
+        case "date":
+            return _read_date(field, text)
+        case "datetime":
+            return _read_moment(field, text)
+    return text
+
+
+@cache
+def _labels(field: Field) -> dict[str, str]:
+    return {
+        **{label.casefold(): value for value, msgid in field.options.items() for label in _in_every_language(msgid)},
+        **{value.casefold(): value for value in field.options},
+    }
+
+
+@cache
+def _truths() -> dict[str, bool]:
+    words = {"1": True, "0": False, "true": True, "false": False, "yes": True, "no": False, "y": True, "n": False}
+    for msgid, value in ((_YES, True), (_NO, False)):
+        words.update({label.casefold(): value for label in _in_every_language(msgid)})
+    return words
+
+
+def _in_every_language(msgid: str) -> list[str]:
+    texts = [msgid]
+    for language in LANGUAGES:
+        with use_language(language):
+            texts.append(gettext(msgid))
+    return texts
+
+
+def _read_date(field: Field, text: str) -> dt.date:
+    found = _DATE.fullmatch(text)
+    if found:
+        return _date(field, text, found)
+    found = _DATE_AND_TIME.fullmatch(text)  # a spreadsheet's date may carry midnight
+    if found and not any(int(part or 0) for part in found.groups()[5:]):
+        return _date(field, text, found)
+    raise _not_a_date(field, text)
+
+
+def _read_moment(field: Field, text: str) -> dt.datetime:
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        day_only, found = _DATE.fullmatch(text), _DATE_AND_TIME.fullmatch(text)
+        if day_only:
+            moment = dt.datetime.combine(_date(field, text, day_only), dt.time())
+        elif found:
+            moment = _moment(field, text, found)
+        else:
+            raise _not_a_date(field, text) from None
+    return moment.astimezone(dt.UTC)  # one without an offset is on the clock on the wall
+
+
+def _moment(field: Field, text: str, found: re.Match[str]) -> dt.datetime:
+    hour, minute, second = (int(part or 0) for part in found.groups()[5:])
+    try:
+        return dt.datetime.combine(_date(field, text, found), dt.time(hour, minute, second))
+    except ValueError:
+        raise _not_a_date(field, text) from None
+
+
+def _date(field: Field, text: str, found: re.Match[str]) -> dt.date:
+    year, month, day, short_month, short_day = found.groups()[:5]
+    try:
+        return dt.date(int(year), int(month or short_month), int(day or short_day))
+    except ValueError:
+        raise _not_a_date(field, text) from None
+
+
+def _not_a_date(field: Field, text: str) -> InvalidInput:
+    return InvalidInput("bad_date", _NOT_A_DATE, label=field.label, value=text[:60], field=field.key)

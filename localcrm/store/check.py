@@ -1,0 +1,314 @@
+"""The data doctor: whether a data file is whole, and rebuilding what is derived.
+
+Each check is one function that yields what it finds; none changes anything. What can be computed anew (triggers, totals,
+search index) is rebuilt on request; everything else needs a person, because guessing would hide the damage.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from localcrm.kernel.i18n import N_, gettext
+from localcrm.kernel.schema import EntityType, Kind, entities
+from localcrm.kernel.schema import entity as entity_type
+from localcrm.store import ddl, search
+from localcrm.store.changelog import parse_diff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from localcrm.store.connection import Connection
+    from localcrm.store.store import Store
+
+#: More logged updates than this are not replayed: the check must answer within seconds.
+MAX_REPLAY = 200_000
+#: Problems of one kind that are listed; the rest only repeats them.
+MAX_LISTED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding: a stable code and a sentence."""
+
+    code: str
+    text: str
+    params: dict[str, Any]
+
+    @property
+    def message(self) -> str:
+        """The sentence in the language of the moment."""
+        return gettext(self.text).format(**self.params)
+
+
+def check(store: Store, *, repair: bool = False) -> dict[str, Any]:
+    """Everything that can be wrong with a data file: {"ok", "problems": [{"code", "message"}]}.
+
+    With ``repair`` totals, triggers, indexes and the search index are rebuilt first where they are wrong; what is
+    reported is the state afterwards.
+    """
+    with store.read() as connection:
+        problems = find_problems(connection)
+    if repair and any(problem.code in _REPAIRS for problem in problems):
+        with store.housekeeping() as connection:
+            for code in dict.fromkeys(problem.code for problem in problems):
+                if code in _REPAIRS:
+                    _REPAIRS[code](connection)
+        with store.read() as connection:
+            problems = find_problems(connection)
+    return {"ok": not problems, "problems": [{"code": problem.code, "message": problem.message} for problem in problems]}
+
+
+def find_problems(connection: Connection) -> list[Problem]:
+    """Every finding, at most MAX_LISTED of a kind."""
+    problems: list[Problem] = list(_file(connection))
+    if problems:  # nothing read from a damaged file can be trusted
+        return problems
+    for examine in (_shape, _log, _log_and_rows, _totals, _references, _search, _documents, _numbers, _replay):
+        counts: dict[str, int] = defaultdict(int)
+        for problem in examine(connection):
+            counts[problem.code] += 1
+            if counts[problem.code] <= MAX_LISTED:
+                problems.append(problem)
+    return problems
+
+
+def _problem(code: str, text: str, /, **params: Any) -> Problem:
+    return Problem(code, text, params)
+
+
+# --- the file ---------------------------------------------------------------------------------------------------------
+
+
+def _file(connection: Connection) -> Iterator[Problem]:
+    for (message,) in connection.all("PRAGMA integrity_check(20)"):
+        if message != "ok":
+            yield _problem("damaged", N_("The data file is damaged ({detail}). Restore the last backup."), detail=str(message)[:200])
+
+
+def _shape(connection: Connection) -> Iterator[Problem]:
+    """Tables, indexes and triggers are as declared."""
+    present = {(kind, name): sql for kind, name, sql in connection.all("SELECT type, name, sql FROM sqlite_master")}
+    triggers = {name: sql for entity in entities() for name, sql in ddl.trigger_sqls(entity).items()}
+    for entity in entities():
+        columns = {row[1] for row in connection.all(f'PRAGMA table_info("{entity.key}")')}
+        missing = {"rid", "id", "deleted", "version", *entity.fields} - columns
+        if missing:
+            yield _problem("missing_column", N_("The table “{name}” is not as declared."), name=entity.key)
+        for name in ddl.index_sqls(entity):
+            if ("index", name) not in present:
+                yield _problem("missing_index", N_("The index “{name}” is missing."), name=name)
+    for name, sql in triggers.items():
+        if present.get(("trigger", name)) != sql:
+            yield _problem("wrong_trigger", N_("The rule “{name}” of the data file is missing or was altered."), name=name)
+    for kind, name in present:
+        if kind == "trigger" and name not in triggers:
+            yield _problem("wrong_trigger", N_("The rule “{name}” of the data file is missing or was altered."), name=name)
+
+
+# --- the change log -----------------------------------------------------------------------------------------------------
+
+
+def _log(connection: Connection) -> Iterator[Problem]:
+    """Every transaction owns the log rows it says, and every origin's changes are numbered without a hole."""
+    logged = {
+        tx: (count, first, last)
+        for tx, count, first, last in connection.all("SELECT tx, count(*), min(lseq), max(lseq) FROM sync_log GROUP BY tx")
+    }
+    booked = connection.all("SELECT tx, count, first_lseq FROM sync_tx")
+    for tx, count, first in booked:
+        if logged.pop(tx, None) != (count, first, first + count - 1):
+            yield _problem("log_hole", N_("The change log is not whole at transaction {number}."), number=tx)
+    for tx in logged:
+        yield _problem("log_hole", N_("The change log is not whole at transaction {number}."), number=tx)
+    yield from _sequences(connection)
+
+
+def _sequences(connection: Connection) -> Iterator[Problem]:
+    expected: dict[int, int] = {}
+    for origin, first, count in connection.all("SELECT origin, first_oseq, count FROM sync_tx ORDER BY origin, first_oseq"):
+        if first != expected.get(origin, 1):
+            yield _problem(
+                "sequence_hole", N_("Changes of “{code}” are missing before number {number}."), code=_code(connection, origin), number=first
+            )
+        expected[origin] = first + count
+    for origin, code, have in connection.all("SELECT origin, code, have_oseq FROM sync_origin"):
+        if have != expected.get(origin, 1) - 1:
+            yield _problem("sequence_hole", N_("Changes of “{code}” are missing before number {number}."), code=code, number=have)
+
+
+def _code(connection: Connection, origin: int) -> str:
+    return str(connection.value("SELECT code FROM sync_origin WHERE origin = ?", (origin,)) or "?")
+
+
+def _log_and_rows(connection: Connection) -> Iterator[Problem]:
+    """Each row was logged when it was added, and each addition logged has its row."""
+    logged = "SELECT 1 FROM sync_log l WHERE l.tbl = {no} AND l.pk = {pk} AND l.op = {op}"
+    for entity in entities():
+        inserted = logged.format(no=entity.no, pk="e.id", op=ddl.INSERT)
+        count = connection.value(f'SELECT count(*) FROM "{entity.key}" e WHERE NOT EXISTS ({inserted})')
+        if count:
+            yield _problem(
+                "row_not_logged", N_("{entity}: {count} records are missing from the change log."), entity=entity.label, count=count
+            )
+        removed = logged.format(no=entity.no, pk="i.pk", op=ddl.GONE)
+        count = connection.value(
+            f"SELECT count(*) FROM sync_log i WHERE i.tbl = {entity.no} AND i.op = {ddl.INSERT} "
+            f'AND NOT EXISTS (SELECT 1 FROM "{entity.key}" e WHERE e.id = i.pk) AND NOT EXISTS ({removed})'
+        )
+        if count:
+            yield _problem("row_lost", N_("{entity}: {count} records of the change log are missing."), entity=entity.label, count=count)
+
+
+def _replay(connection: Connection) -> Iterator[Problem]:
+    """The last logged value of each column is the one the row has."""
+    if connection.value(f"SELECT count(*) FROM sync_log WHERE op = {ddl.UPDATE}") > MAX_REPLAY:
+        return
+    for entity in entities():
+        if entity.kind is Kind.MASTER:
+            yield from _replay_table(connection, entity)
+
+
+def _replay_table(connection: Connection, entity: EntityType) -> Iterator[Problem]:
+    fields = {field.no: field for field in entity.fields.values() if field.f.merge in {"lww", "always_show"}}
+    last: dict[bytes, dict[int, Any]] = defaultdict(dict)
+    rows = connection.stream(
+        f"""SELECT l.pk, l.diff FROM sync_log l JOIN sync_tx t ON t.tx = l.tx JOIN sync_origin o ON o.origin = t.origin
+            WHERE l.tbl = ? AND l.op = {ddl.UPDATE}
+            ORDER BY t.eff_hlc, o.node_no, o.epoch, t.first_oseq + l.lseq - t.first_lseq""",
+        (entity.no,),
+    )
+    for pk, diff in rows:
+        last[pk].update({no: new for no, (_old, new) in parse_diff(entity, diff).items() if no in fields})
+    columns = ", ".join(f'"{field.key}"' for field in fields.values())
+    different = 0
+    for identity, *values in connection.stream(f'SELECT id, {columns} FROM "{entity.key}"') if last else ():
+        row = dict(zip(fields, values, strict=True))
+        different += any(row[no] != value for no, value in last.get(identity, {}).items())
+    if different:
+        yield _problem(
+            "replay_differs", N_("{entity}: {count} records are not what the change log says."), entity=entity.label, count=different
+        )
+
+
+# --- what is derived ----------------------------------------------------------------------------------------------------
+
+
+def _totals(connection: Connection) -> Iterator[Problem]:
+    """Sums kept by triggers are the sums of the rows."""
+    for entity in entities():
+        for total in entity.totals:
+            columns = ", ".join(f'"{key}"' for key in (*total.by, "total"))
+            kept = f'SELECT {columns} FROM "{total.name}" WHERE total <> 0'
+            computed = f"SELECT {columns} FROM ({ddl.total_select(entity, total)}) WHERE total <> 0"
+            wrong = connection.value(
+                f"SELECT (SELECT count(*) FROM ({kept} EXCEPT {computed})) + (SELECT count(*) FROM ({computed} EXCEPT {kept}))"
+            )
+            if wrong:
+                yield _problem("wrong_total", N_("The totals “{name}” do not fit the records."), name=total.name)
+
+
+def _search(connection: Connection) -> Iterator[Problem]:
+    """Every live record can be found."""
+    for entity in entities():
+        if entity.searched:
+            indexed = connection.value("SELECT count(*) FROM search WHERE search MATCH ?", (f"kind : k{entity.no}",))
+            live = connection.value(f'SELECT count(*) FROM "{entity.key}" WHERE deleted = 0')
+            if indexed != live:
+                yield _problem("search_index", N_("{entity}: the search index is not up to date."), entity=entity.label)
+
+
+def _references(connection: Connection) -> Iterator[Problem]:
+    """What a record refers to exists, be it deleted."""
+    for entity in entities():
+        for field in entity.refs:
+            count = connection.value(
+                f'SELECT count(*) FROM "{entity.key}" e WHERE e."{field.key}" IS NOT NULL '
+                f'AND NOT EXISTS (SELECT 1 FROM "{field.f.ref}" r WHERE r.id = e."{field.key}")'
+            )
+            if count:
+                yield _problem(
+                    "orphan",
+                    N_("{entity}: {count} records refer to a {field} that does not exist here."),
+                    entity=entity.label,
+                    count=count,
+                    field=field.label,
+                )
+
+
+# --- documents ------------------------------------------------------------------------------------------------------------
+
+
+def _documents(connection: Connection) -> Iterator[Problem]:
+    """The amounts of a posted document are the sums of its lines (rule R3)."""
+    for line in entities():
+        if line.kind is not Kind.LINE or not line.parent:
+            continue
+        document = entity_type(line.fields[line.parent].f.ref or "")
+        shared = [
+            f.key for f in line.fields.values() if f.kind == "money" and f.key in document.fields and document.fields[f.key].kind == "money"
+        ]
+        sums = ", ".join(f'sum("{key}") AS "{key}"' for key in shared)
+        differs = " OR ".join(f'd."{key}" <> coalesce(s."{key}", 0)' for key in shared)
+        rows = connection.all(
+            f'SELECT d."{document.title_field}" FROM "{document.key}" d '
+            f'LEFT JOIN (SELECT "{line.parent}" AS parent, {sums} FROM "{line.key}" WHERE deleted = 0 GROUP BY "{line.parent}") s ON s.parent = d.id '
+            f"WHERE d.status = 'posted' AND ({differs})"
+        )
+        for (number,) in rows:
+            yield _problem("document_total", N_("{number}: the total is not the sum of the lines."), number=number or "?")
+
+
+def _numbers(connection: Connection) -> Iterator[Problem]:
+    """Printed numbers are unique, and without a gap per branch, epoch and day."""
+    for entity in entities():
+        field = entity.fields.get("number")
+        if field is None or not entity.series or field.f.editable:  # numbers that people may type have gaps by right
+            continue
+        series: dict[str, list[int]] = defaultdict(list)
+        for (number,) in connection.stream(f'SELECT number FROM "{entity.key}" WHERE number IS NOT NULL'):
+            head, _dash, tail = number.rpartition("-")
+            if tail.isdecimal():
+                series[head].append(int(tail))
+        yield from _number_faults(series)
+
+
+def _number_faults(series: dict[str, list[int]]) -> Iterator[Problem]:
+    for head, numbers in sorted(series.items()):
+        used = sorted(set(numbers))
+        if len(used) != len(numbers):
+            yield _problem("number_twice", N_("A number of the series {series} was given twice."), series=head)
+        missing = sorted(set(range(1, used[-1] + 1)) - set(used))
+        if missing:
+            yield _problem("number_gap", N_("{series}: the number {number} is missing."), series=head, number=f"{missing[0]:04d}")
+
+
+# --- mending --------------------------------------------------------------------------------------------------------------
+
+
+def _rebuild_totals(connection: Connection) -> None:
+    for entity in entities():
+        for total in entity.totals:
+            connection.execute(f'DELETE FROM "{total.name}"')
+            connection.execute(f'INSERT INTO "{total.name}" {ddl.total_select(entity, total)}')
+
+
+def _rebuild_triggers(connection: Connection) -> None:
+    for (name,) in connection.all("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
+        connection.execute(f'DROP TRIGGER "{name}"')
+    for entity in entities():
+        connection.script(ddl.trigger_sqls(entity).values())
+
+
+def _rebuild_indexes(connection: Connection) -> None:
+    present = {row[0] for row in connection.all("SELECT name FROM sqlite_master WHERE type = 'index'")}
+    connection.script(sql for entity in entities() for name, sql in ddl.index_sqls(entity).items() if name not in present)
+
+
+_REPAIRS: dict[str, Callable[[Connection], None]] = {
+    "wrong_trigger": _rebuild_triggers,
+    "missing_index": _rebuild_indexes,
+    "wrong_total": _rebuild_totals,
+    "search_index": search.reindex,
+}
