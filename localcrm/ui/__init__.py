@@ -1,0 +1,1 @@
+"""Screens: the only room that knows the UI framework."""

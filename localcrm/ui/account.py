@@ -1,0 +1,120 @@
+"""The signed-in user's own menu: language, light or dark, password, sessions, signing out."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from nicegui import ui
+
+from localcrm.domain.people.sessions import close_session, close_sessions_of, sessions_of
+from localcrm.kernel.errors import AppError
+from localcrm.kernel.i18n import LANGUAGES, gettext as _
+from localcrm.ui.kit.values import near_moment
+from localcrm.ui.operations import run_verb, toast
+
+if TYPE_CHECKING:
+    from localcrm.ui.sessions import Session
+
+
+def menu(session: Session) -> None:
+    """Language and light or dark beside the avatar; the rest behind it."""
+    other = ui.button("EN" if session.language == "zh_CN" else LANGUAGES["zh_CN"], on_click=lambda: _switch_language(session))
+    other.props(f'flat dense no-caps aria-label="{_("Language")}"').classes("lc-bar-button lc-language").mark("language")
+    dark = ui.button(icon="light_mode" if session.dark else "dark_mode").props(f'flat dense round size=sm aria-label="{_("Light or dark")}"')
+    dark.classes("lc-bar-button lc-dark").mark("dark").on("click", lambda: _switch_dark(session))
+    actor = session.actor
+    with ui.button().props(f'flat dense round aria-label="{actor.name}"').classes("lc-avatar").mark("user-menu"):
+        ui.label(short_name(actor.name))
+        with ui.menu().classes("lc-menu").props("anchor='bottom right' self='top right'"):
+            ui.label(f"{actor.name} · {actor.login}").classes("lc-menu-head")
+            ui.separator()
+            for code, name in LANGUAGES.items():
+                chosen = " ✓" if code == session.language else ""
+                ui.menu_item(f"{name}{chosen}", lambda code=code: _set_language(session, code)).mark(f"language-{code}")
+            ui.separator()
+            ui.menu_item(_("Change password…"), lambda: _change_password(session)).mark("change-password")
+            ui.menu_item(_("Signed-in browsers…"), lambda: _show_sessions(session)).mark("sessions")
+            ui.separator()
+            ui.menu_item(_("Sign out")).mark("sign-out").on("click", js_handler="() => localcrm.signOut()")
+
+
+def short_name(name: str) -> str:
+    """One or two signs that stand for a person."""
+    name = name.strip()
+    return name[-2:] if name and not name.isascii() else "".join(part[0] for part in name.split()[:2]).upper() or "?"
+
+
+async def _switch_language(session: Session) -> None:
+    await _set_language(session, "en" if session.language == "zh_CN" else "zh_CN")
+
+
+async def _set_language(session: Session, code: str) -> None:
+    await asyncio.to_thread(session.save_setting, "language", code)
+    ui.navigate.reload()
+
+
+async def _switch_dark(session: Session) -> None:
+    await asyncio.to_thread(session.save_setting, "dark", "" if session.dark else "1")
+    ui.navigate.reload()
+
+
+def _change_password(session: Session) -> None:
+    actor = session.actor
+    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow"):
+        ui.label(_("Change password")).classes("lc-dialog-title")
+        fields = {
+            "old_password": ui.input(_("Old password"), password=True).props("outlined dense autofocus autocomplete=current-password").mark("old-password"),
+            "password": ui.input(_("New password"), password=True).props("outlined dense autocomplete=new-password").mark("new-password"),
+        }
+        again = ui.input(_("New password again"), password=True).props("outlined dense autocomplete=new-password").mark("new-password-again")
+
+        def show(error: AppError) -> bool:
+            field = fields.get(getattr(error, "field", None) or "")
+            if field:
+                field.props("error").props["error-message"] = error.message
+            return field is not None
+
+        async def save() -> None:
+            for field in (*fields.values(), again):
+                field.props(remove="error")
+            if again.value != fields["password"].value:
+                again.props("error").props["error-message"] = _("The two passwords differ.")
+                return
+            values = {key: field.value for key, field in fields.items()}
+            outcome = await run_verb(session, "people.set_password", {"login": actor.login, **values}, on_error=show)
+            if outcome.ok:
+                ended = await asyncio.to_thread(close_sessions_of, session.store, session.user_id, keep=session.key)
+                session.program.end_sessions(ended)
+                dialog.close()
+                toast(_("Password changed. Other browsers of yours were signed out."))
+
+        with ui.element("div").classes("lc-dialog-buttons"):
+            ui.button(_("Cancel"), on_click=dialog.close).props("flat no-caps")
+            ui.button(_("Change password"), on_click=save).props("unelevated no-caps").mark("save-password")
+    dialog.open()
+
+
+async def _show_sessions(session: Session) -> None:
+    found = await asyncio.to_thread(sessions_of, session.store, session.user_id)
+    with ui.dialog() as dialog, ui.card().classes("lc-dialog"):
+        ui.label(_("Signed-in browsers")).classes("lc-dialog-title")
+        for entry in found:
+            with ui.element("div").classes("lc-line") as line:
+                seen = near_moment(datetime.fromtimestamp(entry.seen / 1000, tz=UTC))
+                ui.label(entry.client or _("Unknown browser")).classes("grow lc-cut")
+                ui.label(_("last used {when}").format(when=seen)).classes("lc-muted")
+                if entry.key == session.key:
+                    ui.label(_("this one")).classes("lc-chip lc-acc")
+                else:
+
+                    async def end(key: str = entry.key, line: ui.element = line) -> None:
+                        await asyncio.to_thread(close_session, session.store, key)
+                        session.program.end_sessions([key])
+                        line.delete()
+
+                    ui.button(_("Sign out"), on_click=end).props("flat dense no-caps")
+        with ui.element("div").classes("lc-dialog-buttons"):
+            ui.button(_("Close"), on_click=dialog.close).props("flat no-caps")
+    dialog.open()

@@ -1,0 +1,294 @@
+"""Data for lists, pickers and the palette as plain JSON over HTTP: large answers do not travel through the page's socket.
+
+Every route runs behind the guard (session, Host, Origin) and asks the services, which check the rights of the moment.
+``session_of(request)`` gives the signed-in session; what changes something must carry the header X-Localcrm (see guard).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from localcrm.domain import policy, records
+from localcrm.domain.people.sessions import log_event
+from localcrm.kernel.errors import AppError, InvalidInput
+from localcrm.kernel.i18n import N_, gettext as _
+from localcrm.kernel.schema import EntityType, entity as entity_type
+from localcrm.store import search
+from localcrm.store.query import Condition, Cursor, ListQuery, ref_titles, select, titles
+from localcrm.ui.kit.columns import row_json
+from localcrm.ui.kit.values import show
+from localcrm.ui.registry import screens_for
+from localcrm.ui.sessions import Session
+
+BLOCK = 100
+MAX_BLOCK = 500
+PICKS = 12
+EXPORT_LIMIT = 1_000_000
+
+
+def session_of(request: Request) -> Session:
+    """The session that the guard found for this request."""
+    session: Session = request.scope["localcrm.session"]
+    return session
+
+
+def routes() -> list[Route]:
+    """The routes of this module."""
+    return [
+        Route("/api/list/{entity}", _answer(list_page), methods=["POST"]),
+        Route("/api/pick/{entity}", _answer(pick), methods=["GET"]),
+        Route("/api/search", _answer(find), methods=["GET"]),
+        Route("/api/export/{entity}.{suffix}", export, methods=["GET"]),
+    ]
+
+
+def _answer(function: Callable[[Session, Mapping[str, str], Any], Any]) -> Callable[[Request], Any]:
+    """A route of a plain function (session, path and query parameters, body) that runs in a worker thread."""
+
+    async def endpoint(request: Request) -> Response:
+        body: Any = None
+        if request.method == "POST":
+            try:
+                body = json.loads(await request.body())
+            except ValueError:
+                return _refusal(InvalidInput("bad_request", N_("The request cannot be understood.")))
+        parameters = {**request.query_params, **request.path_params}
+        try:
+            return JSONResponse(await asyncio.to_thread(function, session_of(request), parameters, body))
+        except AppError as error:
+            return _refusal(error)
+
+    return endpoint
+
+
+def _refusal(error: AppError) -> JSONResponse:
+    return JSONResponse({"code": error.code, "message": error.message}, status_code=error.http_status)
+
+
+# lists -------------------------------------------------------------------------------------------------------------
+
+
+def list_page(session: Session, parameters: Mapping[str, str], body: Any) -> dict[str, Any]:
+    """One block of a list.
+
+    Body: startRow, endRow, sortModel [{colId, sort}], filterModel {field: {type, filter …}}, search, where [[field, op, value]],
+    deleted, cursor (of the block before). Answer: rows, lastRow (−1 while unknown), total, capped, cursor.
+    """
+    if not isinstance(body, dict):
+        raise InvalidInput("bad_request", N_("The request cannot be understood."))
+    query = list_query(session, entity_type(parameters["entity"]), body)
+    with session.store.read() as connection:
+        page = select(connection, query)
+        rows = row_json(connection, query.entity, page.rows, ref_titles(connection, query.entity, page.rows))
+    start = _whole(body.get("startRow"), 0)
+    end_known = len(page.rows) < query.limit
+    last = start + len(page.rows) if end_known else -1 if page.capped else page.total
+    return {"rows": rows, "lastRow": last, "total": page.total, "capped": page.capped, "cursor": _cursor_json(page.next)}
+
+
+def list_query(session: Session, entity: EntityType, body: Mapping[str, Any]) -> ListQuery:
+    """What a list asks for as a typed query; unknown fields and operators are refused by ``store.query``."""
+    start = _whole(body.get("startRow"), 0)
+    end = _whole(body.get("endRow"), start + BLOCK)
+    sort_model = body.get("sortModel") or []
+    sort = ""
+    if sort_model:
+        first = sort_model[0]
+        sort = ("-" if first.get("sort") == "desc" else "") + str(first.get("colId"))
+    where = [Condition(str(field), op, value) for field, op, value in body.get("where") or []]
+    where += [condition for field, model in (body.get("filterModel") or {}).items() for condition in _filter(str(field), model)]
+    return ListQuery(
+        entity,
+        where=tuple(where),
+        search=str(body.get("search") or "")[:200],
+        sort=sort,
+        limit=max(1, min(end - start, MAX_BLOCK)),
+        offset=start,
+        after=_cursor(body.get("cursor")),
+        deleted=bool(body.get("deleted")),
+        restrict=policy.restrict(session.actor, entity),
+    )
+
+
+_OPERATORS = {
+    "contains": "contains",
+    "startsWith": "starts",
+    "equals": "=",
+    "notEqual": "!=",
+    "lessThan": "<",
+    "lessThanOrEqual": "<=",
+    "greaterThan": ">",
+    "greaterThanOrEqual": ">=",
+    "blank": "blank",
+    "notBlank": "filled",
+}
+
+
+def _filter(field: str, model: Mapping[str, Any]) -> Iterator[Condition]:
+    """Conditions of one entry of the grid's filter model."""
+    parts = model.get("conditions") if model.get("operator") == "AND" else [model]
+    for part in parts or []:
+        kind = str(part.get("type"))
+        low = part.get("dateFrom", "")[:10] if part.get("filterType") == "date" else part.get("filter")
+        if kind == "inRange":
+            high = part.get("dateTo", "")[:10] if part.get("filterType") == "date" else part.get("filterTo")
+            yield Condition(field, ">=", low)
+            yield Condition(field, "<=", high)
+        elif kind in _OPERATORS:
+            yield Condition(field, _OPERATORS[kind], low)  # type: ignore[arg-type]
+        else:
+            raise InvalidInput("bad_filter", N_("Lists cannot be filtered by “{field}”."), field=field[:60])
+
+
+def _whole(value: Any, default: int) -> int:
+    return value if isinstance(value, int) and 0 <= value < 2**40 else default
+
+
+def _cursor_json(cursor: Cursor | None) -> list[Any] | None:
+    if cursor is None:
+        return None
+    value = cursor.value
+    return [{"hex": value.hex()} if isinstance(value, bytes) else value, cursor.rid]
+
+
+def _cursor(value: Any) -> Cursor | None:
+    match value:
+        case [{"hex": str(digits)}, int(rid)]:
+            return Cursor(bytes.fromhex(digits), rid)
+        case [int() | str() | None as stored, int(rid)]:
+            return Cursor(stored, rid)
+    return None
+
+
+# pickers and palette -------------------------------------------------------------------------------------------------
+
+
+def pick(session: Session, parameters: Mapping[str, str], body: Any) -> dict[str, Any]:  # noqa: ARG001
+    """Records to choose from for what was typed: {"rows": [{id, title, second}]}; the newest ones for nothing typed."""
+    entity = entity_type(parameters["entity"])
+    where = tuple(Condition(key[2:], "=", value) for key, value in parameters.items() if key.startswith("w."))
+    restrict = policy.restrict(session.actor, entity)
+    query = ListQuery(entity, where=where, search=parameters.get("q", "")[:100], sort="", limit=PICKS, restrict=restrict)
+    with session.store.read() as connection:
+        page = select(connection, query)
+        names = ref_titles(connection, entity, page.rows)
+    return {"rows": [{"id": r["id"], "title": title_of(entity, r), "second": second_line(entity, r, names)} for r in page.rows]}
+
+
+def title_of(entity: EntityType, record: Mapping[str, Any]) -> str:
+    """What a record is called."""
+    return show(entity.fields[entity.title_field], record[entity.title_field]) or _("(no name)")
+
+
+def second_line(entity: EntityType, record: Mapping[str, Any], names: Mapping[str, Mapping[str, str]]) -> str:
+    """What tells records with the same title apart: the first filled columns beside it."""
+    parts = (
+        show(field, record[field.key], names.get(field.key))
+        for field in entity.columns
+        if field.key != entity.title_field and field.kind in {"text", "ref", "date", "datetime", "choice"}
+    )
+    return " · ".join([part for part in parts if part][:3])
+
+
+def find(session: Session, parameters: Mapping[str, str], body: Any) -> dict[str, Any]:  # noqa: ARG001
+    """Screens and records for the palette: {"screens": [{title, path}], "rows": [{entity, label, id, title, match, path}]}."""
+    text = parameters.get("q", "")[:100].strip()
+    wanted = search.normalise(text)
+    pages = [s for s in screens_for(session) if s.section is not None and (not wanted or wanted in search.normalise(s.label) or wanted in s.id)]
+    hits = []
+    if text:
+        with session.store.read() as connection:
+            hits = records.find_everywhere(connection, session.actor, text=text, limit=20)
+    return {
+        "screens": [{"title": screen.label, "path": screen.path, "icon": screen.icon} for screen in pages[:8]],
+        "rows": [
+            {
+                "entity": hit.entity,
+                "label": entity_type(hit.entity).label,
+                "id": hit.id,
+                "title": hit.title or _("(no name)"),
+                "match": "" if hit.match == hit.title else hit.match[:80],
+                "path": record_path(hit.entity, hit.id),
+            }
+            for hit in hits
+        ],
+    }
+
+
+#: Entities whose records are shown by a screen of their own rather than by the generic one.
+OWN_PAGES: dict[str, str] = {"customer": "/customers?open={id}", "sales_order": "/orders/{id}"}
+
+
+def record_path(entity: str, identity: str) -> str:
+    """Address of a record's page."""
+    return OWN_PAGES.get(entity, "/records/{entity}?open={id}").format(entity=entity, id=identity)
+
+
+# export --------------------------------------------------------------------------------------------------------------
+
+
+async def export(request: Request) -> Response:
+    """The whole filtered list as a file; the query travels as JSON in ``query``, the columns in ``columns``."""
+    session = session_of(request)
+    try:
+        entity = entity_type(request.path_params["entity"])
+        suffix = request.path_params["suffix"]
+        policy.require(session.actor, f"{entity.key}.export")
+        body = json.loads(request.query_params.get("query", "{}"))
+        keys = [key for key in request.query_params.get("columns", "").split(",") if key in entity.fields and not entity.fields[key].secret]
+        folder = await asyncio.to_thread(tempfile.TemporaryDirectory)
+        path = Path(folder.name) / f"{entity.label}.{suffix}"
+        await asyncio.to_thread(_write_export, session, list_query(session, entity, body), path, keys)
+    except AppError as error:
+        return _refusal(error)
+    except ValueError:
+        return _refusal(InvalidInput("bad_request", N_("The request cannot be understood.")))
+    disposition = f"attachment; filename*=UTF-8''{quote(path.name)}"
+    return FileResponse(path, headers={"Content-Disposition": disposition}, background=BackgroundTask(folder.cleanup))
+
+
+def _write_export(session: Session, query: ListQuery, path: Path, keys: Sequence[str]) -> None:
+    from localcrm.reports.export import write_table
+
+    fields = [query.entity.field(key) for key in keys] or list(query.entity.columns)
+    kinds = ["text" if field.kind in {"ref", "choice"} or field.options else field.kind for field in fields]
+
+    def cell(field: Any, record: Mapping[str, Any], names: Mapping[str, Mapping[str, str]]) -> Any:
+        plain = field.kind != "ref" and not field.options
+        return record[field.key] if plain else show(field, record[field.key], names.get(field.key))
+
+    def rows() -> Iterator[list[Any]]:
+        from dataclasses import replace
+
+        with session.store.read() as connection:
+            part = replace(query, limit=1000, offset=0, after=None)
+            while True:
+                page = select(connection, part)
+                names = ref_titles(connection, query.entity, page.rows)
+                for record in page.rows:
+                    yield [cell(field, record, names) for field in fields]
+                if page.next is None:
+                    return
+                part = replace(part, after=page.next)
+
+    count = write_table(path, [field.label for field in fields], rows(), kinds=kinds, keys=[field.key for field in fields])
+    log_event(session.store, "export", user_id=session.user_id, detail=f"{query.entity.key} {path.suffix} {count}")
+
+
+def record_title(session: Session, entity: str, identity: str | None) -> str:
+    """Title of one record, for a picker that shows a stored reference."""
+    if not identity:
+        return ""
+    with session.store.read() as connection:
+        return titles(connection, entity_type(entity), [identity]).get(identity, "")

@@ -1,0 +1,148 @@
+"""Columns of lists: those of the declaration, and what is derived beside them. One place says both to the grid and to the server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from localcrm.domain.records import BEHAVIOURS
+from localcrm.domain.sales.glance import customer_glances
+from localcrm.kernel.i18n import N_, gettext
+from localcrm.kernel.schema import EntityType, Field
+from localcrm.store.connection import Connection
+from localcrm.store.query import Record
+from localcrm.ui.kit.values import NUMBERS, TONES, exact, show, show_kind, tone
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A column that no field stores. ``kind`` as for fields, or "chip" with the labels of its values."""
+
+    key: str
+    label_msgid: str
+    kind: str = "text"
+    words: Mapping[str, str] | None = None
+    after: str = ""  # the column it stands behind
+
+
+#: What a state derived from movements and receipts is called.
+ORDER_STATES = {"draft": N_("Draft"), "posted": N_("Posted"), "reversed": N_("Reversed"), "reversal": N_("Reversal")}
+PROGRESS = {"none": N_("not yet"), "part": N_("partly"), "all": N_("complete")}
+
+DERIVED: Mapping[str, tuple[Derived, ...]] = {
+    "product": (Derived("on_hand", N_("On hand"), "quantity", after="unit"),),
+    "sales_order": (
+        Derived("state", N_("State"), "chip", ORDER_STATES, after="status"),
+        Derived("delivered", N_("Delivered"), "chip", PROGRESS, after="gross"),
+        Derived("paid", N_("Paid"), "chip", PROGRESS, after="delivered"),
+        Derived("open", N_("Unpaid"), "money", after="paid"),
+    ),
+    "customer": (
+        Derived("contact", N_("Contact"), after="level"),
+        Derived("next_contact", N_("Next contact"), "due", after="phone"),
+        Derived("unpaid", N_("Unpaid"), "money", after="next_contact"),
+        Derived("latest", N_("Latest"), "muted", after="owner_id"),
+    ),
+}
+
+
+def _glances(connection: Connection, records: Sequence[Record]) -> list[dict[str, Any]]:
+    from localcrm.domain.crm.entities import ActivityType
+
+    found = customer_glances(connection, [record["id"] for record in records])
+    rows = []
+    for record in records:
+        glance = found[record["id"]]
+        way = gettext(ActivityType(glance.last_type).label) if glance.last_type else ""
+        latest = " ".join(part for part in (show_kind("datetime", glance.last_at), way, (glance.last_content or "").split("\n")[0]) if part)
+        rows.append({"contact": glance.contact, "next_contact": glance.next_contact, "unpaid": glance.unpaid, "latest": latest or None})
+    return rows
+
+
+DERIVE: Mapping[str, Callable[[Connection, list[Record]], list[dict[str, Any]]]] = {"customer": _glances}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column as the grid sees it."""
+
+    key: str
+    label: str
+    kind: str
+    number: bool
+    sortable: bool
+    shown: bool
+    filter: str = ""  # text, number, date; "" for none
+    chip: bool = False
+
+
+def columns(entity: EntityType) -> list[Column]:
+    """Columns of an entity's list in their order: the default ones shown, the others to be chosen."""
+    chosen = list(entity.columns)
+    others = [field for field in entity.readable if field not in chosen and field.kind != "longtext"]
+    result = [_column(field, shown=True) for field in chosen]
+    for derived in DERIVED.get(entity.key, ()):
+        place = next((n + 1 for n, column in enumerate(result) if column.key == derived.after), len(result))
+        number = derived.kind in NUMBERS
+        result.insert(
+            place, Column(derived.key, gettext(derived.label_msgid), derived.kind, number, sortable=False, shown=True, chip=derived.kind == "chip")
+        )
+    return result + [_column(field, shown=False) for field in others]
+
+
+def _column(field: Field, *, shown: bool) -> Column:
+    number = field.kind in NUMBERS
+    filters = {"text": "text", "longtext": "text", "date": "date"}
+    kind = "number" if number else filters.get(field.kind, "") if not field.choices else ""
+    return Column(
+        field.key, field.label, field.kind, number, sortable=field.kind != "ref", shown=shown, filter=kind, chip=bool(field.options)
+    )
+
+
+def row_json(
+    connection: Connection, entity: EntityType, records: Sequence[Record], titles: Mapping[str, Mapping[str, str]]
+) -> list[dict[str, Any]]:
+    """Rows as a list shows them: texts by column, ``_tip`` exact values behind short ones, ``_tone`` colours of chips."""
+    derive = DERIVE.get(entity.key) or getattr(BEHAVIOURS.get(entity.key), "derive", None)
+    extra: list[dict[str, Any]] = derive(connection, list(records)) if derive else [{} for _record in records]
+    return [_row(entity, record, more, titles) for record, more in zip(records, extra, strict=True)]
+
+
+def _row(entity: EntityType, record: Record, extra: Mapping[str, Any], titles: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    row: dict[str, Any] = {"id": record["id"], "version": record["version"], "deleted": record["deleted"]}
+    tips: dict[str, str] = {}
+    tones: dict[str, str] = {}
+    for field in entity.readable:
+        value = record[field.key]
+        row[field.key] = show(field, value, titles.get(field.key))
+        if tip := exact(value):
+            tips[field.key] = tip
+        if colour := tone(field, value):
+            tones[field.key] = colour
+    for derived in DERIVED.get(entity.key, ()):
+        value = extra.get(derived.key)
+        if derived.kind == "chip":
+            row[derived.key] = gettext(derived.words[value]) if derived.words and value in derived.words else value
+            tones[derived.key] = TONES.get(str(value), "plain")
+        elif derived.kind == "due":
+            row[derived.key], tones[derived.key] = _due(value)
+        else:
+            row[derived.key] = show_kind(derived.kind, value)
+        if tip := exact(value):
+            tips[derived.key] = tip
+    row["_title"] = show(entity.fields[entity.title_field], record[entity.title_field], titles.get(entity.title_field)) or ""
+    return {**row, "_tip": tips, "_tone": tones}
+
+
+def _due(value: Any) -> tuple[str | None, str]:
+    """A planned moment, and whether it has passed."""
+    from localcrm.kernel.clock import now_utc
+    from localcrm.kernel.i18n import gettext as _
+
+    if value is None:
+        return None, ""
+    late = (now_utc().astimezone().date() - value.astimezone().date()).days
+    if late > 0:
+        return _("{days} days overdue").format(days=late), "bad"
+    return show_kind("datetime", value), ""

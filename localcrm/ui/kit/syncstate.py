@@ -1,0 +1,84 @@
+"""The state of merging, always in the bar: when, and how much waits to be sent."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from nicegui import ui
+
+from localcrm.kernel.clock import now_utc
+from localcrm.kernel.i18n import gettext as _
+from localcrm.store.store import Store
+from localcrm.ui.kit.values import ago
+
+if TYPE_CHECKING:
+    from localcrm.ui.sessions import Session
+
+#: Older than this, the chip asks for attention.
+OLD_SECONDS = 3 * 86400
+REFRESH_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class SyncState:
+    """peers: how many others there are · waiting: changes of ours that the least advanced of them lacks · last: newest contact."""
+
+    peers: int
+    waiting: int
+    last: datetime | None
+
+
+def sync_state(store: Store) -> SyncState:
+    """What the exchange knows of itself."""
+    from localcrm.sync.node_sync import status
+
+    known = status(store)
+    peers = len(known["branches"]) if store.node.is_office else 1
+    last = datetime.fromisoformat(known["last_ok"]) if known["last_ok"] else None
+    return SyncState(peers, int(known["waiting"]), last)
+
+
+def company_name(store: Store) -> str:
+    """What stands first in the bar: the name of head office."""
+    from localcrm.store.node import OFFICE_NO
+
+    node = store.node
+    if node.is_office:
+        return node.name
+    with store.read() as connection:
+        name = connection.value("SELECT name FROM branch WHERE node_no = ? AND deleted = 0", (OFFICE_NO,))
+    return str(name or node.name)
+
+
+def chip(session: Session) -> None:
+    """The chip in the bar; renews itself."""
+    label = ui.label().classes("lc-chip lc-sync").mark("sync-state")
+
+    async def renew() -> None:
+        text, tone = words(await asyncio.to_thread(sync_state, session.store))
+        label.set_text(text)
+        label.classes(remove="lc-good lc-warn", add=tone)
+        label.set_visibility(bool(text))
+
+    text, tone = words(sync_state(session.store))
+    label.set_text(text)
+    label.classes(add=tone)
+    label.set_visibility(bool(text))
+    ui.timer(REFRESH_SECONDS, renew)
+    session.program.subscribe({"customer", "contact", "activity", "sales_order", "product", "stock_move", "receipt"}, lambda _changes: renew())
+
+
+def words(state: SyncState) -> tuple[str, str]:
+    """Text and colour; nothing where there is nobody to merge with."""
+    if not state.peers:
+        return "", ""
+    now = now_utc()
+    waiting = _("{count} changes waiting").format(count=f"{state.waiting:,}") if state.waiting else ""
+    if state.last is None:
+        return " · ".join(filter(None, [_("not merged yet"), waiting])), "lc-warn"
+    merged = _("merged {ago}").format(ago=ago(state.last, now))
+    old = (now - state.last).total_seconds() > OLD_SECONDS
+    return " · ".join(filter(None, [f"⇅ {merged}", waiting])), "lc-warn" if old else "lc-good"

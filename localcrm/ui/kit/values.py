@@ -1,0 +1,122 @@
+"""How a value is shown: numbers grouped, days short when near, choices in words. Plain text only, never markup."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from localcrm.kernel.i18n import N_, current_language, gettext, gettext as _
+from localcrm.kernel.schema import Field, plain_decimal
+
+#: Kinds that stand at the right of their column.
+NUMBERS = frozenset({"integer", "money", "quantity", "price", "rate"})
+#: Colour of a chip by the value it shows; other values are grey.
+TONES: Mapping[str, str] = {
+    "deal": "good",
+    "developing": "acc",
+    "posted": "good",
+    "draft": "warn",
+    "reversed": "bad",
+    "reversal": "bad",
+    "all": "good",
+    "part": "warn",
+    "open": "bad",
+    "resolved": "good",
+    "admin": "acc",
+}
+
+
+def show(field: Field, value: Any, titles: Mapping[str, str] | None = None) -> str | None:
+    """A record's value (typed, as ``store.query`` gives it) in words; None when there is nothing to show."""
+    if value is None or value == "":
+        return None
+    if field.secret:
+        return "••••••"
+    if field.kind == "ref":
+        return (titles or {}).get(value) or "…"
+    if field.options:
+        return gettext(field.options[value]) if value in field.options else str(value)
+    return show_kind("percent" if field.f.widget == "percent" else field.kind, value)
+
+
+def show_kind(kind: str, value: Any) -> str | None:
+    """The same for a value without declaration, by its kind."""
+    if value is None or value == "":
+        return None
+    match kind:
+        case "money":
+            return f"{Decimal(value):,.2f}"
+        case "quantity" | "price":
+            return grouped(Decimal(value), minimum=2 if kind == "price" else 0)
+        case "percent":
+            return f"{plain_decimal(Decimal(value) * 100)}%"
+        case "rate":
+            return plain_decimal(Decimal(value))
+        case "boolean":
+            return _("Yes") if value else _("No")
+        case "date":
+            return near_day(value)
+        case "datetime":
+            return near_moment(value)
+    return str(value)
+
+
+def grouped(value: Decimal, *, minimum: int = 0) -> str:
+    """A number with thousands grouped and no needless zeros."""
+    whole, _point, places = plain_decimal(value, minimum=minimum).partition(".")
+    text = f"{int(whole):,}" if whole not in {"-0", ""} else whole
+    return f"{text}.{places}" if places else text
+
+
+def near_day(day: date) -> str:
+    """today, tomorrow, yesterday; else month and day; else the whole date."""
+    today = datetime.now().astimezone().date()
+    distance = (day - today).days
+    if distance in _NEAR:
+        return gettext(_NEAR[distance])
+    return day.strftime("%m-%d") if day.year == today.year else day.isoformat()
+
+
+def near_moment(moment: datetime) -> str:
+    """The same with the time of day, on the clock on the wall."""
+    local = moment.astimezone()
+    return f"{near_day(local.date())} {local:%H:%M}"
+
+
+def exact(value: Any) -> str | None:
+    """What a shortened day or moment stands for; None for other values."""
+    if isinstance(value, datetime):
+        return f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
+    return value.isoformat() if isinstance(value, date) else None
+
+
+def tone(field: Field, value: Any) -> str | None:
+    """Colour of a value shown as a chip; None for values that are not."""
+    return TONES.get(str(value), "plain") if field.options and value not in {None, ""} else None
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """How long ago, in the largest whole unit."""
+    seconds = max(0, int((now - moment).total_seconds()))
+    if seconds < 60:
+        return _("just now")
+    for size, one, text in _UNITS:
+        if seconds >= size:
+            count = seconds // size
+            return (gettext(one) if count == 1 else gettext(text)).format(count=count)
+    return _("just now")
+
+
+def in_chinese() -> bool:
+    """Whether the reader reads Chinese: full-width signs, no spaces between words."""
+    return current_language().startswith("zh")
+
+
+_NEAR = {-1: N_("yesterday"), 0: N_("today"), 1: N_("tomorrow")}
+_UNITS = (
+    (86400, N_("1 day ago"), N_("{count} days ago")),
+    (3600, N_("1 hour ago"), N_("{count} hours ago")),
+    (60, N_("1 minute ago"), N_("{count} minutes ago")),
+)

@@ -1,0 +1,135 @@
+"""What a screen does to the data: one verb, in a worker thread, with an answer the user sees.
+
+A refusal stands beside its field when a form takes it, else in a notice at the top of the page that stays until it is
+closed. A success says so in the user's words, with the way back where there is one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from nicegui import background_tasks, context, ui
+
+from localcrm.domain import verbs
+from localcrm.kernel.errors import AppError, SignInNeeded
+from localcrm.kernel.i18n import gettext as _
+
+if TYPE_CHECKING:
+    from nicegui.client import Client
+
+    from localcrm.ui.sessions import Session
+
+TOAST_SECONDS = 7.0
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an operation ended: ``value`` is what the verb returned, ``error`` what was refused (and already shown)."""
+
+    value: Any = None
+    error: AppError | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was done."""
+        return self.error is None
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """The verb that takes an operation back, offered beside the message of success."""
+
+    name: str
+    params: Mapping[str, Any]
+    done: str
+
+
+async def run_verb(  # noqa: PLR0913 -- what may be said about one action
+    session: Session,
+    name: str,
+    params: Mapping[str, Any],
+    *,
+    done: str = "",
+    undo: Undo | None = None,
+    on_error: Callable[[AppError], bool] | None = None,
+) -> Outcome:
+    """Run one verb as the signed-in user. ``done`` is said on success; ``on_error`` returns True when it showed the error itself."""
+    outcome = await run_service(session, lambda: verbs.run(session.store, session.actor, name, params), on_error=on_error)
+    if outcome.ok and done:
+        toast(done, undo=(_("Undo"), lambda: run_verb(session, undo.name, undo.params, done=undo.done)) if undo else None)
+    return outcome
+
+
+async def run_service(session: Session, function: Callable[[], Any], *, on_error: Callable[[AppError], bool] | None = None) -> Outcome:
+    """Run anything that reads or writes files in a worker thread; errors of ours are shown, others are faults and go on."""
+    try:
+        return Outcome(await asyncio.to_thread(function))
+    except SignInNeeded as error:
+        session.send_to_login()
+        return Outcome(error=error)
+    except AppError as error:
+        if on_error is None or not on_error(error):
+            show_failure(error)
+        return Outcome(error=error)
+
+
+# what the user sees ------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Places:
+    notices: ui.element
+    toasts: ui.element
+
+
+_places: WeakKeyDictionary[Client, _Places] = WeakKeyDictionary()
+
+
+def set_places(notices: ui.element, toasts: ui.element) -> None:
+    """Where notices and toasts of the page of the moment appear; the frame calls this."""
+    _places[context.client] = _Places(notices, toasts)
+
+
+def show_failure(error: AppError) -> None:
+    """A sentence that stays until it is closed."""
+    places = _places.get(context.client)
+    if places is None:
+        ui.notify(error.message, type="negative", timeout=0, close_button=_("Close"))
+        return
+    with places.notices, ui.element("div").classes("lc-notice").mark("notice").props('role="alert"') as box:
+        ui.icon("error_outline")
+        ui.label(error.message).classes("grow")
+        ui.label(error.code).classes("lc-code")
+        ui.button(icon="close", on_click=box.delete).props(f'flat dense round size=sm aria-label="{_("Close")}"')
+
+
+def toast(text: str, *, undo: tuple[str, Callable[[], Awaitable[Any]]] | None = None) -> None:
+    """Say what happened, for a few seconds, with the way back when there is one."""
+    places = _places.get(context.client)
+    if places is None:
+        ui.notify(text)
+        return
+    with places.toasts, ui.element("div").classes("lc-toast").mark("toast").props('role="status"') as box:
+        ui.label(text)
+        if undo:
+            label, action = undo
+
+            async def take_back() -> None:
+                box.delete()
+                with places.toasts:
+                    await action()
+
+            ui.button(label, on_click=take_back).props("flat dense no-caps").mark("undo")
+
+    async def fade() -> None:
+        await asyncio.sleep(TOAST_SECONDS)
+        if not box.is_deleted:
+            box.delete()
+
+    background_tasks.create(fade(), name="toast")

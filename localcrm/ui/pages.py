@@ -1,0 +1,96 @@
+"""Every address of the program: the screens of the registry, and the plain routes beside them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from nicegui import ui
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from localcrm.domain import subjects  # noqa: F401 -- makes every entity and verb known
+from localcrm.kernel.errors import SignInNeeded
+from localcrm.kernel.i18n import current_language, gettext as _
+from localcrm.ui import endpoints, screens
+from localcrm.ui.frame import page_frame
+from localcrm.ui.kit.theme import STATIC
+from localcrm.ui.registry import Screen, screens as all_screens, screens_for
+from localcrm.ui.screens import first_run, login
+
+if TYPE_CHECKING:
+    from localcrm.ui.program import Program
+    from localcrm.ui.sessions import Session
+
+QUASAR_LANGUAGES = {"zh_CN": "zh-CN", "en": "en-US"}
+
+
+class Page(ui.page):
+    """A page in the language of its user instead of one language for all."""
+
+    def resolve_language(self) -> Any:
+        """Language pack of the widgets."""
+        return QUASAR_LANGUAGES[current_language()]
+
+
+def screen_modules() -> list[ModuleType]:
+    """Every module of ``screens``; each adds its entries to the registry and may have ROUTES of its own."""
+    return [importlib.import_module(f"{screens.__name__}.{module.name}") for module in pkgutil.iter_modules(screens.__path__)]
+
+
+def load_screens() -> list[Screen]:
+    """Every screen there is."""
+    screen_modules()
+    return all_screens()
+
+
+def mount_screens() -> None:
+    """A page per registered screen."""
+    for screen in load_screens():
+        Page(screen.path)(_page(screen))
+
+
+def _page(screen: Screen) -> Callable[..., Any]:
+    async def page(request: Request) -> Response | None:
+        session: Session = request.scope["localcrm.session"]
+        try:
+            allowed = screen.permission is None or session.may(screen.permission)
+        except SignInNeeded:
+            return RedirectResponse("/login", status_code=303)
+        if not allowed:
+            with page_frame(session, title=_("No right"), active=""):
+                ui.label(_("You have no right to open this page. Ask an administrator.")).classes("lc-empty")
+            return None
+        built = screen.builder(session, {**request.query_params, **request.path_params})
+        if built is not None:
+            await built
+        return None
+
+    page.__name__ = f"page_{screen.id}"
+    return page
+
+
+def plain_routes(program: Program) -> list[BaseRoute]:
+    """What is not a screen: set-up, signing in and out, data for lists, static files."""
+
+    async def alive(_request: Request) -> Response:
+        return JSONResponse({"program": "localcrm", "ready": program.store is not None})
+
+    async def home(request: Request) -> Response:
+        return RedirectResponse(screens_for(request.scope["localcrm.session"])[0].path, status_code=303)
+
+    return [
+        Route("/alive", alive),
+        Route("/", home),
+        *first_run.routes(program),
+        *login.routes(program),
+        *endpoints.routes(),
+        *[route for module in screen_modules() for route in getattr(module, "ROUTES", ())],
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
+

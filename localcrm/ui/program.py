@@ -1,0 +1,127 @@
+"""The running program as its screens see it: the open store, who listens to changes, whose pages are open.
+
+One per process. The store is None until the folder is set up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from localcrm.kernel.ports import Changes
+from localcrm.store.store import Store
+from localcrm.ui.sessions import Sessions
+
+if TYPE_CHECKING:
+    from nicegui.client import Client
+
+#: Changes that arrive within this time are told to a screen together.
+GATHER_SECONDS = 0.1
+
+ChangeHandler = Callable[[Changes], Awaitable[None] | None]
+#: (company or branch name, code, login, name of the user, password) → the open store of the new folder.
+CreateFolder = Callable[..., Store]
+
+
+@dataclass(eq=False)
+class Subscription:
+    """One screen that wants to hear of some entities."""
+
+    client: Client
+    entities: frozenset[str]
+    handler: ChangeHandler
+    context: contextvars.Context
+    waiting: Changes | None = None
+
+
+@dataclass(eq=False)
+class Program:
+    """What all screens share."""
+
+    folder: Path
+    port: int
+    store: Store | None = None
+    create_folder: CreateFolder | None = None
+    first_run_token: str | None = None
+    extra_hosts: tuple[str, ...] = ()
+    loop: asyncio.AbstractEventLoop | None = None
+    sessions: Sessions = field(init=False)
+    _subscriptions: set[Subscription] = field(default_factory=set)
+    _on_open: list[Callable[[Store], None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.sessions = Sessions(self)
+
+    def end_sessions(self, keys: list[str]) -> None:
+        """Sessions were closed in the data file: their open pages go to the sign-in page."""
+        self.sessions.end(keys)
+
+    def adopt(self, store: Store) -> None:
+        """Take the open store of this folder: at start, or when the first run has made it."""
+        self.store = store
+        store.listen(self._heard)
+        for callback in self._on_open:
+            callback(store)
+
+    def when_open(self, callback: Callable[[Store], None]) -> None:
+        """Call back once the store is open, at once if it is."""
+        self._on_open.append(callback)
+        if self.store is not None:
+            callback(self.store)
+
+    # changes -----------------------------------------------------------------------------------------------------
+
+    def subscribe(self, entities: Collection[str], handler: ChangeHandler) -> None:
+        """Call ``handler(changes)`` in the page of the moment whenever one of the entities changed, until the page is gone."""
+        from nicegui import context
+
+        subscription = Subscription(context.client, frozenset(entities), handler, contextvars.copy_context())
+        self._subscriptions.add(subscription)
+        subscription.client.on_delete(lambda: self._subscriptions.discard(subscription))
+
+    def _heard(self, changes: Changes) -> None:
+        """On the thread that committed: hand the event to the loop, without waiting."""
+        if self.loop is not None and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self._tell, changes)
+
+    def _tell(self, changes: Changes) -> None:
+        for subscription in self._subscriptions:
+            if subscription.entities.isdisjoint(changes.ids):
+                continue
+            if subscription.waiting is None:
+                assert self.loop is not None
+                self.loop.call_later(GATHER_SECONDS, self._deliver, subscription, context=subscription.context)
+            subscription.waiting = join_changes(subscription.waiting, changes)
+
+    def _deliver(self, subscription: Subscription) -> None:
+        from nicegui import background_tasks
+
+        changes, subscription.waiting = subscription.waiting, None
+        if changes is not None and subscription in self._subscriptions:
+            background_tasks.create(_call(subscription, changes), name="tell a screen")
+
+
+async def _call(subscription: Subscription, changes: Changes) -> None:
+    with subscription.client:
+        result = subscription.handler(changes)
+        if result is not None:
+            await result
+
+
+def join_changes(first: Changes | None, second: Changes) -> Changes:
+    """Two events as one."""
+    if first is None:
+        return second
+    ids: dict[str, frozenset[str] | None] = dict(first.ids)
+    for entity, new in second.ids.items():
+        old = ids.get(entity, frozenset())
+        ids[entity] = None if old is None or new is None else old | new
+    fields: dict[str, frozenset[str]] = dict(first.fields)
+    for entity, names in second.fields.items():
+        fields[entity] = fields.get(entity, frozenset()) | names
+    return Changes(ids, fields, first.remote or second.remote)
+

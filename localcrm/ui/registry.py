@@ -1,0 +1,61 @@
+"""One entry per screen; navigation, routes, palette and the test that opens every screen come from it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from localcrm.kernel.i18n import N_, gettext
+
+if TYPE_CHECKING:
+    from localcrm.ui.sessions import Session
+
+#: Builds the page inside ``frame.page_frame``; gets path and query parameters.
+Builder = Callable[["Session", Mapping[str, str]], Awaitable[None] | None]
+
+#: Sections of the navigation in order, with their labels; "" stands above the first heading.
+SECTIONS: dict[str, str] = {
+    "": "",
+    "customers": N_("Customers & contacts"),
+    "trade": N_("Trade"),
+    "company": N_("Company"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """A page: ``section`` None keeps it out of the navigation, ``permission`` None shows it to everybody who is signed in."""
+
+    id: str
+    path: str
+    label_msgid: str
+    icon: str
+    permission: str | None
+    builder: Builder
+    section: str | None = ""
+
+    @property
+    def label(self) -> str:
+        """Name in the language of the moment."""
+        return gettext(self.label_msgid)
+
+
+_screens: dict[str, Screen] = {}
+
+
+def register(*screens: Screen) -> None:
+    """Add screens; the same id again replaces the first (modules may be loaded anew in tests)."""
+    for screen in screens:
+        _screens[screen.id] = screen
+
+
+def screens() -> list[Screen]:
+    """Every screen, in the order of the navigation."""
+    order = list(SECTIONS)
+    return sorted(_screens.values(), key=lambda screen: order.index(screen.section) if screen.section in order else len(order))
+
+
+def screens_for(session: Session) -> list[Screen]:
+    """The screens a user may open."""
+    return [screen for screen in screens() if screen.permission is None or session.may(screen.permission)]

@@ -1,0 +1,125 @@
+"""The first page of a new folder: who we are, and an administrator with a password. Opened by a one-time token only."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Mapping
+from html import escape
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from localcrm.domain.people.services import check_password_strength
+from localcrm.domain.people.sessions import sign_in
+from localcrm.kernel.errors import AppError, InvalidInput
+from localcrm.kernel.i18n import N_, gettext as _, use_language
+from localcrm.ui.kit import plain
+from localcrm.ui.screens.login import browser_name, form_values, remember_language, signed_in, wanted_language
+
+if TYPE_CHECKING:
+    from localcrm.ui.program import Program
+
+LOOPBACK = {"127.0.0.1", "::1"}
+
+
+def routes(program: Program) -> list[Route]:
+    """GET and POST /setup."""
+    busy = asyncio.Lock()
+
+    async def show(request: Request) -> Response:
+        if program.store is not None:
+            return RedirectResponse("/", status_code=303)
+        with use_language(wanted_language(request)):
+            if not _allowed(program, request, request.query_params.get("token", "")):
+                return _closed()
+            return remember_language(request, _form(request.query_params["token"], {}))
+
+    async def submit(request: Request) -> Response:
+        values = await form_values(request)
+        with use_language(wanted_language(request)):
+            async with busy:
+                if program.store is not None:
+                    return RedirectResponse("/", status_code=303)
+                if not _allowed(program, request, values.get("token", "")):
+                    return _closed()
+                try:
+                    _check(values)
+                    store = await asyncio.to_thread(_create, program, values)
+                except AppError as error:
+                    return _form(values.get("token", ""), values, error)
+                program.first_run_token = None
+                program.adopt(store)
+            _actor, token = await asyncio.to_thread(
+                sign_in, store, login=values["login"], password=values["password"], client=browser_name(request.headers.get("user-agent", ""))
+            )
+        return signed_in(program, token, "/")
+
+    return [Route("/setup", show, methods=["GET"]), Route("/setup", submit, methods=["POST"])]
+
+
+def _allowed(program: Program, request: Request, token: str) -> bool:
+    here = request.client is not None and request.client.host in LOOPBACK
+    return here and program.first_run_token is not None and hmac.compare_digest(token.encode(), program.first_run_token.encode())
+
+
+def _closed() -> Response:
+    text = _("This page opens only from the address that the program printed when it started. Start the program again, or copy the whole address.")
+    return plain.page(_("Set up"), f"<p>{escape(text)}</p>", status=403)
+
+
+def _check(values: Mapping[str, str]) -> None:
+    for key, label in (("name", _("Company or branch name")), ("code", _("Code")), ("login", _("Administrator's login"))):
+        if not values.get(key, "").strip():
+            raise InvalidInput("required", N_("{label} is required."), label=label, field=key)
+    code = values["code"].strip()
+    if not (code.isascii() and code.isalnum() and len(code) <= 8):
+        raise InvalidInput("bad_code", N_("A code has at most 8 letters and digits, such as HQ."), field="code")
+    check_password_strength(values.get("password", ""))
+    if values.get("password") != values.get("again"):
+        raise InvalidInput("passwords_differ", N_("The two passwords differ."), field="again")
+
+
+def _create(program: Program, values: Mapping[str, str]) -> object:
+    assert program.create_folder is not None
+    return program.create_folder(
+        name=values["name"].strip(),
+        code=values["code"].strip().upper(),
+        login=values["login"].strip(),
+        user_name=values.get("user_name", "").strip() or values["login"].strip(),
+        password=values["password"],
+    )
+
+
+def _form(token: str, values: Mapping[str, str], error: AppError | None = None) -> Response:
+    wrong = getattr(error, "field", None) if error else None
+    known = {"name", "code", "login", "user_name", "password", "again"}
+
+    def said(key: str) -> str:
+        return error.message if error and wrong == key else ""
+
+    body = (
+        plain.problem(error.message if error and wrong not in known else "")
+        + f"<p class='lc-muted'>{escape(_('Everything stays on this computer. You can add branches later.'))}</p>"
+        + f'<form method="post" action="/setup"><input type="hidden" name="token" value="{escape(token)}">'
+        + plain.field("name", _("Company or branch name"), value=values.get("name", ""), error=said("name"), extra='required maxlength="100" autofocus')
+        + plain.field(
+            "code", _("Code"), value=values.get("code", "HQ"), error=said("code"), hint=_("Printed in document numbers; HQ for head office."),
+            extra='required maxlength="8"',
+        )
+        + plain.field("user_name", _("Administrator's name"), value=values.get("user_name", ""), extra='maxlength="100" autocomplete="name"')
+        + plain.field(
+            "login", _("Administrator's login"), value=values.get("login", "admin"), error=said("login"), extra='required maxlength="100" autocomplete="username"'
+        )
+        + plain.field(
+            "password", _("Password"), kind="password", error=said("password"), hint=_("At least 8 characters."),
+            extra=f'required minlength="8" autocomplete="new-password" {plain.strength_words()}',
+        )
+        + plain.field("again", _("Password again"), kind="password", error=said("again"), extra='required minlength="8" autocomplete="new-password"')
+        + plain.button(_("Set up and sign in"))
+        + "</form>"
+    )
+    return plain.page(_("Set up"), body, status=422 if error else 200, address=f"/setup?token={quote(token)}")

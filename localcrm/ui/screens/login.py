@@ -1,0 +1,132 @@
+"""Signing in and out: ordinary forms, because only an ordinary answer can set a cookie."""
+
+from __future__ import annotations
+
+import asyncio
+from html import escape
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, quote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from localcrm.domain.people.sessions import ABSOLUTE_MS, close_session, log_event, session_key, sign_in
+from localcrm.kernel.errors import SignInNeeded
+from localcrm.kernel.i18n import DEFAULT_LANGUAGE, gettext as _, use_language
+from localcrm.ui.kit import plain
+
+if TYPE_CHECKING:
+    from localcrm.ui.program import Program
+
+LANGUAGE_COOKIE = "localcrm_language"
+
+
+def routes(program: Program) -> list[Route]:
+    """GET and POST /login, POST /logout."""
+
+    async def show(request: Request) -> Response:
+        if program.store is None:
+            return RedirectResponse("/setup", status_code=303)
+        if request.scope.get("localcrm.session") is not None:
+            return RedirectResponse(own_path(request.query_params.get("next")), status_code=303)
+        with use_language(wanted_language(request)):
+            response = form(next_path=own_path(request.query_params.get("next")))
+        return remember_language(request, response)
+
+    async def submit(request: Request) -> Response:
+        if program.store is None:
+            return RedirectResponse("/setup", status_code=303)
+        values = await form_values(request)
+        next_path = own_path(values.get("next"))
+        client = request.headers.get("user-agent", "")
+        with use_language(wanted_language(request)):
+            try:
+                _actor, token = await asyncio.to_thread(
+                    sign_in,
+                    program.store,
+                    login=values.get("login", ""),
+                    password=values.get("password", ""),
+                    client=browser_name(client),
+                    replaces=request.scope.get("localcrm.token") or None,
+                )
+            except SignInNeeded as error:
+                return form(next_path=next_path, login=values.get("login", ""), error=error.message)
+        return signed_in(program, token, next_path)
+
+    async def leave(request: Request) -> Response:
+        session, token = request.scope.get("localcrm.session"), request.scope.get("localcrm.token")
+        if program.store is not None and session is not None and token:
+            key = session_key(token)
+            await asyncio.to_thread(close_session, program.store, key)
+            await asyncio.to_thread(log_event, program.store, "sign_out", user_id=session.user_id)
+            program.end_sessions([key])
+        response = RedirectResponse("/login", status_code=303)
+        response.delete_cookie(cookie_of(program), path="/", httponly=True, samesite="strict")
+        return response
+
+    return [
+        Route("/login", show, methods=["GET"]),
+        Route("/login", submit, methods=["POST"]),
+        Route("/logout", leave, methods=["POST"]),
+    ]
+
+
+def form(*, next_path: str, login: str = "", error: str = "") -> Response:
+    """The sign-in page."""
+    body = (
+        plain.problem(error)
+        + f'<form method="post" action="/login"><input type="hidden" name="next" value="{escape(next_path)}">'
+        + plain.field("login", _("Login"), value=login, extra='autocomplete="username" required maxlength="200"' + ("" if login else " autofocus"))
+        + plain.field("password", _("Password"), kind="password", extra='autocomplete="current-password" required' + (" autofocus" if login else ""))
+        + plain.button(_("Sign in"))
+        + "</form>"
+    )
+    return plain.page(_("Sign in"), body, status=401 if error else 200, address=f"/login?next={quote(next_path)}")
+
+
+def signed_in(program: Program, token: str, next_path: str) -> Response:
+    """The answer that carries the cookie of a new session."""
+    response = RedirectResponse(next_path, status_code=303)
+    response.set_cookie(cookie_of(program), token, max_age=ABSOLUTE_MS // 1000, path="/", httponly=True, samesite="strict")
+    return response
+
+
+def cookie_of(program: Program) -> str:
+    """Name of the session's cookie."""
+    from localcrm.ui.server import cookie_name
+
+    return cookie_name(program)
+
+
+def own_path(wish: str | None) -> str:
+    """An address on this server, whatever somebody put into the link."""
+    if wish and wish.startswith("/") and not wish.startswith(("//", "/\\", "/login", "/logout", "/setup")) and wish.isprintable():
+        return wish
+    return "/"
+
+
+async def form_values(request: Request) -> dict[str, str]:
+    """Fields of a posted form; the last one wins."""
+    body = (await request.body()).decode("utf-8", "replace")
+    return {key: values[-1] for key, values in parse_qs(body, keep_blank_values=True, max_num_fields=50).items()}
+
+
+def wanted_language(request: Request) -> str:
+    """Language before anybody is signed in: just chosen, chosen before, or the default."""
+    return request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE) or DEFAULT_LANGUAGE
+
+
+def remember_language(request: Request, response: Response) -> Response:
+    """Keep a language that was just chosen."""
+    if chosen := request.query_params.get("lang"):
+        response.set_cookie(LANGUAGE_COOKIE, chosen[:10], max_age=365 * 86400, samesite="strict", httponly=True)
+    return response
+
+
+def browser_name(agent: str) -> str:
+    """A browser and its system in a few words, from what it says of itself."""
+    browsers = (("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+    systems = (("Windows", "Windows"), ("Android", "Android"), ("iPhone", "iPhone"), ("Mac OS", "macOS"), ("Linux", "Linux"))
+    names = [next((name for sign, name in table if sign in agent), "") for table in (browsers, systems)]
+    return " · ".join(filter(None, names)) or agent[:60]

@@ -1,0 +1,154 @@
+"""Who looks at the screens: one Session per signed-in browser, shared by its pages, checked again every few seconds."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from localcrm.domain.people import preferences, sessions
+from localcrm.domain.people.services import actor_by_id
+from localcrm.domain.policy import Actor, may
+from localcrm.kernel.errors import SignInNeeded
+from localcrm.kernel.i18n import DEFAULT_LANGUAGE, LANGUAGES, N_
+from localcrm.store.store import Store
+
+if TYPE_CHECKING:
+    from nicegui.client import Client
+
+    from localcrm.ui.program import Program
+
+#: A revoked session or a right taken away bites after this time at the latest.
+CHECK_SECONDS = 3.0
+
+
+@dataclass(eq=False)
+class Session:
+    """A signed-in browser. ``store`` and ``actor`` are what screens need; ``actor`` raises SignInNeeded once the session ended."""
+
+    program: Program
+    token: str
+    key: str
+    _actor: Actor
+    preferences: dict[str, str]
+    pages: set[Client] = field(default_factory=set)
+    ended: bool = False
+    _checked: float = field(default_factory=time.monotonic)
+
+    @property
+    def store(self) -> Store:
+        """The open store."""
+        assert self.program.store is not None
+        return self.program.store
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts, with the rights of the moment."""
+        if not self.ended and self.needs_check:
+            self.check()
+        if self.ended:
+            raise SignInNeeded("session_ended", N_("You have been signed out. Please sign in again; what you typed is still on the screen."))
+        return self._actor
+
+    @property
+    def user_id(self) -> str:
+        """Id of the user who signed in."""
+        return self._actor.user_id or ""
+
+    @property
+    def needs_check(self) -> bool:
+        """Whether the data file should be asked again."""
+        return time.monotonic() - self._checked > CHECK_SECONDS
+
+    def check(self) -> bool:
+        """Ask the data file whether the session still lives and what its user may do; returns whether it lives."""
+        actor = actor_by_id(self.store, self.user_id) if sessions.find_session(self.store, self.token) else None
+        self._checked = time.monotonic()
+        if actor is None:
+            self.ended = True
+        else:
+            self._actor = actor
+        return not self.ended
+
+    def may(self, permission: str) -> bool:
+        """Whether the user has a permission; screens hide what services would refuse."""
+        return may(self.actor, permission)
+
+    # preferences -------------------------------------------------------------------------------------------------
+
+    @property
+    def language(self) -> str:
+        """Language the user reads."""
+        wish = self.preferences.get("language", DEFAULT_LANGUAGE)
+        return wish if wish in LANGUAGES else DEFAULT_LANGUAGE
+
+    @property
+    def dark(self) -> bool:
+        """Whether the user likes it dark."""
+        return self.preferences.get("dark") == "1"
+
+    def setting(self, key: str, default: str = "") -> str:
+        """A preference of the user."""
+        return self.preferences.get(key, default)
+
+    def save_setting(self, key: str, value: str | None) -> None:
+        """Keep a preference of the user; None forgets it. Writes the data file: call it in a worker thread."""
+        preferences.save_preference(self.store, self.user_id, key, value)
+        if value is None:
+            self.preferences.pop(key, None)
+        else:
+            self.preferences[key] = value
+
+    # pages -------------------------------------------------------------------------------------------------------
+
+    def send_to_login(self) -> None:
+        """Every open page of this session goes to the sign-in page; call it on the loop."""
+        self.ended = True
+        for client in list(self.pages):
+            if not client.is_deleted:
+                client.run_javascript("window.onbeforeunload = null; location.replace('/login')")
+
+
+class Sessions:
+    """The living sessions of this process by token."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._known: dict[str, Session] = {}
+
+    def known(self, token: str) -> Session | None:
+        """A session that was checked a moment ago, without asking the data file."""
+        session = self._known.get(token)
+        return session if session and not session.ended and not session.needs_check else None
+
+    def resolve(self, token: str) -> Session | None:
+        """The living session of a token; asks the data file."""
+        store = self.program.store
+        if store is None:
+            return None
+        session = self._known.get(token)
+        if session is None:
+            found = sessions.find_session(store, token)
+            actor = actor_by_id(store, found.user_id) if found else None
+            if found is None or actor is None:
+                return None
+            session = Session(self.program, token, found.key, actor, preferences.preferences(store, found.user_id))
+            session = self._known.setdefault(token, session)
+        elif session.needs_check:
+            session.check()
+        if session.ended:
+            self._known.pop(token, None)
+            return None
+        return session
+
+    def end(self, keys: list[str]) -> None:
+        """Sessions that were closed: their pages go to the sign-in page; call it on the loop."""
+        for session in [session for session in self._known.values() if session.key in keys]:
+            self._known.pop(session.token, None)
+            session.send_to_login()
+
+    def share_preferences(self, session: Session) -> None:
+        """Another browser of the same user sees the same preferences."""
+        for other in self._known.values():
+            if other.user_id == session.user_id:
+                other.preferences = session.preferences

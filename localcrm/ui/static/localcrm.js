@@ -1,0 +1,374 @@
+"use strict";
+// What the browser does by itself: the palette, keys, lists over HTTP, splitters. Texts arrive from the server as data and are
+// written as text, never as markup.
+(() => {
+  const texts = window.localcrmTexts || {};
+  const lc = (window.localcrm = {});
+
+  lc.fetch = async (path, body) => {
+    const options = { headers: { "X-Localcrm": "1" } };
+    if (body !== undefined) {
+      options.method = "POST";
+      options.body = JSON.stringify(body);
+      options.headers["Content-Type"] = "application/json";
+    }
+    const response = await fetch(path, options);
+    if (response.status === 401) {
+      lc.mayLeave = true;
+      location.assign("/login?next=" + encodeURIComponent(location.pathname + location.search));
+    }
+    const answer = await response.json();
+    if (!response.ok) throw Object.assign(new Error(answer.message || response.statusText), answer);
+    return answer;
+  };
+
+  lc.signOut = () => {
+    const form = document.createElement("form");
+    form.method = "post";
+    form.action = "/logout";
+    document.body.append(form);
+    lc.mayLeave = true;
+    form.submit();
+  };
+
+  const make = (tag, className, text) => {
+    const element = document.createElement(tag);
+    if (className) element.className = className;
+    if (text !== undefined && text !== null) element.textContent = text;
+    return element;
+  };
+  lc.make = make;
+
+  // unsaved changes -----------------------------------------------------------------------------------------------
+  const dirty = new Set();
+  lc.setDirty = (name, on) => (on ? dirty.add(name) : dirty.delete(name));
+  window.addEventListener("beforeunload", (event) => {
+    if (dirty.size && !lc.mayLeave) {
+      event.preventDefault();
+      event.returnValue = texts.leave;
+    }
+  });
+
+  // palette -------------------------------------------------------------------------------------------------------
+  const palette = (lc.palette = { box: null, items: [], at: 0, asked: 0 });
+  palette.open = (text = "") => {
+    if (!palette.box) build();
+    palette.box.hidden = false;
+    palette.input.value = text;
+    palette.input.focus();
+    look();
+  };
+  palette.close = () => {
+    if (palette.box) palette.box.hidden = true;
+  };
+  const build = () => {
+    palette.box = make("div", "lc-palette");
+    const box = make("div", "lc-palette-box");
+    box.setAttribute("role", "dialog");
+    palette.input = make("input");
+    palette.input.placeholder = texts.search;
+    palette.input.setAttribute("aria-label", texts.search);
+    palette.list = make("div", "lc-palette-list");
+    box.append(palette.input, palette.list);
+    palette.box.append(box);
+    document.body.append(palette.box);
+    palette.box.addEventListener("mousedown", (event) => event.target === palette.box && palette.close());
+    let timer;
+    palette.input.addEventListener("input", () => {
+      clearTimeout(timer);
+      timer = setTimeout(look, 120);
+    });
+    palette.input.addEventListener("keydown", (event) => {
+      if (event.isComposing) return;
+      const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      if (step) {
+        palette.at = (palette.at + step + palette.items.length) % Math.max(palette.items.length, 1);
+        mark();
+      } else if (event.key === "Enter") {
+        palette.items[palette.at]?.go();
+      } else if (event.key === "Escape") {
+        palette.close();
+      } else {
+        return;
+      }
+      event.preventDefault();
+      event.stopPropagation();
+    });
+  };
+  const look = async () => {
+    const turn = ++palette.asked;
+    let found;
+    try {
+      found = await lc.fetch("/api/search?q=" + encodeURIComponent(palette.input.value.trim()));
+    } catch {
+      return;
+    }
+    if (turn !== palette.asked) return;
+    palette.items = [];
+    palette.list.replaceChildren();
+    const add = (title, second, path) => {
+      const row = make("div", "lc-pick");
+      row.append(make("span", "", title), make("small", "", second));
+      const index = palette.items.length;
+      const go = () => location.assign(path);
+      row.addEventListener("mousemove", () => palette.at !== index && ((palette.at = index), mark()));
+      row.addEventListener("click", go);
+      palette.items.push({ row, go });
+      palette.list.append(row);
+    };
+    let label = "";
+    for (const hit of found.rows) {
+      if (hit.label !== label) palette.list.append(make("div", "lc-palette-head", (label = hit.label)));
+      add(hit.title, hit.match, hit.path);
+    }
+    if (found.screens.length) palette.list.append(make("div", "lc-palette-head", texts.screens));
+    for (const screen of found.screens) add(screen.title, "", screen.path);
+    if (!palette.items.length) palette.list.append(make("div", "lc-empty", texts.nothing));
+    palette.at = 0;
+    mark();
+  };
+  const mark = () =>
+    palette.items.forEach((item, index) => {
+      item.row.classList.toggle("lc-on", index === palette.at);
+      if (index === palette.at) item.row.scrollIntoView({ block: "nearest" });
+    });
+
+  // keys ------------------------------------------------------------------------------------------------------------
+  // data-key="n" on a button makes that key press it; Ctrl+Enter presses data-commit of the topmost form, "/" goes to data-find.
+  const typing = (target) => target.closest("input, textarea, select, [contenteditable=true]");
+  const visible = (element) => element && element.offsetParent !== null && !element.disabled;
+  const last = (selector) => [...document.querySelectorAll(selector)].filter(visible).pop();
+  lc.inDialog = () => [...document.querySelectorAll(".q-dialog__inner")].some(visible);
+  document.addEventListener("keydown", (event) => {
+    if (event.isComposing || event.defaultPrevented) return;
+    const control = event.ctrlKey || event.metaKey;
+    let target = null;
+    if (control && event.key.toLowerCase() === "k") return event.preventDefault(), palette.open();
+    if (control && event.key === "Enter") target = last("[data-commit]");
+    else if (!control && !event.altKey && !typing(event.target) && !lc.inDialog() && palette.box?.hidden !== false) {
+      if (event.key === "/") {
+        const find = last("[data-find] input, input[data-find]");
+        if (find) return event.preventDefault(), find.focus(), find.select();
+      }
+      target = last(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
+    }
+    if (target) {
+      event.preventDefault();
+      document.activeElement?.blur?.call?.(target === document.activeElement ? null : document.activeElement);
+      setTimeout(() => target.click(), 0);
+    }
+  });
+
+  // Enter goes on to the next field of a form.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.ctrlKey || event.metaKey || event.isComposing || event.defaultPrevented) return;
+    const form = event.target.closest(".lc-form");
+    if (!form || event.target.tagName !== "INPUT") return;
+    const inputs = [...form.querySelectorAll("input, textarea")].filter((input) => visible(input) && !input.readOnly);
+    const next = inputs[inputs.indexOf(event.target) + 1];
+    event.preventDefault();
+    if (next) next.focus(), next.select?.();
+    else last("[data-commit]")?.focus();
+  });
+
+  // lists -------------------------------------------------------------------------------------------------------------
+  // One object per grid, by the grid's element id; Python sets its query, the grid asks for blocks, cards show the same rows.
+  lc.grids = {};
+  const Grid = class {
+    constructor(name, config) {
+      Object.assign(this, { name, config, query: config.query || {}, cursors: {}, api: null, current: null });
+    }
+    body(start, end, sortModel, filterModel) {
+      return { startRow: start, endRow: end, sortModel, filterModel, cursor: this.cursors[start] || null, ...this.query };
+    }
+    ready(api) {
+      this.api = api;
+      if (this.config.state) {
+        try {
+          api.applyColumnState({ state: JSON.parse(this.config.state), applyOrder: true });
+        } catch {}
+      }
+      api.setGridOption("datasource", this.source());
+      let timer;
+      const keep = () => {
+        clearTimeout(timer);
+        timer = setTimeout(() => this.emit("state", JSON.stringify(api.getColumnState())), 600);
+      };
+      for (const event of ["columnMoved", "columnResized", "columnVisible", "sortChanged"]) {
+        api.addEventListener(event, (e) => (e.source || "").match(/^(ui|api$|contextMenu|toolPanel)/) && e.finished !== false && keep());
+      }
+      api.addEventListener("rowSelected", (event) => event.node.isSelected() && this.choose(event.data, true));
+      api.addEventListener("cellFocused", (event) => {
+        const node = event.rowIndex === null ? null : api.getDisplayedRowAtIndex(event.rowIndex);
+        if (node?.data && !node.isSelected()) node.setSelected(true, true);
+      });
+      api.addEventListener("rowDoubleClicked", (event) => event.data && this.emit("open", event.data.id));
+      api.addEventListener("cellContextMenu", (event) => event.node?.setSelected(true, true));
+      api.addEventListener("cellKeyDown", (event) => {
+        if (event.event.key === "Enter" && event.data) this.emit("open", event.data.id);
+      });
+    }
+    source() {
+      return {
+        getRows: async (params) => {
+          try {
+            const answer = await lc.fetch("/api/list/" + this.config.entity, this.body(params.startRow, params.endRow, params.sortModel, params.filterModel));
+            this.cursors[params.endRow] = answer.cursor;
+            params.successCallback(answer.rows, answer.lastRow);
+            this.show(answer, params.startRow);
+          } catch (error) {
+            params.failCallback();
+            this.emit("failed", error.message || texts.offline);
+          }
+        },
+      };
+    }
+    show(answer, start) {
+      const host = this.host();
+      if (!host) return;
+      host.classList.toggle("lc-no-rows", answer.total === 0);
+      this.emit("total", answer.capped ? -1 : answer.total);
+      if (start === 0) {
+        const first = answer.rows[0];
+        const wish = this.wish || this.current;
+        this.wish = null;
+        if (wish && (answer.rows.some((row) => row.id === wish) || this.keep)) setTimeout(() => this.select(wish), 0);
+        else if (first && this.config.pickFirst) setTimeout(() => this.select(first.id), 0);
+        else if (!first) this.choose(null, true);
+      }
+      this.cards(answer, start);
+    }
+    cards(answer, start) {
+      const list = this.host()?.querySelector(".lc-cards");
+      if (!list || getComputedStyle(list).display === "none") return;
+      if (start === 0) list.replaceChildren();
+      list.querySelector(".lc-more")?.remove();
+      for (const row of answer.rows) {
+        const card = make("div", "lc-card-row");
+        card.dataset.id = row.id;
+        card.tabIndex = 0;
+        const [chip, number, second, day] = this.config.card;
+        const top = make("b", "", row._title || "—");
+        const right = make("span", "");
+        if (chip && row[chip]) {
+          right.className = "lc-chip";
+          right.dataset.tone = row._tone[chip] || "";
+          right.textContent = row[chip];
+        }
+        card.append(top, right, make("small", "", [row[second], row[day]].filter(Boolean).join(" · ")), make("span", "lc-num", row[number] ?? ""));
+        card.addEventListener("click", () => this.choose(row, false));
+        list.append(card);
+      }
+      if (answer.cursor) {
+        const more = make("button", "lc-more lc-chip", texts.more || "…");
+        more.style.margin = "10px auto";
+        more.addEventListener("click", async () => {
+          const from = start + answer.rows.length;
+          this.cursors[from] = answer.cursor;
+          const next = await lc.fetch("/api/list/" + this.config.entity, this.body(from, from + 50, [], {}));
+          this.cards(next, from);
+        });
+        list.append(more);
+      }
+    }
+    host() {
+      return document.getElementById(this.config.host);
+    }
+    emit(kind, value) {
+      window.emitEvent ? emitEvent("grid-" + this.name, { kind, value }) : null;
+    }
+    choose(row, quiet) {
+      const id = row?.id ?? null;
+      this.host()
+        ?.querySelectorAll(".lc-card-row")
+        .forEach((card) => card.classList.toggle("lc-on", card.dataset.id === id));
+      if (id === this.current && quiet) return;
+      this.current = id;
+      this.emit(quiet ? "chosen" : "tapped", id);
+    }
+    select(id) {
+      const node = this.api?.getRowNode(id);
+      if (node && !node.isSelected()) node.setSelected(true, true);
+      else if (node) this.choose(node.data, true);
+    }
+    setQuery(query, reset) {
+      this.query = query;
+      if (!this.api) return;
+      this.cursors = {};
+      if (reset) this.api.purgeInfiniteCache(), this.api.ensureIndexVisible && this.api.getDisplayedRowCount() && this.api.ensureIndexVisible(0);
+      else this.api.refreshInfiniteCache();
+    }
+    refresh(wish) {
+      this.cursors = {};
+      if (wish) this.wish = wish;
+      this.api?.refreshInfiniteCache();
+    }
+    exportAs(suffix) {
+      const state = this.api.getColumnState().filter((column) => !column.hide);
+      const sort = state.filter((column) => column.sort).map((column) => ({ colId: column.colId, sort: column.sort }));
+      const query = JSON.stringify({ ...this.query, sortModel: sort, filterModel: this.api.getFilterModel() });
+      const columns = state.map((column) => column.colId).join(",");
+      lc.mayLeave = true;
+      location.assign(`/api/export/${this.config.entity}.${suffix}?columns=${encodeURIComponent(columns)}&query=${encodeURIComponent(query)}`);
+      setTimeout(() => (lc.mayLeave = false), 1000);
+    }
+    columnStates() {
+      return this.api.getColumnState().map((column) => [column.colId, !column.hide]);
+    }
+    setColumns(shown) {
+      const state = this.api.getColumnState().map((column) => ({ colId: column.colId, hide: !shown.includes(column.colId) }));
+      this.api.applyColumnState({ state });
+      this.emit("state", JSON.stringify(this.api.getColumnState()));
+    }
+    resetColumns() {
+      this.api.resetColumnState();
+      this.emit("state", "");
+    }
+  };
+  lc.gridReady = (params, name, config) => {
+    const grid = (lc.grids[name] = new Grid(name, config));
+    grid.ready(params.api);
+  };
+  lc.grid = (name, method, ...args) => lc.grids[name]?.[method](...args);
+
+  // Cells: text and nothing else; a chip is a span with that text.
+  lc.textCell = (params) => (params.value === null || params.value === undefined ? (params.data ? "—" : "") : String(params.value));
+  lc.chipCell = (params) => {
+    if (!params.data) return "";
+    const key = params.column.getColId();
+    const value = params.value;
+    if (value === null || value === undefined || value === "") return make("span", "lc-none", "—");
+    const tone = params.data._tone?.[key];
+    if (!tone) return make("span", "", value);
+    const chip = make("span", "lc-chip", value);
+    chip.dataset.tone = tone;
+    return chip;
+  };
+  lc.tip = (params) => params.data?._tip?.[params.column.getColId()] || (params.value && String(params.value).length > 18 ? params.value : null);
+
+  // splitters -----------------------------------------------------------------------------------------------------------
+  lc.splitter = (bar, pane, axis, key, measure) => {
+    const sizeOf = () => (axis === "x" ? pane.offsetWidth : pane.offsetHeight);
+    const set = (size) => {
+      pane.style.flex = "none";
+      pane.style[axis === "x" ? "width" : "height"] = size + "px";
+    };
+    if (measure > 0) set(measure);
+    const drag = (start) => {
+      bar.setPointerCapture(start.pointerId);
+      bar.classList.add("lc-dragging");
+      const from = axis === "x" ? start.clientX : start.clientY;
+      const size = sizeOf();
+      const limit = axis === "x" ? pane.parentElement.clientWidth - 320 : pane.parentElement.clientHeight - 120;
+      const move = (event) => set(Math.max(axis === "x" ? 130 : 120, Math.min(limit, size + (axis === "x" ? event.clientX : event.clientY) - from)));
+      const stop = () => {
+        bar.classList.remove("lc-dragging");
+        bar.removeEventListener("pointermove", move);
+        emitEvent("splitter", { key, size: sizeOf() });
+      };
+      bar.addEventListener("pointermove", move);
+      bar.addEventListener("pointerup", stop, { once: true });
+    };
+    bar.addEventListener("pointerdown", drag);
+  };
+})();
