@@ -69,5 +69,5 @@ clean: ## remove the virtual environment, builds and caches; keeps demo-data
 	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or newer was not found; install it, or name it: make PYTHON=/path/to/python setup" >&2; exit 1; fi
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet -r requirements/dev.txt
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
 	@touch $@
