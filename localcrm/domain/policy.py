@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from localcrm.domain.people.entities import Role
+from localcrm.domain.roles import Role
 from localcrm.kernel.errors import Forbidden
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import EntityType, Kind, entities

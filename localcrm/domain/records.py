@@ -12,6 +12,7 @@ from typing import Any
 
 from localcrm.domain import policy
 from localcrm.domain.policy import Actor
+from localcrm.domain.typed import read_text
 from localcrm.kernel.errors import InvalidInput, NotFound, Refused
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.ids import parse_id
@@ -177,7 +178,10 @@ def _given(kind: EntityType, values: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in values.items():
         field = kind.field(key)
         blank = isinstance(value, str) and not value.strip()
-        given[key] = field.default if blank and not field.required else value
+        if blank and not field.required:
+            given[key] = field.default
+        else:
+            given[key] = read_text(field, value.strip()) if isinstance(value, str) else value
     return given
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from localcrm.domain import policy, records
 from localcrm.domain.admin.entities import Branch, Conflict, ConflictState
-from localcrm.domain.people.entities import Role
 from localcrm.domain.people.services import create_administrator
 from localcrm.domain.policy import SYSTEM, Actor
+from localcrm.domain.roles import Role
 from localcrm.domain.verbs import Verb
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from localcrm.domain.roles import Role
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import Choice, Entity, F, Id, Kind, Name, Text
-
-
-class Role(Choice):
-    """What a user may do until the rights windows exist; no role, no sign-in."""
-
-    NONE = "none", N_("No rights yet")
-    STAFF = "staff", N_("Staff")
-    ADMIN = "admin", N_("Administrator")
+from localcrm.kernel.schema import Entity, F, Id, Kind, Name, Text
 
 
 class User(Entity, key="user", no=1, label=N_("User"), kind=Kind.MASTER, title_field="name", order_by="login"):

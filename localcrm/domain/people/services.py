@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from localcrm.domain.people.entities import Role, User
+from localcrm.domain.people.entities import User
 from localcrm.domain.people.passwords import password_hash, password_matches
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour, create_record
+from localcrm.domain.roles import Role
 from localcrm.domain.verbs import Verb
 from localcrm.kernel.errors import InvalidInput, Refused, SignInNeeded
 from localcrm.kernel.i18n import N_
