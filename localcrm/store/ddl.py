@@ -136,8 +136,8 @@ def _capture(entity: EntityType) -> dict[str, str]:
 
 def _json(image: str, column: str, is_ref: bool) -> str:
     value = f'{image}."{column}"'
-    # json_quote refuses blobs: ids go as hex text and come back by the kind of their field.
-    return f"coalesce('\"' || lower(hex({value})) || '\"', 'null')" if is_ref else f"json_quote({value})"
+    # json_quote refuses blobs: ids go as hex text and come back by the kind of their field. hex(NULL) is an empty text.
+    return f"iif({value} IS NULL, 'null', '\"' || lower(hex({value})) || '\"')" if is_ref else f"json_quote({value})"
 
 
 def _guards(entity: EntityType) -> dict[str, str]:
