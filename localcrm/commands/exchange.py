@@ -82,7 +82,7 @@ def run(session: Session) -> None:
     from localcrm.sync import node_sync
 
     _allow(session)
-    session.show(node_sync.run(session.store, session.application.keys))
+    session.show(_counts(node_sync.run(session.store, session.application.keys)))
 
 
 @command("pack", help=N_("Write what the other side does not have yet into a sealed file."))
@@ -103,7 +103,7 @@ def unpack(session: Session, file: Path) -> None:
     _allow(session)
     if not file.is_file():
         raise _no_file(file)
-    session.show(node_sync.unpack(session.store, session.application.keys, file))
+    session.show(_counts(node_sync.unpack(session.store, session.application.keys, file)))
 
 
 @command("status", help=N_("How many changes wait, and when the last exchange was."))
@@ -155,6 +155,10 @@ def serve_hub(session: Session, host: str, port: int) -> None:
     from localcrm.app import serve_hub as serve
 
     serve(session.application, host=host, port=port)
+
+
+def _counts(outcome: dict[str, Any]) -> dict[str, Any]:
+    return {key: outcome[key] for key in ("sent", "received", "applied", "duplicate", "conflicts", "quarantined")}
 
 
 def _allow(session: Session) -> None:

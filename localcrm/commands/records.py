@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import click
 
 from localcrm.commands.frame import Session, argument, assignments, cell_text, command, option, table_lines
 from localcrm.kernel.errors import InvalidInput, NotFound
-from localcrm.kernel.i18n import N_
+from localcrm.kernel.i18n import N_, gettext
 
 # what exists ---------------------------------------------------------------------------------------------------------
 
@@ -19,7 +19,7 @@ from localcrm.kernel.i18n import N_
 @command("entities", help=N_("What records exist: fields, types, labels."))
 @argument("entity", required=False)
 def entities(session: Session, entity: str | None) -> None:
-    from localcrm.domain import subjects as subjects  # noqa: PLC0414 -- declares everything
+    from localcrm.domain import declarations as declarations  # noqa: PLC0414 -- makes every entity known
     from localcrm.kernel import schema
 
     kinds = [schema.entity(entity)] if entity else schema.entities()
@@ -100,11 +100,20 @@ def list_records(
         if session.json:
             _print_rows(total, rows)
         else:
-            columns = [field.key for field in kind.columns]
-            labels = ["id", *(field.label for field in kind.columns)]
-            for line in table_lines(labels, ([row["id"], *(row[key] for key in columns)] for row in rows)):
+            listed = list(rows)
+            words = labels_of_values(connection, kind, listed)
+            cells = ([row["id"], *(words[field.key].get(row[field.key], row[field.key]) for field in kind.columns)] for row in listed)
+            for line in table_lines(["id", *(field.label for field in kind.columns)], cells):
                 click.echo(line)
-            click.echo(f"{total}")
+            click.echo(gettext(N_("{shown} of {total}")).format(shown=len(listed), total=total))
+
+
+def labels_of_values(connection: Any, kind: Any, rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[Any, str]]:
+    """What people read instead of stored values, by field: labels of choices, titles of what references point to."""
+    from localcrm.store.query import ref_titles
+
+    labels = {field.key: {value: gettext(msgid) for value, msgid in field.options.items()} for field in kind.readable}
+    return {**labels, **ref_titles(connection, kind, rows)}
 
 
 def _read(connection: Any, query: Any, limit: int | None) -> tuple[int, Iterator[dict[str, Any]]]:

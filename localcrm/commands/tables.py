@@ -131,13 +131,13 @@ def export_file(session: Session, entity: str, output: Path) -> None:
 
 def _rows(connection: Connection, kind: EntityType, *, exact: bool) -> Iterator[list[Any]]:
     """Values per record: for programs as they are, for people references by title and choices by label."""
-    from localcrm.store.query import ListQuery, every, ref_titles
+    from localcrm.commands.records import labels_of_values
+    from localcrm.store.query import ListQuery, every
 
     for page in every(connection, ListQuery(kind)):
         if exact:
             yield from ([record["id"], *(record[field.key] for field in kind.readable)] for record in page.rows)
             continue
-        titles = ref_titles(connection, kind, page.rows)
-        words = {field.key: {value: gettext(msgid) for value, msgid in field.options.items()} for field in kind.readable} | titles
+        words = labels_of_values(connection, kind, page.rows)
         for record in page.rows:
             yield [words[field.key].get(record[field.key], record[field.key]) for field in kind.readable]

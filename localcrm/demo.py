@@ -1,0 +1,420 @@
+"""A believable company to look at: a fabric trader of Keqiao with head office and branches that worked apart and merged.
+
+Everything is done by verbs and exchanged as in real life, never by SQL. The seed fixes names, amounts and choices; ids
+and keys are new every time, so two demos are two companies.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from localcrm.app import Application, create_folder
+from localcrm.domain import records
+from localcrm.domain.finance.services import receive_payment
+from localcrm.domain.people.services import actor_by_id
+from localcrm.domain.policy import Actor
+from localcrm.domain.sales.services import post_order, reverse_order, save_order
+from localcrm.domain.verbs import run
+from localcrm.kernel.errors import ExchangeError, StoreError
+from localcrm.kernel.i18n import N_
+from localcrm.store.uow import UnitOfWork
+from localcrm.sync import node_sync
+
+#: Records written in one unit of work.
+PORTION = 500
+#: Orders are made for so many customers at most; a demo of 100,000 customers is about customers.
+MAX_ORDERS = 400
+
+COMPANY = "绍兴柯桥锦绣纺织有限公司"
+BRANCHES = (
+    ("义乌分公司", "浙江省金华市义乌市国际商贸城"),
+    ("广州分公司", "广东省广州市海珠区中大布匹市场"),
+    ("成都分公司", "四川省成都市金牛区荷花池市场"),
+    ("青岛分公司", "山东省青岛市即墨区服装批发市场"),
+)
+STAFF = (
+    ("wanghaiyan", "王海燕"), ("lijianguo", "李建国"), ("zhangmin", "张敏"), ("chenwei", "陈伟"), ("liuyang", "刘洋"), ("yangxue", "杨雪"),
+    ("zhaolei", "赵磊"), ("huangjing", "黄静"), ("zhouqiang", "周强"), ("wuxiaoli", "吴晓丽"), ("xutao", "徐涛"), ("sunfang", "孙芳"),
+)  # fmt: skip
+PRODUCTS = (
+    ("XF75-03", "75D雪纺", "75D×75D 90g 148cm", "9.80"), ("XF100-01", "100D雪纺", "100D 110g 150cm", "11.50"),
+    ("DTF190", "190T涤塔夫", "63D×63D 150cm", "3.20"), ("DTF210", "210T涤塔夫", "68D×68D 150cm", "3.65"),
+    ("CYF300", "300T春亚纺", "50D 75g 150cm", "5.40"), ("SSL-20", "20姆米桑蚕丝", "真丝素绉缎 114cm", "86.00"),
+    ("QM40-133", "全棉府绸", "40×40 133×72 147cm", "13.80"), ("QM32-68", "全棉斜纹", "32×32 130×70 150cm", "15.60"),
+    ("MM55", "棉麻混纺", "55麻45棉 138cm", "24.50"), ("TR80-20", "TR西装面料", "80/20 280g 150cm", "18.90"),
+    ("NZ12", "12安牛仔布", "全棉弹力 147cm", "22.40"), ("JSR-01", "金丝绒", "涤氨 280g 155cm", "16.30"),
+    ("YLR-02", "摇粒绒", "150D/96F 双面 160cm", "14.20"), ("FLR-05", "法兰绒", "280g 双面 200cm", "17.60"),
+    ("TPG-08", "提花窗帘布", "高精密 280cm", "28.00"), ("ZGB-280", "全遮光布", "三层 280cm", "21.50"),
+    ("WSB-11", "网纱布", "20D 六角网 160cm", "4.10"), ("LS-033", "蕾丝花边", "锦氨 18cm", "6.80"),
+    ("NL70", "70D尼龙塔丝隆", "防水涂层 150cm", "8.90"), ("NJF-228", "228T尼龙牛津", "PU涂层 150cm", "7.70"),
+    ("KQC-06", "空气层面料", "健康布 300g 160cm", "26.80"), ("RB-40", "40支人棉布", "印花 145cm", "10.60"),
+    ("TSEL-60", "天丝斜纹", "60支 145cm", "32.00"), ("MDR-50", "莫代尔汗布", "50支 180g 180cm", "38.50"),
+)  # fmt: skip
+CITIES = (
+    ("绍兴", "浙江省绍兴市越城区"), ("杭州", "浙江省杭州市余杭区"), ("宁波", "浙江省宁波市鄞州区"), ("温州", "浙江省温州市瓯海区"),
+    ("嘉兴", "浙江省嘉兴市秀洲区"), ("湖州", "浙江省湖州市吴兴区"), ("苏州", "江苏省苏州市吴江区"), ("南通", "江苏省南通市通州区"),
+    ("常熟", "江苏省常熟市虞山镇"), ("上海", "上海市松江区"), ("广州", "广东省广州市海珠区"), ("深圳", "广东省深圳市龙岗区"),
+    ("佛山", "广东省佛山市南海区"), ("东莞", "广东省东莞市虎门镇"), ("泉州", "福建省泉州市石狮市"), ("成都", "四川省成都市金牛区"),
+    ("重庆", "重庆市渝中区"), ("武汉", "湖北省武汉市硚口区"), ("青岛", "山东省青岛市即墨区"), ("石家庄", "河北省石家庄市长安区"),
+)  # fmt: skip
+BRANDS = (
+    "瑞祥", "恒达", "金丰", "华美", "天锦", "锦泰", "盛世", "雅丽", "凯悦", "东方", "宏图", "新锐", "百纳", "云裳", "彩虹", "和顺",
+    "永兴", "嘉禾", "德隆", "博雅", "千叶", "紫荆", "凤鸣", "秋水", "万隆", "长乐", "银河", "丝语", "衣尚", "美纶", "尚品", "乐居",
+)  # fmt: skip
+TRADES = ("纺织品", "服饰", "服装", "家纺", "布艺", "进出口", "针织", "印染", "面料", "窗饰", "制衣", "贸易")
+FORMS = ("有限公司", "有限公司", "有限公司", "商行", "厂", "经营部")
+STREETS = ("人民路", "中兴大道", "鉴湖路", "解放北路", "群贤路", "世纪大道", "工业园三路", "兴业街")
+SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕"
+GIVEN = (
+    "伟",
+    "芳",
+    "娜",
+    "敏",
+    "静",
+    "丽",
+    "强",
+    "磊",
+    "军",
+    "洋",
+    "勇",
+    "艳",
+    "杰",
+    "娟",
+    "涛",
+    "明",
+    "超",
+    "秀英",
+    "建华",
+    "晓东",
+    "海燕",
+    "文斌",
+    "雪梅",
+    "志强",
+)
+TITLES = ("总经理", "采购经理", "采购", "跟单", "设计师", "财务", "老板娘")
+LEVELS = ("deal", "deal", "deal", "developing", "developing", "developing", "prospect", "prospect")
+SOURCES = ("展会", "老客户介绍", "网络询盘", "市场走访", "电话开发")
+TALKS = (
+    "寄了色卡，等对方确认颜色", "来电询问雪纺现货价格", "上门拜访，看了仓库和样品间", "对账，确认上月货款", "反馈有色差，答应补一匹",
+    "微信发了新品图片，感兴趣", "展会上见面，留了名片", "催款，答应月底前付清", "要求含税报价，已发", "谈明年框架合同，意向较强",
+)  # fmt: skip
+REMARKS = ("月结30天", "要求送货上门", "开增值税专用发票", "只要现货", "对色差要求高")
+
+
+@dataclass
+class _Node:
+    """One installation of the demo, with the people who work there."""
+
+    application: Application
+    code: str
+    name: str
+    address: str
+    staff: list[Actor] = field(default_factory=list)
+    customers: list[str] = field(default_factory=list)
+    warehouse: str = ""
+
+    def work(self, actor: Actor, steps: Iterable[Callable[[UnitOfWork], Any]]) -> list[Any]:
+        """Do many things as one person, a portion in each unit of work; returns what each returned."""
+        done: list[Any] = []
+        waiting = list(steps)
+        for start in range(0, len(waiting), PORTION):
+            with self.application.store.unit_of_work(actor.user_id) as uow:
+                done += [step(uow) for step in waiting[start : start + PORTION]]
+        return done
+
+    def add(self, actor: Actor, entity: str, rows: Iterable[dict[str, Any]]) -> list[str]:
+        """Add many records of a kind; returns their ids."""
+        return [record["id"] for record in self.work(actor, [_creation(actor, entity, row) for row in rows])]
+
+    def change(self, actor: Actor, entity: str, identity: str, **values: Any) -> None:
+        """Change one record."""
+        run(self.application.store, actor, "records.update_record", {"entity": entity, "id": identity, "values": values})
+
+
+def _creation(actor: Actor, entity: str, row: dict[str, Any]) -> Callable[[UnitOfWork], Any]:
+    return lambda uow: records.create_record(uow, actor, entity=entity, values=row)
+
+
+def build_demo(folder: Path, *, branches: int = 2, customers: int = 200, seed: int = 1, password: str) -> dict[str, Any]:
+    """Build the company in DIR/hq, DIR/br01 …; returns where it is and what it holds. Nothing is left when it fails."""
+    folders = {"HQ": folder / "hq"} | {f"BR{n:02d}": folder / f"br{n:02d}" for n in range(1, branches + 1)}
+    for path in folders.values():
+        if path.exists():
+            raise StoreError("already_set_up", N_("“{folder}” is already set up. Nothing was changed."), folder=str(path))
+    folder.mkdir(parents=True, exist_ok=True)
+    company = _Company(folders, random.Random(seed), password)  # noqa: S311 -- names and amounts, never keys
+    try:
+        company.found()
+        company.trade(customers)
+        company.merge()
+        company.work_apart()
+        company.merge()
+        return company.summary()
+    except BaseException:
+        company.close()
+        for path in folders.values():
+            shutil.rmtree(path, ignore_errors=True)
+        raise
+    finally:
+        company.close()
+
+
+class _Company:
+    def __init__(self, folders: dict[str, Path], chance: random.Random, password: str) -> None:
+        self._folders, self._chance, self._password = folders, chance, password
+        self._nodes: list[_Node] = []
+        self._admin: Actor
+        self._names: set[str] = set()
+        self._products: list[tuple[str, Decimal]] = []
+        self._closed = ""
+
+    # founding ----------------------------------------------------------------------------------------------------
+
+    def found(self) -> None:
+        """Head office, its branches let in by invite, the people, the goods."""
+        for number, (code, path) in enumerate(self._folders.items()):
+            name, address = ("总部", "浙江省绍兴市柯桥区中国轻纺城") if not number else BRANCHES[(number - 1) % len(BRANCHES)]
+            created = create_folder(
+                path, role="branch" if number else "office", code=code, name=name if number else COMPANY,
+                login="admin", user_name="管理员", password=None if number else self._password,
+            )  # fmt: skip
+            self._nodes.append(_Node(created.application, code, name, address))
+        office = self._nodes[0]
+        with office.application.store.read() as connection:
+            found = connection.value("SELECT id FROM \"user\" WHERE login = 'admin'").hex()
+        self._admin = self._actor(found)
+        self._hire()
+        rows = [{"code": code, "name": name, "spec": spec, "unit": "米", "price": price} for code, name, spec, price in PRODUCTS]
+        ids = office.add(self._admin, "product", rows)
+        self._products = [(identity, Decimal(row["price"])) for identity, row in zip(ids, rows, strict=True)]
+        for branch in self._nodes[1:]:
+            self._let_in(branch)
+        self._post_staff()
+
+    def _hire(self) -> None:
+        rows = []
+        for number in range(2 * len(self._nodes)):
+            login, name = STAFF[number % len(STAFF)]
+            login = login if number < len(STAFF) else f"{login}{number}"
+            rows.append({"login": login, "name": name, "password": self._password, "role": "staff", "phone": self._phone()})
+        people = self._nodes[0].add(self._admin, "user", rows)
+        for number, identity in enumerate(people):
+            self._nodes[number // 2].staff.append(self._actor(identity))
+
+    def _actor(self, identity: str) -> Actor:
+        actor = actor_by_id(self._nodes[0].application.store, identity)
+        assert actor is not None
+        return actor
+
+    def _let_in(self, branch: _Node) -> None:
+        office, theirs = self._nodes[0].application, branch.application
+        invite = node_sync.invite(office.store, office.keys, self._admin, code=branch.code)
+        request = node_sync.join(theirs.store, theirs.keys, invite)
+        assert request is not None
+        node_sync.join(theirs.store, theirs.keys, node_sync.approve(office.store, office.keys, self._admin, request))
+
+    def _post_staff(self) -> None:
+        for node in self._nodes:
+            for person in node.staff:
+                assert person.user_id is not None
+                self._nodes[0].change(self._admin, "user", person.user_id, branch_id=node.application.store.node.branch_id)
+
+    # working -----------------------------------------------------------------------------------------------------
+
+    def trade(self, customers: int) -> None:
+        """Stock, customers, talks, orders and money, everywhere."""
+        self.merge()  # the branches get to know everybody
+        share, rest = divmod(customers, len(self._nodes))
+        orders = min(MAX_ORDERS, max(3, customers // 4)) // len(self._nodes) + 1
+        if len(self._nodes) > 1:  # one more, without orders, that a branch will delete
+            branch = self._nodes[1]
+            self._closed = branch.add(branch.staff[0], "customer", [self._customer()])[0]
+        for number, node in enumerate(self._nodes):
+            self._stock(node)
+            self._win_customers(node, share + (number < rest))
+            self._sell(node, orders)
+
+    def _stock(self, node: _Node) -> None:
+        keeper = node.staff[0]
+        rows = [{"code": f"W-{node.code}", "name": f"{node.name.removesuffix('分公司')}仓库", "address": node.address}]
+        node.warehouse = node.add(keeper, "warehouse", rows)[0]
+        day = self._today(150).isoformat()
+        node.add(
+            keeper,
+            "stock_move",
+            [
+                {"product_id": product, "warehouse_id": node.warehouse, "quantity": str(self._chance.randrange(800, 6000, 50)), "type": "opening", "date": day}
+                for product, _price in self._products
+            ],
+        )  # fmt: skip
+
+    def _win_customers(self, node: _Node, count: int) -> None:
+        owners = [self._chance.choice(node.staff) for _ in range(count)]
+        for person in node.staff:
+            own = node.add(person, "customer", [self._customer() for owner in owners if owner is person])
+            node.customers += own
+            node.add(
+                person,
+                "contact",
+                [self._contact(customer, main=not n) for customer in own for n in range(self._chance.choice((1, 1, 1, 2)))],
+            )
+            node.add(
+                person, "activity", [self._activity(customer) for customer in own for _ in range(self._chance.choice((0, 1, 1, 2, 3)))]
+            )
+
+    def _customer(self) -> dict[str, Any]:
+        chance = self._chance
+        city, place = chance.choice(CITIES)
+        brand, trade = chance.choice(BRANDS), chance.choice(TRADES)
+        name = f"{city}{brand}{trade}{chance.choice(FORMS)}"
+        while name in self._names:
+            brand += chance.choice(BRANDS)[0]
+            name = f"{city}{brand}{trade}{chance.choice(FORMS)}"
+        self._names.add(name)
+        level = chance.choice(LEVELS)
+        return {
+            "name": name,
+            "short_name": f"{city}{brand}",
+            "level": level,
+            "phone": self._phone() if chance.random() < 0.8 else f"05{chance.randrange(71, 80)}-{chance.randrange(80000000, 89999999)}",
+            "address": f"{place}{chance.choice(STREETS)}{chance.randrange(1, 400)}号",
+            "credit_limit": str(chance.choice((20, 50, 100, 200)) * 1000) if level == "deal" else "0",
+            "source": chance.choice(SOURCES),
+            "remark": chance.choice(REMARKS) if chance.random() < 0.3 else "",
+        }
+
+    def _contact(self, customer: str, *, main: bool) -> dict[str, Any]:
+        phone = self._phone()
+        values = {"customer_id": customer, "name": self._person(), "title": self._chance.choice(TITLES), "phone": phone, "is_main": main}
+        return values | ({"wechat": f"wx{phone[-8:]}"} if self._chance.random() < 0.5 else {})
+
+    def _activity(self, customer: str) -> dict[str, Any]:
+        moment = dt.datetime.combine(self._today(self._chance.randrange(1, 120)), dt.time(9, 0)).astimezone()
+        moment += dt.timedelta(minutes=self._chance.randrange(0, 510))
+        kind = self._chance.choice(("call", "call", "visit", "wechat", "wechat", "meeting"))
+        values = {"customer_id": customer, "at": moment, "type": kind, "content": self._chance.choice(TALKS)}
+        return values | ({"next_at": moment + dt.timedelta(days=self._chance.randrange(3, 30))} if self._chance.random() < 0.4 else {})
+
+    def _person(self) -> str:
+        return self._chance.choice(SURNAMES) + self._chance.choice(GIVEN)
+
+    def _phone(self) -> str:
+        return f"1{self._chance.choice('3578')}{self._chance.randrange(10**8, 10**9)}"
+
+    @staticmethod
+    def _today(days_ago: int = 0) -> dt.date:
+        return dt.date.today() - dt.timedelta(days=days_ago)
+
+    # orders ------------------------------------------------------------------------------------------------------
+
+    def _sell(self, node: _Node, count: int) -> None:
+        days = sorted((self._chance.randrange(0, 120) for _ in range(count)), reverse=True)
+        if not node.customers:
+            return
+        plans = [self._order(node, self._chance.choice(node.customers), day) for day in days]
+        orders: dict[str, list[Callable[[UnitOfWork], Any]]] = {}
+        for number, plan in enumerate(plans):
+            seller = node.staff[number % len(node.staff)]
+            draft, paid = number >= count - max(1, count // 5), self._chance.choice((0, 0, 50, 100, 100))
+            orders.setdefault(seller.user_id or "", []).append(_deal(seller, plan, draft=draft, paid=paid, reverse=number == 1))
+        for seller in node.staff:
+            node.work(seller, orders.get(seller.user_id or "", []))
+
+    def _order(self, node: _Node, customer: str, days_ago: int) -> dict[str, Any]:
+        chance = self._chance
+        lines = []
+        for product, price in chance.sample(self._products, chance.choice((1, 2, 2, 3, 4, 5))):
+            line = {"product_id": product, "quantity": str(chance.randrange(20, 400, 10)), "price": str(price)}
+            lines.append(line | ({"discount": chance.choice(("0.95", "0.98", "0.9"))} if chance.random() < 0.2 else {}))
+        header = {"customer_id": customer, "date": self._today(days_ago).isoformat(), "warehouse_id": node.warehouse}
+        return {"header": header, "lines": lines}
+
+    # apart and together ------------------------------------------------------------------------------------------
+
+    def work_apart(self) -> None:
+        """Two places edit the same customers without knowing of each other."""
+        if len(self._nodes) < 2:
+            return
+        here, there = self._nodes[1], self._nodes[2 % len(self._nodes)]
+        mine, theirs = here.staff[0], there.staff[0]
+        shared = [customer for node in self._nodes for customer in node.customers]
+        chosen = self._chance.sample(shared, min(9, len(shared)))
+        for number, customer in enumerate(chosen):
+            if number % 3 == 0:  # the same field
+                here.change(mine, "customer", customer, phone=self._phone())
+                there.change(theirs, "customer", customer, phone=self._phone())
+            elif number % 3 == 1:  # different fields
+                here.change(mine, "customer", customer, address=f"{here.address}{self._chance.randrange(1, 900)}号")
+                there.change(theirs, "customer", customer, remark=self._chance.choice(REMARKS))
+            else:  # a value somebody should look at
+                here.change(mine, "customer", customer, credit_limit=str(self._chance.choice((80, 150, 300)) * 1000))
+        there.change(theirs, "customer", self._closed, level="deal", remark="刚下了样布单，准备转正式客户")
+        run(here.application.store, mine, "records.delete_record", {"entity": "customer", "id": self._closed})
+
+    def merge(self) -> None:
+        """Exchange by files until every branch holds what head office holds; raises ExchangeError when they never do."""
+        office = self._nodes[0].application
+        with tempfile.TemporaryDirectory(dir=self._folders["HQ"]) as folder:
+            stick = Path(folder) / "stick.bsb"
+            for _round in range(4):
+                for branch in self._nodes[1:]:
+                    node_sync.pack(branch.application.store, branch.application.keys, stick)
+                    node_sync.unpack(office.store, office.keys, stick)
+                for branch in self._nodes[1:]:
+                    node_sync.pack(office.store, office.keys, stick, for_code=branch.code)
+                    node_sync.unpack(branch.application.store, branch.application.keys, stick)
+                if len({node_sync.digest(node.application.store)["digest"] for node in self._nodes}) == 1:
+                    return
+        raise ExchangeError("demo_differs", N_("The demo company did not merge; nothing of it was kept."))
+
+    def summary(self) -> dict[str, Any]:
+        """Where the company is, and what it holds."""
+        office = self._nodes[0].application.store
+        with office.read() as connection:
+            counts = {
+                key: int(connection.value(f'SELECT count(*) FROM "{key}" WHERE deleted = 0'))
+                for key in ("customer", "sales_order", "conflict")
+            }
+        return {
+            "nodes": [
+                {"code": node.code, "name": node.application.store.node.name, "folder": str(node.application.store.folder)}
+                for node in self._nodes
+            ],
+            "login": "admin",
+            "customers": counts["customer"],
+            "orders": counts["sales_order"],
+            "conflicts": counts["conflict"],
+        }
+
+    def close(self) -> None:
+        for node in self._nodes:
+            node.application.close()
+
+
+def _deal(actor: Actor, plan: dict[str, Any], *, draft: bool, paid: int, reverse: bool) -> Callable[[UnitOfWork], Any]:
+    """One order from draft to money: ``paid`` percent of it has been received."""
+
+    def deal(uow: UnitOfWork) -> Any:
+        order = save_order(uow, actor, header=plan["header"], lines=plan["lines"])
+        if draft:
+            return order
+        posted = post_order(uow, actor, order_id=order["id"])
+        if reverse:
+            return reverse_order(uow, actor, order_id=order["id"], remark="客户要求改颜色，重新下单")
+        if paid:
+            amount = (Decimal(posted["gross"]) * paid / 100).quantize(Decimal("0.01"))
+            receive_payment(uow, actor, order_id=order["id"], amount=str(amount), date=plan["header"]["date"], method=_METHODS[paid % 3])
+        return posted
+
+    return deal
+
+
+_METHODS: Sequence[str] = ("transfer", "wechat", "alipay")

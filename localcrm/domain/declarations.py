@@ -1,0 +1,12 @@
+"""Importing this module makes every entity known, without rules and verbs: all that a description of the data needs."""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+
+from localcrm import domain
+
+for package in pkgutil.iter_modules(domain.__path__, f"{domain.__name__}."):
+    if package.ispkg:
+        import_module(f"{package.name}.entities")
