@@ -213,7 +213,7 @@ def _search(connection: Connection) -> Iterator[Problem]:
     """Every live record can be found."""
     for entity in entities():
         if entity.searched:
-            indexed = connection.value("SELECT count(*) FROM search WHERE search MATCH ?", (f"kind : k{entity.no}",))
+            indexed = search.count_rows(connection, entity)
             live = connection.value(f'SELECT count(*) FROM "{entity.key}" WHERE deleted = 0')
             if indexed != live:
                 yield _problem("search_index", N_("{entity}: the search index is not up to date."), entity=entity.label)

@@ -62,7 +62,7 @@ SYSTEM_TABLES = (
     """CREATE TABLE user_setting(user_id BLOB NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
         PRIMARY KEY(user_id, key)) STRICT, WITHOUT ROWID""",
     """CREATE TABLE job_run(job TEXT PRIMARY KEY, last_start INTEGER, last_ok INTEGER, last_error TEXT) STRICT, WITHOUT ROWID""",
-    """CREATE VIRTUAL TABLE search USING fts5(text, pinyin, full, tail, kind, content='', contentless_delete=1,
+    """CREATE VIRTUAL TABLE search USING fts5(text, pinyin, full, tail, content='', contentless_delete=1,
         tokenize='ascii', detail='full')""",
 )
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import unicodedata
 from functools import cache, lru_cache
-
-#: A name with many polyphones is indexed with at most this many spellings, commonest readings first.
-MAX_SPELLINGS = 8
 
 
 @cache
@@ -42,15 +38,36 @@ def _plain(reading: str) -> str:
     return "".join(c for c in letters if "a" <= c <= "z")
 
 
-def initial_spellings(run: str) -> list[str]:
-    """Every way to write a run by initials: 重庆A → ["zqa", "cqa"]."""
-    return ["".join(letters) for letters in itertools.islice(itertools.product(*map(initials, run)), MAX_SPELLINGS)]
+@lru_cache(maxsize=65536)
+def initial_pairs(first: str, second: str) -> str:
+    """Every way to write two neighbours by initials, as words: 重庆 → "zq cq"."""
+    return " ".join(x + y for x in initials(first) for y in initials(second))
 
 
-def syllable_spellings(run: str) -> list[list[str]]:
-    """Every way to read a run aloud: 重庆A → [["zhong", "qing", "a"], ["chong", "qing", "a"]]."""
-    readings = [syllables(character) or (character,) for character in run]
-    return [list(way) for way in itertools.islice(itertools.product(*readings), MAX_SPELLINGS)]
+@lru_cache(maxsize=16384)
+def spoken(character: str) -> str:
+    """Every reading as words: 重 → "zhong chong tong"; a letter or digit stands for itself."""
+    return " ".join(syllables(character) or (character,))
+
+
+def written_by_initials(run: str, letters: str) -> bool:
+    """Whether neighbouring characters of a run can be written with these initials: 重庆分公司 by "qfg"."""
+    ways = [initials(character) for character in run]
+    return any(
+        all(letter in way for letter, way in zip(letters, ways[start:], strict=False)) for start in range(len(run) - len(letters) + 1)
+    )
+
+
+def read_aloud(run: str, letters: str) -> bool:
+    """Whether neighbouring characters of a run can be read like this, the last one perhaps in part: 重庆分公司 as "qingfeng"."""
+
+    def goes_on(place: int, rest: str) -> bool:
+        return place < len(run) and any(
+            reading.startswith(rest) or (rest.startswith(reading) and goes_on(place + 1, rest[len(reading) :]))
+            for reading in syllables(run[place]) or (run[place],)
+        )
+
+    return any(goes_on(start, letters) for start in range(len(run)))
 
 
 @cache

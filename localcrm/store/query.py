@@ -7,6 +7,7 @@ Totals are counted only up to TOTAL_CAP. Rights become part of the same query th
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -101,8 +102,7 @@ def select(connection: Connection, query: ListQuery, *, count: bool = True) -> P
     """One page of a list; without ``count`` its total is only the number of its rows."""
     entity = query.entity
     limit = max(0, min(query.limit, MAX_LIMIT))
-    searched = bool(query.search.strip()) and not query.exact
-    rids = search.find_rows(connection, entity, query.search, limit=MAX_LIMIT) if searched else None
+    rids = search.find_rows(connection, entity, query.search, limit=None if query.exact else MAX_LIMIT) if query.search.strip() else None
     conditions, params = _conditions(query, rids)
     cap = "" if query.exact else f" LIMIT {TOTAL_CAP + 1}"
     counted = f'SELECT count(*) FROM (SELECT 1 FROM "{entity.key}" WHERE {conditions}{cap})'
@@ -162,10 +162,8 @@ def _conditions(query: ListQuery, rids: list[int] | None) -> tuple[str, list[Any
         parts.append(sql)
         params += values
     if rids is not None:
-        parts.append(f"rid IN ({','.join(map(str, rids))})")
-    elif query.exact and (hits := search.rows_expression(query.entity, query.search)):
-        parts.append(hits[0])
-        params.append(hits[1])
+        parts.append("rid IN (SELECT value FROM json_each(?))")
+        params.append(json.dumps(rids))
     return " AND ".join(parts), params
 
 

@@ -1,9 +1,11 @@
 """The search index: finds a record by any run of characters, by pinyin, or by the last digits of a number.
 
 Text is indexed as pairs of neighbouring characters, so that any run of two or more characters is a phrase of pairs and
-a rare run is found as fast as a common one. Pinyin initials are indexed the same way. Numbers are indexed backwards,
-so that last digits are a prefix. The index keeps no text of its own (contentless); hits are rows of the entity tables.
-Hits come newest first and are ranked only among the first CANDIDATES, never over all.
+a rare run is found as fast as a common one. Pinyin initials are indexed as pairs too, in every reading of a polyphone,
+syllables one by one. Numbers are indexed backwards, so that last digits are a prefix. The index keeps no text of its
+own (contentless); hits are rows of the entity tables. Pairs and syllables say nothing about their order, so longer
+pinyin is compared with the rows themselves. Hits come newest first and are ranked only among the first CANDIDATES,
+never over all.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from operator import add
+from typing import TYPE_CHECKING, Any
 
 from localcrm.kernel.schema import EntityType, entities
 from localcrm.store import pinyin
@@ -22,15 +25,19 @@ if TYPE_CHECKING:
     from localcrm.store.connection import Connection
 
 CANDIDATES = 200
+#: Of hits that must be compared with their rows, at most this many times the wanted number is looked at.
+LOOKED_AT = 5
 #: Digits at the end of a number that a person may type.
 MIN_TAIL = 4
-_KIND_BITS = 8
-_LONG_DIGITS = re.compile(r"\d{5,}")
+#: A record's index number is its entity's number above these bits and its row number below: each kind is one range.
+_ROW_BITS = 48
+_MAX_TEXT = 2000
+_RUN = re.compile(r"[^\W_]+")
 
 
 def doc_id(entity: EntityType, rid: int) -> int:
-    """Index number of a row: its row number and its entity in one integer."""
-    return rid << _KIND_BITS | entity.no
+    """Index number of a row: its entity and its row number in one integer."""
+    return entity.no << _ROW_BITS | rid
 
 
 def normalise(text: str) -> str:
@@ -38,94 +45,164 @@ def normalise(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
-@lru_cache(maxsize=4096)
-def runs(text: str) -> tuple[str, ...]:
+def runs(text: str) -> list[str]:
     """Runs of letters, digits and ideographs; everything else separates."""
-    return tuple("".join(c if c.isalnum() else " " for c in normalise(text)).split())
+    return _RUN.findall(normalise(text))
 
 
 def pairs(run: str) -> str:
     """A run as overlapping pairs, ended by its last character: 有限公 → "有限 限公 公"."""
-    return " ".join([run[i : i + 2] for i in range(len(run) - 1)] + [run[-1]])
+    return " ".join([*map(add, run, run[1:]), run[-1]])
+
+
+def _is_long_number(run: str) -> bool:
+    return len(run) > MIN_TAIL and run.isdecimal()
+
+
+def _digits(text: str) -> str:
+    return "".join(filter(str.isdigit, text))
+
+
+# indexing ----------------------------------------------------------------------------------------------------------
 
 
 def index_text(values: Iterable[str]) -> tuple[str, str, str, str]:
     """What is indexed for the searched values of one row: text, initials, syllables, tails of numbers."""
-    text, initial, full, tails = [], [], [], []
+    text: list[str] = []
+    initials: dict[str, None] = {}
+    syllables: dict[str, None] = {}
+    tails: list[str] = []
     for value in values:
-        for run in runs(value[:2000]):
-            text.append(run if _LONG_DIGITS.fullmatch(run) else pairs(run))
-            if any(pinyin.is_chinese(c) for c in run):
-                initial += [pairs(spelling) for spelling in pinyin.initial_spellings(run)]
-                full += [" ".join(spelling) for spelling in pinyin.syllable_spellings(run)]
-        digits = "".join(c for c in value[:200] if c.isdigit())
+        for run in runs(value[:_MAX_TEXT]):
+            text.append(run if _is_long_number(run) else pairs(run))
+            if not run.isascii() and any(map(pinyin.is_chinese, run)):
+                initials.update(dict.fromkeys(map(pinyin.initial_pairs, run, run[1:])))
+                initials.update(dict.fromkeys(pinyin.initials(run[-1])))
+                syllables.update(dict.fromkeys(map(pinyin.spoken, run)))
+        digits = _digits(value[:200])
         if len(digits) >= MIN_TAIL:
             tails.append(digits[::-1])
-    return " ".join(text), " | ".join(initial), " | ".join(full), " ".join(tails)
+    return " ".join(text), " ".join(initials), " ".join(syllables), " ".join(tails)
 
 
-def index_rows(connection: Connection, entity: EntityType, rids: Sequence[int], *, fresh: bool = False) -> None:
+def index_rows(connection: Connection, entity: EntityType, rids: Iterable[int], *, fresh: bool = False) -> None:
     """Index rows as they stand in their table; ``fresh`` when none of them was indexed before."""
     if not entity.searched:
         return
+    # In rising order: the index starts a new segment whenever a number is lower than the one before.
+    ordered = sorted(rids)
+    if not fresh:
+        connection.executemany("DELETE FROM search WHERE rowid = ?", [(doc_id(entity, rid),) for rid in ordered])
+    connection.executemany(
+        "INSERT INTO search(rowid, text, pinyin, full, tail) VALUES (?, ?, ?, ?, ?)",
+        [
+            (doc_id(entity, row[0]), *index_text(str(value) for value in row[2:] if value is not None))
+            for row in _rows(connection, entity, ordered)
+        ],
+    )
+
+
+def _rows(connection: Connection, entity: EntityType, rids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+    """Live rows in the order of their numbers: row number, id, searched values."""
     columns = ", ".join(f'"{field.key}"' for field in entity.searched)
-    kind = f"k{entity.no}"
     for start in range(0, len(rids), 500):
         portion = rids[start : start + 500]
-        if not fresh:
-            connection.executemany("DELETE FROM search WHERE rowid = ?", [(doc_id(entity, rid),) for rid in portion])
         marks = ",".join("?" * len(portion))
-        rows = connection.all(f'SELECT rid, {columns} FROM "{entity.key}" WHERE rid IN ({marks}) AND deleted = 0', portion)
-        connection.executemany(
-            "INSERT INTO search(rowid, text, pinyin, full, tail, kind) VALUES (?, ?, ?, ?, ?, ?)",
-            [(doc_id(entity, row[0]), *index_text(str(v) for v in row[1:] if v is not None), kind) for row in rows],
-        )
+        yield from connection.all(f'SELECT rid, id, {columns} FROM "{entity.key}" WHERE rid IN ({marks}) AND deleted = 0', portion)
 
 
-def match_expression(text: str, entity: EntityType | None = None) -> str | None:
-    """The full-text query for what a person typed; None when nothing searchable was typed."""
-    digits = "".join(c for c in normalise(text) if c.isdigit())
-    parts = [part for run in runs(text)[:8] if (part := _run_expression(run[:60]))]
-    if not parts:
+# asking ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a person typed: its full-text expression, and whether each hit must still be compared with its row."""
+
+    expression: str
+    runs: tuple[str, ...]
+    tail: str | None
+    exact: bool
+
+    def answered_by(self, values: Iterable[Any]) -> bool:
+        """Whether the searched values of a row answer it: every run by its text or its pinyin, or all of it as last digits."""
+        texts = [str(value) for value in values if value is not None]
+        if self.tail and any(_digits(text[:200]).endswith(self.tail) for text in texts):
+            return True
+        found = [run for text in texts for run in runs(text[:_MAX_TEXT])]
+        return all(any(_answers(run, wanted) for run in found) for wanted in self.runs)
+
+
+def _answers(run: str, wanted: str) -> bool:
+    if wanted in run:
+        return True
+    if not wanted.isascii() or run.isascii():
+        return False
+    return pinyin.written_by_initials(run, wanted) or (wanted.isalpha() and pinyin.read_aloud(run, wanted))
+
+
+@lru_cache(maxsize=256)
+def question(text: str) -> Question | None:
+    """The query for what a person typed; None when nothing searchable was typed."""
+    wanted = tuple(run[:60] for run in runs(text)[:8])
+    if not wanted:
         return None
-    expression = " AND ".join(f"({part})" for part in parts)
-    if len(digits) >= MIN_TAIL and not any(c.isalpha() for c in text):
-        expression = f"({expression}) OR (tail : {digits[::-1][:40]}*)"
-    return f"({expression}) AND (kind : k{entity.no})" if entity else expression
+    parts = [_run_expression(run) for run in wanted]
+    expression = " AND ".join(f"({part})" for part, _exact in parts)
+    digits = _digits(normalise(text))[:40]
+    tail = digits if len(digits) >= MIN_TAIL and not any(c.isalpha() for c in text) else None
+    if tail:
+        expression = f"({expression}) OR (tail : {tail[::-1]}*)"
+    return Question(expression, wanted, tail, all(exact for _part, exact in parts))
 
 
-def _run_expression(run: str) -> str:
-    if _LONG_DIGITS.fullmatch(run):
-        return f"text : {run}*"
-    ways = [f"text : {_phrase(run)}"]
-    if run.isascii():
-        ways.append(f"pinyin : {_phrase(run)}")
-        if len(run) > 1 and run.isalpha():
-            ways += [
-                f'full : "{" ".join(way[:-1])}" + {way[-1]}*' if way[:-1] else f"full : {way[-1]}*" for way in pinyin.split_syllables(run)
-            ]
-    return " OR ".join(ways)
+def _run_expression(run: str) -> tuple[str, bool]:
+    """The expression for one run, and whether its hits are certain."""
+    if _is_long_number(run):
+        return f"text : ({run}* OR {_phrase(run)})", True
+    text = f"text : {_phrase(run)}"
+    if not run.isascii() or run.isdecimal():
+        return text, True
+    initials = _phrase(run) if len(run) == 1 else " AND ".join(map(add, run, run[1:]))
+    ways = pinyin.split_syllables(run) if len(run) > 1 and run.isalpha() else []
+    spoken = [f"(full : ({' AND '.join(way)}*))" for way in ways]
+    return " OR ".join([text, f"(pinyin : ({initials}))", *spoken]), len(run) <= 2 and all(len(way) == 1 for way in ways)
 
 
 def _phrase(run: str) -> str:
     if len(run) == 1:
         return f'"{run}" *'
-    return '"' + " ".join(run[i : i + 2] for i in range(len(run) - 1)) + '"'
+    return '"' + " ".join(map(add, run, run[1:])) + '"'
 
 
-def find_rows(connection: Connection, entity: EntityType, text: str, limit: int = CANDIDATES) -> list[int] | None:
-    """Row numbers of an entity's live hits, newest first; None when nothing searchable was typed."""
-    expression = match_expression(text, entity)
-    if expression is None:
+def find_rows(connection: Connection, entity: EntityType, text: str, limit: int | None = CANDIDATES) -> list[int] | None:
+    """Row numbers of an entity's live hits, newest first, all of them without ``limit``; None when nothing searchable was typed."""
+    asked = question(text)
+    if asked is None:
         return None
-    found = connection.all("SELECT rowid FROM search WHERE search MATCH ? ORDER BY rowid DESC LIMIT ?", (expression, limit))
-    return [row[0] >> _KIND_BITS for row in found]
+    if asked.exact:
+        return _candidates(connection, entity, asked, limit)
+    found: list[int] = []
+    below, looked = (1 << _ROW_BITS), 0
+    portion = 1000 if limit is None else min(limit, 1000)
+    while limit is None or (len(found) < limit and looked < limit * LOOKED_AT):
+        rids = _candidates(connection, entity, asked, portion, below=below)
+        answers = {row[0] for row in _rows(connection, entity, rids) if asked.answered_by(row[2:])}
+        found += [rid for rid in rids if rid in answers]
+        if len(rids) < portion:
+            break
+        below, looked = rids[-1], looked + portion
+    return found[:limit]
 
 
-def rows_expression(entity: EntityType, text: str) -> tuple[str, str] | None:
-    """A condition on an entity's ``rid`` that holds for every hit, with its parameter; None when nothing searchable was typed."""
-    expression = match_expression(text, entity)
-    return None if expression is None else (f"rid IN (SELECT rowid >> {_KIND_BITS} FROM search WHERE search MATCH ?)", expression)
+def _candidates(
+    connection: Connection, entity: EntityType, asked: Question, limit: int | None, *, below: int = 1 << _ROW_BITS
+) -> list[int]:
+    low = doc_id(entity, 0)
+    found = connection.all(
+        "SELECT rowid FROM search WHERE search MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid DESC LIMIT ?",
+        (asked.expression, low, low + below - 1, -1 if limit is None else limit),
+    )
+    return [row[0] - low for row in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,48 +216,59 @@ class Hit:
 
 
 def find(connection: Connection, text: str, *, among: Sequence[EntityType] | None = None, limit: int = 20) -> list[Hit]:
-    """Records of any kind, exact and leading matches first within the newest CANDIDATES."""
-    expression = match_expression(text)
-    if expression is None:
+    """Records of any kind, exact and leading matches first within the newest CANDIDATES of each kind."""
+    asked = question(text)
+    if asked is None:
         return []
-    allowed = {entity.no: entity for entity in (among if among is not None else entities()) if entity.searched}
-    found = connection.all("SELECT rowid FROM search WHERE search MATCH ? ORDER BY rowid DESC LIMIT ?", (expression, CANDIDATES))
-    by_entity: dict[int, list[int]] = {}
-    for (doc,) in found:
-        by_entity.setdefault(doc & (1 << _KIND_BITS) - 1, []).append(doc >> _KIND_BITS)
-    hits = [hit for no, rids in by_entity.items() if no in allowed for hit in _hits(connection, allowed[no], rids, text)]
+    wanted = normalise(text).strip()
+    hits = [
+        hit
+        for entity in (among if among is not None else entities())
+        if entity.searched
+        for hit in _hits(connection, entity, asked, wanted)
+    ]
     hits.sort(key=lambda scored: scored[0])
     return [hit for _score, hit in hits[:limit]]
 
 
-def _hits(connection: Connection, entity: EntityType, rids: list[int], text: str) -> Iterator[tuple[int, Hit]]:
-    columns = ", ".join(f'"{field.key}"' for field in entity.searched)
-    marks = ",".join("?" * len(rids))
-    rows = connection.all(
-        f'SELECT id, "{entity.title_field}", {columns} FROM "{entity.key}" WHERE rid IN ({marks}) AND deleted = 0 ORDER BY rid DESC', rids
-    )
-    query = normalise(text).strip()
-    for identity, title, *values in rows:
-        scored = [(_score(query, str(value)), str(value)) for value in values if value is not None]
-        score, match = min(scored) if scored else (9, "")
-        yield score, Hit(entity.key, identity.hex(), "" if title is None else str(title), match)
+def _hits(connection: Connection, entity: EntityType, asked: Question, wanted: str) -> Iterator[tuple[int, Hit]]:
+    place = next((n for n, field in enumerate(entity.searched) if field.key == entity.title_field), None)
+    rows = list(_rows(connection, entity, _candidates(connection, entity, asked, CANDIDATES)))
+    for _rid, identity, *values in reversed(rows):
+        if asked.exact or asked.answered_by(values):
+            title = values[place] if place is not None else _title(connection, entity, identity)
+            score, match = min(((_score(wanted, str(value)), str(value)) for value in values if value is not None), default=(9, ""))
+            yield score, Hit(entity.key, identity.hex(), str(title or ""), match)
+
+
+def _title(connection: Connection, entity: EntityType, identity: bytes) -> Any:
+    return connection.value(f'SELECT "{entity.title_field}" FROM "{entity.key}" WHERE id = ?', (identity,))
 
 
 def _score(query: str, value: str) -> int:
     text = normalise(value)
-    digits = "".join(c for c in query if c.isdigit())
+    digits = _digits(query)
     if text == query:
         return 0
     if text.startswith(query):
         return 1
     if query in text:
         return 2
-    if len(digits) >= MIN_TAIL and "".join(c for c in text if c.isdigit()).endswith(digits):
+    if len(digits) >= MIN_TAIL and _digits(text).endswith(digits):
         return 3
     spelled = ["".join(pinyin.initials(c)[0] for c in text if c.isalnum())] if query.isascii() and not text.isascii() else []
     if any(s.startswith(query) for s in spelled):
         return 4
     return 5 if any(query in s for s in spelled) else 6
+
+
+def count_rows(connection: Connection, entity: EntityType) -> int:
+    """How many rows of an entity are indexed."""
+    return int(
+        connection.value(
+            "SELECT count(*) FROM search WHERE rowid BETWEEN ? AND ?", (doc_id(entity, 0), doc_id(entity, (1 << _ROW_BITS) - 1))
+        )
+    )
 
 
 def reindex(connection: Connection) -> None:
