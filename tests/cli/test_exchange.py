@@ -1,0 +1,95 @@
+"""A branch joins, both work apart and exchange by file: everything by commands."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.conftest import PASSWORD, Terminal
+
+COUNTS = {"sent", "received", "applied", "duplicate", "conflicts", "quarantined"}
+
+
+@pytest.fixture
+def branch(office, tmp_path) -> Terminal:
+    terminal = Terminal(tmp_path / "br01")
+    terminal.json("init", "--role", "branch", "--code", "BR01", "--name", "义乌")
+    invite, request, reply = (str(tmp_path / name) for name in ("invite", "request", "reply"))
+    office.as_admin("sync", "invite", "BR01", "-o", invite)
+    assert terminal.json("sync", "join", invite, "-o", request) == {"enrolled": False, "file": request}
+    office.as_admin("sync", "approve", request, "-o", reply)
+    assert terminal.json("sync", "join", reply) == {"enrolled": True, "file": None}
+    return terminal
+
+
+def exchange(office: Terminal, branch: Terminal) -> list[dict[str, int]]:
+    stick = str(office.folder.parent / "stick")
+    done = []
+    for sender, receiver, words in ((branch, office, ()), (office, branch, ("--for", "BR01"))):
+        assert set(sender.json("sync", "pack", *words, "-o", stick)) == {"changes", "bytes"}
+        done.append(receiver.json("sync", "unpack", stick))
+        assert set(done[-1]) == COUNTS
+    return done
+
+
+def test_work_done_apart_is_merged_and_shown(office, branch) -> None:
+    identity = branch.as_admin("new", "customer", "name=甲公司", "phone=1")["id"]
+    exchange(office, branch)
+    branch.as_admin("set", "customer", identity, "phone=2")
+    office.as_admin("set", "customer", identity, "phone=3")
+    exchange(office, branch)
+    assert office.json("sync", "digest", "--for", "BR01") == branch.json("sync", "digest")
+    found = branch.json("sync", "conflicts")
+    assert found == office.json("sync", "conflicts")
+    (row,) = found["rows"]
+    assert list(row) == "id kind entity record field base kept lost kept_by lost_by kept_at lost_at state".split()
+    assert (row["kind"], row["record"], row["field"], row["base"], row["kept"], row["lost"]) == ("overwritten", identity, "phone", "1", "3", "2")
+    assert office.as_admin("sync", "resolve", row["id"], "--keep", "lost")["state"] == "resolved"
+    assert office.as_admin("get", "customer", identity)["phone"] == "2"
+
+
+def test_a_quiet_exchange_applies_nothing(office, branch) -> None:
+    branch.as_admin("new", "customer", "name=甲公司")
+    exchange(office, branch)
+    exchange(office, branch)
+    assert [done["applied"] for done in exchange(office, branch)] == [0, 0]
+
+
+def test_status_tells_what_waits(office, branch) -> None:
+    branch.as_admin("new", "customer", "name=甲公司")
+    status = branch.json("sync", "status")
+    assert {"role": "branch", "code": "BR01", "waiting": 1, "branches": []}.items() <= status.items()
+    assert [entry["code"] for entry in office.json("sync", "status")["branches"]] == ["BR01"]
+
+
+def test_a_restored_branch_goes_on_under_a_new_epoch(office, branch, tmp_path) -> None:
+    branch.as_admin("new", "customer", "name=甲")
+    branch.json("backup", "-o", str(tmp_path / "b"))
+    branch.as_admin("new", "customer", "name=乙")
+    exchange(office, branch)
+    again = Terminal(tmp_path / "again")
+    again.json("restore", str(tmp_path / "b"), "--into", str(again.folder))
+    assert again.as_admin("new", "customer", "name=丙")["number"] == "C-BR01B-000001"
+    exchange(office, again)
+    exchange(office, again)
+    assert office.json("sync", "digest", "--for", "BR01") == again.json("sync", "digest")
+    assert sorted(row["name"] for row in again.as_admin("list", "customer")["rows"]) == sorted(["甲", "乙", "丙"])
+
+
+def test_what_is_refused_changes_nothing(office, branch, tmp_path) -> None:
+    output = str(tmp_path / "out")
+    assert office.refused("sync", "invite", "BR02", "-o", output) == "sign_in_needed"
+    assert office.refused("sync", "invite", "BR01", "-o", output, "--as", "admin") == "branch_exists"
+    assert office.refused("sync", "pack", "-o", output) == "which_branch"
+    assert office.refused("sync", "pack", "--for", "BR09", "-o", output) == "unknown_branch"
+    assert branch.refused("sync", "run") == "no_office_address"
+    assert office.refused("serve-hub", "--data", str(branch.folder)) == "not_office"
+    (tmp_path / "garbage").write_bytes(b"garbage" * 100)
+    assert office.refused("sync", "unpack", str(tmp_path / "garbage")) == "not_a_bundle"
+    assert office.refused("sync", "unpack", str(tmp_path / "none")) == "no_such_file"
+    assert not (tmp_path / "out").exists()
+
+
+def test_staff_may_not_manage_the_exchange(office, branch, tmp_path) -> None:
+    office.as_admin("new", "user", "login=bob", "name=Bob", f"password={PASSWORD}", "role=staff")
+    assert office.refused("sync", "invite", "BR02", "-o", str(tmp_path / "i"), "--as", "bob") == "forbidden"
+    assert office.refused("sync", "pack", "--for", "BR01", "-o", str(tmp_path / "p"), "--as", "bob") == "forbidden"
