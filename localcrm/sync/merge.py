@@ -4,9 +4,9 @@ Head office admits what a branch sends (checks ownership, lowers stamps from the
 applies what head office has admitted. Both keep every change in the log, also one that lost.
 
 A change names the change of the same row that its author had seen last (``prev``). If that is still the row's newest
-change, nothing was concurrent and it simply applies. Otherwise the columns are decided one by one: the later stamp in
-the total order (eff_hlc, node, epoch, number) wins. What the author had seen follows from the star: its own changes,
-and everything head office had admitted up to the last foreign change in its chain of ``prev`` links.
+change, and nothing about the row was concurrent before, it simply applies. Otherwise the columns are decided one by
+one: the later stamp in the total order (eff_hlc, node, epoch, number) wins. What the author had seen follows from the
+star: its own changes, and everything head office had admitted up to the last foreign change in its chain of ``prev``.
 """
 
 from __future__ import annotations
@@ -93,6 +93,8 @@ class _Row:
     """What the merge knows of one row: its newest change, and what this batch does to it."""
 
     newest: int
+    chain: bool = True
+    """Whether every change of the row was made by somebody who had seen the one before it in this log."""
     new: dict[int, Stored] | None = None
     changed: dict[int, Stored] = field(default_factory=dict)
     gone: bool = False
@@ -119,7 +121,8 @@ class _Merge:
         self._store, self._connection, self._batch, self._sender, self._cursor = store, connection, batch, sender, cursor
         self._rows: dict[int, dict[bytes, _Row]] = defaultdict(dict)
         self._documents: dict[bytes, tuple[str, bytes | None] | None] = {}
-        self._deleted_parents: dict[str, bool] = {}
+        self._now_deleted: list[tuple[EntityType, bytes]] = []
+        self._referred: dict[str, set[bytes]] = defaultdict(set)
         self._log: list[tuple[Any, ...]] = []
         self._quarantine: list[tuple[Any, ...]] = []
         self._last_hlc = int(connection.value("SELECT last_hlc FROM sync_ctx"))
@@ -143,6 +146,7 @@ class _Merge:
             else:
                 self._transaction(tx, changes)
         self._flush()
+        self._note_parents()
 
     def _transaction(self, tx: Tx, changes: list[Change]) -> None:
         origin = self._origins[tx.origin]
@@ -212,10 +216,11 @@ class _Merge:
         elif op == UPDATE:
             assert row is not None
             diff = {no: (old, new) for no, old, new in values}
-            if prev_lseq == row.newest:
+            if row.chain and prev_lseq == row.newest:
                 winners = diff
                 self._note_watched(entity, pk, diff, stamp, actor)
             else:
+                row.chain = False
                 winners = self._decide(
                     entity, pk, diff, _Entry(self._next_lseq, op, diff, prev_lseq, stamp, origin, actor, self._code(stamp[1]))
                 )
@@ -233,7 +238,10 @@ class _Merge:
         if entity.kind is Kind.DOCUMENT:
             self._documents[pk] = (str(row.new[_no(entity, "status")]), row.new.get(_no(entity, "branch_id")))  # type: ignore[index,union-attr,assignment]
         if self._sender:
-            self._note_deleted_parents(entity, row.new or {})
+            for column in entity.refs:
+                target = (row.new or {}).get(column.no)
+                if isinstance(target, bytes):
+                    self._referred[column.f.ref or ""].add(target)
 
     def _update(self, entity: EntityType, pk: bytes, row: _Row, winners: dict[int, tuple[Stored, Stored]]) -> None:
         target = row.new if row.new is not None else row.changed
@@ -244,7 +252,7 @@ class _Merge:
             _old, owner = self._documents.get(pk) or ("", None)
             self._documents[pk] = (str(winners[status][1]), owner)
         if self._sender and winners.get(DELETED_NO, (0, 0))[1] == 1:
-            self._note_live_children(entity, pk)
+            self._now_deleted.append((entity, pk))
 
     def _log_row(self, table: int, op: int, pk: bytes | None, diff: str | None, prev: int | None) -> None:
         self._log.append((self._next_lseq, self._next_tx, table, op, pk, diff, prev))
@@ -431,27 +439,18 @@ class _Merge:
                     **_who("kept", author),
                 )
 
-    def _note_live_children(self, entity: EntityType, pk: bytes) -> None:
-        self._flush()
-        if references(self._connection, entity, pk.hex()):
-            self._parent_deleted(entity.key, pk)
-
-    def _note_deleted_parents(self, entity: EntityType, values: dict[int, Stored]) -> None:
-        for column in entity.refs:
-            parent = column.f.ref or ""
-            if parent not in self._deleted_parents:
-                self._deleted_parents[parent] = bool(self._connection.value(f'SELECT EXISTS(SELECT 1 FROM "{parent}" WHERE deleted = 1)'))
-            target = values.get(column.no)
-            if not self._deleted_parents[parent] or not isinstance(target, bytes):
-                continue
-            if self._connection.value(f'SELECT deleted FROM "{parent}" WHERE id = ?', (target,)) == 1:
-                self._parent_deleted(parent, target)
-
-    def _parent_deleted(self, entity: str, pk: bytes) -> None:
-        """The parent stays deleted, but its children keep showing it; once per batch is enough to tell a person."""
-        if not any(known["record"] == pk.hex() and known["kind"] is ConflictKind.PARENT_DELETED for known in self.conflicts):
+    def _note_parents(self) -> None:
+        """Parents that stay deleted though somebody refers to them: asked once everything is written, told once per batch."""
+        orphaned = {(entity.key, pk) for entity, pk in self._now_deleted if references(self._connection, entity, pk.hex())}
+        for parent, targets in self._referred.items():
+            rows = self._connection.all(
+                f'SELECT id FROM "{parent}" WHERE deleted = 1 AND id IN (SELECT unhex(value) FROM json_each(?))',
+                (json.dumps([target.hex() for target in targets]),),
+            )
+            orphaned.update((parent, row[0]) for row in rows)
+        for parent, pk in sorted(orphaned):
             values = {"field": "deleted", "base": "false", "kept": "true", "lost": "false"}
-            self._conflict(kind=ConflictKind.PARENT_DELETED, entity=entity, record=pk.hex(), **values)
+            self._conflict(kind=ConflictKind.PARENT_DELETED, entity=parent, record=pk.hex(), **values)
 
     def _conflict(self, **values: Any) -> None:
         self.conflicts.append(values)
@@ -472,11 +471,13 @@ class _Merge:
             for start in range(0, len(listed), 500):
                 portion = listed[start : start + 500]
                 marks = ",".join("?" * len(portion))
-                for pk, newest in self._connection.all(
-                    f"SELECT pk, max(lseq) FROM sync_log INDEXED BY sync_log_row WHERE tbl = ? AND pk IN ({marks}) GROUP BY pk",
+                for pk, newest, breaks in self._connection.all(
+                    f"""SELECT pk, max(lseq), sum(prev IS NOT before) FROM (
+                        SELECT pk, lseq, prev, lag(lseq) OVER (PARTITION BY pk ORDER BY lseq) AS before
+                        FROM sync_log INDEXED BY sync_log_row WHERE tbl = ? AND pk IN ({marks})) GROUP BY pk""",
                     (table, *portion),
                 ):
-                    known[pk] = _Row(newest)
+                    known[pk] = _Row(newest, chain=not breaks)
                 if entity.kind is Kind.LINE:
                     present = {row[0] for row in self._connection.all(f'SELECT id FROM "{entity.key}" WHERE id IN ({marks})', portion)}
                     for pk in portion:
