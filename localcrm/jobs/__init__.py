@@ -1,0 +1,1 @@
+"""What the running program does by itself: backups, exchanges."""

@@ -1,0 +1,121 @@
+"""Runs the jobs at their times while the program runs, and remembers when each was last done.
+
+Nothing about the future is stored: at start the next run of every job follows from ``job_run``. One that was missed while the
+machine was off is made up once, soon after the start; one that failed is tried again sooner than its turn.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from localcrm.jobs.work import JOBS, Job, KeysOf
+from localcrm.kernel.errors import AppError
+
+if TYPE_CHECKING:
+    from localcrm.store.store import Store
+
+#: The program answers its first page before it starts working by itself.
+AFTER_START = timedelta(seconds=20)
+RETRY = timedelta(minutes=15)
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class JobRun:
+    """How a job last went; ``error`` is the sentence of the last run when it failed."""
+
+    last_start: datetime | None = None
+    last_ok: datetime | None = None
+    error: str | None = None
+
+
+def start(store: Store, keys: KeysOf, *, jobs: Sequence[Job] = JOBS, after_start: timedelta = AFTER_START) -> Callable[[], None]:
+    """Run the jobs of this folder from now on; returns what stops them, after the one that runs has ended."""
+    from apscheduler.executors.pool import ThreadPoolExecutor
+    from apscheduler.schedulers.background import BackgroundScheduler
+    from apscheduler.triggers.date import DateTrigger
+
+    scheduler = BackgroundScheduler(
+        timezone=UTC,
+        executors={"default": ThreadPoolExecutor(1)},
+        # A laptop that slept makes up one run, however many it missed.
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+    )
+
+    def plan(job: Job, earliest: timedelta) -> None:
+        now = _now(store)
+        when = next_run(job, last_run(store, job.name), now=now, earliest=earliest)
+        # The store's clock says what is due, the machine's when to wake.
+        scheduler.add_job(turn, DateTrigger(datetime.now(UTC) + (when - now)), args=[job], id=job.name, replace_existing=True)
+
+    def turn(job: Job) -> None:
+        with working:
+            if stopping.is_set():
+                return
+            try:
+                run_job(store, keys, job)
+            finally:
+                plan(job, min(RETRY, job.every))
+
+    def stop() -> None:
+        stopping.set()
+        # Waiting inside shutdown() would hold the lock that planning the next run needs.
+        scheduler.shutdown(wait=False)
+        with working:
+            pass
+
+    working, stopping = threading.Lock(), threading.Event()
+    for job in jobs:
+        plan(job, after_start)
+    scheduler.start()
+    return stop
+
+
+def next_run(job: Job, run: JobRun, *, now: datetime, earliest: timedelta = timedelta(0)) -> datetime:
+    """When a job is due: one interval after it last succeeded, not before ``earliest`` from now, and never further away than one interval."""
+    due = now if run.last_ok is None else run.last_ok + job.every
+    # A clock that was set back would otherwise put the next run off for as long.
+    return max(now + earliest, min(due, now + job.every))
+
+
+def run_job(store: Store, keys: KeysOf, job: Job) -> JobRun:
+    """Do a job now, if it is wanted, and write down how it went; a failure of ours is written down, not raised."""
+    if not job.wanted(store):
+        return last_run(store, job.name)
+    _note(store, job.name, "last_start", store.clock.now_ms())
+    try:
+        job.run(store, keys)
+    except AppError as error:
+        log.warning("job %s: %s %s", job.name, error.code, error.message)
+        _note(store, job.name, "last_error", error.message)
+    else:
+        _note(store, job.name, "last_ok", store.clock.now_ms())
+        _note(store, job.name, "last_error", None)
+    return last_run(store, job.name)
+
+
+def last_run(store: Store, name: str) -> JobRun:
+    """What is written down about a job."""
+    with store.read() as connection:
+        row = connection.one("SELECT last_start, last_ok, last_error FROM job_run WHERE job = ?", (name,))
+    return JobRun(_moment(row[0]), _moment(row[1]), row[2]) if row else JobRun()
+
+
+def _note(store: Store, name: str, column: str, value: int | str | None) -> None:
+    with store.housekeeping() as connection:
+        connection.execute(
+            f"INSERT INTO job_run(job, {column}) VALUES (?, ?) ON CONFLICT(job) DO UPDATE SET {column} = excluded.{column}", (name, value)
+        )
+
+
+def _now(store: Store) -> datetime:
+    return datetime.fromtimestamp(store.clock.now_ms() / 1000, tz=UTC)
+
+
+def _moment(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
