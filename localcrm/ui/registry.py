@@ -34,6 +34,7 @@ class Screen:
     permission: str | None
     builder: Builder
     section: str | None = ""
+    place: int = 50  # within the section, lowest first
 
     @property
     def label(self) -> str:
@@ -53,7 +54,7 @@ def register(*screens: Screen) -> None:
 def screens() -> list[Screen]:
     """Every screen, in the order of the navigation."""
     order = list(SECTIONS)
-    return sorted(_screens.values(), key=lambda screen: order.index(screen.section) if screen.section in order else len(order))
+    return sorted(_screens.values(), key=lambda screen: (order.index(screen.section) if screen.section in order else len(order), screen.place))
 
 
 def screens_for(session: Session) -> list[Screen]:

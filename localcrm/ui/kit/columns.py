@@ -47,6 +47,10 @@ DERIVED: Mapping[str, tuple[Derived, ...]] = {
 }
 
 
+#: Default columns that make room for derived ones; they are one click away.
+FOLDED: Mapping[str, frozenset[str]] = {"customer": frozenset({"address", "credit_limit", "branch_id", "number"})}
+
+
 def _glances(connection: Connection, records: Sequence[Record]) -> list[dict[str, Any]]:
     from localcrm.domain.crm.entities import ActivityType
 
@@ -79,7 +83,7 @@ class Column:
 
 def columns(entity: EntityType) -> list[Column]:
     """Columns of an entity's list in their order: the default ones shown, the others to be chosen."""
-    chosen = list(entity.columns)
+    chosen = [field for field in entity.columns if field.key not in FOLDED.get(entity.key, ())]
     others = [field for field in entity.readable if field not in chosen and field.kind != "longtext"]
     result = [_column(field, shown=True) for field in chosen]
     for derived in DERIVED.get(entity.key, ()):

@@ -154,7 +154,7 @@
     }
     if (target) {
       event.preventDefault();
-      document.activeElement?.blur?.call?.(target === document.activeElement ? null : document.activeElement);
+      document.activeElement?.blur(); // hands over what was just typed
       setTimeout(() => target.click(), 0);
     }
   });

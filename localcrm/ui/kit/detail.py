@@ -1,0 +1,45 @@
+"""A record to read: its fields in columns, empty ones as a dash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nicegui import ui
+
+from localcrm.kernel.schema import EntityType, Field, entity as entity_type
+from localcrm.store.query import Record, titles
+from localcrm.ui.kit.values import exact, show, tone
+
+if TYPE_CHECKING:
+    from localcrm.ui.sessions import Session
+
+
+def ref_names(session: Session, entity: EntityType, record: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Titles of what a record points to: field → id → title."""
+    names: dict[str, dict[str, str]] = {}
+    with session.store.read() as connection:
+        for field in entity.refs:
+            if identity := record.get(field.key):
+                names[field.key] = titles(connection, entity_type(field.f.ref or ""), [identity])
+    return names
+
+
+def facts(record: Record, names: Mapping[str, Mapping[str, str]], fields: Sequence[Field], extra: Sequence[tuple[str, str]] = ()) -> None:
+    """Labels and values of a record."""
+    with ui.element("div").classes("lc-facts").mark("facts"):
+        for label, text in extra:
+            _fact(label, text)
+        for field in fields:
+            value = record[field.key]
+            _fact(field.label, show(field, value, names.get(field.key)), tone=tone(field, value), tip=exact(value), whole=field.kind == "longtext")
+
+
+def _fact(label: str, text: str | None, *, tone: str | None = None, tip: str | None = None, whole: bool = False) -> None:
+    with ui.element("div").classes("lc-fact lc-whole" if whole else "lc-fact"):
+        ui.label(label).classes("lc-label")
+        value = ui.label(text or "—").classes("" if text else "lc-muted")
+        if tone and text:
+            value.classes("lc-chip").props(f"data-tone={tone}").style("width:fit-content")
+        if tip:
+            value.tooltip(tip)

@@ -1,0 +1,274 @@
+"""A list of any length: rows come by HTTP in blocks, only what is seen; cards instead of rows on a phone.
+
+The same tools for every list: search, filters as removable chips, columns of one's own choice, export of what is shown,
+and every action by right-click, menu and key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nicegui import events, ui
+
+from localcrm.kernel.i18n import gettext as _
+from localcrm.kernel.ports import Changes
+from localcrm.kernel.schema import EntityType
+from localcrm.store.query import TOTAL_CAP
+from localcrm.ui.endpoints import BLOCK
+from localcrm.ui.kit.columns import Column, columns
+from localcrm.ui.kit.menu import Action, action_keys, context_menu
+from localcrm.ui.operations import show_failure
+from localcrm.kernel.errors import AppError
+
+if TYPE_CHECKING:
+    from localcrm.ui.sessions import Session
+
+WIDTHS = {"money": 130, "quantity": 110, "price": 110, "rate": 90, "integer": 90, "date": 110, "datetime": 130, "boolean": 90, "ref": 120, "chip": 110, "due": 130}
+#: Columns that show on a phone card, in the places (chip, number, second line, day).
+CARDS: Mapping[str, tuple[str, str, str, str]] = {
+    "customer": ("level", "unpaid", "contact", "next_contact"),
+    "sales_order": ("state", "gross", "customer_id", "date"),
+    "product": ("unit", "on_hand", "code", "spec"),
+    "contact": ("is_main", "phone", "customer_id", "title"),
+    "activity": ("type", "at", "customer_id", "next_at"),
+    "receipt": ("method", "amount", "customer_id", "date"),
+    "stock_move": ("type", "quantity", "product_id", "date"),
+}
+
+
+class RecordGrid:
+    """The list of one entity. ``chosen`` is the id of the row under the cursor."""
+
+    def __init__(  # noqa: PLR0913 -- what a list may say
+        self,
+        session: Session,
+        entity: EntityType,
+        *,
+        name: str = "",
+        actions: Sequence[Action] = (),
+        on_choose: Callable[[str | None], Awaitable[None] | None] | None = None,
+        on_open: Callable[[str], Awaitable[None] | None] | None = None,
+        where: Sequence[tuple[str, str, Any]] = (),
+        empty: Callable[[], None] | None = None,
+        pick_first: bool = False,
+    ) -> None:
+        self.session, self.entity, self.name = session, entity, name or entity.key
+        self.chosen: str | None = None
+        self.search = ""
+        self.where: list[tuple[str, str, Any]] = list(where)
+        self.on_choose, self.on_open = on_choose, on_open
+        self.total_label: ui.label | None = None
+        self._columns = columns(entity)
+        with ui.element("div").classes("lc-grid lc-card").mark(f"grid-{self.name}") as self.box:
+            self.grid = ui.aggrid(self._options(pick_first), theme="quartz", auto_size_columns=False)
+            ui.element("div").classes("lc-cards")
+            with ui.element("div").classes("lc-grid-empty lc-empty"):
+                if empty:
+                    empty()
+                else:
+                    ui.label(_("Nothing here."))
+            if actions:
+                context_menu(actions)
+        if actions:
+            action_keys(actions)
+        ui.on(f"grid-{self.name}", self._heard)
+        session.program.subscribe({entity.key, *_related(entity)}, self._changed)
+
+    # tools ---------------------------------------------------------------------------------------------------------
+
+    def search_box(self, placeholder: str = "") -> ui.input:
+        """The search field of this list; "/" goes there."""
+
+        def changed(event: events.ValueChangeEventArguments) -> None:
+            self.search = str(event.value or "")
+            self.requery()
+
+        box = ui.input(placeholder=placeholder or _("Search in this list"), on_change=changed).classes("lc-find").mark("list-search")
+        box.props("outlined dense clearable debounce=200 data-find")
+        with box.add_slot("prepend"):
+            ui.icon("search").props("size=18px")
+        return box
+
+    def total(self) -> ui.label:
+        """How many rows there are."""
+        self.total_label = ui.label().classes("lc-total").mark("total")
+        return self.total_label
+
+    def tools(self) -> None:
+        """Columns and export."""
+        columns_button = ui.button(_("Columns"), on_click=self.choose_columns).props("unelevated no-caps").classes("lc-btn lc-wide-only").mark("columns")
+        columns_button.tooltip(_("Choose columns"))
+        if self.session.may(f"{self.entity.key}.export"):
+            with ui.button(_("Export")).props("unelevated no-caps").classes("lc-btn lc-wide-only").mark("export"), ui.menu().classes("lc-menu"):
+                for suffix, label in (("xlsx", _("Excel workbook (.xlsx)")), ("csv", _("Text table (.csv)"))):
+                    item = ui.menu_item(label).mark(f"export-{suffix}")
+                    item.on("click", js_handler=f"() => localcrm.grid({json.dumps(self.name)}, 'exportAs', {json.dumps(suffix)})")
+
+    # what is shown ---------------------------------------------------------------------------------------------------
+
+    @property
+    def query(self) -> dict[str, Any]:
+        """What the list asks the server for, besides sort and column filters."""
+        return {"search": self.search, "where": self.where}
+
+    def requery(self) -> None:
+        """Show what matches now, from the top."""
+        self._call("setQuery", self.query, True)
+
+    def refresh(self, wish: str | None = None) -> None:
+        """Look again, keeping the row under the cursor; ``wish`` moves the cursor there if it is shown."""
+        self._call("refresh", wish)
+
+    def narrow(self, field: str, condition: tuple[str, str, Any] | None) -> None:
+        """Set or take away the filter on one field."""
+        self.where = [part for part in self.where if part[0] != field] + ([condition] if condition else [])
+        self.requery()
+
+    def select(self, identity: str) -> None:
+        """Put the cursor on a row that is shown."""
+        self._call("select", identity)
+
+    async def choose_columns(self) -> None:
+        """The columns of this list, as the user likes them."""
+        states = await ui.run_javascript(f"localcrm.grid({json.dumps(self.name)}, 'columnStates')")
+        labels = {column.key: column.label for column in self._columns}
+        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("columns-dialog"):
+            ui.label(_("Columns")).classes("lc-dialog-title")
+            ui.label(_("Drag a heading to move it, its edge to widen it; the list remembers.")).classes("lc-muted")
+            boxes = {key: ui.checkbox(labels.get(key, key), value=shown).props("dense").mark(f"column-{key}") for key, shown in states or []}
+            with ui.element("div").classes("lc-dialog-buttons"):
+                ui.button(_("Standard columns"), on_click=lambda: dialog.submit("reset")).props("flat no-caps").classes("lc-btn")
+                ui.button(_("Show these"), on_click=lambda: dialog.submit("set")).props("unelevated no-caps").classes("lc-pri").mark("set-columns")
+        answer = await dialog
+        dialog.delete()
+        if answer == "reset":
+            self._call("resetColumns")
+        elif answer == "set":
+            self._call("setColumns", [key for key, box in boxes.items() if box.value])
+
+    # events ------------------------------------------------------------------------------------------------------------
+
+    async def _heard(self, event: events.GenericEventArguments) -> None:
+        kind, value = event.args.get("kind"), event.args.get("value")
+        result: Any = None
+        match kind:
+            case "chosen" | "tapped":
+                self.chosen = str(value) if value else None
+                if kind == "tapped" and self.on_open and self.on_choose is None:
+                    result = self.on_open(str(value))
+                elif self.on_choose:
+                    result = self.on_choose(self.chosen)
+            case "open" if self.on_open:
+                self.chosen = str(value)
+                result = self.on_open(str(value))
+            case "total" if self.total_label is not None:
+                count = f"{TOTAL_CAP:,}+" if value < 0 else f"{value:,}"
+                self.total_label.set_text(_("{count} records").format(count=count))
+            case "state":
+                await asyncio.to_thread(self.session.save_setting, f"columns:{self.name}", str(value) or None)
+            case "failed":
+                show_failure(AppError("list", str(value)))
+        if result is not None:
+            await result
+
+    def _changed(self, changes: Changes) -> None:  # noqa: ARG002 -- any change may move rows
+        self.refresh()
+
+    def _call(self, method: str, *args: Any) -> None:
+        parameters = "".join(f", {json.dumps(arg, ensure_ascii=True, default=str)}" for arg in args)
+        ui.run_javascript(f"localcrm.grid({json.dumps(self.name)}, {json.dumps(method)}{parameters})")
+
+    def _options(self, pick_first: bool) -> dict[str, Any]:
+        config = {
+            "entity": self.entity.key,
+            "host": f"c{self.box.id}",
+            "query": self.query,
+            "state": self.session.setting(f"columns:{self.name}"),
+            "card": CARDS.get(self.entity.key, ("", "", "", "")),
+            "pickFirst": pick_first,
+        }
+        return {
+            "columnDefs": [self._column(column) for column in self._columns],
+            "defaultColDef": {"resizable": True, "suppressHeaderMenuButton": False, "minWidth": 60},
+            "rowModelType": "infinite",
+            "cacheBlockSize": BLOCK,
+            "maxBlocksInCache": 30,
+            "maxConcurrentDatasourceRequests": 2,
+            "infiniteInitialRowCount": 20,
+            "rowSelection": {"mode": "singleRow", "checkboxes": False, "enableClickSelection": True},
+            "suppressMultiSort": True,
+            "rowHeight": 34,
+            "headerHeight": 32,
+            "tooltipShowDelay": 500,
+            "localeText": grid_words(),
+            ":getRowId": "params => params.data.id",
+            ":onGridReady": f"params => localcrm.gridReady(params, {json.dumps(self.name)}, {json.dumps(config)})",
+        }
+
+    def _column(self, column: Column) -> dict[str, Any]:
+        title = column.key == self.entity.title_field
+        classes = " ".join(
+            name for name, on in (("lc-cell-num", column.number), ("lc-main-cell", title), ("lc-cell-muted", column.kind == "muted")) if on
+        )
+        definition: dict[str, Any] = {
+            "field": column.key,
+            "colId": column.key,
+            "headerName": column.label,
+            "hide": not column.shown,
+            "sortable": column.sortable,
+            "cellClass": classes,
+            "headerClass": "lc-right" if column.number else "",
+            "width": 240 if title else WIDTHS.get("chip" if column.chip else column.kind, 150),
+            ":tooltipValueGetter": "localcrm.tip",
+            ":valueFormatter": "localcrm.textCell",
+        }
+        if column.chip or column.kind == "due":
+            definition[":cellRenderer"] = "localcrm.chipCell"
+        if column.kind in {"muted", "longtext"} or (title and not any(c.kind == "muted" for c in self._columns)):
+            definition |= {"flex": 1, "minWidth": 180}
+        if column.filter:
+            definition |= {"filter": {"text": "agTextColumnFilter", "number": "agNumberColumnFilter", "date": "agDateColumnFilter"}[column.filter]}
+            definition["filterParams"] = {"maxNumConditions": 1, "buttons": ["reset"], "filterOptions": FILTERS[column.filter]}
+        else:
+            definition["suppressHeaderMenuButton"] = True
+        return definition
+
+
+FILTERS = {
+    "text": ["contains", "equals", "startsWith", "blank", "notBlank"],
+    "number": ["equals", "greaterThan", "lessThan", "inRange"],
+    "date": ["equals", "greaterThan", "lessThan", "inRange", "blank", "notBlank"],
+}
+
+
+def _related(entity: EntityType) -> set[str]:
+    """Entities whose changes show in derived columns of a list."""
+    related = {"customer": {"contact", "activity", "sales_order", "receipt"}, "product": {"stock_move"}, "sales_order": {"receipt", "stock_move", "sales_order_line"}}
+    return related.get(entity.key, set())
+
+
+def grid_words() -> dict[str, str]:
+    """The words of the grid's own parts."""
+    return {
+        "contains": _("contains"),
+        "equals": _("equals"),
+        "startsWith": _("begins with"),
+        "blank": _("is empty"),
+        "notBlank": _("is filled"),
+        "greaterThan": _("greater than"),
+        "lessThan": _("less than"),
+        "inRange": _("between"),
+        "inRangeStart": _("from"),
+        "inRangeEnd": _("to"),
+        "filterOoo": _("Filter…"),
+        "applyFilter": _("Apply"),
+        "resetFilter": _("Reset"),
+        "clearFilter": _("Clear"),
+        "loadingOoo": _("Loading…"),
+        "noRowsToShow": _("Nothing here."),
+        "pinColumn": _("Pin column"),
+        "dateFormatOoo": "yyyy-mm-dd",
+    }

@@ -1,0 +1,104 @@
+"""Every change of a record in words: when, who, where, what was there, what came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from nicegui import ui
+
+from localcrm.domain import policy
+from localcrm.kernel.errors import InvalidInput
+from localcrm.kernel.i18n import gettext as _
+from localcrm.kernel.schema import EntityType, Field, entity as entity_type
+from localcrm.store.changelog import history
+from localcrm.store.query import titles
+from localcrm.ui.kit.values import near_moment, show
+
+if TYPE_CHECKING:
+    from localcrm.store.connection import Connection
+    from localcrm.ui.sessions import Session
+
+MOST = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One value that changed, in words."""
+
+    at: str
+    exact: str
+    who: str
+    node: str
+    field: str
+    old: str
+    new: str
+
+
+def history_lines(session: Session, entity: EntityType, identity: str) -> list[Line]:
+    """The history of a record, newest first; checks the right to see the record's kind."""
+    policy.restrict(session.actor, entity)
+    with session.store.read() as connection:
+        rows = history(connection, entity, identity)[:MOST]
+        users = titles(connection, entity_type("user"), [row.user_id for row in rows if row.user_id])
+        result = []
+        for row in rows:
+            field = entity.fields.get(row.field)
+            moment = datetime.fromisoformat(row.at)
+            if row.field == "deleted":
+                name, old, new = _("Recycle bin"), _state(row.old), _state(row.new)
+            elif field is None:
+                name, old, new = row.field, str(row.old or ""), str(row.new or "")
+            else:
+                name, old, new = field.label, _word(connection, field, row.old), _word(connection, field, row.new)
+            who = users.get(row.user_id or "", "") or _("the program")
+            result.append(Line(near_moment(moment), f"{moment.astimezone():%Y-%m-%d %H:%M:%S}", who, row.node, name, old, new))
+    return result
+
+
+def _state(deleted: Any) -> str:
+    return _("deleted") if deleted else _("in use")
+
+
+def _word(connection: Connection, field: Field, value: Any) -> str:
+    """A value of the log, which is in JSON form, as a list would show it."""
+    if value is None or value == "":
+        return "—"
+    if field.kind == "ref":
+        return titles(connection, entity_type(field.f.ref or ""), [value]).get(value, "…")
+    from localcrm.store.query import stored_value
+
+    try:
+        return show(field, field.load(stored_value(field, value))) or "—"
+    except InvalidInput:
+        return str(value)
+
+
+def history_table(lines: list[Line]) -> None:
+    """The table of a history; rows of one moment share their first cells."""
+    if not lines:
+        ui.label(_("No changes are known here.")).classes("lc-empty")
+        return
+    with ui.element("div").classes("lc-scroll"), ui.element("table").classes("lc-table").mark("history"):
+        with ui.element("tr"):
+            for head in (_("Time"), _("Who"), _("Where"), _("Field"), _("Before"), _("After")):
+                with ui.element("th"):
+                    ui.label(head)
+        before: tuple[str, str] | None = None
+        for line in lines:
+            same = before == (line.exact, line.who)
+            before = (line.exact, line.who)
+            with ui.element("tr"):
+                for text, style in (
+                    ("" if same else line.at, ""),
+                    ("" if same else line.who, ""),
+                    ("" if same else line.node, "lc-muted"),
+                    (line.field, ""),
+                    (line.old, "lc-muted"),
+                    (line.new, ""),
+                ):
+                    with ui.element("td"):
+                        label = ui.label(text).classes(style)
+                        if text and text == line.at:
+                            label.tooltip(line.exact)

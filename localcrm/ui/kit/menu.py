@@ -1,0 +1,59 @@
+"""Actions of a row, said once: by right-click, in the visible menu, and by key."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nicegui import ui
+
+from localcrm.kernel.i18n import gettext as _
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """``run`` acts on the chosen row. ``key`` is printed beside the label and works while nothing is being typed."""
+
+    id: str
+    label: str
+    run: Callable[[], Awaitable[Any] | Any]
+    key: str = ""
+    danger: bool = False
+    divided: bool = False  # a line above it
+
+
+#: How a key is printed.
+KEY_NAMES = {"delete": "Del", "enter": "⏎"}
+
+
+def menu_items(actions: Sequence[Action], *, mark: str) -> None:
+    """The entries of a menu."""
+    for action in actions:
+        if action.divided:
+            ui.separator()
+        with ui.menu_item(on_click=action.run).mark(f"{mark}-{action.id}").classes("lc-bad-text" if action.danger else ""):
+            ui.label(action.label)
+            if action.key:
+                ui.label(KEY_NAMES.get(action.key, action.key.upper())).classes("lc-kbd")
+
+
+def context_menu(actions: Sequence[Action]) -> None:
+    """The menu of a right-click inside the element of the moment."""
+    with ui.context_menu().classes("lc-menu"):
+        menu_items(actions, mark="menu")
+
+
+def action_button(actions: Sequence[Action]) -> None:
+    """The same as a visible menu, for touch and for those who look for it."""
+    with ui.button(_("Actions"), icon="expand_more").props("unelevated no-caps icon-right=expand_more").props(remove="icon").classes("lc-btn").mark("actions"):
+        with ui.menu().classes("lc-menu").props("auto-close"):
+            menu_items(actions, mark="action")
+
+
+def action_keys(actions: Sequence[Action]) -> None:
+    """Hidden buttons that the keys press (see localcrm.js)."""
+    with ui.element("div").style("position:absolute;width:1px;height:1px;overflow:hidden;opacity:0").props("aria-hidden=true"):
+        for action in actions:
+            if action.key:
+                ui.button(on_click=action.run).props(f"data-key={action.key} tabindex=-1").mark(f"key-{action.id}")

@@ -1,0 +1,205 @@
+"""One screen for every kind of record that needs no screen of its own: list, form, detail."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from nicegui import ui
+
+from localcrm.domain import policy
+from localcrm.domain import subjects  # noqa: F401 -- makes every entity known
+from localcrm.kernel.i18n import N_, gettext as _
+from localcrm.kernel.schema import EntityType, Kind, entity as entity_type
+from localcrm.store.query import Record
+from localcrm.ui.frame import page_frame, page_head
+from localcrm.ui.kit.detail import facts, ref_names
+from localcrm.ui.kit.dialogs import confirm
+from localcrm.ui.kit.form import edit_dialog, load_typed
+from localcrm.ui.kit.grid import RecordGrid
+from localcrm.ui.kit.history import history_lines, history_table
+from localcrm.ui.kit.menu import Action, action_button
+from localcrm.ui.operations import Outcome, Undo, run_service, run_verb, toast
+from localcrm.ui.registry import Builder, Screen, register
+
+if TYPE_CHECKING:
+    from localcrm.ui.sessions import Session
+
+
+def list_screen(entity_key: str, screen_id: str) -> Builder:
+    """The builder of a generic list of one entity."""
+
+    def build(session: Session, parameters: Mapping[str, str]) -> None:
+        _Records(session, entity_type(entity_key), screen_id, parameters).build()
+
+    return build
+
+
+class _Records:
+    def __init__(self, session: Session, entity: EntityType, screen_id: str, parameters: Mapping[str, str]) -> None:
+        self.session, self.entity, self.screen_id, self.parameters = session, entity, screen_id, parameters
+        by_hand = policy.written_by_hand(entity)
+        self.can_create = by_hand and session.may(f"{entity.key}.create")
+        self.can_change = by_hand and entity.kind is Kind.MASTER and session.may(f"{entity.key}.update")
+        self.can_delete = by_hand and entity.kind is Kind.MASTER and session.may(f"{entity.key}.delete")
+
+    def build(self) -> None:
+        entity = self.entity
+        with page_frame(self.session, title=entity.label, active=self.screen_id):
+            actions = self._actions()
+            with page_head(entity.label):
+                tools = ui.element("div").classes("lc-row")
+                ui.space()
+                with ui.element("div").classes("lc-row"):
+                    right = ui.element("div").classes("lc-row")
+                    if self.can_create:
+                        with ui.button(on_click=self.new).props("unelevated no-caps data-key=n").classes("lc-pri").mark("new"):
+                            ui.label(_("＋ New {entity}").format(entity=entity.label))
+                            ui.label("N").classes("lc-kbd")
+            self.grid = RecordGrid(self.session, entity, actions=actions, on_open=self.open, empty=self._empty)
+            with tools:
+                self.grid.search_box()
+                self.grid.total()
+            with right:
+                action_button(actions)
+                self.grid.tools()
+        if identity := self.parameters.get("open"):
+            ui.timer(0.2, lambda: self.open(identity), once=True)
+
+    def _empty(self) -> None:
+        ui.label(_("There are no records here yet."))
+        if self.can_create:
+            ui.button(_("＋ New {entity}").format(entity=self.entity.label), on_click=self.new).props("unelevated no-caps").classes("lc-btn")
+
+    def _actions(self) -> list[Action]:
+        actions = [Action("open", _("Open record"), self._with_row(self.open), "enter")]
+        if self.can_change:
+            actions.append(Action("edit", _("Edit"), self._with_row(self.edit), "e"))
+        actions.append(Action("history", _("History"), self._with_row(self.show_history), "h"))
+        actions.append(Action("copy", _("Copy name"), self._with_row(self.copy), "c"))
+        if self.can_delete:
+            actions.append(Action("delete", _("Delete"), self._with_row(self.delete), "delete", danger=True, divided=True))
+        return actions
+
+    def _with_row(self, handler: Any) -> Any:
+        async def run() -> None:
+            if self.grid.chosen:
+                await handler(self.grid.chosen)
+
+        return run
+
+    # actions -------------------------------------------------------------------------------------------------------
+
+    async def new(self) -> None:
+        """Enter a new record."""
+        saved = await edit_dialog(self.session, self.entity)
+        if saved:
+            self.grid.refresh(saved["id"])
+
+    async def edit(self, identity: str) -> None:
+        """Change the record."""
+        await edit_dialog(self.session, self.entity, identity=identity)
+
+    async def open(self, identity: str) -> None:
+        """Read the record, with its history behind a tab."""
+        if self.entity.key == "sales_order":
+            ui.navigate.to(f"/orders/{identity}")
+            return
+        if self.can_change:
+            await edit_dialog(self.session, self.entity, identity=identity)
+        else:
+            await read_dialog(self.session, self.entity, identity)
+
+    async def show_history(self, identity: str) -> None:
+        """What happened to the record."""
+        await history_dialog(self.session, self.entity, identity)
+
+    async def copy(self, identity: str) -> None:
+        """The record's name to the clipboard."""
+        await copy_title(self.session, self.entity, identity)
+
+    async def delete(self, identity: str) -> None:
+        """Put it into the recycle bin, with the way back."""
+        await delete_with_undo(self.session, self.entity, identity)
+
+
+async def load(session: Session, entity: EntityType, identity: str) -> Outcome:
+    """A record with the titles of what it points to: (record, names)."""
+
+    def read() -> tuple[Record, dict[str, dict[str, str]]]:
+        record = load_typed(session, entity, identity)
+        return record, ref_names(session, entity, record)
+
+    return await run_service(session, read)
+
+
+async def read_dialog(session: Session, entity: EntityType, identity: str) -> None:
+    """A record nobody changes, to read."""
+    outcome = await load(session, entity, identity)
+    if not outcome.ok:
+        return
+    record, names = outcome.value
+    with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("read"):
+        ui.label(str(record[entity.title_field] or entity.label)).classes("lc-dialog-title")
+        facts(record, names, entity.readable)
+        with ui.element("div").classes("lc-dialog-buttons"):
+            ui.button(_("Close"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
+    await dialog
+    dialog.delete()
+
+
+async def history_dialog(session: Session, entity: EntityType, identity: str) -> None:
+    """Every change of a record."""
+    outcome = await run_service(session, lambda: history_lines(session, entity, identity))
+    if not outcome.ok:
+        return
+    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-wide").mark("history-dialog"):
+        ui.label(_("History")).classes("lc-dialog-title")
+        history_table(outcome.value)
+        with ui.element("div").classes("lc-dialog-buttons"):
+            ui.button(_("Close"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
+    await dialog
+    dialog.delete()
+
+
+async def copy_title(session: Session, entity: EntityType, identity: str) -> None:
+    """The record's name to the clipboard."""
+    outcome = await run_service(session, lambda: load_typed(session, entity, identity))
+    if outcome.ok:
+        title = str(outcome.value[entity.title_field] or "")
+        ui.run_javascript(f"navigator.clipboard && navigator.clipboard.writeText({json.dumps(title)})")
+        toast(_("Copied: {title}").format(title=title[:60]))
+
+
+async def delete_with_undo(session: Session, entity: EntityType, identity: str) -> bool:
+    """Ask, delete, say so with the way back; returns whether it was deleted."""
+    outcome = await run_service(session, lambda: load_typed(session, entity, identity))
+    if not outcome.ok:
+        return False
+    title = str(outcome.value[entity.title_field] or entity.label)[:80]
+    if not await confirm(_("Delete “{title}”?").format(title=title), detail=_("It goes to the recycle bin and can be restored."), yes=_("Delete"), danger=True):
+        return False
+    await asyncio.sleep(0)
+    params = {"entity": entity.key, "id": identity}
+    undo = Undo("records.undelete_record", params, _("Restored: {title}").format(title=title))
+    done = _("Deleted; it can be restored from the recycle bin")
+    return (await run_verb(session, "records.delete_record", params, done=done, undo=undo)).ok
+
+
+def _screen(entity_key: str, label: str, icon: str, section: str) -> Screen:
+    path = f"/records/{entity_key}"
+    return Screen(entity_key, path, label, icon, f"{entity_key}.read", list_screen(entity_key, entity_key), section)
+
+
+register(
+    _screen("contact", N_("Contacts"), "contacts", "customers"),
+    _screen("activity", N_("Activity records"), "forum", "customers"),
+    _screen("product", N_("Products"), "inventory_2", "trade"),
+    _screen("warehouse", N_("Warehouses"), "warehouse", "trade"),
+    _screen("stock_move", N_("Stock movements"), "swap_vert", "trade"),
+    _screen("receipt", N_("Receipts"), "payments", "trade"),
+    _screen("user", N_("Users"), "badge", "company"),
+    _screen("branch", N_("Branches"), "store", "company"),
+)
