@@ -122,6 +122,9 @@ def undelete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> d
     policy.require(actor, f"{entity}.delete")
     record = uow.get(kind, parse_id(id), deleted=True)
     if record["deleted"]:
+        behaviour = BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
+        if behaviour.check:
+            behaviour.check(uow, actor, dict(record), record)
         uow.set_deleted(kind, record["id"], deleted=False)
     return {"id": record["id"]}
 
