@@ -8,8 +8,10 @@ step that fails. Needs nothing but the standard library, so that it runs on an e
 
 from __future__ import annotations
 
+import http.cookiejar
 import json
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -17,6 +19,7 @@ import sys
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -56,8 +59,8 @@ class Program:
         """What one command answers with --json."""
         return json.loads(self.run(*arguments, "--json"))
 
-    def serve(self, data: Path) -> tuple[subprocess.Popen[bytes], int]:
-        """Start the screens on a free port; returns the process and the milliseconds to the first page."""
+    def serve(self, data: Path) -> tuple[subprocess.Popen[bytes], int, int]:
+        """Start the screens on a free port; returns the process, the port and the milliseconds to the first page."""
         port = free_port()
         log = (self.folder / "server.log").open("ab")
         began = time.monotonic()
@@ -74,7 +77,7 @@ class Program:
                 process.kill()
                 raise SystemExit(f"FAILED  no page on port {port}\n{(self.folder / 'server.log').read_text('utf-8', 'replace')[-3000:]}")
             time.sleep(0.02)
-        return process, round((time.monotonic() - began) * 1000)
+        return process, port, round((time.monotonic() - began) * 1000)
 
 
 def free_port() -> int:
@@ -84,13 +87,47 @@ def free_port() -> int:
 
 
 def answers(port: int) -> bool:
+    """Whether a browser gets a page; any other answer than 200 ends the smoke test."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as response:
-            return bool(response.status == 200)
-    except urllib.error.HTTPError as error:
-        raise SystemExit(f"FAILED  GET / answers {error.code}") from None
+        return Browser(port).get("/") != ""
+    except urllib.error.URLError as error:
+        if isinstance(error, urllib.error.HTTPError):
+            raise SystemExit(f"FAILED  GET / answers {error.code}") from None
+        return False
     except OSError:
         return False
+
+
+class Browser:
+    """As much of a browser as a smoke test needs: asks for pages, keeps cookies, follows redirects."""
+
+    def __init__(self, port: int) -> None:
+        self.origin = f"http://127.0.0.1:{port}"
+        self.opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
+        )
+        self.opener.addheaders = [("Accept", "text/html,*/*"), ("Origin", self.origin)]
+
+    def get(self, path: str, form: dict[str, str] | None = None) -> str:
+        """The text at a path; with a form it is posted. Raises for any answer but a success."""
+        data = urllib.parse.urlencode(form).encode() if form else None
+        with self.opener.open(self.origin + path, data, timeout=20) as response:
+            return str(response.read().decode("utf-8", "replace"))
+
+
+def signed_in_page(port: int, password: str) -> str:
+    """The first screen after signing in, and every file it names: what the build dropped too much would be missing here."""
+    browser = Browser(port)
+    try:
+        page = browser.get("/login", {"login": "admin", "password": password, "next": "/"})
+        files = sorted({file for file in re.findall(r"""(?:src|href)=["'](/[^"'#]+\.\w+[^"']*)["']""", page) if not file.startswith("//")})
+        for file in files:
+            browser.get(file)
+    except urllib.error.HTTPError as error:
+        raise SystemExit(f"FAILED  {error.url} answers {error.code}") from None
+    if "_nicegui" not in page:
+        raise SystemExit("FAILED  signing in did not lead to a screen")
+    return f"signed in, {len(files)} files of the first screen"
 
 
 def resident_mb(pid: int) -> float | None:
@@ -129,18 +166,20 @@ def check(program: Program, *folders: Path) -> str:
 
 
 def screens(program: Program, data: Path, figures: dict[str, Any]) -> str:
-    """Three starts; the first is the cold one."""
-    starts = []
+    """Three starts; the first is the cold one and signs in."""
+    starts: list[int] = []
+    told = ""
     for _ in range(3):
-        process, milliseconds = program.serve(data)
+        process, port, milliseconds = program.serve(data)
         starts.append(milliseconds)
         if len(starts) == 1:
+            told = signed_in_page(port, program.environment["LOCALCRM_PASSWORD"])
             time.sleep(IDLE)
             figures["idle_mb"] = round(memory, 1) if (memory := resident_mb(process.pid)) else None
         process.terminate()
         process.wait(timeout=20)
     figures["start_ms"] = starts
-    return f"first page after {', '.join(map(str, starts))} ms"
+    return f"first page after {', '.join(map(str, starts))} ms; {told}"
 
 
 def main(arguments: list[str]) -> None:

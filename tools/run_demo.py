@@ -75,7 +75,7 @@ def serve(data: Path, node: str, port: int) -> subprocess.Popen[bytes]:
 
 def answers(port: int) -> bool:
     try:
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).close()
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/alive", timeout=5).close()
     except urllib.error.HTTPError:
         return True  # it speaks; what it says is the browser's affair
     except OSError:
