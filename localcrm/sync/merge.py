@@ -122,6 +122,7 @@ class _Merge:
         self._rows: dict[int, dict[bytes, _Row]] = defaultdict(dict)
         self._documents: dict[bytes, tuple[str, bytes | None] | None] = {}
         self._now_deleted: list[tuple[EntityType, bytes]] = []
+        self._now_restored: list[tuple[EntityType, bytes]] = []
         self._referred: dict[str, set[bytes]] = defaultdict(set)
         self._log: list[tuple[Any, ...]] = []
         self._quarantine: list[tuple[Any, ...]] = []
@@ -238,10 +239,7 @@ class _Merge:
         if entity.kind is Kind.DOCUMENT:
             self._documents[pk] = (str(row.new[_no(entity, "status")]), row.new.get(_no(entity, "branch_id")))  # type: ignore[index,union-attr,assignment]
         if self._sender:
-            for column in entity.refs:
-                target = (row.new or {}).get(column.no)
-                if isinstance(target, bytes):
-                    self._referred[column.f.ref or ""].add(target)
+            self._note_references(entity, row.new or {})
 
     def _update(self, entity: EntityType, pk: bytes, row: _Row, winners: dict[int, tuple[Stored, Stored]]) -> None:
         target = row.new if row.new is not None else row.changed
@@ -251,8 +249,10 @@ class _Merge:
         if status in winners:
             _old, owner = self._documents.get(pk) or ("", None)
             self._documents[pk] = (str(winners[status][1]), owner)
-        if self._sender and winners.get(DELETED_NO, (0, 0))[1] == 1:
-            self._now_deleted.append((entity, pk))
+        if self._sender:
+            self._note_references(entity, {no: new for no, (_old, new) in winners.items()})
+            if DELETED_NO in winners:
+                (self._now_deleted if winners[DELETED_NO][1] else self._now_restored).append((entity, pk))
 
     def _log_row(self, table: int, op: int, pk: bytes | None, diff: str | None, prev: int | None) -> None:
         self._log.append((self._next_lseq, self._next_tx, table, op, pk, diff, prev))
@@ -357,12 +357,14 @@ class _Merge:
             if rival is None or mine.stamp > rival.stamp:
                 winners[no] = (old, new)
             unseen = [entry for entry in touching if entry.origin != mine.origin and not seen(entry)]
-            if self._sender and unseen:
+            if self._sender and entity.kind is not Kind.STATE and unseen:
                 other = max(unseen, key=lambda entry: entry.stamp)
                 if other.diff[no][1] != new:
                     kept, lost = (mine, other) if no in winners else (rival or other, mine)
                     self._overwritten(entity, pk, no, old, kept, lost)
-        if self._sender:
+            elif no in winners:
+                self._note_watched(entity, pk, {no: (old, new)}, mine.stamp, mine.actor)
+        if self._sender and _deleted_by([*entries, mine]):
             self._note_deleted_edited(entity, pk, diff, mine, [e for e in entries if e.origin != mine.origin and not seen(e)])
         return winners
 
@@ -439,9 +441,19 @@ class _Merge:
                     **_who("kept", author),
                 )
 
+    def _note_references(self, entity: EntityType, values: dict[int, Stored]) -> None:
+        for column in entity.refs:
+            target = values.get(column.no)
+            if isinstance(target, bytes):
+                self._referred[column.f.ref or ""].add(target)
+
     def _note_parents(self) -> None:
         """Parents that stay deleted though somebody refers to them: asked once everything is written, told once per batch."""
         orphaned = {(entity.key, pk) for entity, pk in self._now_deleted if references(self._connection, entity, pk.hex())}
+        for entity, pk in self._now_restored:
+            columns = ", ".join(f'"{column.key}"' for column in entity.refs)
+            row = self._connection.one(f'SELECT {columns} FROM "{entity.key}" WHERE id = ?', (pk,)) if columns else None
+            self._note_references(entity, dict(zip((column.no for column in entity.refs), row or (), strict=bool(row))))
         for parent, targets in self._referred.items():
             rows = self._connection.all(
                 f'SELECT id FROM "{parent}" WHERE deleted = 1 AND id IN (SELECT unhex(value) FROM json_each(?))',
@@ -576,6 +588,12 @@ def _seen(mine: _Entry, by_lseq: dict[int, _Entry]) -> Any:
         previous = entry.prev
     boundary = previous or 0
     return lambda entry: entry.origin == mine.origin or entry.lseq <= boundary
+
+
+def _deleted_by(entries: list[_Entry]) -> bool:
+    """Whether a row with these changes lies in the bin."""
+    last = max((entry for entry in entries if DELETED_NO in entry.diff), key=lambda entry: entry.stamp, default=None)
+    return last is not None and last.diff[DELETED_NO][1] == 1
 
 
 def _who(side: str, entry: _Entry) -> dict[str, Any]:
