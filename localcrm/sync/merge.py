@@ -121,6 +121,7 @@ class _Merge:
         self._store, self._connection, self._batch, self._sender, self._cursor = store, connection, batch, sender, cursor
         self._rows: dict[int, dict[bytes, _Row]] = defaultdict(dict)
         self._documents: dict[bytes, tuple[str, bytes | None] | None] = {}
+        self._last_admitted: dict[int, int] = {}
         self._now_deleted: list[tuple[EntityType, bytes]] = []
         self._now_restored: list[tuple[EntityType, bytes]] = []
         self._referred: dict[str, set[bytes]] = defaultdict(set)
@@ -189,14 +190,26 @@ class _Merge:
                 start=tx.first_oseq - 1,
                 have=have,
             )
-        return tx.first_oseq + tx.count - 1 <= have
+        if tx.first_oseq <= have < tx.first_oseq + tx.count - 1:
+            raise ExchangeError("bad_message", N_("The exchange contains a message that cannot be understood. Nothing of it was applied."))
+        return tx.first_oseq <= have
 
     def _admitted_stamp(self, tx: Tx) -> int:
-        """The stamp that counts. Head office lowers one from the future to a tick of its own clock, never refuses it."""
+        """The stamp that counts. Head office replaces one from the future by a tick of its own clock, never refuses it.
+
+        So it does with one that is not later than the branch's change before it, which may have been given a tick while
+        head office's own clock was wrong: who builds on a change must not lose to it.
+        """
+        if self._sender is None:
+            return tx.eff_hlc
         wall = self._store.clock.now_ms()
-        if self._sender is None or not is_from_future(tx.hlc, wall):
-            return tx.eff_hlc if self._sender is None else tx.hlc
-        return next_stamp(self._last_hlc, wall).stamp
+        origin = self._origins[tx.origin]
+        if origin not in self._last_admitted:
+            before = "SELECT eff_hlc FROM sync_tx WHERE origin = ? ORDER BY first_oseq DESC LIMIT 1"
+            self._last_admitted[origin] = int(self._connection.value(before, (origin,)) or 0)
+        fits = not is_from_future(tx.hlc, wall) and tx.hlc > self._last_admitted[origin]
+        self._last_admitted[origin] = stamp = tx.hlc if fits else next_stamp(self._last_hlc, wall).stamp
+        return stamp
 
     # one change ------------------------------------------------------------------------------------------------------
 
