@@ -12,7 +12,9 @@ star: its own changes, and everything head office had admitted up to the last fo
 from __future__ import annotations
 
 import json
+from bisect import bisect_left, insort
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from localcrm.sync.codec import Batch, Change, Tx
 
 _CONFLICT = Conflict.entity_type
+#: Longest value a conflict shows; the log keeps it whole.
+_SHOWN = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +132,15 @@ class _Merge:
         self._log: list[tuple[Any, ...]] = []
         self._quarantine: list[tuple[Any, ...]] = []
         self._last_hlc = int(connection.value("SELECT last_hlc FROM sync_ctx"))
+        self._known_rules: dict[int, _Rules] = {}
+        self._entities: dict[int, EntityType | None] = {}
         self._next_tx = int(connection.value("SELECT coalesce(max(tx), 0) FROM sync_tx")) + 1
         self._next_lseq = changelog.head(connection) + 1
         self._origins = [origin_of(connection, no, epoch.to_bytes(8), self._code(no)) for no, epoch in batch.origins]
-        self._spans: dict[int, tuple[int, int, int]] = {}
+        self._have: dict[int, int] = dict(connection.all("SELECT origin, have_oseq FROM sync_origin"))
+        #: Transactions not written yet, and by origin where those of this batch lie: first oseq, first lseq, count.
+        self._txs: list[tuple[Any, ...]] = []
+        self._spans: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
 
     # the way through a batch -----------------------------------------------------------------------------------------
 
@@ -155,15 +164,12 @@ class _Merge:
         node_no, epoch = self._batch.origins[tx.origin]
         stamp = self._admitted_stamp(tx)
         self._last_hlc = max(self._last_hlc, stamp)
-        self._connection.execute(
-            "INSERT INTO sync_tx(tx, origin, first_oseq, count, first_lseq, hlc, eff_hlc, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (self._next_tx, origin, tx.first_oseq, tx.count, self._next_lseq, tx.hlc, stamp, tx.actor),
-        )
-        self._connection.execute(
-            "UPDATE sync_origin SET have_oseq = max(have_oseq, ?) WHERE origin = ?", (tx.first_oseq + tx.count - 1, origin)
-        )
+        self._txs.append((self._next_tx, origin, tx.first_oseq, tx.count, self._next_lseq, tx.hlc, stamp, tx.actor))
+        self._have[origin] = max(self._have[origin], tx.first_oseq + tx.count - 1)
+        insort(self._spans[origin], (tx.first_oseq, self._next_lseq, tx.count))
+        epoch_bytes = epoch.to_bytes(8)
         for place, change in enumerate(changes):
-            total = (stamp, node_no, epoch.to_bytes(8), tx.first_oseq + place)
+            total = (stamp, node_no, epoch_bytes, tx.first_oseq + place)
             reason = self._change(change, origin, total, tx.actor)
             if reason:
                 self._hold(change, origin, tx.first_oseq + place, reason)
@@ -178,9 +184,8 @@ class _Merge:
 
     def _is_duplicate(self, tx: Tx) -> bool:
         if self._sender is None:
-            known = "SELECT 1 FROM sync_tx WHERE origin = ? AND first_oseq = ?"
-            return tx.hseq <= self._cursor or self._connection.one(known, (self._origins[tx.origin], tx.first_oseq)) is not None
-        have = int(self._connection.value("SELECT have_oseq FROM sync_origin WHERE origin = ?", (self._origins[tx.origin],)))
+            return tx.hseq <= self._cursor or self._arrived(self._origins[tx.origin], tx.first_oseq)
+        have = self._have[self._origins[tx.origin]]
         if tx.first_oseq > have + 1:
             raise ExchangeError(
                 "gap",
@@ -216,7 +221,7 @@ class _Merge:
     def _change(self, change: Change, origin: int, stamp: tuple[int, int, bytes, int], actor: bytes | None) -> str | None:
         """Apply one change; returns why it may not be, or None."""
         table, op, pk, values, prev = change
-        entity = entity_by_no(table)
+        entity = self._entity(table)
         if entity is None:
             return "unknown_table"
         row = self._rows[table].get(pk)
@@ -273,13 +278,14 @@ class _Merge:
     # what may not be applied -------------------------------------------------------------------------------------------
 
     def _fault(self, entity: EntityType, op: int, pk: bytes, values: list[Any], row: _Row | None) -> str | None:
-        if any(no != DELETED_NO and no not in entity.by_no for no, *_rest in values):
+        rules = self._rules(entity)
+        if any(value[0] not in rules.fits for value in values):
             return "unknown_column"
         if op == INSERT:
             if row is not None:
                 return "duplicate_id"
             given = dict(values)
-            if any(f.required and given.get(no) is None for no, f in entity.by_no.items()):
+            if any(given.get(no) is None for no in rules.required):
                 return "missing_value"
         elif row is None or row.gone:
             return "unknown_row"
@@ -287,9 +293,19 @@ class _Merge:
             return "ledger_row"
         if op == GONE and entity.kind is not Kind.LINE:
             return "physical_delete"
-        if not all(_fits(entity, no, rest[-1]) for no, *rest in values):
+        if not all(rules.fits[value[0]](value[-1]) for value in values):
             return "bad_value"
         return self._owner_fault(entity, op, pk, values)
+
+    def _rules(self, entity: EntityType) -> _Rules:
+        if entity.no not in self._known_rules:
+            self._known_rules[entity.no] = _rules(entity)
+        return self._known_rules[entity.no]
+
+    def _entity(self, table: int) -> EntityType | None:
+        if table not in self._entities:
+            self._entities[table] = entity_by_no(table)
+        return self._entities[table]
 
     def _owner_fault(self, entity: EntityType, op: int, pk: bytes, values: list[Any]) -> str | None:
         """Ownership and immutability; a branch trusts that head office has checked who owns what."""
@@ -297,25 +313,42 @@ class _Merge:
             known = None if op == INSERT else self._document(pk)
             if known and known[0] == "posted":
                 return "posted_document"
-            owner = dict(values).get(_no(entity, "branch_id")) if op == INSERT else (known or ("", None))[1]
-            return self._foreign(owner)
+            named = [value[-1] for value in values if value[0] == _no(entity, "branch_id")]
+            owners = named or [None] if op == INSERT else [(known or ("", None))[1], *named]
+            return next(filter(None, map(self._foreign, owners)), None)
         if entity.kind is Kind.LINE:
-            parent = self._parent(entity, op, pk, values)
-            document = self._document(parent) if parent else None
-            if document is None:
-                return "unknown_parent"
-            return "posted_document" if document[0] == "posted" else self._foreign(document[1])
+            return next(filter(None, (self._document_fault(parent) for parent in self._parents(entity, op, pk, values))), None)
         if self._sender is None:
             return None
         if entity.kind is Kind.LEDGER:
             return self._foreign(dict(values).get(_no(entity, "branch_id")))
         if entity.kind is Kind.HUB or (entity.kind is Kind.STATE and op == INSERT):
             return "head_office_only"
-        for no, *rest in values:
-            column = entity.by_no.get(no)
-            if column and column.f.merge == "hub" and rest[-1] != (column.store(column.default) if op == INSERT else rest[0]):
-                return "head_office_only"
+        if entity.kind is Kind.STATE and any(self._goes_back(entity, pk, no, new) for no, _old, new in values):
+            return "state_goes_back"
+        office_only = self._rules(entity).office_only
+        if office_only:
+            for no, *rest in values:
+                # An update touches what it names: what it says was there before is only the branch's word.
+                if no in office_only and (op == UPDATE or rest[-1] != office_only[no]):
+                    return "head_office_only"
         return None
+
+    def _document_fault(self, document_id: bytes | None) -> str | None:
+        """Why a line of this document may not be touched."""
+        document = self._document(document_id) if document_id else None
+        if document is None:
+            return "unknown_parent"
+        return "posted_document" if document[0] == "posted" else self._foreign(document[1])
+
+    def _goes_back(self, entity: EntityType, pk: bytes, no: int, new: Stored) -> bool:
+        """Whether a closed list would move against the order in which it was declared: what was settled stays settled."""
+        ladder = list(entity.by_no[no].choices or ()) if no != DELETED_NO else []
+        if not ladder:
+            return False
+        row = self._rows[entity.no][pk]
+        now = row.changed.get(no) or self._connection.value(f'SELECT "{entity.by_no[no].key}" FROM "{entity.key}" WHERE id = ?', (pk,))
+        return ladder.index(str(new)) < ladder.index(str(now))
 
     def _foreign(self, owner: Stored) -> str | None:
         return "not_owner" if self._sender and owner != self._sender.branch_id else None
@@ -329,14 +362,16 @@ class _Merge:
                     self._documents[pk] = (found[0], found[1])
         return self._documents[pk]
 
-    def _parent(self, entity: EntityType, op: int, pk: bytes, values: list[Any]) -> bytes | None:
+    def _parents(self, entity: EntityType, op: int, pk: bytes, values: list[Any]) -> list[bytes | None]:
+        """The document a line belongs to, and the one it is moved to."""
         key = _no(entity, entity.parent or "")
-        row = self._rows[entity.no].get(pk)
+        named = [value[-1] for value in values if value[0] == key]
         if op == INSERT:
-            return dict(values).get(key)
-        if row and row.new is not None:
-            return row.new.get(key)  # type: ignore[return-value]
-        return self._connection.value(f'SELECT "{entity.parent}" FROM "{entity.key}" WHERE id = ?', (pk,))  # type: ignore[no-any-return]
+            return named or [None]
+        row = self._rows[entity.no].get(pk)
+        known = (row.new or row.changed).get(key) if row else None
+        now = known or self._connection.value(f'SELECT "{entity.parent}" FROM "{entity.key}" WHERE id = ?', (pk,))
+        return [now, *(named if op == UPDATE else [])]
 
     def _hold(self, change: Change, origin: int, oseq: int, reason: str) -> None:
         """Keep what could not be applied, with its reason; its number stays taken."""
@@ -437,11 +472,12 @@ class _Merge:
     def _note_watched(
         self, entity: EntityType, pk: bytes, diff: dict[int, tuple[Stored, Stored]], stamp: tuple[int, int, bytes, int], actor: bytes | None
     ) -> None:
-        if self._sender is None:
+        watched = self._rules(entity).watched
+        if self._sender is None or not watched:
             return
         for no, (old, new) in diff.items():
-            column = entity.by_no.get(no)
-            if column is not None and column.f.merge == "always_show":
+            if no in watched:
+                column = entity.by_no[no]
                 author = _Entry(0, UPDATE, diff, None, stamp, 0, actor, self._code(stamp[1]))
                 self._conflict(
                     kind=ConflictKind.WATCHED,
@@ -521,8 +557,15 @@ class _Merge:
         )
         self._quarantine.clear()
         self._connection.execute("UPDATE sync_ctx SET last_hlc = max(last_hlc, ?)", (self._last_hlc,))
+        self._connection.executemany(
+            "UPDATE sync_origin SET have_oseq = ? WHERE origin = ?", [(self._have[origin], origin) for origin in self._spans if self._spans[origin]]
+        )
 
     def _flush_log(self) -> None:
+        self._connection.executemany(
+            "INSERT INTO sync_tx(tx, origin, first_oseq, count, first_lseq, hlc, eff_hlc, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._txs
+        )
+        self._txs.clear()
         self._connection.executemany("INSERT INTO sync_log(lseq, tx, tbl, op, pk, diff, prev) VALUES (?, ?, ?, ?, ?, ?, ?)", self._log)
         self._log.clear()
 
@@ -547,10 +590,9 @@ class _Merge:
             self._connection.executemany(f'DELETE FROM "{entity.key}" WHERE id = ?', [(pk,) for pk, row in rows.items() if row.gone])
         search.index_rows(self._connection, entity, new_rids, fresh=True)
         if touched:
-            rids = [
-                rid for pk in touched if (rid := self._connection.value(f'SELECT rid FROM "{entity.key}" WHERE id = ?', (pk,))) is not None
-            ]
-            search.index_rows(self._connection, entity, rids)
+            listed = json.dumps([pk.hex() for pk in touched])
+            found = self._connection.all(f'SELECT rid FROM "{entity.key}" WHERE id IN (SELECT unhex(value) FROM json_each(?))', (listed,))
+            search.index_rows(self._connection, entity, [row[0] for row in found])
 
     def _insert_rows(self, entity: EntityType, fresh: list[tuple[bytes, dict[int, Stored]]]) -> list[int]:
         if not fresh:
@@ -570,18 +612,27 @@ class _Merge:
 
     # identities ----------------------------------------------------------------------------------------------------------
 
+    def _arrived(self, origin: int, oseq: int) -> bool:
+        """Whether a transaction that starts with this number was applied before."""
+        spans = self._spans[origin]
+        place = bisect_left(spans, (oseq,))
+        if place < len(spans) and spans[place][0] == oseq:
+            return True
+        return self._connection.one("SELECT 1 FROM sync_tx WHERE origin = ? AND first_oseq = ?", (origin, oseq)) is not None
+
     def _local(self, origin_index: int, oseq: int) -> int | None:
         """Local log number of a change named by its identity; None when it never arrived."""
         origin = self._origins[origin_index]
-        span = self._spans.get(origin)
-        if span is None or not span[0] <= oseq < span[0] + span[2]:
+        spans = self._spans[origin]
+        place = bisect_left(spans, (oseq + 1,)) - 1
+        span: tuple[int, ...] | None = spans[place] if place >= 0 else None
+        if span is None or oseq >= span[0] + span[2]:
             span = self._connection.one(
                 "SELECT first_oseq, first_lseq, count FROM sync_tx WHERE origin = ? AND first_oseq <= ? ORDER BY first_oseq DESC LIMIT 1",
                 (origin, oseq),
             )
-            if span is None or oseq >= span[0] + span[2]:
-                return None
-            self._spans[origin] = span
+        if span is None or oseq >= span[0] + span[2]:
+            return None
         return span[1] + oseq - span[0]
 
     def _code(self, node_no: int) -> str:
@@ -617,7 +668,7 @@ def _text(column: Field, value: Stored) -> str | None:
     shown = column.show(value)
     if isinstance(shown, bool):
         return json.dumps(shown)
-    return None if shown is None else str(shown)
+    return None if shown is None else str(shown)[:_SHOWN]
 
 
 def _no(entity: EntityType, key: str) -> int:
@@ -636,15 +687,43 @@ def _line_types() -> list[_LineType]:
     return [_LineType(e, e.fields[e.parent or ""].f.ref or "") for e in entities() if e.kind is Kind.LINE]
 
 
-def _fits(entity: EntityType, no: int, value: Stored) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What the merge asks of every change of a table, by wire number."""
+
+    fits: dict[int, Callable[[Stored], bool]]
+    required: tuple[int, ...]
+    office_only: dict[int, Stored]  # with the default that anybody may write
+    watched: frozenset[int]
+
+
+def _rules(entity: EntityType) -> _Rules:
+    columns = entity.by_no
+    return _Rules(
+        fits={DELETED_NO: lambda value: value in {0, 1}, **{no: _fit(column) for no, column in columns.items()}},
+        required=tuple(no for no, column in columns.items() if column.required),
+        office_only={no: column.store(column.default) for no, column in columns.items() if column.f.merge == "hub"},
+        watched=frozenset(no for no, column in columns.items() if column.f.merge == "always_show"),
+    )
+
+
+def _fit(column: Field) -> Callable[[Stored], bool]:
     """Whether a value has the column's type; bounds are the author's business."""
-    if no == DELETED_NO:
-        return value in (0, 1)
-    column = entity.by_no[no]
-    if value is None:
-        return not column.required and column.default is None
+    may_be_empty = not column.required and column.default is None
     if column.kind == "ref":
-        return isinstance(value, bytes) and len(value) == 16
+        return lambda value: may_be_empty if value is None else isinstance(value, bytes) and len(value) == 16
     if column.kind == "choice":
-        return value in (column.choices or {})
-    return isinstance(value, str if column.sql_type == "TEXT" else int)
+        choices = column.choices or {}
+        return lambda value: may_be_empty if value is None else value in choices
+    kind = str if column.sql_type == "TEXT" else int
+    if column.kind in {"date", "datetime", "boolean"}:
+        return lambda value: may_be_empty if value is None else isinstance(value, kind) and _loads(column, value)
+    return lambda value: may_be_empty if value is None else isinstance(value, kind)
+
+
+def _loads(column: Field, value: Stored) -> bool:
+    """Whether a value of the right type means something: a date that exists, a moment within the calendar, yes or no."""
+    try:
+        return column.store(column.load(value)) == value
+    except (ValueError, OverflowError, OSError):
+        return False
