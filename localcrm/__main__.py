@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from localcrm import __version__
@@ -52,7 +54,8 @@ def cli(ctx: click.Context, host: str, port: int | None, no_browser: bool) -> No
         from localcrm.app import serve
 
         session = ctx.ensure_object(Session)
-        ctx.exit(serve(session.folder, host=host, port=port, open_browser=not no_browser, passphrase=session.passphrase))
+        start = partial(serve, session.folder, host=host, port=port, open_browser=not no_browser)
+        ctx.exit(session.unlocked(lambda passphrase: start(passphrase=passphrase)))
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from localcrm.domain import subjects as subjects  # noqa: PLC0414 -- makes every
 from localcrm.domain.admin.services import set_up_office
 from localcrm.domain.people.services import check_password_strength
 from localcrm.kernel.errors import InvalidInput, Refused, StoreError
-from localcrm.kernel.i18n import N_
+from localcrm.kernel.i18n import N_, gettext
 from localcrm.store.node import OFFICE_NO, Node, Role, save_node
 from localcrm.store.store import DATABASE, Store, create_store, open_store
 
@@ -187,7 +187,7 @@ def _check_set_up(role: Role, code: str, name: str, password: str | None) -> Non
             "bad_code", N_("“{code}” cannot be a branch code: use 1 to 12 letters and digits, such as BR01."), code=code[:40]
         )
     if not name.strip():
-        raise InvalidInput("required", N_("{label} is required."), label="name", field="name")
+        raise InvalidInput("required", N_("{label} is required."), label=gettext(N_("Name")), field="name")
     if role == "office":
         check_password_strength(password or "")
 

@@ -149,6 +149,7 @@ def build_demo(folder: Path, *, branches: int = 2, customers: int = 200, seed: i
     for path in folders.values():
         if path.exists():
             raise StoreError("already_set_up", N_("“{folder}” is already set up. Nothing was changed."), folder=str(path))
+    made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     company = _Company(folders, random.Random(seed), password)  # noqa: S311 -- names and amounts, never keys
     try:
@@ -162,6 +163,8 @@ def build_demo(folder: Path, *, branches: int = 2, customers: int = 200, seed: i
         company.close()
         for path in folders.values():
             shutil.rmtree(path, ignore_errors=True)
+        if made:
+            folder.rmdir()
         raise
     finally:
         company.close()

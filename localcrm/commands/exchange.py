@@ -9,7 +9,7 @@ import click
 
 from localcrm.commands.frame import Group, Session, argument, command, common_options, option, table_lines
 from localcrm.kernel.errors import InvalidInput, NotFound
-from localcrm.kernel.i18n import N_, gettext
+from localcrm.kernel.i18n import N_
 
 _FILE = click.Path(path_type=Path)
 #: Enrolment files are small; anything longer is something else.
@@ -40,6 +40,7 @@ def invite(session: Session, code: str, output: Path) -> None:
     from localcrm.sync import node_sync
 
     actor = _manager(session)
+    _check_folder(output)
     data = node_sync.invite(session.store, session.application.keys, actor, code=code)
     _write(output, data)
     session.show({"code": code, "file": str(output), "bytes": len(data)})
@@ -48,28 +49,31 @@ def invite(session: Session, code: str, output: Path) -> None:
 @command("join", help=N_("Join head office with its invite, or finish joining with its reply (at a branch)."))
 @argument("file", type=_FILE)
 @option("--url", help=N_("Address of head office."))
-@option("-o", "output", type=_FILE, metavar="REQUEST", help=N_("File for the request to head office."))
+@option("-o", "output", type=_FILE, metavar="REQUEST", help=N_("File for the request to head office (default: beside the invite)."))
 def join(session: Session, file: Path, url: str | None, output: Path | None) -> None:
     from localcrm.sync import node_sync
 
     _allow(session)
+    target = output or file.with_suffix(".request")
+    _check_folder(target)
     request = node_sync.join(session.store, session.application.keys, _read(file), url=url)
     if request is not None:
-        if output is None:
-            raise click.UsageError(gettext(N_("Say where to write the request for head office: -o REQUEST.")))
-        _write(output, request)
-    session.show({"enrolled": request is None, "file": str(output) if request is not None else None})
+        _write(target, request)
+    elif url:
+        node_sync.set_office_url(session.store, session.actor_or_system(), url)
+    session.show({"enrolled": request is None, "file": None if request is None else str(target)})
 
 
 @command("approve", help=N_("Let a branch in (at head office)."))
 @argument("request", type=_FILE)
-@option("-o", "output", type=_FILE, metavar="REPLY", help=N_("File for the reply to the branch."))
+@option("-o", "output", type=_FILE, metavar="REPLY", help=N_("File for the reply to the branch (default: beside the request)."))
 def approve(session: Session, request: Path, output: Path | None) -> None:
     from localcrm.sync import node_sync
 
     actor = _manager(session)
-    reply = node_sync.approve(session.store, session.application.keys, actor, _read(request))
     target = output or request.with_suffix(".reply")
+    _check_folder(target)
+    reply = node_sync.approve(session.store, session.application.keys, actor, _read(request))
     _write(target, reply)
     session.show({"file": str(target), "bytes": len(reply)})
 
@@ -186,9 +190,13 @@ def _read(path: Path) -> bytes:
 def _write(path: Path, data: bytes) -> None:
     from localcrm.store.files import write_file_atomically
 
+    write_file_atomically(path, data, private=True)
+
+
+def _check_folder(path: Path) -> None:
+    """Refuse before anything is done whose result could not be written."""
     if not path.parent.is_dir():
         raise NotFound("no_such_folder", N_("There is no folder “{name}”."), name=str(path.parent))
-    write_file_atomically(path, data, private=True)
 
 
 def _no_file(path: Path) -> NotFound:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from localcrm.kernel.errors import AppError, SignInNeeded
+from localcrm.kernel.errors import AppError, SignInNeeded, StoreError
 from localcrm.kernel.i18n import N_, gettext, language_from_environment, set_language
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from localcrm.store.store import Store
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_Result = TypeVar("_Result")
 
 REFUSED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 #: Widest column of a table printed for people.
@@ -63,18 +64,21 @@ class Session:
 
     @property
     def application(self) -> Application:
-        """The open data folder; asks for a passphrase on a terminal."""
+        """The open data folder."""
         if self._application is None:
             from localcrm.app import open_folder
-            from localcrm.kernel.errors import StoreError
 
-            try:
-                self._application = open_folder(self.folder, passphrase=self.passphrase)
-            except StoreError as error:
-                if error.code != "passphrase_needed" or not _at_terminal():
-                    raise
-                self._application = open_folder(self.folder, passphrase=_ask(N_("Passphrase")))
+            self._application = self.unlocked(lambda passphrase: open_folder(self.folder, passphrase=passphrase))
         return self._application
+
+    def unlocked(self, use: Callable[[str | None], _Result]) -> _Result:
+        """What ``use`` makes of the passphrase; asks for it on a terminal where it is needed and was not given."""
+        try:
+            return use(self.passphrase)
+        except StoreError as error:
+            if error.code != "passphrase_needed" or not _at_terminal():
+                raise
+        return use(_ask(N_("Passphrase")))
 
     @property
     def store(self) -> Store:
@@ -110,7 +114,7 @@ class Session:
     def _secrets(self) -> tuple[str | None, str | None]:
         """Passphrase and password: from stdin, passphrase first, else from the environment."""
         passphrase = _line() if self.passphrase_stdin else os.environ.get("LOCALCRM_PASSPHRASE")
-        password = _line() if self.password_stdin else os.environ.get("LOCALCRM_PASSWORD")
+        password = _line() if self.password_stdin else os.environ.get("LOCALCRM_PASSWORD") or None
         return passphrase or None, password
 
     # answers -----------------------------------------------------------------------------------------------------

@@ -170,7 +170,7 @@ def _record(session: Session, entity: str, identity: str) -> dict[str, Any]:
 
 @command("search", help=N_("Find records of any kind by text, pinyin or last digits."))
 @argument("text")
-@option("--limit", type=click.IntRange(min=1, max=200), default=20, show_default=True, help=N_("At most so many rows (default: all)."))
+@option("--limit", type=click.IntRange(min=1, max=200), default=20, show_default=True, help=N_("At most so many rows."))
 def search(session: Session, text: str, limit: int) -> None:
     from localcrm.domain import records
 
@@ -196,8 +196,9 @@ def history(session: Session, entity: str, id: str) -> None:
     kind = schema.entity(entity)
     policy.restrict(actor, kind)
     with session.store.read() as connection:
-        records.read_record(connection, actor, entity=entity, id=id)
         changes = changelog.history(connection, kind, parse_id(id))
+        if not changes or kind.kind is not schema.Kind.LINE:  # a line that was removed from its draft still has a history
+            records.read_record(connection, actor, entity=entity, id=id)
         names = titles(connection, User.entity_type, [change.user_id for change in changes if change.user_id])
     rows = [
         {
@@ -275,7 +276,7 @@ def do(session: Session, verb: str, arguments: str) -> None:
     from localcrm.domain import verbs as actions
 
     try:
-        parameters = json.loads(arguments)
+        parameters = json.loads(arguments, parse_float=str)  # an amount keeps the digits it was written with
     except (ValueError, RecursionError):
         parameters = None
     if not isinstance(parameters, dict):

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
 import pytest
 
 from tests.cli.conftest import PASSWORD, Terminal
@@ -19,6 +25,26 @@ def branch(office, tmp_path) -> Terminal:
     office.as_admin("sync", "approve", request, "-o", reply)
     assert terminal.json("sync", "join", reply) == {"enrolled": True, "file": None}
     return terminal
+
+
+@pytest.fixture
+def hub(office) -> Iterator[str]:
+    """Address of ``serve-hub`` at head office."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "localcrm", "serve-hub", "--port", str(port), "--data", str(office.folder)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            with socket.socket() as probe:
+                if not probe.connect_ex(("127.0.0.1", port)):
+                    break
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def exchange(office: Terminal, branch: Terminal) -> list[dict[str, int]]:
@@ -42,7 +68,14 @@ def test_work_done_apart_is_merged_and_shown(office, branch) -> None:
     assert found == office.json("sync", "conflicts")
     (row,) = found["rows"]
     assert list(row) == "id kind entity record field base kept lost kept_by lost_by kept_at lost_at state".split()
-    assert (row["kind"], row["record"], row["field"], row["base"], row["kept"], row["lost"]) == ("overwritten", identity, "phone", "1", "3", "2")
+    assert (row["kind"], row["record"], row["field"], row["base"], row["kept"], row["lost"]) == (
+        "overwritten",
+        identity,
+        "phone",
+        "1",
+        "3",
+        "2",
+    )
     assert office.as_admin("sync", "resolve", row["id"], "--keep", "lost")["state"] == "resolved"
     assert office.as_admin("get", "customer", identity)["phone"] == "2"
 
@@ -86,7 +119,32 @@ def test_what_is_refused_changes_nothing(office, branch, tmp_path) -> None:
     (tmp_path / "garbage").write_bytes(b"garbage" * 100)
     assert office.refused("sync", "unpack", str(tmp_path / "garbage")) == "not_a_bundle"
     assert office.refused("sync", "unpack", str(tmp_path / "none")) == "no_such_file"
+    assert (
+        office.refused("sync", "approve", str(tmp_path / "request"), "-o", str(tmp_path / "no" / "reply"), "--as", "admin")
+        == "no_such_folder"
+    )
+    assert office.refused("sync", "approve", str(tmp_path / "request"), "-o", output, "--as", "admin") == "bad_request"
     assert not (tmp_path / "out").exists()
+
+
+def test_files_of_joining_lie_beside_each_other_unless_told(office, tmp_path) -> None:
+    branch = Terminal(tmp_path / "br02")
+    branch.json("init", "--role", "branch", "--code", "BR02", "--name", "广州")
+    office.as_admin("sync", "invite", "BR02", "-o", str(tmp_path / "br02.invite"))
+    assert branch.json("sync", "join", str(tmp_path / "br02.invite"))["file"] == str(tmp_path / "br02.request")
+    assert office.as_admin("sync", "approve", str(tmp_path / "br02.request"))["file"] == str(tmp_path / "br02.reply")
+    assert branch.json("sync", "unpack", str(tmp_path / "br02.reply"))["quarantined"] == 0
+    assert branch.as_admin("list", "user")["total"] == 1
+
+
+def test_an_exchange_over_http(office, branch, hub) -> None:
+    branch.as_admin("new", "customer", "name=甲公司")
+    assert branch.json("sync", "join", str(office.folder.parent / "reply"), "--url", hub)["enrolled"]
+    done = branch.json("sync", "run")
+    assert (set(done), done["sent"]) == (COUNTS, 1)
+    assert branch.json("sync", "run")["applied"] == 0
+    assert office.json("sync", "digest", "--for", "BR01") == branch.json("sync", "digest")
+    assert office.refused("sync", "run") == "not_branch"
 
 
 def test_staff_may_not_manage_the_exchange(office, branch, tmp_path) -> None:

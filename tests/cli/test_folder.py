@@ -18,7 +18,9 @@ def test_an_office_is_set_up_once(tmp_path) -> None:
 
 def test_a_refused_set_up_leaves_nothing(tmp_path) -> None:
     terminal = Terminal(tmp_path / "hq")
-    assert terminal.refused("init", "--role", "office", "--code", "HQ", "--name", "n", LOCALCRM_PASSWORD="") == "weak_password"
+    assert terminal.refused("init", "--role", "office", "--code", "HQ", "--name", "n", LOCALCRM_PASSWORD="") == "password_needed"
+    assert terminal.refused("init", "--role", "office", "--code", "HQ", "--name", "n", LOCALCRM_PASSWORD="aaaaaaaaaa") == "weak_password"
+    assert terminal.refused("demo", LOCALCRM_PASSWORD="short") == "weak_password"
     assert terminal.refused("init", "--role", "office", "--code", "H-Q", "--name", "n") == "bad_code"
     assert terminal.refused("init", "--role", "branch", "--code", "HQ", "--name", " ") == "required"
     assert not terminal.folder.exists()

@@ -15,7 +15,9 @@ def run(*words: str, stdin: str = "", **env: str) -> subprocess.CompletedProcess
     import os
 
     environment = {key: value for key, value in os.environ.items() if not key.startswith("LOCALCRM_")} | {"LOCALCRM_LANG": "en"} | env
-    return subprocess.run([sys.executable, "-m", "localcrm", *words], capture_output=True, text=True, input=stdin, env=environment, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "localcrm", *words], capture_output=True, text=True, input=stdin, env=environment, check=False
+    )
 
 
 def test_version_and_help() -> None:
@@ -31,7 +33,9 @@ def test_chinese_comes_out_of_a_pipe_in_any_locale() -> None:
     assert result.stderr == ""
 
 
-@pytest.mark.parametrize("words", [["--help"], ["entities"], ["verbs"], ["check"], ["sync", "status"], ["list", "customer", "--as", "admin"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["--help"], ["entities"], ["verbs"], ["check"], ["sync", "status"], ["list", "customer", "--as", "admin"]], ids=" ".join
+)
 def test_no_command_imports_what_it_does_not_need(words, office) -> None:
     program = (
         "import sys; from localcrm.__main__ import main\n"
@@ -48,7 +52,12 @@ def test_no_command_imports_what_it_does_not_need(words, office) -> None:
 
 def test_a_whole_visit_by_script(tmp_path) -> None:
     data = str(tmp_path / "hq")
-    assert run("init", "--role", "office", "--code", "HQ", "--name", "总部", "--data", data, "--password-stdin", stdin="secret-123\n").returncode == 0
+    assert (
+        run(
+            "init", "--role", "office", "--code", "HQ", "--name", "总部", "--data", data, "--password-stdin", stdin="secret-123\n"
+        ).returncode
+        == 0
+    )
     made = run("new", "customer", "name=甲", "--data", data, "--as", "admin", "--password-stdin", "--json", stdin="secret-123\n")
     assert json.loads(made.stdout)["name"] == "甲"
     refused = run("list", "customer", "--data", data, "--as", "admin", "--json")

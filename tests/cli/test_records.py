@@ -116,7 +116,9 @@ def test_rights_are_those_of_the_user(office) -> None:
 def test_a_password_is_never_shown(office, tmp_path) -> None:
     shown = [
         office.as_admin("new", "user", "login=bob", "name=Bob", "password=longer-word"),
-        office.as_admin("do", "records.create_record", "--args", '{"entity":"user","values":{"login":"c","name":"C","password":"longer-word"}}'),
+        office.as_admin(
+            "do", "records.create_record", "--args", '{"entity":"user","values":{"login":"c","name":"C","password":"longer-word"}}'
+        ),
         office.as_admin("list", "user"),
         office.as_admin("search", "Bob"),
     ]
@@ -124,9 +126,9 @@ def test_a_password_is_never_shown(office, tmp_path) -> None:
     shown += [office.as_admin("set", "user", bob, "password=another-word"), office.as_admin("get", "user", bob)]
     shown += [office.as_admin("history", "user", bob)]
     text = json.dumps(shown)
-    for format in ("csv", "jsonl", "xlsx"):
-        office.as_admin("export", "user", "-o", str(tmp_path / f"users.{format}"))
-        text += (tmp_path / f"users.{format}").read_bytes().decode("latin-1")
+    for suffix in ("csv", "jsonl", "xlsx"):
+        office.as_admin("export", "user", "-o", str(tmp_path / f"users.{suffix}"))
+        text += (tmp_path / f"users.{suffix}").read_bytes().decode("latin-1")
     assert "longer-word" not in text
     assert "another-word" not in text
     assert "argon2" not in text

@@ -11,12 +11,29 @@ def test_a_gbk_file_is_imported_with_its_bad_rows_set_aside(office, tmp_path) ->
     file, errors = tmp_path / "客户.csv", tmp_path / "errors.csv"
     text = "客户名称,电话,级别,业务员\n甲公司,13800001111,成交客户,admin\n乙公司,1.38E+10,,\n,139,,\n丙公司,13700002222,Prospect,nobody\n"
     file.write_bytes(text.encode("gbk"))
-    words = ("import", "customer", str(file), "--map", "客户名称=name", "--map", "电话=phone", "--map", "级别=level", "--map", "业务员=owner_id")
+    words = (
+        "import",
+        "customer",
+        str(file),
+        "--map",
+        "客户名称=name",
+        "--map",
+        "电话=phone",
+        "--map",
+        "级别=level",
+        "--map",
+        "业务员=owner_id",
+    )
     tried = office.as_admin(*words, "--dry-run")
     assert office.as_admin("list", "customer")["total"] == 0
     done = office.as_admin(*words, "--errors", str(errors))
     assert done == tried
-    assert {key: done[key] for key in ("created", "updated", "skipped", "failed")} == {"created": 1, "updated": 0, "skipped": 0, "failed": 3}
+    assert {key: done[key] for key in ("created", "updated", "skipped", "failed")} == {
+        "created": 1,
+        "updated": 0,
+        "skipped": 0,
+        "failed": 3,
+    }
     assert [(error["row"], error["field"], error["code"]) for error in done["errors"]] == [
         (3, "phone", "lost_digits"),
         (4, "name", "required"),
@@ -29,7 +46,9 @@ def test_a_gbk_file_is_imported_with_its_bad_rows_set_aside(office, tmp_path) ->
 
 
 def test_columns_are_recognised_without_a_map(office, tmp_path) -> None:
-    (tmp_path / "p.csv").write_text("Product code,Product name,List price,Kept in stock\nA1,雪纺,9.8,yes\nS1,运费,10,no\n", encoding="utf-8")
+    (tmp_path / "p.csv").write_text(
+        "Product code,Product name,List price,Kept in stock\nA1,雪纺,9.8,yes\nS1,运费,10,no\n", encoding="utf-8"
+    )
     assert office.as_admin("import", "product", str(tmp_path / "p.csv"))["created"] == 2
     rows = office.as_admin("list", "product", "--sort", "code")["rows"]
     assert [(row["code"], row["price"], row["stocked"]) for row in rows] == [("A1", "9.8", True), ("S1", "10", False)]
