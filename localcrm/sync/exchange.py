@@ -214,10 +214,14 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
 def _meet(store: Store, peer: Peer, message: Hello) -> None:
     if message.node_no != peer.node_no:
         raise ExchangeError("not_sender", N_("The exchange contains changes in another branch's name. Nothing of it was applied."))
-    peer.epoch = message.epoch.to_bytes(8)
+    epoch = message.epoch.to_bytes(8)
+    is_new = epoch != peer.epoch
+    if is_new and _has_met(store, peer.node_no, epoch):
+        return  # an old file, written before the branch was restored
+    peer.epoch = epoch
     with store.housekeeping() as connection:
-        for epoch, _head in message.heads:
-            origin_of(connection, peer.node_no, epoch.to_bytes(8), peer.code)
+        for number, _head in message.heads:
+            origin_of(connection, peer.node_no, number.to_bytes(8), peer.code)
         if message.recv_hseq > changelog.head(connection):
             raise ExchangeError(
                 "ahead_of_office",
@@ -225,11 +229,17 @@ def _meet(store: Store, peer: Peer, message: Hello) -> None:
                     "This branch has received more than head office has: head office was restored from an older backup. Nothing was exchanged."
                 ),
             )
+        # A restored branch is back where its backup was and must hear everything since again.
+        peer.recv_hseq = message.recv_hseq if is_new else max(peer.recv_hseq, message.recv_hseq)
         connection.execute(
-            "UPDATE sync_peer SET recv_hseq = max(recv_hseq, ?), last_ok = ?, epoch = ? WHERE node_no = ?",
-            (message.recv_hseq, store.clock.now_ms(), peer.epoch, peer.node_no),
+            "UPDATE sync_peer SET recv_hseq = ?, last_ok = ?, epoch = ? WHERE node_no = ?",
+            (peer.recv_hseq, store.clock.now_ms(), peer.epoch, peer.node_no),
         )
-    peer.recv_hseq = max(peer.recv_hseq, message.recv_hseq)
+
+
+def _has_met(store: Store, node_no: int, epoch: bytes) -> bool:
+    with store.read() as connection:
+        return connection.one("SELECT 1 FROM sync_origin WHERE node_no = ? AND epoch = ?", (node_no, epoch)) is not None
 
 
 def welcome(store: Store) -> Welcome:
