@@ -39,7 +39,7 @@ DERIVED: Mapping[str, tuple[Derived, ...]] = {
         Derived("open", N_("Unpaid"), "money", after="paid"),
     ),
     "customer": (
-        Derived("contact", N_("Contact"), after="level"),
+        Derived("contact", N_("Contact"), "short", after="level"),
         Derived("next_contact", N_("Next contact"), "due", after="phone"),
         Derived("unpaid", N_("Unpaid"), "money", after="next_contact"),
         Derived("latest", N_("Latest"), "muted", after="owner_id"),

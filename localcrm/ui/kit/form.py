@@ -22,6 +22,7 @@ from localcrm.kernel.i18n import gettext, gettext as _
 from localcrm.kernel.schema import EntityType, Field, entity as entity_type, plain_decimal
 from localcrm.store.query import Record, load_record, record_columns, titles
 from localcrm.ui.kit.dialogs import confirm
+from localcrm.ui.kit.moments import moment_input, parse_day, parse_moment
 from localcrm.ui.kit.picker import Picker, picker
 from localcrm.ui.kit.values import NUMBERS, show
 from localcrm.ui.operations import run_service, run_verb, toast
@@ -37,7 +38,7 @@ class FieldInput:
     """One field on the screen: label, widget, and the place of its error."""
 
     def __init__(self, session: Session, field: Field, *, where: Mapping[str, str] | None = None, compact: bool = False) -> None:
-        self.session, self.field = session, field
+        self.session, self.field, self.compact = session, field, compact
         self.changed: list[Callable[[], Any]] = []
         whole = " lc-whole" if field.kind == "longtext" and not compact else ""
         number = " lc-number" if field.kind in NUMBERS else ""
@@ -62,7 +63,11 @@ class FieldInput:
         if raw is None or raw == "":
             return None
         if self.field.kind == "datetime":
-            return datetime.fromisoformat(str(raw)).astimezone().isoformat() if _is_moment(str(raw)) else raw
+            moment = parse_moment(raw, datetime.now().astimezone())
+            return moment.isoformat() if moment else raw
+        if self.field.kind == "date":
+            day = parse_day(raw, datetime.now().astimezone().date())
+            return day.isoformat() if day else raw
         if self.field.f.widget == "percent" and not str(raw).rstrip().endswith(("%", "％")):
             return f"{raw}%"
         return raw
@@ -110,16 +115,15 @@ class FieldInput:
             return ui.checkbox(field.label, on_change=self._notify).props("dense")
         if field.options:
             return self._choice()
-        if field.kind == "longtext":
+        if field.kind == "longtext" and not self.compact:
             return ui.textarea(on_change=self._notify).props(f'outlined dense autogrow debounce=150 hide-bottom-space aria-label="{_plain(field.label)}"')
-        kinds = {"date": "date", "datetime": "datetime-local"}
+        if field.kind in {"date", "datetime"}:
+            return moment_input(_plain(field.label), with_time=field.kind == "datetime", on_change=self._notify)
         secret = field.secret
         widget = ui.input(on_change=self._notify, password=secret, password_toggle_button=secret)
         widget.props(f'outlined dense hide-bottom-space aria-label="{_plain(field.label)}"')
         if secret:
             widget.props("autocomplete=new-password")
-        if field.kind in kinds:
-            widget.props(f"type={kinds[field.kind]}")
         if field.kind in NUMBERS:
             widget.props("inputmode=decimal input-class=lc-num")
         return widget
@@ -146,9 +150,9 @@ def editing_text(field: Field, value: Any) -> str:
             return f"{plain_decimal(value * 100)}%"
         return plain_decimal(value, minimum=2 if field.kind in {"money", "price"} else 0)
     if isinstance(value, datetime):
-        return f"{value.astimezone():%Y-%m-%dT%H:%M}"
+        return f"{value.astimezone():%Y-%m-%d %H:%M}"
     if field.kind == "datetime" and _is_moment(str(value)):
-        return f"{datetime.fromisoformat(str(value)).astimezone():%Y-%m-%dT%H:%M}"
+        return f"{datetime.fromisoformat(str(value)).astimezone():%Y-%m-%d %H:%M}"
     return str(value)
 
 
@@ -186,17 +190,19 @@ class Form:
         record: Mapping[str, Any] | None = None,
         preset: Mapping[str, Any] | None = None,
         two: bool = False,
+        compact: bool = False,
     ) -> None:
         self.session, self.entity = session, entity
         self.changed: list[Callable[[], Any]] = []
         self.inputs: dict[str, FieldInput] = {}
         self.fixed = {key: value for key, value in (preset or {}).items() if fields is not None and key not in {f.key for f in fields}}
         with ui.element("div").classes("lc-form" + (" lc-two" if two else "")) as self.box:
-            for section, members in _sections(fields if fields is not None else form_fields(entity, new=record is None)):
+            wanted = fields if fields is not None else form_fields(entity, new=record is None)
+            for section, members in [("", wanted)] if compact else _sections(wanted):
                 if section:
                     ui.label(gettext(section)).classes("lc-section")
                 for field in members:
-                    self.inputs[field.key] = FieldInput(session, field, where=_where(field, preset, record))
+                    self.inputs[field.key] = FieldInput(session, field, where=_where(field, preset, record), compact=compact)
         self._link_contacts()
         start = dict(record) if record is not None else {f.key: f.default for f in entity.fields.values()} | dict(preset or {})
         self.load(start)

@@ -26,7 +26,7 @@ from localcrm.kernel.errors import AppError
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
-WIDTHS = {"money": 130, "quantity": 110, "price": 110, "rate": 90, "integer": 90, "date": 110, "datetime": 130, "boolean": 90, "ref": 120, "chip": 110, "due": 130}
+WIDTHS = {"money": 115, "quantity": 110, "price": 110, "rate": 90, "integer": 90, "date": 110, "datetime": 125, "boolean": 90, "ref": 100, "chip": 100, "due": 120, "short": 90}
 #: Columns that show on a phone card, in the places (chip, number, second line, day).
 CARDS: Mapping[str, tuple[str, str, str, str]] = {
     "customer": ("level", "unpaid", "contact", "next_contact"),
@@ -221,7 +221,7 @@ class RecordGrid:
             "sortable": column.sortable,
             "cellClass": classes,
             "headerClass": "lc-right" if column.number else "",
-            "width": 240 if title else WIDTHS.get("chip" if column.chip else column.kind, 150),
+            "width": 230 if title else WIDTHS.get("chip" if column.chip else column.kind, 140),
             ":tooltipValueGetter": "localcrm.tip",
             ":valueFormatter": "localcrm.textCell",
         }

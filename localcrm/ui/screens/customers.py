@@ -242,6 +242,8 @@ class Workbench:
         chosen = self.tab if self.tab in names else names[0]
         with self.lower:
             with ui.element("div").classes("lc-row").style("flex:none;padding-right:10px;border-bottom:1px solid var(--line)"):
+                back = ui.button(icon="arrow_back").props(f'flat dense round aria-label="{_("Back")}"').classes("lc-phone-only").mark("back")
+                back.on("click", js_handler="() => document.body.classList.remove('lc-detail-open')")
                 with ui.tabs(value=chosen, on_change=lambda event: self._keep_tab(event)).props("no-caps dense inline-label outside-arrows mobile-arrows align=left").classes("grow").style("border:0") as bar:
                     for key, label, count, _draw in tabs:
                         with ui.tab(key, label="").mark(f"tab-{key}"):
@@ -284,10 +286,8 @@ class Workbench:
         """One line for what just happened; Enter goes on, Ctrl Enter saves."""
         fields = [ACTIVITY.fields[key] for key in ("type", "content", "contact_id", "next_at")]
         with ui.element("div").style("padding:10px 14px;border-bottom:1px solid var(--line)").mark("quick-activity"):
-            form = Form(self.session, ACTIVITY, fields=[*fields], preset={"customer_id": identity})
-            form.box.style("grid-template-columns: 110px minmax(160px, 1fr) 150px 180px auto; gap: 8px").classes(add="lc-quick-form")
-            content = form.inputs["content"]
-            content.box.classes(remove="lc-whole")
+            form = Form(self.session, ACTIVITY, fields=fields, preset={"customer_id": identity}, compact=True)
+            form.box.classes(add="lc-quick-form")
             with form.box, ui.element("div").classes("lc-field"):
                 ui.label(" ").classes("lc-label")
 

@@ -256,7 +256,11 @@
           right.textContent = row[chip];
         }
         card.append(top, right, make("small", "", [row[second], row[day]].filter(Boolean).join(" · ")), make("span", "lc-num", row[number] ?? ""));
-        card.addEventListener("click", () => this.choose(row, false));
+        card.addEventListener("click", () => {
+          document.body.classList.add("lc-detail-open");
+          this.choose(row, false);
+        });
+        card.addEventListener("keydown", (event) => event.key === "Enter" && card.click());
         list.append(card);
       }
       if (answer.cursor) {

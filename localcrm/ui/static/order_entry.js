@@ -1,0 +1,936 @@
+"use strict";
+// The order form: a grid that is filled by keyboard alone. It shows texts and sends texts; every amount comes from the server.
+// Texts are written as text, never as markup. Python mounts it (order_entry.py) and answers its events (dialogs).
+(() => {
+  const lc = window.localcrm;
+  const make = lc.make;
+  const CELLS = ["product", "quantity", "price", "discount", "tax_rate", "remark"];
+  const ENTER_GOES = ["product", "quantity", "price", "discount"];
+  const SENT = ["id", "product_id", "code", "name", "spec", "unit", "quantity", "price", "discount", "tax_rate", "remark"];
+
+  class Order {
+    constructor(host, sheet, words) {
+      Object.assign(this, { host, words, rows: [], serial: 0, dirty: false, saving: null, focused: null });
+      this.load(sheet);
+    }
+
+    // state -------------------------------------------------------------------------------------------------------
+    load(sheet) {
+      this.sheet = sheet;
+      this.header = { ...sheet.header };
+      this.titles = { ...sheet.titles };
+      this.rows = sheet.lines.map((line) => this.row(line));
+      this.setDirty(false);
+      this.draw();
+      if (sheet.id && location.pathname !== "/orders/" + sheet.id) history.replaceState(null, "", "/orders/" + sheet.id);
+    }
+    row(values) {
+      return { key: String(++this.serial), ...values };
+    }
+    blank(row) {
+      return !row.product_id && !["code", "name", "quantity", "price", "discount", "remark"].some((key) => (row[key] || "").trim());
+    }
+    filled() {
+      return this.rows.filter((row) => !this.blank(row));
+    }
+    body() {
+      const lines = this.filled().map((row) => ({ key: row.key, ...Object.fromEntries(SENT.map((key) => [key, row[key] ?? null])) }));
+      return { id: this.sheet.id, version: this.sheet.version, header: this.header, titles: this.titles, tax_included: this.header.tax_included, lines };
+    }
+    context() {
+      return { customer_id: this.header.customer_id, warehouse_id: this.header.warehouse_id };
+    }
+    emit(kind, value) {
+      emitEvent("order", { kind, value: value ?? null, id: this.sheet.id });
+    }
+    ask(name, body) {
+      return lc.fetch("/api/order/" + name, body);
+    }
+    setDirty(on) {
+      this.dirty = on;
+      lc.setDirty("order", on);
+    }
+
+    // everything that changed by hand comes through here ------------------------------------------------------------
+    changed(later = 1200) {
+      if (!this.sheet.editable) return;
+      this.turn = (this.turn || 0) + 1;
+      this.setDirty(true);
+      this.say(this.words.unsaved, "");
+      clearTimeout(this.counting);
+      this.counting = setTimeout(() => this.count(), 120);
+      clearTimeout(this.keeping);
+      this.keeping = setTimeout(() => this.save().catch(() => {}), later);
+    }
+    async count() {
+      const turn = this.turn;
+      let answer;
+      try {
+        answer = await this.ask("preview", this.body());
+      } catch (error) {
+        return this.problem(error.message || this.words.offline);
+      }
+      if (turn !== this.turn) return;
+      for (const row of this.rows) {
+        const found = answer.lines[row.key];
+        row.fault = found?.fault || null;
+        for (const key of ["net", "tax", "gross"]) row[key] = found?.[key] || "";
+        if (found && !found.fault) row.tidy = found;
+        this.showRow(row);
+      }
+      this.sheet.totals = answer.totals;
+      this.drawTotals();
+    }
+
+    // saving --------------------------------------------------------------------------------------------------------
+    async save(post = false) {
+      clearTimeout(this.keeping);
+      while (this.saving) await this.saving.catch(() => {});
+      if (!post && (!this.dirty || (!this.sheet.id && !this.filled().length && !this.header.customer_id))) return;
+      this.saving = this.send(post);
+      try {
+        await this.saving;
+      } finally {
+        this.saving = null;
+      }
+    }
+    async send(post) {
+      const turn = this.turn;
+      const keys = this.filled().map((row) => row.key);
+      this.say(this.words.saving, "");
+      let saved;
+      try {
+        saved = await this.ask("save", { ...this.body(), post });
+      } catch (error) {
+        if (error.saved) await this.take(await this.ask("sheet", { id: error.saved }), keys, turn);
+        this.say(error.saved ? this.words.saved : this.words.notSaved, error.saved ? "" : "bad");
+        if (error.stale) this.compare();
+        else this.problem(error.message || this.words.offline, error.field);
+        throw error;
+      }
+      this.problem("");
+      if (post) {
+        this.load(saved);
+        for (const text of saved.warnings || []) this.notice(text, "lc-warn");
+        this.emit("posted", saved.number);
+        return;
+      }
+      this.take(saved, keys, turn);
+    }
+    take(saved, keys, turn) {
+      // Only what the server gave: ids and the version. What is being typed stays as it is.
+      const { id, version, number, totals } = saved;
+      const isNew = !this.sheet.id;
+      Object.assign(this.sheet, { id, version, number });
+      if (turn === this.turn) this.sheet.totals = totals;
+      saved.lines.forEach((line, index) => {
+        const row = this.rows.find((row) => row.key === keys[index]);
+        if (row) row.id = line.id || null;
+      });
+      if (isNew) history.replaceState(null, "", "/orders/" + id);
+      if (turn === this.turn) this.setDirty(false), this.drawTotals();
+      const now = new Date();
+      this.words.saved = this.words.savedAt.replace("{time}", `${String(now.getHours()).padStart(2, "0")}:${String(now.getMinutes()).padStart(2, "0")}`);
+      this.say(this.dirty ? this.words.unsaved : this.words.saved, "");
+    }
+    async post() {
+      document.activeElement?.blur();
+      try {
+        await this.save(true);
+      } catch {}
+    }
+    async reload(remote) {
+      if (!this.sheet.id) return;
+      if (remote && (this.dirty || this.saving)) return; // the save will tell
+      const fresh = await this.ask("sheet", { id: this.sheet.id });
+      if (remote && (this.dirty || this.saving || (fresh.version === this.sheet.version && fresh.editable === this.sheet.editable && fresh.editable))) return;
+      const place = this.place();
+      this.load(fresh);
+      this.restore(place);
+    }
+    place() {
+      return this.focused && { index: this.rows.indexOf(this.focused.row), cell: this.focused.cell };
+    }
+    restore(place) {
+      if (place && this.sheet.editable) this.focus(this.rows[Math.min(place.index, this.rows.length - 1)], place.cell);
+    }
+    async compare() {
+      const found = await this.ask("compare", this.body());
+      const box = make("div", "oe-veil");
+      const card = make("div", "oe-compare lc-card");
+      card.setAttribute("role", "dialog");
+      card.append(make("div", "lc-dialog-title", this.words.staleTitle), make("div", "lc-muted", this.words.staleDetail));
+      const table = make("table", "lc-table");
+      const head = make("tr");
+      for (const word of ["", this.words.yours, this.words.theirs]) head.append(make("th", "", word));
+      table.append(head);
+      for (const row of found.rows) {
+        const line = make("tr");
+        line.append(make("td", "lc-label", row.label), make("td", "", row.yours), make("td", "", row.theirs));
+        table.append(line);
+      }
+      const scroll = make("div", "lc-scroll");
+      scroll.append(table);
+      const close = () => box.remove();
+      const buttons = make("div", "lc-dialog-buttons");
+      buttons.append(
+        this.button(this.words.goOn, "", close),
+        this.button(this.words.takeTheirs, "", () => (close(), this.load(found.sheet))),
+        this.button(this.words.keepMine, "primary", () => {
+          close();
+          this.sheet.version = found.sheet.version;
+          this.changed(0);
+        }),
+      );
+      card.append(scroll, buttons);
+      box.append(card);
+      this.host.append(box);
+      buttons.lastChild.focus();
+    }
+
+    // drawing -------------------------------------------------------------------------------------------------------
+    draw() {
+      const edit = this.sheet.editable;
+      this.host.replaceChildren();
+      this.host.classList.toggle("oe-read", !edit);
+      this.notices = make("div", "lc-notices");
+      this.host.append(this.drawHead(), this.notices, this.drawHeader());
+      this.chips = make("div", "oe-chips");
+      const work = make("div", "oe-work");
+      work.append(this.drawGrid(), this.drawSide());
+      this.host.append(this.chips, work);
+      if (this.sheet.foreign) this.notice(this.words.foreign.replace("{branch}", this.sheet.foreign), "lc-info");
+      if (this.sheet.deleted) this.notice(this.words.deleted, "lc-info");
+      this.drawAccount();
+      if (edit) {
+        if (!this.rows.length) this.insert(0, false);
+        if (this.filled().length) this.count();
+        if (!this.header.customer_id) this.customerInput?.focus();
+        else this.focus(this.rows.find((row) => this.blank(row)) || this.rows[this.rows.length - 1], "product");
+      }
+    }
+    drawHead() {
+      const head = make("div", "lc-head");
+      const title = make("div", "lc-title", this.sheet.number || this.words.title);
+      title.setAttribute("role", "heading");
+      head.append(title);
+      const chip = make("span", "lc-chip", this.sheet.state.label);
+      chip.dataset.tone = this.sheet.state.tone;
+      head.append(chip);
+      for (const key of ["delivered", "paid"]) {
+        const text = this.sheet.progress?.[key];
+        if (text && this.sheet.state.key === "posted") {
+          const state = make("span", "lc-chip", `${this.words[key]} ${text}`);
+          state.dataset.tone = this.sheet.tones[key];
+          head.append(state);
+        }
+      }
+      for (const key of ["reverses", "reversed_by"]) {
+        if (!this.sheet[key]) continue;
+        const link = make("a", "lc-chip", `${this.words[key]} ${this.sheet[key].number}`);
+        link.href = "/orders/" + this.sheet[key].id;
+        head.append(link);
+      }
+      this.status = make("span", "oe-status lc-muted");
+      this.status.setAttribute("role", "status");
+      head.append(this.status, make("div", "grow"));
+      const tools = make("div", "lc-row oe-tools");
+      if (this.sheet.editable) {
+        if (this.sheet.id) tools.append(this.button(this.words.delete, "danger", () => this.emit("delete")));
+        tools.append(this.button(this.words.save, "", () => this.save().catch(() => {}), "Ctrl S"));
+        if (this.words.mayPost) {
+          const post = this.button(this.words.post, "primary", () => this.post(), "Ctrl ⏎");
+          post.dataset.commit = "";
+          tools.append(post);
+        }
+      } else if (this.sheet.id) {
+        tools.append(this.button(this.words.copy, "", () => lc.go("/orders/new?copy=" + this.sheet.id)));
+        if (this.sheet.state.key === "posted" && !this.sheet.foreign) {
+          if (this.words.mayReverse) tools.append(this.button(this.words.reverse, "danger", () => this.emit("reverse")));
+          if (this.words.mayReceive && this.sheet.open_plain !== "0.00") tools.append(this.button(this.words.receive, "primary", () => this.emit("receive")));
+        }
+      }
+      head.append(tools);
+      return head;
+    }
+    button(text, kind, run, key) {
+      const button = make("button", "oe-button" + (kind ? " oe-" + kind : ""), text);
+      button.type = "button";
+      if (key) button.append(make("kbd", "lc-kbd", key));
+      button.addEventListener("click", run);
+      return button;
+    }
+    field(key, child, wide) {
+      const box = make("label", "lc-field" + (wide ? " oe-wide" : ""));
+      box.dataset.field = key;
+      box.append(make("span", "lc-label" + (key === "customer_id" ? " lc-required" : ""), this.words.labels[key]), child);
+      return box;
+    }
+    drawHeader() {
+      const card = make("div", "lc-card oe-header");
+      for (const [key, entity] of [["customer_id", "customer"], ["warehouse_id", "warehouse"], ["owner_id", "user"]]) {
+        if (!this.sheet.editable) {
+          card.append(this.field(key, this.readOnly(this.titles[key], key === "customer_id"), key === "customer_id"));
+          continue;
+        }
+        const input = this.input("oe-input" + (key === "customer_id" ? " oe-strong" : ""), this.titles[key] || "");
+        input.setAttribute("aria-label", this.words.labels[key]);
+        new Combo(input, {
+          words: this.words,
+          find: async (text) => (await lc.fetch(`/api/pick/${entity}?q=${encodeURIComponent(text)}`)).rows,
+          draw: (row) => [make("span", "", row.title), make("small", "", row.second)],
+          create: this.words.mayCreate[entity] ? (text) => this.emit("create", { entity, text }) : null,
+          all: true,
+          picked: (row) => this.setHeader(key, row.id, row.title, input),
+          left: () => (input.value = this.titles[key] || ""),
+        });
+        if (key === "customer_id") this.customerInput = input;
+        else this[key + "Input"] = input;
+        card.append(this.field(key, input, key === "customer_id"));
+      }
+      for (const key of ["date", "delivery_date"]) {
+        const value = this.header[key] || "";
+        if (!this.sheet.editable) {
+          card.append(this.field(key, this.readOnly(value)));
+          continue;
+        }
+        const input = this.input("oe-input", value);
+        input.type = "date";
+        input.addEventListener("change", () => ((this.header[key] = input.value || null), this.changed()));
+        card.append(this.field(key, input));
+      }
+      const box = make("input");
+      box.type = "checkbox";
+      box.checked = !!this.header.tax_included;
+      box.disabled = !this.sheet.editable;
+      box.addEventListener("change", () => {
+        this.header.tax_included = box.checked;
+        this.host.querySelector(".oe-price-head").textContent = box.checked ? this.words.columns.priceWithTax : this.words.columns.price;
+        this.changed();
+      });
+      const label = make("label", "oe-check");
+      label.append(box, make("span", "", this.words.labels.tax_included));
+      card.append(label);
+      card.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" || event.ctrlKey || event.isComposing || event.defaultPrevented) return;
+        event.preventDefault();
+        this.nextHeader(event.target);
+      });
+      return card;
+    }
+    readOnly(text, strong) {
+      return make("div", "oe-value" + (strong ? " oe-strong" : ""), text || "—");
+    }
+    input(className, value) {
+      const input = make("input", className);
+      input.value = value ?? "";
+      input.autocomplete = "off";
+      input.spellcheck = false;
+      return input;
+    }
+    nextHeader(input) {
+      const inputs = [...this.host.querySelectorAll(".oe-header input")];
+      const next = inputs[inputs.indexOf(input) + 1];
+      if (next) next.focus();
+      else this.focus(this.rows[0], "product");
+    }
+    setHeader(key, id, title, input) {
+      this.header[key] = id;
+      this.titles[key] = title;
+      if (input) {
+        input.value = title;
+        input.removeAttribute("aria-invalid");
+      }
+      this.changed();
+      if (key === "customer_id") {
+        this.drawAccount();
+        this.focus(this.rows.find((row) => this.blank(row)) || this.rows[0], "product");
+      } else if (input) this.nextHeader(input);
+    }
+    async drawAccount() {
+      const answer = await this.ask("account", this.context()).catch(() => ({ chips: [] }));
+      this.chips.replaceChildren();
+      for (const chip of answer.chips) {
+        const shown = make("span", "lc-chip", chip.text);
+        shown.dataset.tone = chip.tone;
+        this.chips.append(shown);
+      }
+    }
+    say(text, tone) {
+      this.status.textContent = text;
+      this.status.classList.toggle("lc-bad-text", tone === "bad");
+    }
+    problem(text, field) {
+      this.notices.querySelectorAll(".oe-problem").forEach((box) => box.remove());
+      this.host.querySelectorAll(".oe-header [aria-invalid]").forEach((input) => input.removeAttribute("aria-invalid"));
+      if (!text) return;
+      this.notice(text, "oe-problem");
+      const input = field && this.host.querySelector(`.oe-header [data-field="${CSS.escape(field)}"] input`);
+      if (input) input.setAttribute("aria-invalid", "true"), input.focus();
+    }
+    notice(text, kind) {
+      const box = make("div", "lc-notice " + kind);
+      box.setAttribute("role", "alert");
+      const close = make("button", "oe-close", "✕");
+      close.type = "button";
+      close.setAttribute("aria-label", this.words.close);
+      close.addEventListener("click", () => box.remove());
+      box.append(make("span", "grow", text), close);
+      this.notices.append(box);
+    }
+
+    // the grid ------------------------------------------------------------------------------------------------------
+    drawGrid() {
+      const card = make("div", "lc-card oe-grid");
+      card.setAttribute("role", "grid");
+      const head = make("div", "oe-row oe-head");
+      head.setAttribute("role", "row");
+      const columns = this.words.columns;
+      const heads = [
+        ["#", ""], [columns.product, "oe-c-product"], [columns.spec, "oe-c-spec"], [columns.unit, "oe-c-unit"], [columns.quantity, "lc-num"],
+        [this.header.tax_included ? columns.priceWithTax : columns.price, "lc-num oe-price-head"], [columns.discount, "lc-num"],
+        [columns.tax_rate, "lc-num"], [columns.amount, "lc-num"], [columns.remark, ""], ["", ""],
+      ];
+      for (const [text, kind] of heads) {
+        const cell = make("div", kind, text);
+        cell.setAttribute("role", "columnheader");
+        head.append(cell);
+      }
+      this.list = make("div", "oe-rows");
+      this.list.append(...this.rows.map((row) => this.drawRow(row)));
+      card.append(head, this.list);
+      this.foot = make("div", "oe-foot");
+      if (this.sheet.editable) {
+        const add = this.button(this.words.addRow, "plain", () => this.insert(this.rows.length, true));
+        this.foot.append(add, make("span", "oe-hint lc-muted", this.words.hint));
+      }
+      card.append(this.foot);
+      card.addEventListener("keydown", (event) => this.key(event));
+      card.addEventListener("paste", (event) => this.paste(event));
+      card.addEventListener("contextmenu", (event) => this.menu(event));
+      this.number();
+      return card;
+    }
+    drawRow(row) {
+      const line = make("div", "oe-row");
+      line.setAttribute("role", "row");
+      line.dataset.key = row.key;
+      row.element = line;
+      row.inputs = {};
+      const cell = (kind, child) => {
+        const box = make("div", kind);
+        box.setAttribute("role", "gridcell");
+        if (child) box.append(child);
+        line.append(box);
+        return box;
+      };
+      row.no = make("span", "lc-muted");
+      cell("oe-c-no", row.no);
+      const product = cell("oe-c-product");
+      row.shown = make("div", "oe-shown");
+      product.append(row.shown);
+      if (this.sheet.editable) product.append(this.productInput(row));
+      row.spec_box = make("span", "lc-cut");
+      cell("oe-c-spec", row.spec_box);
+      row.unit_box = make("span");
+      cell("oe-c-unit", row.unit_box);
+      for (const key of ["quantity", "price", "discount", "tax_rate"]) cell("lc-num oe-c-" + key, this.cellInput(row, key));
+      row.amount_box = make("span");
+      cell("lc-num oe-c-amount", row.amount_box);
+      cell("oe-c-remark", this.cellInput(row, "remark"));
+      const more = make("button", "oe-more", "⋯");
+      more.type = "button";
+      more.tabIndex = -1;
+      more.setAttribute("aria-label", this.words.rowMenu);
+      more.addEventListener("click", (event) => this.openMenu(row, event.clientX, event.clientY));
+      cell("oe-c-more", this.sheet.editable ? more : null);
+      row.fault_box = make("div", "oe-fault");
+      row.fault_box.setAttribute("role", "alert");
+      line.append(row.fault_box);
+      this.showRow(row);
+      return line;
+    }
+    cellInput(row, key) {
+      if (!this.sheet.editable) return make("span", key === "remark" ? "lc-cut" : "", row[key] || (key === "discount" ? "—" : ""));
+      const input = this.input("oe-cell", row[key]);
+      input.dataset.cell = key;
+      input.setAttribute("aria-label", this.words.columns[key]);
+      if (key !== "remark") input.inputMode = "decimal";
+      input.addEventListener("input", () => {
+        row[key] = input.value;
+        this.changed();
+      });
+      input.addEventListener("focus", () => this.entered(row, key, input));
+      input.addEventListener("blur", () => {
+        this.focused = null;
+        this.showRow(row);
+      });
+      row.inputs[key] = input;
+      return input;
+    }
+    productInput(row) {
+      const input = this.input("oe-cell oe-product-input", row.code || row.name || "");
+      input.dataset.cell = "product";
+      input.setAttribute("aria-label", this.words.columns.product);
+      input.placeholder = this.words.productHint;
+      input.addEventListener("focus", () => this.entered(row, "product", input));
+      row.combo = new Combo(input, {
+        words: this.words,
+        wide: true,
+        find: async (text) => (await this.ask("products", { text, ...this.context() })).rows,
+        draw: (found) => this.drawOffer(found, input.value),
+        create: this.words.mayCreate.product ? (text) => this.create(row, text) : null,
+        hint: this.words.pickHint,
+        accept: () => !!row.product_id && input.value.trim() === (row.code || "").trim(),
+        accepted: () => this.focus(row, "quantity"),
+        typed: (text) => {
+          // Another text is another product: the old one must not stay behind it.
+          if (row.product_id && text.trim() !== row.code) Object.assign(row, { product_id: null, name: "", spec: "", unit: "" });
+          row.code = text;
+          this.changed();
+        },
+        picked: (found) => this.choose(row, found),
+        left: () => {
+          this.focused = null;
+          this.showRow(row);
+        },
+      });
+      row.inputs.product = input;
+      return input;
+    }
+    drawOffer(found, typed) {
+      const left = make("span", "oe-offer");
+      const text = found.code;
+      const at = typed.trim() ? text.toLowerCase().indexOf(typed.trim().toLowerCase()) : -1;
+      if (at >= 0) left.append(text.slice(0, at), make("b", "", text.slice(at, at + typed.trim().length)), text.slice(at + typed.trim().length));
+      else left.append(text);
+      left.append(" " + found.name, make("small", "", found.spec ? " " + found.spec : ""));
+      const right = make("small", found.short ? "lc-bad-text" : "");
+      const stock = !found.stocked ? "" : found.short ? this.words.outOfStock : this.words.available.replace("{quantity}", `${found.available} ${found.unit}`.trim());
+      const elsewhere = found.short && found.elsewhere ? found.elsewhere : "";
+      const last = found.last_price ? this.words.lastPrice.replace("{price}", found.last_price) : "";
+      right.textContent = [stock, elsewhere, last].filter(Boolean).join(" · ");
+      return [left, right];
+    }
+    choose(row, found) {
+      const { product_id, code, name, spec, unit, tax_rate } = found;
+      Object.assign(row, { product_id, code, name, spec, unit, tax_rate, price: found.last_price || found.price });
+      if (!(row.quantity || "").trim()) row.quantity = "1";
+      for (const key of ["quantity", "price", "tax_rate"]) row.inputs[key].value = row[key];
+      row.inputs.product.value = code;
+      row.fault = null;
+      this.showRow(row);
+      this.changed();
+      this.focus(row, "quantity");
+    }
+    create(row, text) {
+      this.pending = row;
+      this.emit("create", { entity: "product", text });
+    }
+    async created(entity, id, title) {
+      if (entity === "customer") return this.setHeader("customer_id", id, title, this.customerInput);
+      if (entity !== "product") return this.setHeader(entity + "_id", id, title, this[entity + "_idInput"]);
+      const row = this.pending || this.rows[this.rows.length - 1];
+      this.pending = null;
+      const { rows } = await this.ask("products", { text: title, ...this.context() });
+      const found = rows.find((found) => found.product_id === id);
+      if (found) this.choose(row, found);
+    }
+    notCreated() {
+      const row = this.pending;
+      this.pending = null;
+      if (row) this.focus(row, "product");
+    }
+    showRow(row) {
+      if (!row.element) return;
+      const at = document.activeElement;
+      row.shown.replaceChildren();
+      if (row.product_id) row.shown.append(make("span", "", row.name), make("span", "lc-muted", " " + row.code));
+      else if (row.code || row.name) row.shown.append(make("span", "lc-bad-text", [row.code, row.name].filter(Boolean).join(" ")));
+      row.spec_box.textContent = row.spec || (row.product_id ? "—" : "");
+      row.unit_box.textContent = row.unit || (row.product_id ? "—" : "");
+      row.amount_box.textContent = (this.header.tax_included ? row.gross : row.net) || (row.product_id ? "—" : "");
+      for (const key of CELLS.slice(1)) {
+        const input = row.inputs[key];
+        if (!input || input === at) continue;
+        if (row.tidy && key in row.tidy && !row.fault) row[key] = row.tidy[key];
+        input.value = row[key] || "";
+        if (key === "discount") input.placeholder = row.product_id ? "—" : "";
+        input.toggleAttribute("aria-invalid", row.fault?.field === key);
+      }
+      if (row.inputs.product && row.inputs.product !== at) row.inputs.product.value = row.code || "";
+      // Not before one has left the row: what is half typed is not wrong yet.
+      const quiet = this.focused?.row === row || this.blank(row);
+      row.element.classList.toggle("oe-bad", !!row.fault && !quiet);
+      row.fault_box.textContent = row.fault && !quiet ? row.fault.message : "";
+    }
+    drawSide() {
+      const side = make("aside", "lc-card oe-side");
+      this.dealsBox = make("div", "oe-deals");
+      this.totalsBox = make("div", "oe-totals");
+      side.append(this.dealsBox, this.totalsBox);
+      if (this.sheet.receipts?.length) {
+        const box = make("div", "oe-receipts");
+        box.append(make("b", "", this.words.receipts));
+        for (const receipt of this.sheet.receipts) {
+          const line = make("div", "oe-pair");
+          line.append(make("span", "lc-muted", `${receipt.date} ${receipt.method}`), make("span", "", receipt.amount));
+          box.append(line);
+        }
+        side.append(box);
+      }
+      if (this.sheet.editable || this.header.remark) {
+        let child;
+        if (this.sheet.editable) {
+          child = make("textarea", "oe-input oe-note");
+          child.value = this.header.remark || "";
+          child.rows = 2;
+          child.addEventListener("input", () => ((this.header.remark = child.value || null), this.changed()));
+        } else child = make("div", "oe-value", this.header.remark);
+        side.append(this.field("remark", child));
+      }
+      this.drawTotals();
+      this.drawDeals(null);
+      return side;
+    }
+    drawTotals() {
+      const totals = this.sheet.totals;
+      const pair = (label, text, kind) => {
+        const line = make("div", "oe-pair" + (kind ? " " + kind : ""));
+        line.append(make("span", kind ? "" : "lc-muted", label), make("span", "", text));
+        return line;
+      };
+      const words = this.words.totals;
+      this.totalsBox.replaceChildren(pair(words.net, totals.net), pair(words.tax, totals.tax), pair(words.gross, "¥" + totals.gross, "oe-sum"));
+      if (totals.capital) this.totalsBox.append(make("div", "lc-muted oe-small", totals.capital));
+      if (this.sheet.state.key === "posted") {
+        this.totalsBox.append(pair(words.received, this.sheet.received));
+        const open = pair(words.open, this.sheet.open, "oe-open");
+        this.totalsBox.append(open);
+      }
+    }
+    async drawDeals(row) {
+      const key = row?.product_id && this.header.customer_id ? row.product_id + this.header.customer_id : "";
+      if (key === this.dealsOf && key) return;
+      this.dealsOf = key;
+      this.dealsBox.replaceChildren(make("b", "", this.words.deals));
+      const { rows } = key ? await this.ask("deals", { product_id: row.product_id, customer_id: this.header.customer_id }).catch(() => ({ rows: [] })) : { rows: [] };
+      if (this.dealsOf !== key) return;
+      if (!rows.length) this.dealsBox.append(make("div", "lc-muted oe-small", key ? this.words.noDeals : this.words.dealsHint));
+      for (const deal of rows) {
+        const line = make("div", "oe-pair oe-small lc-muted");
+        line.append(make("span", "", deal.date), make("span", "", deal.text));
+        this.dealsBox.append(line);
+      }
+    }
+
+    // rows ----------------------------------------------------------------------------------------------------------
+    number() {
+      this.rows.forEach((row, index) => row.no && (row.no.textContent = index + 1));
+    }
+    insert(index, focus, values = {}) {
+      const row = this.row(values);
+      this.rows.splice(index, 0, row);
+      const before = this.rows[index + 1]?.element || null;
+      this.list.insertBefore(this.drawRow(row), before);
+      this.number();
+      if (focus) this.focus(row, "product");
+      return row;
+    }
+    remove(row) {
+      const index = this.rows.indexOf(row);
+      const cell = this.focused?.cell || "product";
+      this.rows.splice(index, 1);
+      row.element.remove();
+      if (!this.rows.length) this.insert(0, false);
+      this.number();
+      if (!this.blank(row)) {
+        this.changed();
+        this.offerUndo(row, index);
+      }
+      this.focus(this.rows[Math.min(index, this.rows.length - 1)], cell);
+    }
+    offerUndo(row, index) {
+      this.undo?.remove();
+      const box = (this.undo = make("div", "lc-toast oe-undo"));
+      box.setAttribute("role", "status");
+      const back = this.button(this.words.undo, "link", () => {
+        box.remove();
+        const { key, element, inputs, combo, ...values } = row;
+        this.insert(Math.min(index, this.rows.length), true, values);
+        this.changed();
+      });
+      box.append(make("span", "", this.words.removed.replace("{name}", row.name || row.code || "")), back);
+      this.host.append(box);
+      setTimeout(() => box.remove(), 7000);
+    }
+    duplicate(row) {
+      const { key, id, element, inputs, combo, ...values } = row;
+      this.insert(this.rows.indexOf(row) + 1, true, values);
+      this.changed();
+    }
+
+    // keys ----------------------------------------------------------------------------------------------------------
+    entered(row, cell, input) {
+      this.focused = { row, cell };
+      input.select();
+      this.list.querySelectorAll(".oe-on").forEach((line) => line.classList.remove("oe-on"));
+      row.element.classList.add("oe-on");
+      this.drawDeals(row);
+      for (const other of this.rows) if (other !== row && other.fault) this.showRow(other);
+      row.element.classList.remove("oe-bad");
+    }
+    focus(row, cell) {
+      row?.inputs?.[cell]?.focus();
+      row?.element?.scrollIntoView({ block: "nearest" });
+    }
+    at(target) {
+      const line = target.closest?.(".oe-rows .oe-row");
+      return line ? this.rows.find((row) => row.key === line.dataset.key) : null;
+    }
+    key(event) {
+      if (event.isComposing || event.defaultPrevented) return;
+      const row = this.at(event.target);
+      const cell = event.target.dataset?.cell;
+      if (!row || !cell || !this.sheet.editable) return;
+      const control = event.ctrlKey || event.metaKey;
+      const index = this.rows.indexOf(row);
+      if (event.key === "Enter" && !control) this.goOn(row, cell, event.shiftKey);
+      else if ((event.key === "Delete" || event.key === "Backspace") && control) this.remove(row);
+      else if (event.key === "Insert" && !control) this.insert(index, true);
+      else if (event.key === "ArrowUp" && !control) this.focus(this.rows[index - 1], cell);
+      else if (event.key === "ArrowDown" && !control) {
+        if (index + 1 < this.rows.length) this.focus(this.rows[index + 1], cell);
+        else if (!this.blank(row)) this.focus(this.insert(index + 1, false), cell === "remark" ? "product" : cell);
+      } else return;
+      event.preventDefault();
+    }
+    goOn(row, cell, back) {
+      const index = this.rows.indexOf(row);
+      const place = ENTER_GOES.indexOf(cell);
+      if (back) {
+        if (place > 0) this.focus(row, ENTER_GOES[place - 1]);
+        else this.focus(this.rows[index - 1], ENTER_GOES[ENTER_GOES.length - 1]);
+      } else if (place >= 0 && place < ENTER_GOES.length - 1 && row.product_id) this.focus(row, ENTER_GOES[place + 1]);
+      else if (!row.product_id) this.focus(row, "product");
+      else if (index + 1 < this.rows.length) this.focus(this.rows[index + 1], "product");
+      else this.insert(index + 1, true);
+    }
+
+    // a block from a spreadsheet --------------------------------------------------------------------------------------
+    async paste(event) {
+      const text = event.clipboardData?.getData("text/plain") || "";
+      const row = this.at(event.target);
+      const cell = event.target.dataset?.cell;
+      if (!row || !cell || !/[\t\n]/.test(text.trim())) return;
+      event.preventDefault();
+      row.combo?.close();
+      if (cell !== "product") return this.fillDown(row, cell, text);
+      let lines;
+      try {
+        ({ lines } = await this.ask("pasted", { text, ...this.context() }));
+      } catch (error) {
+        return this.problem(error.message || this.words.offline);
+      }
+      let index = this.rows.indexOf(row);
+      if (this.blank(row) || (!row.product_id && !row.code)) {
+        this.rows.splice(index, 1);
+        row.element.remove();
+      } else index += 1;
+      for (const line of lines) this.insert(index++, false, { quantity: "1", ...line });
+      this.changed();
+      const next = this.rows[index] && this.blank(this.rows[index]) ? this.rows[index] : this.insert(index, false);
+      this.focus(next, "product");
+    }
+    fillDown(row, cell, text) {
+      const lines = text.replace(/\r/g, "").replace(/\n+$/, "").split("\n");
+      const first = CELLS.indexOf(cell);
+      let index = this.rows.indexOf(row);
+      for (const line of lines) {
+        const target = this.rows[index] || this.insert(index, false);
+        line.split("\t").forEach((value, step) => {
+          const key = CELLS[first + step];
+          if (!key) return;
+          target[key] = value.trim();
+          target.tidy = null;
+          target.inputs[key].value = target[key];
+        });
+        index += 1;
+      }
+      this.changed();
+    }
+
+    // the menu of a row -------------------------------------------------------------------------------------------------
+    menu(event) {
+      const row = this.at(event.target);
+      if (!row || !this.sheet.editable) return;
+      event.preventDefault();
+      this.openMenu(row, event.clientX, event.clientY);
+    }
+    openMenu(row, x, y) {
+      document.querySelector(".oe-menu")?.remove();
+      const menu = make("div", "oe-menu");
+      menu.setAttribute("role", "menu");
+      const close = () => menu.remove();
+      const entry = (label, key, run, danger) => {
+        const item = make("button", "oe-item" + (danger ? " lc-bad-text" : ""), label);
+        item.type = "button";
+        item.setAttribute("role", "menuitem");
+        if (key) item.append(make("kbd", "lc-kbd", key));
+        item.addEventListener("click", () => (close(), run()));
+        menu.append(item);
+      };
+      const index = () => this.rows.indexOf(row);
+      entry(this.words.insertAbove, "Insert", () => this.insert(index(), true));
+      entry(this.words.insertBelow, "", () => this.insert(index() + 1, true));
+      entry(this.words.duplicate, "", () => this.duplicate(row));
+      menu.append(make("hr"));
+      entry(this.words.removeRow, "Ctrl Del", () => this.remove(row), true);
+      document.body.append(menu);
+      menu.style.left = Math.min(x, innerWidth - menu.offsetWidth - 8) + "px";
+      menu.style.top = Math.min(y, innerHeight - menu.offsetHeight - 8) + "px";
+      menu.firstChild.focus();
+      menu.addEventListener("keydown", (event) => {
+        const items = [...menu.querySelectorAll("button")];
+        const at = items.indexOf(document.activeElement);
+        const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+        if (step) items[(at + step + items.length) % items.length].focus();
+        else if (event.key === "Escape") close(), this.focus(row, "product");
+        else return;
+        event.preventDefault();
+        event.stopPropagation();
+      });
+      setTimeout(() => document.addEventListener("mousedown", (event) => menu.contains(event.target) || close(), { once: true }), 0);
+    }
+  }
+
+  // An input with a list of what it may mean -----------------------------------------------------------------------------
+  class Combo {
+    constructor(input, options) {
+      Object.assign(this, { input, options, rows: [], index: 0, turn: 0, box: null });
+      input.setAttribute("role", "combobox");
+      input.setAttribute("aria-expanded", "false");
+      input.addEventListener("input", () => {
+        options.typed?.(input.value);
+        clearTimeout(this.timer);
+        this.timer = setTimeout(() => this.load(), 90);
+      });
+      input.addEventListener("focus", () => input.select());
+      input.addEventListener("click", () => options.all && !this.box && this.load(""));
+      input.addEventListener("keydown", (event) => this.key(event));
+      input.addEventListener("blur", () => {
+        clearTimeout(this.timer);
+        this.turn += 1;
+        this.close();
+        options.left?.();
+      });
+    }
+    async load(text = this.input.value) {
+      clearTimeout(this.timer);
+      this.timer = null;
+      const turn = ++this.turn;
+      if (!text.trim() && !this.options.all) return this.close();
+      let rows;
+      try {
+        rows = await this.options.find(text.trim());
+      } catch {
+        return;
+      }
+      if (turn !== this.turn || document.activeElement !== this.input) return;
+      this.rows = rows;
+      this.index = 0;
+      this.open();
+    }
+    open() {
+      if (!this.box) {
+        this.box = make("div", "oe-picks" + (this.options.wide ? " oe-picks-wide" : ""));
+        this.box.setAttribute("role", "listbox");
+        document.body.append(this.box);
+        this.input.setAttribute("aria-expanded", "true");
+      }
+      this.box.replaceChildren();
+      this.rows.forEach((row, index) => {
+        const line = make("div", "oe-pick");
+        line.setAttribute("role", "option");
+        line.append(...this.options.draw(row));
+        line.addEventListener("mousedown", (event) => (event.preventDefault(), this.pick(row)));
+        line.addEventListener("mousemove", () => this.index !== index && ((this.index = index), this.mark()));
+        this.box.append(line);
+      });
+      if (!this.rows.length) this.box.append(make("div", "oe-pick lc-muted", this.options.words.nothing));
+      if (this.options.create && this.input.value.trim()) {
+        const line = make("div", "oe-pick oe-create");
+        line.append(make("span", "", this.options.words.create.replace("{text}", this.input.value.trim())), make("kbd", "lc-kbd", "Alt N"));
+        line.addEventListener("mousedown", (event) => (event.preventDefault(), this.create()));
+        this.box.append(line);
+      }
+      if (this.options.hint) this.box.append(make("div", "oe-picks-foot lc-muted", this.options.hint));
+      const place = this.input.getBoundingClientRect();
+      const width = this.options.wide ? Math.max(460, place.width) : Math.max(240, place.width);
+      this.box.style.width = Math.min(width, innerWidth - 16) + "px";
+      this.box.style.left = Math.max(8, Math.min(place.left, innerWidth - Math.min(width, innerWidth - 16) - 8)) + "px";
+      const below = innerHeight - place.bottom;
+      if (below < this.box.offsetHeight + 8 && place.top > below) this.box.style.top = place.top - this.box.offsetHeight - 4 + "px";
+      else this.box.style.top = place.bottom + 4 + "px";
+      this.mark();
+    }
+    mark() {
+      this.box?.querySelectorAll(".oe-pick").forEach((line, index) => {
+        line.classList.toggle("oe-on", index === this.index && this.rows.length > 0);
+        if (index === this.index) line.scrollIntoView({ block: "nearest" });
+      });
+    }
+    close() {
+      this.box?.remove();
+      this.box = null;
+      this.input.setAttribute("aria-expanded", "false");
+    }
+    async key(event) {
+      if (event.isComposing) return;
+      const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      const control = event.ctrlKey || event.metaKey;
+      if (event.altKey && event.key.toLowerCase() === "n" && this.options.create) this.create();
+      else if (step && this.box && this.rows.length) {
+        this.index = (this.index + step + this.rows.length) % this.rows.length;
+        this.mark();
+      } else if (event.key === "ArrowDown" && this.options.all) this.load("");
+      else if (event.key === "Enter" && !control && !event.shiftKey) {
+        if (this.options.accept?.()) return this.close();
+        if (!this.box && !this.timer && !this.options.typed) return;
+        event.preventDefault();
+        event.stopPropagation();
+        // A scanner is faster than the list.
+        if (this.timer || !this.box) await this.load();
+        if (this.rows[this.index] && this.box) this.pick(this.rows[this.index]);
+        return;
+      } else if (event.key === "Escape" && this.box) this.close();
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+    }
+    pick(row) {
+      clearTimeout(this.timer);
+      this.timer = null;
+      this.turn += 1;
+      this.close();
+      this.options.picked(row);
+    }
+    create() {
+      const text = this.input.value.trim();
+      this.close();
+      this.options.create(text);
+    }
+  }
+
+  lc.go = (path) => {
+    location.assign(path);
+  };
+  document.addEventListener("keydown", (event) => {
+    if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "s" || !lc.order) return;
+    event.preventDefault();
+    lc.order.save().catch(() => {});
+  });
+  lc.mountOrder = (host, sheet, words) => {
+    lc.order = new Order(host, sheet, words);
+  };
+})();
