@@ -5,11 +5,12 @@ Written by the capture triggers (own changes) and by the merge (received ones); 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from localcrm.kernel.clock import stamp_time, to_iso
 from localcrm.kernel.ports import Changes
@@ -19,18 +20,20 @@ from localcrm.store.ddl import DELETED_NO, GONE, INSERT, UPDATE, VOID
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
 
+_read = msgspec.json.Decoder().decode
+_write = msgspec.json.Encoder().encode
 #: A transaction that touched more rows than this announces "many" instead of their ids.
 MANY = 1000
 
 
 def parse_diff(entity: EntityType, diff: str) -> dict[int, tuple[Stored, Stored]]:
     """An update's changed columns: wire number → (old, new) in stored form."""
-    return {int(no): (_stored(entity, int(no), old), _stored(entity, int(no), new)) for no, (old, new) in json.loads(diff).items()}
+    return {int(no): (_stored(entity, int(no), old), _stored(entity, int(no), new)) for no, (old, new) in _read(diff).items()}
 
 
 def parse_row(entity: EntityType, diff: str) -> dict[int, Stored]:
     """A removed row's columns: wire number → value in stored form."""
-    return {int(no): _stored(entity, int(no), value) for no, value in json.loads(diff).items()}
+    return {int(no): _stored(entity, int(no), value) for no, value in _read(diff).items()}
 
 
 def _stored(entity: EntityType, no: int, value: Any) -> Stored:
@@ -42,14 +45,12 @@ def _stored(entity: EntityType, no: int, value: Any) -> Stored:
 
 def write_diff(changes: Mapping[int, tuple[Stored, Stored]]) -> str:
     """The stored form of an update's changed columns."""
-    return json.dumps(
-        {str(no): [_plain(old), _plain(new)] for no, (old, new) in changes.items()}, ensure_ascii=False, separators=(",", ":")
-    )
+    return _write({str(no): (_plain(old), _plain(new)) for no, (old, new) in changes.items()}).decode()
 
 
 def write_row(values: Mapping[int, Stored]) -> str:
     """The stored form of a removed row."""
-    return json.dumps({str(no): _plain(value) for no, value in values.items()}, ensure_ascii=False, separators=(",", ":"))
+    return _write({str(no): _plain(value) for no, value in values.items()}).decode()
 
 
 def _plain(value: Stored) -> int | str | None:
@@ -75,7 +76,7 @@ def changes_since(connection: Connection, lseq: int, upto: int, *, remote: bool)
         members = list(group)
         seen = frozenset(row[1].hex() for row in members[: MANY + 1])
         ids[entity.key] = seen if len(seen) <= MANY and len(rows) < 20000 else None
-        numbers = {int(n) for row in members[:MANY] if row[2] == UPDATE for n in json.loads(row[3])}
+        numbers = {int(n) for row in members[:MANY] if row[2] == UPDATE for n in _read(row[3])}
         touched[entity.key] = frozenset(entity.by_no[n].key for n in numbers if n in entity.by_no)
     return Changes(ids, touched, remote)
 

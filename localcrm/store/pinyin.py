@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from functools import cache, lru_cache
 
@@ -39,9 +40,9 @@ def _plain(reading: str) -> str:
 
 
 @lru_cache(maxsize=65536)
-def initial_pairs(first: str, second: str) -> str:
-    """Every way to write two neighbours by initials, as words: 重庆 → "zq cq"."""
-    return " ".join(x + y for x in initials(first) for y in initials(second))
+def initial_words(characters: str) -> str:
+    """Every way to write one or two characters by initials, as words: 重庆 → "zq cq"."""
+    return " ".join(map("".join, itertools.product(*map(initials, characters))))
 
 
 @lru_cache(maxsize=16384)

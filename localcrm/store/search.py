@@ -33,6 +33,7 @@ MIN_TAIL = 4
 _ROW_BITS = 48
 _MAX_TEXT = 2000
 _RUN = re.compile(r"[^\W_]+")
+_NO_DIGITS = re.compile(r"\D+")
 
 
 def doc_id(entity: EntityType, rid: int) -> int:
@@ -50,17 +51,12 @@ def runs(text: str) -> list[str]:
     return _RUN.findall(normalise(text))
 
 
-def pairs(run: str) -> str:
-    """A run as overlapping pairs, ended by its last character: 有限公 → "有限 限公 公"."""
-    return " ".join([*map(add, run, run[1:]), run[-1]])
-
-
 def _is_long_number(run: str) -> bool:
     return len(run) > MIN_TAIL and run.isdecimal()
 
 
 def _digits(text: str) -> str:
-    return "".join(filter(str.isdigit, text))
+    return _NO_DIGITS.sub("", text)
 
 
 # indexing ----------------------------------------------------------------------------------------------------------
@@ -69,20 +65,23 @@ def _digits(text: str) -> str:
 def index_text(values: Iterable[str]) -> tuple[str, str, str, str]:
     """What is indexed for the searched values of one row: text, initials, syllables, tails of numbers."""
     text: list[str] = []
-    initials: dict[str, None] = {}
-    syllables: dict[str, None] = {}
+    initials: list[str] = []
+    syllables: list[str] = []
     tails: list[str] = []
     for value in values:
         for run in runs(value[:_MAX_TEXT]):
-            text.append(run if _is_long_number(run) else pairs(run))
+            if len(run) > MIN_TAIL and run.isdecimal():
+                text.append(run)
+                continue
+            two = [*map(add, run, run[1:]), run[-1]]
+            text += two
             if not run.isascii() and any(map(pinyin.is_chinese, run)):
-                initials.update(dict.fromkeys(map(pinyin.initial_pairs, run, run[1:])))
-                initials.update(dict.fromkeys(pinyin.initials(run[-1])))
-                syllables.update(dict.fromkeys(map(pinyin.spoken, run)))
+                initials += map(pinyin.initial_words, two)
+                syllables += map(pinyin.spoken, run)
         digits = _digits(value[:200])
         if len(digits) >= MIN_TAIL:
             tails.append(digits[::-1])
-    return " ".join(text), " ".join(initials), " ".join(syllables), " ".join(tails)
+    return " ".join(text), " ".join(dict.fromkeys(initials)), " ".join(dict.fromkeys(syllables)), " ".join(tails)
 
 
 def index_rows(connection: Connection, entity: EntityType, rids: Iterable[int], *, fresh: bool = False) -> None:

@@ -97,6 +97,8 @@ class _Row:
     """What the merge knows of one row: its newest change, and what this batch does to it."""
 
     newest: int
+    known_as: tuple[int, int]
+    """Identity of the newest change: local number of its origin, oseq."""
     chain: bool = True
     """Whether every change of the row was made by somebody who had seen the one before it in this log."""
     new: dict[int, Stored] | None = None
@@ -228,9 +230,12 @@ class _Merge:
         reason = self._fault(entity, op, pk, values, row)
         if reason:
             return reason
-        prev_lseq = self._local(*prev) if prev else None
+        if row is not None and prev is not None and row.known_as == (self._origins[prev[0]], prev[1]):
+            prev_lseq: int | None = row.newest
+        else:
+            prev_lseq = self._local(*prev) if prev else None
         if op == INSERT:
-            self._insert(entity, pk, values)
+            self._insert(entity, pk, values, (origin, stamp[3]))
             self._log_row(table, op, pk, None, None)
         elif op == UPDATE:
             assert row is not None
@@ -243,7 +248,7 @@ class _Merge:
                 winners = self._decide(
                     entity, pk, diff, _Entry(self._next_lseq, op, diff, prev_lseq, stamp, origin, actor, self._code(stamp[1]))
                 )
-            self._update(entity, pk, row, winners)
+            self._update(entity, pk, row, winners, (origin, stamp[3]))
             self._log_row(table, op, pk, changelog.write_diff(diff), prev_lseq)
         else:
             assert row is not None
@@ -251,18 +256,20 @@ class _Merge:
             self._log_row(table, op, pk, changelog.write_row(dict(values)), prev_lseq)
         return None
 
-    def _insert(self, entity: EntityType, pk: bytes, values: list[tuple[int, Stored]]) -> None:
-        row = _Row(self._next_lseq, new=dict(values))
+    def _insert(self, entity: EntityType, pk: bytes, values: list[tuple[int, Stored]], identity: tuple[int, int]) -> None:
+        row = _Row(self._next_lseq, identity, new=dict(values))
         self._rows[entity.no][pk] = row
         if entity.kind is Kind.DOCUMENT:
             self._documents[pk] = (str(row.new[_no(entity, "status")]), row.new.get(_no(entity, "branch_id")))  # type: ignore[index,union-attr,assignment]
         if self._sender:
             self._note_references(entity, row.new or {})
 
-    def _update(self, entity: EntityType, pk: bytes, row: _Row, winners: dict[int, tuple[Stored, Stored]]) -> None:
+    def _update(
+        self, entity: EntityType, pk: bytes, row: _Row, winners: dict[int, tuple[Stored, Stored]], identity: tuple[int, int]
+    ) -> None:
         target = row.new if row.new is not None else row.changed
         target.update((no, new) for no, (_old, new) in winners.items())
-        row.newest = self._next_lseq
+        row.newest, row.known_as = self._next_lseq, identity
         status = _no(entity, "status") if entity.kind is Kind.DOCUMENT else None
         if status in winners:
             _old, owner = self._documents.get(pk) or ("", None)
@@ -279,12 +286,12 @@ class _Merge:
 
     def _fault(self, entity: EntityType, op: int, pk: bytes, values: list[Any], row: _Row | None) -> str | None:
         rules = self._rules(entity)
-        if any(value[0] not in rules.fits for value in values):
+        given = {value[0]: value[-1] for value in values}
+        if not given.keys() <= rules.fits.keys():
             return "unknown_column"
         if op == INSERT:
             if row is not None:
                 return "duplicate_id"
-            given = dict(values)
             if any(given.get(no) is None for no in rules.required):
                 return "missing_value"
         elif row is None or row.gone:
@@ -293,7 +300,7 @@ class _Merge:
             return "ledger_row"
         if op == GONE and entity.kind is not Kind.LINE:
             return "physical_delete"
-        if not all(rules.fits[value[0]](value[-1]) for value in values):
+        if not all([rules.fits[no](value) for no, value in given.items()]):
             return "bad_value"
         return self._owner_fault(entity, op, pk, values)
 
@@ -532,13 +539,14 @@ class _Merge:
             for start in range(0, len(listed), 500):
                 portion = listed[start : start + 500]
                 marks = ",".join("?" * len(portion))
-                for pk, newest, breaks in self._connection.all(
-                    f"""SELECT pk, max(lseq), sum(prev IS NOT before) FROM (
-                        SELECT pk, lseq, prev, lag(lseq) OVER (PARTITION BY pk ORDER BY lseq) AS before
-                        FROM sync_log INDEXED BY sync_log_row WHERE tbl = ? AND pk IN ({marks})) GROUP BY pk""",
+                for pk, newest, origin, oseq, breaks in self._connection.all(
+                    f"""SELECT pk, newest, origin, first_oseq + newest - first_lseq, breaks FROM (
+                        SELECT pk, max(lseq) AS newest, tx, sum(prev IS NOT before) AS breaks FROM (
+                            SELECT pk, lseq, tx, prev, lag(lseq) OVER (PARTITION BY pk ORDER BY lseq) AS before
+                            FROM sync_log INDEXED BY sync_log_row WHERE tbl = ? AND pk IN ({marks})) GROUP BY pk) JOIN sync_tx USING (tx)""",
                     (table, *portion),
                 ):
-                    known[pk] = _Row(newest, chain=not breaks)
+                    known[pk] = _Row(newest, (origin, oseq), chain=not breaks)
                 if entity.kind is Kind.LINE:
                     present = {row[0] for row in self._connection.all(f'SELECT id FROM "{entity.key}" WHERE id IN ({marks})', portion)}
                     for pk in portion:
