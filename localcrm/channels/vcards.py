@@ -31,7 +31,7 @@ MAX_LINE = 64 * 1024
 _KEPT = {"VERSION", "FN", "N", "ORG", "TITLE", "TEL", "EMAIL", "ADR", "NOTE"}
 _CHARSETS = {"utf-8", "gbk", "gb2312", "gb18030", "big5", "ascii", "iso8859-1", "utf-16", "utf-16-le", "utf-16-be"}
 _WIDE_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_EAST_ASIAN = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")
+_EAST_ASIAN = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
 @dataclass(slots=True)

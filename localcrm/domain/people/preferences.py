@@ -13,7 +13,7 @@ def preferences(store: Store, user_id: str) -> dict[str, str]:
     """Everything a user has set."""
     with store.read() as connection:
         rows = connection.all("SELECT key, value FROM user_setting WHERE user_id = ?", (bytes.fromhex(user_id),))
-    return {key: value for key, value in rows}
+    return dict(rows)
 
 
 def save_preference(store: Store, user_id: str, key: str, value: str | None) -> None:

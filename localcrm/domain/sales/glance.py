@@ -31,26 +31,27 @@ def customer_glances(connection: Connection, ids: Sequence[str]) -> dict[str, Gl
     """Glances of the customers of one page by id; a handful of queries however many rows there are."""
     keys = [bytes.fromhex(identity) for identity in ids]
     marks = ",".join("?" * len(keys))
-    contacts: dict[bytes, str] = {}
-    for customer, name in connection.all(
-        f"SELECT customer_id, name FROM contact WHERE customer_id IN ({marks}) AND deleted = 0 ORDER BY is_main, rid DESC", keys
-    ):
-        contacts[customer] = name
+    contacts: dict[bytes, str] = dict(
+        connection.all(
+            f"SELECT customer_id, name FROM contact WHERE customer_id IN ({marks}) AND deleted = 0 ORDER BY is_main, rid DESC", keys
+        )
+    )
     # With max() the other columns come from the row that holds the maximum.
     newest = {
         customer: (at, kind, content)
         for customer, at, kind, content in connection.all(
-            f"SELECT customer_id, max(at), type, substr(content, 1, 80) FROM activity WHERE customer_id IN ({marks}) AND deleted = 0 GROUP BY 1", keys
+            f"SELECT customer_id, max(at), type, substr(content, 1, 80) FROM activity WHERE customer_id IN ({marks}) AND deleted = 0 GROUP BY 1",
+            keys,
         )
     }
-    planned = dict(
+    planned: dict[bytes, int] = dict(
         connection.all(
             f"""SELECT customer_id, next_at FROM (SELECT customer_id, next_at, max(at) FROM activity
                 WHERE customer_id IN ({marks}) AND deleted = 0 AND next_at IS NOT NULL GROUP BY 1)""",
             keys,
         )
     )
-    unpaid = dict(
+    unpaid: dict[bytes, int] = dict(
         connection.all(
             f"""SELECT o.customer_id, sum(o.gross) - sum(coalesce((SELECT sum(r.total) FROM order_received r WHERE r.order_id = o.id), 0))
                 FROM sales_order o WHERE o.customer_id IN ({marks}) AND o.status = 'posted' AND o.deleted = 0 GROUP BY 1""",
