@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from dataclasses import field as data_field
+from dataclasses import dataclass, field as data_field
 from itertools import islice
 from typing import Any
 
@@ -19,8 +18,7 @@ from localcrm.domain.policy import Actor
 from localcrm.domain.typed import in_every_language, read_text
 from localcrm.kernel.errors import AppError, InvalidInput, NotFound, Refused
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import EntityType, Field, Kind
-from localcrm.kernel.schema import entity as entity_type
+from localcrm.kernel.schema import EntityType, Field, Kind, entity as entity_type
 from localcrm.store.query import Record
 from localcrm.store.store import Store
 from localcrm.store.uow import UnitOfWork

@@ -16,8 +16,7 @@ from localcrm.domain.typed import read_text
 from localcrm.kernel.errors import InvalidInput, NotFound, Refused
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.ids import parse_id
-from localcrm.kernel.schema import EntityType, Kind, entities
-from localcrm.kernel.schema import entity as entity_type
+from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
 from localcrm.store import search
 from localcrm.store.connection import Connection
 from localcrm.store.query import Condition, ListQuery, Record, record_json, select
