@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from localcrm.domain import subjects as subjects  # noqa: PLC0414 -- makes every entity, rule and verb known
 from localcrm.domain.admin.services import set_up_office
 from localcrm.domain.people.services import check_password_strength
-from localcrm.kernel.errors import InvalidInput, Refused, StoreError
+from localcrm.kernel.errors import InvalidInput, StoreError
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.store.node import OFFICE_NO, Node, Role, save_node
 from localcrm.store.store import DATABASE, Store, create_store, open_store
@@ -173,8 +173,6 @@ def serve_hub(application: Application, *, host: str, port: int) -> None:
     """Head office's endpoint for its branches, without the screens."""
     from localcrm.sync import http
 
-    if not application.store.node.is_office:
-        raise Refused("not_office", N_("Only head office can do this."))
     http.serve_hub(application.store, application.keys, host=host, port=port)
 
 

@@ -157,7 +157,11 @@ def resolve(session: Session, id: str, keep: str) -> None:
 @option("--port", default=8470, show_default=True, type=click.IntRange(0, 65535), help=N_("Port to listen on."))
 def serve_hub(session: Session, host: str, port: int) -> None:
     from localcrm.app import serve_hub as serve
+    from localcrm.kernel.errors import Refused
 
+    if not session.store.node.is_office:
+        raise Refused("not_office", N_("Only head office can do this."))
+    session.show({"address": f"http://{host}:{port}"})
     serve(session.application, host=host, port=port)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localcrm.commands.frame import Session, argument, command, option
-from localcrm.kernel.errors import InvalidInput
+from localcrm.kernel.errors import InvalidInput, NotFound
 from localcrm.kernel.i18n import N_, gettext
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def import_file(
 
     actor = session.actor
     kind = entity_type(entity)
+    if errors_file is not None:
+        _check_errors_file(errors_file)
     table = read_table(file)
     fields = _chosen(table, kind, mapping) if mapping else _guessed(table, kind)
     for _row in table:  # a file damaged half way is refused before anything of it is written
@@ -93,6 +95,14 @@ def _guessed(table: Table, kind: EntityType) -> dict[int, str]:
 def _cells(table: Table, fields: Mapping[int, str]) -> Iterator[tuple[int, dict[str, str]]]:
     for number, cells in table:
         yield number, {key: cells[index] for index, key in fields.items()}
+
+
+def _check_errors_file(path: Path) -> None:
+    """Refuse before anything is imported whose errors could not be written."""
+    if not path.parent.is_dir():
+        raise NotFound("no_such_folder", N_("There is no folder “{name}”."), name=str(path.parent))
+    if path.suffix.lower() not in {".csv", ".xlsx"}:
+        raise click.UsageError(gettext(N_("“{pair}” is not of the form {form}.")).format(pair=path.name, form="FILE.csv, FILE.xlsx"))
 
 
 def _write_errors(path: Path, table: Table, result: ImportResult) -> None:

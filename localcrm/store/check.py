@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localcrm.kernel.i18n import N_, gettext
-from localcrm.kernel.schema import EntityType, Kind, entities
-from localcrm.kernel.schema import entity as entity_type
+from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
 from localcrm.store import ddl, search
 from localcrm.store.changelog import parse_diff
 

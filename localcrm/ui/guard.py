@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from localcrm.kernel.errors import AppError, Forbidden, InvalidInput, SignInNeeded
 from localcrm.kernel.i18n import N_, set_language
+from localcrm.sync.http import MAX_REQUEST as EXCHANGE_LIMIT, PATH as EXCHANGE_PATH
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,11 +25,9 @@ if TYPE_CHECKING:
 
 BODY_LIMIT = 2 * 1024 * 1024
 UPLOAD_LIMIT = 220 * 1024 * 1024
-#: Exchange batches from branches; the hub's routes check signatures themselves.
-HUB_LIMIT = 64 * 1024 * 1024
 
-#: Reachable without a session: signing in, its style sheet, and the hub, which has its own proof of identity.
-OPEN_PATHS = ("/login", "/setup", "/static/", "/hub/", "/favicon.ico", "/alive")
+#: Reachable without a session: signing in, its style sheet, and the exchange, whose messages prove who sends them.
+OPEN_PATHS = ("/login", "/setup", "/static/", EXCHANGE_PATH, "/favicon.ico", "/alive")
 #: The framework compiles templates in the browser and writes inline styles; everything else comes from us alone.
 CONTENT_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
@@ -82,7 +81,7 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and origin not in {f"http://{host}", f"https://{host}"}:
             raise Forbidden("wrong_origin", N_("Requests from other pages are refused."))
-        if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"} or scope["path"].startswith("/hub/"):
+        if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"} or scope["path"] == EXCHANGE_PATH:
             return
         # A form can be sent across origins, our header cannot; browsers send Origin with every form.
         if origin is None and headers.get("x-localcrm") != "1":
@@ -146,7 +145,12 @@ class Guard:
             await self.app(scope, counted, guarded)
         except TooLarge:
             if not started:
-                await _refuse(scope, headers, send, InvalidInput("too_large", N_("This is more than can be taken at once ({limit} MB)."), limit=limit >> 20))
+                await _refuse(
+                    scope,
+                    headers,
+                    send,
+                    InvalidInput("too_large", N_("This is more than can be taken at once ({limit} MB)."), limit=limit >> 20),
+                )
 
 
 def _open(path: str) -> bool:
@@ -154,8 +158,8 @@ def _open(path: str) -> bool:
 
 
 def _limit(path: str) -> int:
-    if path.startswith("/hub/"):
-        return HUB_LIMIT
+    if path == EXCHANGE_PATH:
+        return EXCHANGE_LIMIT
     return UPLOAD_LIMIT if "/upload/" in path or path.startswith("/api/upload") else BODY_LIMIT
 
 
@@ -190,7 +194,10 @@ async def _refuse(scope: Scope, headers: Mapping[str, str], send: Send, error: A
         status, body = 303, b""
         fields.append((b"location", f"/login?next={target}".encode("latin-1")))
     else:
-        status, body = error.http_status if error.code != "too_large" else 413, json.dumps({"code": error.code, "message": error.message}).encode()
+        status, body = (
+            error.http_status if error.code != "too_large" else 413,
+            json.dumps({"code": error.code, "message": error.message}).encode(),
+        )
         fields.append((b"content-type", b"application/json; charset=utf-8"))
     await send({"type": "http.response.start", "status": status, "headers": [*fields, (b"content-length", str(len(body)).encode())]})
     await send({"type": "http.response.body", "body": body})

@@ -27,16 +27,17 @@ def branch(office, tmp_path) -> Terminal:
     return terminal
 
 
-@pytest.fixture
-def hub(office) -> Iterator[str]:
-    """Address of ``serve-hub`` at head office."""
+@pytest.fixture(params=["serve-hub", "the running program"])
+def hub(office, request, server_environment) -> Iterator[str]:
+    """Address at which head office answers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "localcrm", "serve-hub", "--port", str(port), "--data", str(office.folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    words = ["serve-hub"] if request.param == "serve-hub" else ["--no-browser"]
+    command = [sys.executable, "-m", "localcrm", *words, "--port", str(port), "--data", str(office.folder)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=server_environment)
     try:
-        for _ in range(200):
+        for _ in range(600):
             with socket.socket() as probe:
                 if not probe.connect_ex(("127.0.0.1", port)):
                     break
