@@ -53,27 +53,35 @@ def spoken(character: str) -> str:
 
 def written_by_initials(run: str, letters: str) -> bool:
     """Whether neighbouring characters of a run can be written with these initials: 重庆分公司 by "qfg"."""
-    ways = [initials(character) for character in run]
-    return any(
-        all(letter in way for letter, way in zip(letters, ways[start:], strict=False)) for start in range(len(run) - len(letters) + 1)
-    )
+    ways = [*map(initials, run)]
+    for start in range(len(ways) - len(letters) + 1):
+        if letters[0] in ways[start] and all(letter in way for letter, way in zip(letters, ways[start:], strict=False)):
+            return True
+    return False
 
 
 def read_aloud(run: str, letters: str) -> bool:
     """Whether neighbouring characters of a run can be read like this, the last one perhaps in part: 重庆分公司 as "qingfeng"."""
+    ways = [*map(syllables, run)]
 
     def goes_on(place: int, rest: str) -> bool:
-        return place < len(run) and any(
+        return place < len(ways) and any(
             reading.startswith(rest) or (rest.startswith(reading) and goes_on(place + 1, rest[len(reading) :]))
-            for reading in syllables(run[place]) or (run[place],)
+            for reading in ways[place] or (run[place],)
         )
 
-    return any(goes_on(start, letters) for start in range(len(run)))
+    first = letters[0]
+    return any(goes_on(start, letters) for start, way in enumerate(ways) if any(reading[0] == first for reading in way or run[start]))
 
 
 @cache
 def _all_syllables() -> frozenset[str]:
     return frozenset(_plain(reading) for readings in _dictionary().values() for reading in readings.split(",") if reading)
+
+
+def syllables_with(beginning: str) -> list[str]:
+    """Every syllable that begins like this: "xia" → ["xia", "xian", "xiang", "xiao"]."""
+    return sorted(syllable for syllable in _all_syllables() if syllable.startswith(beginning))
 
 
 def split_syllables(letters: str) -> list[list[str]]:

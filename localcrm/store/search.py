@@ -11,6 +11,7 @@ never over all.
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
     from localcrm.store.connection import Connection
 
 CANDIDATES = 200
-#: Of hits that must be compared with their rows, at most this many times the wanted number is looked at.
+#: Hits that must be compared with their rows stop at CANDIDATES, or when this many times as many were looked at.
 LOOKED_AT = 5
 #: Digits at the end of a number that a person may type.
 MIN_TAIL = 4
 #: A record's index number is its entity's number above these bits and its row number below: each kind is one range.
 _ROW_BITS = 48
 _MAX_TEXT = 2000
+_LETTERS = string.ascii_lowercase + string.digits
 _RUN = re.compile(r"[^\W_]+")
 _NO_DIGITS = re.compile(r"\D+")
 
@@ -127,15 +129,12 @@ class Question:
         texts = [str(value) for value in values if value is not None]
         if self.tail and any(_digits(text[:200]).endswith(self.tail) for text in texts):
             return True
-        found = [run for text in texts for run in runs(text[:_MAX_TEXT])]
-        return all(any(_answers(run, wanted) for run in found) for wanted in self.runs)
+        whole = normalise(" ".join([text[:_MAX_TEXT] for text in texts]))
+        spoken = [run for run in _RUN.findall(whole) if not run.isascii()]
+        return all(wanted in whole or (wanted.isascii() and any(_sounds(run, wanted) for run in spoken)) for wanted in self.runs)
 
 
-def _answers(run: str, wanted: str) -> bool:
-    if wanted in run:
-        return True
-    if not wanted.isascii() or run.isascii():
-        return False
+def _sounds(run: str, wanted: str) -> bool:
     return pinyin.written_by_initials(run, wanted) or (wanted.isalpha() and pinyin.read_aloud(run, wanted))
 
 
@@ -161,10 +160,17 @@ def _run_expression(run: str) -> tuple[str, bool]:
     text = f"text : {_phrase(run)}"
     if not run.isascii() or run.isdecimal():
         return text, True
-    initials = _phrase(run) if len(run) == 1 else " AND ".join(map(add, run, run[1:]))
-    ways = pinyin.split_syllables(run) if len(run) > 1 and run.isalpha() else []
-    spoken = [f"(full : ({' AND '.join(way)}*))" for way in ways]
-    return " OR ".join([text, f"(pinyin : ({initials}))", *spoken]), len(run) <= 2 and all(len(way) == 1 for way in ways)
+    if len(run) == 1:
+        # Named one by one: a prefix would be gathered from the whole index before the first hit is known.
+        return f"{{text pinyin}} : ({' OR '.join([run, *(run + second for second in _LETTERS)])})", True
+    ways = pinyin.split_syllables(run) if run.isalpha() else []
+    spoken = [f"(full : ({' AND '.join([*way[:-1], _begun(way[-1])])}))" for way in ways]
+    initials = f"(pinyin : ({' AND '.join(map(add, run, run[1:]))}))"
+    return " OR ".join([text, initials, *spoken]), len(run) == 2 and all(len(way) == 1 for way in ways)
+
+
+def _begun(letters: str) -> str:
+    return f"({' OR '.join(pinyin.syllables_with(letters))})"
 
 
 def _phrase(run: str) -> str:
@@ -182,7 +188,8 @@ def find_rows(connection: Connection, entity: EntityType, text: str, limit: int 
         return _candidates(connection, entity, asked, limit)
     found: list[int] = []
     below, looked = (1 << _ROW_BITS), 0
-    portion = 1000 if limit is None else min(limit, 1000)
+    limit = None if limit is None else min(limit, CANDIDATES)
+    portion = limit or 1000
     while limit is None or (len(found) < limit and looked < limit * LOOKED_AT):
         rids = _candidates(connection, entity, asked, portion, below=below)
         answers = {row[0] for row in _rows(connection, entity, rids) if asked.answered_by(row[2:])}
