@@ -34,7 +34,7 @@ from localcrm.kernel.schema import plain_decimal
 from localcrm.store.connection import Connection
 from localcrm.store.query import Condition, ListQuery, Record, every, ref_titles, select, titles
 from localcrm.ui.endpoints import session_of
-from localcrm.ui.kit.columns import ORDER_STATES, PROGRESS
+from localcrm.ui.kit.columns import ORDER_STATES
 from localcrm.ui.kit.values import TONES, grouped, in_chinese, near_day, show
 
 if TYPE_CHECKING:
@@ -45,6 +45,10 @@ CUSTOMER, PRODUCT = Customer.entity_type, Product.entity_type
 HEADER = ("customer_id", "warehouse_id", "owner_id", "date", "delivery_date", "tax_included", "remark")
 TYPED = ("quantity", "price", "discount", "tax_rate", "remark")
 MAX_ROWS = 5000
+PROGRESS_WORDS = {
+    "delivered": {"none": N_("Not delivered"), "part": N_("Partly delivered"), "all": N_("Delivered in full")},
+    "paid": {"none": N_("Not paid"), "part": N_("Partly paid"), "all": N_("Paid in full")},
+}
 #: Stands for the order while one line is checked.
 _SOME_ID = "0" * 32
 
@@ -78,10 +82,13 @@ def load_sheet(session: Session, order_id: str) -> Sheet:
         "state": {"key": state, "label": gettext(ORDER_STATES[state]) if state in ORDER_STATES else state, "tone": TONES.get(state, "")},
         "header": {key: ORDER.fields[key].to_json(order[key]) for key in HEADER},
         "titles": {**names, "customer_id": order["customer_name"] or names.get("customer_id", "")},
-        "lines": sorted([*(_line_texts(line, products) for line in lines), *rest], key=lambda row: row.get("position") or 0),
+        "lines": _with_rest([_line_texts(line, products) for line in lines], rest),
         "totals": _totals(LineAmounts(order["net"], order["tax"], order["gross"])),
-        "progress": {key: gettext(PROGRESS[progress[key]]) for key in ("delivered", "paid") if progress.get(key) in PROGRESS},
-        "tones": {key: TONES.get(str(progress.get(key)), "") for key in ("delivered", "paid")},
+        "progress": [
+            {"label": gettext(words[progress[key]]), "tone": TONES.get(str(progress[key]), "")}
+            for key, words in PROGRESS_WORDS.items()
+            if state == "posted" and progress.get(key) in words
+        ],
         "received": _money(Decimal(progress.get("received") or 0)),
         "open": _money(Decimal(progress.get("open") or 0)),
         "open_plain": progress.get("open") or "0.00",
@@ -128,6 +135,13 @@ def new_sheet(session: Session, *, customer_id: str | None = None, copy_of: str 
         "totals": _totals(ZERO_AMOUNTS),
         "receipts": [],
     }
+
+
+def _with_rest(lines: list[dict[str, Any]], rest: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The saved lines with the rows that wait to be mended, each where it stood."""
+    for row in sorted(rest, key=lambda row: int(row["position"])):
+        lines.insert(row["position"] - 1, row)
+    return lines
 
 
 def rest_key(order_id: str) -> str:
@@ -188,7 +202,6 @@ def _line_texts(line: Mapping[str, Any], products: Mapping[str, Record]) -> dict
     product = products.get(line["product_id"], {})
     return {
         "id": line["id"],
-        "position": line["position"],
         "product_id": line["product_id"],
         "code": product.get("code") or "",
         "name": line["description"] or product.get("name") or "",
@@ -242,12 +255,12 @@ def checked_line(row: Mapping[str, Any], products: Mapping[str, Record]) -> dict
     """A row of the form as typed values of an order line; raises InvalidInput that names the cell."""
     product = products.get(row.get("product_id") or "")
     if product is None:
-        typed = str(row.get("code") or row.get("name") or "").strip()
-        if typed:
+        wanted = str(row.get("code") or row.get("name") or "").strip()
+        if wanted:
             raise InvalidInput(
                 "unknown_product",
                 N_("There is no product “{text}”. Choose one from the list, or press Alt+N to add it."),
-                text=typed[:60],
+                text=wanted[:60],
                 field="product_id",
             )
         raise InvalidInput("no_product", N_("Choose a product."), field="product_id")
@@ -282,7 +295,8 @@ def preview(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
     rows = _rows(body)
     with session.store.read() as connection:
         products = _products(connection, [row["product_id"] for row in rows if row.get("product_id")])
-    shown, total = {}, ZERO_AMOUNTS
+    shown: dict[str, Any] = {}
+    total = ZERO_AMOUNTS
     for row in rows:
         try:
             line = checked_line(row, products)
@@ -308,13 +322,18 @@ def _rows(body: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def save(session: Session, body: Mapping[str, Any]) -> Sheet:
-    """Save the draft as it stands on the form; rows that cannot be saved yet are kept aside. With ``post`` it is posted too."""
+    """Save the draft as it stands on the form; rows that cannot be saved yet are kept aside. With ``post`` it is posted too.
+
+    Answers with the sheet and, for a draft, ``ids``: key of a row on the form → id of its line.
+    """
     rows = _rows(body)
     order_id = body.get("id") or None
     with session.store.read() as connection:
         products = _products(connection, [row["product_id"] for row in rows if row.get("product_id")])
         known = {line["id"] for line in _lines(connection, session, order_id)} if order_id else set()
-    good, rest = [], []
+    good: list[dict[str, Any]] = []
+    rest: list[dict[str, Any]] = []
+    keys = []
     for position, row in enumerate(rows, start=1):
         try:
             line = checked_line(row, products)
@@ -322,6 +341,7 @@ def save(session: Session, body: Mapping[str, Any]) -> Sheet:
             rest.append({**{key: row.get(key) for key in ("product_id", "code", "name", "spec", "unit", *TYPED)}, "position": position})
         else:
             # A line that somebody else removed meanwhile comes back as a new one.
+            keys.append(str(row.get("key")))
             good.append(line | ({"id": row["id"]} if row.get("id") in known else {}))
     header = {key: _blank(value) for key, value in (body.get("header") or {}).items() if key in HEADER}
     parameters = {"header": header, "lines": good, "order_id": order_id, "version": body.get("version") if order_id else None}
@@ -329,7 +349,8 @@ def save(session: Session, body: Mapping[str, Any]) -> Sheet:
     _keep_rest(session, saved["id"], rest)
     if body.get("post"):
         return _post(session, saved["id"], rest)
-    return load_sheet(session, saved["id"])
+    ids = [line["id"] for line in sorted(saved["lines"], key=lambda line: line["position"])]
+    return {**load_sheet(session, saved["id"]), "ids": dict(zip(keys, ids, strict=True))}
 
 
 def _post(session: Session, order_id: str, rest: Sequence[Any]) -> Sheet:

@@ -96,13 +96,12 @@
     }
     async send(post) {
       const turn = this.turn;
-      const keys = this.filled().map((row) => row.key);
       this.say(this.words.saving, "");
       let saved;
       try {
         saved = await this.ask("save", { ...this.body(), post });
       } catch (error) {
-        if (error.saved) await this.take(await this.ask("sheet", { id: error.saved }), keys, turn);
+        if (error.saved) await this.load(await this.ask("sheet", { id: error.saved }));
         this.say(error.saved ? this.words.saved : this.words.notSaved, error.saved ? "" : "bad");
         if (error.stale) this.compare();
         else this.problem(error.message || this.words.offline, error.field);
@@ -115,18 +114,15 @@
         this.emit("posted", saved.number);
         return;
       }
-      this.take(saved, keys, turn);
+      this.take(saved, turn);
     }
-    take(saved, keys, turn) {
+    take(saved, turn) {
       // Only what the server gave: ids and the version. What is being typed stays as it is.
       const { id, version, number, totals } = saved;
       const isNew = !this.sheet.id;
       Object.assign(this.sheet, { id, version, number });
       if (turn === this.turn) this.sheet.totals = totals;
-      saved.lines.forEach((line, index) => {
-        const row = this.rows.find((row) => row.key === keys[index]);
-        if (row) row.id = line.id || null;
-      });
+      for (const row of this.rows) if (saved.ids && row.key in saved.ids) row.id = saved.ids[row.key];
       if (isNew) history.replaceState(null, "", "/orders/" + id);
       if (turn === this.turn) this.setDirty(false), this.drawTotals();
       const now = new Date();
@@ -211,19 +207,16 @@
     }
     drawHead() {
       const head = make("div", "lc-head");
-      const title = make("div", "lc-title", this.sheet.number || this.words.title);
+      const title = make("div", "lc-title", this.sheet.number || (this.sheet.id ? this.words.title : this.words.newTitle));
       title.setAttribute("role", "heading");
       head.append(title);
       const chip = make("span", "lc-chip", this.sheet.state.label);
       chip.dataset.tone = this.sheet.state.tone;
       head.append(chip);
-      for (const key of ["delivered", "paid"]) {
-        const text = this.sheet.progress?.[key];
-        if (text && this.sheet.state.key === "posted") {
-          const state = make("span", "lc-chip", `${this.words[key]} ${text}`);
-          state.dataset.tone = this.sheet.tones[key];
-          head.append(state);
-        }
+      for (const { label, tone } of this.sheet.progress || []) {
+        const state = make("span", "lc-chip", label);
+        state.dataset.tone = tone;
+        head.append(state);
       }
       for (const key of ["reverses", "reversed_by"]) {
         if (!this.sheet[key]) continue;
@@ -458,6 +451,7 @@
       if (key !== "remark") input.inputMode = "decimal";
       input.addEventListener("input", () => {
         row[key] = input.value;
+        row.tidy = null;
         this.changed();
       });
       input.addEventListener("focus", () => this.entered(row, key, input));
@@ -514,7 +508,7 @@
     }
     choose(row, found) {
       const { product_id, code, name, spec, unit, tax_rate } = found;
-      Object.assign(row, { product_id, code, name, spec, unit, tax_rate, price: found.last_price || found.price });
+      Object.assign(row, { product_id, code, name, spec, unit, tax_rate, price: found.last_price || found.price, tidy: null });
       if (!(row.quantity || "").trim()) row.quantity = "1";
       for (const key of ["quantity", "price", "tax_rate"]) row.inputs[key].value = row[key];
       row.inputs.product.value = code;

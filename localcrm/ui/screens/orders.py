@@ -1,0 +1,218 @@
+"""The list of sales orders, and what is done to a posted one: reversing it, receiving money for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from nicegui import ui
+
+from localcrm.domain.finance.entities import Receipt
+from localcrm.domain.sales.entities import OrderStatus
+from localcrm.kernel.errors import AppError
+from localcrm.kernel.i18n import N_, gettext, gettext as _
+from localcrm.ui import order_form
+from localcrm.ui.frame import page_frame, page_head
+from localcrm.ui.kit.dialogs import confirm
+from localcrm.ui.kit.form import Form
+from localcrm.ui.kit.grid import RecordGrid
+from localcrm.ui.kit.menu import Action, action_button
+from localcrm.ui.operations import run_service, run_verb, toast
+from localcrm.ui.order_form import ORDER
+from localcrm.ui.registry import Screen, register
+from localcrm.ui.screens.records import delete_with_undo, history_dialog
+
+if TYPE_CHECKING:
+    from localcrm.ui.sessions import Session
+
+
+def orders(session: Session, parameters: Mapping[str, str]) -> None:  # noqa: ARG001 -- every builder gets them
+    """Build the screen."""
+    OrderList(session).build()
+
+
+class OrderList:
+    """The state of one open list."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.chosen_status: str | None = None
+        self.chips: dict[str | None, ui.button] = {}
+
+    def build(self) -> None:
+        """List first; its filters above it."""
+        session = self.session
+        with page_frame(session, title=_("Sales orders"), active="orders"):
+            actions = self._actions()
+            with page_head(_("Sales orders")):
+                tools = ui.element("div").classes("lc-row")
+                with ui.element("div").classes("lc-quick").mark("states"):
+                    for status, label in ((None, _("All")), *((one.value, gettext(one.label)) for one in OrderStatus)):
+                        self.chips[status] = chip = (
+                            ui.button(label).props("flat dense no-caps").classes("lc-chip").mark(f"state-{status or 'all'}")
+                        )
+                        chip.on("click", lambda status=status: self._narrow(status))
+                ui.space()
+                with ui.element("div").classes("lc-row"):
+                    right = ui.element("div").classes("lc-row")
+                    if session.may("sales_order.create"):
+                        with ui.button(on_click=self.new).props("unelevated no-caps data-key=n").classes("lc-pri").mark("new"):
+                            ui.label(_("＋ New order"))
+                            ui.label("N").classes("lc-kbd")
+            self.grid = RecordGrid(session, ORDER, actions=actions, on_open=self.open, empty=self._empty)
+            with tools:
+                self.grid.search_box(_("Order no., customer, pinyin"))
+                self.grid.total()
+            with right:
+                action_button(actions)
+                self.grid.tools()
+        self._show_chips()
+
+    def _empty(self) -> None:
+        ui.label(_("No sales orders here."))
+        if self.session.may("sales_order.create"):
+            ui.button(_("＋ New order"), on_click=self.new).props("unelevated no-caps").classes("lc-btn")
+
+    def _narrow(self, status: str | None) -> None:
+        self.chosen_status = status
+        self.grid.narrow("status", ("status", "=", status) if status else None)
+        self._show_chips()
+
+    def _show_chips(self) -> None:
+        for status, chip in self.chips.items():
+            chip.classes(add="lc-acc" if status == self.chosen_status else "", remove="" if status == self.chosen_status else "lc-acc")
+
+    # actions -------------------------------------------------------------------------------------------------------
+
+    def _actions(self) -> list[Action]:
+        may = self.session.may
+        wanted = [
+            (True, Action("open", _("Open"), self._chosen(self.open), "enter")),
+            (may("sales_order.post"), Action("post", _("Post"), self._chosen(self.post), "p")),
+            (may("receipt.create"), Action("receive", _("Receive payment…"), self._chosen(self.receive), "r")),
+            (may("sales_order.create"), Action("copy", _("Copy as new"), self._chosen(self.copy), "c")),
+            (may("sales_order.reverse"), Action("reverse", _("Reverse…"), self._chosen(self.reverse), divided=True)),
+            (True, Action("history", _("History"), self._chosen(self.history), "h")),
+            (
+                may("sales_order.delete"),
+                Action("delete", _("Delete draft"), self._chosen(self.delete), "delete", danger=True, divided=True),
+            ),
+        ]
+        return [action for shown, action in wanted if shown]
+
+    def _chosen(self, handler: Any) -> Any:
+        async def run() -> None:
+            if self.grid.chosen:
+                await handler(self.grid.chosen)
+
+        return run
+
+    def new(self) -> None:
+        """Enter an order."""
+        ui.navigate.to("/orders/new")
+
+    async def open(self, identity: str) -> None:
+        """Go to the order."""
+        ui.navigate.to(f"/orders/{identity}")
+
+    async def copy(self, identity: str) -> None:
+        """A new draft like this order."""
+        ui.navigate.to(f"/orders/new?copy={identity}")
+
+    async def post(self, identity: str) -> None:
+        """Post a draft as it stands."""
+        if await asyncio.to_thread(self.session.setting, order_form.rest_key(identity)):
+            ui.navigate.to(f"/orders/{identity}")  # rows wait to be mended there
+            return
+        outcome = await run_verb(self.session, "sales.post_order", {"order_id": identity})
+        if outcome.ok:
+            toast(_("Posted: {number}").format(number=outcome.value["number"]))
+            for row in outcome.value.get("warnings", []):
+                toast(
+                    _("Only {on_hand} of {product} would be left: the stock is short.").format(
+                        on_hand=row["on_hand"], product=row["product"]
+                    )
+                )
+
+    async def receive(self, identity: str) -> None:
+        """Money came in."""
+        await receive_dialog(self.session, identity)
+
+    async def reverse(self, identity: str) -> None:
+        """Take a posted order back."""
+        await reverse_dialog(self.session, identity)
+
+    async def history(self, identity: str) -> None:
+        """Every change."""
+        await history_dialog(self.session, ORDER, identity)
+
+    async def delete(self, identity: str) -> None:
+        """Put a draft into the recycle bin."""
+        await delete_with_undo(self.session, ORDER, identity)
+
+
+# dialogs shared with the order's own page ------------------------------------------------------------------------------
+
+
+async def reverse_dialog(session: Session, order_id: str) -> dict[str, Any] | None:
+    """Ask, then reverse; returns the reversal."""
+    detail = _("A new posted order with the opposite quantities is made; the goods come back into stock. The order itself stays as it is.")
+    if not await confirm(_("Reverse this order?"), detail=detail, yes=_("Reverse"), danger=True):
+        return None
+    outcome = await run_verb(session, "sales.reverse_order", {"order_id": order_id})
+    if not outcome.ok:
+        return None
+    toast(_("Reversed by {number}").format(number=outcome.value["number"]))
+    return dict(outcome.value)
+
+
+async def receive_dialog(session: Session, order_id: str) -> dict[str, Any] | None:
+    """Enter money received; the whole open amount is proposed. Returns the receipt."""
+    outcome = await run_service(session, lambda: order_form.load_sheet(session, order_id))
+    if not outcome.ok:
+        return None
+    sheet, receipt = outcome.value, Receipt.entity_type
+    with ui.dialog().props("persistent") as dialog, ui.card().classes("lc-dialog lc-narrow").mark("receive"):
+        ui.label(_("Receive payment")).classes("lc-dialog-title")
+        ui.label(f"{sheet['number']} · {sheet['titles'].get('customer_id', '')}").classes("lc-muted")
+        ui.label(_("Unpaid {unpaid}").format(unpaid=sheet["open"])).classes("lc-sub")
+        problem = ui.label().classes("lc-notice").props('role="alert"')
+        problem.set_visibility(False)
+        fields = [receipt.fields[key] for key in ("amount", "date", "method", "remark")]
+        preset = {"amount": Decimal(sheet["open_plain"]), "date": date.today()}
+        form = Form(session, receipt, fields=fields, preset=preset, two=True)
+
+        def failed(error: AppError) -> bool:
+            if not form.show_error(error):
+                problem.set_text(error.message)
+                problem.set_visibility(True)
+            return True
+
+        async def save() -> None:
+            form.clear_errors()
+            problem.set_visibility(False)
+            values = {key: value for key, value in form.values().items() if value is not None}
+            parameters = {**values, "amount": str(values.get("amount") or "0"), "order_id": order_id}
+            result = await run_verb(session, "finance.receive_payment", parameters, on_error=failed)
+            if result.ok:
+                toast(
+                    _("Received {amount}: {number}").format(amount=f"{Decimal(result.value['amount']):,.2f}", number=result.value["number"])
+                )
+                dialog.submit(result.value)
+
+        with ui.element("div").classes("lc-dialog-buttons"):
+            ui.button(_("Cancel"), on_click=lambda: dialog.submit(None)).props("flat no-caps").classes("lc-btn")
+            with ui.button(on_click=save).props("unelevated no-caps data-commit").classes("lc-pri").mark("receive-save"):
+                ui.label(_("Receive"))
+                ui.label("Ctrl ⏎").classes("lc-kbd")
+    dialog.on("escape-key", lambda: dialog.submit(None))
+    ui.timer(0.15, form.inputs["amount"].focus, once=True)
+    answer = await dialog
+    dialog.delete()
+    return dict(answer) if answer else None
+
+
+register(Screen("orders", "/orders", N_("Sales orders"), "receipt_long", "sales_order.read", orders, "trade"))
