@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from pydantic import BaseModel, Field, ValidationError
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -79,44 +80,72 @@ def _refusal(error: AppError) -> JSONResponse:
 # lists -------------------------------------------------------------------------------------------------------------
 
 
-def list_page(session: Session, parameters: Mapping[str, str], body: Any) -> dict[str, Any]:
-    """One block of a list.
+class SortPart(BaseModel):
+    """One column a list is sorted by; only the first counts."""
 
-    Body: startRow, endRow, sortModel [{colId, sort}], filterModel {field: {type, filter …}}, search, where [[field, op, value]],
-    deleted, cursor (of the block before). Answer: rows, lastRow (−1 while unknown), total, capped, cursor.
-    """
-    if not isinstance(body, dict):
-        raise InvalidInput("bad_request", N_("The request cannot be understood."))
-    query = list_query(session, entity_type(parameters["entity"]), body)
+    colId: str
+    sort: str = "asc"
+
+
+class FilterPart(BaseModel):
+    """What the grid's filter of one column says."""
+
+    type: str
+    filterType: str = "text"
+    filter: str | int | float | None = None
+    filterTo: str | int | float | None = None
+    dateFrom: str | None = None
+    dateTo: str | None = None
+
+
+class ListRequest(BaseModel):
+    """What a list asks for: a block of rows, how they are sorted and narrowed, and the cursor of the block before."""
+
+    startRow: int = Field(0, ge=0, le=2**40)
+    endRow: int | None = Field(None, ge=0, le=2**40)
+    sortModel: list[SortPart] = []
+    filterModel: dict[str, FilterPart] = {}
+    search: str = Field("", max_length=200)
+    where: list[tuple[str, str, Any]] = []
+    deleted: bool = False
+    cursor: tuple[Any, int] | None = None
+
+
+def list_page(session: Session, parameters: Mapping[str, str], body: Any) -> dict[str, Any]:
+    """One block of a list: rows, lastRow (−1 while unknown), total, capped, cursor for the next block."""
+    request = read_request(body)
+    query = list_query(session, entity_type(parameters["entity"]), request)
     with session.store.read() as connection:
         page = select(connection, query)
         rows = row_json(connection, query.entity, page.rows, ref_titles(connection, query.entity, page.rows))
-    start = _whole(body.get("startRow"), 0)
     end_known = len(page.rows) < query.limit
-    last = start + len(page.rows) if end_known else -1 if page.capped else page.total
+    last = request.startRow + len(page.rows) if end_known else -1 if page.capped else page.total
     return {"rows": rows, "lastRow": last, "total": page.total, "capped": page.capped, "cursor": _cursor_json(page.next)}
 
 
-def list_query(session: Session, entity: EntityType, body: Mapping[str, Any]) -> ListQuery:
+def read_request(body: Any) -> ListRequest:
+    """A request as it came from a browser, checked; raises InvalidInput."""
+    try:
+        return ListRequest.model_validate(body)
+    except ValidationError:
+        raise InvalidInput("bad_request", N_("The request cannot be understood.")) from None
+
+
+def list_query(session: Session, entity: EntityType, request: ListRequest) -> ListQuery:
     """What a list asks for as a typed query; unknown fields and operators are refused by ``store.query``."""
-    start = _whole(body.get("startRow"), 0)
-    end = _whole(body.get("endRow"), start + BLOCK)
-    sort_model = body.get("sortModel") or []
-    sort = ""
-    if sort_model:
-        first = sort_model[0]
-        sort = ("-" if first.get("sort") == "desc" else "") + str(first.get("colId"))
-    where = [Condition(str(field), op, value) for field, op, value in body.get("where") or []]
-    where += [condition for field, model in (body.get("filterModel") or {}).items() for condition in _filter(str(field), model)]
+    end = request.endRow if request.endRow is not None else request.startRow + BLOCK
+    sort = "".join(("-" if part.sort == "desc" else "") + part.colId for part in request.sortModel[:1])
+    where = [Condition(field, operator, value) for field, operator, value in request.where]  # type: ignore[arg-type]
+    where += [condition for field, part in request.filterModel.items() for condition in _filter(field, part)]
     return ListQuery(
         entity,
         where=tuple(where),
-        search=str(body.get("search") or "")[:200],
+        search=request.search,
         sort=sort,
-        limit=max(1, min(end - start, MAX_BLOCK)),
-        offset=start,
-        after=_cursor(body.get("cursor")),
-        deleted=bool(body.get("deleted")),
+        limit=max(1, min(end - request.startRow, MAX_BLOCK)),
+        offset=request.startRow,
+        after=_cursor(request.cursor),
+        deleted=request.deleted,
         restrict=policy.restrict(session.actor, entity),
     )
 
@@ -135,24 +164,17 @@ _OPERATORS = {
 }
 
 
-def _filter(field: str, model: Mapping[str, Any]) -> Iterator[Condition]:
-    """Conditions of one entry of the grid's filter model."""
-    parts = model.get("conditions") if model.get("operator") == "AND" else [model]
-    for part in parts or []:
-        kind = str(part.get("type"))
-        low = part.get("dateFrom", "")[:10] if part.get("filterType") == "date" else part.get("filter")
-        if kind == "inRange":
-            high = part.get("dateTo", "")[:10] if part.get("filterType") == "date" else part.get("filterTo")
-            yield Condition(field, ">=", low)
-            yield Condition(field, "<=", high)
-        elif kind in _OPERATORS:
-            yield Condition(field, _OPERATORS[kind], low)  # type: ignore[arg-type]
-        else:
-            raise InvalidInput("bad_filter", N_("Lists cannot be filtered by “{field}”."), field=field[:60])
-
-
-def _whole(value: Any, default: int) -> int:
-    return value if isinstance(value, int) and 0 <= value < 2**40 else default
+def _filter(field: str, part: FilterPart) -> Iterator[Condition]:
+    """Conditions of the filter of one column."""
+    day = part.filterType == "date"
+    low = (part.dateFrom or "")[:10] if day else part.filter
+    if part.type == "inRange":
+        yield Condition(field, ">=", low)
+        yield Condition(field, "<=", (part.dateTo or "")[:10] if day else part.filterTo)
+    elif part.type in _OPERATORS:
+        yield Condition(field, _OPERATORS[part.type], low)  # type: ignore[arg-type]
+    else:
+        raise InvalidInput("bad_filter", N_("Lists cannot be filtered by “{field}”."), field=field[:60])
 
 
 def _cursor_json(cursor: Cursor | None) -> list[Any] | None:
@@ -162,13 +184,18 @@ def _cursor_json(cursor: Cursor | None) -> list[Any] | None:
     return [{"hex": value.hex()} if isinstance(value, bytes) else value, cursor.rid]
 
 
-def _cursor(value: Any) -> Cursor | None:
+def _cursor(value: tuple[Any, int] | None) -> Cursor | None:
     match value:
-        case [{"hex": str(digits)}, int(rid)]:
-            return Cursor(bytes.fromhex(digits), rid)
-        case [int() | str() | None as stored, int(rid)]:
+        case None:
+            return None
+        case ({"hex": str(digits)}, rid):
+            try:
+                return Cursor(bytes.fromhex(digits), rid)
+            except ValueError:
+                raise InvalidInput("bad_request", N_("The request cannot be understood.")) from None
+        case (int() | str() | None as stored, rid):
             return Cursor(stored, rid)
-    return None
+    raise InvalidInput("bad_request", N_("The request cannot be understood."))
 
 
 # pickers and palette -------------------------------------------------------------------------------------------------
@@ -249,7 +276,7 @@ async def export(request: Request) -> Response:
         keys = [key for key in request.query_params.get("columns", "").split(",") if key in entity.fields and not entity.fields[key].secret]
         folder = await asyncio.to_thread(tempfile.TemporaryDirectory)
         path = Path(folder.name) / f"{entity.label}.{suffix}"
-        await asyncio.to_thread(_write_export, session, list_query(session, entity, body), path, keys)
+        await asyncio.to_thread(_write_export, session, list_query(session, entity, read_request(body)), path, keys)
     except AppError as error:
         return _refusal(error)
     except ValueError:

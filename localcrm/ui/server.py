@@ -21,7 +21,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from localcrm.kernel.errors import AppError, StoreError
+from localcrm.kernel.errors import AppError, Refused, StoreError
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.store.files import write_file_atomically
 from localcrm.store.store import Store
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 PREFERRED_PORT = 8460
 NOTICE_SECONDS = 1.0
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 log = logging.getLogger(__name__)
 
 #: Starts what runs beside the screens for an open store; returns what stops it.
@@ -58,6 +59,8 @@ def run_server(  # noqa: PLR0913 -- the composition root hands over every part
     ``store`` None: the folder is not set up, the first page asks for what ``create_folder`` needs. Without ``port`` the preferred
     one is taken, or any free one.
     """
+    if host not in LOOPBACK:
+        raise Refused("loopback_only", N_("Screens are served on this computer only (127.0.0.1) until a certificate for the network can be set up."))
     prepare_folder(folder)
     with _Lock(folder) as lock:
         if not lock.held:

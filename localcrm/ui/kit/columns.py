@@ -127,7 +127,7 @@ def _row(entity: EntityType, record: Record, extra: Mapping[str, Any], titles: M
     for derived in DERIVED.get(entity.key, ()):
         value = extra.get(derived.key)
         if derived.kind == "chip":
-            row[derived.key] = gettext(derived.words[value]) if derived.words and value in derived.words else value
+            row[derived.key] = gettext((derived.words or {}).get(str(value), str(value or "")))
             tones[derived.key] = TONES.get(str(value), "plain")
         elif derived.kind == "due":
             row[derived.key], tones[derived.key] = _due(value)

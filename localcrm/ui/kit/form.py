@@ -42,7 +42,7 @@ class FieldInput:
         self.changed: list[Callable[[], Any]] = []
         whole = " lc-whole" if field.kind == "longtext" and not compact else ""
         number = " lc-number" if field.kind in NUMBERS else ""
-        self.box = ui.element("div").classes(f"lc-field{whole}{number}").mark(f"field-{field.key}")
+        self.box = ui.element("div").classes(f"lc-field{whole}{number}").props(f"data-field={field.key}").mark(f"field-{field.key}")
         with self.box:
             if field.kind != "boolean":
                 ui.label(field.label).classes("lc-label" + (" lc-required" if field.required else ""))
@@ -82,7 +82,7 @@ class FieldInput:
         elif isinstance(widget, ui.select):
             text = str(value) if value not in {None, ""} else None
             if text is not None and text not in widget.options:
-                widget.set_options({**widget.options, text: text})
+                widget.set_options({**dict(widget.options), text: text})
             widget.set_value(text)
         else:
             widget.set_value(editing_text(self.field, value))

@@ -82,7 +82,7 @@ class RecordGrid:
     def search_box(self, placeholder: str = "") -> ui.input:
         """The search field of this list; "/" goes there."""
 
-        def changed(event: events.ValueChangeEventArguments) -> None:
+        def changed(event: events.ValueChangeEventArguments[Any]) -> None:
             self.search = str(event.value or "")
             self.requery()
 

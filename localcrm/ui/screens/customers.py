@@ -244,7 +244,7 @@ class Workbench:
             with ui.element("div").classes("lc-row").style("flex:none;padding-right:10px;border-bottom:1px solid var(--line)"):
                 back = ui.button(icon="arrow_back").props(f'flat dense round aria-label="{_("Back")}"').classes("lc-phone-only").mark("back")
                 back.on("click", js_handler="() => document.body.classList.remove('lc-detail-open')")
-                with ui.tabs(value=chosen, on_change=lambda event: self._keep_tab(event)).props("no-caps dense inline-label outside-arrows mobile-arrows align=left").classes("grow").style("border:0") as bar:
+                with _tab_bar(chosen, self._keep_tab) as bar:
                     for key, label, count, _draw in tabs:
                         with ui.tab(key, label="").mark(f"tab-{key}"):
                             with ui.element("div").classes("q-tab__label"):
@@ -257,7 +257,7 @@ class Workbench:
                     with ui.tab_panel(key):
                         draw(found)
 
-    def _keep_tab(self, event: events.ValueChangeEventArguments) -> None:
+    def _keep_tab(self, event: events.ValueChangeEventArguments[Any]) -> None:
         self.tab = str(event.value)
         self.session.preferences["customers:tab"] = self.tab
 
@@ -454,6 +454,11 @@ class Workbench:
                 await asyncio.to_thread(self.session.save_setting, key, str(size))
 
         ui.on("splitter", remember)
+
+
+def _tab_bar(chosen: str, on_change: Callable[[events.ValueChangeEventArguments[Any]], None]) -> ui.tabs:
+    bar = ui.tabs(value=chosen, on_change=on_change)  # type: ignore[arg-type]
+    return bar.props("no-caps dense inline-label outside-arrows mobile-arrows align=left").classes("grow").style("border:0")
 
 
 register(Screen("customers", "/customers", N_("Customers"), "groups", "customer.read", customers, "customers", 10))

@@ -17,6 +17,7 @@ from localcrm.domain.people.services import check_password_strength
 from localcrm.domain.people.sessions import sign_in
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _, use_language
+from localcrm.store.store import Store
 from localcrm.ui.kit import plain
 from localcrm.ui.screens.login import browser_name, form_values, remember_language, signed_in, wanted_language
 
@@ -83,7 +84,7 @@ def _check(values: Mapping[str, str]) -> None:
         raise InvalidInput("passwords_differ", N_("The two passwords differ."), field="again")
 
 
-def _create(program: Program, values: Mapping[str, str]) -> object:
+def _create(program: Program, values: Mapping[str, str]) -> Store:
     assert program.create_folder is not None
     return program.create_folder(
         name=values["name"].strip(),

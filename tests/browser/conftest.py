@@ -1,0 +1,165 @@
+"""The real program in a process of its own, and a real Chromium that talks to nobody else."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from localcrm.domain import subjects, verbs
+from localcrm.domain.admin.services import set_up_office
+from localcrm.domain.policy import Actor
+from localcrm.store.node import OFFICE_NO, Node, save_node
+from localcrm.store.store import Store, create_store, open_store
+
+assert subjects.SUBJECTS
+PASSWORD = "Correct-Horse-7"
+ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+WAIT_MS = 15_000
+
+
+@dataclass
+class Running:
+    """A program that runs: its address, its folder, and everything browsers asked for that was not its own."""
+
+    address: str
+    folder: Path
+    printed: str = ""
+    foreign: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def running(folder: Path, environment: dict[str, str]) -> Iterator[Running]:
+    """Start the program on a folder; it must end cleanly when it is told to."""
+    command = [sys.executable, "-m", "localcrm", "--port", str(_free_port()), "--no-browser"]
+    environment = environment | {"LOCALCRM_DATA": str(folder), "PYTHONUNBUFFERED": "1"}
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    found = re.search(r"http://127\.0\.0\.1:\d+/\S*", line)
+    if found is None:
+        process.kill()
+        pytest.fail(line + process.stdout.read())
+    try:
+        yield Running(found.group().rsplit("/", 1)[0], folder, printed=found.group())
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            rest = process.communicate(timeout=20)[0]
+        except subprocess.TimeoutExpired:
+            process.kill()
+            rest = "it had to be killed"
+    assert (process.returncode, rest) == (0, "")
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Company:
+    """A folder with head office, two users and a few customers, filled before the program starts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store: Store = create_store(folder)
+        with self.store.housekeeping() as connection:
+            save_node(connection, Node(secrets.token_bytes(16), "HQ", "柯桥纺织", "office", OFFICE_NO, secrets.token_bytes(8), 0))
+        self.admin: Actor = set_up_office(self.store, login="admin", name="王芳", password=PASSWORD)
+        self.new("user", login="lin", name="林晓", password=PASSWORD, role="staff")
+        for name, level in (("绍兴恒远纺织品有限公司", "deal"), ("浙江瑞祥进出口有限公司", "prospect"), ("柯桥金龙布业", "deal"), ("诸暨盛宏袜业", "deal")):
+            self.new("customer", name=name, level=level, phone="0575-8412 3367")
+        self.new("product", code="XF75-03", name="雪纺 75D 藏青", price="9.80", unit="米")
+        self.new("warehouse", code="W1", name="柯桥一号仓")
+
+    def new(self, entity: str, **values: Any) -> dict[str, Any]:
+        return verbs.run(self.store, self.admin, "records.create_record", {"entity": entity, "values": values})
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory, server_environment: dict[str, str]) -> Iterator[Running]:
+    """One running program for all tests of a module."""
+    folder = tmp_path_factory.mktemp("office") / "hq"
+    Company(folder).store.close()
+    with running(folder, server_environment) as program:
+        yield program
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(browser: Browser, office: Running) -> Iterator[OpenPage]:
+    """Signs somebody in with a browser of its own and opens a page."""
+    contexts: list[BrowserContext] = []
+
+    def open_(path: str = "/customers", *, login: str = "admin", size: tuple[int, int] = (1440, 900)) -> Page:
+        page = new_page(browser, office, contexts, size=size)
+        page.goto(f"{office.address}/login?next={path}")
+        page.fill("#login", login)
+        page.fill("#password", PASSWORD)
+        page.click("button[type=submit]")
+        page.wait_for_url(f"**{path}")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+
+
+def new_page(browser: Browser, program: Running, contexts: list[BrowserContext], *, size: tuple[int, int] = (1440, 900)) -> Page:
+    """A page that notes every request to another host and every fault of its scripts."""
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, locale="zh-CN")
+    context.set_default_timeout(WAIT_MS)
+    contexts.append(context)
+    page = context.new_page()
+    page.on("request", lambda request: None if _own(request.url, program) else program.foreign.append(request.url))
+    page.on("pageerror", lambda error: program.faults.append(str(error)))
+    page.on("response", lambda answer: program.faults.append(f"{answer.status} {answer.url}") if answer.status >= 500 else None)
+    return page
+
+
+def _own(url: str, program: Running) -> bool:
+    return url.startswith((program.address, program.address.replace("http:", "ws:"), "data:", "blob:", "about:"))
+
+
+@contextmanager
+def beside(program: Running) -> Iterator[tuple[Store, Actor]]:
+    """The same folder opened by another program, as a command does."""
+    store = open_store(program.folder)
+    with store.read() as connection:
+        identity = connection.value("SELECT id FROM user WHERE login = 'admin'")
+    from localcrm.domain.people.services import actor_by_id
+
+    actor = actor_by_id(store, identity.hex())
+    assert actor is not None
+    yield store, actor
+    store.close()
+
+
+def grid_state(page: Page, name: str) -> Any:
+    """What a list keeps about its columns."""
+    return json.loads(page.evaluate(f"JSON.stringify(localcrm.grids[{json.dumps(name)}].api.getColumnState())"))

@@ -1,0 +1,64 @@
+"""A new folder: the one-time address, the administrator's password, and the way in."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Browser, BrowserContext, expect
+
+from tests.browser.conftest import PASSWORD, new_page, running
+
+
+def test_setting_up_a_company_signs_its_administrator_in(browser: Browser, tmp_path: Path, server_environment: dict[str, str]) -> None:
+    contexts: list[BrowserContext] = []
+    with running(tmp_path / "new", server_environment) as program:
+        page = new_page(browser, program, contexts)
+        page.goto(f"{program.address}/customers")  # without the token nothing can be set up
+        expect(page.locator("form")).to_have_count(0)
+
+        page.goto(program.printed)
+        page.fill("#name", "柯桥纺织")
+        page.fill("#password", "aaaaaaaa")
+        expect(page.locator(".lc-strength")).to_have_attribute("data-level", "0")
+        page.fill("#again", "aaaaaaaa")
+        page.click("button[type=submit]")
+        expect(page.locator(".lc-error")).to_have_count(1)  # too weak, and what was typed is still there
+        expect(page.locator("#name")).to_have_value("柯桥纺织")
+
+        page.fill("#password", PASSWORD)
+        page.fill("#again", PASSWORD + "x")
+        page.click("button[type=submit]")
+        expect(page.locator(".lc-error")).to_have_count(1)
+
+        page.fill("#password", PASSWORD)
+        page.fill("#again", PASSWORD)
+        page.click("button[type=submit]")
+        expect(page.locator(".lc-brand")).to_contain_text("柯桥纺织")
+
+        cookie = next(c for c in contexts[0].cookies() if c["name"] != "localcrm_language")
+        assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+        page.goto(program.printed)  # the token opens nothing a second time
+        page.wait_for_url("**/customers")
+        assert (program.foreign, program.faults) == ([], [])
+        for context in contexts:
+            context.close()
+
+
+def test_a_second_start_names_the_first_and_ends(tmp_path: Path, server_environment: dict[str, str]) -> None:
+    with running(tmp_path / "new", server_environment) as program:
+        state = json.loads((program.folder / "server.json").read_text())
+        assert (program.folder / "server.json").stat().st_mode & 0o777 == 0o600
+        assert state["address"] == program.printed
+        second = subprocess.run(
+            [sys.executable, "-m", "localcrm", "--no-browser"],
+            cwd=Path(__file__).parents[2],
+            env=server_environment | {"LOCALCRM_DATA": str(program.folder)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (second.returncode, program.printed in second.stdout) == (0, True)
+    assert not (program.folder / "server.json").exists()

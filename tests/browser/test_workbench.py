@@ -1,0 +1,272 @@
+"""The customer workbench as a person uses it: keys, right-click, search, two at once, two languages, a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from localcrm.domain import verbs
+from tests.browser.conftest import OpenPage, Running, beside, grid_state
+
+
+@pytest.fixture(autouse=True)
+def nobody_else_is_asked(office: Running) -> Iterator[None]:
+    office.foreign.clear()
+    office.faults.clear()
+    yield
+    assert (office.foreign, office.faults) == ([], [])
+
+
+def marked(page: Page, name: str) -> Locator:
+    """An element by its marker, whatever the language."""
+    return page.locator(f"[data-mark~='{name}']")
+
+
+def row(page: Page, text: str) -> Locator:
+    return page.locator(".ag-row", has_text=text).first
+
+
+def field(page: Page, key: str) -> Locator:
+    return page.locator(f".q-dialog .lc-field[data-field='{key}'] input, .q-dialog .lc-field[data-field='{key}'] textarea").first
+
+
+def search(page: Page, text: str) -> None:
+    page.locator("[data-find]").first.fill(text)
+
+
+def test_the_bar_says_who_and_where(open_page: OpenPage) -> None:
+    page = open_page()
+    expect(page.locator(".lc-brand")).to_contain_text("柯桥纺织")
+    expect(page.locator(".lc-node")).to_have_text("HQ 柯桥纺织")
+    expect(row(page, "诸暨盛宏袜业")).to_be_visible()
+    expect(page.locator(".lc-lower")).to_contain_text("诸暨盛宏袜业")
+
+
+def test_a_customer_is_added_by_keyboard_alone(open_page: OpenPage) -> None:
+    page = open_page()
+    expect(row(page, "诸暨盛宏袜业")).to_be_visible()
+    page.keyboard.press("n")
+    expect(field(page, "name")).to_be_focused()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".q-dialog .lc-field-error:visible")).to_have_count(1)  # a name is required, said beside the field
+    page.keyboard.type("杭州博雅服饰有限公司")
+    page.keyboard.press("Enter")  # goes on to the next field
+    page.keyboard.type("博雅")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".q-dialog")).to_have_count(0)
+    expect(page.locator(".ag-row-selected")).to_contain_text("杭州博雅服饰有限公司")
+    expect(page.locator(".lc-lower")).to_contain_text("C-HQ-")
+
+
+def test_what_was_typed_is_not_lost_by_escape_or_by_closing_the_window(open_page: OpenPage) -> None:
+    page = open_page()
+    expect(row(page, "诸暨盛宏袜业")).to_be_visible()
+    page.keyboard.press("n")
+    field(page, "name").fill("半途而废公司")
+    page.keyboard.press("Escape")
+    expect(page.locator(".lc-dialog").last).to_contain_text("?" if page.locator("html[lang=en-US]").count() else "")
+    page.keyboard.press("Escape")  # no, go on
+    expect(field(page, "name")).to_have_value("半途而废公司")
+    page.wait_for_timeout(2500)  # the draft is written
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    expect(row(page, "诸暨盛宏袜业")).to_be_visible()
+    page.keyboard.press("n")
+    expect(field(page, "name")).to_have_value("半途而废公司")
+    field(page, "name").fill("")
+    page.keyboard.press("Escape")
+    expect(page.locator(".q-dialog")).to_have_count(0)
+
+
+def test_right_click_offers_the_actions_of_the_row(open_page: OpenPage) -> None:
+    page = open_page()
+    row(page, "柯桥金龙布业").click(button="right")
+    menu = page.locator(".q-menu.lc-menu")
+    expect(menu.locator(".q-item")).to_have_count(7)
+    expect(page.locator(".ag-row-selected")).to_contain_text("柯桥金龙布业")
+    menu.locator(".q-item").nth(1).click()
+    field(page, "content").fill("确认样布")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".q-dialog")).to_have_count(0)
+    expect(page.locator(".lc-lower table")).to_contain_text("确认样布")
+    expect(row(page, "柯桥金龙布业")).to_contain_text("确认样布")
+
+
+def test_deleting_asks_and_can_be_taken_back(open_page: OpenPage, office: Running) -> None:
+    with beside(office) as (store, actor):
+        verbs.run(store, actor, "records.create_record", {"entity": "customer", "values": {"name": "多余的公司"}})
+    page = open_page()
+    row(page, "多余的公司").click()
+    page.keyboard.press("Delete")
+    page.keyboard.press("Enter")
+    expect(row(page, "多余的公司")).to_have_count(0)
+    page.locator(".lc-toast button").click()
+    expect(row(page, "多余的公司")).to_be_visible()
+
+
+def test_a_group_narrows_the_list_and_its_chip_widens_it_again(open_page: OpenPage) -> None:
+    page = open_page()
+    expect(row(page, "浙江瑞祥进出口有限公司")).to_be_visible()
+    page.locator(".lc-group", has_text="成交客户").click()
+    expect(row(page, "浙江瑞祥进出口有限公司")).to_have_count(0)
+    page.locator(".lc-quick .lc-chip").click()
+    expect(row(page, "浙江瑞祥进出口有限公司")).to_be_visible()
+
+
+def test_the_list_finds_by_pinyin_and_by_the_end_of_a_number(open_page: OpenPage) -> None:
+    page = open_page()
+    expect(row(page, "柯桥金龙布业")).to_be_visible()
+    page.keyboard.press("/")
+    page.keyboard.type("rxjck")
+    expect(page.locator(".ag-center-cols-container .ag-row")).to_have_count(1)
+    expect(page.locator(".lc-lower")).to_contain_text("浙江瑞祥进出口有限公司")
+    search(page, "3367")
+    expect(row(page, "柯桥金龙布业")).to_be_visible()
+    search(page, "查无此人")
+    expect(page.locator(".lc-grid-empty")).to_be_visible()
+
+
+def test_the_palette_goes_to_records_and_screens(open_page: OpenPage) -> None:
+    page = open_page("/records/product")
+    expect(page.locator(".ag-row").first).to_be_visible()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("ruixiang")
+    expect(page.locator(".lc-pick.lc-on")).to_contain_text("浙江瑞祥进出口有限公司")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/customers?open=*")
+    expect(page.locator(".lc-lower")).to_contain_text("浙江瑞祥进出口有限公司")
+
+
+def test_columns_are_remembered_for_the_user(open_page: OpenPage, office: Running) -> None:
+    page = open_page("/records/product")
+    expect(page.locator(".ag-row").first).to_be_visible()
+    before = {column["colId"]: column["hide"] for column in grid_state(page, "product")}
+    assert (before["spec"], before["stocked"]) == (False, False)
+    page.locator("button.lc-wide-only").first.click()
+    page.locator(".q-dialog .q-checkbox").nth(2).click()
+    page.locator(".q-dialog .lc-pri").click()
+    expect(page.locator(".q-dialog")).to_have_count(0)
+    page.wait_for_timeout(300)
+    page.reload()
+    expect(page.locator(".ag-row").first).to_be_visible()
+    assert {column["colId"]: column["hide"] for column in grid_state(page, "product")}["spec"] is True
+
+
+def test_two_people_see_each_others_saves_at_once(open_page: OpenPage) -> None:
+    first, second = open_page(), open_page(login="lin")
+    expect(row(second, "诸暨盛宏袜业")).to_be_visible()
+    first.keyboard.press("n")
+    field(first, "name").fill("同时看见有限公司")
+    first.keyboard.press("Control+Enter")
+    expect(row(second, "同时看见有限公司")).to_be_visible()
+
+
+def test_what_another_program_writes_shows_within_seconds(open_page: OpenPage, office: Running) -> None:
+    page = open_page()
+    expect(row(page, "诸暨盛宏袜业")).to_be_visible()
+    with beside(office) as (store, actor):
+        verbs.run(store, actor, "records.create_record", {"entity": "customer", "values": {"name": "命令行新增公司"}})
+    expect(row(page, "命令行新增公司")).to_be_visible()
+
+
+def test_a_stale_save_shows_both_and_keeps_what_the_person_chooses(open_page: OpenPage) -> None:
+    first, second = open_page(), open_page(login="lin")
+    for page in (first, second):
+        row(page, "绍兴恒远纺织品有限公司").dblclick()
+        expect(field(page, "phone")).to_have_value("0575-8412 3367")
+    field(first, "phone").fill("111")
+    field(first, "address").fill("柯桥")
+    first.keyboard.press("Control+Enter")
+    expect(first.locator(".q-dialog")).to_have_count(0)
+
+    field(second, "phone").fill("222")
+    second.keyboard.press("Control+Enter")
+    difference = second.locator(".lc-dialog", has=second.locator("table"))
+    expect(difference).to_be_visible()
+    rows = [[cell.inner_text() for cell in line.locator("td").all()][1:] for line in difference.locator("tr").all()[1:]]
+    assert rows == [["0575-8412 3367", "222", "111"], ["—", "—", "柯桥"]]
+    difference.locator(".lc-pri").click()
+    expect(second.locator(".q-dialog")).to_have_count(0)
+    for page in (first, second):
+        expect(page.locator(".lc-facts")).to_contain_text("222")
+        expect(page.locator(".lc-facts")).to_contain_text("柯桥")
+
+
+def test_history_names_who_changed_what(open_page: OpenPage) -> None:
+    page = open_page()
+    row(page, "浙江瑞祥进出口有限公司").click()
+    page.keyboard.press("e")
+    field(page, "phone").fill("139 5758 8812")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".q-dialog")).to_have_count(0)
+    page.keyboard.press("h")
+    newest = page.locator(".q-dialog tr").nth(1)
+    expect(newest).to_contain_text("王芳")
+    expect(newest).to_contain_text("139 5758 8812")
+
+
+def test_the_other_language_and_the_dark_are_kept_for_the_user(open_page: OpenPage) -> None:
+    page = open_page(login="lin")
+    expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+    page.locator(".lc-language").click()
+    expect(page.locator("html")).to_have_attribute("lang", "en-US")
+    expect(page.locator(".lc-title")).to_have_text("Customers")
+    page.locator(".lc-dark").click()
+    expect(page.locator("body.body--dark")).to_be_visible()
+    again = open_page(login="lin")
+    expect(again.locator("html")).to_have_attribute("lang", "en-US")
+    expect(again.locator("body.body--dark")).to_be_visible()
+    again.locator(".lc-dark").click()
+    again.locator(".lc-language").click()
+    expect(again.locator("html")).to_have_attribute("lang", "zh-CN")
+
+
+def test_signing_out_sends_every_page_of_the_session_to_the_sign_in_page(open_page: OpenPage) -> None:
+    page = open_page()
+    other = page.context.new_page()
+    other.goto(page.url)
+    expect(row(other, "诸暨盛宏袜业")).to_be_visible()
+    page.locator(".lc-avatar").click()
+    page.locator(".q-menu .q-item").last.click()
+    page.wait_for_url("**/login")
+    other.wait_for_url("**/login*")
+
+
+def test_a_phone_shows_cards_and_folds_the_navigation_away(open_page: OpenPage) -> None:
+    page = open_page(size=(390, 844))
+    card = page.locator(".lc-card-row", has_text="柯桥金龙布业")
+    expect(card).to_be_visible()
+    expect(page.locator(".lc-nav")).not_to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    card.click()
+    expect(page.locator(".lc-lower .lc-facts")).to_be_in_viewport()
+    page.locator(".lc-phone-only").click()
+    page.locator(".lc-burger").click()
+    expect(page.locator(".lc-nav")).to_be_in_viewport()
+    expect(page.locator(".lc-head .lc-pri")).to_be_in_viewport()
+
+
+def test_the_shown_list_is_exported(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page()
+    expect(row(page, "柯桥金龙布业")).to_be_visible()
+    page.locator(".lc-head button.lc-wide-only").nth(1).click()
+    with page.expect_download() as download:
+        page.locator(".q-menu .q-item").last.click()
+    download.value.save_as(tmp_path / "list.csv")
+    assert "柯桥金龙布业" in (tmp_path / "list.csv").read_text(encoding="utf-8-sig")
+
+
+def test_markup_in_a_name_is_only_text(open_page: OpenPage, office: Running) -> None:
+    name = '<img src=x onerror="document.title=1"><b>粗</b>'
+    with beside(office) as (store, actor):
+        verbs.run(store, actor, "records.create_record", {"entity": "customer", "values": {"name": name}})
+    page = open_page()
+    row(page, "onerror").click()
+    expect(page.locator(".lc-lower")).to_contain_text(name)
+    page.keyboard.press("Control+k")
+    page.keyboard.type("onerror")
+    expect(page.locator(".lc-pick.lc-on")).to_contain_text(name)
+    assert page.locator("img[src=x]").count() == 0
