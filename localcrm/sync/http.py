@@ -72,13 +72,18 @@ def routes(store_and_keys: Callable[[], tuple[Store, NodeKeys]]) -> list[Any]:
 
     from localcrm.sync.node_sync import answer_bundle
 
-    def work(request: Path, answer: Path) -> bytes:
-        store, keys = store_and_keys()
+    def refused(error: AppError) -> Response:
+        return JSONResponse({"code": error.code, "message": error.message}, status_code=error.http_status)
+
+    def work(store: Store, keys: NodeKeys, request: Path, answer: Path) -> bytes:
         answer_bundle(store, keys, request, answer)
         return answer.read_bytes()
 
     async def exchange(request: Request) -> Response:
-        store, _keys = store_and_keys()
+        try:
+            store, keys = store_and_keys()
+        except AppError as error:  # a program that is not set up yet
+            return refused(error)
         with tempfile.TemporaryDirectory(dir=store.folder) as folder:
             incoming = Path(folder) / "request"
             size = 0
@@ -89,9 +94,9 @@ def routes(store_and_keys: Callable[[], tuple[Store, NodeKeys]]) -> list[Any]:
                         return JSONResponse({"code": "too_large", "message": "too large"}, status_code=413)
                     file.write(piece)
             try:
-                body = await run_in_threadpool(work, incoming, Path(folder) / "answer")
+                body = await run_in_threadpool(work, store, keys, incoming, Path(folder) / "answer")
             except AppError as error:
-                return JSONResponse({"code": error.code, "message": error.message}, status_code=error.http_status)
+                return refused(error)
         return Response(body, media_type=CONTENT_TYPE)
 
     return [Route(PATH, exchange, methods=["POST"])]

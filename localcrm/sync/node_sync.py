@@ -17,7 +17,7 @@ from localcrm.kernel.schema import entity
 from localcrm.store import changelog
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
 from localcrm.store.node import OFFICE_NO
-from localcrm.store.query import Condition, ListQuery, record_json, select
+from localcrm.store.query import Condition, ListQuery, every, record_json
 from localcrm.sync import digest as digests
 from localcrm.sync import enrol, exchange, messages
 from localcrm.sync.bundle import BundleFacts, Kind, Recipient, read_bundle, write_bundle
@@ -268,11 +268,11 @@ def conflicts(store: Store, actor: Actor = SYSTEM, *, state: str | None = None) 
     """Everything the merges found that a person should see, newest first."""
     kind = entity("conflict")
     where = (Condition("state", "=", state),) if state else ()
-    with store.read() as connection:
-        page = select(connection, ListQuery(kind, where=where, limit=1000, restrict=policy.restrict(actor, kind)))
+    query = ListQuery(kind, where=where, exact=True, restrict=policy.restrict(actor, kind))
     names = ("id", "kind", "entity", "record", "field", "base", "kept", "lost", "kept_by", "lost_by", "kept_at", "lost_at", "state")
-    rows = [{name: record_json(kind, record)[name] for name in names} for record in page.rows]
-    return {"total": page.total, "rows": rows}
+    with store.read() as connection:
+        found = [record_json(kind, record) for page in every(connection, query) for record in page.rows]
+    return {"total": len(found), "rows": [{name: row[name] for name in names} for row in found]}
 
 
 # parts ----------------------------------------------------------------------------------------------------------------
