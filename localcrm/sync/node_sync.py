@@ -18,8 +18,7 @@ from localcrm.store import changelog
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
 from localcrm.store.node import OFFICE_NO
 from localcrm.store.query import Condition, ListQuery, every, record_json
-from localcrm.sync import digest as digests
-from localcrm.sync import enrol, exchange, messages
+from localcrm.sync import digest as digests, enrol, exchange, messages
 from localcrm.sync.bundle import BundleFacts, Kind, Recipient, read_bundle, write_bundle
 from localcrm.sync.identity import NodeKeys, NodePublic
 from localcrm.sync.messages import Message, Welcome
