@@ -500,7 +500,7 @@ class _Merge:
     def _note_references(self, entity: EntityType, values: dict[int, Stored]) -> None:
         for column in entity.refs:
             target = values.get(column.no)
-            if isinstance(target, bytes):
+            if isinstance(target, bytes) and column.key != entity.parent:
                 self._referred[column.f.ref or ""].add(target)
 
     def _note_parents(self) -> None:

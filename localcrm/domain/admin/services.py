@@ -48,7 +48,9 @@ def resolve_conflict(uow: UnitOfWork, actor: Actor, *, id: str, keep: str) -> di
         value = conflict["lost"] if keep == "lost" else keep.removeprefix("value=")
         policy.require(actor, f"{kind.key}.update")
         if conflict["field"] == "deleted":
-            uow.set_deleted(kind, conflict["record"], deleted=value == "true")
+            is_deleted, should_be = uow.get(kind, conflict["record"], deleted=True)["deleted"], value == "true"
+            if is_deleted != should_be:
+                (records.delete_record if should_be else records.undelete_record)(uow, actor, entity=kind.key, id=conflict["record"])
         else:
             records.update_record(uow, actor, entity=kind.key, id=conflict["record"], values={conflict["field"]: value})
     uow.update(_CONFLICT, id, {"state": ConflictState.RESOLVED, "resolved_by": actor.user_id, "resolution": keep})
