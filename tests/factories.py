@@ -10,7 +10,7 @@ import atexit
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,8 +21,7 @@ from localcrm.domain import records, subjects, verbs  # noqa: F401 -- subjects m
 from localcrm.domain.admin.services import set_up_office
 from localcrm.domain.policy import Actor
 from localcrm.kernel.clock import SystemClock, WallClock
-from localcrm.store.node import Node as NodeFacts
-from localcrm.store.node import save_node
+from localcrm.store.node import Node as NodeFacts, save_node
 from localcrm.store.store import Store, create_store, open_store
 from localcrm.sync import node_sync
 from localcrm.sync.identity import NodeKeys
@@ -178,8 +177,8 @@ class Template:
 
 
 @cache
-def template(branches: int = 2, name: str = "") -> Template:
-    """A freshly enrolled company, made once per process; another ``name`` is another company."""
+def template(branches: int = 2, name: str = "", prepare: Callable[[Company], None] | None = None) -> Template:
+    """An enrolled company, made once per process; another ``name`` is another company, ``prepare`` fills it."""
     folder = fast_folder()
     clock = HandClock()
     keys = {code: NodeKeys.generate() for code in ("HQ", *(f"BR{n:02d}" for n in range(1, branches + 1)))}
@@ -192,7 +191,7 @@ def template(branches: int = 2, name: str = "") -> Template:
         node_sync.join(branch, keys[code], node_sync.approve(office, keys["HQ"], actor, request))
         branch.close()
     office.close()
-    _even_out(folder, keys, actor, clock)
+    _even_out(folder, keys, actor, clock, prepare)
     return Template(folder, keys, actor)
 
 
@@ -204,10 +203,12 @@ def _install(folder: Path, code: str, role: Any, clock: WallClock) -> Store:
     return store
 
 
-def _even_out(folder: Path, keys: dict[str, NodeKeys], actor: Actor, clock: WallClock) -> None:
+def _even_out(folder: Path, keys: dict[str, NodeKeys], actor: Actor, clock: WallClock, prepare: Callable[[Company], None] | None) -> None:
     """Branches enrolled first learn of those enrolled later."""
-    company = _open(folder, keys, actor, {code: clock for code in keys})
+    company = _open(folder, keys, actor, dict.fromkeys(keys, clock))
     company.exchange()
+    if prepare:
+        prepare(company)
     company.close()
 
 
@@ -216,9 +217,16 @@ def _open(folder: Path, keys: dict[str, NodeKeys], actor: Actor, clocks: dict[st
     return Company(folder, nodes["HQ"], {code: node for code, node in nodes.items() if code != "HQ"})
 
 
-def copy_company(folder: Path, *, branches: int = 2, name: str = "", clocks: dict[str, WallClock] | None = None) -> Company:
+def copy_company(
+    folder: Path,
+    *,
+    branches: int = 2,
+    name: str = "",
+    clocks: dict[str, WallClock] | None = None,
+    prepare: Callable[[Company], None] | None = None,
+) -> Company:
     """The template's company, copied into ``folder`` and opened; nodes without a clock of their own share one that stands still."""
-    made = template(branches, name)
+    made = template(branches, name, prepare)
     for code in made.keys:
         shutil.copytree(made.folder / code, folder / code)
     shared = HandClock()

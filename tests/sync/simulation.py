@@ -1,0 +1,652 @@
+"""A whole company in one process, driven by a seed: real files, real verbs, the production merge, bad clocks and a bad post.
+
+A run is a list of events, each with a seed of its own, so that an event means the same when others are left out; that
+is how a failing run is made small. Everything an event writes is remembered by the oracle together with what its
+author could have known (the numbers of changes present at that node), independently of ``prev`` and of stamps. At the
+end everybody exchanges until nothing is missing, and then everything the design promises is checked.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from localcrm.kernel.clock import ADMISSION_TOLERANCE_MS
+from localcrm.kernel.errors import AppError, ExchangeError
+from localcrm.kernel.schema import Kind, entities, entity_by_no
+from localcrm.store import check
+from localcrm.store.changelog import parse_diff
+from localcrm.store.ddl import DELETED_NO, UPDATE, total_select
+from localcrm.sync import http, node_sync
+from tests.factories import Company, HandClock, Installation, copy_company, fast_folder
+
+BRANCHES = ("BR01", "BR02", "BR03", "BR04")
+DAY = 86_400_000
+#: How far a node's clock is off at the start; head office may be a little wrong, branches absurdly.
+HUB_SKEWS = (0, 0, 0, -90_000, 240_000)
+BRANCH_SKEWS = (0, 0, 0, 0, -40_000, 35_000, 500_000, -3_600_000, 3_600_000, 400 * DAY, -8_000 * DAY, 30 * 365 * DAY)
+
+Event = tuple[str, int, int]  # what, at which node (0 is head office), seed
+Change = tuple[int, bytes, int]  # identity: node number, epoch, number
+
+
+class Broken(AssertionError):
+    """A promise of the design that did not hold."""
+
+
+@dataclass
+class Write:
+    """One value somebody was told is saved."""
+
+    change: Change
+    entity: str
+    pk: bytes
+    column: int
+    value: Any
+    known: dict[int, int]
+    """Node number → how many of its changes the author's file held."""
+
+    def had_seen(self, other: Write) -> bool:
+        """Whether whoever wrote this could have seen the other one."""
+        node_no, _epoch, number = other.change
+        return (self.change[0] == node_no and self.change[2] > number) or self.known.get(node_no, 0) >= number
+
+
+@dataclass
+class World:
+    """A company, its post, and the oracle."""
+
+    company: Company
+    clocks: dict[str, HandClock]
+    folder: Path
+    post: dict[str, list[tuple[str, Path]]] = field(default_factory=lambda: defaultdict(list))
+    writes: list[Write] = field(default_factory=list)
+    posted: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    files: int = 0
+    exchanges: int = 0
+    busy: int = 0
+
+    def node(self, index: int) -> Installation:
+        """Head office is 0."""
+        return self.company.nodes[index]
+
+    def branch(self, index: int) -> Installation:
+        """Some branch, whatever the index."""
+        return self.company.nodes[1 + index % len(BRANCHES)]
+
+
+def world(folder: Path, skews: Random) -> World:
+    """A copied company with a few records everybody knows, and skewed clocks."""
+    clocks = {code: HandClock() for code in ("HQ", *BRANCHES)}
+    for code, clock in clocks.items():
+        clock.ms += skews.choice(HUB_SKEWS if code == "HQ" else BRANCH_SKEWS)
+    made = copy_company(folder, branches=len(BRANCHES), clocks=dict(clocks), name="stocked", prepare=_stock)
+    return World(made, clocks, folder)
+
+
+def _stock(company: Company) -> None:
+    """What every run begins with."""
+    hq = company.hq
+    customers = [hq.new("customer", name=f"{word}公司", phone="1") for word in "甲乙丙"]
+    for customer in customers:
+        hq.new("contact", customer_id=customer, name="王")
+    hq.new("activity", customer_id=customers[0], content="电话")
+    hq.new("warehouse", code="W", name="总仓")
+    for code in ("P1", "P2"):
+        hq.new("product", code=code, name="布", price="9")
+    hq.new("user", login="wang", name="王")
+    company.exchange()
+
+
+# what people do ---------------------------------------------------------------------------------------------------------
+
+
+def _some(node: Installation, rng: Random, entity: str, where: str = "deleted = 0", *, few: int = 8) -> str | None:
+    """One of the oldest few records here, so that branches often meet on the same one."""
+    found = node.rows(f'SELECT id FROM "{entity}" WHERE {where} ORDER BY id LIMIT {few}')
+    return rng.choice(found)[0].hex() if found else None
+
+
+def _word(rng: Random) -> str:
+    return rng.choice("甲乙丙丁戊己庚辛") + rng.choice("山水木火土金") + str(rng.randrange(10))
+
+
+_EDITS: dict[str, dict[str, Callable[[Random], Any]]] = {
+    "customer": {
+        "phone": lambda rng: f"138{rng.randrange(4):08d}",
+        "address": _word,
+        "remark": lambda rng: rng.choice([None, _word(rng)]),
+        "level": lambda rng: rng.choice(["deal", "prospect", None]),
+        "credit_limit": lambda rng: f"{rng.randrange(1, 4)}000.50",
+    },
+    "contact": {"phone": _word, "title": _word, "is_main": lambda rng: rng.random() < 0.5},
+    "activity": {"content": _word, "type": lambda rng: rng.choice(["call", "visit"])},
+    "product": {"name": _word, "price": lambda rng: f"{rng.randrange(1, 4)}.25", "spec": _word},
+    "warehouse": {"name": _word, "address": _word},
+    "user": {"name": _word, "phone": _word, "active": lambda rng: rng.random() < 0.8},
+}
+
+
+def add(node: Installation, rng: Random) -> None:
+    """A record of some kind."""
+    kind = rng.choice(["customer", "customer", "contact", "contact", "activity", "product", "warehouse", "user"])
+    customer = _some(node, rng, "customer") if kind in {"contact", "activity"} else None
+    code = f"{node.code}{rng.randrange(10**6)}"
+    values: dict[str, dict[str, Any]] = {
+        "customer": {"name": _word(rng) + "有限公司"},
+        "contact": {"customer_id": customer, "name": _word(rng)},
+        "activity": {"customer_id": customer, "content": _word(rng)},
+        "product": {"code": code, "name": _word(rng), "price": "9.5"},
+        "warehouse": {"code": code, "name": _word(rng)},
+        "user": {"login": code, "name": _word(rng)},
+    }
+    node.new(kind, **values[kind])
+
+
+def edit(node: Installation, rng: Random) -> None:
+    """One or two fields of a record that others may be editing too."""
+    kind = rng.choice(["customer"] * 5 + ["contact", "contact", "product", "product", "activity", "warehouse", "user"])
+    identity = _some(node, rng, kind, few=3)
+    if identity:
+        chosen = rng.sample(sorted(_EDITS[kind]), rng.choice([1, 1, 2]))
+        values = {name: _EDITS[kind][name](rng) for name in chosen}
+        node.set(kind, identity, **values)
+        for name, value in values.items():
+            _agree(node.get(kind, identity)[name] in {value, None if value == "" else value}, f"{kind}.{name} was not saved")
+
+
+def grant(node: Installation, rng: Random) -> None:
+    """Head office gives somebody a role; a branch is refused."""
+    identity = _some(node, rng, "user", "deleted = 0 AND login <> 'admin'")
+    if identity:
+        node.set("user", identity, role=rng.choice(["none", "staff"]))
+
+
+def bin_it(node: Installation, rng: Random) -> None:
+    """Delete something."""
+    kind = rng.choice(["customer", "contact", "contact", "activity", "product", "warehouse", "user", "sales_order"])
+    identity = _some(node, rng, kind, "deleted = 0 AND status = 'draft'" if kind == "sales_order" else "deleted = 0", few=4)
+    if identity:
+        node.delete(kind, identity)
+
+
+def restore(node: Installation, rng: Random) -> None:
+    """Take something out of the bin."""
+    kind = rng.choice(["customer", "contact", "activity", "product", "warehouse", "user", "sales_order"])
+    identity = _some(node, rng, kind, "deleted = 1")
+    if identity:
+        node.undelete(kind, identity)
+
+
+def move_goods(node: Installation, rng: Random) -> None:
+    """A stock movement."""
+    product, warehouse = _some(node, rng, "product"), _some(node, rng, "warehouse")
+    if product and warehouse:
+        node.new("stock_move", product_id=product, warehouse_id=warehouse, quantity=str(rng.randrange(1, 9)), type="receipt")
+
+
+def draft(node: Installation, rng: Random) -> None:
+    """A new order with up to three lines."""
+    customer, products = _some(node, rng, "customer"), [_some(node, rng, "product") for _ in range(rng.randrange(4))]
+    if customer:
+        node.order(customer, *filter(None, products), quantity=str(rng.randrange(1, 5)))
+
+
+def _draft(node: Installation, rng: Random) -> str | None:
+    mine = f"deleted = 0 AND status = 'draft' AND branch_id = x'{node.store.node.branch_id}'"
+    return _some(node, rng, "sales_order", mine)
+
+
+def rework(node: Installation, rng: Random) -> None:
+    """Lines of a draft added, changed, removed; its header too."""
+    order = _draft(node, rng)
+    if order:
+        lines: list[dict[str, Any]] = [{"id": line["id"]} for line in node.run("sales.order_with_lines", order_id=order)["lines"]]
+        if lines and rng.random() < 0.4:
+            lines.pop(rng.randrange(len(lines)))
+        if lines and rng.random() < 0.5:
+            rng.choice(lines)["quantity"] = str(rng.randrange(1, 7))
+        product = _some(node, rng, "product")
+        if product and rng.random() < 0.6:
+            lines.append({"product_id": product, "quantity": "2"})
+        node.run("sales.save_order", order_id=order, header={"remark": _word(rng)}, lines=lines)
+
+
+def post(node: Installation, rng: Random) -> None:
+    """Post a draft."""
+    order = _draft(node, rng)
+    if order:
+        node.run("sales.post_order", order_id=order)
+
+
+def _posted(node: Installation, rng: Random) -> str | None:
+    return _some(node, rng, "sales_order", f"deleted = 0 AND status = 'posted' AND branch_id = x'{node.store.node.branch_id}'")
+
+
+def reverse(node: Installation, rng: Random) -> None:
+    """Reverse a posted order."""
+    order = _posted(node, rng)
+    if order:
+        node.run("sales.reverse_order", order_id=order)
+
+
+def receive(node: Installation, rng: Random) -> None:
+    """Money for a posted order."""
+    order = _posted(node, rng)
+    if order:
+        node.run("finance.receive_payment", order_id=order, amount=f"{rng.randrange(1, 9)}.00")
+
+
+def meddle(node: Installation, rng: Random) -> None:
+    """Try what is not allowed: another branch's document, a posted one. It must be refused, whoever owns it."""
+    order = _some(node, rng, "sales_order", f"status = 'posted' OR branch_id <> x'{node.store.node.branch_id}'")
+    if order:
+        before = node.value("SELECT max(lseq) FROM sync_log")
+        for attempt in (
+            lambda: node.set("sales_order", order, remark="x"),
+            lambda: node.delete("sales_order", order),
+            lambda: node.undelete("sales_order", order),
+        ):
+            with suppress(AppError):
+                attempt()
+        _agree(node.value("SELECT max(lseq) FROM sync_log") == before, "a foreign or posted order was changed")
+
+
+def settle(node: Installation, rng: Random) -> None:
+    """Settle a conflict."""
+    conflict = _some(node, rng, "conflict", "deleted = 0 AND state = 'open'")
+    if conflict:
+        node.run("admin.resolve_conflict", id=conflict, keep=rng.choice(["kept", "lost"]))
+
+
+# clocks and restarts ------------------------------------------------------------------------------------------------------
+
+
+def jump(world: World, index: int, rng: Random) -> None:
+    """A clock is set, forward or back; head office's only runs on, as its bound on stamps is stated by its own clock."""
+    clock = world.clocks[world.node(index).code]
+    clock.forward(
+        ms=rng.choice([1, 1000, 90_000, 700_000] if index == 0 else [1, -1, 5_000, -5_000, 900_000, -900_000, 40 * DAY, -40 * DAY])
+    )
+
+
+def restart(world: World, index: int, _rng: Random) -> None:
+    """The program is closed and opened."""
+    world.node(index).restart()
+
+
+# the post -----------------------------------------------------------------------------------------------------------------
+
+
+def _file(world: World) -> Path:
+    world.files += 1
+    return world.folder / f"post-{world.files}"
+
+
+def write_up(world: World, branch: Installation) -> Path:
+    """A branch's file for head office."""
+    path = _file(world)
+    node_sync.pack(branch.store, branch.keys, path)
+    return path
+
+
+def write_down(world: World, branch: Installation) -> Path:
+    """Head office's file for a branch."""
+    path, hq = _file(world), world.company.hq
+    node_sync.pack(hq.store, hq.keys, path, for_code=branch.code)
+    return path
+
+
+def read_file(world: World, branch: Installation, way: str, path: Path) -> None:
+    """A file arrives; one that is too early is refused by name and does no harm."""
+    target = world.company.hq if way == "up" else branch
+    try:
+        done = node_sync.unpack(target.store, target.keys, path)
+    except ExchangeError as error:
+        _agree(error.code == "gap", f"an exchange file was refused: {error.code} {error}")
+    else:
+        _agree(done["quarantined"] == 0, f"honest work was quarantined: {target.rows('SELECT * FROM sync_quarantine')}")
+        world.exchanges += 1
+
+
+def by_file(world: World, index: int, rng: Random) -> None:
+    """A stick goes to head office and comes back; either way may be lost on the road, and files stay in drawers."""
+    branch = world.branch(index)
+    drawer = world.post[branch.code]
+    up = write_up(world, branch)
+    drawer.append(("up", up))
+    if rng.random() < 0.85:
+        read_file(world, branch, "up", up)
+        down = write_down(world, branch)
+        drawer.append(("down", down))
+        if rng.random() < 0.8:
+            read_file(world, branch, "down", down)
+    del drawer[:-12]
+
+
+def from_drawer(world: World, index: int, rng: Random) -> None:
+    """An old file is read, again or out of order."""
+    branch = world.branch(index)
+    if world.post[branch.code]:
+        read_file(world, branch, *rng.choice(world.post[branch.code]))
+
+
+def by_wire(world: World, index: int, rng: Random) -> None:
+    """The HTTP loop, with requests lost or doubled and answers lost after head office has committed."""
+    branch, hq = world.branch(index), world.company.hq
+
+    def wire(_url: str, request: Path, answer: Path) -> None:
+        luck = rng.random()
+        if luck < 0.1:
+            raise ExchangeError("no_connection", "lost on the way")
+        node_sync.answer_bundle(hq.store, hq.keys, request, answer)
+        if luck < 0.25:
+            answer.unlink()
+            raise ExchangeError("no_connection", "the answer was lost")
+        if luck < 0.35:
+            node_sync.answer_bundle(hq.store, hq.keys, request, answer)
+
+    original, http.post_bundle = http.post_bundle, wire
+    try:
+        node_sync.run(branch.store, branch.keys, url="http://wire")
+    except ExchangeError as error:
+        _agree(error.code == "no_connection", f"an exchange was refused: {error.code} {error}")
+    else:
+        world.exchanges += 1
+    finally:
+        http.post_bundle = original
+
+
+WORK: dict[str, tuple[int, Callable[[Installation, Random], None]]] = {
+    "add": (18, add),
+    "edit": (46, edit),
+    "grant": (3, grant),
+    "bin_it": (10, bin_it),
+    "restore": (8, restore),
+    "move_goods": (6, move_goods),
+    "draft": (10, draft),
+    "rework": (9, rework),
+    "post": (8, post),
+    "reverse": (3, reverse),
+    "receive": (4, receive),
+    "meddle": (3, meddle),
+    "settle": (6, settle),
+}
+ROADS: dict[str, tuple[int, Callable[[World, int, Random], None]]] = {
+    "by_file": (20, by_file),
+    "by_wire": (14, by_wire),
+    "from_drawer": (12, from_drawer),
+    "jump": (12, jump),
+    "restart": (2, restart),
+}
+
+
+# running ------------------------------------------------------------------------------------------------------------------
+
+
+def plan(seed: int, steps: int = 200) -> list[Event]:
+    """The events of a seed."""
+    rng = Random(seed)
+    table = {name: weight for name, (weight, _do) in (*WORK.items(), *ROADS.items())}
+    names = rng.choices(list(table), weights=list(table.values()), k=steps)
+    return [(name, rng.randrange(1 + len(BRANCHES)), rng.randrange(2**32)) for name in names]
+
+
+def run(seed: int, events: list[Event]) -> World:
+    """Live through the events, let everybody meet, check everything; raises Broken."""
+    folder = fast_folder()
+    made = world(folder, Random(~seed))
+    try:
+        for event in events:
+            step(made, event)
+        come_together(made)
+        check_all(made)
+    finally:
+        made.company.close()
+        shutil.rmtree(folder, ignore_errors=True)
+    return made
+
+
+def step(world: World, event: Event) -> None:
+    """One event; a refusal of ours is an answer, anything else a defect."""
+    name, index, seed = event
+    for clock in world.clocks.values():
+        clock.ms += 7
+    rng = Random(seed)
+    if name in ROADS:
+        ROADS[name][1](world, index, rng)
+    else:
+        node = world.node(index)
+        before, known = node.value("SELECT max(lseq) FROM sync_log") or 0, _known(node)
+        try:
+            WORK[name][1](node, rng)
+        except AppError as error:
+            _agree(error.code not in {"store", "busy", "no_unit_of_work"}, f"{name}: {error.code} {error}")
+        remember(world, node, before, known)
+
+
+def _known(node: Installation) -> dict[int, int]:
+    return dict(node.rows("SELECT node_no, max(have_oseq) FROM sync_origin GROUP BY node_no"))
+
+
+def remember(world: World, node: Installation, before: int, known: dict[int, int]) -> None:
+    """Note every value that the step has saved."""
+    rows = node.rows(
+        """SELECT l.tbl, l.op, l.pk, l.diff, o.node_no, o.epoch, t.first_oseq + l.lseq - t.first_lseq FROM sync_log l
+           JOIN sync_tx t ON t.tx = l.tx JOIN sync_origin o ON o.origin = t.origin WHERE l.lseq > ? ORDER BY l.lseq""",
+        before,
+    )
+    world.busy += bool(rows)
+    for table, op, pk, diff, node_no, epoch, number in rows:
+        entity = entity_by_no(table)
+        assert entity is not None
+        if op == UPDATE:
+            for column, (_old, new) in parse_diff(entity, diff).items():
+                world.writes.append(Write((node_no, epoch, number), entity.key, pk, column, new, known))
+    for identity, row in _documents(node).items():
+        world.posted.setdefault(identity, row)
+
+
+def _documents(node: Installation) -> dict[str, tuple[Any, ...]]:
+    """Posted orders with everything printed on them."""
+    found = {}
+    for row in node.rows("SELECT * FROM sales_order WHERE status = 'posted' ORDER BY id"):
+        lines = node.rows(
+            "SELECT id, product_id, quantity, price, net, tax, gross FROM sales_order_line WHERE order_id = ? ORDER BY id", row[1]
+        )
+        found[row[1].hex()] = (row[1:-1], tuple(lines))  # without the local row number and version
+    return found
+
+
+def come_together(world: World) -> None:
+    """Everybody exchanges until a whole round brings nothing new."""
+    for _round in range(4):
+        moved = 0
+        for branch in world.company.branches.values():
+            for write, target in ((write_up, world.company.hq), (write_down, branch)):
+                done = node_sync.unpack(target.store, target.keys, write(world, branch))
+                _agree(done["quarantined"] == 0, "honest work was quarantined")
+                moved += done["applied"]
+        if not moved:
+            return
+    raise Broken("four rounds of exchange did not suffice")
+
+
+def _agree(holds: bool, what: str) -> None:
+    if not holds:
+        raise Broken(what)
+
+
+# what must hold --------------------------------------------------------------------------------------------------------------
+
+
+def check_all(world: World) -> None:
+    """Every promise."""
+    nodes = world.company.nodes
+    digests = {node.code: node_sync.digest(node.store)["tables"] for node in nodes}
+    different = sorted({table for of in digests.values() for table in of if of[table] != digests["HQ"][table]})
+    _agree(not different, f"tables differ: {', '.join(different)} {_difference(world, different)}")
+    for node in nodes:
+        _agree(node.value("SELECT count(*) FROM sync_quarantine") == 0, f"{node.code}: something is in quarantine")
+        _agree(_log(node) == _log(world.company.hq), f"{node.code}: the log is not that of head office")
+        _check_totals(node)
+        _agree(_documents(node) == world.posted, f"{node.code}: posted orders have changed")
+    _check_stamps(world)
+    _check_numbers(world.company.hq)
+    _check_writes(world)
+    problems = [(node.code, problem.code, problem.message) for node in nodes for problem in _problems(node)]
+    _agree(not problems, f"check finds {problems}")
+
+
+def _problems(node: Installation) -> list[check.Problem]:
+    with node.store.read() as connection:
+        return check.find_problems(connection)
+
+
+def _difference(world: World, tables: list[str]) -> str:
+    for table in tables:
+        base = {row[1]: row[2:-1] for row in world.company.hq.rows(f'SELECT * FROM "{table}"')}
+        for node in world.company.branches.values():
+            for row in node.rows(f'SELECT * FROM "{table}"'):
+                if base.get(row[1]) != row[2:-1]:
+                    return f"{table} {row[1].hex()}: HQ {base.get(row[1])} {node.code} {row[2:-1]}"
+    return ""
+
+
+def _log(node: Installation) -> dict[Change, tuple[Any, ...]]:
+    """Every change by its identity, as this node has it."""
+    rows = node.rows(
+        """SELECT o.node_no, o.epoch, t.first_oseq + l.lseq - t.first_lseq, l.lseq, l.tbl, l.op, l.pk, l.diff, l.prev, t.hlc, t.eff_hlc, t.actor
+           FROM sync_log l JOIN sync_tx t ON t.tx = l.tx JOIN sync_origin o ON o.origin = t.origin"""
+    )
+    names = {row[3]: row[:3] for row in rows}
+    return {row[:3]: (*row[4:7], _plain(row[4], row[5], row[7]), names.get(row[8]), *row[9:]) for row in rows}
+
+
+def _plain(table: int, op: int, diff: str | None) -> Any:
+    entity = entity_by_no(table)
+    if diff is None or entity is None:
+        return None
+    if op == UPDATE:
+        return parse_diff(entity, diff)
+    import json
+
+    return {no: value for no, value in json.loads(diff).items() if value is not None}
+
+
+def _check_totals(node: Installation) -> None:
+    for entity in entities():
+        for total in entity.totals:
+            columns = ", ".join(f'"{key}"' for key in (*total.by, "total"))
+            kept = set(node.rows(f'SELECT {columns} FROM "{total.name}" WHERE total <> 0'))
+            _agree(kept == {row for row in node.rows(total_select(entity, total)) if row[-1]}, f"{node.code}: {total.name} is not the sum")
+
+
+def _check_stamps(world: World) -> None:
+    hq = world.company.hq
+    newest = hq.value("SELECT max(eff_hlc) FROM sync_tx")
+    limit = hq.clock.now_ms() + ADMISSION_TOLERANCE_MS + 1000
+    _agree(newest >> 16 <= limit, "head office admitted a stamp from the future")
+
+
+def _check_numbers(node: Installation) -> None:
+    series: dict[str, list[int]] = defaultdict(list)
+    for table in ("sales_order", "receipt", "customer"):
+        for (number,) in node.rows(f'SELECT number FROM "{table}" WHERE number IS NOT NULL'):
+            head, _dash, tail = number.rpartition("-")
+            series[head].append(int(tail))
+    for head, numbers in series.items():
+        _agree(sorted(numbers) == list(range(1, len(numbers) + 1)), f"{head}: {sorted(numbers)}")
+
+
+def _check_writes(world: World) -> None:
+    """No value is lost: it is live, or was replaced by somebody who had seen it, or a conflict shows it."""
+    hq = world.company.hq
+    order = _total_order(hq)
+    shown: dict[tuple[str, str, str], set[str | None]] = defaultdict(set)
+    for row in hq.rows("SELECT entity, record, field, kept, lost FROM conflict WHERE kind = 'overwritten'"):
+        shown[row[:3]].update(row[3:])
+    noted = {row[:2] for row in hq.rows("SELECT entity, record FROM conflict WHERE kind = 'deleted_edited'")}
+    cells: dict[tuple[str, bytes, int], list[Write]] = defaultdict(list)
+    for write in world.writes:
+        cells[write.entity, write.pk, write.column].append(write)
+    for (key, pk, column), writes in cells.items():
+        entity = next(e for e in entities() if e.key == key)
+        if entity.kind is Kind.LINE or key == "conflict":
+            continue
+        name = "deleted" if column == DELETED_NO else entity.by_no[column].key
+        live = hq.value(f'SELECT "{name}" FROM "{key}" WHERE id = ?', pk)
+        newest = max(writes, key=lambda write: order[write.change])
+        _agree(live == newest.value, f"{key}.{name}: the newest value {newest.value!r} is not live, {live!r} is")
+        if column == DELETED_NO:
+            continue
+        for write in writes:
+            replaced = any(other.had_seen(write) for other in writes if other is not write)
+            text = _as_text(entity, column, write.value)
+            _agree(
+                write.value == live or replaced or text in shown[key, pk.hex(), name],
+                f"{key}.{name}: the value {write.value!r} of {write.change} is lost without a trace",
+            )
+    _check_deletions(world, cells, noted, order)
+
+
+def _check_deletions(
+    world: World, cells: dict[tuple[str, bytes, int], list[Write]], noted: set[tuple[str, str]], order: dict[Change, Any]
+) -> None:
+    """Work on a record that somebody else deleted meanwhile is pointed out."""
+    deleted = {
+        (key, pk): max(writes, key=lambda write: order[write.change]) for (key, pk, column), writes in cells.items() if column == DELETED_NO
+    }
+    for (key, pk, column), writes in cells.items():
+        deletion = deleted.get((key, pk))
+        if column == DELETED_NO or deletion is None or not deletion.value or key in {"conflict", "sales_order"}:
+            continue
+        for write in writes:
+            apart = not deletion.had_seen(write) and not write.had_seen(deletion)
+            _agree(not apart or (key, pk.hex()) in noted, f"{key} {pk.hex()}: edited apart from its deletion, and nobody is told")
+
+
+def _as_text(entity: Any, column: int, value: Any) -> str | None:
+    from localcrm.sync.merge import _text
+
+    return _text(entity.by_no[column], value)
+
+
+def _total_order(hq: Installation) -> dict[Change, tuple[Any, ...]]:
+    rows = hq.rows(
+        """SELECT o.node_no, o.epoch, t.first_oseq, t.count, t.eff_hlc FROM sync_tx t JOIN sync_origin o ON o.origin = t.origin"""
+    )
+    return {(no, epoch, first + n): (hlc, no, epoch, first + n) for no, epoch, first, count, hlc in rows for n in range(count)}
+
+
+# making a failing run small ---------------------------------------------------------------------------------------------------
+
+
+def shrink(seed: int, events: list[Event], *, tries: int = 150) -> list[Event]:
+    """Drop events as long as it still breaks."""
+    size = max(1, len(events) // 2)
+    while size and tries:
+        start = 0
+        while start < len(events) and tries:
+            tries -= 1
+            fewer = events[:start] + events[start + size :]
+            if _breaks(seed, fewer):
+                events = fewer
+            else:
+                start += size
+        size //= 2
+    return events
+
+
+def _breaks(seed: int, events: list[Event]) -> bool:
+    try:
+        run(seed, events)
+    except Exception:  # noqa: BLE001 -- whatever it is, a smaller run that still shows it is what we look for
+        return True
+    return False

@@ -1,0 +1,76 @@
+"""Three hundred seeded histories of five nodes; each ends with everybody holding the same, and nothing lost.
+
+A red run names its seed and the shortest list of events found that still breaks. To look at it:
+``python -c "from tests.sync import simulation as s; s.run(SEED, EVENTS)"``.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import traceback
+
+import pytest
+
+from tests.sync import simulation
+
+SEEDS, STEPS = 300, 200
+SOAK_SEEDS = 3000
+
+
+def live(seeds: range, steps: int) -> str | None:
+    """Run seeds until one breaks; returns what to print about it."""
+    for seed in seeds:
+        events = simulation.plan(seed, steps)
+        try:
+            simulation.run(seed, events)
+        except Exception:  # noqa: BLE001 -- whatever it is belongs into the report
+            first = traceback.format_exc()
+            fewer = simulation.shrink(seed, events)
+            return f"seed {seed} breaks, with these {len(fewer)} events too:\n{fewer}\n\n{first}"
+    return None
+
+
+def live_apart(seeds: int, steps: int) -> None:
+    """Divide the seeds among two processes; fails with the report of the first that broke."""
+    workers = min(2, os.cpu_count() or 1)
+    portions = [range(start, seeds, workers) for start in range(workers)]
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        reports = pool.starmap(live, [(portion, steps) for portion in portions])
+    broken = [report for report in reports if report]
+    if broken:
+        pytest.fail("\n\n".join(broken), pytrace=False)
+
+
+@pytest.mark.slow
+def test_three_hundred_histories():
+    live_apart(SEEDS, STEPS)
+
+
+@pytest.mark.soak
+def test_three_thousand_histories():
+    live_apart(SOAK_SEEDS, STEPS)
+
+
+def test_a_few_histories_in_this_process():
+    assert live(range(10_000, 10_003), 60) is None
+
+
+def test_a_history_says_the_same_again():
+    """Otherwise a seed would be worth nothing."""
+    first, again = (simulation.run(7, simulation.plan(7, 60)) for _n in range(2))
+    assert [(write.entity, write.column, write.known) for write in first.writes] == [
+        (write.entity, write.column, write.known) for write in again.writes
+    ]
+
+
+def test_a_broken_merge_is_noticed_and_made_small(monkeypatch):
+    """The oracle earns its keep: without the rule of the later stamp it finds a difference, and few events show it."""
+    from localcrm.sync import merge
+
+    monkeypatch.setattr(merge._Merge, "_decide", lambda _self, _entity, _pk, diff, _mine: diff)
+    seed, events = next((seed, simulation.plan(seed, 80)) for seed in range(20) if simulation._breaks(seed, simulation.plan(seed, 80)))
+    fewer = simulation.shrink(seed, events, tries=60)
+    with pytest.raises(simulation.Broken):
+        simulation.run(seed, fewer)
+    assert len(fewer) < len(events)
