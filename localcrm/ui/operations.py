@@ -68,8 +68,12 @@ async def run_verb(  # noqa: PLR0913 -- what may be said about one action
 
 async def run_service(session: Session, function: Callable[[], Any], *, on_error: Callable[[AppError], bool] | None = None) -> Outcome:
     """Run anything that reads or writes files in a worker thread; errors of ours are shown, others are faults and go on."""
+    client = context.client
     try:
-        return Outcome(await asyncio.to_thread(function))
+        value = await asyncio.to_thread(function)
+        if client.is_deleted:
+            raise asyncio.CancelledError  # the page was closed meanwhile: nobody is there to show anything to
+        return Outcome(value)
     except SignInNeeded as error:
         session.send_to_login()
         return Outcome(error=error)
@@ -127,9 +131,11 @@ def toast(text: str, *, undo: tuple[str, Callable[[], Awaitable[Any]]] | None = 
 
             ui.button(label, on_click=take_back).props("flat dense no-caps").mark("undo")
 
+    client = context.client
+
     async def fade() -> None:
         await asyncio.sleep(TOAST_SECONDS)
-        if not box.is_deleted:
+        if not box.is_deleted and not client.is_deleted:
             box.delete()
 
     background_tasks.create(fade(), name="toast")

@@ -19,6 +19,8 @@ from localcrm.ui.sessions import Sessions
 if TYPE_CHECKING:
     from nicegui.client import Client
 
+    from localcrm.sync.identity import NodeKeys
+
 #: Changes that arrive within this time are told to a screen together.
 GATHER_SECONDS = 0.1
 
@@ -46,6 +48,8 @@ class Program:
     port: int
     store: Store | None = None
     create_folder: CreateFolder | None = None
+    #: The node's own keys, for screens that write or read exchange files.
+    keys: Callable[[], NodeKeys] | None = None
     first_run_token: str | None = None
     extra_hosts: tuple[str, ...] = ()
     loop: asyncio.AbstractEventLoop | None = None
@@ -106,6 +110,8 @@ class Program:
 
 
 async def _call(subscription: Subscription, changes: Changes) -> None:
+    if subscription.client.is_deleted:
+        return
     with subscription.client:
         result = subscription.handler(changes)
         if result is not None:
@@ -124,4 +130,3 @@ def join_changes(first: Changes | None, second: Changes) -> Changes:
     for entity, names in second.fields.items():
         fields[entity] = fields.get(entity, frozenset()) | names
     return Changes(ids, fields, first.remote or second.remote)
-

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 from nicegui import ui
 
 from localcrm.kernel.i18n import gettext as _
@@ -18,6 +21,13 @@ async def confirm(question: str, *, detail: str = "", yes: str = "", danger: boo
             sure = ui.button(yes or _("Yes"), on_click=lambda: dialog.submit(True)).props("unelevated no-caps autofocus").classes("lc-pri").mark("yes")
             if danger:
                 sure.props("color=negative").classes(remove="lc-pri")
+    return bool(await answer_of(dialog))
+
+
+async def answer_of(dialog: ui.dialog) -> Any:
+    """What a dialog was closed with; the dialog goes. When the page went first, so does whoever waits for the answer."""
     answer = await dialog
+    if dialog.is_deleted or dialog.client.is_deleted:
+        raise asyncio.CancelledError
     dialog.delete()
-    return bool(answer)
+    return answer

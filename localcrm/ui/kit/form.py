@@ -21,7 +21,7 @@ from localcrm.kernel.errors import AppError, InvalidInput, NotFound, StaleRecord
 from localcrm.kernel.i18n import gettext, gettext as _
 from localcrm.kernel.schema import EntityType, Field, entity as entity_type, plain_decimal
 from localcrm.store.query import Record, load_record, record_columns, titles
-from localcrm.ui.kit.dialogs import confirm
+from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.moments import moment_input, parse_day, parse_moment
 from localcrm.ui.kit.picker import Picker, picker
 from localcrm.ui.kit.values import NUMBERS, show
@@ -318,8 +318,7 @@ async def edit_dialog(
             return None
         record = outcome.value
     editor = _Editor(session, entity, record, preset or {}, quick=quick)
-    saved: dict[str, Any] | None = await editor.dialog
-    editor.dialog.delete()
+    saved: dict[str, Any] | None = await answer_of(editor.dialog)
     ui.run_javascript(f"localcrm.setDirty({json.dumps(editor.draft_key)}, false)")
     return saved
 
@@ -334,7 +333,7 @@ class _Editor:
         self.closed = False
         fields = form_fields(entity, new=record is None, quick=quick)
         size = "lc-wide" if len(fields) > 8 else ""
-        with ui.dialog().props("persistent no-route-dismiss") as self.dialog, ui.card().classes(f"lc-dialog {size}").mark(f"edit-{entity.key}"):
+        with ui.dialog().props("persistent no-route-dismiss") as self.dialog, ui.card().classes(f"lc-dialog {size}").mark(f"edit-{entity.key}") as card:
             with ui.element("div").classes("lc-row"):
                 ui.label(self._title()).classes("lc-dialog-title grow lc-cut")
                 ui.button(icon="close", on_click=self.leave).props(f'flat dense round size=sm aria-label="{_("Close")}"')
@@ -346,7 +345,7 @@ class _Editor:
                 with ui.button(on_click=self.save).props("unelevated no-caps data-commit").classes("lc-pri").mark("save"):
                     ui.label(_("Save"))
                     ui.label("Ctrl ⏎").classes("lc-kbd")
-        self.dialog.on("escape-key", self.leave)
+        card.on("keydown.esc.stop", self.leave)  # a persistent dialog does not tell of the key itself
         self._restore_draft()
         self.form.changed.append(self._typed)
         self.dialog.open()
@@ -496,8 +495,7 @@ async def difference_dialog(session: Session, entity: EntityType, *, base: Recor
             ui.button(_("Go on editing"), on_click=lambda: dialog.submit("")).props("flat no-caps").classes("lc-btn")
             ui.button(_("Take theirs"), on_click=lambda: dialog.submit("theirs")).props("unelevated no-caps").classes("lc-btn").mark("take-theirs")
             ui.button(_("Keep mine and save"), on_click=lambda: dialog.submit("mine")).props("unelevated no-caps").classes("lc-pri").mark("keep-mine")
-    choice = await dialog
-    dialog.delete()
+    choice = await answer_of(dialog)
     return str(choice or "")
 
 

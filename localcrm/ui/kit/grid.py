@@ -19,6 +19,7 @@ from localcrm.kernel.schema import EntityType
 from localcrm.store.query import TOTAL_CAP
 from localcrm.ui.endpoints import BLOCK
 from localcrm.ui.kit.columns import Column, columns
+from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.menu import Action, action_keys, context_menu
 from localcrm.ui.operations import show_failure
 from localcrm.kernel.errors import AppError
@@ -54,6 +55,7 @@ class RecordGrid:
         where: Sequence[tuple[str, str, Any]] = (),
         empty: Callable[[], None] | None = None,
         pick_first: bool = False,
+        wish: str | None = None,
     ) -> None:
         self.session, self.entity, self.name = session, entity, name or entity.key
         self.chosen: str | None = None
@@ -63,7 +65,7 @@ class RecordGrid:
         self.total_label: ui.label | None = None
         self._columns = columns(entity)
         with ui.element("div").classes("lc-grid lc-card").mark(f"grid-{self.name}") as self.box:
-            self.grid = ui.aggrid(self._options(pick_first), theme="quartz", auto_size_columns=False)
+            self.grid = ui.aggrid(self._options(pick_first, wish), theme="quartz", auto_size_columns=False)
             ui.element("div").classes("lc-cards")
             with ui.element("div").classes("lc-grid-empty lc-empty"):
                 if empty:
@@ -142,8 +144,7 @@ class RecordGrid:
             with ui.element("div").classes("lc-dialog-buttons"):
                 ui.button(_("Standard columns"), on_click=lambda: dialog.submit("reset")).props("flat no-caps").classes("lc-btn")
                 ui.button(_("Show these"), on_click=lambda: dialog.submit("set")).props("unelevated no-caps").classes("lc-pri").mark("set-columns")
-        answer = await dialog
-        dialog.delete()
+        answer = await answer_of(dialog)
         if answer == "reset":
             self._call("resetColumns")
         elif answer == "set":
@@ -181,7 +182,7 @@ class RecordGrid:
         parameters = "".join(f", {json.dumps(arg, ensure_ascii=True, default=str)}" for arg in args)
         ui.run_javascript(f"localcrm.grid({json.dumps(self.name)}, {json.dumps(method)}{parameters})")
 
-    def _options(self, pick_first: bool) -> dict[str, Any]:
+    def _options(self, pick_first: bool, wish: str | None) -> dict[str, Any]:
         config = {
             "entity": self.entity.key,
             "host": f"c{self.box.id}",
@@ -189,6 +190,7 @@ class RecordGrid:
             "state": self.session.setting(f"columns:{self.name}"),
             "card": CARDS.get(self.entity.key, ("", "", "", "")),
             "pickFirst": pick_first,
+            "wish": wish,
         }
         return {
             "columnDefs": [self._column(column) for column in self._columns],

@@ -21,6 +21,7 @@ class Action:
     key: str = ""
     danger: bool = False
     divided: bool = False  # a line above it
+    listed: bool = True  # False for a second key of a listed action
 
 
 #: How a key is printed.
@@ -30,6 +31,8 @@ KEY_NAMES = {"delete": "Del", "enter": "⏎"}
 def menu_items(actions: Sequence[Action], *, mark: str) -> None:
     """The entries of a menu."""
     for action in actions:
+        if not action.listed:
+            continue
         if action.divided:
             ui.separator()
         with ui.menu_item(on_click=action.run).mark(f"{mark}-{action.id}").classes("lc-bad-text" if action.danger else ""):

@@ -59,6 +59,8 @@ def chip(session: Session) -> None:
 
     async def renew() -> None:
         text, tone = words(await asyncio.to_thread(sync_state, session.store))
+        if label.is_deleted:
+            return
         label.set_text(text)
         label.classes(remove="lc-good lc-warn", add=tone)
         label.set_visibility(bool(text))

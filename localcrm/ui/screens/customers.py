@@ -87,7 +87,7 @@ class Workbench:
                 with ui.element("div").classes("lc-right-side"):
                     with ui.element("div").classes("lc-upper lc-col") as upper:
                         self.grid = RecordGrid(
-                            session, CUSTOMER, actions=actions, on_choose=self.choose, on_open=self.open, empty=self._empty, pick_first=True
+                            session, CUSTOMER, actions=actions, on_choose=self.choose, on_open=self.open, empty=self._empty, pick_first=not self.wish, wish=self.wish
                         )
                     second = ui.element("div").classes("lc-split-h").props('role="separator"')
                     with ui.element("div").classes("lc-lower lc-card"):
@@ -104,9 +104,7 @@ class Workbench:
         session.program.subscribe({"customer"}, lambda _changes: self.draw_groups())
         session.program.subscribe({"customer", "contact", "activity", "sales_order", "receipt", "conflict"}, self._changed)
         if self.wish:
-            wish = self.wish
-            self.grid.where = []
-            ui.timer(0.4, lambda: self.choose(wish), once=True)
+            await self.choose(self.wish)
 
     # groupings -----------------------------------------------------------------------------------------------------
 
@@ -267,7 +265,7 @@ class Workbench:
         with ui.element("div").classes("lc-row").style("padding:10px 14px 0"):
             ui.label(str(found["customer"]["name"])).classes("lc-sub grow lc-cut")
             if self.may_change:
-                with ui.button(on_click=self.edit).props("unelevated no-caps data-key=e").classes("lc-btn").mark("edit"):
+                with ui.button(on_click=self.edit).props("unelevated no-caps").classes("lc-btn").mark("edit"):
                     ui.label(_("Edit"))
                     ui.label("E").classes("lc-kbd q-ml-sm")
         facts(found["customer"], found["names"], [f for f in CUSTOMER.readable if f.key != "name"], extra)
@@ -373,6 +371,7 @@ class Workbench:
         session = self.session
         wanted: list[tuple[bool, Action]] = [
             (True, Action("open", _("Open record"), self._chosen(self.edit), "enter")),
+            (self.may_change, Action("edit", _("Edit"), self._chosen(self.edit), "e", listed=False)),
             (session.may("activity.create"), Action("activity", _("New activity"), self._chosen(self.new_activity), "a")),
             (session.may("contact.create"), Action("contact", _("New contact"), self._chosen(self.new_contact))),
             (session.may("sales_order.create"), Action("order", _("New sales order"), self._chosen(self.new_order))),

@@ -16,7 +16,7 @@ from localcrm.kernel.schema import EntityType, Kind, entity as entity_type
 from localcrm.store.query import Record
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.detail import facts, ref_names
-from localcrm.ui.kit.dialogs import confirm
+from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.history import history_lines, history_table
@@ -146,8 +146,7 @@ async def read_dialog(session: Session, entity: EntityType, identity: str) -> No
         facts(record, names, entity.readable)
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Close"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
-    await dialog
-    dialog.delete()
+    await answer_of(dialog)
 
 
 async def history_dialog(session: Session, entity: EntityType, identity: str) -> None:
@@ -160,8 +159,7 @@ async def history_dialog(session: Session, entity: EntityType, identity: str) ->
         history_table(outcome.value)
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Close"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
-    await dialog
-    dialog.delete()
+    await answer_of(dialog)
 
 
 async def copy_title(session: Session, entity: EntityType, identity: str) -> None:

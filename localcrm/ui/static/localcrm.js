@@ -150,6 +150,7 @@
         const find = last("[data-find] input, input[data-find]");
         if (find) return event.preventDefault(), find.focus(), find.select();
       }
+      if (event.key === "Enter" && event.target !== document.body) return; // buttons and rows know what to do themselves
       target = last(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
     }
     if (target) {
@@ -176,7 +177,7 @@
   lc.grids = {};
   const Grid = class {
     constructor(name, config) {
-      Object.assign(this, { name, config, query: config.query || {}, cursors: {}, api: null, current: null });
+      Object.assign(this, { name, config, query: config.query || {}, cursors: {}, api: null, current: config.wish || null });
     }
     body(start, end, sortModel, filterModel) {
       return { startRow: start, endRow: end, sortModel, filterModel, cursor: this.cursors[start] || null, ...this.query };
@@ -232,9 +233,9 @@
         const first = answer.rows[0];
         const wish = this.wish || this.current;
         this.wish = null;
-        if (wish && (answer.rows.some((row) => row.id === wish) || this.keep)) setTimeout(() => this.select(wish), 0);
+        if (wish && answer.rows.some((row) => row.id === wish)) setTimeout(() => this.select(wish), 0);
         else if (first && this.config.pickFirst) setTimeout(() => this.select(first.id), 0);
-        else if (!first) this.choose(null, true);
+        else if (!first && !this.config.wish) this.choose(null, true);
       }
       this.cards(answer, start);
     }
