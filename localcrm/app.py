@@ -163,6 +163,7 @@ def serve(folder: Path, *, host: str, port: int | None, open_browser: bool, pass
             create_folder=create,
             extra_routes=http.routes(lambda: (current().store, current().keys)),
             start_jobs=lambda store: start(store, lambda: current().keys),
+            keys=lambda: current().keys,
         )
     finally:
         for each in opened:

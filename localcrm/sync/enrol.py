@@ -17,6 +17,7 @@ from localcrm.store.migrate import get_meta, set_meta
 from localcrm.store.node import OFFICE_NO, Node, save_node
 from localcrm.sync.identity import (
     Certificate,
+    JoinRequest,
     NodeKeys,
     check_not_expired,
     issue_certificate,
@@ -80,10 +81,8 @@ def ask_to_join(store: Store, keys: NodeKeys, data: bytes, *, url: str | None) -
     return make_join_request(keys, found, name=node.name)
 
 
-def approve(store: Store, keys: NodeKeys, actor: Actor, data: bytes) -> tuple[bytes, int]:
-    """Let a branch in; returns the approval and the branch's node number."""
-    require(actor, "sync.manage")
-    node = _office(store)
+def look_at_request(store: Store, data: bytes) -> JoinRequest:
+    """The request in a file, for a person who compares its fingerprint before approving; nothing is changed."""
 
     def secret_of(invite_id: bytes) -> bytes | None:
         with store.read() as connection:
@@ -93,7 +92,13 @@ def approve(store: Store, keys: NodeKeys, actor: Actor, data: bytes) -> tuple[by
         check_not_expired(row[1], now_ms=store.clock.now_ms())
         return bytes(row[0])
 
-    request = read_join_request(data, company_id=node.company_id, secret_of=secret_of)
+    return read_join_request(data, company_id=_office(store).company_id, secret_of=secret_of)
+
+
+def approve(store: Store, keys: NodeKeys, actor: Actor, data: bytes) -> tuple[bytes, int]:
+    """Let a branch in; returns the approval and the branch's node number."""
+    require(actor, "sync.manage")
+    node, request = _office(store), look_at_request(store, data)
     now = store.clock.now_ms()
     epoch = os.urandom(8)
     certificate = issue_certificate(

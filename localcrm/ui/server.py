@@ -27,10 +27,10 @@ from localcrm.store.files import write_file_atomically
 from localcrm.store.store import Store
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp
 
+    from localcrm.sync.identity import NodeKeys
     from localcrm.ui.program import CreateFolder, Program
 
 PREFERRED_PORT = 8460
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 StartJobs = Callable[[Store], Callable[[], None]]
 
 
-def run_server(  # noqa: PLR0913 -- the composition root hands over every part
+def run_server(
     folder: Path,
     *,
     store: Store | None,
@@ -52,6 +52,7 @@ def run_server(  # noqa: PLR0913 -- the composition root hands over every part
     create_folder: CreateFolder | None = None,
     extra_routes: Sequence[BaseRoute] = (),
     start_jobs: StartJobs | None = None,
+    keys: Callable[[], NodeKeys] | None = None,
     say: Callable[[str], None] = print,
 ) -> int:
     """Serve the screens of a folder until told to stop; returns the exit code.
@@ -60,7 +61,9 @@ def run_server(  # noqa: PLR0913 -- the composition root hands over every part
     one is taken, or any free one.
     """
     if host not in LOOPBACK:
-        raise Refused("loopback_only", N_("Screens are served on this computer only (127.0.0.1) until a certificate for the network can be set up."))
+        raise Refused(
+            "loopback_only", N_("Screens are served on this computer only (127.0.0.1) until a certificate for the network can be set up.")
+        )
     prepare_folder(folder)
     with _Lock(folder) as lock:
         if not lock.held:
@@ -68,10 +71,13 @@ def run_server(  # noqa: PLR0913 -- the composition root hands over every part
         listening = listen(host, port)
         number = int(listening.getsockname()[1])
         program = new_program(folder, port=number, store=store, create_folder=create_folder)
+        program.keys = keys
         address = first_address(program)
         program.when_open(lambda _store: _write_state(folder, program))
         _write_state(folder, program)
-        _serve(build_app(program, extra_routes=extra_routes, start_jobs=start_jobs), listening, lambda: _started(address, open_browser, say))
+        _serve(
+            build_app(program, extra_routes=extra_routes, start_jobs=start_jobs), listening, lambda: _started(address, open_browser, say)
+        )
         with suppress(FileNotFoundError):
             (folder / "server.json").unlink()
     return 0
@@ -177,7 +183,9 @@ def _serve(app: ASGIApp, listening: socket.socket, started: Callable[[], None]) 
     # The server raises the signal again after its clean stop; without a handler of ours that would end us before our own cleaning up.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    config = uvicorn.Config(app, log_config=None, ws="wsproto", lifespan="on", timeout_graceful_shutdown=3, proxy_headers=False, server_header=False)
+    config = uvicorn.Config(
+        app, log_config=None, ws="wsproto", lifespan="on", timeout_graceful_shutdown=3, proxy_headers=False, server_header=False
+    )
     Server(config).run(sockets=[listening])
 
 
@@ -235,7 +243,9 @@ class _Lock:
         try:
             self._file = self.path.open("a+b")
         except OSError as error:
-            raise StoreError("cannot_open", N_("The data file cannot be opened. Check that the folder exists and may be written.")) from error
+            raise StoreError(
+                "cannot_open", N_("The data file cannot be opened. Check that the folder exists and may be written.")
+            ) from error
         with suppress(OSError):
             _lock_file(self._file)
             self.held = True
