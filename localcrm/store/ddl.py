@@ -154,7 +154,12 @@ def _guards(entity: EntityType) -> dict[str, str]:
         }
     if entity.kind is Kind.LINE:
         parent = entity.fields[entity.parent or ""]
-        sqls = {}
+        # An insert is logged as a reference: a second row under the same id would rewrite what the first one was.
+        sqls = {
+            f"{key}_once": f'CREATE TRIGGER "{key}_once" BEFORE INSERT ON "{key}" '
+            f"WHEN {_CAPTURING} AND EXISTS (SELECT 1 FROM sync_log WHERE tbl = {entity.no} AND pk = NEW.id) BEGIN "
+            "SELECT RAISE(ABORT, 'LC:id_reused'); END"
+        }
         for event, image in (("INSERT", "NEW"), ("UPDATE", "OLD"), ("DELETE", "OLD")):
             name = f"{key}_fix_{event.lower()}"
             posted = f'(SELECT status FROM "{parent.f.ref}" WHERE id = {image}."{parent.key}") = \'posted\''
