@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -80,31 +81,37 @@ def _refusal(error: AppError) -> JSONResponse:
 # lists -------------------------------------------------------------------------------------------------------------
 
 
-class SortPart(BaseModel):
+class _FromBrowser(BaseModel):
+    """A part of a request; scripts write its names in their own way."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+
+class SortPart(_FromBrowser):
     """One column a list is sorted by; only the first counts."""
 
-    colId: str
+    col_id: str = Field(alias="colId")
     sort: str = "asc"
 
 
-class FilterPart(BaseModel):
+class FilterPart(_FromBrowser):
     """What the grid's filter of one column says."""
 
     type: str
-    filterType: str = "text"
+    filter_type: str = "text"
     filter: str | int | float | None = None
-    filterTo: str | int | float | None = None
-    dateFrom: str | None = None
-    dateTo: str | None = None
+    filter_to: str | int | float | None = None
+    date_from: str | None = None
+    date_to: str | None = None
 
 
-class ListRequest(BaseModel):
+class ListRequest(_FromBrowser):
     """What a list asks for: a block of rows, how they are sorted and narrowed, and the cursor of the block before."""
 
-    startRow: int = Field(0, ge=0, le=2**40)
-    endRow: int | None = Field(None, ge=0, le=2**40)
-    sortModel: list[SortPart] = []
-    filterModel: dict[str, FilterPart] = {}
+    start_row: int = Field(0, ge=0, le=2**40)
+    end_row: int | None = Field(None, ge=0, le=2**40)
+    sort_model: list[SortPart] = []
+    filter_model: dict[str, FilterPart] = {}
     search: str = Field("", max_length=200)
     where: list[tuple[str, str, Any]] = []
     deleted: bool = False
@@ -119,7 +126,7 @@ def list_page(session: Session, parameters: Mapping[str, str], body: Any) -> dic
         page = select(connection, query)
         rows = row_json(connection, query.entity, page.rows, ref_titles(connection, query.entity, page.rows))
     end_known = len(page.rows) < query.limit
-    last = request.startRow + len(page.rows) if end_known else -1 if page.capped else page.total
+    last = request.start_row + len(page.rows) if end_known else -1 if page.capped else page.total
     return {"rows": rows, "lastRow": last, "total": page.total, "capped": page.capped, "cursor": _cursor_json(page.next)}
 
 
@@ -133,17 +140,17 @@ def read_request(body: Any) -> ListRequest:
 
 def list_query(session: Session, entity: EntityType, request: ListRequest) -> ListQuery:
     """What a list asks for as a typed query; unknown fields and operators are refused by ``store.query``."""
-    end = request.endRow if request.endRow is not None else request.startRow + BLOCK
-    sort = "".join(("-" if part.sort == "desc" else "") + part.colId for part in request.sortModel[:1])
+    end = request.end_row if request.end_row is not None else request.start_row + BLOCK
+    sort = "".join(("-" if part.sort == "desc" else "") + part.col_id for part in request.sort_model[:1])
     where = [Condition(field, operator, value) for field, operator, value in request.where]  # type: ignore[arg-type]
-    where += [condition for field, part in request.filterModel.items() for condition in _filter(field, part)]
+    where += [condition for field, part in request.filter_model.items() for condition in _filter(field, part)]
     return ListQuery(
         entity,
         where=tuple(where),
         search=request.search,
         sort=sort,
-        limit=max(1, min(end - request.startRow, MAX_BLOCK)),
-        offset=request.startRow,
+        limit=max(1, min(end - request.start_row, MAX_BLOCK)),
+        offset=request.start_row,
         after=_cursor(request.cursor),
         deleted=request.deleted,
         restrict=policy.restrict(session.actor, entity),
@@ -166,11 +173,11 @@ _OPERATORS = {
 
 def _filter(field: str, part: FilterPart) -> Iterator[Condition]:
     """Conditions of the filter of one column."""
-    day = part.filterType == "date"
-    low = (part.dateFrom or "")[:10] if day else part.filter
+    day = part.filter_type == "date"
+    low = (part.date_from or "")[:10] if day else part.filter
     if part.type == "inRange":
         yield Condition(field, ">=", low)
-        yield Condition(field, "<=", (part.dateTo or "")[:10] if day else part.filterTo)
+        yield Condition(field, "<=", (part.date_to or "")[:10] if day else part.filter_to)
     elif part.type in _OPERATORS:
         yield Condition(field, _OPERATORS[part.type], low)  # type: ignore[arg-type]
     else:

@@ -50,7 +50,7 @@ class Undo:
     done: str
 
 
-async def run_verb(  # noqa: PLR0913 -- what may be said about one action
+async def run_verb(
     session: Session,
     name: str,
     params: Mapping[str, Any],

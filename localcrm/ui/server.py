@@ -19,7 +19,7 @@ import webbrowser
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from localcrm.kernel.errors import AppError, Refused, StoreError
 from localcrm.kernel.i18n import N_, gettext as _
@@ -239,7 +239,7 @@ class _Lock:
         self.held = False
         self._file: IO[bytes] | None = None
 
-    def __enter__(self) -> _Lock:
+    def __enter__(self) -> Self:
         try:
             self._file = self.path.open("a+b")
         except OSError as error:

@@ -106,7 +106,7 @@ class Session:
         self.ended = True
         for client in list(self.pages):
             if not client.is_deleted:
-                client.run_javascript("window.onbeforeunload = null; location.replace('/login')")
+                client.run_javascript("localcrm.mayLeave = true; location.replace('/login')")
 
 
 class Sessions:

@@ -273,3 +273,14 @@ def test_markup_in_a_name_is_only_text(open_page: OpenPage, office: Running) -> 
     page.keyboard.type("onerror")
     expect(page.locator(".lc-pick.lc-on")).to_contain_text(name)
     assert page.locator("img[src=x]").count() == 0
+
+
+def test_every_screen_of_the_navigation_opens(open_page: OpenPage, office: Running) -> None:
+    page = open_page()
+    expect(page.locator(".lc-nav-link").first).to_be_visible()
+    for path in [link.get_attribute("href") for link in page.locator(".lc-nav-link").all()]:
+        answer = page.goto(f"{office.address}{path}")
+        assert answer is not None
+        assert (path, answer.status) == (path, 200)
+        expect(page.locator(".lc-nav-link.lc-on")).to_have_count(1)
+        expect(page.locator(".lc-page .lc-title").first).to_be_visible()

@@ -181,7 +181,7 @@ def form_fields(entity: EntityType, *, new: bool, quick: bool = False) -> list[F
 class Form:
     """A grid of fields of one entity."""
 
-    def __init__(  # noqa: PLR0913 -- what a form may say
+    def __init__(
         self,
         session: Session,
         entity: EntityType,

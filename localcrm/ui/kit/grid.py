@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import events, ui
 
+from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import gettext as _
 from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import EntityType
@@ -22,7 +23,6 @@ from localcrm.ui.kit.columns import Column, columns
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.menu import Action, action_keys, context_menu
 from localcrm.ui.operations import show_failure
-from localcrm.kernel.errors import AppError
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -43,7 +43,7 @@ CARDS: Mapping[str, tuple[str, str, str, str]] = {
 class RecordGrid:
     """The list of one entity. ``chosen`` is the id of the row under the cursor."""
 
-    def __init__(  # noqa: PLR0913 -- what a list may say
+    def __init__(
         self,
         session: Session,
         entity: EntityType,

@@ -49,9 +49,9 @@ def context_menu(actions: Sequence[Action]) -> None:
 
 def action_button(actions: Sequence[Action]) -> None:
     """The same as a visible menu, for touch and for those who look for it."""
-    with ui.button(_("Actions"), icon="expand_more").props("unelevated no-caps icon-right=expand_more").props(remove="icon").classes("lc-btn").mark("actions"):
-        with ui.menu().classes("lc-menu").props("auto-close"):
-            menu_items(actions, mark="action")
+    button = ui.button(_("Actions")).props("unelevated no-caps icon-right=expand_more").classes("lc-btn").mark("actions")
+    with button, ui.menu().classes("lc-menu").props("auto-close"):
+        menu_items(actions, mark="action")
 
 
 def action_keys(actions: Sequence[Action]) -> None:

@@ -83,7 +83,7 @@ class Picker(Element, component="../static/picker.js"):
                 await result
 
 
-def picker(  # noqa: PLR0913 -- what a field may say
+def picker(
     session: Session,
     entity: str,
     value: str | None,

@@ -244,11 +244,10 @@ class Workbench:
                 back.on("click", js_handler="() => document.body.classList.remove('lc-detail-open')")
                 with _tab_bar(chosen, self._keep_tab) as bar:
                     for key, label, count, _draw in tabs:
-                        with ui.tab(key, label="").mark(f"tab-{key}"):
-                            with ui.element("div").classes("q-tab__label"):
-                                ui.label(label).style("display:inline")
-                                if count:
-                                    ui.label(f"{count:,}").classes("lc-count").style("display:inline")
+                        with ui.tab(key, label="").mark(f"tab-{key}"), ui.element("div").classes("q-tab__label"):
+                            ui.label(label).style("display:inline")
+                            if count:
+                                ui.label(f"{count:,}").classes("lc-count").style("display:inline")
                 ui.label(str(customer["name"])).classes("lc-cut lc-muted lc-wide-only").style("max-width:260px").mark("detail-title")
             with ui.tab_panels(bar, value=chosen).props("animated=false").classes("w-full lc-fill").style("overflow:auto"):
                 for key, _label, _count, draw in tabs:
@@ -351,7 +350,7 @@ class Workbench:
                 line = ui.element("tr").on("dblclick", lambda identity=row["id"]: self._open_row(entity, identity)).style("cursor:default")
                 with line:
                     for key in keys:
-                        with ui.element("td").classes("lc-num" if known[key].number else "").props(f'colspan={2 if key == keys[-1] else 1}'):
+                        with ui.element("td").classes("lc-num" if known[key].number else "").props(f"colspan={2 if key == keys[-1] else 1}"):
                             text = row.get(key)
                             cell = ui.label(text if text not in {None, ""} else "—").classes("" if text else "lc-muted")
                             if text and key in row["_tone"]:

@@ -31,6 +31,9 @@ def routes(program: Program) -> list[Route]:
         if request.scope.get("localcrm.session") is not None:
             return RedirectResponse(own_path(request.query_params.get("next")), status_code=303)
         with use_language(wanted_language(request)):
+            if not program.store.node.enrolled:
+                program.store.forget_node()  # a command beside us may have finished it meanwhile
+                return remember_language(request, not_enrolled(program.store.node.code))
             response = form(next_path=own_path(request.query_params.get("next")))
         return remember_language(request, response)
 
@@ -83,6 +86,18 @@ def form(*, next_path: str, login: str = "", error: str = "") -> Response:
         + "</form>"
     )
     return plain.page(_("Sign in"), body, status=401 if error else 200, address=f"/login?next={quote(next_path)}")
+
+
+def not_enrolled(code: str) -> Response:
+    """A branch without users: they come from head office, so there is nothing to sign in to yet."""
+    steps = (
+        (_("Ask head office for an invite file for {code}. There, somebody runs:"), "localcrm sync invite {code} -o invite.lcx"),
+        (_("Here, answer the invite and send the request file to head office:"), "localcrm sync join invite.lcx -o request.lcx"),
+        (_("Head office lets the branch in and sends a reply file back:"), "localcrm sync approve request.lcx -o reply.lcx"),
+        (_("Here, take the reply; then sign in with a user of your company:"), "localcrm sync join reply.lcx"),
+    )
+    items = "".join(f"<li>{escape(text.format(code=code))}<br><code>{escape(command.format(code=code))}</code></li>" for text, command in steps)
+    return plain.page(_("This branch does not belong to a company yet"), f"<ol class='lc-steps'>{items}</ol>", address="/login")
 
 
 def signed_in(program: Program, token: str, next_path: str) -> Response:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
-from localcrm.domain import policy
-from localcrm.domain import subjects  # noqa: F401 -- makes every entity known
+from localcrm.domain import (
+    policy,
+    subjects,  # noqa: F401 -- makes every entity known
+)
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.schema import EntityType, Kind, entity as entity_type
 from localcrm.store.query import Record

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,9 +28,9 @@ class StandingClock:
 
 
 @pytest.fixture
-def clock(store: Store) -> Iterator[StandingClock]:
+def clock(store: Store) -> StandingClock:
     store.clock = StandingClock()
-    yield store.clock
+    return store.clock
 
 
 def sign_in(store: Store, password: str = PASSWORD, login: str = "admin", **more: str) -> str:
