@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import EntityType, Field, Stored
+from localcrm.kernel.schema import EntityType, Field, Stored, clean_text
 from localcrm.kernel.schema import entity as entity_type
 from localcrm.store import search
 
@@ -180,11 +180,23 @@ def _condition(field: Field, condition: Condition) -> tuple[str, list[Any]]:
             values = [stored_value(field, value) for value in condition.value]
             return f"{column} IN ({','.join('?' * len(values))})", values
         case "contains" | "starts":
-            text = str(condition.value).replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
+            text = _plain_text(field, condition.value).replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
             return rf"{column} LIKE ? ESCAPE '\'", [f"%{text}%" if condition.op == "contains" else f"{text}%"]
     if condition.op not in _COMPARE:
         raise InvalidInput("bad_filter", N_("Lists cannot be filtered by “{field}”."), field=field.key)
     return f"{column} {_COMPARE[condition.op]} ?", [stored_value(field, condition.value)]
+
+
+def _plain_text(field: Field, value: Any) -> str:
+    try:
+        return clean_text(str(value))
+    except ValueError:
+        raise _not_understood(field, value) from None
+
+
+def _not_understood(field: Field, value: Any) -> InvalidInput:
+    shown = str(value)[:60].encode("utf-8", "replace").decode()
+    return InvalidInput("bad_value", N_("{label}: “{value}” cannot be understood."), label=field.label, value=shown)
 
 
 def stored_value(field: Field, value: Any) -> Stored:
@@ -195,7 +207,7 @@ def stored_value(field: Field, value: Any) -> Stored:
     try:
         return field.store(adapter.validate_python(value))
     except ValueError:
-        raise InvalidInput("bad_value", N_("{label}: “{value}” cannot be understood."), label=field.label, value=str(value)[:60]) from None
+        raise _not_understood(field, value) from None
 
 
 def _adapter(field: Field) -> Any:

@@ -32,7 +32,7 @@ def state(node: Installation) -> tuple[Any, ...]:
 
 def test_a_transaction_that_fails_leaves_nothing(hq):
     before = state(hq)
-    with pytest.raises(ZeroDivisionError), hq.store.unit_of_work(hq.actor.user_id) as uow:
+    with pytest.raises(ZeroDivisionError), hq.store.unit_of_work(hq.actor.user_id) as uow:  # noqa: PT012 -- fails at its end
         uow.insert(CUSTOMER, CUSTOMER.validate({"name": "甲"}))
         uow.next_number("C-HQ", "")
         raise ZeroDivisionError
@@ -65,7 +65,7 @@ def test_the_event_comes_after_the_commit_and_names_what_changed(hq):
     hq.store.listen(lambda changes: heard.append((changes, hq.value("SELECT count(*) FROM customer"))))
     customer = hq.new("customer", name="甲")
     hq.set("customer", customer, phone="1")
-    with pytest.raises(ZeroDivisionError), hq.store.unit_of_work(None) as uow:
+    with pytest.raises(ZeroDivisionError), hq.store.unit_of_work(None) as uow:  # noqa: PT012 -- fails at its end
         uow.insert(CUSTOMER, CUSTOMER.validate({"name": "乙"}))
         raise ZeroDivisionError
     (first, count), (second, _count) = heard
@@ -214,7 +214,7 @@ def test_whatever_is_written_the_log_replayed_gives_the_rows(transactions):
 def test_a_line_cannot_be_replaced_behind_the_logs_back(hq, way):
     order = hq.order(hq.new("customer", name="甲"), hq.new("product", code="P", name="布", price="9"))
     before = state(hq)
-    with pytest.raises(StoreError) as refused, hq.store.unit_of_work(None) as uow:
+    with pytest.raises(StoreError) as refused, hq.store.unit_of_work(None) as uow:  # noqa: PT012 -- two steps of one transaction
         (line,) = uow.where(LINE, order_id=order)
         if way == "INSERT INTO":
             uow.remove(LINE, line["id"])
