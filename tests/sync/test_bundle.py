@@ -14,8 +14,7 @@ import msgspec
 import pytest
 import zstandard
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from localcrm.kernel.errors import ExchangeError
 from localcrm.sync import bundle

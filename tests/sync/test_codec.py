@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 import zstandard
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from bench.bundle_size import Company, measure
 from localcrm.kernel.errors import ExchangeError
