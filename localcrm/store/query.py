@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import EntityType, Field, Stored, clean_text
-from localcrm.kernel.schema import entity as entity_type
+from localcrm.kernel.schema import EntityType, Field, Stored, clean_text, entity as entity_type
 from localcrm.store import search
 
 if TYPE_CHECKING:
