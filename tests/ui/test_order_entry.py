@@ -143,7 +143,8 @@ def test_an_order_without_customer_stays_a_draft_and_says_which_field(session: S
 
 def test_a_stale_save_is_refused_and_shows_what_differs(session: Session, shop: Office, body: dict[str, Any]) -> None:
     sheet = order_form.save(session, body)
-    mine = {**body, "id": sheet["id"], "version": sheet["version"], "lines": [{**row, "id": sheet["ids"][row["key"]]} for row in body["lines"]]}
+    lines = [{**row, "id": sheet["ids"][row["key"]], "name": ""} for row in body["lines"]]
+    mine = {**body, "id": sheet["id"], "version": sheet["version"], "header": sheet["header"], "lines": lines}
     theirs = {**mine, "header": {**mine["header"], "delivery_date": "2026-12-10"}, "lines": mine["lines"][:1]}
     order_form.save(session, theirs)
     mine["lines"][0]["quantity"] = "1,000"

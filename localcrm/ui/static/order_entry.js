@@ -118,12 +118,15 @@
     }
     take(saved, turn) {
       // Only what the server gave: ids and the version. What is being typed stays as it is.
-      const { id, version, number, totals } = saved;
+      const { id, version, number, open, progress, totals } = saved;
       const isNew = !this.sheet.id;
-      Object.assign(this.sheet, { id, version, number });
+      Object.assign(this.sheet, { id, version, number, open, progress });
       if (turn === this.turn) this.sheet.totals = totals;
       for (const row of this.rows) if (saved.ids && row.key in saved.ids) row.id = saved.ids[row.key];
-      if (isNew) history.replaceState(null, "", "/orders/" + id);
+      if (isNew) {
+        history.replaceState(null, "", "/orders/" + id);
+        this.emit("saved");
+      }
       if (turn === this.turn) this.setDirty(false), this.drawTotals();
       const now = new Date();
       this.words.saved = this.words.savedAt.replace("{time}", `${String(now.getHours()).padStart(2, "0")}:${String(now.getMinutes()).padStart(2, "0")}`);
@@ -139,7 +142,10 @@
       if (!this.sheet.id) return;
       if (remote && (this.dirty || this.saving)) return; // the save will tell
       const fresh = await this.ask("sheet", { id: this.sheet.id });
-      if (remote && (this.dirty || this.saving || (fresh.version === this.sheet.version && fresh.editable === this.sheet.editable && fresh.editable))) return;
+      const shown = (rows) => JSON.stringify(rows.map((row) => SENT.slice(1).map((key) => row[key] || "")));
+      const state = (sheet) => [sheet.version, sheet.editable, sheet.open, !sheet.reversed_by, JSON.stringify(sheet.progress)].join();
+      const same = state(fresh) === state(this.sheet) && shown(fresh.lines) === shown(this.filled());
+      if (remote && (this.dirty || this.saving || same)) return;
       const place = this.place();
       this.load(fresh);
       this.restore(place);
