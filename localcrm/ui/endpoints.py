@@ -84,13 +84,13 @@ def _refusal(error: AppError) -> JSONResponse:
 class _FromBrowser(BaseModel):
     """A part of a request; scripts write its names in their own way."""
 
-    model_config = ConfigDict(alias_generator=to_camel)
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
 class SortPart(_FromBrowser):
     """One column a list is sorted by; only the first counts."""
 
-    col_id: str = Field(alias="colId")
+    col_id: str = ""
     sort: str = "asc"
 
 
@@ -141,7 +141,7 @@ def read_request(body: Any) -> ListRequest:
 def list_query(session: Session, entity: EntityType, request: ListRequest) -> ListQuery:
     """What a list asks for as a typed query; unknown fields and operators are refused by ``store.query``."""
     end = request.end_row if request.end_row is not None else request.start_row + BLOCK
-    sort = "".join(("-" if part.sort == "desc" else "") + part.col_id for part in request.sort_model[:1])
+    sort = "".join(("-" if part.sort == "desc" else "") + part.col_id for part in request.sort_model[:1] if part.col_id)
     where = [Condition(field, operator, value) for field, operator, value in request.where]  # type: ignore[arg-type]
     where += [condition for field, part in request.filter_model.items() for condition in _filter(field, part)]
     return ListQuery(

@@ -36,6 +36,7 @@ class Running:
     address: str
     folder: Path
     printed: str = ""
+    cookies: dict[str, Any] = field(default_factory=dict)  # by login, so that each signs in once
     foreign: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -113,16 +114,22 @@ OpenPage = Callable[..., Page]
 
 @pytest.fixture
 def open_page(browser: Browser, office: Running) -> Iterator[OpenPage]:
-    """Signs somebody in with a browser of its own and opens a page."""
+    """Opens a page in a browser of its own, signed in; ``own_session`` for a test that ends it."""
     contexts: list[BrowserContext] = []
 
-    def open_(path: str = "/customers", *, login: str = "admin", size: tuple[int, int] = (1440, 900)) -> Page:
+    def open_(path: str = "/customers", *, login: str = "admin", size: tuple[int, int] = (1440, 900), own_session: bool = False) -> Page:
         page = new_page(browser, office, contexts, size=size)
+        if login in office.cookies and not own_session:
+            page.context.add_cookies(office.cookies[login])
+            page.goto(f"{office.address}{path}")
+            return page
         page.goto(f"{office.address}/login?next={path}")
         page.fill("#login", login)
         page.fill("#password", PASSWORD)
         page.click("button[type=submit]")
         page.wait_for_url(f"**{path}")
+        if not own_session:
+            office.cookies[login] = page.context.cookies()
         return page
 
     yield open_

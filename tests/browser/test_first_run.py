@@ -62,3 +62,17 @@ def test_a_second_start_names_the_first_and_ends(tmp_path: Path, server_environm
         )
         assert (second.returncode, program.printed in second.stdout) == (0, True)
     assert not (program.folder / "server.json").exists()
+
+
+def test_a_branch_that_nobody_let_in_says_how_to_join(browser: Browser, tmp_path: Path, server_environment: dict[str, str]) -> None:
+    from localcrm.app import create_folder
+
+    create_folder(tmp_path / "br01", role="branch", code="BR01", name="杭州分公司").application.close()
+    contexts: list[BrowserContext] = []
+    with running(tmp_path / "br01", server_environment) as program:
+        page = new_page(browser, program, contexts)
+        page.goto(program.printed)
+        expect(page.locator("code").first).to_have_text("localcrm sync invite BR01 -o invite.lcx")
+        expect(page.locator("form")).to_have_count(0)
+        for context in contexts:
+            context.close()

@@ -228,7 +228,7 @@ def test_the_other_language_and_the_dark_are_kept_for_the_user(open_page: OpenPa
 
 
 def test_signing_out_sends_every_page_of_the_session_to_the_sign_in_page(open_page: OpenPage) -> None:
-    page = open_page()
+    page = open_page(own_session=True)
     other = page.context.new_page()
     other.goto(page.url)
     expect(row(other, "诸暨盛宏袜业")).to_be_visible()

@@ -22,6 +22,7 @@ from localcrm.ui.endpoints import BLOCK
 from localcrm.ui.kit.columns import Column, columns
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.menu import Action, action_keys, context_menu
+from localcrm.ui.kit.values import in_chinese
 from localcrm.ui.operations import show_failure
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ class RecordGrid:
             "sortable": column.sortable,
             "cellClass": classes,
             "headerClass": "lc-right" if column.number else "",
-            "width": 230 if title else WIDTHS.get("chip" if column.chip else column.kind, 140),
+            "width": 230 if title else _width(column),
             ":tooltipValueGetter": "localcrm.tip",
             ":valueFormatter": "localcrm.textCell",
         }
@@ -237,6 +238,12 @@ class RecordGrid:
         else:
             definition["suppressHeaderMenuButton"] = True
         return definition
+
+
+def _width(column: Column) -> int:
+    if column.chip:
+        return 100 if in_chinese() else 150
+    return WIDTHS.get(column.kind, 140)
 
 
 FILTERS = {

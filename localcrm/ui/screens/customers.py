@@ -17,7 +17,7 @@ from localcrm.domain.sales.glance import customer_glances
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import EntityType, entity as entity_type
-from localcrm.store.query import Condition, ListQuery, Record, group_counts, ref_titles, select, titles
+from localcrm.store.query import TOTAL_CAP, Condition, ListQuery, Record, group_counts, ref_titles, select, titles
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.columns import row_json
 from localcrm.ui.kit.detail import facts, ref_names
@@ -111,8 +111,8 @@ class Workbench:
     async def draw_groups(self) -> None:
         """Counts from the maintained tables."""
 
-        def read() -> tuple[int, list[tuple[Grouping, list[tuple[Any, str, int]]]]]:
-            policy.restrict(self.session.actor, CUSTOMER)
+        def read() -> tuple[str, list[tuple[Grouping, list[tuple[Any, str, int]]]]]:
+            restrict = policy.restrict(self.session.actor, CUSTOMER)
             with self.session.store.read() as connection:
                 blocks = []
                 for grouping in GROUPINGS:
@@ -122,8 +122,8 @@ class Workbench:
                     words = {value: gettext(label) for value, label in LEVELS.items()} | names
                     rows = [(value, words.get(value, str(value)) if value else _("(none)"), count) for value, count in counts]
                     blocks.append((grouping, rows[: grouping.most]))
-                total = sum(count for _value, _word, count in blocks[0][1]) if blocks else 0
-            return total, blocks
+                page = select(connection, ListQuery(CUSTOMER, limit=0, restrict=restrict))
+            return f"{TOTAL_CAP:,}+" if page.capped else f"{page.total:,}", blocks
 
         outcome = await run_service(self.session, read)
         if not outcome.ok:
@@ -136,15 +136,15 @@ class Workbench:
                 if len(rows) > 1 or grouping.field == "level":
                     ui.label(gettext(grouping.heading)).classes("lc-group-head")
                     for value, word, count in rows:
-                        self._group_row(word, count, grouping.field, value)
+                        self._group_row(word, f"{count:,}", grouping.field, value)
 
-    def _group_row(self, word: str, count: int, field: str | None, value: Any) -> None:
+    def _group_row(self, word: str, count: str, field: str | None, value: Any) -> None:
         condition = (field, "=", value) if field else None
         on = condition in self.grid.where if field else not self.grid.where
         row = ui.element("button").classes("lc-group lc-on" if on else "lc-group").props('type="button"').mark(f"group-{field or 'all'}-{value or ''}")
         with row:
             ui.label(word)
-            ui.label(f"{count:,}")
+            ui.label(count)
         row.on("click", lambda: self._filter(field, value, word))
 
     async def _filter(self, field: str | None, value: Any, word: str) -> None:
