@@ -219,8 +219,12 @@ def stranger(answer: bytes) -> Iterator[str]:
             connection, _address = server.accept()
             with connection:
                 asked = b""
-                while not asked.endswith(b"0\r\n\r\n"):
+                while b"\r\n\r\n" not in asked:
                     asked += connection.recv(65536)
+                head, _blank, body = asked.partition(b"\r\n\r\n")
+                length = int(next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")).split(b":")[1])
+                while len(body) < length:
+                    body += connection.recv(65536)
                 connection.sendall(answer)
 
     threading.Thread(target=serve, daemon=True).start()
