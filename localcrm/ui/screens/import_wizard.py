@@ -88,10 +88,10 @@ class ImportPage:
                     .classes("w-full")
                     .mark("pasted")
                 )
-                ui.button(_("Take this table"), on_click=lambda: self._pasted(str(area.value or ""))).props(
-                    "unelevated no-caps"
-                ).classes("lc-btn").mark("take-pasted")
-        ui.timer(0.05, lambda: ui.run_javascript("localcrm.uploads()"), once=True)
+                ui.button(_("Take this table"), on_click=lambda: self._pasted(str(area.value or ""))).props("unelevated no-caps").classes(
+                    "lc-btn"
+                ).props("data-act=take-pasted").mark("take-pasted")
+            ui.timer(0.05, lambda: ui.run_javascript("localcrm.uploads()"), once=True)
 
     def _set_kind(self, kind: EntityType) -> None:
         self.kind = kind
@@ -112,9 +112,10 @@ class ImportPage:
             path.write_text(text, encoding="utf-8")
             return token
 
-        outcome = await run_service(self.session, keep)
-        if outcome.ok:
-            await self._open(outcome.value, _("pasted table"))
+        with self.place:  # the button that was pressed is about to go
+            outcome = await run_service(self.session, keep)
+            if outcome.ok:
+                await self._open(outcome.value, _("pasted table"))
 
     async def _open(self, token: str, name: str) -> None:
         session, kind = self.session, self.kind
@@ -138,7 +139,9 @@ class ImportPage:
                     self.count_label = ui.label().classes("lc-chip").mark("row-count")
                     self.count_label.set_visibility(False)
                     ui.space()
-                    ui.button(_("Another file"), on_click=self._again).props("unelevated no-caps").classes("lc-btn").mark("another")
+                    ui.button(_("Another file"), on_click=self._again).props("unelevated no-caps").classes("lc-btn").props(
+                        "data-act=another"
+                    ).mark("another")
                 ui.label(_("What is in which column?")).classes("lc-label")
                 with ui.element("div").classes("lc-mapping").mark("mapping"):
                     for index, header in enumerate(job.table.headers):
@@ -151,6 +154,7 @@ class ImportPage:
                         ui.select({}, on_change=self._matched)
                         .props("outlined dense options-dense")
                         .style("min-width:260px")
+                        .props("data-act=update-on")
                         .mark("update-on")
                     )
             self.preview_card = ui.element("div").classes("lc-card lc-scroll").style("max-height:44vh").mark("preview")
@@ -158,11 +162,11 @@ class ImportPage:
             self.buttons = ui.element("div").classes("lc-row").style("justify-content:flex-end;flex-wrap:wrap")
             with self.buttons:
                 self.try_button = ui.button(_("Try without saving"), on_click=lambda: self._run(dry_run=True)).props("unelevated no-caps")
-                self.try_button.classes("lc-btn").mark("dry-run")
+                self.try_button.classes("lc-btn").props("data-act=dry-run").mark("dry-run")
                 with ui.button(on_click=lambda: self._run(dry_run=False)).props("unelevated no-caps data-commit").classes("lc-pri") as go:
                     self.go_label = ui.label(_("Import"))
                     ui.label("Ctrl ⏎").classes("lc-kbd")
-                self.go_button = go.mark("import")
+                self.go_button = go.props("data-act=import").mark("import")
         self._show_matches()
 
     @property
@@ -261,7 +265,7 @@ class ImportPage:
         with self.result_place, ui.element("div").classes("lc-card lc-row").style("padding:12px 16px").mark("running"):
             bar = ui.linear_progress(value=0, show_value=False).props("rounded size=8px").classes("grow")
             said = ui.label().classes("lc-muted")
-            ui.button(_("Stop"), on_click=job.cancel).props("unelevated no-caps").classes("lc-btn").mark("stop")
+            ui.button(_("Stop"), on_click=job.cancel).props("unelevated no-caps").classes("lc-btn").props("data-act=stop").mark("stop")
 
             def show() -> None:
                 progress = job.progress
@@ -305,9 +309,9 @@ class ImportPage:
                 ui.label(_("… and {count} more").format(count=len(result.errors) - 5)).classes("lc-muted")
             with ui.element("div").classes("lc-row").style("flex-wrap:wrap"):
                 if result.errors:
-                    ui.button(_("Download the refused rows"), on_click=self._download).props("unelevated no-caps").classes("lc-btn").mark(
-                        "failed-rows"
-                    )
+                    ui.button(_("Download the refused rows"), on_click=self._download).props("unelevated no-caps").classes("lc-btn").props(
+                        "data-act=failed-rows"
+                    ).mark("failed-rows")
                     ui.label(_("Mend them in the spreadsheet and import that file.")).classes("lc-muted")
                 if not dry_run:
                     path = "/customers" if self.kind.key == "customer" else f"/records/{self.kind.key}"
@@ -315,7 +319,9 @@ class ImportPage:
         if not dry_run:
             self.buttons.set_visibility(False)
             with self.result_place, ui.element("div").classes("lc-row").style("justify-content:flex-end"):
-                ui.button(_("Import another file"), on_click=self._again).props("unelevated no-caps").classes("lc-pri").mark("next-file")
+                ui.button(_("Import another file"), on_click=self._again).props("unelevated no-caps").classes("lc-pri").props(
+                    "data-act=next-file"
+                ).mark("next-file")
 
     async def _download(self) -> None:
         outcome = await run_service(self.session, self._job.write_failed_rows)

@@ -80,14 +80,26 @@ class Centre:
 
     def _buttons(self) -> None:
         if self.office:
-            ui.button(_("Invite a branch…"), on_click=self._invite).props("unelevated no-caps").classes("lc-btn").mark("invite")
+            ui.button(_("Invite a branch…"), on_click=self._invite).props("unelevated no-caps").classes("lc-btn").props(
+                "data-act=invite"
+            ).mark("invite")
             _file_button(_("Read a join request…"), "sync-request", mark="request")
             _file_button(_("Read an exchange file"), "sync-file", mark="read-file")
             return
-        ui.button(_("Address of head office…"), on_click=self._set_address).props("unelevated no-caps").classes("lc-btn").mark("address")
+        ui.button(_("Address of head office…"), on_click=self._set_address).props("unelevated no-caps").classes("lc-btn").props(
+            "data-act=address"
+        ).mark("address")
         _file_button(_("Read an exchange file"), "sync-file", mark="read-file")
-        ui.button(_("Make an exchange file"), on_click=self._make_file).props("unelevated no-caps").classes("lc-btn").mark("make-file")
-        with ui.button(on_click=self._exchange).props("unelevated no-caps").classes("lc-pri").mark("exchange") as button:
+        ui.button(_("Make an exchange file"), on_click=self._make_file).props("unelevated no-caps").classes("lc-btn").props(
+            "data-act=make-file"
+        ).mark("make-file")
+        with (
+            ui.button(on_click=self._exchange)
+            .props("unelevated no-caps")
+            .classes("lc-pri")
+            .props("data-act=exchange")
+            .mark("exchange") as button
+        ):
             ui.label(_("Exchange now"))
         self.exchange_button = button
 
@@ -148,7 +160,9 @@ class Centre:
                     with ui.element("td").classes("lc-num"):
                         if self.may:
                             make = ui.button(_("Make exchange file"), on_click=lambda code=branch["code"]: self._make_file(code))
-                            make.props("flat dense no-caps size=sm").mark(f"make-file-{branch['code']}")
+                            make.props(f"flat dense no-caps size=sm data-act=make-file-{branch['code']}").mark(
+                                f"make-file-{branch['code']}"
+                            )
 
     def _draw_office(self, status: Mapping[str, Any]) -> None:
         rows = [
@@ -185,13 +199,14 @@ class Centre:
     # actions -----------------------------------------------------------------------------------------------------------
 
     async def _do_job(self, job: work.Job) -> None:
-        with self._working(job.label):
-            outcome = await run_service(self.session, lambda: scheduler.run_job(self.session.store, lambda: self.keys, job))
-        if outcome.ok and outcome.value.error:
-            show_failure(InvalidInput("job_failed", N_("{reason}"), reason=outcome.value.error))
-        elif outcome.ok:
-            toast(_("{task}: done").format(task=job.label))
-        await self._draw()
+        with self.problem:  # the table with the button is drawn anew meanwhile
+            with self._working(job.label):
+                outcome = await run_service(self.session, lambda: scheduler.run_job(self.session.store, lambda: self.keys, job))
+            if outcome.ok and outcome.value.error:
+                show_failure(InvalidInput("job_failed", N_("{reason}"), reason=outcome.value.error))
+            elif outcome.ok:
+                toast(_("{task}: done").format(task=job.label))
+            await self._draw()
 
     async def _exchange(self) -> None:
         await self._do_job(next(job for job in work.JOBS if job.name == "exchange"))
@@ -208,12 +223,13 @@ class Centre:
             _token, path = upload_place(store, target)
             return path, node_sync.pack(store, self.keys, path, for_code=code)
 
-        with self._working(_("Writing the exchange file…")):
-            outcome = await run_service(self.session, make)
-        if outcome.ok:
-            path, counts = outcome.value
-            ui.download.file(path, target)
-            toast(_("Exchange file with {count} changes; carry it to the other side.").format(count=f"{counts['changes']:,}"))
+        with self.problem:  # the table with the button may be drawn anew meanwhile
+            with self._working(_("Writing the exchange file…")):
+                outcome = await run_service(self.session, make)
+            if outcome.ok:
+                path, counts = outcome.value
+                ui.download.file(path, target)
+                toast(_("Exchange file with {count} changes; carry it to the other side.").format(count=f"{counts['changes']:,}"))
 
     async def _file_came(self, event: events.GenericEventArguments) -> None:
         if not _arrived(event):
@@ -246,7 +262,12 @@ class Centre:
             ui.label(
                 _("Where head office's program answers, for example https://hq.example.com. Leave it empty to exchange by file.")
             ).classes("lc-muted")
-            box = ui.input(value=status["url"] or "").props('outlined dense autofocus placeholder="https://"').mark("url")
+            box = (
+                ui.input(value=status["url"] or "")
+                .props('outlined dense autofocus placeholder="https://"')
+                .props("data-act=url")
+                .mark("url")
+            )
             _dialog_buttons(dialog, _("Save"), lambda: dialog.submit(box.value or ""))
         answer = await dialog
         dialog.delete()
@@ -259,7 +280,12 @@ class Centre:
     async def _invite(self) -> None:
         with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("invite-dialog"):
             ui.label(_("Invite a branch")).classes("lc-dialog-title")
-            box = ui.input(_("Code of the branch"), placeholder="BR01").props("outlined dense autofocus maxlength=12").mark("branch-code")
+            box = (
+                ui.input(_("Code of the branch"), placeholder="BR01")
+                .props("outlined dense autofocus maxlength=12")
+                .props("data-act=branch-code")
+                .mark("branch-code")
+            )
             with ui.element("ol").classes("lc-steps"):
                 for text in (
                     _("Send the invite file to the branch."),
@@ -362,15 +388,20 @@ class Centre:
             return
         with ui.element("div").classes("lc-row").style("flex-wrap:wrap"):
             keep, take = _choices(row)
-            ui.button(keep, on_click=lambda: self._resolve(row, "kept")).props("unelevated no-caps").classes("lc-btn").mark("keep")
+            ui.button(keep, on_click=lambda: self._resolve(row, "kept")).props("unelevated no-caps").classes("lc-btn").props(
+                "data-act=keep"
+            ).mark("keep")
             if row["lost"] is not None and row["kind"] in {ConflictKind.OVERWRITTEN, ConflictKind.DELETED_EDITED, ConflictKind.WATCHED}:
-                ui.button(take, on_click=lambda: self._resolve(row, "lost")).props("unelevated no-caps").classes("lc-btn").mark("take")
+                ui.button(take, on_click=lambda: self._resolve(row, "lost")).props("unelevated no-caps").classes("lc-btn").props(
+                    "data-act=take"
+                ).mark("take")
             ui.space()
             ui.label(_("What you choose goes to every branch.")).classes("lc-muted lc-small-text lc-wide-only")
 
     async def _resolve(self, row: Mapping[str, Any], keep: str) -> None:
         done = _("Settled: {title}").format(title=row["title"])
-        await run_verb(self.session, "admin.resolve_conflict", {"id": row["id"], "keep": keep}, done=done)
+        with self.problem:  # the card goes as soon as it is settled
+            await run_verb(self.session, "admin.resolve_conflict", {"id": row["id"], "keep": keep}, done=done)
 
 
 # texts -------------------------------------------------------------------------------------------------------------------
@@ -463,7 +494,12 @@ class _Working:
 
 def _file_button(text: str, event: str, *, mark: str) -> None:
     """A button that sends a chosen file and raises ``event``."""
-    with ui.element("label").classes("lc-file").props(f"data-upload=/api/upload/import data-event={event} tabindex=0").mark(mark):
+    with (
+        ui.element("label")
+        .classes("lc-file")
+        .props(f"data-upload=/api/upload/import data-event={event} data-act={mark} tabindex=0")
+        .mark(mark)
+    ):
         ui.label(text)
         ui.element("input").props("type=file").style("display:none")
 
@@ -478,7 +514,9 @@ def _arrived(event: events.GenericEventArguments) -> bool:
 def _dialog_buttons(dialog: ui.dialog, yes: str, submit: Callable[[], Any]) -> None:
     with ui.element("div").classes("lc-dialog-buttons"):
         ui.button(_("Cancel"), on_click=lambda: dialog.submit(None)).props("flat no-caps").classes("lc-btn")
-        ui.button(yes, on_click=submit).props("unelevated no-caps data-commit").classes("lc-pri").mark("dialog-yes")
+        ui.button(yes, on_click=submit).props("unelevated no-caps data-commit").classes("lc-pri").props("data-act=dialog-yes").mark(
+            "dialog-yes"
+        )
 
 
 def _heads(*heads: str | tuple[str, str]) -> None:

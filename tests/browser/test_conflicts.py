@@ -1,0 +1,162 @@
+"""Two nodes that worked apart: the file goes over, the conflict is seen with both values, the choice goes back; a branch is let in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from localcrm.app import Application, create_folder
+from localcrm.domain import verbs
+from localcrm.domain.people.services import authenticate
+from localcrm.domain.policy import SYSTEM
+from localcrm.kernel.schema import entity as entity_type
+from localcrm.sync import node_sync
+from tests.browser.conftest import PASSWORD, Running, new_page, running
+
+expect.set_options(timeout=15_000)  # a busy machine is slow, not wrong
+
+
+@dataclass
+class TwoNodes:
+    """Head office and BR01, both running."""
+
+    hq: Running
+    br01: Running
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory, server_environment: dict[str, str]) -> Iterator[TwoNodes]:
+    folder = tmp_path_factory.mktemp("nodes")
+    office = create_folder(folder / "hq", role="office", code="HQ", name="柯桥纺织", user_name="王芳", password=PASSWORD).application
+    branch = create_folder(folder / "br01", role="branch", code="BR01", name="杭州分公司").application
+    request = node_sync.join(branch.store, branch.keys, node_sync.invite(office.store, office.keys, SYSTEM, code="BR01"))
+    assert request is not None
+    customer = write(office, "records.create_record", entity="customer", values={"name": "绍兴恒远纺织品有限公司", "credit_limit": "100000", "phone": "0575-1"})
+    node_sync.join(branch.store, branch.keys, node_sync.approve(office.store, office.keys, SYSTEM, request))
+    for node, values in ((office, {"phone": "0575-8888", "credit_limit": "150000"}), (branch, {"phone": "0571-6666"})):
+        write(node, "records.update_record", entity="customer", id=customer["id"], values=values)
+    for node in (office, branch):
+        node.close()
+    with running(folder / "hq", server_environment) as hq, running(folder / "br01", server_environment) as br01:
+        yield TwoNodes(hq, br01)
+
+
+def write(node: Application, verb: str, **parameters: object) -> dict[str, str]:
+    actor = authenticate(node.store, "admin", PASSWORD)
+    return dict(verbs.run(node.store, actor, verb, parameters))
+
+
+@pytest.fixture
+def sign_in(browser: Browser, nodes: TwoNodes) -> Iterator[Callable[[Running, str], Page]]:
+    contexts: list[BrowserContext] = []
+
+    def open_(program: Running, path: str) -> Page:
+        page = new_page(browser, program, contexts)
+        page.goto(f"{program.address}/login?next={path}")
+        page.fill("#login", "admin")
+        page.fill("#password", PASSWORD)
+        page.click("button[type=submit]")
+        page.wait_for_url(f"**{path}")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert (nodes.hq.foreign + nodes.br01.foreign, nodes.hq.faults + nodes.br01.faults) == ([], [])
+
+
+def act(page: Page, name: str) -> None:
+    page.locator(f"[data-act={name}]").first.click()
+
+
+def carry(source: Page, button: str, target: Page, place: str, tmp_path: Path) -> None:
+    """Make a file at one place and read it at the other."""
+    with source.expect_download() as download:
+        act(source, button)
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    target.locator(f"[data-act={place}] input[type=file]").set_input_files(path)
+
+
+def phones(program: Running) -> list[str]:
+    from localcrm.store.store import open_store
+
+    store = open_store(program.folder)
+    with store.unit_of_work(None) as uow:
+        found = [str(row["phone"]) for row in uow.where(entity_type("customer"))]
+    store.close()
+    return found
+
+
+def test_a_conflict_is_seen_with_both_values_and_settled_for_everybody(
+    nodes: TwoNodes, sign_in: Callable[[Running, str], Page], tmp_path: Path
+) -> None:
+    office, branch = sign_in(nodes.hq, "/sync"), sign_in(nodes.br01, "/sync")
+    expect(office.locator(".lc-value")).to_have_count(0)
+    carry(branch, "make-file", office, "read-file", tmp_path)
+    card = office.locator(".lc-card", has=office.locator(".lc-value")).filter(has_text="0571-6666")
+    expect(card).to_have_count(1)
+    expect(card).to_contain_text("绍兴恒远纺织品有限公司")
+    expect(card).to_contain_text("0575-1")  # the value before
+    expect(card.locator(".lc-value.lc-kept")).to_contain_text("0571-6666")  # written last
+    expect(card.locator(".lc-value.lc-kept")).to_contain_text("BR01")
+    other = card.locator(".lc-value:not(.lc-kept)")
+    expect(other).to_contain_text("0575-8888")
+    expect(other).to_contain_text("HQ 王芳")
+    card.locator("[data-act=take]").click()
+    expect(card).to_have_count(0)
+    assert phones(nodes.hq) == ["0575-8888"]
+    carry(office, "make-file-BR01", branch, "read-file", tmp_path)
+    branch.locator(".lc-toast").nth(1).wait_for()  # after the one about the file it made
+    assert phones(nodes.br01) == ["0575-8888"]
+    expect(branch.locator(".lc-card", has_text="0571-6666")).to_have_count(0)  # settled here too
+
+
+def test_a_file_read_twice_changes_nothing_and_a_foreign_one_is_refused(
+    nodes: TwoNodes, sign_in: Callable[[Running, str], Page], tmp_path: Path
+) -> None:
+    office, branch = sign_in(nodes.hq, "/sync"), sign_in(nodes.br01, "/sync")
+    for _again in range(2):
+        carry(branch, "make-file", office, "read-file", tmp_path)
+        expect(office.locator(".lc-toast")).not_to_have_count(0)
+    wrong = tmp_path / "holiday.jpg"
+    wrong.write_bytes(b"\xff\xd8\xff" * 100)
+    office.locator("[data-act=read-file] input[type=file]").set_input_files(wrong)
+    expect(office.locator(".lc-notice .lc-code")).to_have_text("not_a_bundle")
+
+
+def test_a_branch_exchanges_with_the_running_office(nodes: TwoNodes, sign_in: Callable[[Running, str], Page]) -> None:
+    branch = sign_in(nodes.br01, "/sync")
+    act(branch, "address")
+    branch.locator("input[data-act=url], [data-act=url] input").fill(nodes.hq.address)
+    act(branch, "dialog-yes")
+    expect(branch.locator(".lc-facts")).to_contain_text(nodes.hq.address)
+    act(branch, "exchange")
+    expect(branch.locator(".lc-head .lc-chip").first).to_have_attribute("data-tone", "good")  # all data are equal
+    expect(branch.locator(".lc-notice")).to_have_count(0)
+
+
+def test_a_new_branch_is_let_in_by_its_fingerprint(nodes: TwoNodes, sign_in: Callable[[Running, str], Page], tmp_path: Path) -> None:
+    office = sign_in(nodes.hq, "/sync")
+    act(office, "invite")
+    office.locator("input[data-act=branch-code], [data-act=branch-code] input").fill("BR07")
+    with office.expect_download() as invite:
+        act(office, "dialog-yes")
+    invite.value.save_as(tmp_path / "invite")
+    branch = create_folder(tmp_path / "br07", role="branch", code="BR07", name="温州分公司").application
+    request = node_sync.join(branch.store, branch.keys, (tmp_path / "invite").read_bytes())
+    assert request is not None
+    (tmp_path / "request").write_bytes(request)
+    office.locator("[data-act=request] input[type=file]").set_input_files(tmp_path / "request")
+    expect(office.locator(".q-dialog")).to_contain_text(branch.keys.public.fingerprint)
+    with office.expect_download() as reply:
+        office.locator(".q-dialog button").last.click()
+    reply.value.save_as(tmp_path / "reply")
+    node_sync.join(branch.store, branch.keys, (tmp_path / "reply").read_bytes())
+    assert (branch.store.node.enrolled, branch.store.node.code) == (True, "BR07")
+    branch.close()
+    expect(office.locator(".lc-table")).to_contain_text(["BR07", ""])
