@@ -357,9 +357,7 @@ def _post(session: Session, order_id: str, rest: Sequence[Any]) -> Sheet:
     if rest:
         raise Refused(
             "faulty_rows",
-            N_(
-                "{count} rows cannot be posted yet; they are marked in red. Everything is saved as a draft. Mend or remove them and post again."
-            ),
+            N_("Rows marked in red cannot be posted yet ({count}). Everything is saved as a draft; mend or remove them and post again."),
             count=len(rest),
             saved=order_id,
         )

@@ -90,7 +90,7 @@ class OrderList:
     def _actions(self) -> list[Action]:
         may = self.session.may
         wanted = [
-            (True, Action("open", _("Open"), self._chosen(self.open), "enter")),
+            (True, Action("open", _("Open record"), self._chosen(self.open), "enter")),
             (may("sales_order.post"), Action("post", _("Post"), self._chosen(self.post), "p")),
             (may("receipt.create"), Action("receive", _("Receive payment…"), self._chosen(self.receive), "r")),
             (may("sales_order.create"), Action("copy", _("Copy as new"), self._chosen(self.copy), "c")),

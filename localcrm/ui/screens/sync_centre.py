@@ -379,7 +379,7 @@ class Centre:
                 self._settle_buttons(row)
                 return
             with ui.element("div").classes("lc-values"):
-                _value_box(row["kept"], row["kept_where"], _("in use"), kept=True)
+                _value_box(row["kept"], row["kept_where"], _("current value"), kept=True)
                 _value_box(row["lost"], row["lost_where"], _("overwritten, kept here"), kept=False)
             self._settle_buttons(row)
 

@@ -1,0 +1,306 @@
+"""Pictures of every screen in both languages and two widths into docs/shots, from a demo company made for it.
+
+make shots calls it. It ends with an error, and says where, when a page asks another host for anything, a script fails, something
+sticks out sideways, or a text is left untranslated; so it is also a look at every page that a person need not take.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+SHOTS = ROOT / "docs" / "shots"
+SIZES = {"wide": (1440, 900), "phone": (390, 844)}
+LANGUAGES = ("zh_CN", "en")
+#: Those that docs and README show; the others stay on the machine that made them.
+KEPT = ("customers", "order-new", "order-posted", "orders", "import-preview", "sync", "stock")
+QUIET = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--hide-scrollbars",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+IMPORTED = "客户名称,电话,等级,信用额度,备注\n绍兴云裳服饰有限公司,0575-8899 1020,成交客户,80000,展会认识\n诸暨新亚袜业,1.38E+10,意向客户,待定,\n,0571-8200 3344,发展客户,20000,名片拍照\n宁波海天纺织品进出口公司,0574-2780 6655,成交客户,150000,\n"
+
+
+@dataclass
+class Look:
+    """What was wrong on the way."""
+
+    address: str
+    faults: list[str] = field(default_factory=list)
+    place: str = ""
+
+    def watch(self, page: Page) -> None:
+        """Note everything that must not happen on a page."""
+        own = (self.address, self.address.replace("http:", "ws:"), "data:", "blob:", "about:")
+        page.on("request", lambda request: None if request.url.startswith(own) else self.say(f"asked {request.url}"))
+        page.on("pageerror", lambda error: self.say(f"script: {error}"))
+        page.on("console", lambda message: self.say(f"console: {message.text}") if message.type == "error" else None)
+
+    def say(self, text: str) -> None:
+        """Remember one fault with the picture it belongs to."""
+        self.faults.append(f"{self.place}: {text}")
+
+
+# the demo company ------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def demo_company() -> Iterator[tuple[Path, str]]:
+    """Head office and two branches in a folder that vanishes; with the administrator's password."""
+    folder, password = Path(tempfile.mkdtemp(prefix="localcrm-shots-")), secrets.token_urlsafe(9)
+    try:
+        command = [
+            sys.executable,
+            "-m",
+            "localcrm",
+            "demo",
+            "--branches",
+            "2",
+            "--customers",
+            "120",
+            "--seed",
+            "1",
+            "--data",
+            str(folder / "demo"),
+        ]
+        subprocess.run(command, cwd=ROOT, env=os.environ | {"LOCALCRM_PASSWORD": password}, check=True, stdout=subprocess.DEVNULL)
+        yield folder / "demo", password
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def served(data: Path) -> Iterator[str]:
+    """The running program; gives its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "localcrm", "--data", str(data), "--port", str(port), "--no-browser"]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _try in range(150):
+            try:
+                urllib.request.urlopen(f"{address}/alive", timeout=2).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+# the screens -----------------------------------------------------------------------------------------------------------
+
+
+def settle(page: Page) -> None:
+    """Wait until nothing moves any more."""
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(900)
+
+
+def new_order(page: Page) -> None:
+    """Two rows entered, the third being looked for."""
+    page.wait_for_selector(".oe-header input:focus")
+    page.keyboard.type("公司")
+    page.wait_for_selector(".oe-pick.oe-on")
+    page.keyboard.press("Enter")
+    for code, quantity in (("XF75-03", "1200"), ("XF100-01", "800")):
+        page.wait_for_selector(".oe-product-input:focus")
+        page.keyboard.type(code)
+        page.wait_for_selector(".oe-pick.oe-on")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("[data-cell=quantity]:focus")
+        page.keyboard.type(quantity)
+        for _cell in range(3):
+            page.keyboard.press("Enter")
+    page.wait_for_selector(".oe-product-input:focus")
+    page.keyboard.type("x")
+    page.wait_for_selector(".oe-pick.oe-on")
+
+
+def posted_order(page: Page) -> None:
+    """The newest posted order of the list."""
+    address = page.evaluate(
+        """async () => { const body = JSON.stringify({ startRow: 0, endRow: 40, where: [["status", "=", "posted"]] });
+        const answer = await (await fetch("/api/list/sales_order", { method: "POST", body, headers: { "X-Localcrm": "1" } })).json();
+        return "/orders/" + answer.rows[0].id; }"""
+    )
+    page.goto(page.url.split("/orders")[0] + address)
+    page.wait_for_selector(".oe-rows .oe-row")
+
+
+def import_preview(page: Page) -> None:
+    """A GBK file with two faults."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "展会客户.csv"
+        path.write_bytes(IMPORTED.encode("gbk"))
+        page.locator("[data-upload] input[type=file]").set_input_files(path)
+        page.wait_for_selector("td.lc-bad-cell")
+
+
+#: name → (path, what is done before the picture)
+SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
+    "customers": ("/customers", None),
+    "contacts": ("/records/contact", None),
+    "products": ("/records/product", None),
+    "orders": ("/orders", None),
+    "order-new": ("/orders/new", new_order),
+    "order-posted": ("/orders", posted_order),
+    "stock": ("/stock", None),
+    "movements": ("/records/stock_move", None),
+    "receipts": ("/records/receipt", None),
+    "users": ("/records/user", None),
+    "import": ("/import", None),
+    "import-preview": ("/import", import_preview),
+    "sync": ("/sync", None),
+}
+
+
+def take_all(browser: Browser, look: Look, password: str, target: Path, only: str) -> None:
+    """Every screen in both languages and widths."""
+    for language in LANGUAGES:
+        for size, (width, height) in SIZES.items():
+            page = browser.new_context(
+                viewport={"width": width, "height": height}, locale="zh-CN" if language == "zh_CN" else "en-GB"
+            ).new_page()
+            look.watch(page)
+            look.place = f"login {language} {size}"
+            page.goto(f"{look.address}/login?lang={language}")
+            page.screenshot(path=target / f"login-{language}-{size}.png")
+            page.fill("#login", "admin")
+            page.fill("#password", password)
+            page.click("button[type=submit]")
+            page.wait_for_load_state("networkidle")
+            set_language(page, language)
+            for name, (path, prepare) in SCREENS.items():
+                if re.search(only, name):
+                    look.place = f"{name} {language} {size}"
+                    take(page, look, path, prepare, target / f"{name}-{language}-{size}.png", language)
+            page.context.close()
+
+
+def set_language(page: Page, language: str) -> None:
+    """As the user does it, by the button in the bar."""
+    now = "zh_CN" if (page.locator("html").get_attribute("lang") or "").startswith("zh") else "en"
+    if now != language:
+        with page.expect_navigation():
+            page.evaluate("document.querySelector('.lc-language').click()")
+        settle(page)
+
+
+def take(page: Page, look: Look, path: str, prepare: Callable[[Page], None] | None, target: Path, language: str) -> None:
+    """One picture, and what is wrong in it."""
+    page.goto(look.address + path)
+    page.evaluate("window.localcrm && (localcrm.mayLeave = true)")
+    settle(page)
+    if prepare:
+        prepare(page)
+        page.wait_for_timeout(700)
+    page.screenshot(path=target)
+    page.evaluate("window.localcrm && (localcrm.mayLeave = true)")
+    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    if wide > 0:
+        look.say(f"sticks out by {wide} px")
+    for text in untranslated(page, language):
+        look.say(f"not translated: {text}")
+
+
+def untranslated(page: Page, language: str) -> list[str]:
+    """Texts of ours in the wrong language: for a Chinese reader everything we wrote in English, as the catalogue of msgids knows it."""
+    if language != "zh_CN":
+        return []
+    shown = set(
+        page.evaluate(
+            "[...document.querySelectorAll('.lc-shell *')].filter(e => !e.children.length && e.offsetParent).map(e => e.textContent.trim())"
+        )
+    )
+    return sorted(shown & english_only())
+
+
+def english_only() -> set[str]:
+    """Msgids whose Chinese is another text (names such as CSV or localcrm are the same in both)."""
+    from babel.messages.pofile import read_po
+
+    with (ROOT / "localcrm/locale/zh_CN/LC_MESSAGES/localcrm.po").open("rb") as file:
+        catalogue = read_po(file)
+    known = {str(message.id) for message in catalogue if message.id and message.string != message.id}
+    words = {text for text in msgids() if re.search(r"[a-z]{3}", text)}
+    return known | (words - {str(message.id) for message in catalogue})
+
+
+def msgids() -> set[str]:
+    """Every marked text in the screens."""
+    found = set()
+    for path in (ROOT / "localcrm").rglob("*.py"):
+        found |= {text for _kind, text in re.findall(r'\b(N_|_)\(\s*"((?:[^"\\]|\\.)+)"', path.read_text(encoding="utf-8"))}
+    return found
+
+
+def main() -> int:
+    """Take them; 1 when something was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--all", type=Path, metavar="DIR", help="keep every picture in DIR, not only those that the docs show")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="screens whose name matches")
+    arguments = parser.parse_args()
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        print("There is no Chromium on this machine; tools/system_packages.sh names what is missing.")
+        return 1
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        demo_company() as (demo, password),
+        served(demo / "hq") as address,
+        sync_playwright() as playwright,
+    ):
+        target = arguments.all or Path(scratch)
+        target.mkdir(parents=True, exist_ok=True)
+        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        look = Look(address)
+        take_all(browser, look, password, target, arguments.only)
+        browser.close()
+        keep(target)
+    for fault in look.faults:
+        print(fault)
+    print(f"{len(look.faults)} faults; pictures in {arguments.all or SHOTS.relative_to(ROOT)}")
+    return 1 if look.faults else 0
+
+
+def keep(target: Path) -> None:
+    """Copy what the docs show: every kept screen wide in Chinese, and a few of the others."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    wanted = [f"{name}-zh_CN-wide" for name in KEPT] + [
+        "customers-en-wide",
+        "order-new-en-wide",
+        "order-new-zh_CN-phone",
+        "customers-zh_CN-phone",
+    ]
+    for name in wanted:
+        if (target / f"{name}.png").exists():
+            shutil.copy(target / f"{name}.png", SHOTS / f"{name}.png")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
