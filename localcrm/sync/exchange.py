@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import localcrm
 from localcrm.kernel.errors import ExchangeError
@@ -192,6 +193,8 @@ class Peer:
     code: str
     recv_hseq: int
     epoch: bytes = b""
+    acknowledged: int = 0
+    """How far its last acknowledgement covers head office's log; nothing later may go down after it."""
     outcome: Outcome = field(default_factory=Outcome)
 
 
@@ -258,6 +261,7 @@ def welcome(store: Store) -> Welcome:
 def ack(store: Store, peer: Peer) -> Ack:
     """What head office has of a branch, and every stamp it lowered since the branch's cursor."""
     with store.read() as connection:
+        peer.acknowledged = changelog.head(connection)
         origins = connection.all("SELECT origin, epoch, have_oseq FROM sync_origin WHERE node_no = ?", (peer.node_no,))
         restamps = [
             (int.from_bytes(epoch), first, stamp)
@@ -270,12 +274,12 @@ def ack(store: Store, peer: Peer) -> Ack:
 
 
 def downs(store: Store, peer: Peer, cursor: int, *, portions: int | None = None) -> Iterator[Message]:
-    """Portions of the log after a cursor, and digests when they reach its end."""
+    """Portions of the log after a cursor, as far as the last acknowledgement, and digests when that is its end."""
     sent = 0
     while True:
         with store.read() as connection:
-            portion = changes_for(connection, peer.node_no, peer.epoch, cursor)
-            tables = cached_digests(connection) if not portion.more else None
+            portion = changes_for(connection, peer.node_no, peer.epoch, cursor, upto=peer.acknowledged)
+            tables = cached_digests(connection) if portion.upto >= changelog.head(connection) else None
         if portion.upto > cursor:
             peer.outcome.sent += len(portion.batch.changes)
             yield Changes(cursor, portion.upto, codec.encode_batch(portion.batch))
@@ -283,17 +287,18 @@ def downs(store: Store, peer: Peer, cursor: int, *, portions: int | None = None)
         if tables is not None:
             yield Digests(cursor, tables)
             return
-        if portions is not None and sent >= portions:
+        if not portion.more or (portions is not None and sent >= portions):
             return
 
 
 def cached_digests(connection: Connection) -> dict[str, str]:
     """Digests of all tables, remembered as long as nothing changes; computed from data whenever something did."""
-    key = (connection.value("PRAGMA data_version"), changelog.head(connection), id(connection))
-    if _digest_cache.get("key") != key:
-        _digest_cache.update(key=key, tables=digest.digests(connection))
-    tables: dict[str, str] = _digest_cache["tables"]  # type: ignore[assignment]
-    return tables
+    state = (connection.value("PRAGMA data_version"), changelog.head(connection))
+    known = _known_digests.get(connection)
+    if known is None or known[0] != state:
+        known = _known_digests[connection] = (state, digest.digests(connection))
+    return known[1]
 
 
-_digest_cache: dict[str, object] = {}
+#: Per reader, which one thread uses at a time; gone with it.
+_known_digests: WeakKeyDictionary[Connection, tuple[tuple[int, int], dict[str, str]]] = WeakKeyDictionary()

@@ -42,17 +42,16 @@ def own_changes(connection: Connection, origin: int, after_oseq: int) -> Portion
     return Portion(_batch(connection, picked), upto, more=upto < head)
 
 
-def changes_for(connection: Connection, node_no: int, epoch: bytes, after_hseq: int) -> Portion:
-    """Head office's log after a number, without what the branch itself made in its present epoch.
+def changes_for(connection: Connection, node_no: int, epoch: bytes, after_hseq: int, *, upto: int) -> Portion:
+    """Head office's log after a number and up to another, without what the branch itself made in its present epoch.
 
     What it made in an earlier epoch goes along: a restored branch gets its own lost work back.
     """
     own = connection.value("SELECT origin FROM sync_origin WHERE node_no = ? AND epoch = ?", (node_no, epoch))
-    head = changelog.head(connection)
-    rows = connection.stream(f"{_TX} WHERE first_lseq > ? ORDER BY first_lseq", (after_hseq,))
+    rows = connection.stream(f"{_TX} WHERE first_lseq > ? AND first_lseq <= ? ORDER BY first_lseq", (after_hseq, upto))
     picked, last = _pick(rows, skip=own)
-    upto = last[4] + last[3] - 1 if last else after_hseq
-    return Portion(_batch(connection, picked), upto, more=upto < head)
+    reached = last[4] + last[3] - 1 if last else after_hseq
+    return Portion(_batch(connection, picked), reached, more=reached < upto)
 
 
 def _pick(rows: Any, *, skip: int | None) -> tuple[list[tuple[Any, ...]], tuple[Any, ...] | None]:

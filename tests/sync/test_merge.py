@@ -13,9 +13,10 @@ from localcrm.kernel.errors import AppError, ExchangeError, Refused
 from localcrm.kernel.schema import entity
 from localcrm.store import check
 from localcrm.store.backup import backup, restore, settle_copy
-from localcrm.sync import node_sync
+from localcrm.sync import digest, exchange, node_sync
 from localcrm.sync.codec import INSERT, UPDATE, Batch, Change, Tx
 from localcrm.sync.merge import admit
+from localcrm.sync.messages import Pull
 from tests import factories
 from tests.factories import Company, HandClock, Installation
 
@@ -787,3 +788,35 @@ def test_settling_a_conflict_obeys_the_rules_of_the_record(company, one, two, cu
     one.run("admin.resolve_conflict", id=found, keep="lost")
     agree(company)
     assert not two.is_deleted("sales_order", draft)
+
+
+def test_what_arrives_while_head_office_is_answering_waits_for_the_next_exchange(company, one, two, clocks, customer):
+    """The same branch over a second road, under a clock far ahead: its lowered stamp must not pass it by unheard."""
+    hq = company.hq
+    clocks["BR01"].forward(days=300)
+    one.set("customer", customer, phone="11")
+    peer = node_sync._peer(hq.store, "code", "BR01")
+    answers = exchange.hear_branch(hq.store, peer, [exchange.hello(one.store), Pull(exchange.hello(one.store).recv_hseq)])
+    said = [next(answers), next(answers)]
+    company.up("BR01")
+    said += answers
+    exchange.hear_office(one.store, said, exchange.Outcome())
+    two.set("customer", customer, phone="22")
+    agree(company)
+    stamps = [
+        node.rows("SELECT first_oseq, eff_hlc FROM sync_tx JOIN sync_origin USING (origin) WHERE code = 'BR01'") for node in (hq, one)
+    ]
+    assert stamps[0] == stamps[1]
+
+
+def test_digests_of_two_folders_in_one_process_are_never_mixed_up(company):
+    with factories.company() as other:
+        for made in (company, other):
+            with made.hq.store.read() as connection:
+                assert exchange.cached_digests(connection) == exchange.cached_digests(connection) == digest.digests(connection)
+        assert company.hq.value("SELECT max(lseq) FROM sync_log") == other.hq.value("SELECT max(lseq) FROM sync_log")
+        company.hq.new("customer", name="甲")
+        other.hq.new("customer", name="乙")
+        for made in (company, other):
+            with made.hq.store.read() as connection:
+                assert exchange.cached_digests(connection) == digest.digests(connection)
