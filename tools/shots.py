@@ -32,6 +32,7 @@ LANGUAGES = ("zh_CN", "en")
 KEPT = ("customers", "order-new", "order-posted", "orders", "import-preview", "sync", "stock")
 QUIET = [
     "--headless",
+    "--lang=zh-CN",  # the date fields of the browser itself
     "--no-sandbox",
     "--disable-gpu",
     "--hide-scrollbars",

@@ -34,7 +34,7 @@ from localcrm.kernel.schema import plain_decimal
 from localcrm.store.connection import Connection
 from localcrm.store.query import Condition, ListQuery, Record, every, ref_titles, select, titles
 from localcrm.ui.endpoints import session_of
-from localcrm.ui.kit.columns import ORDER_STATES
+from localcrm.ui.kit.columns import DELIVERY, ORDER_STATES, PAYMENT
 from localcrm.ui.kit.values import TONES, grouped, in_chinese, near_day, show
 
 if TYPE_CHECKING:
@@ -45,10 +45,7 @@ CUSTOMER, PRODUCT = Customer.entity_type, Product.entity_type
 HEADER = ("customer_id", "warehouse_id", "owner_id", "date", "delivery_date", "tax_included", "remark")
 TYPED = ("quantity", "price", "discount", "tax_rate", "remark")
 MAX_ROWS = 5000
-PROGRESS_WORDS = {
-    "delivered": {"none": N_("Not delivered"), "part": N_("Partly delivered"), "all": N_("Delivered in full")},
-    "paid": {"none": N_("Not paid"), "part": N_("Partly paid"), "all": N_("Paid in full")},
-}
+PROGRESS_WORDS = {"delivered": DELIVERY, "paid": PAYMENT}
 #: Stands for the order while one line is checked.
 _SOME_ID = "0" * 32
 

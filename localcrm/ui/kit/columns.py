@@ -28,14 +28,15 @@ class Derived:
 
 #: What a state derived from movements and receipts is called.
 ORDER_STATES = {"draft": N_("Draft"), "posted": N_("Posted"), "reversed": N_("Reversed"), "reversal": N_("Reversal")}
-PROGRESS = {"none": N_("not yet"), "part": N_("partly"), "all": N_("complete")}
+DELIVERY = {"none": N_("Not delivered"), "part": N_("Partly delivered"), "all": N_("Delivered in full")}
+PAYMENT = {"none": N_("Not paid"), "part": N_("Partly paid"), "all": N_("Paid in full")}
 
 DERIVED: Mapping[str, tuple[Derived, ...]] = {
     "product": (Derived("on_hand", N_("On hand"), "quantity", after="unit"),),
     "sales_order": (
-        Derived("state", N_("State"), "chip", ORDER_STATES, after="status"),
-        Derived("delivered", N_("Delivered"), "chip", PROGRESS, after="gross"),
-        Derived("paid", N_("Paid"), "chip", PROGRESS, after="delivered"),
+        Derived("state", N_("State"), "chip", ORDER_STATES, after="customer_id"),
+        Derived("delivered", N_("Delivered"), "chip", DELIVERY, after="gross"),
+        Derived("paid", N_("Paid"), "chip", PAYMENT, after="delivered"),
         Derived("open", N_("Unpaid"), "money", after="paid"),
     ),
     "customer": (
@@ -48,7 +49,10 @@ DERIVED: Mapping[str, tuple[Derived, ...]] = {
 
 
 #: Default columns that make room for derived ones; they are one click away.
-FOLDED: Mapping[str, frozenset[str]] = {"customer": frozenset({"address", "credit_limit", "branch_id", "number"})}
+FOLDED: Mapping[str, frozenset[str]] = {
+    "customer": frozenset({"address", "credit_limit", "branch_id", "number"}),
+    "sales_order": frozenset({"status", "net", "tax"}),
+}
 
 
 def _glances(connection: Connection, records: Sequence[Record]) -> list[dict[str, Any]]:
@@ -90,7 +94,10 @@ def columns(entity: EntityType) -> list[Column]:
         place = next((n + 1 for n, column in enumerate(result) if column.key == derived.after), len(result))
         number = derived.kind in NUMBERS
         result.insert(
-            place, Column(derived.key, gettext(derived.label_msgid), derived.kind, number, sortable=False, shown=True, chip=derived.kind == "chip")
+            place,
+            Column(
+                derived.key, gettext(derived.label_msgid), derived.kind, number, sortable=False, shown=True, chip=derived.kind == "chip"
+            ),
         )
     return result + [_column(field, shown=False) for field in others]
 

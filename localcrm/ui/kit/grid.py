@@ -16,7 +16,7 @@ from nicegui import events, ui
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import gettext as _
 from localcrm.kernel.ports import Changes
-from localcrm.kernel.schema import EntityType
+from localcrm.kernel.schema import EntityType, Kind
 from localcrm.store.query import TOTAL_CAP
 from localcrm.ui.endpoints import BLOCK
 from localcrm.ui.kit.columns import Column, columns
@@ -28,7 +28,20 @@ from localcrm.ui.operations import show_failure
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
-WIDTHS = {"money": 115, "quantity": 110, "price": 110, "rate": 90, "integer": 90, "date": 110, "datetime": 125, "boolean": 90, "ref": 100, "chip": 100, "due": 120, "short": 90}
+WIDTHS = {
+    "money": 115,
+    "quantity": 110,
+    "price": 110,
+    "rate": 90,
+    "integer": 90,
+    "date": 110,
+    "datetime": 125,
+    "boolean": 90,
+    "ref": 100,
+    "chip": 100,
+    "due": 120,
+    "short": 90,
+}
 #: Columns that show on a phone card, in the places (chip, number, second line, day).
 CARDS: Mapping[str, tuple[str, str, str, str]] = {
     "customer": ("level", "unpaid", "contact", "next_contact"),
@@ -102,10 +115,15 @@ class RecordGrid:
 
     def tools(self) -> None:
         """Columns and export."""
-        columns_button = ui.button(_("Columns"), on_click=self.choose_columns).props("unelevated no-caps").classes("lc-btn lc-wide-only").mark("columns")
+        columns_button = (
+            ui.button(_("Columns"), on_click=self.choose_columns).props("unelevated no-caps").classes("lc-btn lc-wide-only").mark("columns")
+        )
         columns_button.tooltip(_("Choose columns"))
         if self.session.may(f"{self.entity.key}.export"):
-            with ui.button(_("Export")).props("unelevated no-caps").classes("lc-btn lc-wide-only").mark("export"), ui.menu().classes("lc-menu"):
+            with (
+                ui.button(_("Export")).props("unelevated no-caps").classes("lc-btn lc-wide-only").mark("export"),
+                ui.menu().classes("lc-menu"),
+            ):
                 for suffix, label in (("xlsx", _("Excel workbook (.xlsx)")), ("csv", _("Text table (.csv)"))):
                     item = ui.menu_item(label).mark(f"export-{suffix}")
                     item.on("click", js_handler=f"() => localcrm.grid({json.dumps(self.name)}, 'exportAs', {json.dumps(suffix)})")
@@ -141,10 +159,14 @@ class RecordGrid:
         with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("columns-dialog"):
             ui.label(_("Columns")).classes("lc-dialog-title")
             ui.label(_("Drag a heading to move it, its edge to widen it; the list remembers.")).classes("lc-muted")
-            boxes = {key: ui.checkbox(labels.get(key, key), value=shown).props("dense").mark(f"column-{key}") for key, shown in states or []}
+            boxes = {
+                key: ui.checkbox(labels.get(key, key), value=shown).props("dense").mark(f"column-{key}") for key, shown in states or []
+            }
             with ui.element("div").classes("lc-dialog-buttons"):
                 ui.button(_("Standard columns"), on_click=lambda: dialog.submit("reset")).props("flat no-caps").classes("lc-btn")
-                ui.button(_("Show these"), on_click=lambda: dialog.submit("set")).props("unelevated no-caps").classes("lc-pri").mark("set-columns")
+                ui.button(_("Show these"), on_click=lambda: dialog.submit("set")).props("unelevated no-caps").classes("lc-pri").mark(
+                    "set-columns"
+                )
         answer = await answer_of(dialog)
         if answer == "reset":
             self._call("resetColumns")
@@ -231,9 +253,13 @@ class RecordGrid:
         if column.chip or column.kind == "due":
             definition[":cellRenderer"] = "localcrm.chipCell"
         if column.kind in {"muted", "longtext"} or (title and not any(c.kind == "muted" for c in self._columns)):
-            definition |= {"flex": 1, "minWidth": 180}
+            definition |= {"flex": 1, "minWidth": 200 if self.entity.series and title else 180}
+        if self.entity.kind is Kind.DOCUMENT and column.key == "customer_id":  # a document is known by whom it is for
+            definition |= {"flex": 1, "minWidth": 160}
         if column.filter:
-            definition |= {"filter": {"text": "agTextColumnFilter", "number": "agNumberColumnFilter", "date": "agDateColumnFilter"}[column.filter]}
+            definition |= {
+                "filter": {"text": "agTextColumnFilter", "number": "agNumberColumnFilter", "date": "agDateColumnFilter"}[column.filter]
+            }
             definition["filterParams"] = {"maxNumConditions": 1, "buttons": ["reset"], "filterOptions": FILTERS[column.filter]}
         else:
             definition["suppressHeaderMenuButton"] = True
@@ -255,7 +281,11 @@ FILTERS = {
 
 def _related(entity: EntityType) -> set[str]:
     """Entities whose changes show in derived columns of a list."""
-    related = {"customer": {"contact", "activity", "sales_order", "receipt"}, "product": {"stock_move"}, "sales_order": {"receipt", "stock_move", "sales_order_line"}}
+    related = {
+        "customer": {"contact", "activity", "sales_order", "receipt"},
+        "product": {"stock_move"},
+        "sales_order": {"receipt", "stock_move", "sales_order_line"},
+    }
     return related.get(entity.key, set())
 
 

@@ -237,7 +237,7 @@ class ImportPage:
         job = self._job
         self.preview_card.clear()
         used = sorted(job.mapping)
-        with self.preview_card, ui.element("table").classes("lc-table"):
+        with self.preview_card, ui.element("table").classes("lc-table lc-cells"):
             with ui.element("tr"):
                 for text in ("#", *(job.kind.fields[job.mapping[index]].label for index in used)):
                     with ui.element("th"):

@@ -145,7 +145,7 @@ class Centre:
             with ui.element("div").classes("lc-empty"):
                 ui.label(_("There are no branches yet. Invite one: it gets a file, sends a request back, and you approve it."))
             return
-        with ui.element("table").classes("lc-table").mark("branches"):
+        with ui.element("table").classes("lc-table lc-lines").mark("branches"):
             _heads(_("Branch"), _("Last contact"), (_("Waiting for it"), "lc-num"), _("State"), "")
             for branch in branches:
                 with ui.element("tr").mark(f"branch-{branch['code']}"):
@@ -160,9 +160,7 @@ class Centre:
                     with ui.element("td").classes("lc-num"):
                         if self.may:
                             make = ui.button(_("Make exchange file"), on_click=lambda code=branch["code"]: self._make_file(code))
-                            make.props(f"flat dense no-caps size=sm data-act=make-file-{branch['code']}").mark(
-                                f"make-file-{branch['code']}"
-                            )
+                            make.props(f"flat dense no-caps data-act=make-file-{branch['code']}").mark(f"make-file-{branch['code']}")
 
     def _draw_office(self, status: Mapping[str, Any]) -> None:
         rows = [

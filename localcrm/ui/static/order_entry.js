@@ -262,7 +262,7 @@
     field(key, child, wide) {
       const box = make("label", "lc-field" + (wide ? " oe-wide" : ""));
       box.dataset.field = key;
-      box.append(make("span", "lc-label" + (key === "customer_id" ? " lc-required" : ""), this.words.labels[key]), child);
+      box.append(make("span", "lc-label" + (key === "customer_id" && this.sheet.editable ? " lc-required" : ""), this.words.labels[key]), child);
       return box;
     }
     drawHeader() {
