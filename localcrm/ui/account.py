@@ -22,7 +22,9 @@ def menu(session: Session) -> None:
     """Language and light or dark beside the avatar; the rest behind it."""
     other = ui.button("EN" if session.language == "zh_CN" else LANGUAGES["zh_CN"], on_click=lambda: _switch_language(session))
     other.props(f'flat dense no-caps aria-label="{_("Language")}"').classes("lc-bar-button lc-language").mark("language")
-    dark = ui.button(icon="light_mode" if session.dark else "dark_mode").props(f'flat dense round size=sm aria-label="{_("Light or dark")}"')
+    dark = ui.button(icon="light_mode" if session.dark else "dark_mode").props(
+        f'flat dense round size=sm aria-label="{_("Light or dark")}"'
+    )
     dark.classes("lc-bar-button lc-dark").mark("dark").on("click", lambda: _switch_dark(session))
     actor = session.actor
     with ui.button().props(f'flat dense round aria-label="{actor.name}"').classes("lc-avatar").mark("user-menu"):
@@ -65,10 +67,14 @@ def _change_password(session: Session) -> None:
     with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow"):
         ui.label(_("Change password")).classes("lc-dialog-title")
         fields = {
-            "old_password": ui.input(_("Old password"), password=True).props("outlined dense autofocus autocomplete=current-password").mark("old-password"),
+            "old_password": ui.input(_("Old password"), password=True)
+            .props("outlined dense autofocus autocomplete=current-password")
+            .mark("old-password"),
             "password": ui.input(_("New password"), password=True).props("outlined dense autocomplete=new-password").mark("new-password"),
         }
-        again = ui.input(_("New password again"), password=True).props("outlined dense autocomplete=new-password").mark("new-password-again")
+        again = (
+            ui.input(_("New password again"), password=True).props("outlined dense autocomplete=new-password").mark("new-password-again")
+        )
 
         def show(error: AppError) -> bool:
             field = fields.get(getattr(error, "field", None) or "")

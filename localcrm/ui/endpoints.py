@@ -239,7 +239,9 @@ def find(session: Session, parameters: Mapping[str, str], body: Any) -> dict[str
     """Screens and records for the palette: {"screens": [{title, path}], "rows": [{entity, label, id, title, match, path}]}."""
     text = parameters.get("q", "")[:100].strip()
     wanted = search.normalise(text)
-    pages = [s for s in screens_for(session) if s.section is not None and (not wanted or wanted in search.normalise(s.label) or wanted in s.id)]
+    pages = [
+        s for s in screens_for(session) if s.section is not None and (not wanted or wanted in search.normalise(s.label) or wanted in s.id)
+    ]
     hits = []
     if text:
         with session.store.read() as connection:

@@ -68,7 +68,13 @@ def _bar(session: Session) -> None:
             ui.element("i").classes("lc-logo")
             ui.label(syncstate.company_name(session.store))
         ui.label(f"{node.code} {node.name}").classes("lc-chip lc-acc lc-node").mark("node")
-        with ui.element("button").classes("lc-search").props('type="button"').mark("search").on("click", js_handler="() => localcrm.palette.open()"):
+        with (
+            ui.element("button")
+            .classes("lc-search")
+            .props('type="button"')
+            .mark("search")
+            .on("click", js_handler="() => localcrm.palette.open()")
+        ):
             ui.icon("search")
             ui.label(_("Search customers, phones, orders, products… (pinyin initials work)")).classes("lc-search-text")
             ui.label("Ctrl K").classes("lc-kbd")
@@ -88,4 +94,3 @@ def _navigation(session: Session, active: str) -> None:
                 with link.mark(f"nav-{screen.id}"):
                     ui.icon(screen.icon)
                     ui.label(screen.label)
-

@@ -93,4 +93,3 @@ def plain_routes(program: Program) -> list[BaseRoute]:
         *[route for module in screen_modules() for route in getattr(module, "ROUTES", ())],
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
-

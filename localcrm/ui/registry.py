@@ -15,12 +15,7 @@ if TYPE_CHECKING:
 Builder = Callable[["Session", Mapping[str, str]], Awaitable[None] | None]
 
 #: Sections of the navigation in order, with their labels; "" stands above the first heading.
-SECTIONS: dict[str, str] = {
-    "": "",
-    "customers": N_("Customers & contacts"),
-    "trade": N_("Trade"),
-    "company": N_("Company"),
-}
+SECTIONS: dict[str, str] = {"": "", "customers": N_("Customers & contacts"), "trade": N_("Trade"), "company": N_("Company")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +49,9 @@ def register(*screens: Screen) -> None:
 def screens() -> list[Screen]:
     """Every screen, in the order of the navigation."""
     order = list(SECTIONS)
-    return sorted(_screens.values(), key=lambda screen: (order.index(screen.section) if screen.section in order else len(order), screen.place))
+    return sorted(
+        _screens.values(), key=lambda screen: (order.index(screen.section) if screen.section in order else len(order), screen.place)
+    )
 
 
 def screens_for(session: Session) -> list[Screen]:

@@ -47,7 +47,9 @@ class Session:
         if not self.ended and self.needs_check:
             self.check()
         if self.ended:
-            raise SignInNeeded("session_ended", N_("You have been signed out. Please sign in again; what you typed is still on the screen."))
+            raise SignInNeeded(
+                "session_ended", N_("You have been signed out. Please sign in again; what you typed is still on the screen.")
+            )
         return self._actor
 
     @property

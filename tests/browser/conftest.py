@@ -25,7 +25,14 @@ from localcrm.store.store import Store, create_store, open_store
 
 assert subjects.SUBJECTS
 PASSWORD = "Correct-Horse-7"
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 WAIT_MS = 15_000
 
 
@@ -83,7 +90,12 @@ class Company:
             save_node(connection, Node(secrets.token_bytes(16), "HQ", "柯桥纺织", "office", OFFICE_NO, secrets.token_bytes(8), 0))
         self.admin: Actor = set_up_office(self.store, login="admin", name="王芳", password=PASSWORD)
         self.new("user", login="lin", name="林晓", password=PASSWORD, role="staff")
-        for name, level in (("绍兴恒远纺织品有限公司", "deal"), ("浙江瑞祥进出口有限公司", "prospect"), ("柯桥金龙布业", "deal"), ("诸暨盛宏袜业", "deal")):
+        for name, level in (
+            ("绍兴恒远纺织品有限公司", "deal"),
+            ("浙江瑞祥进出口有限公司", "prospect"),
+            ("柯桥金龙布业", "deal"),
+            ("诸暨盛宏袜业", "deal"),
+        ):
             self.new("customer", name=name, level=level, phone="0575-8412 3367")
         self.new("product", code="XF75-03", name="雪纺 75D 藏青", price="9.80", unit="米")
         self.new("warehouse", code="W1", name="柯桥一号仓")

@@ -50,7 +50,9 @@ async def test_a_signed_in_user_passes(office: Office) -> None:
     assert (answer.status_code, answer.json()) == (200, {"size": 0, "forwarded": [], "user": "admin", "language": "zh_CN"})
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8460", "127.0.0.1", "127.0.0.1:8461", "127.0.0.1.evil.example:8460", "localhost:80"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8460", "127.0.0.1", "127.0.0.1:8461", "127.0.0.1.evil.example:8460", "localhost:80"]
+)
 async def test_another_name_in_host_is_refused(office: Office, host: str) -> None:
     async with client(office, host=host) as browser:
         answer = await browser.get("/login")
@@ -150,7 +152,9 @@ async def test_the_language_of_the_user_holds_for_the_whole_request(office: Offi
 # sockets -----------------------------------------------------------------------------------------------------------
 
 
-async def socket(office: Office, token: str | None, *, origin: str | None = f"http://{HOST}", messages: int = 1, between: Any = None) -> list[str]:
+async def socket(
+    office: Office, token: str | None, *, origin: str | None = f"http://{HOST}", messages: int = 1, between: Any = None
+) -> list[str]:
     """Connect, send some messages; returns the types of what came back."""
     headers = [(b"host", HOST.encode())] + ([(b"origin", origin.encode())] if origin else [])
     headers += [(b"cookie", f"{COOKIE}={token}".encode())] if token else []

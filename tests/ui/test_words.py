@@ -118,7 +118,16 @@ def test_every_entity_has_a_list_and_derived_columns_stand_where_they_say() -> N
 
 def test_a_link_after_signing_in_stays_on_this_server() -> None:
     kept = ["/customers?open=1", "/orders/new"]
-    dropped = ["//evil.example", "/\\evil.example", "https://evil.example", "javascript:alert(1)", "/login?next=/", "", None, "/a\r\nSet-Cookie: x"]
+    dropped = [
+        "//evil.example",
+        "/\\evil.example",
+        "https://evil.example",
+        "javascript:alert(1)",
+        "/login?next=/",
+        "",
+        None,
+        "/a\r\nSet-Cookie: x",
+    ]
     assert [own_path(path) for path in kept + dropped] == kept + ["/"] * len(dropped)
 
 

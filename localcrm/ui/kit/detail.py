@@ -32,7 +32,13 @@ def facts(record: Record, names: Mapping[str, Mapping[str, str]], fields: Sequen
             _fact(label, text)
         for field in fields:
             value = record[field.key]
-            _fact(field.label, show(field, value, names.get(field.key)), tone=tone(field, value), tip=exact(value), whole=field.kind == "longtext")
+            _fact(
+                field.label,
+                show(field, value, names.get(field.key)),
+                tone=tone(field, value),
+                tip=exact(value),
+                whole=field.kind == "longtext",
+            )
 
 
 def _fact(label: str, text: str | None, *, tone: str | None = None, tip: str | None = None, whole: bool = False) -> None:

@@ -18,7 +18,12 @@ async def confirm(question: str, *, detail: str = "", yes: str = "", danger: boo
             ui.label(detail).classes("lc-muted")
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Cancel"), on_click=lambda: dialog.submit(False)).props("flat no-caps").classes("lc-btn")
-            sure = ui.button(yes or _("Yes"), on_click=lambda: dialog.submit(True)).props("unelevated no-caps autofocus").classes("lc-pri").mark("yes")
+            sure = (
+                ui.button(yes or _("Yes"), on_click=lambda: dialog.submit(True))
+                .props("unelevated no-caps autofocus")
+                .classes("lc-pri")
+                .mark("yes")
+            )
             if danger:
                 sure.props("color=negative").classes(remove="lc-pri")
     return bool(await answer_of(dialog))

@@ -110,13 +110,23 @@ class FieldInput:
     def _make(self, where: Mapping[str, str]) -> Element:
         field = self.field
         if field.kind == "ref":
-            return picker(self.session, field.f.ref or "", None, lambda _id: self._notify(), where=where, label=field.label, clearable=not field.required)
+            return picker(
+                self.session,
+                field.f.ref or "",
+                None,
+                lambda _id: self._notify(),
+                where=where,
+                label=field.label,
+                clearable=not field.required,
+            )
         if field.kind == "boolean":
             return ui.checkbox(field.label, on_change=self._notify).props("dense")
         if field.options:
             return self._choice()
         if field.kind == "longtext" and not self.compact:
-            return ui.textarea(on_change=self._notify).props(f'outlined dense autogrow debounce=150 hide-bottom-space aria-label="{_plain(field.label)}"')
+            return ui.textarea(on_change=self._notify).props(
+                f'outlined dense autogrow debounce=150 hide-bottom-space aria-label="{_plain(field.label)}"'
+            )
         if field.kind in {"date", "datetime"}:
             return moment_input(_plain(field.label), with_time=field.kind == "datetime", on_change=self._notify)
         secret = field.secret
@@ -133,7 +143,9 @@ class FieldInput:
         props = f'outlined dense options-dense hide-bottom-space aria-label="{_plain(self.field.label)}"'
         if self.field.choices:
             return ui.select(labels, on_change=self._notify).props(props)
-        widget = ui.select(labels, with_input=True, clearable=True, new_value_mode="add-unique", key_generator=lambda text: text, on_change=self._notify)
+        widget = ui.select(
+            labels, with_input=True, clearable=True, new_value_mode="add-unique", key_generator=lambda text: text, on_change=self._notify
+        )
         return widget.props(props)
 
     def _notify(self, _event: Any = None) -> None:
@@ -174,7 +186,9 @@ def form_fields(entity: EntityType, *, new: bool, quick: bool = False) -> list[F
     if new and entity.series and "number" in entity.fields:
         fields = [field for field in fields if field.key != "number"]  # given by the program
     if quick:
-        fields = [field for field in fields if field.required or field.key == entity.title_field or (field.f.column and field.kind != "longtext")][:6]
+        fields = [
+            field for field in fields if field.required or field.key == entity.title_field or (field.f.column and field.kind != "longtext")
+        ][:6]
     return fields
 
 
@@ -333,7 +347,10 @@ class _Editor:
         self.closed = False
         fields = form_fields(entity, new=record is None, quick=quick)
         size = "lc-wide" if len(fields) > 8 else ""
-        with ui.dialog().props("persistent no-route-dismiss") as self.dialog, ui.card().classes(f"lc-dialog {size}").mark(f"edit-{entity.key}") as card:
+        with (
+            ui.dialog().props("persistent no-route-dismiss") as self.dialog,
+            ui.card().classes(f"lc-dialog {size}").mark(f"edit-{entity.key}") as card,
+        ):
             with ui.element("div").classes("lc-row"):
                 ui.label(self._title()).classes("lc-dialog-title grow lc-cut")
                 ui.button(icon="close", on_click=self.leave).props(f'flat dense round size=sm aria-label="{_("Close")}"')
@@ -415,7 +432,9 @@ class _Editor:
     async def leave(self) -> None:
         """Close without saving; asks when something would be lost."""
         with self.dialog:
-            if self.form.dirty and not await confirm(_("Leave without saving?"), detail=_("What you typed will be dropped."), yes=_("Drop it"), danger=True):
+            if self.form.dirty and not await confirm(
+                _("Leave without saving?"), detail=_("What you typed will be dropped."), yes=_("Drop it"), danger=True
+            ):
                 return
         self._close(None)
 
@@ -490,11 +509,17 @@ async def difference_dialog(session: Session, entity: EntityType, *, base: Recor
                             else:
                                 text = show(field, record[key], names.get(key)) or "—"
                                 changed = column != "base" and record[key] != base[key]
-                                ui.label(text).classes("lc-chip lc-bad" if changed and both else "lc-chip lc-acc" if changed else "lc-muted")
+                                ui.label(text).classes(
+                                    "lc-chip lc-bad" if changed and both else "lc-chip lc-acc" if changed else "lc-muted"
+                                )
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Go on editing"), on_click=lambda: dialog.submit("")).props("flat no-caps").classes("lc-btn")
-            ui.button(_("Take theirs"), on_click=lambda: dialog.submit("theirs")).props("unelevated no-caps").classes("lc-btn").mark("take-theirs")
-            ui.button(_("Keep mine and save"), on_click=lambda: dialog.submit("mine")).props("unelevated no-caps").classes("lc-pri").mark("keep-mine")
+            ui.button(_("Take theirs"), on_click=lambda: dialog.submit("theirs")).props("unelevated no-caps").classes("lc-btn").mark(
+                "take-theirs"
+            )
+            ui.button(_("Keep mine and save"), on_click=lambda: dialog.submit("mine")).props("unelevated no-caps").classes("lc-pri").mark(
+                "keep-mine"
+            )
     choice = await answer_of(dialog)
     return str(choice or "")
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 class Picker(Element, component="../static/picker.js"):
     """The widget; ``value`` is the id of the chosen record or None, ``title`` what it is called."""
 
-    def __init__(self, session: Session, entity: str, *, label: str = "", where: Mapping[str, str] | None = None, clearable: bool = True) -> None:
+    def __init__(
+        self, session: Session, entity: str, *, label: str = "", where: Mapping[str, str] | None = None, clearable: bool = True
+    ) -> None:
         super().__init__()
         self.session, self.entity = session, entity
         self.value: str | None = None

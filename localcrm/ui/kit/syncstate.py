@@ -70,7 +70,9 @@ def chip(session: Session) -> None:
     label.classes(add=tone)
     label.set_visibility(bool(text))
     ui.timer(REFRESH_SECONDS, renew)
-    session.program.subscribe({"customer", "contact", "activity", "sales_order", "product", "stock_move", "receipt"}, lambda _changes: renew())
+    session.program.subscribe(
+        {"customer", "contact", "activity", "sales_order", "product", "stock_move", "receipt"}, lambda _changes: renew()
+    )
 
 
 def words(state: SyncState) -> tuple[str, str]:

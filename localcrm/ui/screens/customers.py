@@ -87,7 +87,14 @@ class Workbench:
                 with ui.element("div").classes("lc-right-side"):
                     with ui.element("div").classes("lc-upper lc-col") as upper:
                         self.grid = RecordGrid(
-                            session, CUSTOMER, actions=actions, on_choose=self.choose, on_open=self.open, empty=self._empty, pick_first=not self.wish, wish=self.wish
+                            session,
+                            CUSTOMER,
+                            actions=actions,
+                            on_choose=self.choose,
+                            on_open=self.open,
+                            empty=self._empty,
+                            pick_first=not self.wish,
+                            wish=self.wish,
                         )
                     second = ui.element("div").classes("lc-split-h").props('role="separator"')
                     with ui.element("div").classes("lc-lower lc-card"):
@@ -118,7 +125,9 @@ class Workbench:
                 for grouping in GROUPINGS:
                     counts = group_counts(connection, CUSTOMER, grouping.field)
                     field = CUSTOMER.fields[grouping.field]
-                    names = titles(connection, entity_type(field.f.ref), [value for value, _count in counts if value]) if field.f.ref else {}
+                    names = (
+                        titles(connection, entity_type(field.f.ref), [value for value, _count in counts if value]) if field.f.ref else {}
+                    )
                     words = {value: gettext(label) for value, label in LEVELS.items()} | names
                     rows = [(value, words.get(value, str(value)) if value else _("(none)"), count) for value, count in counts]
                     blocks.append((grouping, rows[: grouping.most]))
@@ -141,7 +150,12 @@ class Workbench:
     def _group_row(self, word: str, count: str, field: str | None, value: Any) -> None:
         condition = (field, "=", value) if field else None
         on = condition in self.grid.where if field else not self.grid.where
-        row = ui.element("button").classes("lc-group lc-on" if on else "lc-group").props('type="button"').mark(f"group-{field or 'all'}-{value or ''}")
+        row = (
+            ui.element("button")
+            .classes("lc-group lc-on" if on else "lc-group")
+            .props('type="button"')
+            .mark(f"group-{field or 'all'}-{value or ''}")
+        )
         with row:
             ui.label(word)
             ui.label(count)
@@ -220,7 +234,9 @@ class Workbench:
                 found[entity.key] = row_json(connection, entity, page.rows, ref_titles(connection, entity, page.rows))
                 found[f"{entity.key}_total"] = page.total
             conflict = entity_type("conflict")
-            page = select(connection, ListQuery(conflict, where=(Condition("record", "=", identity), Condition("state", "=", "open")), limit=50))
+            page = select(
+                connection, ListQuery(conflict, where=(Condition("record", "=", identity), Condition("state", "=", "open")), limit=50)
+            )
             found["conflicts"] = page.rows
         return found
 
@@ -240,7 +256,9 @@ class Workbench:
         chosen = self.tab if self.tab in names else names[0]
         with self.lower:
             with ui.element("div").classes("lc-row").style("flex:none;padding-right:10px;border-bottom:1px solid var(--line)"):
-                back = ui.button(icon="arrow_back").props(f'flat dense round aria-label="{_("Back")}"').classes("lc-phone-only").mark("back")
+                back = (
+                    ui.button(icon="arrow_back").props(f'flat dense round aria-label="{_("Back")}"').classes("lc-phone-only").mark("back")
+                )
                 back.on("click", js_handler="() => document.body.classList.remove('lc-detail-open')")
                 with _tab_bar(chosen, self._keep_tab) as bar:
                     for key, label, count, _draw in tabs:
@@ -260,7 +278,10 @@ class Workbench:
 
     def _overview(self, found: dict[str, Any]) -> None:
         glance = found["glance"]
-        extra = [(_("Unpaid"), show_kind("money", glance.unpaid) or ""), (_("Next contact"), show_kind("datetime", glance.next_contact) or "")]
+        extra = [
+            (_("Unpaid"), show_kind("money", glance.unpaid) or ""),
+            (_("Next contact"), show_kind("datetime", glance.next_contact) or ""),
+        ]
         with ui.element("div").classes("lc-row").style("padding:10px 14px 0"):
             ui.label(str(found["customer"]["name"])).classes("lc-sub grow lc-cut")
             if self.may_change:
@@ -327,7 +348,15 @@ class Workbench:
                         with ui.element("td"):
                             ui.label(str(text or "—"))
 
-    def _table(self, entity: EntityType, keys: Sequence[str], rows: list[dict[str, Any]], new: Callable[[], Awaitable[None]], label: str, empty: str) -> None:
+    def _table(
+        self,
+        entity: EntityType,
+        keys: Sequence[str],
+        rows: list[dict[str, Any]],
+        new: Callable[[], Awaitable[None]],
+        label: str,
+        empty: str,
+    ) -> None:
         """A short list inside a tab; a double click opens the row."""
         from localcrm.ui.kit.columns import columns
 
@@ -350,7 +379,9 @@ class Workbench:
                 line = ui.element("tr").on("dblclick", lambda identity=row["id"]: self._open_row(entity, identity)).style("cursor:default")
                 with line:
                     for key in keys:
-                        with ui.element("td").classes("lc-num" if known[key].number else "").props(f"colspan={2 if key == keys[-1] else 1}"):
+                        with (
+                            ui.element("td").classes("lc-num" if known[key].number else "").props(f"colspan={2 if key == keys[-1] else 1}")
+                        ):
                             text = row.get(key)
                             cell = ui.label(text if text not in {None, ""} else "—").classes("" if text else "lc-muted")
                             if text and key in row["_tone"]:

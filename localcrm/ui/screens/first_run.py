@@ -55,7 +55,11 @@ def routes(program: Program) -> list[Route]:
                 program.first_run_token = None
                 program.adopt(store)
             _actor, token = await asyncio.to_thread(
-                sign_in, store, login=values["login"], password=values["password"], client=browser_name(request.headers.get("user-agent", ""))
+                sign_in,
+                store,
+                login=values["login"],
+                password=values["password"],
+                client=browser_name(request.headers.get("user-agent", "")),
             )
         return signed_in(program, token, "/")
 
@@ -68,7 +72,9 @@ def _allowed(program: Program, request: Request, token: str) -> bool:
 
 
 def _closed() -> Response:
-    text = _("This page opens only from the address that the program printed when it started. Start the program again, or copy the whole address.")
+    text = _(
+        "This page opens only from the address that the program printed when it started. Start the program again, or copy the whole address."
+    )
     return plain.page(_("Set up"), f"<p>{escape(text)}</p>", status=403)
 
 
@@ -106,20 +112,42 @@ def _form(token: str, values: Mapping[str, str], error: AppError | None = None) 
         plain.problem(error.message if error and wrong not in known else "")
         + f"<p class='lc-muted'>{escape(_('Everything stays on this computer. You can add branches later.'))}</p>"
         + f'<form method="post" action="/setup"><input type="hidden" name="token" value="{escape(token)}">'
-        + plain.field("name", _("Company or branch name"), value=values.get("name", ""), error=said("name"), extra='required maxlength="100" autofocus')
         + plain.field(
-            "code", _("Code"), value=values.get("code", "HQ"), error=said("code"), hint=_("Printed in document numbers; HQ for head office."),
+            "name",
+            _("Company or branch name"),
+            value=values.get("name", ""),
+            error=said("name"),
+            extra='required maxlength="100" autofocus',
+        )
+        + plain.field(
+            "code",
+            _("Code"),
+            value=values.get("code", "HQ"),
+            error=said("code"),
+            hint=_("Printed in document numbers; HQ for head office."),
             extra='required maxlength="8"',
         )
-        + plain.field("user_name", _("Administrator's name"), value=values.get("user_name", ""), extra='maxlength="100" autocomplete="name"')
         + plain.field(
-            "login", _("Administrator's login"), value=values.get("login", "admin"), error=said("login"), extra='required maxlength="100" autocomplete="username"'
+            "user_name", _("Administrator's name"), value=values.get("user_name", ""), extra='maxlength="100" autocomplete="name"'
         )
         + plain.field(
-            "password", _("Password"), kind="password", error=said("password"), hint=_("At least 8 characters."),
+            "login",
+            _("Administrator's login"),
+            value=values.get("login", "admin"),
+            error=said("login"),
+            extra='required maxlength="100" autocomplete="username"',
+        )
+        + plain.field(
+            "password",
+            _("Password"),
+            kind="password",
+            error=said("password"),
+            hint=_("At least 8 characters."),
             extra=f'required minlength="8" autocomplete="new-password" {plain.strength_words()}',
         )
-        + plain.field("again", _("Password again"), kind="password", error=said("again"), extra='required minlength="8" autocomplete="new-password"')
+        + plain.field(
+            "again", _("Password again"), kind="password", error=said("again"), extra='required minlength="8" autocomplete="new-password"'
+        )
         + plain.button(_("Set up and sign in"))
         + "</form>"
     )

@@ -68,11 +68,7 @@ def routes(program: Program) -> list[Route]:
         response.delete_cookie(cookie_of(program), path="/", httponly=True, samesite="strict")
         return response
 
-    return [
-        Route("/login", show, methods=["GET"]),
-        Route("/login", submit, methods=["POST"]),
-        Route("/logout", leave, methods=["POST"]),
-    ]
+    return [Route("/login", show, methods=["GET"]), Route("/login", submit, methods=["POST"]), Route("/logout", leave, methods=["POST"])]
 
 
 def form(*, next_path: str, login: str = "", error: str = "") -> Response:
@@ -80,8 +76,12 @@ def form(*, next_path: str, login: str = "", error: str = "") -> Response:
     body = (
         plain.problem(error)
         + f'<form method="post" action="/login"><input type="hidden" name="next" value="{escape(next_path)}">'
-        + plain.field("login", _("Login"), value=login, extra='autocomplete="username" required maxlength="200"' + ("" if login else " autofocus"))
-        + plain.field("password", _("Password"), kind="password", extra='autocomplete="current-password" required' + (" autofocus" if login else ""))
+        + plain.field(
+            "login", _("Login"), value=login, extra='autocomplete="username" required maxlength="200"' + ("" if login else " autofocus")
+        )
+        + plain.field(
+            "password", _("Password"), kind="password", extra='autocomplete="current-password" required' + (" autofocus" if login else "")
+        )
         + plain.button(_("Sign in"))
         + "</form>"
     )
@@ -96,7 +96,9 @@ def not_enrolled(code: str) -> Response:
         (_("Head office lets the branch in and sends a reply file back:"), "localcrm sync approve request.lcx -o reply.lcx"),
         (_("Here, take the reply; then sign in with a user of your company:"), "localcrm sync join reply.lcx"),
     )
-    items = "".join(f"<li>{escape(text.format(code=code))}<br><code>{escape(command.format(code=code))}</code></li>" for text, command in steps)
+    items = "".join(
+        f"<li>{escape(text.format(code=code))}<br><code>{escape(command.format(code=code))}</code></li>" for text, command in steps
+    )
     return plain.page(_("This branch does not belong to a company yet"), f"<ol class='lc-steps'>{items}</ol>", address="/login")
 
 

@@ -73,7 +73,9 @@ class _Records:
     def _empty(self) -> None:
         ui.label(_("There are no records here yet."))
         if self.can_create:
-            ui.button(_("＋ New {entity}").format(entity=self.entity.label), on_click=self.new).props("unelevated no-caps").classes("lc-btn")
+            ui.button(_("＋ New {entity}").format(entity=self.entity.label), on_click=self.new).props("unelevated no-caps").classes(
+                "lc-btn"
+            )
 
     def _actions(self) -> list[Action]:
         actions = [Action("open", _("Open record"), self._with_row(self.open), "enter")]
@@ -179,7 +181,12 @@ async def delete_with_undo(session: Session, entity: EntityType, identity: str) 
     if not outcome.ok:
         return False
     title = str(outcome.value[entity.title_field] or entity.label)[:80]
-    if not await confirm(_("Delete “{title}”?").format(title=title), detail=_("It goes to the recycle bin and can be restored."), yes=_("Delete"), danger=True):
+    if not await confirm(
+        _("Delete “{title}”?").format(title=title),
+        detail=_("It goes to the recycle bin and can be restored."),
+        yes=_("Delete"),
+        danger=True,
+    ):
         return False
     await asyncio.sleep(0)
     params = {"entity": entity.key, "id": identity}
