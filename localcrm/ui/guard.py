@@ -118,12 +118,13 @@ class Guard:
     # what comes in and goes out ----------------------------------------------------------------------------------
 
     async def _http(self, scope: Scope, headers: Mapping[str, str], receive: Receive, send: Send) -> None:
-        limit, started = _limit(scope["path"]), False
+        limit, started, gone = _limit(scope["path"]), False, False
         read = 0
 
         async def counted() -> Message:
-            nonlocal read
+            nonlocal read, gone
             message = await receive()
+            gone = gone or message["type"] == "http.disconnect"
             read += len(message.get("body", b""))
             if read > limit:
                 raise TooLarge
@@ -151,6 +152,10 @@ class Guard:
                     send,
                     InvalidInput("too_large", N_("This is more than can be taken at once ({limit} MB)."), limit=limit >> 20),
                 )
+        except RuntimeError:
+            # The framework's middleware complains of no answer when the browser left the page before it came.
+            if started or not gone:
+                raise
 
 
 def _open(path: str) -> bool:
