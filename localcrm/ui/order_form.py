@@ -26,6 +26,7 @@ from localcrm.domain.importing import spellings
 from localcrm.domain.records import records_json
 from localcrm.domain.sales import offers, rules
 from localcrm.domain.sales.entities import SalesOrder, SalesOrderLine
+from localcrm.domain.typed import read_text
 from localcrm.kernel.errors import AppError, InvalidInput, NotFound, Refused, StaleRecord
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.ids import parse_id
@@ -340,7 +341,7 @@ def save(session: Session, body: Mapping[str, Any]) -> Sheet:
             # A line that somebody else removed meanwhile comes back as a new one.
             keys.append(str(row.get("key")))
             good.append(line | ({"id": row["id"]} if row.get("id") in known else {}))
-    header = {key: _blank(value) for key, value in (body.get("header") or {}).items() if key in HEADER}
+    header = {key: _header_value(key, value) for key, value in (body.get("header") or {}).items() if key in HEADER}
     parameters = {"header": header, "lines": good, "order_id": order_id, "version": body.get("version") if order_id else None}
     saved = verbs.run(session.store, session.actor, "sales.save_order", parameters)
     _keep_rest(session, saved["id"], rest)
@@ -375,6 +376,12 @@ def _keep_rest(session: Session, order_id: str, rest: Sequence[Any]) -> None:
     text = json.dumps(rest, ensure_ascii=False) if rest else None
     if (text or "") != session.setting(rest_key(order_id)):
         session.save_setting(rest_key(order_id), text)
+
+
+def _header_value(key: str, value: Any) -> Any:
+    """A value of the header as verbs take it; days as people type them."""
+    field = ORDER.fields[key]
+    return read_text(field, value.strip()) if field.kind == "date" and isinstance(value, str) and value.strip() else _blank(value)
 
 
 def _blank(value: Any) -> Any:

@@ -52,7 +52,14 @@ def body(shop: Office) -> dict[str, Any]:
     header = {"customer_id": only(shop, "customer"), "warehouse_id": only(shop, "warehouse"), "date": "2026-11-23", "tax_included": True}
     rows = [
         {"key": "1", "product_id": only(shop, "product", code="XF75-03"), "code": "XF75-03", "quantity": "1,200", "price": "9.80"},
-        {"key": "2", "product_id": only(shop, "product", code="XF75-07"), "code": "XF75-07", "quantity": "800", "price": "9.8", "discount": "95"},
+        {
+            "key": "2",
+            "product_id": only(shop, "product", code="XF75-07"),
+            "code": "XF75-07",
+            "quantity": "800",
+            "price": "9.8",
+            "discount": "95",
+        },
     ]
     return {"id": None, "version": None, "header": header, "tax_included": True, "lines": rows}
 
@@ -106,7 +113,12 @@ def test_saving_gives_every_row_its_line_and_saving_again_changes_nothing(sessio
     sheet = order_form.save(session, body)
     assert sorted(sheet["ids"]) == ["1", "2"]
     assert [line["gross"] for line in sheet["lines"]] == ["11,760.00", "7,448.00"]
-    again = {**body, "id": sheet["id"], "version": sheet["version"], "lines": [{**row, "id": sheet["ids"][row["key"]]} for row in body["lines"]]}
+    again = {
+        **body,
+        "id": sheet["id"],
+        "version": sheet["version"],
+        "lines": [{**row, "id": sheet["ids"][row["key"]]} for row in body["lines"]],
+    }
     assert order_form.save(session, again)["version"] == sheet["version"]
 
 
@@ -139,6 +151,14 @@ def test_an_order_without_customer_stays_a_draft_and_says_which_field(session: S
     assert (refusal.value.code, refusal.value.field) == ("no_customer", "customer_id")
     kept = order_form.load_sheet(session, refusal.value.params["saved"])
     assert (kept["state"]["key"], len(kept["lines"])) == ("draft", 2)
+
+
+def test_days_are_read_as_people_type_them_and_a_wrong_one_names_its_field(session: Session, body: dict[str, Any]) -> None:
+    body["header"]["delivery_date"] = "2026年12月10日"
+    assert order_form.save(session, body)["header"]["delivery_date"] == "2026-12-10"
+    with pytest.raises(InvalidInput) as refusal:
+        order_form.save(session, {**body, "header": {**body["header"], "delivery_date": "soon"}})
+    assert (refusal.value.code, refusal.value.field) == ("bad_date", "delivery_date")
 
 
 def test_a_stale_save_is_refused_and_shows_what_differs(session: Session, shop: Office, body: dict[str, Any]) -> None:
@@ -194,7 +214,9 @@ def test_a_reader_cannot_save(shop: Office, body: dict[str, Any]) -> None:
 # looking things up -----------------------------------------------------------------------------------------------------
 
 
-def test_products_are_found_by_code_pinyin_name_and_barcode_with_stock_and_last_price(shop: Office, session: Session, body: dict[str, Any]) -> None:
+def test_products_are_found_by_code_pinyin_name_and_barcode_with_stock_and_last_price(
+    shop: Office, session: Session, body: dict[str, Any]
+) -> None:
     product = body["lines"][0]["product_id"]
     shop.new("stock_move", product_id=product, warehouse_id=body["header"]["warehouse_id"], quantity="3420", type="opening")
     body["lines"][0]["price"] = "9.60"
@@ -244,7 +266,9 @@ def test_a_header_says_which_column_is_which() -> None:
 
 
 def test_a_pasted_code_nobody_knows_becomes_a_row_and_an_unknown_price_the_list_price(session: Session, body: dict[str, Any]) -> None:
-    pasted = order_form.pasted(session, {"text": "xf75-03\t30\nNOPE\t5\t2\n\n6901234567892\t1\t8", "customer_id": body["header"]["customer_id"]})
+    pasted = order_form.pasted(
+        session, {"text": "xf75-03\t30\nNOPE\t5\t2\n\n6901234567892\t1\t8", "customer_id": body["header"]["customer_id"]}
+    )
     assert [(row["code"], row.get("product_id") is not None, row["quantity"], row["price"]) for row in pasted["lines"]] == [
         ("XF75-03", True, "30", "9.80"),
         ("NOPE", False, "5", "2"),

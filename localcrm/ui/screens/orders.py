@@ -20,6 +20,7 @@ from localcrm.ui.kit.dialogs import confirm
 from localcrm.ui.kit.form import Form
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.menu import Action, action_button
+from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import run_service, run_verb, toast
 from localcrm.ui.order_form import ORDER
 from localcrm.ui.registry import Screen, register
@@ -46,6 +47,7 @@ class OrderList:
         """List first; its filters above it."""
         session = self.session
         with page_frame(session, title=_("Sales orders"), active="orders"):
+            ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
             actions = self._actions()
             with page_head(_("Sales orders")):
                 tools = ui.element("div").classes("lc-row")

@@ -123,6 +123,10 @@
       Object.assign(this.sheet, { id, version, number, open, progress });
       if (turn === this.turn) this.sheet.totals = totals;
       for (const row of this.rows) if (saved.ids && row.key in saved.ids) row.id = saved.ids[row.key];
+      for (const input of this.host.querySelectorAll("[data-day]")) {
+        if (input === document.activeElement || turn !== this.turn) continue;
+        input.value = this.header[input.dataset.day] = saved.header[input.dataset.day] || "";
+      }
       if (isNew) {
         history.replaceState(null, "", "/orders/" + id);
         this.emit("saved");
@@ -293,9 +297,12 @@
           card.append(this.field(key, this.readOnly(value)));
           continue;
         }
+        // Typed, not chosen: the browser's own date field shows days in the order of its own language.
         const input = this.input("oe-input", value);
-        input.type = "date";
-        input.addEventListener("change", () => ((this.header[key] = input.value || null), this.changed()));
+        input.placeholder = "2026-12-31";
+        input.dataset.day = key;
+        input.setAttribute("aria-label", this.words.labels[key]);
+        input.addEventListener("change", () => ((this.header[key] = input.value.trim() || null), this.changed()));
         card.append(this.field(key, input));
       }
       const box = make("input");
