@@ -12,6 +12,7 @@ from typing import Any
 
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import LANGUAGES, N_, gettext, use_language
+from localcrm.kernel.ids import parse_id
 from localcrm.kernel.schema import Field
 
 #: Year, month, day with anything between them, in any language, or with nothing; a time may follow.
@@ -32,6 +33,8 @@ def read_text(field: Field, text: str) -> Any:
             return _read_date(field, text)
         case "datetime":
             return _read_moment(field, text)
+        case "ref":
+            return _read_id(field, text)
     return text
 
 
@@ -81,7 +84,19 @@ def _read_moment(field: Field, text: str) -> dt.datetime:
             moment = _moment(field, text, found)
         else:
             raise _not_a_date(field, text) from None
-    return moment.astimezone(dt.UTC)  # one without an offset is on the clock on the wall
+    try:
+        return moment.astimezone(dt.UTC)  # one without an offset is on the clock on the wall
+    except (ValueError, OverflowError, OSError):
+        raise _not_a_date(field, text) from None
+
+
+def _read_id(field: Field, text: str) -> str:
+    try:
+        return parse_id(text)
+    except InvalidInput as error:
+        raise InvalidInput(
+            error.code, N_("{label}: “{value}” is not a record id."), label=field.label, value=text[:60], field=field.key
+        ) from None
 
 
 def _moment(field: Field, text: str, found: re.Match[str]) -> dt.datetime:

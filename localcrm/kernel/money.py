@@ -28,6 +28,8 @@ PRICE_SCALE = 6
 RATE_SCALE = 4
 #: Largest scaled integer kept: well inside 64 bits, so that sums of many rows fit too.
 MAX_SCALED = 10**15
+#: Nothing with more zeros than this is a number of the business; computing with it would take minutes.
+_MAX_ZEROS = 100
 
 _FULL_WIDTH = str.maketrans("０１２３４５６７８９．，－＋％", "0123456789.,-+%")
 
@@ -48,11 +50,15 @@ def parse_decimal(value: object) -> Decimal:
             number = Decimal(text.removesuffix("%").strip())
         except InvalidOperation:
             raise InvalidInput("bad_number", N_("“{value}” is not a number."), value=str(value)[:60]) from None
-        if percent:
+        if percent and _is_sane(number):
             number = number / 100
-    if not number.is_finite():
+    if not _is_sane(number):
         raise InvalidInput("bad_number", N_("“{value}” is not a number."), value=str(value)[:60])
     return number or abs(number)
+
+
+def _is_sane(number: Decimal) -> bool:
+    return number.is_finite() and abs(number.adjusted()) <= _MAX_ZEROS
 
 
 def to_scaled(value: Decimal, scale: int) -> int:

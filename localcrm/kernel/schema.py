@@ -32,6 +32,9 @@ from localcrm.kernel.money import MONEY_SCALE, PRICE_SCALE, QUANTITY_SCALE, RATE
 
 Merge = Literal["lww", "home", "hub", "always_show"]
 Stored = int | str | bytes | None
+#: Days outside these years are slips of the finger.
+FIRST_YEAR, LAST_YEAR = 1900, 2200
+_Date = typing.TypeVar("_Date", bound=date)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +126,17 @@ def _parse_moment(value: object) -> object:
     if isinstance(value, str):
         value = datetime.fromisoformat(value.strip())
     if isinstance(value, datetime):
-        return value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
+        try:
+            return value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
+        except OverflowError:
+            raise ValueError("app:bad_date") from None
+    return value
+
+
+def _in_living_memory(value: _Date) -> _Date:
+    """Refuse the year 0209: a digit was lost, and a number or a calendar made from it would be nonsense."""
+    if not FIRST_YEAR <= value.year <= LAST_YEAR:
+        raise ValueError("app:bad_date")
     return value
 
 
@@ -135,8 +148,8 @@ Money = Annotated[Decimal, BeforeValidator(_decimal(MONEY_SCALE)), Scaled(kind="
 Quantity = Annotated[Decimal, BeforeValidator(_decimal(QUANTITY_SCALE)), Scaled(kind="quantity", scale=QUANTITY_SCALE)]
 Price = Annotated[Decimal, BeforeValidator(_decimal(PRICE_SCALE)), Scaled(kind="price", scale=PRICE_SCALE)]
 Rate = Annotated[Decimal, BeforeValidator(_decimal(RATE_SCALE)), Scaled(kind="rate", scale=RATE_SCALE)]
-Day = date
-Moment = Annotated[datetime, BeforeValidator(_parse_moment)]
+Day = Annotated[date, AfterValidator(_in_living_memory)]
+Moment = Annotated[datetime, BeforeValidator(_parse_moment), AfterValidator(_in_living_memory)]
 
 
 class Choice(StrEnum):
@@ -437,6 +450,8 @@ def scratch_registry() -> Iterator[None]:
         _registry.update(saved)
 
 
+_BAD_VALUE = ("bad_value", N_("{label}: “{value}” cannot be understood."))
+_DATE_VALUE = ("bad_date", N_("{label}: “{value}” is not a date (write 2026-11-23)."))
 _FAULTS: dict[str, tuple[str, str]] = {
     "missing": ("required", N_("{label} is required.")),
     "string_too_short": ("required", N_("{label} is required.")),
@@ -449,13 +464,12 @@ _FAULTS: dict[str, tuple[str, str]] = {
     "app:bad_number": ("bad_number", N_("{label}: “{value}” is not a number.")),
     "app:too_many_decimals": ("too_many_decimals", N_("{label}: “{value}” has too many decimal places.")),
     "app:number_too_large": ("number_too_large", N_("{label}: “{value}” is too large.")),
+    "app:bad_date": _DATE_VALUE,
     "app:bad_id": ("bad_id", N_("{label}: “{value}” is not a record id.")),
     "greater_than": ("too_small", N_("{label} must be greater than {gt}.")),
     "greater_than_equal": ("too_small", N_("{label} must be at least {ge}.")),
     "less_than_equal": ("too_large", N_("{label} must be at most {le}.")),
 }
-_BAD_VALUE = ("bad_value", N_("{label}: “{value}” cannot be understood."))
-_DATE_VALUE = ("bad_date", N_("{label}: “{value}” is not a date (write 2026-11-23)."))
 
 
 def input_error(entity: EntityType, error: ValidationError) -> InvalidInput:
