@@ -9,15 +9,19 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, validate_call
+from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError, validate_call
 
 from localcrm.domain import policy
 from localcrm.domain.policy import Actor
 from localcrm.kernel.errors import InvalidInput, NotFound
 from localcrm.kernel.i18n import N_, gettext
+from localcrm.kernel.ids import parse_id
 from localcrm.store.store import Store
+
+#: A parameter that names a record; anything else is refused before the verb runs.
+RecordId = Annotated[str, AfterValidator(parse_id)]
 
 
 @dataclass(frozen=True)
@@ -41,10 +45,10 @@ class Verb:
 
     @cached_property
     def parameters(self) -> dict[str, str]:
-        """Names and types of the parameters; a trailing "?" marks an optional one."""
+        """Names and types of the parameters as scripts write them, ids as text; a trailing "?" marks an optional one."""
         signature = inspect.signature(self.function)
         return {
-            name: f"{parameter.annotation}{'' if parameter.default is inspect.Parameter.empty else '?'}"
+            name: f"{parameter.annotation.replace('RecordId', 'str')}{'' if parameter.default is inspect.Parameter.empty else '?'}"
             for name, parameter in list(signature.parameters.items())[2:]
         }
 
@@ -52,7 +56,7 @@ class Verb:
     def _checked(self) -> Callable[..., Any]:
         return validate_call(config=ConfigDict(arbitrary_types_allowed=True))(self.function)
 
-    def __call__(self, *args: Any, **parameters: Any) -> Any:
+    def __call__(self, /, *args: Any, **parameters: Any) -> Any:
         """Run with parameters as they came from outside; raises InvalidInput for wrong ones."""
         try:
             return self._checked(*args, **parameters)

@@ -10,7 +10,7 @@ from localcrm.domain.catalog.entities import Product
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
 from localcrm.domain.stock.entities import StockMove
-from localcrm.domain.verbs import Verb
+from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import Refused
 from localcrm.kernel.i18n import N_
 from localcrm.store.connection import Connection
@@ -58,7 +58,7 @@ def derive_product(connection: Connection, records: list[Record]) -> list[dict[s
     return [{"on_hand": _QUANTITY.to_json(on_hand(connection, record["id"]))} for record in records]
 
 
-def stock_on_hand(uow: UnitOfWork, actor: Actor, *, product_id: str, warehouse_id: str | None = None) -> dict[str, Any]:  # noqa: ARG001
+def stock_on_hand(uow: UnitOfWork, actor: Actor, *, product_id: RecordId, warehouse_id: RecordId | None = None) -> dict[str, Any]:  # noqa: ARG001
     """Quantity on hand of one product."""
     return {"product_id": product_id, "on_hand": _QUANTITY.to_json(on_hand(uow.connection, product_id, warehouse_id))}
 
