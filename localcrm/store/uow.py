@@ -89,13 +89,16 @@ class UnitOfWork:
         current = self.get(entity, identity, deleted=True)
         changed = {key: value for key, value in values.items() if current[key] != value}
         if version is not None and current["version"] != version:
-            raise StaleRecord(
-                title=str(current[entity.title_field] or ""), differences=[(key, value, current[key]) for key, value in changed.items()]
-            )
+            shown = [(key, value, current[key]) for key, value in changed.items() if not entity.field(key).secret]
+            raise StaleRecord(title=str(current[entity.title_field] or ""), differences=shown)
         if not changed:
             return False
         self._write(entity, identity, {key: entity.field(key).store(value) for key, value in changed.items()})
         return True
+
+    def touch(self, entity: EntityType, identity: str) -> None:
+        """Make a save that began before now stale, though no column of the row changes: a part of the record did."""
+        self._write(entity, identity, {})
 
     def set_deleted(self, entity: EntityType, identity: str, *, deleted: bool) -> None:
         """Set the register of one row."""
@@ -106,9 +109,9 @@ class UnitOfWork:
         self.connection.execute(f'DELETE FROM "{entity.key}" WHERE id = ?', (bytes.fromhex(identity),))
 
     def _write(self, entity: EntityType, identity: str, stored: Mapping[str, Any]) -> None:
-        assignments = ", ".join(f'"{key}" = ?' for key in stored)
+        assignments = "".join(f'"{key}" = ?, ' for key in stored)
         key = bytes.fromhex(identity)
-        self.connection.execute(f'UPDATE "{entity.key}" SET {assignments}, version = version + 1 WHERE id = ?', (*stored.values(), key))
+        self.connection.execute(f'UPDATE "{entity.key}" SET {assignments}version = version + 1 WHERE id = ?', (*stored.values(), key))
         if "deleted" in stored or any(field.key in stored for field in entity.searched):
             rid = self.connection.value(f'SELECT rid FROM "{entity.key}" WHERE id = ?', (key,))
             self._indexed.setdefault(entity, {}).setdefault(rid, False)
