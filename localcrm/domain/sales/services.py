@@ -6,6 +6,7 @@ Posting gives the number, freezes amounts and the customer's name, and issues th
 from __future__ import annotations
 
 import datetime
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import Any
 
@@ -19,10 +20,11 @@ from localcrm.domain.sales import rules
 from localcrm.domain.sales.entities import OrderStatus, SalesOrder, SalesOrderLine
 from localcrm.domain.stock.entities import MoveType, StockMove
 from localcrm.domain.stock.services import on_hand
-from localcrm.domain.verbs import Verb
+from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
+from localcrm.kernel.ids import parse_id
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record, record_json
 from localcrm.store.uow import UnitOfWork
@@ -73,6 +75,11 @@ def prepare_line(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Rec
         if product and (merged.get(key) is None or (changed_product and key not in values)):
             merged[key] = product[source]
     checked = _LINE.validate({**merged, "net": 0, "tax": 0, "gross": 0})
+    if checked["price"] is None or checked["tax_rate"] is None:  # there is no product they could have come from
+        label = _LINE.fields["product_id"].label
+        raise InvalidInput(
+            "no_such_record", N_("{label}: the record referred to does not exist or was deleted."), label=label, field="product_id"
+        )
     order = uow.get(_ORDER, checked["order_id"])
     amounts = rules.amounts_of_line(checked, tax_included=order["tax_included"])
     return {**merged, "net": amounts.net, "tax": amounts.tax, "gross": amounts.gross}
@@ -85,8 +92,11 @@ def check_line(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record |
 
 
 def refresh_order(uow: UnitOfWork, actor: Actor, line: Record, old: Record | None) -> None:  # noqa: ARG001
-    """The order's totals follow its lines."""
-    _refresh_totals(uow, line["order_id"])
+    """The order's totals follow its lines; whoever still looks at the order as it was must look again."""
+    if old is None or old is line or old["version"] != line["version"]:
+        for order_id in {line["order_id"], (old or line)["order_id"]}:
+            if not _refresh_totals(uow, order_id):
+                uow.touch(_ORDER, order_id)
 
 
 def save_order(
@@ -95,7 +105,7 @@ def save_order(
     *,
     header: dict[str, Any],
     lines: list[dict[str, Any]],
-    order_id: str | None = None,
+    order_id: RecordId | None = None,
     version: int | None = None,
 ) -> dict[str, Any]:
     """Save a whole draft: header and lines as they stand on the form. Lines without ``id`` are new, absent ones go."""
@@ -103,11 +113,12 @@ def save_order(
         order = records.create_record(uow, actor, entity="sales_order", values=header)
     else:
         order = records.update_record(uow, actor, entity="sales_order", id=order_id, values=header, version=version)
-    kept = {line["id"] for line in lines if line.get("id")}
+    given = [{**line, "id": parse_id(str(line["id"]))} if line.get("id") else line for line in lines]
+    kept = {line["id"] for line in given if line.get("id")}
     for line in order_lines(uow, order["id"]):
         if line["id"] not in kept:
             records.delete_record(uow, actor, entity="sales_order_line", id=line["id"])
-    for position, line in enumerate(lines, start=1):
+    for position, line in enumerate(given, start=1):
         values = {key: value for key, value in line.items() if key != "id"} | {"order_id": order["id"], "position": position}
         if line.get("id"):
             records.update_record(uow, actor, entity="sales_order_line", id=line["id"], values=values)
@@ -116,7 +127,7 @@ def save_order(
     return order_with_lines(uow, actor, order_id=order["id"])
 
 
-def order_with_lines(uow: UnitOfWork, actor: Actor, *, order_id: str) -> dict[str, Any]:  # noqa: ARG001
+def order_with_lines(uow: UnitOfWork, actor: Actor, *, order_id: RecordId) -> dict[str, Any]:  # noqa: ARG001
     """An order in JSON form with its lines and what is derived from movements and receipts."""
     order = uow.get(_ORDER, order_id)
     shown = {**record_json(_ORDER, order), **derive_order(uow.connection, [order])[0], "version": order["version"]}
@@ -126,7 +137,7 @@ def order_with_lines(uow: UnitOfWork, actor: Actor, *, order_id: str) -> dict[st
 # posting -----------------------------------------------------------------------------------------------------------
 
 
-def post_order(uow: UnitOfWork, actor: Actor, *, order_id: str) -> dict[str, Any]:
+def post_order(uow: UnitOfWork, actor: Actor, *, order_id: RecordId) -> dict[str, Any]:
     """Post a draft; returns the order with its number and, under ``warnings``, what is now short in stock."""
     order = uow.get(_ORDER, order_id)
     _check_editable_here(uow, order)
@@ -135,11 +146,11 @@ def post_order(uow: UnitOfWork, actor: Actor, *, order_id: str) -> dict[str, Any
         raise InvalidInput("no_customer", N_("Choose a customer before posting."), field="customer_id")
     if not lines:
         raise Refused("no_lines", N_("The order has no lines yet; nothing was posted."))
-    warnings = _post(uow, order, lines)
+    warnings = _post(uow, order, lines, _stocked_products(uow, lines))
     return {**order_with_lines(uow, actor, order_id=order_id), "warnings": warnings}
 
 
-def reverse_order(uow: UnitOfWork, actor: Actor, *, order_id: str, remark: str | None = None) -> dict[str, Any]:
+def reverse_order(uow: UnitOfWork, actor: Actor, *, order_id: RecordId, remark: str | None = None) -> dict[str, Any]:
     """Reverse a posted order: a new posted order of today with the opposite quantities; returns it."""
     order = uow.get(_ORDER, order_id)
     _check_own(uow, order)
@@ -158,12 +169,13 @@ def reverse_order(uow: UnitOfWork, actor: Actor, *, order_id: str, remark: str |
             opposite[key] = -line[key]
         uow.insert(_LINE, opposite)
     _refresh_totals(uow, reversal_id)
-    _post(uow, uow.get(_ORDER, reversal_id), order_lines(uow, reversal_id))
+    issued = {move["product_id"] for move in uow.where(_MOVE, order_id=order_id)}
+    _post(uow, uow.get(_ORDER, reversal_id), order_lines(uow, reversal_id), issued)
     return order_with_lines(uow, actor, order_id=reversal_id)
 
 
-def _post(uow: UnitOfWork, order: Record, lines: list[Record]) -> list[dict[str, Any]]:
-    stocked = _stocked_products(uow, lines)
+def _post(uow: UnitOfWork, order: Record, lines: list[Record], stocked: AbstractSet[str]) -> list[dict[str, Any]]:
+    """Number and freeze an order; the goods of the ``stocked`` products move. Returns what is now short."""
     moved = [line for line in lines if line["product_id"] in stocked and line["quantity"]]
     if moved and order["warehouse_id"] is None:
         raise InvalidInput("no_warehouse", N_("Choose the warehouse the goods leave from before posting."), field="warehouse_id")
@@ -173,7 +185,7 @@ def _post(uow: UnitOfWork, order: Record, lines: list[Record]) -> list[dict[str,
     for line in moved:
         uow.insert(_MOVE, _issue(order, line, day))
     warnings = [
-        {"product_id": product_id, "product": stocked[product_id], "on_hand": _MOVE.fields["quantity"].to_json(left)}
+        {"product_id": product_id, "product": _product(uow, product_id)["name"], "on_hand": _MOVE.fields["quantity"].to_json(left)}
         for product_id in dict.fromkeys(line["product_id"] for line in moved)
         if (left := on_hand(uow.connection, product_id, order["warehouse_id"])) < 0
     ]
@@ -206,13 +218,12 @@ def _issue(order: Record, line: Record, day: datetime.date) -> dict[str, Any]:
     return _MOVE.validate({**values, "order_id": order["id"], "order_line_id": line["id"], "branch_id": order["branch_id"]})
 
 
-def _stocked_products(uow: UnitOfWork, lines: list[Record]) -> dict[str, str]:
-    found = {}
-    for product_id in {line["product_id"] for line in lines}:
-        product = uow.get(Product.entity_type, product_id, deleted=True)
-        if product["stocked"]:
-            found[product_id] = product["name"]
-    return found
+def _stocked_products(uow: UnitOfWork, lines: list[Record]) -> set[str]:
+    return {product_id for product_id in {line["product_id"] for line in lines} if _product(uow, product_id)["stocked"]}
+
+
+def _product(uow: UnitOfWork, product_id: str) -> Record:
+    return uow.get(Product.entity_type, product_id, deleted=True)
 
 
 # what is derived -----------------------------------------------------------------------------------------------------
@@ -251,9 +262,9 @@ def _progress(connection: Connection, order: Record) -> dict[str, Any]:
     }
 
 
-def _refresh_totals(uow: UnitOfWork, order_id: str) -> None:
+def _refresh_totals(uow: UnitOfWork, order_id: str) -> bool:
     amounts = rules.totals(order_lines(uow, order_id))
-    uow.update(_ORDER, order_id, {"net": amounts.net, "tax": amounts.tax, "gross": amounts.gross})
+    return uow.update(_ORDER, order_id, {"net": amounts.net, "tax": amounts.tax, "gross": amounts.gross})
 
 
 def _check_editable_here(uow: UnitOfWork, order: Record) -> None:

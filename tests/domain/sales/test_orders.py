@@ -163,3 +163,54 @@ def test_a_used_customer_is_not_deleted_and_the_list_says_why(
         records.delete_record(uow, admin, entity="customer", id=goods["customer"])
     assert refused.value.code == "referenced"
     assert "销售单 1" in refused.value.message
+
+
+def test_what_only_verbs_write_cannot_be_emptied(do: Do, draft: dict[str, Any]) -> None:
+    for key in ("branch_id", "gross", "status"):
+        values = {key: ""} if key != "status" else {key: None}
+        assert refusal(do, "records.update_record", entity="sales_order", id=draft["id"], values=values) == "not_editable"
+    same = {"branch_id": draft["branch_id"], "gross": draft["gross"], "remark": "照旧"}
+    assert do("records.update_record", entity="sales_order", id=draft["id"], values=same)["remark"] == "照旧"
+
+
+def test_a_colleagues_line_without_a_price_is_not_thrown_away(do: Do, draft: dict[str, Any], goods: dict[str, str]) -> None:
+    mine = [{"id": line["id"], "quantity": line["quantity"], "product_id": line["product_id"]} for line in draft["lines"]]
+    gift = {"product_id": goods["service"], "quantity": "1", "price": "0"}
+    do("sales.save_order", order_id=draft["id"], version=draft["version"], header={}, lines=[*mine, gift])
+    with pytest.raises(StaleRecord):
+        do("sales.save_order", order_id=draft["id"], version=draft["version"], header={}, lines=mine)
+    assert len(do("sales.order_with_lines", order_id=draft["id"])["lines"]) == 3
+
+
+def test_saving_what_is_there_makes_nobody_stale(do: Do, draft: dict[str, Any]) -> None:
+    lines = [{"id": line["id"]} for line in draft["lines"]]
+    saved = do("sales.save_order", order_id=draft["id"], version=draft["version"], header={}, lines=lines)
+    assert saved["version"] == draft["version"]
+
+
+def test_a_line_moved_to_another_draft_takes_its_amount_along(do: Do, draft: dict[str, Any], goods: dict[str, str]) -> None:
+    other = do("sales.save_order", header={"customer_id": goods["customer"]}, lines=[])
+    do("records.update_record", entity="sales_order_line", id=draft["lines"][0]["id"], values={"order_id": other["id"]})
+    both = [do("sales.order_with_lines", order_id=order["id"])["gross"] for order in (draft, other)]
+    assert both == [draft["lines"][1]["gross"], draft["lines"][0]["gross"]]
+
+
+def test_a_reversal_returns_exactly_what_was_issued(do: Do, draft: dict[str, Any], goods: dict[str, str], store: Store) -> None:
+    do("sales.post_order", order_id=draft["id"])
+    do("records.update_record", entity="product", id=goods["product"], values={"stocked": False})
+    do("sales.reverse_order", order_id=draft["id"])
+    with store.read() as connection:
+        assert on_hand(connection, goods["product"], goods["warehouse"]) == Decimal(100)
+
+
+def test_a_line_of_a_product_that_does_not_exist(do: Do, draft: dict[str, Any]) -> None:
+    values = {"order_id": draft["id"], "product_id": "0" * 32, "quantity": "1"}
+    assert refusal(do, "records.create_record", entity="sales_order_line", values=values) == "no_such_record"
+
+
+def test_a_draft_in_the_bin_holds_no_product(do: Do, draft: dict[str, Any], new: Do, goods: dict[str, str]) -> None:
+    product = new("product", code="NEU", name="新品")["id"]
+    order = do("sales.save_order", header={}, lines=[{"product_id": product, "quantity": "1", "price": "1"}])
+    assert refusal(do, "records.delete_record", entity="product", id=product) == "referenced"
+    do("records.delete_record", entity="sales_order", id=order["id"])
+    assert do("records.delete_record", entity="product", id=product) == {"id": product}
