@@ -10,7 +10,7 @@ from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.numbering import next_dated_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour, create_record
-from localcrm.domain.verbs import Verb
+from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entity
@@ -38,24 +38,33 @@ def check_receipt(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Recor
     amount: Decimal = new["amount"]
     if amount == 0:
         raise InvalidInput("no_amount", N_("The amount must not be zero."), field="amount")
-    stored = uow.connection.value("SELECT coalesce(sum(total), 0) FROM order_received WHERE order_id = ?", (bytes.fromhex(order["id"]),))
-    received: Decimal = _RECEIPT.fields["amount"].load(int(stored))
-    low, high = sorted((Decimal(0), order["gross"]))
-    if not low <= received + amount <= high:
+    gross, received = _account(uow, order["reverses_id"] or order["id"])
+    if not min(Decimal(0), gross, received) <= received + amount <= max(Decimal(0), gross, received):
         raise Refused(
             "more_than_open",
             N_("The order is over {gross}, {received} has been received; {amount} does not fit. Nothing was entered."),
-            gross=f"{order['gross']:,.2f}",
+            gross=f"{gross:,.2f}",
             received=f"{received:,.2f}",
             amount=f"{amount:,.2f}",
         )
+
+
+def _account(uow: UnitOfWork, order_id: str) -> tuple[Decimal, Decimal]:
+    """What an order comes to and what was received for it, its reversal counted with it: money is given back only once."""
+    gross, received = uow.connection.one(
+        """SELECT coalesce(sum(o.gross), 0), coalesce(sum(r.total), 0) FROM sales_order o LEFT JOIN order_received r ON r.order_id = o.id
+           WHERE (o.id = ?1 OR o.reverses_id = ?1) AND o.status = 'posted' AND o.deleted = 0""",
+        (bytes.fromhex(order_id),),
+    ) or (0, 0)
+    amount = _RECEIPT.fields["amount"]
+    return amount.load(gross), amount.load(received)
 
 
 def receive_payment(
     uow: UnitOfWork,
     actor: Actor,
     *,
-    order_id: str,
+    order_id: RecordId,
     amount: str,
     date: str | None = None,
     method: str = "transfer",

@@ -1,0 +1,59 @@
+"""Money received for orders, and given back."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from localcrm.kernel.errors import AppError
+
+Do = Callable[..., Any]
+
+
+@pytest.fixture
+def order(do: Do, new: Do) -> str:
+    """A posted order over 100.00."""
+    customer, product = new("customer", name="甲"), new("product", code="P", name="货", stocked=False)
+    line = {"product_id": product["id"], "quantity": "10", "price": "10"}
+    draft = do("sales.save_order", header={"customer_id": customer["id"]}, lines=[line])
+    return str(do("sales.post_order", order_id=draft["id"])["id"])
+
+
+@pytest.fixture
+def receive(do: Do) -> Callable[[str, str], str]:
+    """Enter money; says "ok" or the code of the refusal."""
+
+    def enter(order_id: str, amount: str) -> str:
+        try:
+            do("finance.receive_payment", order_id=order_id, amount=amount)
+        except AppError as error:
+            return error.code
+        return "ok"
+
+    return enter
+
+
+def test_never_more_than_is_open_and_never_back_more_than_came(receive: Callable[[str, str], str], order: str) -> None:
+    steps = [("100.01", "more_than_open"), ("-0.01", "more_than_open"), ("60", "ok"), ("40.01", "more_than_open"), ("40", "ok")]
+    assert [receive(order, amount) for amount, _ in steps] == [outcome for _, outcome in steps]
+    assert [receive(order, "-100.01"), receive(order, "-100")] == ["more_than_open", "ok"]
+
+
+def test_money_of_a_reversed_order_is_given_back_once(do: Do, receive: Callable[[str, str], str], order: str) -> None:
+    receive(order, "100")
+    reversal = do("sales.reverse_order", order_id=order)["id"]
+    assert [receive(order, "1"), receive(reversal, "1")] == ["more_than_open", "more_than_open"]
+    assert [receive(order, "-40"), receive(reversal, "-60")] == ["ok", "ok"]
+    assert [receive(order, "-1"), receive(reversal, "-1")] == ["more_than_open", "more_than_open"]
+
+
+def test_a_reversed_order_that_was_not_paid_takes_no_money(do: Do, receive: Callable[[str, str], str], order: str) -> None:
+    reversal = do("sales.reverse_order", order_id=order)["id"]
+    assert {receive(identity, amount) for identity in (order, reversal) for amount in ("100", "-100", "1")} == {"more_than_open"}
+
+
+@pytest.mark.parametrize("values", [{"order_id": "zz"}, {"order_id": 5}, {"date": [1]}, {"date": "0209-01-01"}, {"amount": "1e999999"}])
+def test_nonsense_is_refused_by_name(new: Do, order: str, values: dict[str, Any]) -> None:
+    with pytest.raises(AppError) as refused:
+        new("receipt", **{"order_id": order, "amount": "1", **values})
+    assert refused.value.code in {"bad_id", "bad_date", "bad_number"}
