@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from localcrm.domain import policy
@@ -50,7 +51,7 @@ def create_record(uow: UnitOfWork, actor: Actor, *, entity: str, values: Mapping
         raise Refused("not_by_hand", N_("Records of the kind “{entity}” are not entered by hand."), entity=kind.label)
     behaviour = BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
     given = _given(kind, values)
-    _check_editable(kind, given)
+    _check_editable(kind, given, {field.key: field.default for field in kind.fields.values()})
     prepared = behaviour.prepare(uow, actor, given, None) if behaviour.prepare else given
     checked = kind.validate(prepared)
     _check_hub_fields(uow, kind, checked, {field.key: field.default for field in kind.fields.values()})
@@ -70,10 +71,12 @@ def update_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str, values
     policy.require(actor, f"{entity}.update")
     if kind.kind is Kind.LEDGER:
         raise Refused("ledger_row", N_("A posted movement is never changed. Enter a correcting movement instead."))
+    if kind.kind is Kind.HUB and not uow.node.is_office:
+        raise Refused("office_only", N_("{label} is set by head office. Nothing was changed."), label=kind.label)
     behaviour = BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
     current = uow.get(kind, parse_id(id))
     given = _given(kind, values)
-    _check_editable(kind, {key: value for key, value in given.items() if _plain(kind, key, current[key]) != value})
+    _check_editable(kind, given, current)
     prepared = behaviour.prepare(uow, actor, given, current) if behaviour.prepare else given
     checked = kind.validate({**{key: current[key] for key in kind.fields}, **prepared})
     _check_hub_fields(uow, kind, checked, current)
@@ -121,6 +124,7 @@ def undelete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> d
     policy.require(actor, f"{entity}.delete")
     record = uow.get(kind, parse_id(id), deleted=True)
     if record["deleted"]:
+        _check_parents(uow, kind, record)
         behaviour = BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
         if behaviour.check:
             behaviour.check(uow, actor, dict(record), record)
@@ -155,13 +159,15 @@ def find_everywhere(connection: Connection, actor: Actor, *, text: str, limit: i
 
 
 def references(connection: Connection, entity: EntityType, identity: str) -> list[tuple[str, int]]:
-    """Live records that refer to a record: (label msgid, how many), lines through their document only."""
+    """Live records that refer to a record: (label msgid, how many); the lines of a deleted draft do not count."""
     found = []
     for other in entities():
         for field in other.refs:
             if field.f.ref == entity.key and other.kind is not Kind.STATE and other.parent != field.key:
+                document = other.fields[other.parent].f.ref if other.parent else None
+                alive = f'AND EXISTS (SELECT 1 FROM "{document}" d WHERE d.id = o."{other.parent}" AND d.deleted = 0)' if document else ""
                 count = connection.value(
-                    f'SELECT count(*) FROM (SELECT 1 FROM "{other.key}" WHERE "{field.key}" = ? AND deleted = 0 LIMIT 1000)',
+                    f'SELECT count(*) FROM (SELECT 1 FROM "{other.key}" o WHERE "{field.key}" = ? AND deleted = 0 {alive} LIMIT 1000)',
                     (bytes.fromhex(identity),),
                 )
                 if count:
@@ -179,22 +185,26 @@ def _given(kind: EntityType, values: Mapping[str, Any]) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for key, value in values.items():
         field = kind.field(key)
-        blank = isinstance(value, str) and not value.strip()
-        if blank and not field.required:
+        if isinstance(value, str) and not value.strip() and not field.required:
             given[key] = field.default
+        elif isinstance(value, str) and not field.secret:  # a password may begin or end with a space
+            given[key] = read_text(field, value.strip())
+        elif field.kind in _READ_AS_TEXT and value is not None and not isinstance(value, date):
+            given[key] = read_text(field, str(value))
         else:
-            given[key] = read_text(field, value.strip()) if isinstance(value, str) else value
+            given[key] = value
     return given
 
 
-def _plain(kind: EntityType, key: str, value: Any) -> Any:
-    return kind.fields[key].to_json(value)
+#: Rules look at these before the declaration has checked them, so a number in their place must not get that far.
+_READ_AS_TEXT = frozenset({"ref", "date", "datetime"})
 
 
-def _check_editable(kind: EntityType, given: Mapping[str, Any]) -> None:
+def _check_editable(kind: EntityType, given: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """What only verbs write must stay as it is; it cannot be emptied either."""
     for key, value in given.items():
         field = kind.fields[key]
-        if not field.f.editable and value != field.default:
+        if not field.f.editable and value not in (now[key], field.to_json(now[key])):
             raise InvalidInput("not_editable", N_("{label} is kept by the program and cannot be entered."), label=field.label, field=key)
 
 
@@ -204,6 +214,18 @@ def _check_hub_fields(uow: UnitOfWork, kind: EntityType, new: Mapping[str, Any],
     for field in kind.fields.values():
         if field.f.merge == "hub" and new[field.key] != old[field.key]:
             raise Refused("office_only", N_("{label} is set by head office. Nothing was changed."), label=field.label, field=field.key)
+
+
+def _check_parents(uow: UnitOfWork, kind: EntityType, record: Record) -> None:
+    """What a record cannot be without must be there; a salesperson who has left keeps nothing in the bin."""
+    for field in kind.refs:
+        if field.required and uow.find(entity_type(field.f.ref or ""), record[field.key]) is None:
+            raise Refused(
+                "parent_deleted",
+                N_("“{title}” was not restored: the record under “{label}” is deleted too. Restore that one first."),
+                title=record[kind.title_field],
+                label=field.label,
+            )
 
 
 def _check_references(uow: UnitOfWork, kind: EntityType, new: Mapping[str, Any], old: Mapping[str, Any] | None) -> None:

@@ -15,7 +15,7 @@ from localcrm.store.uow import UnitOfWork
 
 
 def _check_code(uow: UnitOfWork, entity: EntityType, new: dict[str, Any], old: Record | None) -> None:
-    if old is not None and (old["code"] == new["code"] or new is old):
+    if old is not None and not old["deleted"] and old["code"] == new["code"]:
         return
     if uow.where(entity, code=new["code"]):
         raise InvalidInput("code_taken", N_("The code “{code}” is already in use."), code=new["code"], field="code")

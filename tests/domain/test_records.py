@@ -1,0 +1,88 @@
+"""Records of every kind: numbers, codes, the bin, and what hostile values come to."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from localcrm.domain.policy import Actor
+from localcrm.kernel.errors import AppError
+from localcrm.kernel.schema import entity
+from localcrm.store import changelog
+from localcrm.store.query import Condition, ListQuery, select
+from localcrm.store.store import Store
+from tests import factories
+
+Do = Callable[..., Any]
+
+
+def code_of(call: Callable[[], Any]) -> str:
+    with pytest.raises(AppError) as refused:
+        call()
+    return refused.value.code
+
+
+def test_a_number_typed_by_hand_is_not_given_again(new: Do) -> None:
+    first = new("customer", name="甲")["number"]
+    typed = new("customer", name="乙", number=f"{first[:-1]}2")["number"]
+    assert (typed, new("customer", name="丙")["number"]) == ("C-HQ-000002", "C-HQ-000003")
+
+
+def test_a_code_given_anew_meanwhile_keeps_the_old_record_in_the_bin(do: Do, new: Do) -> None:
+    old = new("product", code="P1", name="旧")["id"]
+    do("records.delete_record", entity="product", id=old)
+    new("product", code="P1", name="新")
+    assert code_of(lambda: do("records.undelete_record", entity="product", id=old)) == "code_taken"
+
+
+def test_a_record_comes_back_after_what_it_belongs_to(do: Do, new: Do) -> None:
+    customer = new("customer", name="甲")["id"]
+    contact = new("contact", customer_id=customer, name="张")["id"]
+    for kind, identity in (("contact", contact), ("customer", customer)):
+        do("records.delete_record", entity=kind, id=identity)
+    assert code_of(lambda: do("records.undelete_record", entity="contact", id=contact)) == "parent_deleted"
+    do("records.undelete_record", entity="customer", id=customer)
+    do("records.undelete_record", entity="contact", id=contact)
+
+
+@pytest.mark.parametrize("number", ["1e999999", "1e900000", "-1e99999999", "1e-9999999", "9" * 5000, "1e999999999%"])
+def test_numbers_nobody_can_compute_with_are_refused_at_once(new: Do, number: str) -> None:
+    assert code_of(lambda: new("customer", name="甲", credit_limit=number)) in {"bad_number", "number_too_large"}
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01", "0209-01-01", "0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00"])
+def test_days_outside_the_calendar_are_refused(new: Do, moment: str) -> None:
+    customer = new("customer", name="甲")["id"]
+    assert code_of(lambda: new("activity", customer_id=customer, content="电话", at=moment)) == "bad_date"
+
+
+def test_a_list_takes_numbers_and_texts_of_any_length(store: Store, admin: Actor) -> None:
+    customer, line = entity("customer"), entity("sales_order_line")
+    queries = [
+        ListQuery(customer, offset=10**30),
+        ListQuery(line, where=(Condition("position", "=", str(10**30)),)),
+        ListQuery(customer, where=(Condition("name", "contains", "x" * 60_000),)),
+        ListQuery(customer, where=(Condition("credit_limit", ">", "1e999999"),)),
+    ]
+    with store.read() as connection:
+        codes = [code_of(lambda query=query: select(connection, query)) for query in queries]  # type: ignore[misc]
+    assert codes == ["number_too_large", "number_too_large", "bad_value", "bad_value"]
+
+
+def test_what_head_office_owns_is_not_changed_at_a_branch() -> None:
+    with factories.company(branches=1) as company:
+        branch = next(iter(company.branches.values()))
+        assert code_of(lambda: branch.set("branch", branch.store.node.branch_id, name="新名")) == "office_only"
+        company.hq.set("branch", branch.store.node.branch_id, name="新名")
+
+
+def test_history_leaves_out_a_field_that_was_dropped(store: Store, admin: Actor, do: Do, new: Do) -> None:
+    product = new("product", code="P", name="货")["id"]
+    order = do("sales.save_order", header={}, lines=[{"product_id": product, "quantity": "1"}])
+    line = order["lines"][0]["id"]
+    do("records.delete_record", entity="sales_order_line", id=line)
+    with store.housekeeping() as connection:
+        connection.execute("UPDATE sync_log SET diff = json_set(diff, '$.\"99\"', 'x') WHERE op = 5")
+    with store.read() as connection:
+        shown = {row.field for row in changelog.history(connection, entity("sales_order_line"), line)}
+    assert "quantity" in shown
