@@ -7,7 +7,7 @@ import pytest
 
 from localcrm.domain.people.services import authenticate
 from localcrm.domain.policy import Actor
-from localcrm.kernel.errors import AppError, SignInNeeded
+from localcrm.kernel.errors import AppError, SignInNeeded, StaleRecord
 from localcrm.kernel.schema import entity
 from localcrm.store import changelog
 from localcrm.store.store import Store
@@ -86,3 +86,25 @@ def test_a_password_is_changed_with_the_old_one(store: Store, do: Do, admin: Act
     assert code_of(lambda: do("people.set_password", login="admin", password="New-Password-9", old_password="wrong")) == "wrong_password"
     do("people.set_password", login="admin", password="New-Password-9", old_password=PASSWORD)
     assert authenticate(store, "admin", "New-Password-9").user_id == admin.user_id
+
+
+def test_a_password_is_taken_exactly_as_typed(store: Store, new: Do) -> None:
+    new("user", login="li", name="李", role="staff", password="  Spaces both ends 1 ")
+    assert authenticate(store, "li", "  Spaces both ends 1 ").login == "li"
+    assert code_of(lambda: authenticate(store, "li", "Spaces both ends 1")) == "bad_credentials"
+
+
+def test_a_stale_save_shows_no_hash(do: Do, new: Do) -> None:
+    user = new("user", login="li", name="李")
+    values = {"password": "Something-new-1", "name": "李明"}
+    with pytest.raises(StaleRecord) as refused:
+        do("records.update_record", entity="user", id=user["id"], values=values, version=user["version"] + 1)
+    assert refused.value.differences == [("name", "李明", "李")]
+
+
+def test_two_people_given_one_login_apart_both_sign_in(store: Store, new: Do) -> None:
+    for name, login in (("李明", "li"), ("李红", "other")):
+        new("user", login=login, name=name, role="staff", password=f"Passwort-{name}")
+    with store.unit_of_work(None) as uow:  # as a merge brings it
+        uow.connection.execute("UPDATE user SET login = 'li' WHERE login = 'other'")
+    assert [authenticate(store, "li", f"Passwort-{name}").name for name in ("李明", "李红")] == ["李明", "李红"]
