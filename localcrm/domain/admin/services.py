@@ -9,12 +9,12 @@ from localcrm.domain.admin.entities import Branch, Conflict, ConflictState
 from localcrm.domain.people.services import create_administrator
 from localcrm.domain.policy import SYSTEM, Actor
 from localcrm.domain.roles import Role
-from localcrm.domain.verbs import Verb
+from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entity as entity_type
 from localcrm.store.node import branch_id
-from localcrm.store.query import record_json
+from localcrm.store.query import Record, record_json
 from localcrm.store.store import Store
 from localcrm.store.uow import UnitOfWork
 
@@ -36,25 +36,33 @@ def add_branch(uow: UnitOfWork, *, code: str, name: str, node_no: int) -> str:
     return uow.insert(Branch.entity_type, values, identity=identity)
 
 
-def resolve_conflict(uow: UnitOfWork, actor: Actor, *, id: str, keep: str) -> dict[str, Any]:
+def resolve_conflict(uow: UnitOfWork, actor: Actor, *, id: RecordId, keep: str) -> dict[str, Any]:
     """Settle a conflict: keep = "kept", "lost" or "value=…". What is taken is written as an ordinary change."""
     conflict = uow.get(_CONFLICT, id)
     if conflict["state"] == ConflictState.RESOLVED:
         raise Refused("already_settled", N_("This conflict has already been settled."))
     if keep not in {"kept", "lost"} and not keep.startswith("value="):
         raise InvalidInput("bad_parameter_keep", N_("Choose “kept”, “lost” or “value=…”."))
-    kind = entity_type(conflict["entity"])
     if keep != "kept" and conflict["field"]:
-        value = conflict["lost"] if keep == "lost" else keep.removeprefix("value=")
-        policy.require(actor, f"{kind.key}.update")
-        if conflict["field"] == "deleted":
-            is_deleted, should_be = uow.get(kind, conflict["record"], deleted=True)["deleted"], value == "true"
-            if is_deleted != should_be:
-                (records.delete_record if should_be else records.undelete_record)(uow, actor, entity=kind.key, id=conflict["record"])
-        else:
-            records.update_record(uow, actor, entity=kind.key, id=conflict["record"], values={conflict["field"]: value})
+        _take(uow, actor, conflict, conflict["lost"] if keep == "lost" else keep.removeprefix("value="))
     uow.update(_CONFLICT, id, {"state": ConflictState.RESOLVED, "resolved_by": actor.user_id, "resolution": keep})
     return record_json(_CONFLICT, uow.get(_CONFLICT, id))
+
+
+def _take(uow: UnitOfWork, actor: Actor, conflict: Record, value: str | None) -> None:
+    """Write the value a person chose, by the rules of its record."""
+    kind, identity, key = entity_type(conflict["entity"]), conflict["record"], conflict["field"]
+    policy.require(actor, f"{kind.key}.update")
+    if key == "deleted":
+        is_deleted, should_be = uow.get(kind, identity, deleted=True)["deleted"], value == "true"
+        if is_deleted != should_be:
+            (records.delete_record if should_be else records.undelete_record)(uow, actor, entity=kind.key, id=identity)
+    elif kind.field(key).secret:  # what is chosen stays in the conflict for everybody to read
+        raise Refused(
+            "secret_field", N_("{label} cannot be chosen here. Settle this with “kept” and set a new one."), label=kind.field(key).label
+        )
+    else:
+        records.update_record(uow, actor, entity=kind.key, id=identity, values={key: value})
 
 
 VERBS = (
