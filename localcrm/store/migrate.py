@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from localcrm.kernel.errors import StoreError
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entities
-from localcrm.store import ddl
+from localcrm.store import ddl, search
 
 if TYPE_CHECKING:
     from localcrm.kernel.schema import EntityType
@@ -47,6 +47,7 @@ def fingerprint() -> str:
     for entity in entities():
         for statement in (ddl.table_sql(entity), *ddl.index_sqls(entity).values(), *ddl.trigger_sqls(entity).values()):
             digest.update(statement.encode())
+    digest.update(repr(_searched()).encode())
     return digest.hexdigest()
 
 
@@ -66,7 +67,9 @@ def migrate(connection: Connection) -> None:
                 set_meta(connection, f"migration:{name}", name)
         for entity in entities():
             _bring_table(connection, entity)
+            _bring_totals(connection, entity)
         _bring_triggers(connection)
+        _bring_search(connection)
         set_meta(connection, "ddl", fingerprint())
         set_meta(connection, "schema_version", SCHEMA_VERSION)
         connection.execute("COMMIT")
@@ -98,11 +101,37 @@ def _bring_table(connection: Connection, entity: EntityType) -> None:
     for name, statement in ddl.index_sqls(entity).items():
         if name not in present:
             connection.execute(statement)
+
+
+def _bring_totals(connection: Connection, entity: EntityType) -> None:
+    """A total that is declared otherwise than the file keeps it is counted anew; its triggers tell."""
+    declared = ddl.trigger_sqls(entity)
+    present: dict[str, str] = dict(connection.all("SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'trigger')"))
     for total in entity.totals:
-        if total.name not in present:
-            connection.execute(ddl.total_table_sql(entity, total))
-            connection.execute(ddl.total_index_sql(entity, total))
-            connection.execute(f'INSERT INTO "{total.name}" {ddl.total_select(entity, total)}')
+        table = ddl.total_table_sql(entity, total)
+        if present.get(total.name) == table and all(
+            present.get(name) == sql for name, sql in declared.items() if name.startswith(f"{total.name}_")
+        ):
+            continue
+        connection.execute(f'DROP TABLE IF EXISTS "{total.name}"')
+        connection.execute(table)
+        connection.execute(ddl.total_index_sql(entity, total))
+        connection.execute(f'INSERT INTO "{total.name}" {ddl.total_select(entity, total)}')
+
+
+def _bring_search(connection: Connection) -> None:
+    """Records are indexed anew when other fields of theirs are searched than they were indexed by."""
+    known, searched = get_meta(connection, "search"), _searched()
+    if known is not None:
+        before = set(str(known).split())
+        other = [key for key, fields in searched.items() if fields not in before]
+        if any(connection.one(f'SELECT 1 FROM "{key}" LIMIT 1') for key in other):
+            search.reindex(connection)
+    set_meta(connection, "search", " ".join(searched.values()))
+
+
+def _searched() -> dict[str, str]:
+    return {entity.key: f"{entity.no}:{','.join(str(field.no) for field in entity.searched)}" for entity in entities() if entity.searched}
 
 
 def _bring_triggers(connection: Connection) -> None:

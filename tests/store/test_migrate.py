@@ -13,7 +13,7 @@ from localcrm.kernel import schema
 from localcrm.kernel.errors import StoreError
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import F, Kind, Text, Total
-from localcrm.store import check
+from localcrm.store import check, search
 from localcrm.store.migrate import SCHEMA_VERSION, set_meta
 from tests import factories
 
@@ -136,3 +136,26 @@ def test_a_missing_trigger_is_made_again_with_the_next_declaration(company):
     with contact_with(nickname=(Annotated[Text | None, F(20, "Nickname")], None)):
         hq.restart()
         assert hq.value("SELECT count(*) FROM sqlite_master WHERE name = 'contact_upd'") == 1
+
+
+def test_a_total_declared_otherwise_is_counted_anew(company):
+    hq, customer = company.hq, company.hq.value("SELECT id FROM customer").hex()
+    declarations = [Total(name="contact_n", by=("name",)), Total(name="contact_n", by=("phone",)), Total(name="contact_n", by=("phone", "name"))]
+    for number, total in enumerate(declarations, start=2):
+        with contact_with(totals=(total,)):
+            hq.restart()
+            hq.new("contact", customer_id=customer, name="王", phone="1")
+            assert hq.value("SELECT total FROM contact_n") == number
+            assert check.check(hq.store)["ok"]
+
+
+def test_a_field_searched_from_now_on_is_found_in_old_records(company):
+    hq = company.hq
+    title = Annotated[Text | None, F(3, N_("Position"), column=3, search=2)]
+    with contact_with(title=(Annotated[Text | None, F(3, N_("Position"), column=3)], None)):
+        hq.restart()
+        hq.set("contact", hq.value("SELECT id FROM contact").hex(), title="采购经理")
+    with contact_with(title=(title, None)) as kind:
+        hq.restart()
+        with hq.store.read() as connection:
+            assert search.find_rows(connection, kind, "采购") == [1]
