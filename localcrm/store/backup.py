@@ -36,7 +36,7 @@ from localcrm.store.node import load_node, save_node
 from localcrm.store.store import DATABASE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from localcrm.store.store import Store
 
@@ -76,7 +76,7 @@ def backup(store: Store, path: Path) -> dict[str, Any]:
     path = Path(path)
     if not path.parent.is_dir():
         raise NotFound("no_such_folder", N_("There is no folder “{name}”."), name=str(path.parent))
-    if path.is_dir() or path.resolve() in {store.path.resolve(), *(entry.resolve() for entry in (store.folder / "keys").glob("*"))}:
+    if path.is_dir() or _is_ours(store, path.resolve()):
         raise InvalidInput("bad_target", N_("“{name}” cannot be the backup file. Choose the name of a new file."), name=path.name)
     with _writing(path), tempfile.TemporaryDirectory(dir=path.parent, prefix=".localcrm-backup-") as scratch:
         head, rows = _copy_database(store, Path(scratch) / DATABASE)
@@ -88,21 +88,29 @@ def backup(store: Store, path: Path) -> dict[str, Any]:
     return {"file": str(path), "bytes": path.stat().st_size, "verified": True}
 
 
+def _is_ours(store: Store, path: Path) -> bool:
+    """Whether this is a file the folder lives by: the database with its journals, a key, an attachment."""
+    folder = store.folder.resolve()
+    return (path.parent == folder and path.name.startswith(DATABASE)) or path.parent in {folder / "keys", folder / "blobs"}
+
+
 def _copy_database(store: Store, target: Path) -> tuple[int, dict[str, int]]:
     copy = Connection(target, key=store.key)
     try:
         with store.read() as source:
             source.backup_to(copy)
         set_meta(copy, "is_copy", 1)
-        head, rows = changelog.head(copy), _row_counts(copy)
+        head, rows = changelog.head(copy), _row_counts(copy, [entity.key for entity in entities()])
         copy.execute("PRAGMA journal_mode = DELETE")
     finally:
         copy.close()
     return head, rows
 
 
-def _row_counts(connection: Connection) -> dict[str, int]:
-    return {entity.key: int(connection.value(f'SELECT count(*) FROM "{entity.key}"')) for entity in entities()}
+def _row_counts(connection: Connection, tables: Iterable[str]) -> dict[str, int]:
+    """Rows of those of the tables that are there: a backup may be of an older program, or a newer one."""
+    present = {name for (name,) in connection.all("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '%\"%'")}
+    return {name: int(connection.value(f'SELECT count(*) FROM "{name}"')) for name in tables if name in present}
 
 
 def _write_archive(file: IO[bytes], store: Store, database: Path, head: int, rows: dict[str, int]) -> None:
@@ -157,7 +165,7 @@ def _check_database(database: Path, key: bytes | None, manifest: _Manifest) -> N
     copy = Connection(database, key=key)
     try:
         sound = copy.value("PRAGMA integrity_check(1)") == "ok"
-        if not sound or changelog.head(copy) != manifest.head or _row_counts(copy) != manifest.rows:
+        if not sound or changelog.head(copy) != manifest.head or _row_counts(copy, manifest.rows) != manifest.rows:
             _refuse()
         # Leave one plain file: no journal beside it that could be lost on the way into place.
         copy.execute("PRAGMA journal_mode = DELETE")

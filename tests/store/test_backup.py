@@ -8,6 +8,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 
@@ -15,6 +16,7 @@ from localcrm.app import Application, create_folder, open_folder
 from localcrm.domain.policy import SYSTEM
 from localcrm.domain.verbs import run
 from localcrm.kernel.errors import AppError, InvalidInput, NotFound, StoreError
+from localcrm.kernel.schema import Entity, F, Kind, Name, scratch_registry
 from localcrm.store.backup import backup, restore, settle_copy
 
 PASSWORD = "Correct-Horse-7"
@@ -236,3 +238,26 @@ def test_where_a_restore_cannot_go(good, tmp_path) -> None:
     restore(tmp_path / "b", tmp_path / "empty")
     assert (tmp_path / "empty" / "localcrm.db").exists()
     shutil.rmtree(tmp_path / "empty")
+
+
+def test_a_backup_of_an_older_program_is_restored(office, tmp_path) -> None:
+    add(office, "甲")
+    backup(office.store, tmp_path / "b")
+    with scratch_registry():
+
+        class Later(Entity, key="later", no=9000, label="Later", kind=Kind.MASTER, title_field="name"):
+            """What the newer program has besides."""
+
+            name: Annotated[Name, F(1, "Name")]
+
+        restore(tmp_path / "b", tmp_path / "new")
+        copy = open_folder(tmp_path / "new")
+        assert names(copy) == ["甲"]
+        copy.close()
+
+
+@pytest.mark.parametrize("name", ["localcrm.db", "localcrm.db-wal", "localcrm.db-shm", "keys/node.bin", "keys/new", "blobs/new"])
+def test_a_backup_never_takes_the_place_of_what_the_folder_lives_by(office, name) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        backup(office.store, office.store.folder / name)
+    assert refused.value.code == "bad_target"
