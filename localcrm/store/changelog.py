@@ -24,6 +24,8 @@ _read = msgspec.json.Decoder().decode
 _write = msgspec.json.Encoder().encode
 #: A transaction that touched more rows than this announces "many" instead of their ids.
 MANY = 1000
+#: Log rows looked at for one event.
+_LOOKED_AT = 20_000
 
 
 def parse_diff(entity: EntityType, diff: str) -> dict[int, tuple[Stored, Stored]]:
@@ -67,15 +69,19 @@ def changes_since(connection: Connection, lseq: int, upto: int, *, remote: bool)
     ids: dict[str, frozenset[str] | None] = {}
     touched: dict[str, frozenset[str]] = {}
     rows = connection.all(
-        "SELECT tbl, pk, op, diff FROM sync_log WHERE lseq > ? AND lseq <= ? AND op <> ? ORDER BY tbl LIMIT 20000", (lseq, upto, VOID)
+        "SELECT tbl, pk, op, diff FROM sync_log WHERE lseq > ? AND lseq <= ? AND op <> ? ORDER BY tbl LIMIT ?",
+        (lseq, upto, VOID, _LOOKED_AT),
     )
+    if len(rows) == _LOOKED_AT:  # kinds of records beyond them changed too
+        beyond = connection.all("SELECT DISTINCT tbl FROM sync_log WHERE lseq > ? AND lseq <= ? AND op <> ?", (lseq, upto, VOID))
+        ids = {entity.key: None for (no,) in beyond if (entity := entity_by_no(no))}
     for no, group in groupby(rows, key=lambda row: row[0]):
         entity = entity_by_no(no)
         if entity is None:
             continue
         members = list(group)
         seen = frozenset(row[1].hex() for row in members[: MANY + 1])
-        ids[entity.key] = seen if len(seen) <= MANY and len(rows) < 20000 else None
+        ids.setdefault(entity.key, seen if len(seen) <= MANY else None)
         numbers = {int(n) for row in members[:MANY] if row[2] == UPDATE for n in _read(row[3])}
         touched[entity.key] = frozenset(entity.by_no[n].key for n in numbers if n in entity.by_no)
     return Changes(ids, touched, remote)
@@ -118,10 +124,10 @@ def _history_rows(entity: EntityType, row: tuple[Any, ...], first: Mapping[int, 
     elif op in {INSERT, GONE}:
         values = first if op == INSERT else parse_row(entity, diff)
         for no, value in values.items():
-            field = entity.by_no[no]
-            if value is not None and not field.secret:
-                old, new = (None, field.show(value)) if op == INSERT else (field.show(value), None)
-                yield HistoryRow(at, user, code, field.key, old, new, lseq)
+            column = entity.by_no.get(no)  # None for a field that was dropped since
+            if column is not None and value is not None and not column.secret:
+                old, new = (None, column.show(value)) if op == INSERT else (column.show(value), None)
+                yield HistoryRow(at, user, code, column.key, old, new, lseq)
 
 
 def first_values(connection: Connection, entity: EntityType, ids: Iterable[bytes]) -> dict[bytes, dict[int, Stored]]:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from localcrm.kernel.errors import NotFound, Refused, StaleRecord, StoreError
+from localcrm.kernel.ids import new_id
 from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import Kind, entities, entity, entity_by_no
 from localcrm.store.ddl import DELETED_NO, GONE, INSERT, UPDATE
@@ -242,3 +243,14 @@ def test_verbs_of_every_kind_replayed_give_the_rows():
         for kind in entities():
             if kind.kind is not Kind.STATE:
                 assert same(replayed.get(kind.no, {}), stored(hq, kind.no)), kind.key
+
+
+def test_a_flood_of_changes_names_every_kind_it_touched(hq):
+    heard: list[Changes] = []
+    hq.store.listen(heard.append)
+    customer, warehouse = entity("customer"), entity("warehouse")
+    with hq.store.unit_of_work(None) as uow:
+        uow.insert_many(customer, [{**customer.validate({"name": "甲"}), "id": new_id()} for _ in range(20_001)])
+        uow.insert(warehouse, warehouse.validate({"code": "W", "name": "仓"}))
+    assert heard[-1].touches("customer")
+    assert heard[-1].touches("warehouse")
