@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 TOTAL_CAP = 10_000
 MAX_LIMIT = 1000
+#: Longest text that "contains" and "starts" look for.
+LONGEST_PART = 1000
 
 #: A record as the rest of the house sees it: "id", "deleted", "version" and one Python value per field.
 Record = dict[str, Any]
@@ -187,6 +189,8 @@ def _condition(field: Field, condition: Condition) -> tuple[str, list[Any]]:
 
 
 def _plain_text(field: Field, value: Any) -> str:
+    if len(str(value)) > LONGEST_PART:  # SQLite refuses patterns of 50,000 bytes
+        raise _not_understood(field, value)
     try:
         return clean_text(str(value))
     except ValueError:
