@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from localcrm.domain.importing import ImportResult
     from localcrm.kernel.schema import EntityType
     from localcrm.store.connection import Connection
+    from localcrm.store.query import ListQuery
 
 _FILE = click.Path(path_type=Path)
 
@@ -122,10 +123,11 @@ def export_file(session: Session, entity: str, output: Path) -> None:
     from localcrm.domain import policy
     from localcrm.kernel.schema import entity as entity_type
     from localcrm.reports.export import write_table
+    from localcrm.store.query import ListQuery
 
     actor = session.actor
     kind = entity_type(entity)
-    policy.restrict(actor, kind)
+    restrict = policy.restrict(actor, kind)
     policy.require(actor, f"{entity}.export")
     exact = output.suffix.lower() == ".jsonl"
     fields = list(kind.readable)
@@ -135,16 +137,17 @@ def export_file(session: Session, entity: str, output: Path) -> None:
     if output.suffix.lower() == ".vcf":
         keys = ["company" if key == "customer_id" else key for key in keys]
     with session.store.read() as connection:
-        count = write_table(output, headers, _rows(connection, kind, exact=exact), kinds=kinds, keys=keys)
+        count = write_table(output, headers, _rows(connection, ListQuery(kind, restrict=restrict), exact=exact), kinds=kinds, keys=keys)
     session.show({"file": str(output), "rows": count})
 
 
-def _rows(connection: Connection, kind: EntityType, *, exact: bool) -> Iterator[list[Any]]:
+def _rows(connection: Connection, query: ListQuery, *, exact: bool) -> Iterator[list[Any]]:
     """Values per record: for programs as they are, for people references by title and choices by label."""
     from localcrm.commands.records import labels_of_values
-    from localcrm.store.query import ListQuery, every
+    from localcrm.store.query import every
 
-    for page in every(connection, ListQuery(kind)):
+    kind = query.entity
+    for page in every(connection, query):
         if exact:
             yield from ([record["id"], *(record[field.key] for field in kind.readable)] for record in page.rows)
             continue
