@@ -299,7 +299,6 @@
         }
         // Typed, not chosen: the browser's own date field shows days in the order of its own language.
         const input = this.input("oe-input", value);
-        input.placeholder = "2026-12-31";
         input.dataset.day = key;
         input.setAttribute("aria-label", this.words.labels[key]);
         input.addEventListener("change", () => ((this.header[key] = input.value.trim() || null), this.changed()));
