@@ -35,7 +35,12 @@ def nodes(tmp_path_factory: pytest.TempPathFactory, server_environment: dict[str
     branch = create_folder(folder / "br01", role="branch", code="BR01", name="杭州分公司").application
     request = node_sync.join(branch.store, branch.keys, node_sync.invite(office.store, office.keys, SYSTEM, code="BR01"))
     assert request is not None
-    customer = write(office, "records.create_record", entity="customer", values={"name": "绍兴恒远纺织品有限公司", "credit_limit": "100000", "phone": "0575-1"})
+    customer = write(
+        office,
+        "records.create_record",
+        entity="customer",
+        values={"name": "绍兴恒远纺织品有限公司", "credit_limit": "100000", "phone": "0575-1"},
+    )
     node_sync.join(branch.store, branch.keys, node_sync.approve(office.store, office.keys, SYSTEM, request))
     for node, values in ((office, {"phone": "0575-8888", "credit_limit": "150000"}), (branch, {"phone": "0571-6666"})):
         write(node, "records.update_record", entity="customer", id=customer["id"], values=values)

@@ -65,7 +65,9 @@ def test_a_gbk_file_is_understood_its_faults_stand_beside_the_cells_and_the_mend
     act(page, "import")
     expect(page.locator("[data-act=next-file]")).to_be_visible()
     assert counts(page) == ["1", "0", "0", "2"]
-    assert [(row["phone"], row["level"], str(row["credit_limit"])) for row in customers(office, "甲公司")] == [("138 0000 1111", "deal", "100000.00")]
+    assert [(row["phone"], row["level"], str(row["credit_limit"])) for row in customers(office, "甲公司")] == [
+        ("138 0000 1111", "deal", "100000.00")
+    ]
     with page.expect_download() as download:
         act(page, "failed-rows")
     refused = tmp_path / "refused.xlsx"
