@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from sqlcipher3 import dbapi2 as driver
 
-from localcrm.kernel.errors import AppError, Refused, StoreError
+from localcrm.kernel.errors import AppError, InvalidInput, Refused, StoreError
 from localcrm.kernel.i18n import N_
 
 #: A command beside a running program waits this long for its turn to write.
@@ -44,8 +44,16 @@ _MESSAGES: tuple[tuple[str, str, str], ...] = (
 )
 
 
+#: What the driver raises; the last two before it asks SQLite at all.
+_FAULTS = (driver.Error, OverflowError, UnicodeEncodeError)
+
+
 def raise_mapped(error: Exception) -> NoReturn:
     """Turn an error of the driver into one of ours."""
+    if isinstance(error, OverflowError):
+        raise InvalidInput("number_too_large", N_("A number is too large. Nothing was changed.")) from error
+    if isinstance(error, UnicodeEncodeError):
+        raise InvalidInput("bad_text", N_("A text contains characters that cannot be stored. Nothing was changed.")) from error
     message = str(error)
     if message.startswith("LC:"):
         kind, text = TRIGGER_REFUSALS[message[3:]]
@@ -74,21 +82,21 @@ class Connection:
             self._raw.execute("PRAGMA trusted_schema = OFF")
             self._raw.execute("PRAGMA cache_size = -32000")
             self._raw.execute("PRAGMA temp_store = MEMORY")
-        except driver.Error as error:
+        except _FAULTS as error:
             raise_mapped(error)
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> Any:
         """Run one statement; returns the driver's cursor (``rowcount``, ``lastrowid``)."""
         try:
             return self._raw.execute(sql, params)
-        except driver.Error as error:
+        except _FAULTS as error:
             raise_mapped(error)
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> int:
         """Run one statement for many rows; returns how many rows it touched."""
         try:
             return int(self._raw.executemany(sql, rows).rowcount)
-        except driver.Error as error:
+        except _FAULTS as error:
             raise_mapped(error)
 
     def script(self, statements: Iterable[str]) -> None:
@@ -100,14 +108,14 @@ class Connection:
         """All rows of a query."""
         try:
             return self._raw.execute(sql, params).fetchall()  # type: ignore[no-any-return]
-        except driver.Error as error:
+        except _FAULTS as error:
             raise_mapped(error)
 
     def one(self, sql: str, params: Sequence[Any] = ()) -> Row | None:
         """The first row of a query, or None."""
         try:
             return self._raw.execute(sql, params).fetchone()  # type: ignore[no-any-return]
-        except driver.Error as error:
+        except _FAULTS as error:
             raise_mapped(error)
 
     def value(self, sql: str, params: Sequence[Any] = ()) -> Any:
@@ -121,14 +129,14 @@ class Connection:
             cursor = self._raw.execute(sql, params)
             while rows := cursor.fetchmany(size):
                 yield from rows
-        except driver.Error as error:
+        except _FAULTS as error:
             raise_mapped(error)
 
     def backup_to(self, other: Connection) -> None:
         """Copy the whole file online, page by page, while others read and write."""
         try:
             self._raw.backup(other._raw, pages=2000, sleep=0.005)
-        except driver.Error as error:
+        except _FAULTS as error:
             raise_mapped(error)
 
     @property
