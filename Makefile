@@ -27,8 +27,7 @@ run: setup ## a demo company on this machine: head office and two branches; Ctrl
 test: setup ## all that must hold: lint, types, contract, texts, every test
 	@tools/system_packages.sh
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/pytest -q tests --ignore=tests/browser
-	@if [ -d tests/browser ]; then $(BIN)/pytest -q tests/browser; fi
+	@$(BIN)/python tools/run_tests.py
 
 quick: setup ## lint, types, contract, fast tests: under three minutes
 	@$(MAKE) --no-print-directory check

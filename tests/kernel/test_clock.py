@@ -2,8 +2,7 @@
 
 from datetime import UTC, datetime
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from localcrm.kernel.clock import ADMISSION_TOLERANCE_MS, BUILD_DATE_MS, is_from_future, next_stamp, stamp_time, to_iso
 

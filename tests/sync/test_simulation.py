@@ -33,10 +33,12 @@ def live(seeds: range, steps: int) -> str | None:
 
 def live_apart(seeds: int, steps: int) -> None:
     """Divide the seeds among two processes; fails with the report of the first that broke."""
-    workers = min(2, os.cpu_count() or 1)
+    workers = int(os.environ.get("SIMULATION_WORKERS") or min(2, os.cpu_count() or 1))
     portions = [range(start, seeds, workers) for start in range(workers)]
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         reports = pool.starmap(live, [(portion, steps) for portion in portions])
+        pool.close()
+        pool.join()
     broken = [report for report in reports if report]
     if broken:
         pytest.fail("\n\n".join(broken), pytrace=False)
