@@ -122,7 +122,9 @@ def _capture(entity: EntityType) -> dict[str, str]:
         f"INSERT INTO sync_log(tx, tbl, op, pk) VALUES ({_TX}, {no}, {INSERT}, NEW.id); END",
         f"{key}_upd": f'CREATE TRIGGER "{key}_upd" AFTER UPDATE ON "{key}" WHEN {_CAPTURING} BEGIN '
         f"INSERT INTO sync_log(tx, tbl, op, pk, diff, prev) "
-        f"SELECT {_TX}, {no}, {UPDATE}, OLD.id, '{{' || d || '}}', {previous} FROM (SELECT concat_ws(',', {changed}) AS d) WHERE d <> ''; END",
+        # LIMIT keeps the inner query whole: merged into the outer one it would be computed twice.
+        f"SELECT {_TX}, {no}, {UPDATE}, OLD.id, d, {previous} "
+        f"FROM (SELECT '{{' || concat_ws(',', {changed}) || '}}' AS d LIMIT 1) WHERE d <> '{{}}'; END",
         f"{key}_key": f'CREATE TRIGGER "{key}_key" BEFORE UPDATE OF id ON "{key}" WHEN NEW.id IS NOT OLD.id BEGIN '
         "SELECT RAISE(ABORT, 'LC:key_changed'); END",
         f"{key}_del": f'CREATE TRIGGER "{key}_del" AFTER DELETE ON "{key}" WHEN {_CAPTURING} BEGIN '

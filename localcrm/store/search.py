@@ -92,15 +92,16 @@ def index_rows(connection: Connection, entity: EntityType, rids: Iterable[int], 
         return
     # In rising order: the index starts a new segment whenever a number is lower than the one before.
     ordered = sorted(rids)
+    rows = [
+        (doc_id(entity, row[0]), *index_text(str(value) for value in row[2:] if value is not None))
+        for row in _rows(connection, entity, ordered)
+    ]
     if not fresh:
-        connection.executemany("DELETE FROM search WHERE rowid = ?", [(doc_id(entity, rid),) for rid in ordered])
-    connection.executemany(
-        "INSERT INTO search(rowid, text, pinyin, full, tail) VALUES (?, ?, ?, ?, ?)",
-        [
-            (doc_id(entity, row[0]), *index_text(str(value) for value in row[2:] if value is not None))
-            for row in _rows(connection, entity, ordered)
-        ],
-    )
+        live = {row[0] for row in rows}
+        gone = [(doc,) for rid in ordered if (doc := doc_id(entity, rid)) not in live]
+        connection.executemany("DELETE FROM search WHERE rowid = ?", gone)
+    verb = "INSERT" if fresh else "REPLACE"
+    connection.executemany(f"{verb} INTO search(rowid, text, pinyin, full, tail) VALUES (?, ?, ?, ?, ?)", rows)
 
 
 def _rows(connection: Connection, entity: EntityType, rids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
