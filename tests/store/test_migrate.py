@@ -140,7 +140,11 @@ def test_a_missing_trigger_is_made_again_with_the_next_declaration(company):
 
 def test_a_total_declared_otherwise_is_counted_anew(company):
     hq, customer = company.hq, company.hq.value("SELECT id FROM customer").hex()
-    declarations = [Total(name="contact_n", by=("name",)), Total(name="contact_n", by=("phone",)), Total(name="contact_n", by=("phone", "name"))]
+    declarations = [
+        Total(name="contact_n", by=("name",)),
+        Total(name="contact_n", by=("phone",)),
+        Total(name="contact_n", by=("phone", "name")),
+    ]
     for number, total in enumerate(declarations, start=2):
         with contact_with(totals=(total,)):
             hq.restart()
