@@ -64,6 +64,10 @@ def start(store: Store, keys: KeysOf, *, jobs: Sequence[Job] = JOBS, after_start
 
     def stop() -> None:
         stopping.set()
+        # shutdown() calls itself stopped before it has the lock, and the thread that is just handing out a job would then
+        # not find it any more: pause first, and let a question that needs the lock wait until that thread is through.
+        scheduler.pause()
+        scheduler.get_jobs()
         # Waiting inside shutdown() would hold the lock that planning the next run needs.
         scheduler.shutdown(wait=False)
         with working:
