@@ -25,6 +25,7 @@ from localcrm.domain.records import references
 from localcrm.kernel.clock import is_from_future, next_stamp, stamp_time
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
+from localcrm.kernel.money import MAX_SCALED
 from localcrm.kernel.schema import EntityType, Field, Kind, Stored, entity_by_no
 from localcrm.store import changelog, search
 from localcrm.store.ddl import DELETED_NO, GONE, INSERT, UPDATE, VOID
@@ -300,10 +301,10 @@ class _Merge:
             return "ledger_row"
         if op == GONE and entity.kind is not Kind.LINE:
             return "physical_delete"
-        types, closer = rules.types, rules.closer
-        if not all([type(value) in types[no] for no, value in given.items()]):  # noqa: C419 -- a list is half the time
+        if not rules.fit(given):
             return "bad_value"
-        if not all(closer[no](given[no]) for no in closer.keys() & given.keys()):
+        # Others are told what a row began with from what its first change says was there.
+        if op == UPDATE and not rules.fit({no: old for no, old, _new in values}):
             return "bad_value"
         return self._owner_fault(entity, op, pk, values)
 
@@ -709,6 +710,13 @@ class _Rules:
     office_only: dict[int, Stored]  # with the default that anybody may write
     watched: frozenset[int]
 
+    def fit(self, given: dict[int, Stored]) -> bool:
+        """Whether every value is one its column can hold."""
+        types, closer = self.types, self.closer
+        return all([type(value) in types[no] for no, value in given.items()]) and all(  # noqa: C419 -- a list is half the time
+            closer[no](given[no]) for no in closer.keys() & given.keys()
+        )
+
 
 _TYPES: dict[str, type] = {"TEXT": str, "INTEGER": int, "BLOB": bytes}
 
@@ -727,7 +735,7 @@ def _rules(entity: EntityType) -> _Rules:
 
 
 def _types(column: Field) -> tuple[type, ...]:
-    """Types a column takes; bounds are the author's business."""
+    """Types a column takes; the declaration's own bounds are the author's business."""
     may_be_empty = not column.required and column.default is None
     return (_TYPES[column.sql_type], *([type(None)] if may_be_empty else []))
 
@@ -741,6 +749,8 @@ def _closer(column: Field) -> Callable[[Stored], bool] | None:
         return lambda value: value is None or value in choices
     if column.kind in {"date", "datetime", "boolean"}:
         return lambda value: value is None or _loads(column, value)
+    if column.scale:  # what no form takes would overflow the sums, and stop whoever adds to them next
+        return lambda value: value is None or (isinstance(value, int) and -MAX_SCALED <= value <= MAX_SCALED)
     return None
 
 

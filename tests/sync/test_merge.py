@@ -549,6 +549,32 @@ def test_a_value_that_no_screen_could_show_is_kept_out(company, one, customer, k
 
 
 @pytest.mark.parametrize(
+    ("field", "old", "new"),
+    [("owner_id", 7, None), ("owner_id", "zz", None), ("credit_limit", "zz", 5), ("name", None, "乙"), ("name", 7, "乙")],
+)
+def test_a_lie_about_what_was_there_is_kept_out_too(company, one, customer, field, old, new):
+    # What a row began with is told to the next branch by these values; one of them stopped the exchange of everybody.
+    number = entity("customer").fields[field].no
+    assert quarantined(company, [Change(10, UPDATE, bytes.fromhex(customer), [(number, old, new)], None)]) == ["bad_value"]
+    company.down("BR02")
+    assert company.hq.digest == company.branches["BR02"].digest
+
+
+def test_a_quantity_beyond_all_measure_is_kept_out(company, one, two):
+    # Two of them would overflow the sum, and whoever moves the product next could not be admitted any more.
+    product, warehouse = one.new("product", code="P", name="货"), one.new("warehouse", code="W", name="仓")
+    company.exchange()
+    move = entity("stock_move")
+    row = {"product_id": product, "warehouse_id": warehouse, "quantity": "1", "branch_id": one.store.node.branch_id}
+    good = [(move.fields[key].no, move.fields[key].store(value)) for key, value in move.validate(row).items() if value is not None]
+    quantity = move.fields["quantity"].no
+    changes = [
+        Change(move.no, INSERT, bytes([n]) * 16, [(no, 2**63 - 1 if no == quantity else value) for no, value in good], None) for n in (1, 2)
+    ]
+    assert quarantined(company, changes) == ["bad_value", "bad_value"]
+
+
+@pytest.mark.parametrize(
     ("change", "reason"),
     [
         (Change(999, INSERT, b"x" * 16, [(1, "x")], None), "unknown_table"),
