@@ -30,10 +30,12 @@
       if (place.dataset.ready) continue;
       place.dataset.ready = "1";
       const input = place.querySelector("input[type=file]");
-      input.addEventListener("change", () => {
+      const chosen = () => {
         if (input.files.length) send(place, input.files[0]);
         input.value = "";
-      });
+      };
+      input.addEventListener("change", chosen);
+      chosen(); // somebody quicker than this page has chosen already
       place.addEventListener("dragover", (event) => (event.preventDefault(), place.classList.add("lc-over")));
       place.addEventListener("dragleave", () => place.classList.remove("lc-over"));
       place.addEventListener("drop", (event) => {
