@@ -40,7 +40,7 @@ def invite(session: Session, code: str, output: Path) -> None:
     from localcrm.sync import node_sync
 
     actor = _manager(session)
-    _check_folder(output)
+    _check_target(session, output)
     data = node_sync.invite(session.store, session.application.keys, actor, code=code)
     _write(output, data)
     session.show({"code": code, "file": str(output), "bytes": len(data)})
@@ -55,7 +55,7 @@ def join(session: Session, file: Path, url: str | None, output: Path | None) -> 
 
     _allow(session)
     target = output or file.with_suffix(".request")
-    _check_folder(target)
+    _check_target(session, target)
     request = node_sync.join(session.store, session.application.keys, _read(file), url=url)
     if request is not None:
         _write(target, request)
@@ -72,7 +72,7 @@ def approve(session: Session, request: Path, output: Path | None) -> None:
 
     actor = _manager(session)
     target = output or request.with_suffix(".reply")
-    _check_folder(target)
+    _check_target(session, target)
     reply = node_sync.approve(session.store, session.application.keys, actor, _read(request))
     _write(target, reply)
     session.show({"file": str(target), "bytes": len(reply)})
@@ -96,6 +96,7 @@ def pack(session: Session, for_code: str | None, output: Path) -> None:
     from localcrm.sync import node_sync
 
     _allow(session)
+    _check_target(session, output)
     session.show(node_sync.pack(session.store, session.application.keys, output, for_code=for_code))
 
 
@@ -197,10 +198,14 @@ def _write(path: Path, data: bytes) -> None:
     write_file_atomically(path, data, private=True)
 
 
-def _check_folder(path: Path) -> None:
-    """Refuse before anything is done whose result could not be written."""
+def _check_target(session: Session, path: Path) -> None:
+    """Refuse before anything is done whose result could not be written, or would take the place of the data themselves."""
+    from localcrm.store.backup import is_ours
+
     if not path.parent.is_dir():
         raise NotFound("no_such_folder", N_("There is no folder “{name}”."), name=str(path.parent))
+    if is_ours(session.store, path.resolve()):
+        raise InvalidInput("bad_target", N_("“{name}” belongs to the data folder itself. Choose the name of a new file."), name=path.name)
 
 
 def _no_file(path: Path) -> NotFound:

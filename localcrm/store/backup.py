@@ -76,7 +76,7 @@ def backup(store: Store, path: Path) -> dict[str, Any]:
     path = Path(path)
     if not path.parent.is_dir():
         raise NotFound("no_such_folder", N_("There is no folder “{name}”."), name=str(path.parent))
-    if path.is_dir() or _is_ours(store, path.resolve()):
+    if path.is_dir() or is_ours(store, path.resolve()):
         raise InvalidInput("bad_target", N_("“{name}” cannot be the backup file. Choose the name of a new file."), name=path.name)
     with _writing(path), tempfile.TemporaryDirectory(dir=path.parent, prefix=".localcrm-backup-") as scratch:
         head, rows = _copy_database(store, Path(scratch) / DATABASE)
@@ -88,7 +88,7 @@ def backup(store: Store, path: Path) -> dict[str, Any]:
     return {"file": str(path), "bytes": path.stat().st_size, "verified": True}
 
 
-def _is_ours(store: Store, path: Path) -> bool:
+def is_ours(store: Store, path: Path) -> bool:
     """Whether this is a file the folder lives by: the database with its journals, a key, an attachment."""
     folder = store.folder.resolve()
     return (path.parent == folder and path.name.startswith(DATABASE)) or path.parent in {folder / "keys", folder / "blobs"}

@@ -152,3 +152,10 @@ def test_staff_may_not_manage_the_exchange(office, branch, tmp_path) -> None:
     office.as_admin("new", "user", "login=bob", "name=Bob", f"password={PASSWORD}", "role=staff")
     assert office.refused("sync", "invite", "BR02", "-o", str(tmp_path / "i"), "--as", "bob") == "forbidden"
     assert office.refused("sync", "pack", "--for", "BR01", "-o", str(tmp_path / "p"), "--as", "bob") == "forbidden"
+
+
+@pytest.mark.parametrize("name", ["localcrm.db", "localcrm.db-wal", "keys/node.bin"])
+def test_an_exchange_file_never_takes_the_place_of_the_data(office, branch, name) -> None:
+    for words in (["sync", "pack", "--for", "BR01"], ["sync", "invite", "BR02", "--as", "admin"]):
+        assert office.refused(*words, "-o", str(office.folder / name)) == "bad_target"
+    assert office.json("check") == {"ok": True, "problems": []}
