@@ -62,16 +62,15 @@ def written_by_initials(run: str, letters: str) -> bool:
 
 def read_aloud(run: str, letters: str) -> bool:
     """Whether neighbouring characters of a run can be read like this, the last one perhaps in part: 重庆分公司 as "qingfeng"."""
-    ways = [*map(syllables, run)]
 
     def goes_on(place: int, rest: str) -> bool:
-        return place < len(ways) and any(
+        return place < len(run) and any(
             reading.startswith(rest) or (rest.startswith(reading) and goes_on(place + 1, rest[len(reading) :]))
-            for reading in ways[place] or (run[place],)
+            for reading in syllables(run[place]) or (run[place],)
         )
 
     first = letters[0]
-    return any(goes_on(start, letters) for start, way in enumerate(ways) if any(reading[0] == first for reading in way or run[start]))
+    return any(first in way and goes_on(start, letters) for start, way in enumerate(map(initials, run)))
 
 
 @cache
@@ -84,6 +83,7 @@ def syllables_with(beginning: str) -> list[str]:
     return sorted(syllable for syllable in _all_syllables() if syllable.startswith(beginning))
 
 
+@lru_cache(maxsize=256)
 def split_syllables(letters: str) -> list[list[str]]:
     """Ways to read typed letters as syllables, the last one perhaps unfinished: "xian" → [["xian"], ["xi", "an"]]."""
     known = _all_syllables()

@@ -67,6 +67,7 @@ def _digits(text: str) -> str:
 def index_text(values: Iterable[str]) -> tuple[str, str, str, str]:
     """What is indexed for the searched values of one row: text, initials, syllables, tails of numbers."""
     text: list[str] = []
+    paired: list[str] = []
     initials: list[str] = []
     syllables: list[str] = []
     tails: list[str] = []
@@ -75,6 +76,9 @@ def index_text(values: Iterable[str]) -> tuple[str, str, str, str]:
             if len(run) > MIN_TAIL and run.isdecimal():
                 text.append(run)
                 continue
+            if any(run in longer for longer in paired):
+                continue  # a short name is usually part of the name: its pairs are there already
+            paired.append(run)
             two = [*map(add, run, run[1:]), run[-1]]
             text += two
             if not run.isascii() and any(map(pinyin.is_chinese, run)):
@@ -136,7 +140,9 @@ class Question:
 
 
 def _sounds(run: str, wanted: str) -> bool:
-    return pinyin.written_by_initials(run, wanted) or (wanted.isalpha() and pinyin.read_aloud(run, wanted))
+    return pinyin.written_by_initials(run, wanted) or (
+        wanted.isalpha() and bool(pinyin.split_syllables(wanted)) and pinyin.read_aloud(run, wanted)
+    )
 
 
 @lru_cache(maxsize=256)
