@@ -1,6 +1,6 @@
 """What a command costs before it does anything: ``localcrm entities`` against an interpreter that imports pydantic and click.
 
-    python bench/commands.py [ROUNDS]
+python bench/commands.py [ROUNDS]
 """
 
 from __future__ import annotations

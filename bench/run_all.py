@@ -1,6 +1,6 @@
 """Every bench, one after the other, and the table of their figures in bench/RESULTS.md.
 
-    python bench/run_all.py [NAME ...]      only these, without writing the table
+python bench/run_all.py [NAME ...]      only these, without writing the table
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import Path
 
 from _measure import Figure, machine, show
 
-BENCHES = ("capture", "merge", "bundle_size", "posting", "commands", "scale", "start")
+BENCHES = ("capture", "merge", "bundles", "posting", "commands", "scale", "start")
 TITLES = {
     "capture": "Capture of every change",
     "merge": "Merge",
-    "bundle_size": "Size of what travels",
+    "bundles": "Size of what travels",
     "posting": "Posting",
     "commands": "Commands",
     "scale": "Waiting at a thousand, a hundred thousand and a million customers",

@@ -1,6 +1,6 @@
 """From the start to the first page, and the memory of a program that idles: from source, and the executable when it is built.
 
-    python bench/start.py
+python bench/start.py
 """
 
 from __future__ import annotations
@@ -39,12 +39,16 @@ def _start(command: list[str]) -> tuple[float, float]:
     with folder() as place:
         environment = os.environ | {"LOCALCRM_PASSWORD": "bench-secret-1", "PYTHONPATH": str(ROOT)}
         data = ["--data", str(place / "data")]
-        made = [*command, "init", *data, "--name", "Bench", "--role", "office"]
+        made = [*command, "init", *data, "--role", "office", "--code", "HQ", "--name", "Bench"]
         subprocess.run(made, check=True, env=environment, stdout=subprocess.DEVNULL, cwd=place)
         port = _free_port()
         began = time.perf_counter()
         process = subprocess.Popen(
-            [*command, *data, "--port", str(port), "--no-browser"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=place
+            [*command, *data, "--port", str(port), "--no-browser"],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=place,
         )
         try:
             while not _answers(port):
@@ -69,7 +73,8 @@ def _free_port() -> int:
 
 def _answers(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+        page = urllib.request.Request(f"http://127.0.0.1:{port}/", headers={"Accept": "text/html"})
+        with urllib.request.urlopen(page, timeout=5) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
