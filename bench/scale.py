@@ -45,9 +45,10 @@ def measure(sizes: tuple[int, ...] = SIZES, *, rounds: int = 9, keep: bool = Tru
     smallest, largest = times[sizes[0]], times[sizes[-1]]
     figures = []
     for name in smallest:
-        figures += [Figure(f"{name}, {size:,} customers", times[size][name], "ms") for size in sizes[:-1]]
         goal = max(GOAL_MS, GOAL_RATIO * smallest[name]) if not name.startswith("file") else None
-        figures.append(Figure(f"{name}, {sizes[-1]:,} customers", largest[name], "ms" if goal else "B/row", goal=goal))
+        unit = "ms" if goal else "B/row"
+        figures += [Figure(f"{name}, {size:,} customers", times[size][name], unit) for size in sizes[:-1]]
+        figures.append(Figure(f"{name}, {sizes[-1]:,} customers", largest[name], unit, goal=goal))
     return figures
 
 

@@ -110,9 +110,11 @@ _TX = "coalesce((SELECT tx FROM sync_ctx), RAISE(ABORT, 'LC:no_unit_of_work'))"
 def _capture(entity: EntityType) -> dict[str, str]:
     key, no = entity.key, entity.no
     previous = f"(SELECT lseq FROM sync_log WHERE tbl = {no} AND pk = OLD.id ORDER BY lseq DESC LIMIT 1)"
+    columns = [(DELETED_NO, "deleted", False), *((f.no, f.key, f.kind == "ref") for f in entity.fields.values())]
+    differs = {name: f'NEW."{name}" IS NOT OLD."{name}"' for _no, name, _ref in columns}
     changed = ", ".join(
-        f"CASE WHEN NEW.\"{name}\" IS NOT OLD.\"{name}\" THEN '\"{number}\":[' || {_json('OLD', name, ref)} || ',' || {_json('NEW', name, ref)} || ']' END"
-        for number, name, ref in [(DELETED_NO, "deleted", False), *((f.no, f.key, f.kind == "ref") for f in entity.fields.values())]
+        f"CASE WHEN {differs[name]} THEN '\"{number}\":[' || {_json('OLD', name, ref)} || ',' || {_json('NEW', name, ref)} || ']' END"
+        for number, name, ref in columns
     )
     old_row = (
         "concat_ws(',', " + ", ".join(f"'\"{f.no}\":' || {_json('OLD', f.key, f.kind == 'ref')}" for f in entity.fields.values()) + ")"
@@ -120,11 +122,9 @@ def _capture(entity: EntityType) -> dict[str, str]:
     return {
         f"{key}_ins": f'CREATE TRIGGER "{key}_ins" AFTER INSERT ON "{key}" WHEN {_CAPTURING} BEGIN '
         f"INSERT INTO sync_log(tx, tbl, op, pk) VALUES ({_TX}, {no}, {INSERT}, NEW.id); END",
-        f"{key}_upd": f'CREATE TRIGGER "{key}_upd" AFTER UPDATE ON "{key}" WHEN {_CAPTURING} BEGIN '
+        f"{key}_upd": f'CREATE TRIGGER "{key}_upd" AFTER UPDATE ON "{key}" WHEN {_CAPTURING} AND ({" OR ".join(differs.values())}) BEGIN '
         f"INSERT INTO sync_log(tx, tbl, op, pk, diff, prev) "
-        # LIMIT keeps the inner query whole: merged into the outer one it would be computed twice.
-        f"SELECT {_TX}, {no}, {UPDATE}, OLD.id, d, {previous} "
-        f"FROM (SELECT '{{' || concat_ws(',', {changed}) || '}}' AS d LIMIT 1) WHERE d <> '{{}}'; END",
+        f"VALUES ({_TX}, {no}, {UPDATE}, OLD.id, '{{' || concat_ws(',', {changed}) || '}}', {previous}); END",
         f"{key}_key": f'CREATE TRIGGER "{key}_key" BEFORE UPDATE OF id ON "{key}" WHEN NEW.id IS NOT OLD.id BEGIN '
         "SELECT RAISE(ABORT, 'LC:key_changed'); END",
         f"{key}_del": f'CREATE TRIGGER "{key}_del" AFTER DELETE ON "{key}" WHEN {_CAPTURING} BEGIN '

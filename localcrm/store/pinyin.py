@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import re
 import unicodedata
 from functools import cache, lru_cache
+
+_CHINESE = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
 @cache
@@ -30,8 +33,12 @@ def initials(character: str) -> tuple[str, ...]:
 
 def is_chinese(character: str) -> bool:
     """Whether a character is a Chinese ideograph."""
-    code = ord(character)
-    return 0x3400 <= code <= 0x9FFF or 0x20000 <= code <= 0x3FFFF or 0xF900 <= code <= 0xFAFF
+    return _CHINESE.match(character) is not None
+
+
+def holds_chinese(text: str) -> bool:
+    """Whether there is a Chinese ideograph in a text."""
+    return _CHINESE.search(text) is not None
 
 
 def _plain(reading: str) -> str:

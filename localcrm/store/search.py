@@ -45,7 +45,7 @@ def doc_id(entity: EntityType, rid: int) -> int:
 
 def normalise(text: str) -> str:
     """Full width to half width, capitals to small letters."""
-    return unicodedata.normalize("NFKC", text).casefold()
+    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
 
 
 def runs(text: str) -> list[str]:
@@ -67,7 +67,7 @@ def _digits(text: str) -> str:
 def index_text(values: Iterable[str]) -> tuple[str, str, str, str]:
     """What is indexed for the searched values of one row: text, initials, syllables, tails of numbers."""
     text: list[str] = []
-    paired: list[str] = []
+    paired = ""
     initials: list[str] = []
     syllables: list[str] = []
     tails: list[str] = []
@@ -76,15 +76,15 @@ def index_text(values: Iterable[str]) -> tuple[str, str, str, str]:
             if len(run) > MIN_TAIL and run.isdecimal():
                 text.append(run)
                 continue
-            if any(run in longer for longer in paired):
+            if run in paired:
                 continue  # a short name is usually part of the name: its pairs are there already
-            paired.append(run)
+            paired = f"{paired} {run}"
             two = [*map(add, run, run[1:]), run[-1]]
             text += two
-            if not run.isascii() and any(map(pinyin.is_chinese, run)):
+            if not run.isascii() and pinyin.holds_chinese(run):
                 initials += map(pinyin.initial_words, two)
                 syllables += map(pinyin.spoken, run)
-        digits = _digits(value[:200])
+        digits = "" if value.isalpha() else _digits(value[:200])
         if len(digits) >= MIN_TAIL:
             tails.append(digits[::-1])
     return " ".join(text), " ".join(dict.fromkeys(initials)), " ".join(dict.fromkeys(syllables)), " ".join(tails)

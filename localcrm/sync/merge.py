@@ -601,11 +601,12 @@ class _Merge:
             self._connection.executemany(f'UPDATE "{entity.key}" SET {assignments}, version = version + 1 WHERE id = ?', parameters)
         if entity.kind is Kind.LINE:
             self._connection.executemany(f'DELETE FROM "{entity.key}" WHERE id = ?', [(pk,) for pk, row in rows.items() if row.gone])
-        search.index_rows(self._connection, entity, new_rids, fresh=True)
+        # Touched rows before new ones: the index starts a new segment whenever a number is lower than the one before.
         if touched:
             listed = json.dumps([pk.hex() for pk in touched])
             found = self._connection.all(f'SELECT rid FROM "{entity.key}" WHERE id IN (SELECT unhex(value) FROM json_each(?))', (listed,))
             search.index_rows(self._connection, entity, [row[0] for row in found])
+        search.index_rows(self._connection, entity, new_rids, fresh=True)
 
     def _insert_rows(self, entity: EntityType, fresh: list[tuple[bytes, dict[int, Stored]]]) -> list[int]:
         if not fresh:
