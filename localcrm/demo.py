@@ -10,6 +10,7 @@ import datetime as dt
 import random
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -353,6 +354,7 @@ class _Company:
         for number, customer in enumerate(chosen):
             if number % 3 == 0:  # the same field
                 here.change(mine, "customer", customer, phone=self._phone())
+                time.sleep(0.002)  # a later moment of the clock, so that the seed alone says which of the two stays
                 there.change(theirs, "customer", customer, phone=self._phone())
             elif number % 3 == 1:  # different fields
                 here.change(mine, "customer", customer, address=f"{here.address}{self._chance.randrange(1, 900)}号")

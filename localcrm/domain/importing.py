@@ -16,8 +16,8 @@ from typing import Any
 from localcrm.domain import policy, records
 from localcrm.domain.policy import Actor
 from localcrm.domain.typed import in_every_language, read_text
-from localcrm.kernel.errors import AppError, InvalidInput, NotFound, Refused
-from localcrm.kernel.i18n import N_
+from localcrm.kernel.errors import AppError, InvalidInput, NotFound, Refused, StoreError
+from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Field, Kind, entity as entity_type
 from localcrm.store.query import Record
 from localcrm.store.store import Store
@@ -41,6 +41,12 @@ class ImportResult:
     failed: int = 0
     errors: list[dict[str, Any]] = data_field(default_factory=list)
 
+    def add(self, other: ImportResult) -> None:
+        """Count what became of further rows."""
+        self.created, self.updated = self.created + other.created, self.updated + other.updated
+        self.skipped, self.failed = self.skipped + other.skipped, self.failed + other.failed
+        self.errors += other.errors
+
     def refuse(self, row: int, field: str | None, code: str, message: str) -> None:
         """Count a row as failed and say why."""
         self.failed += 1
@@ -60,7 +66,8 @@ def import_rows(
     """Add a record per row, or change the one whose ``update_on`` field is the same; blank cells change nothing.
 
     A row that equals what is there is skipped. With ``dry_run`` everything is tried and nothing kept. ``progress`` hears
-    of every portion written. Raises Forbidden, Refused("not_by_hand", "ledger_row"), NotFound("unknown_entity", "unknown_field").
+    of every portion written. A portion that the data file refuses (a full disk) ends the import; the ones before it stay. Raises
+    StoreError("import_stopped") then, Forbidden, Refused("not_by_hand", "ledger_row"), NotFound("unknown_entity", "unknown_field").
     """
     kind = entity_type(entity)
     policy.require(actor, f"{entity}.import")
@@ -75,7 +82,12 @@ def import_rows(
     reader = _Rows(kind, actor, matched)
     remaining = iter(rows)
     while portion := list(islice(remaining, PORTION)):
-        _write(store, actor, reader, portion, result, dry_run=dry_run)
+        try:
+            result.add(_write(store, actor, reader, portion, dry_run=dry_run))
+        except StoreError as error:
+            if dry_run or not result.created + result.updated:
+                raise
+            raise _stopped(error, portion[0][0], result) from error
         if progress:
             progress(result)
     return result
@@ -86,11 +98,35 @@ def spellings(field: Field) -> list[str]:
     return list(dict.fromkeys(in_every_language(field.f.label)))
 
 
+_CAUSES = {
+    "disk_full": N_("the disk is full"),
+    "busy": N_("another program is writing to the data file"),
+    "read_only": N_("the data file is read-only"),
+}
+
+
 class _DryRunEnd(Exception):
     """Takes back what a dry run wrote."""
 
 
-def _write(store: Store, actor: Actor, reader: _Rows, portion: list[TextRow], result: ImportResult, *, dry_run: bool) -> None:
+def _stopped(error: StoreError, row: int, result: ImportResult) -> StoreError:
+    """What is true of an import that the data file ended half way: the rows before are there and need no second import."""
+    return StoreError(
+        "import_stopped",
+        N_(
+            "The import stopped at row {row}: {cause}. {created} new and {updated} changed records before it are kept. "
+            "Mend that, then import the rows from {row} on."
+        ),
+        row=row,
+        created=result.created,
+        updated=result.updated,
+        cause=gettext(_CAUSES.get(error.code, N_("the data file reports a fault"))),
+    )
+
+
+def _write(store: Store, actor: Actor, reader: _Rows, portion: list[TextRow], *, dry_run: bool) -> ImportResult:
+    """One portion in one transaction; a fault of the data file takes all of it back."""
+    result = ImportResult()
     try:
         with store.unit_of_work(actor.user_id) as uow:
             for number, cells in portion:
@@ -104,7 +140,8 @@ def _write(store: Store, actor: Actor, reader: _Rows, portion: list[TextRow], re
             if dry_run:
                 raise _DryRunEnd
     except _DryRunEnd:
-        return
+        pass
+    return result
 
 
 @contextmanager

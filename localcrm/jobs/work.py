@@ -67,7 +67,8 @@ def has_office_address(store: Store) -> bool:
     return not store.node.is_office and store.node.enrolled and bool(node_sync.status(store)["url"])
 
 
+BACKUP = "backup"
 JOBS = (
-    Job("backup", N_("Daily backup"), timedelta(days=1), make_backup, lambda store: store.node.enrolled),
+    Job(BACKUP, N_("Daily backup"), timedelta(days=1), make_backup, lambda store: store.node.enrolled),
     Job("exchange", N_("Exchange with head office"), timedelta(minutes=15), make_exchange, has_office_address),
 )

@@ -11,7 +11,7 @@ import pytest
 from localcrm.domain.importing import PORTION, import_rows
 from localcrm.domain.policy import Actor
 from localcrm.domain.roles import Role
-from localcrm.kernel.errors import Forbidden, InvalidInput, NotFound, Refused
+from localcrm.kernel.errors import Forbidden, InvalidInput, NotFound, Refused, StoreError
 from localcrm.kernel.schema import entity
 from localcrm.store.query import Condition, ListQuery, select
 
@@ -149,6 +149,18 @@ def test_a_portion_is_one_transaction(bring, store) -> None:
     bring("customer", *({"name": f"客户{n}"} for n in range(PORTION + 1)))
     with store.read() as connection:
         assert connection.value("SELECT count(*) FROM sync_tx") - before == 2
+
+
+def test_a_full_disk_says_what_is_kept_and_where_to_go_on(bring, store, rows) -> None:
+    def fill(_result: Any) -> None:
+        pages = store._writer.value("PRAGMA page_count")
+        store._writer.execute(f"PRAGMA max_page_count = {pages + 1}")
+
+    with pytest.raises(StoreError) as stopped:
+        bring("customer", *({"name": f"客户{n}", "remark": "很长" * 200} for n in range(2 * PORTION)), progress=fill)
+    assert stopped.value.code == "import_stopped"
+    assert stopped.value.params == {"row": PORTION + 2, "created": PORTION, "updated": 0, "cause": "磁盘已满"}
+    assert len(rows("customer")) == PORTION
 
 
 def test_what_cannot_be_imported_at_all(store, admin, bring) -> None:

@@ -11,7 +11,7 @@ from localcrm.kernel.schema import Choice, Entity, F, Id, Kind, LongText, Moment
 class Branch(Entity, key="branch", no=2, label=N_("Branch"), kind=Kind.HUB, title_field="name", order_by="code"):
     """Head office or one of its branches."""
 
-    code: Annotated[Name, F(1, N_("Code"), column=1, index=True, search=8)]
+    code: Annotated[Name, F(1, N_("Code"), column=1, index=True, search=8, editable=False)]
     name: Annotated[Name, F(2, N_("Name"), column=2, search=10)]
     node_no: Annotated[int, F(3, N_("Node number"), column=3, editable=False)]
 

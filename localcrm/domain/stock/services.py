@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import datetime
+import json
 from decimal import Decimal
 from typing import Any
 
 from localcrm.domain.catalog.entities import Product
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
-from localcrm.domain.stock.entities import StockMove
+from localcrm.domain.stock.entities import MoveType, StockMove
 from localcrm.domain.verbs import RecordId, Verb
-from localcrm.kernel.errors import Refused
-from localcrm.kernel.i18n import N_
+from localcrm.kernel.errors import InvalidInput, Refused
+from localcrm.kernel.i18n import N_, gettext
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record
 from localcrm.store.uow import UnitOfWork
 
+#: Kinds of movement that have one direction; opening stock, returns and adjustments have either.
+_COMES_IN = {MoveType.RECEIPT: True, MoveType.ISSUE: False}
 _QUANTITY = StockMove.entity_type.fields["quantity"]
 
 
@@ -26,9 +29,20 @@ def prepare_move(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Rec
 
 
 def check_move(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
-    """Goods that are not kept in stock do not move, and nothing is not a movement."""
-    if new["quantity"] == 0:
+    """Goods that are not kept in stock do not move, nothing is not a movement, and what is received comes in, what is issued goes out."""
+    quantity = new["quantity"]
+    if quantity == 0:
         raise Refused("no_quantity", N_("A movement needs a quantity other than zero."))
+    if new["type"] in _COMES_IN and (quantity > 0) is not _COMES_IN[new["type"]]:
+        raise InvalidInput(
+            "wrong_sign",
+            N_("“{type}” of {quantity} would move the stock the wrong way. Enter {expected}, or choose “{adjustment}”."),
+            type=gettext(MoveType(new["type"]).label),
+            quantity=_QUANTITY.to_json(quantity),
+            expected=_QUANTITY.to_json(-quantity),
+            adjustment=gettext(MoveType.ADJUST.label),
+            field="quantity",
+        )
     product = uow.get(Product.entity_type, new["product_id"])
     if not product["stocked"]:
         raise Refused("not_stocked", N_("“{product}” is not kept in stock."), product=product["name"])
@@ -55,7 +69,13 @@ def stock_list(connection: Connection, *, product_ids: list[str] | None = None) 
 
 def derive_product(connection: Connection, records: list[Record]) -> list[dict[str, Any]]:
     """Quantity on hand beside each product."""
-    return [{"on_hand": _QUANTITY.to_json(on_hand(connection, record["id"]))} for record in records]
+    found = connection.all(
+        """SELECT product_id, sum(total) FROM stock_on_hand WHERE product_id IN (SELECT unhex(value) FROM json_each(?))
+           GROUP BY product_id""",
+        (json.dumps([record["id"] for record in records]),),
+    )
+    totals = {product_id.hex(): total for product_id, total in found}
+    return [{"on_hand": _QUANTITY.to_json(_QUANTITY.load(totals.get(record["id"], 0)))} for record in records]
 
 
 def stock_on_hand(uow: UnitOfWork, actor: Actor, *, product_id: RecordId, warehouse_id: RecordId | None = None) -> dict[str, Any]:  # noqa: ARG001

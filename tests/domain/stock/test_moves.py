@@ -38,6 +38,15 @@ def test_movements_are_never_changed_or_deleted(new: Do, do: Do) -> None:
         assert refused.value.code in {"ledger_row", "cannot_delete"}
 
 
+def test_what_is_received_comes_in_and_what_is_issued_goes_out(new: Do) -> None:
+    product, warehouse = new("product", name="x", code="p"), new("warehouse", name="w", code="w")
+    for kind, wrong, right in (("receipt", "-5", "5"), ("issue", "5", "-5")):
+        with pytest.raises(AppError) as refused:
+            new("stock_move", product_id=product["id"], warehouse_id=warehouse["id"], type=kind, quantity=wrong)
+        assert (refused.value.code, refused.value.params["expected"], refused.value.params["field"]) == ("wrong_sign", right, "quantity")
+        new("stock_move", product_id=product["id"], warehouse_id=warehouse["id"], type=kind, quantity=right)
+
+
 @pytest.mark.parametrize(
     ("quantity", "code"), [("0", "no_quantity"), ("0.00001", "too_many_decimals"), ("1e12", "number_too_large"), ("", "bad_number")]
 )
