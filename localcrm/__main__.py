@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import click
 
 from localcrm import __version__
@@ -33,6 +31,7 @@ _COMMANDS = {
         "backup": "folder:backup",
         "restore": "folder:restore",
         "check": "folder:check",
+        "passphrase": "folder:passphrase",
     }.items()
 }
 
@@ -54,8 +53,7 @@ def cli(ctx: click.Context, host: str, port: int | None, no_browser: bool) -> No
         from localcrm.app import serve
 
         session = ctx.ensure_object(Session)
-        start = partial(serve, session.folder, host=host, port=port, open_browser=not no_browser)
-        ctx.exit(session.unlocked(lambda passphrase: start(passphrase=passphrase)))
+        ctx.exit(serve(session.folder, host=host, port=port, open_browser=not no_browser, passphrase=session.passphrase))
 
 
 def main() -> None:

@@ -116,6 +116,20 @@ def open_folder(folder: Path, *, passphrase: str | None = None, recovery_code: s
     return Application(store)
 
 
+def choose_passphrase(folder: Path, new_passphrase: str, *, passphrase: str | None = None, recovery_code: str | None = None) -> None:
+    """A new passphrase for a protected folder, with the present one or the recovery code, which stays good.
+
+    Raises InvalidInput("weak_password"), StoreError (no_passphrase, wrong_passphrase, wrong_recovery_code, recovery_code_mistyped …).
+    """
+    from localcrm.store.keys import change_passphrase, unlock
+
+    check_password_strength(new_passphrase)
+    key = unlock(folder, passphrase=passphrase, recovery_code=recovery_code)
+    if key is None:
+        raise StoreError("no_passphrase", N_("This data folder has no passphrase. One can be chosen only when a folder is set up."))
+    change_passphrase(folder, key, new_passphrase)
+
+
 def default_folder() -> Path:
     """Where data live when nobody says otherwise: LOCALCRM_DATA, else the system's place for a user's data."""
     told = os.environ.get("LOCALCRM_DATA")
@@ -134,14 +148,24 @@ def default_folder() -> Path:
 def serve(folder: Path, *, host: str, port: int | None, open_browser: bool, passphrase: str | None = None) -> int:
     """The running program: screens, the exchange endpoint and the scheduled jobs; returns the exit code when it is told to stop.
 
-    A folder that is not set up yet is served with the first-run page only.
+    A folder that is not set up yet is served with the first-run page only; a protected one, without a passphrase, with
+    the page that asks for it.
     """
     from localcrm.jobs.scheduler import start
+    from localcrm.store.keys import is_protected
     from localcrm.sync import http
     from localcrm.ui.server import run_server
 
-    application = open_folder(folder, passphrase=passphrase) if (folder / DATABASE).exists() else None
+    is_set_up = (folder / DATABASE).exists()
+    locked = is_set_up and passphrase is None and is_protected(folder)
+    application = open_folder(folder, passphrase=passphrase) if is_set_up and not locked else None
     opened = [] if application is None else [application]
+
+    def unlock(passphrase: str, recovery_code: str | None) -> Store:
+        if recovery_code is not None:
+            choose_passphrase(folder, passphrase, recovery_code=recovery_code)
+        opened.append(open_folder(folder, passphrase=passphrase))
+        return opened[-1].store
 
     def create(name: str, code: str, login: str, user_name: str, password: str) -> Store:
         made = create_folder(folder, role="office", code=code, name=name, login=login, user_name=user_name, password=password)
@@ -161,6 +185,7 @@ def serve(folder: Path, *, host: str, port: int | None, open_browser: bool, pass
             port=port,
             open_browser=open_browser,
             create_folder=create,
+            unlock_folder=unlock if locked else None,
             extra_routes=http.routes(lambda: (current().store, current().keys)),
             start_jobs=lambda store: start(store, lambda: current().keys),
             keys=lambda: current().keys,

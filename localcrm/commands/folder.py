@@ -109,6 +109,20 @@ def check(session: Session, repair: bool) -> None:
         sys.exit(REFUSED)
 
 
+@command("passphrase", help=N_("Choose a new passphrase for a protected folder, with the present one or with the recovery code."))
+@option("--recovery-code", is_flag=True, help=N_("The passphrase is forgotten: ask for the recovery code instead."))
+def passphrase(session: Session, recovery_code: bool) -> None:
+    from localcrm.app import choose_passphrase
+
+    if recovery_code:
+        given = {"recovery_code": session.secret(N_("Recovery code"))}
+    else:
+        given = {"passphrase": session.passphrase or session.secret(N_("Passphrase"))}
+    choose_passphrase(session.folder, session.secret(N_("New passphrase"), confirm=True), **given)
+    document = {"data": str(session.folder), "changed": True}
+    session.show(document, text=lambda: [gettext(N_("The passphrase was changed. The recovery code stays good."))])
+
+
 def _check_lines(document: dict[str, Any]) -> Iterator[str]:
     if document["ok"]:
         yield gettext(N_("Everything is in order."))

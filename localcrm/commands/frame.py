@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from localcrm.store.store import Store
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_Result = TypeVar("_Result")
 
 REFUSED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 #: Widest column of a table printed for people.
@@ -68,17 +67,21 @@ class Session:
         if self._application is None:
             from localcrm.app import open_folder
 
-            self._application = self.unlocked(lambda passphrase: open_folder(self.folder, passphrase=passphrase))
+            try:
+                self._application = open_folder(self.folder, passphrase=self.passphrase)
+            except StoreError as error:
+                if error.code != "passphrase_needed" or not _at_terminal():
+                    raise
+                self._application = open_folder(self.folder, passphrase=_ask(N_("Passphrase")))
         return self._application
 
-    def unlocked(self, use: Callable[[str | None], _Result]) -> _Result:
-        """What ``use`` makes of the passphrase; asks for it on a terminal where it is needed and was not given."""
-        try:
-            return use(self.passphrase)
-        except StoreError as error:
-            if error.code != "passphrase_needed" or not _at_terminal():
-                raise
-        return use(_ask(N_("Passphrase")))
+    def secret(self, label: str, *, confirm: bool = False) -> str:
+        """The next line of stdin with --passphrase-stdin, else what is typed on the terminal, twice with ``confirm``."""
+        if self.passphrase_stdin:
+            return _line()
+        if not _at_terminal():
+            raise StoreError("passphrase_needed", N_("Give what is asked for on stdin, one a line, with --passphrase-stdin."))
+        return _ask(label, confirm=confirm)
 
     @property
     def store(self) -> Store:
@@ -141,8 +144,8 @@ def _at_terminal() -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _ask(text: str) -> str:
-    return str(click.prompt(gettext(text), hide_input=True, err=True))
+def _ask(text: str, *, confirm: bool = False) -> str:
+    return str(click.prompt(gettext(text), hide_input=True, confirmation_prompt=confirm, err=True))
 
 
 def plain_lines(document: Any) -> Iterator[str]:

@@ -60,12 +60,17 @@ def create_folder_key(folder: Path, passphrase: str) -> tuple[bytes, str]:
     return raw_key, code
 
 
+def is_protected(folder: Path) -> bool:
+    """Whether the folder opens only with a passphrase."""
+    return _path(folder).exists()
+
+
 def unlock(folder: Path, *, passphrase: str | None = None, recovery_code: str | None = None) -> bytes | None:
     """The database's key; None for a folder without a passphrase.
 
     Raises StoreError: passphrase_needed, wrong_passphrase, wrong_recovery_code, recovery_code_mistyped, bad_key_file.
     """
-    if not _path(folder).exists():
+    if not is_protected(folder):
         return None
     file = _read(folder)
     if passphrase is not None:

@@ -21,7 +21,7 @@ from localcrm.ui import endpoints, screens
 from localcrm.ui.frame import page_frame
 from localcrm.ui.kit.theme import STATIC
 from localcrm.ui.registry import Screen, screens as all_screens, screens_for
-from localcrm.ui.screens import first_run, login
+from localcrm.ui.screens import first_run, login, unlock
 
 if TYPE_CHECKING:
     from localcrm.ui.program import Program
@@ -76,7 +76,7 @@ def _page(screen: Screen) -> Callable[..., Any]:
 
 
 def plain_routes(program: Program) -> list[BaseRoute]:
-    """What is not a screen: set-up, signing in and out, data for lists, static files."""
+    """What is not a screen: set-up, unlocking, signing in and out, data for lists, static files."""
 
     async def alive(_request: Request) -> Response:
         return JSONResponse({"program": "localcrm", "ready": program.store is not None})
@@ -88,6 +88,7 @@ def plain_routes(program: Program) -> list[BaseRoute]:
         Route("/alive", alive),
         Route("/", home),
         *first_run.routes(program),
+        *unlock.routes(program),
         *login.routes(program),
         *endpoints.routes(),
         *[route for module in screen_modules() for route in getattr(module, "ROUTES", ())],

@@ -27,6 +27,8 @@ GATHER_SECONDS = 0.1
 ChangeHandler = Callable[[Changes], Awaitable[None] | None]
 #: (company or branch name, code, login, name of the user, password) → the open store of the new folder.
 CreateFolder = Callable[..., Store]
+#: (passphrase, None), or (new passphrase, recovery code) → the open store of the protected folder.
+UnlockFolder = Callable[[str, str | None], Store]
 
 
 @dataclass(eq=False)
@@ -48,9 +50,12 @@ class Program:
     port: int
     store: Store | None = None
     create_folder: CreateFolder | None = None
+    #: Set where the folder is protected and nobody has given the passphrase yet.
+    unlock_folder: UnlockFolder | None = None
     #: The node's own keys, for screens that write or read exchange files.
     keys: Callable[[], NodeKeys] | None = None
-    first_run_token: str | None = None
+    #: Opens the first page, while there is no store: only whoever started the program knows it.
+    entry_token: str | None = None
     extra_hosts: tuple[str, ...] = ()
     loop: asyncio.AbstractEventLoop | None = None
     sessions: Sessions = field(init=False)
@@ -59,6 +64,11 @@ class Program:
 
     def __post_init__(self) -> None:
         self.sessions = Sessions(self)
+
+    @property
+    def entry_path(self) -> str:
+        """Where a visitor goes while there is no store: to unlock the folder, or to set it up."""
+        return "/unlock" if self.unlock_folder else "/setup"
 
     def end_sessions(self, keys: list[str]) -> None:
         """Sessions were closed in the data file: their open pages go to the sign-in page."""

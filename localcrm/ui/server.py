@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from localcrm.sync.identity import NodeKeys
-    from localcrm.ui.program import CreateFolder, Program
+    from localcrm.ui.program import CreateFolder, Program, UnlockFolder
 
 PREFERRED_PORT = 8460
 NOTICE_SECONDS = 1.0
@@ -50,6 +50,7 @@ def run_server(
     port: int | None = None,
     open_browser: bool = True,
     create_folder: CreateFolder | None = None,
+    unlock_folder: UnlockFolder | None = None,
     extra_routes: Sequence[BaseRoute] = (),
     start_jobs: StartJobs | None = None,
     keys: Callable[[], NodeKeys] | None = None,
@@ -57,8 +58,8 @@ def run_server(
 ) -> int:
     """Serve the screens of a folder until told to stop; returns the exit code.
 
-    ``store`` None: the folder is not set up, the first page asks for what ``create_folder`` needs. Without ``port`` the preferred
-    one is taken, or any free one.
+    ``store`` None: the folder is not set up, the first page asks for what ``create_folder`` needs; with ``unlock_folder`` it is
+    protected, and the first page asks for the passphrase. Without ``port`` the preferred one is taken, or any free one.
     """
     if host not in LOOPBACK:
         raise Refused(
@@ -70,7 +71,7 @@ def run_server(
             return _open_other(folder, open_browser=open_browser, say=say)
         listening = listen(host, port)
         number = int(listening.getsockname()[1])
-        program = new_program(folder, port=number, store=store, create_folder=create_folder)
+        program = new_program(folder, port=number, store=store, create_folder=create_folder, unlock_folder=unlock_folder)
         program.keys = keys
         address = first_address(program)
         program.when_open(lambda _store: _write_state(folder, program))
@@ -92,22 +93,24 @@ def prepare_folder(folder: Path) -> None:
     os.environ["NICEGUI_STORAGE_PATH"] = str(folder / "ui")
 
 
-def new_program(folder: Path, *, port: int, store: Store | None, create_folder: CreateFolder | None = None) -> Program:
+def new_program(
+    folder: Path, *, port: int, store: Store | None, create_folder: CreateFolder | None = None, unlock_folder: UnlockFolder | None = None
+) -> Program:
     """The shared state of one running program."""
     from localcrm.ui.program import Program
 
-    program = Program(folder, port, create_folder=create_folder)
+    program = Program(folder, port, create_folder=create_folder, unlock_folder=unlock_folder)
     if store is not None:
         program.adopt(store)
     else:
-        program.first_run_token = secrets.token_urlsafe(24)
+        program.entry_token = secrets.token_urlsafe(24)
     return program
 
 
 def first_address(program: Program) -> str:
-    """What the browser opens first; before set-up it carries the one-time token."""
-    base = f"http://127.0.0.1:{program.port}/"
-    return f"{base}setup?token={program.first_run_token}" if program.first_run_token else base
+    """What the browser opens first; before the folder is set up or unlocked it carries the one-time token."""
+    base = f"http://127.0.0.1:{program.port}"
+    return f"{base}{program.entry_path}?token={program.entry_token}" if program.entry_token else f"{base}/"
 
 
 def build_app(program: Program, *, extra_routes: Iterable[BaseRoute] = (), start_jobs: StartJobs | None = None) -> ASGIApp:
@@ -216,7 +219,7 @@ def listen(host: str, port: int | None) -> socket.socket:
 
 
 def _write_state(folder: Path, program: Program) -> None:
-    state = {"pid": os.getpid(), "port": program.port, "token": program.first_run_token or "", "address": first_address(program)}
+    state = {"pid": os.getpid(), "port": program.port, "token": program.entry_token or "", "address": first_address(program)}
     write_file_atomically(folder / "server.json", json.dumps(state).encode(), private=True)
 
 

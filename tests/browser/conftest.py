@@ -70,7 +70,8 @@ def running(folder: Path, environment: dict[str, str]) -> Iterator[Running]:
         except subprocess.TimeoutExpired:
             process.kill()
             rest = "it had to be killed"
-    assert (process.returncode, rest) == (0, "")
+    if process.returncode or rest:
+        pytest.fail(f"The program was to end with 0 and say nothing; it ended with {process.returncode} and said:\n{rest}")
 
 
 def _free_port() -> int:

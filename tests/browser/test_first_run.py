@@ -9,6 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, expect
 
+from localcrm.app import create_folder
 from tests.browser.conftest import PASSWORD, new_page, running
 
 
@@ -42,6 +43,46 @@ def test_setting_up_a_company_signs_its_administrator_in(browser: Browser, tmp_p
         assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
         page.goto(program.printed)  # the token opens nothing a second time
         page.wait_for_url("**/customers")
+        assert (program.foreign, program.faults) == ([], [])
+        for context in contexts:
+            context.close()
+
+
+def test_a_protected_folder_asks_for_its_passphrase_or_the_recovery_code(
+    browser: Browser, tmp_path: Path, server_environment: dict[str, str]
+) -> None:
+    made = create_folder(tmp_path / "hq", role="office", code="HQ", name="柯桥纺织", password=PASSWORD, passphrase="Correct-Horse-8")
+    made.application.close()
+    contexts: list[BrowserContext] = []
+    with running(tmp_path / "hq", server_environment) as program:
+        page = new_page(browser, program, contexts)
+        page.goto(f"{program.address}/customers")  # without the token nobody may even guess
+        expect(page.locator("form")).to_have_count(0)
+        page.goto(program.printed.replace("/unlock", "/setup"))  # nor set the folder up anew with it
+        expect(page.locator("form")).to_have_count(0)
+        page.goto(program.printed)
+        page.click(".lc-plain-foot a")  # the same question in the other language
+        expect(page.locator("h1")).to_have_text("Unlock")
+        expect(page.locator("#recovery_code")).to_have_count(0)
+        page.fill("#passphrase", "a wrong guess")
+        page.click("button[type=submit]")
+        expect(page.locator(".lc-problem")).to_have_count(1)
+        page.click(".lc-plain-other a")
+        page.fill("#recovery_code", (made.recovery_code or "").lower())
+        page.fill("#passphrase", "Correct-Horse-9")
+        page.fill("#again", "Correct-Horse-9")
+        page.click("button[type=submit]")
+        page.wait_for_url("**/login**")
+    with running(tmp_path / "hq", server_environment) as program:
+        page = new_page(browser, program, contexts)
+        page.goto(program.printed)
+        page.fill("#passphrase", "Correct-Horse-9")
+        page.click("button[type=submit]")
+        page.wait_for_url("**/login**")
+        page.fill("#login", "admin")
+        page.fill("#password", PASSWORD)
+        page.click("button[type=submit]")
+        expect(page.locator(".lc-brand")).to_contain_text("柯桥纺织")
         assert (program.foreign, program.faults) == ([], [])
         for context in contexts:
             context.close()

@@ -45,6 +45,25 @@ def test_a_folder_with_a_passphrase(tmp_path) -> None:
     assert terminal.refused("check", "--passphrase-stdin", stdin="guess\n") == "wrong_passphrase"
 
 
+def test_a_forgotten_passphrase_is_replaced_with_the_recovery_code(tmp_path) -> None:
+    terminal = Terminal(tmp_path / "hq")
+    both = ("--passphrase-stdin", "--password-stdin")
+    made = terminal.json("init", "--role", "office", "--code", "HQ", "--name", "总部", *both, stdin=f"forgotten\n{PASSWORD}\n")
+    change = ("passphrase", "--passphrase-stdin")
+    typed = made["recovery_code"].lower().replace(" ", "-")
+    assert terminal.refused(*change, "--recovery-code", stdin=f"{typed[:-1]}?\nCorrect-Horse-8\n") == "recovery_code_mistyped"
+    assert terminal.refused(*change, "--recovery-code", stdin=f"{typed}\nabc\n") == "weak_password"
+    assert terminal.json(*change, "--recovery-code", stdin=f"{typed}\nCorrect-Horse-8\n")["changed"]
+    assert terminal.refused("check", LOCALCRM_PASSPHRASE="forgotten") == "wrong_passphrase"
+    assert terminal.json(*change, stdin="Correct-Horse-8\nCorrect-Horse-9\n")["changed"]
+    assert terminal.json("check", LOCALCRM_PASSPHRASE="Correct-Horse-9")["ok"]
+    assert terminal.json(*change, "--recovery-code", stdin=f"{typed}\nCorrect-Horse-7\n")["changed"]  # the code stays good
+
+
+def test_a_folder_without_a_passphrase_says_so(office) -> None:
+    assert office.refused("passphrase", "--passphrase-stdin", stdin="a\nCorrect-Horse-8\n") == "no_passphrase"
+
+
 def test_backup_and_restore(office, tmp_path) -> None:
     office.as_admin("new", "customer", "name=甲")
     file = tmp_path / "a.backup"

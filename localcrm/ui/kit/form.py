@@ -99,10 +99,8 @@ class FieldInput:
             self.widget.props(remove="error")
 
     def focus(self) -> None:
-        """Put the cursor into it."""
-        if isinstance(self.widget, Picker):
-            self.widget.focus()
-        else:
+        """Put the cursor into it; nothing where the form was closed before its turn came."""
+        if not self.widget.is_deleted:
             self.widget.run_method("focus")
 
     # the widget --------------------------------------------------------------------------------------------------

@@ -72,8 +72,9 @@ class Picker(Element, component="../static/picker.js"):
         self.on("create", lambda event: start(str(event.args["text"])))
 
     def focus(self) -> None:
-        """Put the cursor into it."""
-        self.run_method("focus")
+        """Put the cursor into it; nothing where it is gone by now."""
+        if not self.is_deleted:
+            self.run_method("focus")
 
     async def _picked(self, event: events.GenericEventArguments) -> None:
         self.value = event.args["id"] or None

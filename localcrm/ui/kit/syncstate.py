@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from nicegui import ui
 
+from localcrm.jobs.scheduler import last_run
+from localcrm.jobs.work import BACKUP
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.i18n import gettext as _
 from localcrm.store.store import Store
@@ -73,6 +75,17 @@ def chip(session: Session) -> None:
     session.program.subscribe(
         {"customer", "contact", "activity", "sales_order", "product", "stock_move", "receipt"}, lambda _changes: renew()
     )
+
+
+def standing(store: Store) -> list[tuple[str, str]]:
+    """What to know before anybody types: text and colour of the merge, and of the last backup."""
+    run = last_run(store, BACKUP)
+    if run.last_ok is None:
+        backup = _("no backup yet"), "lc-warn"
+    else:
+        old = (now_utc() - run.last_ok).total_seconds() > OLD_SECONDS
+        backup = _("backup {ago}").format(ago=ago(run.last_ok, now_utc())), "lc-warn" if old else "lc-good"
+    return [(text, tone) for text, tone in (words(sync_state(store)), backup) if text]
 
 
 def words(state: SyncState) -> tuple[str, str]:

@@ -32,27 +32,22 @@ def routes(program: Program) -> list[Route]:
     busy = asyncio.Lock()
 
     async def show(request: Request) -> Response:
-        if program.store is not None:
-            return RedirectResponse("/", status_code=303)
+        token = request.query_params.get("token", "")
         with use_language(wanted_language(request)):
-            if not _allowed(program, request, request.query_params.get("token", "")):
-                return _closed()
-            return remember_language(request, _form(request.query_params["token"], {}))
+            return turned_away(program, request, token, _("Set up")) or remember_language(request, _form(token, {}))
 
     async def submit(request: Request) -> Response:
         values = await form_values(request)
         with use_language(wanted_language(request)):
             async with busy:
-                if program.store is not None:
-                    return RedirectResponse("/", status_code=303)
-                if not _allowed(program, request, values.get("token", "")):
-                    return _closed()
+                if away := turned_away(program, request, values.get("token", ""), _("Set up")):
+                    return away
                 try:
                     _check(values)
                     store = await asyncio.to_thread(_create, program, values)
                 except AppError as error:
                     return _form(values.get("token", ""), values, error)
-                program.first_run_token = None
+                program.entry_token = None
                 program.adopt(store)
             _actor, token = await asyncio.to_thread(
                 sign_in,
@@ -66,16 +61,17 @@ def routes(program: Program) -> list[Route]:
     return [Route("/setup", show, methods=["GET"]), Route("/setup", submit, methods=["POST"])]
 
 
-def _allowed(program: Program, request: Request, token: str) -> bool:
-    here = request.client is not None and request.client.host in LOOPBACK
-    return here and program.first_run_token is not None and hmac.compare_digest(token.encode(), program.first_run_token.encode())
-
-
-def _closed() -> Response:
+def turned_away(program: Program, request: Request, token: str, title: str) -> Response | None:
+    """Where a visitor of a first page goes instead; None for one from this computer, with the token that was printed, on the page of the moment."""
+    if program.store is not None:
+        return RedirectResponse("/", status_code=303)
+    here = request.client is not None and request.client.host in LOOPBACK and request.url.path == program.entry_path
+    if here and program.entry_token is not None and hmac.compare_digest(token.encode(), program.entry_token.encode()):
+        return None
     text = _(
         "This page opens only from the address that the program printed when it started. Start the program again, or copy the whole address."
     )
-    return plain.page(_("Set up"), f"<p>{escape(text)}</p>", status=403)
+    return plain.page(title, f"<p>{escape(text)}</p>", status=403)
 
 
 def _check(values: Mapping[str, str]) -> None:

@@ -14,7 +14,9 @@ from starlette.routing import Route
 from localcrm.domain.people.sessions import ABSOLUTE_MS, close_session, log_event, session_key, sign_in
 from localcrm.kernel.errors import SignInNeeded
 from localcrm.kernel.i18n import DEFAULT_LANGUAGE, gettext as _, use_language
+from localcrm.store.store import Store
 from localcrm.ui.kit import plain
+from localcrm.ui.kit.syncstate import standing
 
 if TYPE_CHECKING:
     from localcrm.ui.program import Program
@@ -27,19 +29,19 @@ def routes(program: Program) -> list[Route]:
 
     async def show(request: Request) -> Response:
         if program.store is None:
-            return RedirectResponse("/setup", status_code=303)
+            return RedirectResponse(program.entry_path, status_code=303)
         if request.scope.get("localcrm.session") is not None:
             return RedirectResponse(own_path(request.query_params.get("next")), status_code=303)
         with use_language(wanted_language(request)):
             if not program.store.node.enrolled:
                 program.store.forget_node()  # a command beside us may have finished it meanwhile
                 return remember_language(request, not_enrolled(program.store.node.code))
-            response = form(next_path=own_path(request.query_params.get("next")))
+            response = await asyncio.to_thread(form, program.store, next_path=own_path(request.query_params.get("next")))
         return remember_language(request, response)
 
     async def submit(request: Request) -> Response:
         if program.store is None:
-            return RedirectResponse("/setup", status_code=303)
+            return RedirectResponse(program.entry_path, status_code=303)
         values = await form_values(request)
         next_path = own_path(values.get("next"))
         client = request.headers.get("user-agent", "")
@@ -54,7 +56,7 @@ def routes(program: Program) -> list[Route]:
                     replaces=request.scope.get("localcrm.token") or None,
                 )
             except SignInNeeded as error:
-                return form(next_path=next_path, login=values.get("login", ""), error=error.message)
+                return await asyncio.to_thread(form, program.store, next_path=next_path, login=values.get("login", ""), error=error.message)
         return signed_in(program, token, next_path)
 
     async def leave(request: Request) -> Response:
@@ -71,10 +73,12 @@ def routes(program: Program) -> list[Route]:
     return [Route("/login", show, methods=["GET"]), Route("/login", submit, methods=["POST"]), Route("/logout", leave, methods=["POST"])]
 
 
-def form(*, next_path: str, login: str = "", error: str = "") -> Response:
-    """The sign-in page."""
+def form(store: Store, *, next_path: str, login: str = "", error: str = "") -> Response:
+    """The sign-in page: whose data these are, how far they are merged and backed up, and the way in."""
+    chips = "".join(f'<span class="lc-chip {tone}">{escape(text)}</span>' for text, tone in standing(store))
     body = (
-        plain.problem(error)
+        f'<p class="lc-muted">{escape(store.node.name)} · {escape(store.node.code)}</p>'
+        + plain.problem(error)
         + f'<form method="post" action="/login"><input type="hidden" name="next" value="{escape(next_path)}">'
         + plain.field(
             "login", _("Login"), value=login, extra='autocomplete="username" required maxlength="200"' + ("" if login else " autofocus")
@@ -84,6 +88,7 @@ def form(*, next_path: str, login: str = "", error: str = "") -> Response:
         )
         + plain.button(_("Sign in"))
         + "</form>"
+        + f'<p class="lc-plain-standing">{chips}</p>'
     )
     return plain.page(_("Sign in"), body, status=401 if error else 200, address=f"/login?next={quote(next_path)}")
 
@@ -118,7 +123,12 @@ def cookie_of(program: Program) -> str:
 
 def own_path(wish: str | None) -> str:
     """An address on this server, whatever somebody put into the link."""
-    if wish and wish.startswith("/") and not wish.startswith(("//", "/\\", "/login", "/logout", "/setup")) and wish.isprintable():
+    if (
+        wish
+        and wish.startswith("/")
+        and not wish.startswith(("//", "/\\", "/login", "/logout", "/setup", "/unlock"))
+        and wish.isprintable()
+    ):
         return wish
     return "/"
 
