@@ -98,6 +98,10 @@ class FieldInput:
         else:
             self.widget.props(remove="error")
 
+    def autofocus(self) -> None:
+        """It has the cursor when its dialog appears: the browser sees to that, so that no late word of ours takes the cursor out of another field."""
+        self.widget.props("autofocus")
+
     def focus(self) -> None:
         """Put the cursor into it; nothing where the form was closed before its turn came."""
         if not self.widget.is_deleted:
@@ -265,12 +269,11 @@ class Form:
         return key in self.inputs
 
     def focus_first_empty(self) -> None:
-        """The next field to fill in has the cursor."""
+        """The next field to fill in has the cursor when the dialog appears."""
         empty = [one for one in self.inputs.values() if one.value is None and one.field.kind != "boolean"]
         required = [one for one in empty if one.field.required]
-        target = (required or empty or list(self.inputs.values()))[:1]
-        for one in target:
-            ui.timer(0.15, one.focus, once=True)
+        for one in (required or empty or list(self.inputs.values()))[:1]:
+            one.autofocus()
 
     def _changed(self) -> None:
         for callback in self.changed:

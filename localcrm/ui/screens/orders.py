@@ -16,7 +16,7 @@ from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.ui import order_form
 from localcrm.ui.frame import page_frame, page_head
-from localcrm.ui.kit.dialogs import confirm
+from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.form import Form
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.menu import Action, action_button
@@ -211,9 +211,8 @@ async def receive_dialog(session: Session, order_id: str) -> dict[str, Any] | No
                 ui.label(_("Receive"))
                 ui.label("Ctrl ⏎").classes("lc-kbd")
     dialog.on("escape-key", lambda: dialog.submit(None))
-    ui.timer(0.15, form.inputs["amount"].focus, once=True)
-    answer = await dialog
-    dialog.delete()
+    form.inputs["amount"].autofocus()
+    answer = await answer_of(dialog)
     return dict(answer) if answer else None
 
 

@@ -1,7 +1,7 @@
 export default {
   template: `
     <div class="lc-picker">
-      <q-input ref="input" outlined dense v-model="text" :placeholder="placeholder" :disable="disabled" :error="!!error" hide-bottom-space autocomplete="off"
+      <q-input ref="input" outlined dense v-model="text" :placeholder="placeholder" :disable="disabled" :error="!!error" hide-bottom-space autocomplete="off" :autofocus="autofocus"
         @update:model-value="typed" @focus="focused" @blur="left" @keydown="key" @click="show" :aria-label="label" role="combobox" :aria-expanded="open">
         <template v-slot:append>
           <q-icon v-if="chosen && clearable && !disabled" name="close" size="16px" class="cursor-pointer" @mousedown.prevent="clear" />
@@ -20,7 +20,7 @@ export default {
     </div>`,
   props: {
     entity: String, value: String, title: String, label: String, placeholder: String, where: Object, creatable: Boolean, clearable: Boolean,
-    disabled: Boolean, error: String, words: Object,
+    disabled: Boolean, autofocus: Boolean, error: String, words: Object,
   },
   data() {
     return { text: this.title || "", chosen: this.value || null, chosenTitle: this.title || "", rows: [], at: 0, open: false, loading: false, turn: 0 };
