@@ -153,8 +153,8 @@ class Guard:
                     InvalidInput("too_large", N_("This is more than can be taken at once ({limit} MB)."), limit=limit >> 20),
                 )
         except RuntimeError:
-            # The framework's middleware complains of no answer when the browser left the page before it came.
-            if started or not gone:
+            # The framework's middleware complains of no answer when the browser left the page, or we end, before it came.
+            if started or not (gone or self.program.stopping):
                 raise
 
 

@@ -58,6 +58,8 @@ class Program:
     entry_token: str | None = None
     extra_hosts: tuple[str, ...] = ()
     loop: asyncio.AbstractEventLoop | None = None
+    #: Told to end: requests still under way are cut off.
+    stopping: bool = False
     sessions: Sessions = field(init=False)
     _subscriptions: set[Subscription] = field(default_factory=set)
     _on_open: list[Callable[[Store], None]] = field(default_factory=list)

@@ -76,9 +76,8 @@ def run_server(
         address = first_address(program)
         program.when_open(lambda _store: _write_state(folder, program))
         _write_state(folder, program)
-        _serve(
-            build_app(program, extra_routes=extra_routes, start_jobs=start_jobs), listening, lambda: _started(address, open_browser, say)
-        )
+        app = build_app(program, extra_routes=extra_routes, start_jobs=start_jobs)
+        _serve(app, program, listening, lambda: _started(address, open_browser, say))
         with suppress(FileNotFoundError):
             (folder / "server.json").unlink()
     return 0
@@ -174,7 +173,7 @@ def cookie_name(program: Program) -> str:
     return "localcrm_" + hashlib.sha256(f"{program.folder.resolve()}:{program.port}".encode()).hexdigest()[:12]
 
 
-def _serve(app: ASGIApp, listening: socket.socket, started: Callable[[], None]) -> None:
+def _serve(app: ASGIApp, program: Program, listening: socket.socket, started: Callable[[], None]) -> None:
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -182,6 +181,10 @@ def _serve(app: ASGIApp, listening: socket.socket, started: Callable[[], None]) 
             await super().startup(sockets)
             if self.started:
                 started()
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            program.stopping = True
+            await super().shutdown(sockets)
 
     # The server raises the signal again after its clean stop; without a handler of ours that would end us before our own cleaning up.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -149,6 +149,21 @@ async def test_the_language_of_the_user_holds_for_the_whole_request(office: Offi
         assert (await browser.get("/")).json()["language"] == "en"
 
 
+async def test_a_request_cut_off_when_the_program_ends_is_no_fault(office: Office) -> None:
+    """What the framework's middleware says of a request whose handler was cancelled."""
+
+    async def cut_off(_scope: Any, _receive: Any, _send: Any) -> None:
+        raise RuntimeError("No response returned.")
+
+    transport = httpx.ASGITransport(app=guarded(office, cut_off))
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as browser:
+        with pytest.raises(RuntimeError):
+            await browser.get("/login")
+        office.program.stopping = True
+        with pytest.raises(AssertionError):  # the transport's own word for an answer that never came
+            await browser.get("/login")
+
+
 # sockets -----------------------------------------------------------------------------------------------------------
 
 
