@@ -26,8 +26,8 @@ from _measure import CACHE, Figure, file_size, folder, office, shortest, show
 
 from localcrm.domain import verbs
 from localcrm.domain.admin.services import set_up_office
-from localcrm.domain.people.entities import Role
 from localcrm.domain.policy import Actor
+from localcrm.domain.roles import BasicRole
 from localcrm.kernel.ids import new_id
 from localcrm.kernel.schema import entity
 from localcrm.store.store import Store, open_store
@@ -55,7 +55,7 @@ def measure(sizes: tuple[int, ...] = SIZES, *, rounds: int = 9, keep: bool = Tru
 def _times(place: Path, size: int, *, rounds: int, keep: bool) -> dict[str, float]:
     store = built(place, size, keep=keep)
     with store.read() as connection:
-        actor = Actor(connection.value("SELECT id FROM user").hex(), "admin", "admin", Role.ADMIN)
+        actor = Actor(connection.value("SELECT id FROM user").hex(), "admin", "admin", BasicRole.ADMIN)
     result: dict[str, float] = {}
     with serving(store, actor) as ask:
         for name, work in _works(ask):

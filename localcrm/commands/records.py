@@ -85,25 +85,18 @@ def list_records(
     actor = session.actor
     kind = schema.entity(entity)
     conditions = tuple(Condition(key, "=", parse_id(value) if key == "id" else value) for key, value in assignments(where))
-    query = ListQuery(
-        kind,
-        where=conditions,
-        search=search_text,
-        sort=sort,
-        offset=offset,
-        deleted=deleted,
-        restrict=policy.restrict(actor, kind),
-        exact=True,
-    )
+    view = policy.view(actor, kind)
+    query = ListQuery(kind, where=conditions, search=search_text, sort=sort, offset=offset, deleted=deleted, restrict=view, exact=True)
     with session.store.read() as connection:
-        total, rows = _read(connection, query, limit)
+        total, rows = _read(connection, actor, query, limit)
         if session.json:
             _print_rows(total, rows)
         else:
             listed = list(rows)
             words = labels_of_values(connection, kind, listed)
-            cells = ([row["id"], *(words[field.key].get(row[field.key], row[field.key]) for field in kind.columns)] for row in listed)
-            for line in table_lines(["id", *(field.label for field in kind.columns)], cells):
+            shown = [field for field in kind.columns if field.key not in view.hidden]
+            cells = ([row["id"], *(words[field.key].get(row[field.key], row[field.key]) for field in shown)] for row in listed)
+            for line in table_lines(["id", *(field.label for field in shown)], cells):
                 click.echo(line)
             click.echo(gettext(N_("{shown} of {total}")).format(shown=len(listed), total=total))
 
@@ -116,14 +109,14 @@ def labels_of_values(connection: Any, kind: Any, rows: Sequence[Mapping[str, Any
     return {**labels, **ref_titles(connection, kind, rows)}
 
 
-def _read(connection: Any, query: Any, limit: int | None) -> tuple[int, Iterator[dict[str, Any]]]:
+def _read(connection: Any, actor: Any, query: Any, limit: int | None) -> tuple[int, Iterator[dict[str, Any]]]:
     """The total, and the rows in JSON form as they are asked for."""
     from localcrm.domain import records
     from localcrm.store.query import MAX_LIMIT, every, select
 
     if limit is not None and limit <= MAX_LIMIT:
         page = select(connection, replace(query, limit=limit))
-        return page.total, iter(records.records_json(connection, query.entity, page.rows))
+        return page.total, iter(records.records_json(connection, actor, query.entity, page.rows))
     pages = every(connection, query)
     first = next(pages)
 
@@ -131,7 +124,7 @@ def _read(connection: Any, query: Any, limit: int | None) -> tuple[int, Iterator
         left = limit
         for page in (first, *()) if left == 0 else _chain(first, pages):
             taken = page.rows if left is None else page.rows[:left]
-            yield from records.records_json(connection, query.entity, taken)
+            yield from records.records_json(connection, actor, query.entity, taken)
             if left is not None:
                 left -= len(taken)
                 if not left:
@@ -185,20 +178,13 @@ def search(session: Session, text: str, limit: int) -> None:
 @argument("entity")
 @argument("id")
 def history(session: Session, entity: str, id: str) -> None:
-    from localcrm.domain import policy, records
+    from localcrm.domain import records
     from localcrm.domain.people.entities import User
-    from localcrm.kernel import schema
-    from localcrm.kernel.ids import parse_id
-    from localcrm.store import changelog
     from localcrm.store.query import titles
 
     actor = session.actor
-    kind = schema.entity(entity)
-    policy.restrict(actor, kind)
     with session.store.read() as connection:
-        changes = changelog.history(connection, kind, parse_id(id))
-        if not changes or kind.kind is not schema.Kind.LINE:  # a line that was removed from its draft still has a history
-            records.read_record(connection, actor, entity=entity, id=id)
+        changes = records.read_history(connection, actor, entity=entity, id=id)
         names = titles(connection, User.entity_type, [change.user_id for change in changes if change.user_id])
     rows = [
         {

@@ -127,10 +127,9 @@ def export_file(session: Session, entity: str, output: Path) -> None:
 
     actor = session.actor
     kind = entity_type(entity)
-    restrict = policy.restrict(actor, kind)
-    policy.require(actor, f"{entity}.export")
+    restrict = policy.view(actor, kind, "export")
     exact = output.suffix.lower() == ".jsonl"
-    fields = list(kind.readable)
+    fields = [field for field in kind.readable if field.key not in restrict.hidden]
     headers, keys, kinds = [f.label for f in fields], [f.key for f in fields], [f.kind if f.kind != "ref" else "text" for f in fields]
     if exact:
         headers, keys, kinds = ["id", *headers], ["id", *keys], ["text", *kinds]
@@ -146,11 +145,12 @@ def _rows(connection: Connection, query: ListQuery, *, exact: bool) -> Iterator[
     from localcrm.commands.records import labels_of_values
     from localcrm.store.query import every
 
-    kind = query.entity
+    kind, hidden = query.entity, query.restrict.hidden if query.restrict else ()
+    fields = [field for field in kind.readable if field.key not in hidden]
     for page in every(connection, query):
         if exact:
-            yield from ([record["id"], *(record[field.key] for field in kind.readable)] for record in page.rows)
+            yield from ([record["id"], *(record[field.key] for field in fields)] for record in page.rows)
             continue
         words = labels_of_values(connection, kind, page.rows)
         for record in page.rows:
-            yield [words[field.key].get(record[field.key], record[field.key]) for field in kind.readable]
+            yield [words[field.key].get(record[field.key], record[field.key]) for field in fields]

@@ -22,6 +22,7 @@ from localcrm.kernel.schema import EntityType, Field, Kind, entity as entity_typ
 from localcrm.store.query import Record
 from localcrm.store.store import Store
 from localcrm.store.uow import UnitOfWork
+from localcrm.store.view import View
 
 #: Rows written in one transaction: long enough to be fast, short enough that colleagues can save in between.
 PORTION = 500
@@ -76,7 +77,7 @@ def import_rows(
     matched = kind.field(update_on) if update_on else None
     if matched is not None and kind.kind is Kind.LEDGER:
         raise Refused("ledger_row", N_("A posted movement is never changed. Enter a correcting movement instead."))
-    if matched is not None and (matched.secret or matched.kind == "longtext"):
+    if matched is not None and (matched.secret or matched.kind == "longtext" or not policy.view(actor, kind).shows(matched.key)):
         raise InvalidInput("bad_update_on", N_("Records cannot be recognised by “{field}”."), field=matched.key)
     result = ImportResult()
     reader = _Rows(kind, actor, matched)
@@ -195,7 +196,7 @@ class _Rows:
     def _find(self, uow: UnitOfWork, key: Any) -> str | None:
         assert self._matched is not None
         if self._known is None:
-            self._known = _keys_in_use(uow, self._kind, self._matched)
+            self._known = _keys_in_use(uow, policy.view(self._actor, self._kind), self._matched)
         if key not in self._known:
             return None
         found = self._known[key]
@@ -227,13 +228,18 @@ class _Rows:
         target = entity_type(field.f.ref or "")
         place = (target.key, text)
         if place not in self._references:
-            self._references[place] = _look_up(uow, field, target, text)
+            self._references[place] = _look_up(uow, self._actor, field, target, text)
         return self._references[place]
 
 
-def _keys_in_use(uow: UnitOfWork, kind: EntityType, field: Field) -> dict[Any, str | None]:
+def _keys_in_use(uow: UnitOfWork, view: View, field: Field) -> dict[Any, str | None]:
+    """Records by what they are recognised with; those one may not see are not recognised, and so not given away."""
     known: dict[Any, str | None] = {}
-    rows = uow.connection.stream(f'SELECT id, "{field.key}" FROM "{kind.key}" WHERE deleted = 0 AND "{field.key}" IS NOT NULL')
+    table = f'"{view.entity.key}"'
+    condition, params = view.condition(table)
+    rows = uow.connection.stream(
+        f'SELECT id, "{field.key}" FROM {table} WHERE deleted = 0 AND "{field.key}" IS NOT NULL AND {condition}', params
+    )
     for identity, stored in rows:
         key = _match_key(field, field.load(stored))
         known[key] = None if key in known else identity.hex()
@@ -250,14 +256,18 @@ def _match_key(field: Field, value: Any) -> Any:
     return field.to_json(value)
 
 
-def _look_up(uow: UnitOfWork, field: Field, target: EntityType, text: str) -> str:
-    """The id of the record that a cell names by id, number, login, code or title."""
-    if _ID.fullmatch(text.lower()) and uow.find(target, text.lower()):
+def _look_up(uow: UnitOfWork, actor: Actor, field: Field, target: EntityType, text: str) -> str:
+    """The id of the record that a cell names by id, number, login, code or title, among those the actor may see."""
+    view = policy.seen(actor, target) or View(target, rows=())
+    condition, params = view.condition(f'"{target.key}"')
+    if _ID.fullmatch(text.lower()) and uow.find(target, text.lower()) and policy.visible(uow.connection, actor, target, text.lower()):
         return text.lower()
     for key in dict.fromkeys(("number", "login", "code", target.title_field)):
-        if key not in target.fields:
+        if key not in target.fields or not view.shows(key):
             continue
-        found = uow.connection.all(f'SELECT id FROM "{target.key}" WHERE "{key}" = ? AND deleted = 0 LIMIT 2', (text,))
+        found = uow.connection.all(
+            f'SELECT id FROM "{target.key}" WHERE "{key}" = ? AND deleted = 0 AND {condition} LIMIT 2', (text, *params)
+        )
         if len(found) == 1:
             return str(found[0][0].hex())
         if found:

@@ -1,62 +1,157 @@
-"""Who may do what: permissions are keys with labels, derived from the declarations; an unknown key is an error.
+"""Who may do what: permissions are keys derived from the declarations; each reaches some records and spares some fields.
 
-Until the rights windows exist a user has one of two roles: an administrator may do everything, staff everything
-except users, branches and settings. Services check here; screens only hide.
+Services ask ``require`` and ``require_record`` before they act and hand ``view`` to every query; screens only hide.
+What a user's roles say is worked out in ``people.rights``; here it is only asked.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, reduce
+from operator import or_
+from typing import Any
 
-from localcrm.domain.roles import Role
-from localcrm.kernel.errors import Forbidden
-from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import EntityType, Kind, entities
-from localcrm.store.query import Condition
+from localcrm.domain.roles import ADMIN_ONLY, STAFF_READS, BasicRole, FieldRule, Scope
+from localcrm.kernel.errors import Forbidden, NotFound
+from localcrm.kernel.i18n import N_, gettext
+from localcrm.kernel.ports import Changes
+from localcrm.kernel.schema import EntityType, Field, Kind, entities, entity as entity_type
+from localcrm.store.connection import Connection
+from localcrm.store.query import Record
+from localcrm.store.view import About, Among, View, With
 
-ACTIONS = ("read", "create", "update", "delete", "import", "export")
-#: Permissions that no entity carries.
-OTHER_PERMISSIONS = ("sales_order.post", "sales_order.reverse", "sync.manage", "settings.manage", "conflict.resolve")
-#: What staff may not do: entity keys and single permissions.
-_ADMIN_ONLY = frozenset({"user", "branch", "sync", "settings"})
-_STAFF_READS = frozenset({"user.read", "branch.read"})
+ACTIONS: Mapping[str, str] = {
+    "read": N_("Look at"),
+    "create": N_("Add"),
+    "update": N_("Change"),
+    "delete": N_("Delete"),
+    "import": N_("Import"),
+    "export": N_("Export"),
+    "transfer": N_("Hand over"),
+    "post": N_("Post"),
+    "reverse": N_("Reverse"),
+    "resolve": N_("Settle"),
+}
+_EVERYWHERE = ("read", "create", "update", "delete", "import", "export")
+#: Actions that only some kinds of records have.
+_SPECIAL: Mapping[str, tuple[str, ...]] = {"sales_order": ("post", "reverse"), "conflict": ("resolve",)}
+#: Permissions that no kind of record carries.
+OTHER_PERMISSIONS = ("sync.manage", "settings.manage")
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Whose records a permission reaches: everything, or what belongs to these users or branches."""
+
+    everything: bool = False
+    owners: frozenset[str] = frozenset()
+    branches: frozenset[str] = frozenset()
+
+    def __or__(self, other: Reach) -> Reach:
+        return Reach(self.everything or other.everything, self.owners | other.owners, self.branches | other.branches)
+
+    def __and__(self, other: Reach) -> Reach:
+        if self.everything or other.everything:
+            return other if self.everything else self
+        return Reach(owners=self.owners & other.owners, branches=self.branches & other.branches)
+
+
+EVERYTHING, NOTHING = Reach(everything=True), Reach()
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What the roles of a user come to: reach by permission, and by kind of record what becomes of single fields."""
+
+    reaches: Mapping[str, Reach] = field(default_factory=dict)
+    rules: Mapping[str, Mapping[str, FieldRule]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Somebody who acts: a signed-in user, or the program itself on behalf of whoever may read the data folder."""
+    """Somebody who acts: a signed-in user, or the program itself on behalf of whoever may read the data folder.
+
+    ``rights`` None: nothing beyond the basic role.
+    """
 
     user_id: str | None
     login: str
     name: str
-    role: Role
+    role: BasicRole
+    rights: Rights | None = None
 
     @property
     def is_admin(self) -> bool:
         """Whether everything is allowed."""
-        return self.role == Role.ADMIN
+        return self.role == BasicRole.ADMIN
 
 
 #: The program itself: scheduled work, set-up, and commands of whoever may read the data folder.
-SYSTEM = Actor(user_id=None, login="", name="", role=Role.ADMIN)
+SYSTEM = Actor(user_id=None, login="", name="", role=BasicRole.ADMIN)
+
+
+# permissions ---------------------------------------------------------------------------------------------------------
+
+
+def actions_of(kind: EntityType) -> tuple[str, ...]:
+    """Actions that can be granted for a kind of record; lines go with their document."""
+    return (*_EVERYWHERE, *(("transfer",) if _changes_hands(kind) else ()), *_SPECIAL.get(kind.key, ()))
+
+
+def scopes_of(kind: EntityType) -> tuple[Scope, ...]:
+    """Scopes that mean something for a kind: a product belongs to nobody, a contact is seen with its customer."""
+    if kind.under or kind.key == "conflict":
+        return (Scope.ALL,)
+    if kind.owner:
+        return tuple(Scope)
+    return (Scope.BRANCH, Scope.ALL) if "branch_id" in kind.fields else (Scope.ALL,)
+
+
+def _changes_hands(kind: EntityType) -> bool:
+    return kind.owner is not None and kind.owner in kind.fields
 
 
 @cache
 def permissions() -> frozenset[str]:
     """Every permission there is."""
-    return frozenset(f"{entity.key}.{action}" for entity in entities() for action in ACTIONS) | frozenset(OTHER_PERMISSIONS)
+    return frozenset(f"{kind.key}.{action}" for kind in entities() for action in actions_of(kind)) | frozenset(OTHER_PERMISSIONS)
+
+
+@cache
+def floor(role: BasicRole) -> Mapping[str, Reach]:
+    """What a basic role gives by itself."""
+    if role == BasicRole.STAFF:
+        return {p: EVERYTHING for p in permissions() if p in STAFF_READS or p.split(".", maxsplit=1)[0] not in ADMIN_ONLY}
+    return {}
+
+
+def reach(actor: Actor, permission: str) -> Reach | None:
+    """Whose records the permission reaches, None without it; an unknown key raises LookupError."""
+    if permission not in permissions():
+        raise LookupError(f"unknown permission {permission}")
+    if actor.is_admin:
+        return EVERYTHING
+    granted = floor(actor.role) if actor.rights is None else actor.rights.reaches
+    found = [granted[wish] for wish in _stands_for(permission) if wish in granted]
+    return reduce(or_, found) if found else None
+
+
+@cache
+def _stands_for(permission: str) -> tuple[str, ...]:
+    """Any of these gives the permission: whoever may change an order may change its lines."""
+    entity, action = permission.split(".")
+    kind = next((kind for kind in entities() if kind.key == entity and kind.kind is Kind.LINE), None)
+    if kind is None or kind.parent is None:
+        return (permission,)
+    document = kind.fields[kind.parent].f.ref
+    actions = {"create": ("create", "update"), "delete": ("update",)}.get(action, (action,))
+    return tuple(f"{document}.{one}" for one in actions)
 
 
 def may(actor: Actor, permission: str) -> bool:
-    """Whether the actor has a permission; an unknown key raises LookupError."""
-    if permission not in permissions():
-        raise LookupError(f"unknown permission {permission}")
-    if actor.role == Role.ADMIN:
-        return True
-    if actor.role == Role.STAFF:
-        return permission in _STAFF_READS or permission.split(".", maxsplit=1)[0] not in _ADMIN_ONLY
-    return False
+    """Whether the actor has a permission, for whichever records; an unknown key raises LookupError."""
+    return reach(actor, permission) is not None
 
 
 def require(actor: Actor, permission: str) -> None:
@@ -65,17 +160,134 @@ def require(actor: Actor, permission: str) -> None:
         raise Forbidden("forbidden", N_("You have no right to do this ({permission}). Ask an administrator."), permission=permission)
 
 
-def restrict(actor: Actor, entity: EntityType) -> tuple[Condition, ...]:
-    """Conditions every list of this actor carries; raises Forbidden without the right to read at all."""
-    require(actor, f"{entity.key}.read")
-    return ()
+def require_admin(actor: Actor) -> None:
+    """Raise Forbidden for everybody but administrators: rights themselves cannot be granted away."""
+    if not actor.is_admin:
+        raise Forbidden("admin_only", N_("Only an administrator may do this."))
+
+
+# records and fields --------------------------------------------------------------------------------------------------
+
+
+def view(actor: Actor, kind: EntityType, action: str = "read") -> View:
+    """What the actor may see of a kind, or take for an action; raises Forbidden without the right. Every query carries it."""
+    require(actor, f"{kind.key}.read")
+    if action != "read":
+        require(actor, f"{kind.key}.{action}")
+    if actor.is_admin:
+        return View(kind)
+    rules = field_rules(actor, kind)
+    return View(
+        kind,
+        _rows(actor, kind, action),
+        hidden=frozenset(key for key, rule in rules.items() if rule == FieldRule.HIDDEN),
+        masked=frozenset(key for key, rule in rules.items() if rule == FieldRule.MASKED),
+    )
+
+
+def seen(actor: Actor, kind: EntityType) -> View | None:
+    """What the actor may see of a kind; None where that is nothing at all, for screens that show many kinds at once."""
+    return view(actor, kind) if may(actor, f"{kind.key}.read") else None
+
+
+def views(actor: Actor) -> list[View]:
+    """What the actor may see, by kind of record."""
+    return [view(actor, kind) for kind in readable_entities(actor)]
+
+
+def field_rules(actor: Actor, kind: EntityType) -> Mapping[str, FieldRule]:
+    """What becomes of single fields; those that are not named may be changed."""
+    return {} if actor.is_admin or actor.rights is None else actor.rights.rules.get(kind.key, {})
+
+
+def may_write(actor: Actor, kind: EntityType, field: Field) -> bool:
+    """Whether the actor may enter a value into a field."""
+    return field.key not in field_rules(actor, kind)
+
+
+def require_fields(actor: Actor, kind: EntityType, given: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise Forbidden when one of the fields given may not be entered.
+
+    A value that changes nothing passes only where the field may be read: elsewhere that would confirm a guess.
+    """
+    rules = field_rules(actor, kind)
+    for key in given.keys() & rules.keys():
+        if rules[key] != FieldRule.READ_ONLY or given[key] not in (now[key], kind.fields[key].to_json(now[key])):
+            raise Forbidden(
+                "field_protected", N_("You may not change “{label}”. Nothing was saved."), label=kind.field(key).label, field=key
+            )
+
+
+def require_record(connection: Connection, actor: Actor, kind: EntityType, identity: str, action: str) -> None:
+    """Raise Forbidden, or NotFound where the record may not even be seen, unless the right reaches this record."""
+    require(actor, f"{kind.key}.{action}")
+    if actor.is_admin:
+        return
+    if not may(actor, f"{kind.key}.read") or not _holds(connection, view(actor, kind), identity):
+        raise NotFound("not_found", N_("{entity}: this record does not exist or was deleted."), entity=kind.label)
+    if not _holds(connection, view(actor, kind, action), identity):
+        raise Forbidden(
+            "out_of_reach", N_("This record is not yours: you may look at it, but not “{action}”."), action=gettext(ACTIONS[action])
+        )
+
+
+def visible(connection: Connection, actor: Actor, kind: EntityType, identity: str) -> bool:
+    """Whether the actor may see a record."""
+    return may(actor, f"{kind.key}.read") and _holds(connection, view(actor, kind), identity)
+
+
+def _holds(connection: Connection, seen: View, identity: str) -> bool:
+    condition, params = seen.condition(f'"{seen.entity.key}"')
+    found = connection.one(f'SELECT 1 FROM "{seen.entity.key}" WHERE id = ? AND {condition}', [bytes.fromhex(identity), *params])
+    return found is not None
+
+
+def seen_changes(actor: Actor, changes: Changes) -> Changes:
+    """An event without the kinds the actor may not see; of those he sees in part it tells no ids, and no hidden fields."""
+    ids: dict[str, frozenset[str] | None] = {}
+    fields: dict[str, frozenset[str]] = {}
+    for key, found in changes.ids.items():
+        part = seen(actor, entity_type(key))
+        if part is not None:
+            ids[key] = found if part.rows is None else None
+            fields[key] = changes.fields.get(key, frozenset()) - part.hidden
+    return Changes(ids, fields, changes.remote)
+
+
+def shown(actor: Actor, kind: EntityType, record: Mapping[str, Any]) -> Record:
+    """A record as the actor may have it: without secrets and hidden fields, masked ones covered."""
+    plain = {key: value for key, value in record.items() if key not in kind.fields or not kind.fields[key].secret}
+    return view(actor, kind).of(plain) if may(actor, f"{kind.key}.read") else {"id": record["id"]}
+
+
+def _rows(actor: Actor, kind: EntityType, action: str) -> tuple[Among | With | About, ...] | None:
+    if kind.key == "conflict":
+        return (About(tuple(view(actor, other) for other in readable_entities(actor) if other.key != "conflict")),)
+    if kind.under:
+        parent = entity_type(kind.fields[kind.under].f.ref or "")
+        if not may(actor, f"{parent.key}.read"):
+            return ()
+        writes = action not in {"read", "export"} and may(actor, f"{parent.key}.update")
+        above = view(actor, parent, "update" if writes else "read")
+        return None if above.rows is None else (With(kind.under, above),)
+    reached = reach(actor, f"{kind.key}.read") or NOTHING
+    if action != "read":
+        reached &= reach(actor, f"{kind.key}.{action}") or NOTHING
+    if reached.everything:
+        return None
+    found: list[Among | With | About] = []
+    if kind.owner and reached.owners:
+        found.append(Among(kind.owner, reached.owners))
+    if "branch_id" in kind.fields and reached.branches:
+        found.append(Among("branch_id", reached.branches))
+    return tuple(found)
 
 
 def readable_entities(actor: Actor) -> list[EntityType]:
     """Kinds of records the actor may see."""
-    return [entity for entity in entities() if may(actor, f"{entity.key}.read")]
+    return [kind for kind in entities() if may(actor, f"{kind.key}.read")]
 
 
-def written_by_hand(entity: EntityType) -> bool:
+def written_by_hand(kind: EntityType) -> bool:
     """Whether people create records of this kind directly, rather than a verb or the merge."""
-    return entity.kind not in {Kind.HUB, Kind.STATE}
+    return kind.by_hand and kind.kind is not Kind.STATE

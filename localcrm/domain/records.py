@@ -7,7 +7,7 @@ fill in values, check them, follow up, or derive what is not stored.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -19,9 +19,11 @@ from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.ids import parse_id
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
 from localcrm.store import search
+from localcrm.store.changelog import HistoryRow, history
 from localcrm.store.connection import Connection
 from localcrm.store.query import Condition, ListQuery, Record, record_json, select
 from localcrm.store.uow import UnitOfWork
+from localcrm.store.view import mask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +32,13 @@ class Behaviour:
 
     prepare: fills in values before they are checked (old is None for a new record) · check: refuses what the
     declaration cannot know · after: follows up in the same transaction · derive: values that are shown but not stored,
-    in JSON form.
+    in JSON form; what the actor may not see is left out of them.
     """
 
     prepare: Callable[[UnitOfWork, Actor, dict[str, Any], Record | None], dict[str, Any]] | None = None
     check: Callable[[UnitOfWork, Actor, dict[str, Any], Record | None], None] | None = None
     after: Callable[[UnitOfWork, Actor, Record, Record | None], None] | None = None
-    derive: Callable[[Connection, list[Record]], list[dict[str, Any]]] | None = None
+    derive: Callable[[Connection, Actor, list[Record]], list[dict[str, Any]]] | None = None
 
 
 _NO_BEHAVIOUR = Behaviour()
@@ -49,20 +51,25 @@ def create_record(uow: UnitOfWork, actor: Actor, *, entity: str, values: Mapping
     policy.require(actor, f"{entity}.create")
     if not policy.written_by_hand(kind):
         raise Refused("not_by_hand", N_("Records of the kind “{entity}” are not entered by hand."), entity=kind.label)
+    _require_here(uow, kind)
     behaviour = BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
     given = _given(kind, values)
-    _check_editable(kind, given, {field.key: field.default for field in kind.fields.values()})
+    blank = {field.key: field.default for field in kind.fields.values()}
+    policy.require_fields(actor, kind, given, blank)
+    _check_editable(kind, given, blank)
     prepared = behaviour.prepare(uow, actor, given, None) if behaviour.prepare else given
     checked = kind.validate(prepared)
-    _check_hub_fields(uow, kind, checked, {field.key: field.default for field in kind.fields.values()})
+    _check_hub_fields(uow, kind, checked, blank)
     _check_references(uow, kind, checked, None)
     if behaviour.check:
         behaviour.check(uow, actor, checked, None)
     record = uow.get(kind, uow.insert(kind, checked))
+    if policy.may(actor, f"{entity}.read"):
+        policy.require_record(uow.connection, actor, kind, record["id"], "create")
     if behaviour.after:
         behaviour.after(uow, actor, record, None)
         record = uow.get(kind, record["id"])
-    return _without_secrets(kind, record)
+    return policy.shown(actor, kind, record)
 
 
 def update_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str, values: Mapping[str, Any], version: int | None = None) -> Record:
@@ -71,16 +78,19 @@ def update_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str, values
     policy.require(actor, f"{entity}.update")
     if kind.kind is Kind.LEDGER:
         raise Refused("ledger_row", N_("A posted movement is never changed. Enter a correcting movement instead."))
-    if kind.kind is Kind.HUB and not uow.node.is_office:
-        raise Refused("office_only", N_("{label} is set by head office. Nothing was changed."), label=kind.label)
+    _require_here(uow, kind)
     behaviour = BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
+    policy.require_record(uow.connection, actor, kind, parse_id(id), "update")
     current = uow.get(kind, parse_id(id))
     given = _given(kind, values)
+    policy.require_fields(actor, kind, given, current)
     _check_editable(kind, given, current)
     prepared = behaviour.prepare(uow, actor, given, current) if behaviour.prepare else given
     checked = kind.validate({**{key: current[key] for key in kind.fields}, **prepared})
     _check_hub_fields(uow, kind, checked, current)
     _check_references(uow, kind, checked, current)
+    if kind.owner and kind.owner in kind.fields and checked[kind.owner] != current[kind.owner]:
+        policy.require(actor, f"{entity}.transfer")
     if behaviour.check:
         behaviour.check(uow, actor, checked, current)
     uow.update(kind, current["id"], {key: checked[key] for key in prepared}, version=version)
@@ -88,15 +98,17 @@ def update_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str, values
     if behaviour.after:
         behaviour.after(uow, actor, record, current)
         record = uow.get(kind, current["id"])
-    return _without_secrets(kind, record)
+    return policy.shown(actor, kind, record)
 
 
 def delete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> dict[str, str]:
     """Put a record into the recycle bin; refused, with the list, while live records refer to it."""
     kind = entity_type(entity)
     policy.require(actor, f"{entity}.delete")
+    _require_here(uow, kind)
+    policy.require_record(uow.connection, actor, kind, parse_id(id), "delete")
     record = uow.get(kind, parse_id(id))
-    if kind.kind in {Kind.LEDGER, Kind.STATE, Kind.HUB}:
+    if kind.kind in {Kind.LEDGER, Kind.STATE} or not policy.written_by_hand(kind):
         raise Refused("cannot_delete", N_("Records of the kind “{entity}” cannot be deleted."), entity=kind.label)
     if kind.kind is Kind.DOCUMENT and record["status"] == "posted":
         raise Refused("posted_document", N_("A posted document is never changed. Reverse it instead."))
@@ -110,7 +122,7 @@ def delete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> dic
         return {"id": record["id"]}
     users = references(uow.connection, kind, record["id"])
     if users:
-        listed = gettext(N_(", ")).join(f"{gettext(label)} {count}" for label, count in users)
+        listed = gettext(N_(", ")).join(f"{entity_type(key).label} {count}" for key, count in users)
         raise Refused(
             "referenced", N_("“{title}” is still in use ({users}) and was not deleted."), title=record[kind.title_field], users=listed
         )
@@ -122,6 +134,8 @@ def undelete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> d
     """Bring a record back from the recycle bin."""
     kind = entity_type(entity)
     policy.require(actor, f"{entity}.delete")
+    _require_here(uow, kind)
+    policy.require_record(uow.connection, actor, kind, parse_id(id), "delete")
     record = uow.get(kind, parse_id(id), deleted=True)
     if record["deleted"]:
         _check_parents(uow, kind, record)
@@ -135,31 +149,54 @@ def undelete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> d
 def read_record(connection: Connection, actor: Actor, *, entity: str, id: str, deleted: bool = True) -> dict[str, Any]:
     """A record in JSON form with what is derived for it; raises NotFound."""
     kind = entity_type(entity)
-    query = ListQuery(kind, where=(Condition("id", "=", parse_id(id)),), limit=1, restrict=policy.restrict(actor, kind))
+    query = ListQuery(kind, where=(Condition("id", "=", parse_id(id)),), limit=1, restrict=policy.view(actor, kind))
     page = select(connection, query)
     if not page.rows and deleted:
         page = select(connection, ListQuery(kind, where=query.where, limit=1, deleted=True, restrict=query.restrict))
     if not page.rows:
         raise NotFound("not_found", N_("{entity}: this record does not exist or was deleted."), entity=kind.label)
-    return records_json(connection, kind, page.rows)[0]
+    return records_json(connection, actor, kind, page.rows)[0]
 
 
-def records_json(connection: Connection, entity: EntityType, records: list[Record]) -> list[dict[str, Any]]:
-    """Records in JSON form, each with what is derived for it."""
+def records_json(connection: Connection, actor: Actor, entity: EntityType, records: list[Record]) -> list[dict[str, Any]]:
+    """Records, as a query of this actor gave them, in JSON form, each with what is derived for it."""
     rows = [record_json(entity, record) for record in records]
     behaviour = BEHAVIOURS.get(entity.key, _NO_BEHAVIOUR)
     if behaviour.derive:
-        rows = [{**row, **extra} for row, extra in zip(rows, behaviour.derive(connection, records), strict=True)]
+        rows = [{**row, **extra} for row, extra in zip(rows, behaviour.derive(connection, actor, records), strict=True)]
     return rows
+
+
+def read_history(connection: Connection, actor: Actor, *, entity: str, id: str) -> list[HistoryRow]:
+    """Every change of a record the actor may see, newest first, without its hidden fields; raises NotFound."""
+    kind, identity = entity_type(entity), parse_id(id)
+    seen = policy.view(actor, kind)
+    rows = history(connection, kind, identity)
+    if not (policy.visible(connection, actor, kind, identity) or _was_visible(connection, actor, kind, rows)):
+        raise NotFound("not_found", N_("{entity}: this record does not exist or was deleted."), entity=kind.label)
+    return [
+        replace(row, old=mask(row.old), new=mask(row.new)) if row.field in seen.masked else row
+        for row in rows
+        if row.field not in seen.hidden
+    ]
+
+
+def _was_visible(connection: Connection, actor: Actor, kind: EntityType, rows: list[HistoryRow]) -> bool:
+    """Whether a line that was removed from its draft belonged to a document the actor may see."""
+    if kind.kind is not Kind.LINE:
+        return False
+    documents = {row.old or row.new for row in rows if row.field == kind.parent}
+    document = entity_type(kind.fields[kind.parent or ""].f.ref or "")
+    return bool(documents) and all(policy.visible(connection, actor, document, str(one)) for one in documents)
 
 
 def find_everywhere(connection: Connection, actor: Actor, *, text: str, limit: int = 20) -> list[search.Hit]:
     """Records of every kind the actor may see."""
-    return search.find(connection, text, among=policy.readable_entities(actor), limit=limit)
+    return search.find(connection, text, among=policy.views(actor), limit=limit)
 
 
 def references(connection: Connection, entity: EntityType, identity: str) -> list[tuple[str, int]]:
-    """Live records that refer to a record: (label msgid, how many); the lines of a deleted draft do not count."""
+    """Live records that refer to a record: (kind, how many); the lines of a deleted draft do not count."""
     found = []
     for other in entities():
         for field in other.refs:
@@ -171,13 +208,14 @@ def references(connection: Connection, entity: EntityType, identity: str) -> lis
                     (bytes.fromhex(identity),),
                 )
                 if count:
-                    found.append((other.label_msgid, int(count)))
+                    found.append((other.key, int(count)))
     return found
 
 
-def _without_secrets(kind: EntityType, record: Record) -> Record:
-    """A record as it may leave this module: screens and scripts get what these verbs return."""
-    return {key: value for key, value in record.items() if key not in kind.fields or not kind.fields[key].secret}
+def _require_here(uow: UnitOfWork, kind: EntityType) -> None:
+    """What head office sets for all is written there alone."""
+    if kind.kind is Kind.HUB and not uow.node.is_office:
+        raise Refused("office_only", N_("{label} is set by head office. Nothing was changed."), label=kind.label)
 
 
 def _given(kind: EntityType, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Roles: the floor of the rights, known to declarations and checks alike."""
+"""The words rights are made of, known to declarations and checks alike."""
 
 from __future__ import annotations
 
@@ -6,9 +6,36 @@ from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import Choice
 
 
-class Role(Choice):
-    """What a user may do until the rights windows exist; no role, no sign-in."""
+class BasicRole(Choice):
+    """What a user may do where no role of the company says anything about a kind of record."""
 
-    NONE = "none", N_("No rights yet")
+    NONE = "none", N_("Only what the roles say")
     STAFF = "staff", N_("Staff")
     ADMIN = "admin", N_("Administrator")
+
+
+class Scope(Choice):
+    """Whose records a right reaches."""
+
+    OWN = "own", N_("Own")
+    SUBORDINATES = "subordinates", N_("Own and subordinates'")
+    DEPARTMENT = "department", N_("Own department")
+    DEPARTMENT_TREE = "department_tree", N_("Own department and below")
+    DEPARTMENTS = "departments", N_("Chosen departments")
+    BRANCH = "branch", N_("Own branch")
+    ALL = "all", N_("All")
+
+
+class FieldRule(Choice):
+    """What becomes of a field, the mildest first."""
+
+    EDITABLE = "editable", N_("Editable")
+    READ_ONLY = "read_only", N_("Read only")
+    MASKED = "masked", N_("Masked")
+    HIDDEN = "hidden", N_("Hidden")
+
+
+#: Kinds of records and subjects that only administrators touch, whatever a basic role gives.
+ADMIN_ONLY = frozenset({"user", "branch", "department", "role", "role_right", "role_field", "user_role", "sync", "settings"})
+#: What staff may read of them: names are needed wherever a record names a person or a place.
+STAFF_READS = frozenset({"user.read", "branch.read", "department.read"})

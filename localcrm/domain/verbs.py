@@ -18,7 +18,9 @@ from localcrm.domain.policy import Actor
 from localcrm.kernel.errors import InvalidInput, NotFound
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.ids import parse_id
+from localcrm.kernel.schema import entity as entity_type
 from localcrm.store.store import Store
+from localcrm.store.uow import UnitOfWork
 
 #: A parameter that names a record; anything else is refused before the verb runs.
 RecordId = Annotated[str, AfterValidator(parse_id)]
@@ -26,11 +28,15 @@ RecordId = Annotated[str, AfterValidator(parse_id)]
 
 @dataclass(frozen=True)
 class Verb:
-    """One user action. ``permission`` is checked before it runs; None when the function checks by entity itself."""
+    """One user action. ``permission`` is checked before it runs; None when the function checks by entity itself.
+
+    ``record`` names the parameter that says which record is meant; the permission must reach that one.
+    """
 
     function: Callable[..., Any]
     label_msgid: str
     permission: str | None = None
+    record: str | None = None
 
     @property
     def name(self) -> str:
@@ -85,8 +91,16 @@ def run(store: Store, actor: Actor, name: str, parameters: Mapping[str, Any]) ->
     if action.permission:
         policy.require(actor, action.permission)
     with store.unit_of_work(actor.user_id) as uow:
+        _require_record(uow, actor, action, parameters)
         result = action(uow, actor, **parameters)
     return to_json(result)
+
+
+def _require_record(uow: UnitOfWork, actor: Actor, action: Verb, parameters: Mapping[str, Any]) -> None:
+    identity = parameters.get(action.record or "")
+    if action.permission and isinstance(identity, str):  # anything else is refused by the verb itself
+        entity, name = action.permission.split(".")
+        policy.require_record(uow.connection, actor, entity_type(entity), parse_id(identity), name)
 
 
 _anything: TypeAdapter[Any] = TypeAdapter(Any)

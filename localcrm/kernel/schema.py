@@ -271,6 +271,9 @@ class EntityType:
     title_field: str
     fields: Mapping[str, Field]
     parent: str | None = None  # LINE: the field that holds the document's id
+    owner: str | None = None  # the field that names the user it belongs to; "id" for users themselves
+    under: str | None = None  # the reference it is seen and changed with; LINE: its parent
+    by_hand: bool = True  # False for what only verbs and the merge write
     series: str | None = None  # prefix of the numbers its ``number`` field gets
     order_by: str | None = None  # default list order: a field, "-" for descending
     totals: tuple[Total, ...] = ()
@@ -349,6 +352,9 @@ class Entity(BaseModel):
         kind: Kind,
         title_field: str,
         parent: str | None = None,
+        owner: str | None = None,
+        under: str | None = None,
+        by_hand: bool = True,
         series: str | None = None,
         order_by: str | None = None,
         totals: tuple[Total, ...] = (),
@@ -362,6 +368,9 @@ class Entity(BaseModel):
             title_field=title_field,
             fields={name: _field(name, info) for name, info in cls.model_fields.items()},
             parent=parent,
+            owner=owner,
+            under=under or parent,
+            by_hand=by_hand,
             series=series,
             order_by=order_by,
             totals=totals,

@@ -1,7 +1,8 @@
 """Typed list queries: what may be filtered and sorted is what the declaration names, nothing else reaches SQL.
 
 Pages follow a cursor (the last row's sort value and row number), so the thousandth page costs what the first does.
-Totals are counted only up to TOTAL_CAP. Rights become part of the same query through ``restrict``.
+Totals are counted only up to TOTAL_CAP. Rights become part of the same query through ``restrict``: rows that may not
+be seen are never read, fields that may not be are left out of every record and can neither sort nor filter.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import EntityType, Field, Stored, clean_text, entity as entity_type
 from localcrm.store import search
+from localcrm.store.view import View
 
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
@@ -53,6 +55,7 @@ class ListQuery:
     """What a list shows. ``sort`` is a field, "-" before it for descending; "" for newest first.
 
     ``exact`` counts every row and follows a search beyond its first hits, for commands and exports that may take longer.
+    ``restrict`` is what the asker may see; None only for the program's own work.
     """
 
     entity: EntityType
@@ -63,7 +66,7 @@ class ListQuery:
     offset: int = 0
     after: Cursor | None = None
     deleted: bool = False
-    restrict: tuple[Condition, ...] = ()
+    restrict: View | None = None
     exact: bool = False
 
 
@@ -95,22 +98,23 @@ def load_record(entity: EntityType, row: Sequence[Any]) -> Record:
 
 
 def record_json(entity: EntityType, record: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON form of a record: id, then every readable field."""
-    return {"id": record["id"], **{field.key: field.to_json(record[field.key]) for field in entity.readable}}
+    """The JSON form of a record: id, then every readable field it holds."""
+    return {"id": record["id"], **{field.key: field.to_json(record[field.key]) for field in entity.readable if field.key in record}}
 
 
 def select(connection: Connection, query: ListQuery, *, count: bool = True) -> Page:
     """One page of a list; without ``count`` its total is only the number of its rows."""
     entity = query.entity
     limit = max(0, min(query.limit, MAX_LIMIT))
-    rids = search.find_rows(connection, entity, query.search, limit=None if query.exact else MAX_LIMIT) if query.search.strip() else None
+    view = query.restrict or View(entity)
+    rids = search.find_rows(connection, view, query.search, limit=None if query.exact else MAX_LIMIT) if query.search.strip() else None
     conditions, params = _conditions(query, rids)
     cap = "" if query.exact else f" LIMIT {TOTAL_CAP + 1}"
     counted = f'SELECT count(*) FROM (SELECT 1 FROM "{entity.key}" WHERE {conditions}{cap})'
     total = int(connection.value(counted, params)) if count else 0
     sort, descending = _sort(query)
     rows = _rows(connection, query, sort, descending, conditions, params, limit)
-    records = [load_record(entity, row[2:]) for row in rows]
+    records = [view.of(load_record(entity, row[2:])) for row in rows]
     total = total if count else len(rows)
     following = Cursor(rows[-1][1], rows[-1][0]) if len(rows) == limit and rows else None
     return Page(records, total, following)
@@ -146,7 +150,9 @@ def _sort(query: ListQuery) -> tuple[Field | None, bool]:
     if not wish:
         return None, True
     field = query.entity.field(wish.removeprefix("-"))
-    if field.secret:
+    if field.secret or not _shows(query, field):
+        if not query.sort:
+            return None, True
         raise InvalidInput("bad_sort", N_("Lists cannot be sorted by “{field}”."), field=field.key)
     return field, wish.startswith("-")
 
@@ -154,12 +160,19 @@ def _sort(query: ListQuery) -> tuple[Field | None, bool]:
 def _conditions(query: ListQuery, rids: list[int] | None) -> tuple[str, list[Any]]:
     parts: list[str] = [f"deleted = {int(query.deleted)}"]
     params: list[Any] = []
-    for condition in (*query.where, *query.restrict):
+    for condition in query.where:
         if condition.field == "id":
             parts.append("id = ?")
             params.append(bytes.fromhex(condition.value))
             continue
-        sql, values = _condition(query.entity.field(condition.field), condition)
+        field = query.entity.field(condition.field)
+        if not _shows(query, field):
+            raise _no_filter(field)
+        sql, values = _condition(field, condition)
+        parts.append(sql)
+        params += values
+    if query.restrict is not None and query.restrict.rows is not None:
+        sql, values = query.restrict.condition(f'"{query.entity.key}"')
         parts.append(sql)
         params += values
     if rids is not None:
@@ -168,10 +181,18 @@ def _conditions(query: ListQuery, rids: list[int] | None) -> tuple[str, list[Any
     return " AND ".join(parts), params
 
 
+def _shows(query: ListQuery, field: Field) -> bool:
+    return query.restrict is None or query.restrict.shows(field.key)
+
+
+def _no_filter(field: Field) -> InvalidInput:
+    return InvalidInput("bad_filter", N_("Lists cannot be filtered by “{field}”."), field=field.key)
+
+
 def _condition(field: Field, condition: Condition) -> tuple[str, list[Any]]:
     column = f'"{field.key}"'
     if field.secret:
-        raise InvalidInput("bad_filter", N_("Lists cannot be filtered by “{field}”."), field=field.key)
+        raise _no_filter(field)
     match condition.op:
         case "blank":
             return f"{column} IS NULL", []
@@ -184,7 +205,7 @@ def _condition(field: Field, condition: Condition) -> tuple[str, list[Any]]:
             text = _plain_text(field, condition.value).replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
             return rf"{column} LIKE ? ESCAPE '\'", [f"%{text}%" if condition.op == "contains" else f"{text}%"]
     if condition.op not in _COMPARE:
-        raise InvalidInput("bad_filter", N_("Lists cannot be filtered by “{field}”."), field=field.key)
+        raise _no_filter(field)
     return f"{column} {_COMPARE[condition.op]} ?", [stored_value(field, condition.value)]
 
 
@@ -238,6 +259,13 @@ def _adapter(field: Field) -> Any:
 _ADAPTERS: dict[str, Any] = {}
 
 
+def records_by_id(connection: Connection, entity: EntityType, ids: Sequence[str]) -> list[Record]:
+    """Records by id, whole, deleted ones too: for the program's own working out, never for a screen."""
+    marks = ",".join("?" * len(ids))
+    rows = connection.all(f'SELECT {record_columns(entity)} FROM "{entity.key}" WHERE id IN ({marks})', [bytes.fromhex(i) for i in ids])
+    return [load_record(entity, row) for row in rows]
+
+
 def titles(connection: Connection, entity: EntityType, ids: Sequence[str]) -> dict[str, str]:
     """Titles of records by id, deleted ones too: old documents still name their customer."""
     result: dict[str, str] = {}
@@ -267,16 +295,22 @@ def every(connection: Connection, query: ListQuery) -> Iterator[Page]:
         yield page
 
 
-def group_counts(connection: Connection, entity: EntityType, field: str) -> list[tuple[Any, int]]:
-    """How many live records have each value of a field, from the maintained table where one is declared."""
-    column = entity.field(field)
+def group_counts(connection: Connection, view: View, field: str) -> list[tuple[Any, int]]:
+    """How many live records that may be seen have each value of a field; nothing for a field that may not.
+
+    From the maintained table where one is declared and every row may be seen.
+    """
+    entity, column = view.entity, view.entity.field(field)
+    if not view.shows(field):
+        return []
     total = next((t for t in entity.totals if t.by == (field,) and t.field is None), None)
+    condition, params = view.condition(f'"{entity.key}"')
     source = (
         f'SELECT "{field}", total FROM "{total.name}" WHERE total > 0'
-        if total
-        else (f'SELECT "{field}", count(*) AS total FROM "{entity.key}" WHERE deleted = 0 GROUP BY "{field}"')
+        if total and view.rows is None
+        else f'SELECT "{field}", count(*) AS total FROM "{entity.key}" WHERE deleted = 0 AND {condition} GROUP BY "{field}"'
     )
-    return [(column.load(value), count) for value, count in connection.all(f"{source} ORDER BY total DESC LIMIT 500")]
+    return [(column.load(value), count) for value, count in connection.all(f"{source} ORDER BY total DESC LIMIT 500", params)]
 
 
 def with_more(query: ListQuery, *conditions: Condition) -> ListQuery:

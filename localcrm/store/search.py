@@ -19,8 +19,9 @@ from functools import lru_cache
 from operator import add
 from typing import TYPE_CHECKING, Any
 
-from localcrm.kernel.schema import EntityType, entities
+from localcrm.kernel.schema import EntityType, Field, entities
 from localcrm.store import pinyin
+from localcrm.store.view import View
 
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
@@ -108,9 +109,11 @@ def index_rows(connection: Connection, entity: EntityType, rids: Iterable[int], 
     connection.executemany(f"{verb} INTO search(rowid, text, pinyin, full, tail) VALUES (?, ?, ?, ?, ?)", rows)
 
 
-def _rows(connection: Connection, entity: EntityType, rids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
-    """Live rows in the order of their numbers: row number, id, searched values."""
-    columns = ", ".join(f'"{field.key}"' for field in entity.searched)
+def _rows(
+    connection: Connection, entity: EntityType, rids: Sequence[int], fields: Sequence[Field] | None = None
+) -> Iterator[tuple[Any, ...]]:
+    """Live rows in the order of their numbers: row number, id, searched values (or those of ``fields``)."""
+    columns = ", ".join(f'"{field.key}"' for field in (entity.searched if fields is None else fields)) or "NULL"
     for start in range(0, len(rids), 500):
         portion = rids[start : start + 500]
         marks = ",".join("?" * len(portion))
@@ -186,20 +189,20 @@ def _phrase(run: str) -> str:
     return '"' + " ".join(map(add, run, run[1:])) + '"'
 
 
-def find_rows(connection: Connection, entity: EntityType, text: str, limit: int | None = CANDIDATES) -> list[int] | None:
-    """Row numbers of an entity's live hits, newest first, all of them without ``limit``; None when nothing searchable was typed."""
+def find_rows(connection: Connection, view: View, text: str, limit: int | None = CANDIDATES) -> list[int] | None:
+    """Row numbers of the live hits that may be seen, newest first, all of them without ``limit``; None when nothing searchable was typed."""
     asked = question(text)
     if asked is None:
         return None
-    if asked.exact:
-        return _candidates(connection, entity, asked, limit)
+    if asked.exact and _shows_all(view):
+        return _candidates(connection, view, asked, limit)
     found: list[int] = []
     below, looked = (1 << _ROW_BITS), 0
     limit = None if limit is None else min(limit, CANDIDATES)
     portion = limit or 1000
     while limit is None or (len(found) < limit and looked < limit * LOOKED_AT):
-        rids = _candidates(connection, entity, asked, portion, below=below)
-        answers = {row[0] for row in _rows(connection, entity, rids) if asked.answered_by(row[2:])}
+        rids = _candidates(connection, view, asked, portion, below=below)
+        answers = {row[0] for row in _rows(connection, view.entity, rids, _searched(view)) if asked.answered_by(row[2:])}
         found += [rid for rid in rids if rid in answers]
         if len(rids) < portion:
             break
@@ -207,15 +210,28 @@ def find_rows(connection: Connection, entity: EntityType, text: str, limit: int 
     return found[:limit]
 
 
-def _candidates(
-    connection: Connection, entity: EntityType, asked: Question, limit: int | None, *, below: int = 1 << _ROW_BITS
-) -> list[int]:
-    low = doc_id(entity, 0)
+def _candidates(connection: Connection, view: View, asked: Question, limit: int | None, *, below: int = 1 << _ROW_BITS) -> list[int]:
+    """Row numbers the index names, newest first. Rows that may not be seen do not count towards the limit."""
+    low = doc_id(view.entity, 0)
+    source, condition, params = "search", "1", list[Any]()
+    if view.rows is not None:
+        condition, params = view.condition("seen")
+        source = f'search CROSS JOIN "{view.entity.key}" AS seen ON seen.rid = search.rowid - {low}'
     found = connection.all(
-        "SELECT rowid FROM search WHERE search MATCH ? AND rowid BETWEEN ? AND ? ORDER BY rowid DESC LIMIT ?",
-        (asked.expression, low, low + below - 1, -1 if limit is None else limit),
+        f"SELECT search.rowid FROM {source} WHERE search MATCH ? AND search.rowid BETWEEN ? AND ? AND {condition} "
+        "ORDER BY search.rowid DESC LIMIT ?",
+        [asked.expression, low, low + below - 1, *params, -1 if limit is None else limit],
     )
     return [row[0] - low for row in found]
+
+
+def _searched(view: View) -> tuple[Field, ...]:
+    """Fields whose text may answer a question: what is hidden does not even confirm a guess."""
+    return tuple(field for field in view.entity.searched if view.shows(field.key))
+
+
+def _shows_all(view: View) -> bool:
+    return len(_searched(view)) == len(view.entity.searched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,27 +244,28 @@ class Hit:
     match: str
 
 
-def find(connection: Connection, text: str, *, among: Sequence[EntityType] | None = None, limit: int = 20) -> list[Hit]:
-    """Records of any kind, exact and leading matches first within the newest CANDIDATES of each kind."""
+def find(connection: Connection, text: str, *, among: Sequence[View] | None = None, limit: int = 20) -> list[Hit]:
+    """Records of any kind (or of those ``among``), exact and leading matches first within the newest CANDIDATES of each kind."""
     asked = question(text)
     if asked is None:
         return []
     wanted = normalise(text).strip()
     hits = [
         hit
-        for entity in (among if among is not None else entities())
-        if entity.searched
-        for hit in _hits(connection, entity, asked, wanted)
+        for view in (among if among is not None else map(View, entities()))
+        if _searched(view)
+        for hit in _hits(connection, view, asked, wanted)
     ]
     hits.sort(key=lambda scored: scored[0])
     return [hit for _score, hit in hits[:limit]]
 
 
-def _hits(connection: Connection, entity: EntityType, asked: Question, wanted: str) -> Iterator[tuple[int, Hit]]:
-    place = next((n for n, field in enumerate(entity.searched) if field.key == entity.title_field), None)
-    rows = list(_rows(connection, entity, _candidates(connection, entity, asked, CANDIDATES)))
+def _hits(connection: Connection, view: View, asked: Question, wanted: str) -> Iterator[tuple[int, Hit]]:
+    entity, fields = view.entity, _searched(view)
+    place = next((n for n, field in enumerate(fields) if field.key == entity.title_field), None)
+    rows = list(_rows(connection, entity, _candidates(connection, view, asked, CANDIDATES), fields))
     for _rid, identity, *values in reversed(rows):
-        if asked.exact or asked.answered_by(values):
+        if (asked.exact and _shows_all(view)) or asked.answered_by(values):
             title = values[place] if place is not None else _title(connection, entity, identity)
             score, match = min(((_score(wanted, str(value)), str(value)) for value in values if value is not None), default=(9, ""))
             yield score, Hit(entity.key, identity.hex(), str(title or ""), match)

@@ -55,7 +55,7 @@ class UnitOfWork:
         )
         return load_record(entity, row) if row else None
 
-    def where(self, entity: EntityType, **equal: Any) -> list[Record]:
+    def where(self, entity: EntityType, /, **equal: Any) -> list[Record]:
         """Live records whose fields equal the given values, oldest first."""
         fields = [entity.field(key) for key in equal]
         conditions = " AND ".join([f'"{field.key}" IS ?' for field in fields] + ["deleted = 0"])

@@ -267,11 +267,11 @@ def conflicts(store: Store, actor: Actor = SYSTEM, *, state: str | None = None) 
     """Everything the merges found that a person should see, newest first."""
     kind = entity("conflict")
     where = (Condition("state", "=", state),) if state else ()
-    query = ListQuery(kind, where=where, exact=True, restrict=policy.restrict(actor, kind))
+    query = ListQuery(kind, where=where, exact=True, restrict=policy.view(actor, kind))
     names = ("id", "kind", "entity", "record", "field", "base", "kept", "lost", "kept_by", "lost_by", "kept_at", "lost_at", "state")
     with store.read() as connection:
         found = [record_json(kind, record) for page in every(connection, query) for record in page.rows]
-    return {"total": len(found), "rows": [{name: row[name] for name in names} for row in found]}
+    return {"total": len(found), "rows": [{name: row[name] for name in names if name in row} for row in found]}
 
 
 # parts ----------------------------------------------------------------------------------------------------------------

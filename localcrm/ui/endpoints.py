@@ -28,6 +28,7 @@ from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.schema import EntityType, entity as entity_type
 from localcrm.store import search
 from localcrm.store.query import Condition, Cursor, ListQuery, ref_titles, select, titles
+from localcrm.store.view import Masked
 from localcrm.ui.kit.columns import row_json
 from localcrm.ui.kit.values import show
 from localcrm.ui.registry import screens_for
@@ -124,7 +125,7 @@ def list_page(session: Session, parameters: Mapping[str, str], body: Any) -> dic
     query = list_query(session, entity_type(parameters["entity"]), request)
     with session.store.read() as connection:
         page = select(connection, query)
-        rows = row_json(connection, query.entity, page.rows, ref_titles(connection, query.entity, page.rows))
+        rows = row_json(connection, session.actor, query.entity, page.rows, ref_titles(connection, query.entity, page.rows))
     end_known = len(page.rows) < query.limit
     last = request.start_row + len(page.rows) if end_known else -1 if page.capped else page.total
     return {"rows": rows, "lastRow": last, "total": page.total, "capped": page.capped, "cursor": _cursor_json(page.next)}
@@ -138,7 +139,7 @@ def read_request(body: Any) -> ListRequest:
         raise InvalidInput("bad_request", N_("The request cannot be understood.")) from None
 
 
-def list_query(session: Session, entity: EntityType, request: ListRequest) -> ListQuery:
+def list_query(session: Session, entity: EntityType, request: ListRequest, action: str = "read") -> ListQuery:
     """What a list asks for as a typed query; unknown fields and operators are refused by ``store.query``."""
     end = request.end_row if request.end_row is not None else request.start_row + BLOCK
     sort = "".join(("-" if part.sort == "desc" else "") + part.col_id for part in request.sort_model[:1] if part.col_id)
@@ -153,7 +154,7 @@ def list_query(session: Session, entity: EntityType, request: ListRequest) -> Li
         offset=request.start_row,
         after=_cursor(request.cursor),
         deleted=request.deleted,
-        restrict=policy.restrict(session.actor, entity),
+        restrict=policy.view(session.actor, entity, action),
     )
 
 
@@ -212,7 +213,7 @@ def pick(session: Session, parameters: Mapping[str, str], body: Any) -> dict[str
     """Records to choose from for what was typed: {"rows": [{id, title, second}]}; the newest ones for nothing typed."""
     entity = entity_type(parameters["entity"])
     where = tuple(Condition(key[2:], "=", value) for key, value in parameters.items() if key.startswith("w."))
-    restrict = policy.restrict(session.actor, entity)
+    restrict = policy.view(session.actor, entity)
     query = ListQuery(entity, where=where, search=parameters.get("q", "")[:100], sort="", limit=PICKS, restrict=restrict)
     with session.store.read() as connection:
         page = select(connection, query)
@@ -230,7 +231,7 @@ def second_line(entity: EntityType, record: Mapping[str, Any], names: Mapping[st
     parts = (
         show(field, record[field.key], names.get(field.key))
         for field in entity.columns
-        if field.key != entity.title_field and field.kind in {"text", "ref", "date", "datetime", "choice"}
+        if field.key in record and field.key != entity.title_field and field.kind in {"text", "ref", "date", "datetime", "choice"}
     )
     return " · ".join([part for part in parts if part][:3])
 
@@ -280,12 +281,11 @@ async def export(request: Request) -> Response:
     try:
         entity = entity_type(request.path_params["entity"])
         suffix = request.path_params["suffix"]
-        policy.require(session.actor, f"{entity.key}.export")
         body = json.loads(request.query_params.get("query", "{}"))
         keys = [key for key in request.query_params.get("columns", "").split(",") if key in entity.fields and not entity.fields[key].secret]
         folder = await asyncio.to_thread(tempfile.TemporaryDirectory)
         path = Path(folder.name) / f"{entity.label}.{suffix}"
-        await asyncio.to_thread(_write_export, session, list_query(session, entity, read_request(body)), path, keys)
+        await asyncio.to_thread(_write_export, session, list_query(session, entity, read_request(body), "export"), path, keys)
     except AppError as error:
         return _refusal(error)
     except ValueError:
@@ -297,11 +297,12 @@ async def export(request: Request) -> Response:
 def _write_export(session: Session, query: ListQuery, path: Path, keys: Sequence[str]) -> None:
     from localcrm.reports.export import write_table
 
-    fields = [query.entity.field(key) for key in keys] or list(query.entity.columns)
+    hidden = query.restrict.hidden if query.restrict else frozenset()
+    fields = [field for field in ([query.entity.field(key) for key in keys] or query.entity.columns) if field.key not in hidden]
     kinds = ["text" if field.kind in {"ref", "choice"} or field.options else field.kind for field in fields]
 
     def cell(field: Any, record: Mapping[str, Any], names: Mapping[str, Mapping[str, str]]) -> Any:
-        plain = field.kind != "ref" and not field.options
+        plain = field.kind != "ref" and not field.options and not isinstance(record[field.key], Masked)
         return record[field.key] if plain else show(field, record[field.key], names.get(field.key))
 
     def rows() -> Iterator[list[Any]]:

@@ -27,16 +27,17 @@ from localcrm.domain.records import records_json
 from localcrm.domain.sales import offers, rules
 from localcrm.domain.sales.entities import SalesOrder, SalesOrderLine
 from localcrm.domain.typed import read_text
-from localcrm.kernel.errors import AppError, InvalidInput, NotFound, Refused, StaleRecord
+from localcrm.kernel.errors import AppError, Forbidden, InvalidInput, NotFound, Refused, StaleRecord
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.ids import parse_id
 from localcrm.kernel.money import ZERO_AMOUNTS, LineAmounts, capital_amount, parse_decimal
-from localcrm.kernel.schema import plain_decimal
+from localcrm.kernel.schema import EntityType, plain_decimal
 from localcrm.store.connection import Connection
 from localcrm.store.query import Condition, ListQuery, Record, every, ref_titles, select, titles
+from localcrm.store.view import Masked
 from localcrm.ui.endpoints import session_of
 from localcrm.ui.kit.columns import DELIVERY, ORDER_STATES, PAYMENT
-from localcrm.ui.kit.values import TONES, grouped, in_chinese, near_day, show
+from localcrm.ui.kit.values import TONES, grouped, in_chinese, show
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -61,37 +62,37 @@ def load_sheet(session: Session, order_id: str) -> Sheet:
     with session.store.read() as connection:
         order = _order(connection, session, order_id)
         lines = _lines(connection, session, order_id)
-        progress = records_json(connection, ORDER, [order])[0]
-        names = {key: found.get(order[key] or "", "") for key, found in ref_titles(connection, ORDER, [order]).items()}
-        products = _products(connection, [line["product_id"] for line in lines])
+        progress = records_json(connection, session.actor, ORDER, [order])[0]
+        names = {key: found.get(order.get(key) or "", "") for key, found in ref_titles(connection, ORDER, [order]).items()}
+        products = _products(connection, session, [line["product_id"] for line in lines])
         receipts = _receipts(connection, session, order_id)
-        others = _other_numbers(connection, [order["reverses_id"], progress.get("reversed_by")])
-    own = order["branch_id"] == session.store.node.branch_id
-    draft = order["status"] == "draft" and not order["deleted"]
-    state = str(progress.get("state") or order["status"])
+        others = _other_numbers(connection, [order.get("reverses_id"), progress.get("reversed_by")])
+    own = order.get("branch_id") == session.store.node.branch_id
+    state = str(progress["state"])
+    draft = state == "draft" and not order["deleted"]
     rest = json.loads(session.setting(rest_key(order_id)) or "[]") if draft else []
     return {
         "id": order_id,
         "version": order["version"],
-        "editable": draft and own and session.may("sales_order.update"),
+        "editable": draft and own and _enterable(session) and _may_change(session, order_id),
         "foreign": "" if own else names.get("branch_id", ""),
         "deleted": order["deleted"],
-        "number": order["number"] or "",
+        "number": order.get("number") or "",
         "state": {"key": state, "label": gettext(ORDER_STATES[state]) if state in ORDER_STATES else state, "tone": TONES.get(state, "")},
-        "header": {key: ORDER.fields[key].to_json(order[key]) for key in HEADER},
-        "titles": {**names, "customer_id": order["customer_name"] or names.get("customer_id", "")},
+        "header": {key: ORDER.fields[key].to_json(order.get(key)) for key in HEADER},
+        "titles": {**names, "customer_id": order.get("customer_name") or names.get("customer_id", "")},
         "lines": _with_rest([_line_texts(line, products) for line in lines], rest),
-        "totals": _totals(LineAmounts(order["net"], order["tax"], order["gross"])),
+        "totals": _shown_totals(order),
         "progress": [
             {"label": gettext(words[progress[key]]), "tone": TONES.get(str(progress[key]), "")}
             for key, words in PROGRESS_WORDS.items()
             if state == "posted" and progress.get(key) in words
         ],
-        "received": _money(Decimal(progress.get("received") or 0)),
-        "open": _money(Decimal(progress.get("open") or 0)),
+        "received": _money(Decimal(progress.get("received") or 0)) if "received" in progress else "—",
+        "open": _money(Decimal(progress.get("open") or 0)) if "open" in progress else "—",
         "open_plain": progress.get("open") or "0.00",
         "receipts": receipts,
-        "reverses": others.get(order["reverses_id"] or ""),
+        "reverses": others.get(order.get("reverses_id") or ""),
         "reversed_by": others.get(progress.get("reversed_by") or ""),
     }
 
@@ -106,15 +107,16 @@ def new_sheet(session: Session, *, customer_id: str | None = None, copy_of: str 
     with session.store.read() as connection:
         house = Warehouse.entity_type
         pages = (
-            select(connection, ListQuery(house, where=where, limit=1)) for where in ((Condition("branch_id", "=", node.branch_id),), ())
+            select(connection, ListQuery(house, where=where, limit=1, restrict=view))
+            for where in ((Condition("branch_id", "=", node.branch_id),), ())
+            if (view := policy.seen(actor, house)) is not None
         )
         warehouse = next((page.rows[0] for page in pages if page.rows), None)
         if warehouse:
             header["warehouse_id"], names["warehouse_id"] = warehouse["id"], warehouse["name"]
-        if customer_id:
-            found = titles(connection, CUSTOMER, [parse_id(customer_id)])
-            if found:
-                header["customer_id"], names["customer_id"] = next(iter(found.items()))
+        if customer_id and policy.visible(connection, actor, CUSTOMER, parse_id(customer_id)):
+            header["customer_id"] = parse_id(customer_id)
+            names["customer_id"] = titles(connection, CUSTOMER, [parse_id(customer_id)])[parse_id(customer_id)]
     if copy_of:
         other = load_sheet(session, parse_id(copy_of))
         for key in ("customer_id", "warehouse_id", "tax_included"):
@@ -124,7 +126,7 @@ def new_sheet(session: Session, *, customer_id: str | None = None, copy_of: str 
     return {
         "id": None,
         "version": None,
-        "editable": session.may("sales_order.create"),
+        "editable": session.may("sales_order.create") and _enterable(session),
         "number": "",
         "state": {"key": "draft", "label": gettext(ORDER_STATES["draft"]), "tone": TONES["draft"]},
         "header": header,
@@ -148,7 +150,7 @@ def rest_key(order_id: str) -> str:
 
 
 def _order(connection: Connection, session: Session, order_id: str) -> Record:
-    where, restrict = (Condition("id", "=", parse_id(order_id)),), policy.restrict(session.actor, ORDER)
+    where, restrict = (Condition("id", "=", parse_id(order_id)),), policy.view(session.actor, ORDER)
     for deleted in (False, True):
         page = select(connection, ListQuery(ORDER, where=where, limit=1, deleted=deleted, restrict=restrict))
         if page.rows:
@@ -157,15 +159,18 @@ def _order(connection: Connection, session: Session, order_id: str) -> Record:
 
 
 def _lines(connection: Connection, session: Session, order_id: str) -> list[Record]:
-    query = ListQuery(LINE, where=(Condition("order_id", "=", order_id),), sort="position", restrict=policy.restrict(session.actor, LINE))
+    query = ListQuery(LINE, where=(Condition("order_id", "=", order_id),), sort="position", restrict=policy.view(session.actor, LINE))
     return [line for page in every(connection, query) for line in page.rows]
 
 
-def _products(connection: Connection, ids: Sequence[str]) -> dict[str, Record]:
-    found = {}
+def _products(connection: Connection, session: Session, ids: Sequence[str]) -> dict[str, Record]:
+    found: dict[str, Record] = {}
+    view = policy.seen(session.actor, PRODUCT)
+    if view is None:
+        return found
     for identity in dict.fromkeys(ids):
         for deleted in (False, True):
-            page = select(connection, ListQuery(PRODUCT, where=(Condition("id", "=", identity),), limit=1, deleted=deleted))
+            page = select(connection, ListQuery(PRODUCT, where=(Condition("id", "=", identity),), limit=1, deleted=deleted, restrict=view))
             if page.rows:
                 found[identity] = page.rows[0]
                 break
@@ -174,15 +179,16 @@ def _products(connection: Connection, ids: Sequence[str]) -> dict[str, Record]:
 
 def _receipts(connection: Connection, session: Session, order_id: str) -> list[dict[str, str]]:
     receipt = Receipt.entity_type
-    if not session.may("receipt.read"):
+    view = policy.seen(session.actor, receipt)
+    if view is None:
         return []
-    page = select(connection, ListQuery(receipt, where=(Condition("order_id", "=", order_id),), sort="date", limit=100))
+    page = select(connection, ListQuery(receipt, where=(Condition("order_id", "=", order_id),), limit=100, restrict=view))
     return [
         {
-            "number": row["number"] or "",
-            "date": near_day(row["date"]),
-            "amount": _money(row["amount"]),
-            "method": show(receipt.fields["method"], row["method"]) or "",
+            "number": row.get("number") or "",
+            "date": show(receipt.fields["date"], row.get("date")) or "",
+            "amount": show(receipt.fields["amount"], row.get("amount")) or "—",
+            "method": show(receipt.fields["method"], row.get("method")) or "",
         }
         for row in page.rows
     ]
@@ -202,22 +208,54 @@ def _line_texts(line: Mapping[str, Any], products: Mapping[str, Record]) -> dict
         "id": line["id"],
         "product_id": line["product_id"],
         "code": product.get("code") or "",
-        "name": line["description"] or product.get("name") or "",
+        "name": line.get("description") or product.get("name") or "",
         "spec": product.get("spec") or "",
-        "unit": line["unit"] or product.get("unit") or "",
-        "remark": line["remark"] or "",
+        "unit": line.get("unit") or product.get("unit") or "",
+        "remark": line.get("remark") or "",
         **_number_texts(line),
-        **_amount_texts(LineAmounts(line["net"], line["tax"], line["gross"])),
+        **_shown_amounts(LINE, line),
     }
 
 
 def _number_texts(line: Mapping[str, Any]) -> dict[str, str]:
     return {
-        "quantity": grouped(line["quantity"]),
-        "price": grouped(line["price"], minimum=2) if line["price"] is not None else "",
-        "discount": "" if line["discount"] == 1 else _percent(line["discount"]),
-        "tax_rate": _percent(line["tax_rate"]) if line["tax_rate"] is not None else "",
+        "quantity": _number(line, "quantity", grouped),
+        "price": _number(line, "price", lambda price: grouped(price, minimum=2)),
+        "discount": "" if line.get("discount") == 1 else _number(line, "discount", _percent),
+        "tax_rate": _number(line, "tax_rate", _percent),
     }
+
+
+def _number(line: Mapping[str, Any], key: str, text: Callable[[Decimal], str]) -> str:
+    """A number of a line in words; nothing for one that is not there, or not to be seen."""
+    value = line.get(key)
+    return text(value) if isinstance(value, Decimal) else str(value or "")
+
+
+def _shown_amounts(kind: EntityType, record: Mapping[str, Any]) -> dict[str, str]:
+    return {key: show(kind.fields[key], record.get(key)) or "—" for key in ("net", "tax", "gross")}
+
+
+def _shown_totals(order: Mapping[str, Any]) -> dict[str, str]:
+    gross = order.get("gross")
+    capital = capital_amount(gross) if isinstance(gross, Decimal) and in_chinese() else ""
+    return {**_shown_amounts(ORDER, order), "capital": capital}
+
+
+def _enterable(session: Session) -> bool:
+    """Whether the user sees enough of an order to enter one: amounts that must not be seen cannot be worked out on the screen."""
+    return not policy.field_rules(session.actor, ORDER) and not policy.field_rules(session.actor, LINE)
+
+
+def _may_change(session: Session, order_id: str) -> bool:
+    if not session.may("sales_order.update"):
+        return False
+    with session.store.read() as connection:
+        try:
+            policy.require_record(connection, session.actor, ORDER, order_id, "update")
+        except Forbidden:
+            return False
+    return True
 
 
 def _amount_texts(amounts: LineAmounts) -> dict[str, str]:
@@ -266,11 +304,14 @@ def checked_line(row: Mapping[str, Any], products: Mapping[str, Record]) -> dict
     given = {
         "product_id": product["id"],
         "quantity": typed["quantity"] or None,
-        "price": typed["price"] or product["price"],
+        "price": typed["price"] or product.get("price"),
         "discount": _share("discount", typed["discount"], Decimal(1)),
-        "tax_rate": _share("tax_rate", typed["tax_rate"], product["tax_rate"]),
+        "tax_rate": _share("tax_rate", typed["tax_rate"], product.get("tax_rate")),
         "remark": typed["remark"] or None,
     }
+    for key in ("price", "tax_rate"):
+        if given[key] is None or isinstance(given[key], Masked):  # the product's own may not be seen
+            raise InvalidInput("required", N_("{label} is required."), label=LINE.fields[key].label, field=key)
     checked = LINE.validate({**given, "order_id": _SOME_ID})
     return {key: checked[key] for key in given}
 
@@ -279,7 +320,7 @@ def checked_line(row: Mapping[str, Any], products: Mapping[str, Record]) -> dict
 _PERCENT_FROM = {"discount": Decimal("1.0001"), "tax_rate": Decimal(1)}
 
 
-def _share(key: str, text: str, default: Decimal) -> Decimal:
+def _share(key: str, text: str, default: Decimal | None) -> Decimal | None:
     try:
         found = read_share(text, percent_from=_PERCENT_FROM[key])
     except InvalidInput as error:
@@ -292,7 +333,7 @@ def preview(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
     tax_included = bool(body.get("tax_included"))
     rows = _rows(body)
     with session.store.read() as connection:
-        products = _products(connection, [row["product_id"] for row in rows if row.get("product_id")])
+        products = _products(connection, session, [row["product_id"] for row in rows if row.get("product_id")])
     shown: dict[str, Any] = {}
     total = ZERO_AMOUNTS
     for row in rows:
@@ -327,7 +368,7 @@ def save(session: Session, body: Mapping[str, Any]) -> Sheet:
     rows = _rows(body)
     order_id = body.get("id") or None
     with session.store.read() as connection:
-        products = _products(connection, [row["product_id"] for row in rows if row.get("product_id")])
+        products = _products(connection, session, [row["product_id"] for row in rows if row.get("product_id")])
         known = {line["id"] for line in _lines(connection, session, order_id)} if order_id else set()
     good: list[dict[str, Any]] = []
     rest: list[dict[str, Any]] = []
@@ -399,7 +440,7 @@ def compare(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
             texts = [_header_text(key, side, titles_) for side, titles_ in ((mine, names), (theirs["header"], theirs["titles"]))]
             rows.append({"label": field.label, "yours": texts[0], "theirs": texts[1]})
     with session.store.read() as connection:
-        products = _products(connection, [row["product_id"] for row in _rows(body) if row.get("product_id")])
+        products = _products(connection, session, [row["product_id"] for row in _rows(body) if row.get("product_id")])
     own, other = [_line_summary(_as_shown(row, products)) for row in _rows(body)], [_line_summary(row) for row in theirs["lines"]]
     for number in range(max(len(own), len(other))):
         yours, others = (side[number] if number < len(side) else "—" for side in (own, other))
@@ -449,14 +490,14 @@ def _offer_texts(row: Mapping[str, Any]) -> dict[str, Any]:
         "product_id": row["id"],
         "code": row["code"],
         "name": row["name"],
-        "spec": row["spec"] or "",
-        "unit": row["unit"] or "",
-        "price": grouped(row["price"], minimum=2),
+        "spec": row.get("spec") or "",
+        "unit": row.get("unit") or "",
+        "price": _number(row, "price", lambda price: grouped(price, minimum=2)),
         "last_price": grouped(row["last_price"], minimum=2) if row["last_price"] is not None else "",
-        "tax_rate": _percent(row["tax_rate"]),
-        "stocked": row["stocked"],
+        "tax_rate": _number(row, "tax_rate", _percent),
+        "stocked": row.get("stocked", True),
         "available": grouped(row["available"]),
-        "short": row["stocked"] and row["available"] <= 0,
+        "short": row.get("stocked", True) and row["available"] <= 0,
         "elsewhere": " · ".join(f"{name} {grouped(quantity)}" for name, quantity in row["elsewhere"][:2]),
     }
 
@@ -468,9 +509,13 @@ def pasted(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
     if len(rows) > MAX_ROWS:
         raise Refused("too_many_rows", N_("An order takes at most {limit} rows. Nothing was saved; please split it."), limit=MAX_ROWS)
     with session.store.read() as connection:
-        known = offers.exact_products(connection, [row["code"] for row in rows])
+        known = offers.exact_products(connection, session.actor, [row["code"] for row in rows])
         priced = offers.offers(
-            connection, list(known.values()), customer_id=body.get("customer_id") or None, warehouse_id=body.get("warehouse_id") or None
+            connection,
+            session.actor,
+            list(known.values()),
+            customer_id=body.get("customer_id") or None,
+            warehouse_id=body.get("warehouse_id") or None,
         )
     texts = {row["id"]: _offer_texts(row) for row in priced}
     result = []
@@ -540,7 +585,7 @@ def deals(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
     if not customer or not product:
         return {"rows": []}
     with session.store.read() as connection:
-        found = offers.last_deals(connection, parse_id(customer), parse_id(product))
+        found = offers.last_deals(connection, session.actor, parse_id(customer), parse_id(product))
     return {
         "rows": [
             {
@@ -561,7 +606,7 @@ def account(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
         return {"chips": []}
     unpaid, limit = found["unpaid"], found["credit_limit"]
     chips = []
-    if limit:
+    if isinstance(limit, Decimal) and limit:
         text = _("Unpaid {unpaid} / credit limit {limit}").format(unpaid=_money(unpaid), limit=_money(limit))
         chips.append({"text": text, "tone": "bad" if unpaid > limit else "warn" if unpaid * 5 > limit * 3 else ""})
     else:

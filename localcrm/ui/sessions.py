@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 
 from localcrm.domain.people import preferences, sessions
 from localcrm.domain.people.services import actor_by_id
-from localcrm.domain.policy import Actor, may
+from localcrm.domain.policy import Actor, may, seen_changes
 from localcrm.kernel.errors import SignInNeeded
 from localcrm.kernel.i18n import DEFAULT_LANGUAGE, LANGUAGES, N_
 from localcrm.store.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Collection
+
     from nicegui.client import Client
 
-    from localcrm.ui.program import Program
+    from localcrm.kernel.ports import Changes
+    from localcrm.ui.program import ChangeHandler, Program
 
 #: A revoked session or a right taken away bites after this time at the latest.
 CHECK_SECONDS = 3.0
@@ -100,6 +103,20 @@ class Session:
             self.preferences.pop(key, None)
         else:
             self.preferences[key] = value
+
+    # changes -----------------------------------------------------------------------------------------------------
+
+    def subscribe(self, entities: Collection[str], handler: ChangeHandler) -> None:
+        """Call ``handler(changes)`` in the page of the moment when something changed that the user may see.
+
+        Of kinds of which he sees only some records he hears that there was a change, not where.
+        """
+
+        def heard(changes: Changes) -> Awaitable[None] | None:
+            told = seen_changes(self._actor, changes)
+            return handler(told) if not told.ids.keys().isdisjoint(entities) else None
+
+        self.program.subscribe(entities, heard)
 
     # pages -------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import pytest
 
 from localcrm.domain.importing import PORTION, import_rows
 from localcrm.domain.policy import Actor
-from localcrm.domain.roles import Role
+from localcrm.domain.roles import BasicRole
 from localcrm.kernel.errors import Forbidden, InvalidInput, NotFound, Refused, StoreError
 from localcrm.kernel.schema import entity
 from localcrm.store.query import Condition, ListQuery, select
@@ -177,4 +177,4 @@ def test_what_cannot_be_imported_at_all(store, admin, bring) -> None:
         with pytest.raises(NotFound):
             bring(options.pop("kind"), {"name": "x"}, **options)
     with pytest.raises(Forbidden):
-        import_rows(store, Actor(None, "bob", "Bob", Role.STAFF), entity="user", rows=[(2, {"login": "x", "name": "x"})])
+        import_rows(store, Actor(None, "bob", "Bob", BasicRole.STAFF), entity="user", rows=[(2, {"login": "x", "name": "x"})])

@@ -15,6 +15,7 @@ from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import F, Kind, Text, Total
 from localcrm.store import check, search
 from localcrm.store.migrate import SCHEMA_VERSION, set_meta
+from localcrm.store.view import View
 from tests import factories
 
 
@@ -162,4 +163,4 @@ def test_a_field_searched_from_now_on_is_found_in_old_records(company):
     with contact_with(title=(title, None)) as kind:
         hq.restart()
         with hq.store.read() as connection:
-            assert search.find_rows(connection, kind, "采购") == [1]
+            assert search.find_rows(connection, View(kind), "采购") == [1]

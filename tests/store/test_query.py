@@ -12,6 +12,7 @@ import pytest
 from localcrm.kernel.errors import InvalidInput, NotFound
 from localcrm.kernel.schema import entity
 from localcrm.store.query import TOTAL_CAP, Condition, ListQuery, every, group_counts, record_json, ref_titles, select, titles
+from localcrm.store.view import Among, View
 from tests import factories
 from tests.factories import Installation
 
@@ -115,8 +116,8 @@ def test_a_total_is_counted_only_so_far(hq):
 
 def test_groups_come_from_the_maintained_table_and_are_those_of_the_rows(hq):
     with hq.store.read() as connection:
-        counted = dict(group_counts(connection, CUSTOMER, "level"))
-        by_phone = dict(group_counts(connection, CUSTOMER, "phone"))
+        counted = dict(group_counts(connection, View(CUSTOMER), "level"))
+        by_phone = dict(group_counts(connection, View(CUSTOMER), "phone"))
     assert counted == Counter(row["level"] for row in rows(hq))
     assert by_phone == Counter(row["phone"] for row in rows(hq))
 
@@ -165,7 +166,13 @@ def test_a_secret_cannot_be_guessed_by_filtering_or_sorting(hq, op):
 
 
 def test_what_the_actor_may_not_see_is_part_of_the_query(hq):
-    assert names(hq, restrict=(Condition("phone", "=", "3"),), sort="name")[:2] == ["客户003", "客户010"]
+    some = rows(hq, sort="name")[3:5]
+    view = View(CUSTOMER, rows=(Among("id", frozenset(row["id"] for row in some)),), hidden=frozenset({"phone"}))
+    assert names(hq, restrict=view) == [row["name"] for row in reversed(some)]
+    assert all("phone" not in row for row in rows(hq, restrict=view))
+    for query in ({"sort": "phone"}, {"where": (Condition("phone", "filled"),)}):
+        with pytest.raises(InvalidInput):
+            rows(hq, restrict=view, **query)
 
 
 def test_titles_are_known_of_deleted_records_too(hq):

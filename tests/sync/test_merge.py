@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from localcrm.domain.people.entities import Role
+from localcrm.domain.roles import BasicRole
 from localcrm.kernel.clock import ADMISSION_TOLERANCE_MS
 from localcrm.kernel.errors import AppError, ExchangeError, Refused
 from localcrm.kernel.schema import entity
@@ -485,7 +485,7 @@ def test_a_branch_cannot_change_what_head_office_owns(company, one):
 
 def test_a_branch_cannot_make_itself_administrator(company, one):
     user = one.new("user", login="wang", name="王")
-    write_past_the_rules(one, "user", user, role=Role.ADMIN)
+    write_past_the_rules(one, "user", user, role=BasicRole.ADMIN)
     done = company.up("BR01")
     assert (done["applied"], done["quarantined"]) == (1, 1)
     assert company.hq.get("user", user)["role"] == "none"

@@ -8,7 +8,7 @@ from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import Choice, Entity, F, Id, Kind, LongText, Moment, Name, Text
 
 
-class Branch(Entity, key="branch", no=2, label=N_("Branch"), kind=Kind.HUB, title_field="name", order_by="code"):
+class Branch(Entity, key="branch", no=2, label=N_("Branch"), kind=Kind.HUB, title_field="name", order_by="code", by_hand=False):
     """Head office or one of its branches."""
 
     code: Annotated[Name, F(1, N_("Code"), column=1, index=True, search=8, editable=False)]
@@ -34,7 +34,7 @@ class ConflictState(Choice):
     RESOLVED = "resolved", N_("Settled")
 
 
-class Conflict(Entity, key="conflict", no=3, label=N_("Conflict"), kind=Kind.STATE, title_field="field"):
+class Conflict(Entity, key="conflict", no=3, label=N_("Conflict"), kind=Kind.STATE, title_field="field", by_hand=False):
     """A value that work done apart overwrote; found by head office while merging, seen everywhere."""
 
     kind: Annotated[ConflictKind, F(1, N_("Reason"), column=1, editable=False)]

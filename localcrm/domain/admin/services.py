@@ -8,7 +8,7 @@ from localcrm.domain import policy, records
 from localcrm.domain.admin.entities import Branch, Conflict, ConflictState
 from localcrm.domain.people.services import create_administrator
 from localcrm.domain.policy import SYSTEM, Actor
-from localcrm.domain.roles import Role
+from localcrm.domain.roles import BasicRole
 from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
@@ -26,7 +26,7 @@ def set_up_office(store: Store, *, login: str, name: str, password: str) -> Acto
     with store.unit_of_work(None) as uow:
         add_branch(uow, code=uow.node.code, name=uow.node.name, node_no=uow.node.node_no)
         user = create_administrator(uow, SYSTEM, login=login, name=name, password=password)
-    return Actor(user["id"], user["login"], user["name"], Role(user["role"]))
+    return Actor(user["id"], user["login"], user["name"], BasicRole(user["role"]))
 
 
 def add_branch(uow: UnitOfWork, *, code: str, name: str, node_no: int) -> str:
@@ -46,7 +46,7 @@ def resolve_conflict(uow: UnitOfWork, actor: Actor, *, id: RecordId, keep: str) 
     if keep != "kept" and conflict["field"]:
         _take(uow, actor, conflict, conflict["lost"] if keep == "lost" else keep.removeprefix("value="))
     uow.update(_CONFLICT, id, {"state": ConflictState.RESOLVED, "resolved_by": actor.user_id, "resolution": keep})
-    return record_json(_CONFLICT, uow.get(_CONFLICT, id))
+    return record_json(_CONFLICT, policy.shown(actor, _CONFLICT, uow.get(_CONFLICT, id)))
 
 
 def _take(uow: UnitOfWork, actor: Actor, conflict: Record, value: str | None) -> None:
@@ -70,6 +70,6 @@ VERBS = (
     Verb(records.update_record, N_("Change a record")),
     Verb(records.delete_record, N_("Delete a record")),
     Verb(records.undelete_record, N_("Restore a record")),
-    Verb(resolve_conflict, N_("Settle a conflict"), "conflict.resolve"),
+    Verb(resolve_conflict, N_("Settle a conflict"), "conflict.resolve", record="id"),
 )
 BEHAVIOURS: dict[str, records.Behaviour] = {}

@@ -19,6 +19,7 @@ class Customer(
     label=N_("Customer"),
     kind=Kind.MASTER,
     title_field="name",
+    owner="owner_id",
     series="C",
     totals=(Total(name="customer_by_level", by=("level",)), Total(name="customer_by_owner", by=("owner_id",))),
 ):
@@ -38,7 +39,7 @@ class Customer(
     remark: Annotated[LongText | None, F(12, N_("Remark"), widget="longtext", section=N_("Details"))] = None
 
 
-class Contact(Entity, key="contact", no=11, label=N_("Contact"), kind=Kind.MASTER, title_field="name"):
+class Contact(Entity, key="contact", no=11, label=N_("Contact"), kind=Kind.MASTER, title_field="name", under="customer_id"):
     """A person at a customer."""
 
     customer_id: Annotated[Id, F(1, N_("Customer"), ref="customer", column=2)]
@@ -63,7 +64,9 @@ class ActivityType(Choice):
     OTHER = "other", N_("Other")
 
 
-class Activity(Entity, key="activity", no=12, label=N_("Activity record"), kind=Kind.MASTER, title_field="content", order_by="-at"):
+class Activity(
+    Entity, key="activity", no=12, label=N_("Activity record"), kind=Kind.MASTER, title_field="content", under="customer_id", order_by="-at"
+):
     """One call, visit or message, and what comes next."""
 
     customer_id: Annotated[Id, F(1, N_("Customer"), ref="customer", column=4)]

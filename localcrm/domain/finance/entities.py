@@ -25,6 +25,7 @@ class Receipt(
     label=N_("Receipt"),
     kind=Kind.LEDGER,
     title_field="number",
+    under="order_id",
     series="RC",
     order_by="-date",
     totals=(Total(name="order_received", by=("order_id",), field="amount"),),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcrm.domain.people import grants
 from localcrm.domain.people.entities import User
 from localcrm.domain.people.passwords import password_hash, password_matches
+from localcrm.domain.people.rights import actor_of
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour, create_record
-from localcrm.domain.roles import Role
+from localcrm.domain.roles import BasicRole
 from localcrm.domain.verbs import Verb
 from localcrm.kernel.errors import Forbidden, InvalidInput, Refused, SignInNeeded
 from localcrm.kernel.i18n import N_
@@ -43,15 +45,18 @@ def prepare_user(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Rec
     return filled
 
 
-def check_user(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
-    """Logins are unique; the last administrator stays one."""
+def check_user(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:
+    """Logins are unique; nobody is above himself; the last administrator stays one."""
+    grants.check_guarded(actor, new, old)
+    if old is not None and new is not old:
+        grants.check_superior(uow, new, old)
     twins = [user for user in uow.where(_USER, login=new["login"]) if old is None or user["id"] != old["id"]]
     if twins:
         raise InvalidInput("login_taken", N_("The login “{login}” is already in use."), login=new["login"], field="login")
-    was_admin = old is not None and old["role"] == Role.ADMIN and old["active"]
-    stays_admin = new["role"] == Role.ADMIN and new["active"] and new is not old
+    was_admin = old is not None and old["role"] == BasicRole.ADMIN and old["active"]
+    stays_admin = new["role"] == BasicRole.ADMIN and new["active"] and new is not old
     if old is not None and was_admin and not stays_admin:
-        others = [user for user in uow.where(_USER, role=Role.ADMIN, active=True) if user["id"] != old["id"]]
+        others = [user for user in uow.where(_USER, role=BasicRole.ADMIN, active=True) if user["id"] != old["id"]]
         if not others:
             raise Refused("last_admin", N_("This is the last administrator; the role stays. Appoint another one first."))
 
@@ -72,7 +77,7 @@ def set_password(uow: UnitOfWork, actor: Actor, *, login: str, password: str, ol
 def create_administrator(uow: UnitOfWork, actor: Actor, *, login: str, name: str, password: str) -> Record:
     """The first administrator of a new company; a password is required, as everywhere."""
     check_password_strength(password)
-    return create_record(uow, actor, entity="user", values={"login": login, "name": name, "password": password, "role": Role.ADMIN})
+    return create_record(uow, actor, entity="user", values={"login": login, "name": name, "password": password, "role": BasicRole.ADMIN})
 
 
 def authenticate(store: Store, login: str, password: str) -> Actor:
@@ -80,14 +85,13 @@ def authenticate(store: Store, login: str, password: str) -> Actor:
     with store.read() as connection:
         # Two branches may have given one login apart: the password tells who of them it is.
         rows = connection.all(
-            'SELECT id, login, name, role, password FROM "user" WHERE login = ? AND deleted = 0 AND active = 1 ORDER BY id LIMIT 10',
-            (login.strip(),),
+            'SELECT id, password FROM "user" WHERE login = ? AND deleted = 0 AND active = 1 ORDER BY id LIMIT 10', (login.strip(),)
         )
     row = next((row for row in rows or [(_NOBODY,)] if password_matches(password, row[-1] or _NOBODY)), None)
     if row is None:
         raise SignInNeeded("bad_credentials", N_("Wrong login or password."))
-    actor = Actor(row[0].hex(), row[1], row[2], Role(row[3]))
-    if actor.role is Role.NONE:
+    actor = actor_by_id(store, row[0].hex())
+    if actor is None:
         raise SignInNeeded("no_rights", N_("This user has no rights yet. Head office must grant them."))
     return actor
 
@@ -98,9 +102,10 @@ def actor_by_id(store: Store, user_id: str) -> Actor | None:
         row = connection.one(
             'SELECT id, login, name, role FROM "user" WHERE id = ? AND deleted = 0 AND active = 1', (bytes.fromhex(user_id),)
         )
-    if row is None or row[3] == Role.NONE:
-        return None
-    return Actor(row[0].hex(), row[1], row[2], Role(row[3]))
+        if row is None:
+            return None
+        actor = actor_of(connection, store.node, user_id=row[0].hex(), login=row[1], name=row[2], role=BasicRole(row[3]))
+    return actor if actor.is_admin or (actor.rights and actor.rights.reaches) else None
 
 
 def _by_login(uow: UnitOfWork, login: str, actor: Actor) -> Record:
@@ -111,5 +116,5 @@ def _by_login(uow: UnitOfWork, login: str, actor: Actor) -> Record:
     return next((user for user in found if user["id"] == actor.user_id), found[0])
 
 
-BEHAVIOURS = {"user": Behaviour(prepare=prepare_user, check=check_user)}
-VERBS = (Verb(set_password, N_("Set a password")),)
+BEHAVIOURS = {"user": Behaviour(prepare=prepare_user, check=check_user), **grants.BEHAVIOURS}
+VERBS = (Verb(set_password, N_("Set a password")), *grants.VERBS)

@@ -20,7 +20,9 @@ class OrderStatus(Choice):
     POSTED = "posted", N_("Posted")
 
 
-class SalesOrder(Entity, key="sales_order", no=40, label=N_("Sales order"), kind=Kind.DOCUMENT, title_field="number", series="SO"):
+class SalesOrder(
+    Entity, key="sales_order", no=40, label=N_("Sales order"), kind=Kind.DOCUMENT, title_field="number", owner="owner_id", series="SO"
+):
     """What a customer ordered. Posting gives the number and issues the goods."""
 
     number: Annotated[Text | None, F(1, N_("Order no."), column=1, index=True, search=10, editable=False)] = None

@@ -6,13 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
-from localcrm.domain.crm.entities import Activity
+from localcrm.domain import policy
+from localcrm.domain.crm.entities import Activity, Contact
+from localcrm.domain.finance.entities import Receipt
+from localcrm.domain.policy import Actor
 from localcrm.domain.sales.entities import SalesOrder
+from localcrm.kernel.schema import EntityType
 from localcrm.store.connection import Connection
 
-_AT, _NEXT = Activity.entity_type.fields["at"], Activity.entity_type.fields["next_at"]
-_GROSS = SalesOrder.entity_type.fields["gross"]
+_ACTIVITY, _ORDER = Activity.entity_type, SalesOrder.entity_type
+_AT, _NEXT = _ACTIVITY.fields["at"], _ACTIVITY.fields["next_at"]
+_GROSS = _ORDER.fields["gross"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,37 +33,30 @@ class Glance:
     unpaid: Decimal = Decimal("0.00")
 
 
-def customer_glances(connection: Connection, ids: Sequence[str]) -> dict[str, Glance]:
-    """Glances of the customers of one page by id; a handful of queries however many rows there are."""
+def customer_glances(connection: Connection, actor: Actor, ids: Sequence[str]) -> dict[str, Glance]:
+    """Glances of the customers of one page by id, from what the actor may see; a handful of queries however many rows there are."""
     keys = [bytes.fromhex(identity) for identity in ids]
-    marks = ",".join("?" * len(keys))
     contacts: dict[bytes, str] = dict(
-        connection.all(
-            f"SELECT customer_id, name FROM contact WHERE customer_id IN ({marks}) AND deleted = 0 ORDER BY is_main, rid DESC", keys
-        )
+        _rows(connection, actor, Contact.entity_type, "customer_id, name", keys, "ORDER BY is_main, rid DESC")
     )
     # With max() the other columns come from the row that holds the maximum.
     newest = {
         customer: (at, kind, content)
-        for customer, at, kind, content in connection.all(
-            f"SELECT customer_id, max(at), type, substr(content, 1, 80) FROM activity WHERE customer_id IN ({marks}) AND deleted = 0 GROUP BY 1",
-            keys,
+        for customer, at, kind, content in _rows(
+            connection, actor, _ACTIVITY, "customer_id, max(at), type, substr(content, 1, 80)", keys, "GROUP BY 1"
         )
     }
-    planned: dict[bytes, int] = dict(
-        connection.all(
-            f"""SELECT customer_id, next_at FROM (SELECT customer_id, next_at, max(at) FROM activity
-                WHERE customer_id IN ({marks}) AND deleted = 0 AND next_at IS NOT NULL GROUP BY 1)""",
-            keys,
+    planned: dict[bytes, int] = {
+        customer: at
+        for customer, at, _latest in _rows(
+            connection, actor, _ACTIVITY, "customer_id, next_at, max(at)", keys, "AND next_at IS NOT NULL GROUP BY 1"
         )
-    )
-    unpaid: dict[bytes, int] = dict(
-        connection.all(
-            f"""SELECT o.customer_id, sum(o.gross) - sum(coalesce((SELECT sum(r.total) FROM order_received r WHERE r.order_id = o.id), 0))
-                FROM sales_order o WHERE o.customer_id IN ({marks}) AND o.status = 'posted' AND o.deleted = 0 GROUP BY 1""",
-            keys,
-        )
-    )
+    }
+    unpaid: dict[bytes, int] = {}
+    receipts = policy.seen(actor, Receipt.entity_type)
+    if receipts is not None and receipts.shows("amount"):
+        owed = "customer_id, sum(gross) - sum(coalesce((SELECT sum(r.total) FROM order_received r WHERE r.order_id = sales_order.id), 0))"
+        unpaid = dict(_rows(connection, actor, _ORDER, owed, keys, "AND status = 'posted' GROUP BY 1", needs=("gross",)))
     result = {}
     for identity, key in zip(ids, keys, strict=True):
         at, kind, content = newest.get(key, (None, None, None))
@@ -70,3 +69,24 @@ def customer_glances(connection: Connection, ids: Sequence[str]) -> dict[str, Gl
             unpaid=_GROSS.load(unpaid.get(key, 0)),
         )
     return result
+
+
+def _rows(
+    connection: Connection,
+    actor: Actor,
+    kind: EntityType,
+    columns: str,
+    keys: Sequence[bytes],
+    rest: str,
+    *,
+    needs: Sequence[str] | None = None,
+) -> list[tuple[Any, ...]]:
+    """Columns of the live records of some customers that the actor may see; nothing where a field they are made of is hidden."""
+    seen = policy.seen(actor, kind)
+    if seen is None or not all(seen.shows(key) for key in (needs or [key for key in kind.fields if key in columns])):
+        return []
+    condition, params = seen.condition(kind.key)
+    marks = ",".join("?" * len(keys))
+    return connection.all(
+        f"SELECT {columns} FROM {kind.key} WHERE customer_id IN ({marks}) AND deleted = 0 AND {condition} {rest}", [*keys, *params]
+    )

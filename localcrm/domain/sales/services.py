@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import Any
 
-from localcrm.domain import records
+from localcrm.domain import policy, records
 from localcrm.domain.catalog.entities import Product, Warehouse
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.numbering import next_dated_number
@@ -26,7 +26,7 @@ from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.ids import parse_id
 from localcrm.store.connection import Connection
-from localcrm.store.query import Record, record_json
+from localcrm.store.query import Record, record_json, records_by_id
 from localcrm.store.uow import UnitOfWork
 
 _ORDER, _LINE, _MOVE = SalesOrder.entity_type, SalesOrderLine.entity_type, StockMove.entity_type
@@ -63,18 +63,24 @@ def reprice_order(uow: UnitOfWork, actor: Actor, order: Record, old: Record | No
         _refresh_totals(uow, order["id"])
 
 
-def prepare_line(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
+def prepare_line(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:
     """A line takes name, unit, price and tax from its product where nothing else was entered, and its amounts from rule R2."""
     merged = {**(old or {}), **values}
     for meta in ("id", "version", "deleted"):
         merged.pop(meta, None)
     product_id = merged.get("product_id")
     product = uow.find(Product.entity_type, product_id) if product_id else None
+    prices = policy.seen(actor, Product.entity_type)
     changed_product = old is not None and product_id != old["product_id"]
     for key, source in (("description", "name"), ("unit", "unit"), ("price", "price"), ("tax_rate", "tax_rate")):
-        if product and (merged.get(key) is None or (changed_product and key not in values)):
+        shown = prices is not None and prices.shows(source)  # a price one may not see is not learnt from an order either
+        if product and shown and (merged.get(key) is None or (changed_product and key not in values)):
             merged[key] = product[source]
     checked = _LINE.validate({**merged, "net": 0, "tax": 0, "gross": 0})
+    if product and checked["price"] is None:
+        raise InvalidInput("required", N_("{label} is required."), label=_LINE.fields["price"].label, field="price")
+    if product and checked["tax_rate"] is None:
+        raise InvalidInput("required", N_("{label} is required."), label=_LINE.fields["tax_rate"].label, field="tax_rate")
     if checked["price"] is None or checked["tax_rate"] is None:  # there is no product they could have come from
         label = _LINE.fields["product_id"].label
         raise InvalidInput(
@@ -127,11 +133,14 @@ def save_order(
     return order_with_lines(uow, actor, order_id=order["id"])
 
 
-def order_with_lines(uow: UnitOfWork, actor: Actor, *, order_id: RecordId) -> dict[str, Any]:  # noqa: ARG001
-    """An order in JSON form with its lines and what is derived from movements and receipts."""
-    order = uow.get(_ORDER, order_id)
-    shown = {**record_json(_ORDER, order), **derive_order(uow.connection, [order])[0], "version": order["version"]}
-    return {**shown, "lines": [record_json(_LINE, line) for line in order_lines(uow, order_id)]}
+def order_with_lines(uow: UnitOfWork, actor: Actor, *, order_id: RecordId) -> dict[str, Any]:
+    """An order in JSON form with its lines and what is derived from movements and receipts, as the actor may see it."""
+    order = policy.shown(actor, _ORDER, uow.get(_ORDER, order_id))
+    if not policy.may(actor, "sales_order.read"):
+        return order
+    shown = {**record_json(_ORDER, order), **derive_order(uow.connection, actor, [order])[0], "version": order["version"]}
+    lines = order_lines(uow, order_id) if policy.may(actor, "sales_order_line.read") else []
+    return {**shown, "lines": [record_json(_LINE, policy.shown(actor, _LINE, line)) for line in lines]}
 
 
 # posting -----------------------------------------------------------------------------------------------------------
@@ -234,9 +243,23 @@ def order_lines(uow: UnitOfWork, order_id: str) -> list[Record]:
     return sorted(uow.where(_LINE, order_id=order_id), key=lambda line: line["position"])
 
 
-def derive_order(connection: Connection, orders: list[Record]) -> list[dict[str, Any]]:
-    """Progress of orders: state, delivered, paid, received and open amounts — from movements and receipts, never stored."""
-    return [_progress(connection, order) for order in orders]
+def derive_order(connection: Connection, actor: Actor, orders: list[Record]) -> list[dict[str, Any]]:
+    """Progress of orders: state, delivered, paid, received and open amounts — from movements and receipts, never stored.
+
+    Who may not see movements, receipts or the order's total does not learn of them from its progress either.
+    """
+    seen = policy.view(actor, _ORDER)
+    left_out: set[str] = set() if policy.may(actor, "stock_move.read") else {"delivered"}
+    if not policy.may(actor, "receipt.read") or not seen.shows("gross"):
+        left_out |= {"paid", "received", "open"}
+    stored = _stored(connection, orders) if not (seen.shows("gross") and seen.shows("status") and seen.shows("reverses_id")) else orders
+    return [{key: value for key, value in _progress(connection, order).items() if key not in left_out} for order in stored]
+
+
+def _stored(connection: Connection, orders: list[Record]) -> list[Record]:
+    """The orders as they are in the data file: progress follows from fields that the list may not show."""
+    found = {record["id"]: record for record in records_by_id(connection, _ORDER, [order["id"] for order in orders])}
+    return [found[order["id"]] for order in orders]
 
 
 def _progress(connection: Connection, order: Record) -> dict[str, Any]:
@@ -283,8 +306,8 @@ BEHAVIOURS = {
     "sales_order_line": Behaviour(prepare=prepare_line, check=check_line, after=refresh_order),
 }
 VERBS = (
-    Verb(save_order, N_("Save a sales order"), "sales_order.update"),
-    Verb(order_with_lines, N_("Show a sales order"), "sales_order.read"),
-    Verb(post_order, N_("Post a sales order"), "sales_order.post"),
-    Verb(reverse_order, N_("Reverse a sales order"), "sales_order.reverse"),
+    Verb(save_order, N_("Save a sales order")),
+    Verb(order_with_lines, N_("Show a sales order"), "sales_order.read", record="order_id"),
+    Verb(post_order, N_("Post a sales order"), "sales_order.post", record="order_id"),
+    Verb(reverse_order, N_("Reverse a sales order"), "sales_order.reverse", record="order_id"),
 )

@@ -7,6 +7,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+from localcrm.domain import policy
 from localcrm.domain.catalog.entities import Product
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
@@ -20,7 +21,8 @@ from localcrm.store.uow import UnitOfWork
 
 #: Kinds of movement that have one direction; opening stock, returns and adjustments have either.
 _COMES_IN = {MoveType.RECEIPT: True, MoveType.ISSUE: False}
-_QUANTITY = StockMove.entity_type.fields["quantity"]
+_MOVE = StockMove.entity_type
+_QUANTITY = _MOVE.fields["quantity"]
 
 
 def prepare_move(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
@@ -56,31 +58,53 @@ def on_hand(connection: Connection, product_id: str, warehouse_id: str | None = 
     return Decimal(_QUANTITY.load(connection.value(sql, params)))
 
 
-def stock_list(connection: Connection, *, product_ids: list[str] | None = None) -> list[dict[str, Any]]:
-    """What lies where: [{product_id, warehouse_id, quantity}], products in order of their code."""
+def stock_list(connection: Connection, actor: Actor, *, product_ids: list[str] | None = None) -> list[dict[str, Any]]:
+    """What lies where, from the movements the actor may see: [{product_id, warehouse_id, quantity}], products in order of their code."""
+    source, params = _totals(actor)
+    if source is None:
+        return []
     only = f"AND s.product_id IN ({','.join('?' * len(product_ids))})" if product_ids is not None else ""
     rows = connection.all(
-        f"""SELECT s.product_id, s.warehouse_id, s.total FROM stock_on_hand s JOIN product p ON p.id = s.product_id
+        f"""SELECT s.product_id, s.warehouse_id, s.total FROM {source} s JOIN product p ON p.id = s.product_id
             WHERE s.total <> 0 {only} ORDER BY p.code LIMIT 5000""",
-        [bytes.fromhex(i) for i in product_ids or []],
+        [*params, *(bytes.fromhex(i) for i in product_ids or [])],
     )
     return [{"product_id": p.hex(), "warehouse_id": w.hex(), "quantity": _QUANTITY.load(total)} for p, w, total in rows]
 
 
-def derive_product(connection: Connection, records: list[Record]) -> list[dict[str, Any]]:
-    """Quantity on hand beside each product."""
+def _totals(actor: Actor) -> tuple[str | None, list[Any]]:
+    """Where quantities on hand come from: the kept totals, or the sum of the movements the actor may see; None without the right."""
+    seen = policy.seen(actor, _MOVE)
+    if seen is None or not seen.shows("quantity"):
+        return None, []
+    if seen.rows is None:
+        return "stock_on_hand", []
+    condition, params = seen.condition("m")
+    return (
+        f"(SELECT product_id, warehouse_id, sum(quantity) AS total FROM stock_move m WHERE deleted = 0 AND {condition} GROUP BY 1, 2)",
+        params,
+    )
+
+
+def derive_product(connection: Connection, actor: Actor, records: list[Record]) -> list[dict[str, Any]]:
+    """Quantity on hand beside each product, from the movements the actor may see."""
+    source, params = _totals(actor)
+    if source is None:
+        return [{} for _record in records]
     found = connection.all(
-        """SELECT product_id, sum(total) FROM stock_on_hand WHERE product_id IN (SELECT unhex(value) FROM json_each(?))
-           GROUP BY product_id""",
-        (json.dumps([record["id"] for record in records]),),
+        f"""SELECT product_id, sum(total) FROM {source} WHERE product_id IN (SELECT unhex(value) FROM json_each(?))
+            GROUP BY product_id""",
+        (*params, json.dumps([record["id"] for record in records])),
     )
     totals = {product_id.hex(): total for product_id, total in found}
     return [{"on_hand": _QUANTITY.to_json(_QUANTITY.load(totals.get(record["id"], 0)))} for record in records]
 
 
-def stock_on_hand(uow: UnitOfWork, actor: Actor, *, product_id: RecordId, warehouse_id: RecordId | None = None) -> dict[str, Any]:  # noqa: ARG001
-    """Quantity on hand of one product."""
-    return {"product_id": product_id, "on_hand": _QUANTITY.to_json(on_hand(uow.connection, product_id, warehouse_id))}
+def stock_on_hand(uow: UnitOfWork, actor: Actor, *, product_id: RecordId, warehouse_id: RecordId | None = None) -> dict[str, Any]:
+    """Quantity on hand of one product, from the movements the actor may see."""
+    found = stock_list(uow.connection, actor, product_ids=[product_id])
+    quantity = sum((row["quantity"] for row in found if warehouse_id in {None, row["warehouse_id"]}), Decimal(0))
+    return {"product_id": product_id, "on_hand": _QUANTITY.to_json(quantity)}
 
 
 BEHAVIOURS = {"stock_move": Behaviour(prepare=prepare_move, check=check_move)}

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from localcrm.domain.policy import Actor
 from localcrm.domain.records import BEHAVIOURS
 from localcrm.domain.sales.glance import customer_glances
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Field
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record
+from localcrm.store.view import View
 from localcrm.ui.kit.values import NUMBERS, TONES, exact, show, show_kind, tone
 
 
@@ -55,10 +57,10 @@ FOLDED: Mapping[str, frozenset[str]] = {
 }
 
 
-def _glances(connection: Connection, records: Sequence[Record]) -> list[dict[str, Any]]:
+def _glances(connection: Connection, actor: Actor, records: Sequence[Record]) -> list[dict[str, Any]]:
     from localcrm.domain.crm.entities import ActivityType
 
-    found = customer_glances(connection, [record["id"] for record in records])
+    found = customer_glances(connection, actor, [record["id"] for record in records])
     rows = []
     for record in records:
         glance = found[record["id"]]
@@ -68,7 +70,7 @@ def _glances(connection: Connection, records: Sequence[Record]) -> list[dict[str
     return rows
 
 
-DERIVE: Mapping[str, Callable[[Connection, list[Record]], list[dict[str, Any]]]] = {"customer": _glances}
+DERIVE: Mapping[str, Callable[[Connection, Actor, list[Record]], list[dict[str, Any]]]] = {"customer": _glances}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +87,13 @@ class Column:
     chip: bool = False
 
 
-def columns(entity: EntityType) -> list[Column]:
-    """Columns of an entity's list in their order: the default ones shown, the others to be chosen."""
-    chosen = [field for field in entity.columns if field.key not in FOLDED.get(entity.key, ())]
-    others = [field for field in entity.readable if field not in chosen and field.kind != "longtext"]
-    result = [_column(field, shown=True) for field in chosen]
+def columns(view: View) -> list[Column]:
+    """Columns of a list in their order, as far as they may be seen: the default ones shown, the others to be chosen."""
+    entity = view.entity
+    readable = [field for field in entity.readable if field.key not in view.hidden]
+    chosen = [field for field in entity.columns if field in readable and field.key not in FOLDED.get(entity.key, ())]
+    others = [field for field in readable if field not in chosen and field.kind != "longtext"]
+    result = [_column(field, view, shown=True) for field in chosen]
     for derived in DERIVED.get(entity.key, ()):
         place = next((n + 1 for n, column in enumerate(result) if column.key == derived.after), len(result))
         number = derived.kind in NUMBERS
@@ -99,24 +103,32 @@ def columns(entity: EntityType) -> list[Column]:
                 derived.key, gettext(derived.label_msgid), derived.kind, number, sortable=False, shown=True, chip=derived.kind == "chip"
             ),
         )
-    return result + [_column(field, shown=False) for field in others]
+    return result + [_column(field, view, shown=False) for field in others]
 
 
-def _column(field: Field, *, shown: bool) -> Column:
+def _column(field: Field, view: View, *, shown: bool) -> Column:
     number = field.kind in NUMBERS
     filters = {"text": "text", "longtext": "text", "date": "date"}
     kind = "number" if number else filters.get(field.kind, "") if not field.choices else ""
+    plain = view.shows(field.key)
     return Column(
-        field.key, field.label, field.kind, number, sortable=field.kind != "ref", shown=shown, filter=kind, chip=bool(field.options)
+        field.key,
+        field.label,
+        field.kind,
+        number,
+        sortable=plain and field.kind != "ref",
+        shown=shown,
+        filter=kind if plain else "",
+        chip=plain and bool(field.options),
     )
 
 
 def row_json(
-    connection: Connection, entity: EntityType, records: Sequence[Record], titles: Mapping[str, Mapping[str, str]]
+    connection: Connection, actor: Actor, entity: EntityType, records: Sequence[Record], titles: Mapping[str, Mapping[str, str]]
 ) -> list[dict[str, Any]]:
     """Rows as a list shows them: texts by column, ``_tip`` exact values behind short ones, ``_tone`` colours of chips."""
     derive = DERIVE.get(entity.key) or getattr(BEHAVIOURS.get(entity.key), "derive", None)
-    extra: list[dict[str, Any]] = derive(connection, list(records)) if derive else [{} for _record in records]
+    extra: list[dict[str, Any]] = derive(connection, actor, list(records)) if derive else [{} for _record in records]
     return [_row(entity, record, more, titles) for record, more in zip(records, extra, strict=True)]
 
 
@@ -125,6 +137,8 @@ def _row(entity: EntityType, record: Record, extra: Mapping[str, Any], titles: M
     tips: dict[str, str] = {}
     tones: dict[str, str] = {}
     for field in entity.readable:
+        if field.key not in record:
+            continue
         value = record[field.key]
         row[field.key] = show(field, value, titles.get(field.key))
         if tip := exact(value):
@@ -132,6 +146,8 @@ def _row(entity: EntityType, record: Record, extra: Mapping[str, Any], titles: M
         if colour := tone(field, value):
             tones[field.key] = colour
     for derived in DERIVED.get(entity.key, ()):
+        if derived.key not in extra:
+            continue
         value = extra.get(derived.key)
         if derived.kind == "chip":
             row[derived.key] = gettext((derived.words or {}).get(str(value), str(value or "")))

@@ -31,6 +31,8 @@ def facts(record: Record, names: Mapping[str, Mapping[str, str]], fields: Sequen
         for label, text in extra:
             _fact(label, text)
         for field in fields:
+            if field.key not in record:
+                continue
             value = record[field.key]
             _fact(
                 field.label,

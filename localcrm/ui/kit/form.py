@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 from nicegui import background_tasks, ui
 from nicegui.element import Element
 
-from localcrm.domain.records import read_record
+from localcrm.domain import policy
+from localcrm.domain.roles import FieldRule
 from localcrm.kernel.errors import AppError, InvalidInput, NotFound, StaleRecord
-from localcrm.kernel.i18n import gettext, gettext as _
+from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import EntityType, Field, entity as entity_type, plain_decimal
-from localcrm.store.query import Record, load_record, record_columns, titles
+from localcrm.store.query import Condition, ListQuery, Record, select, titles
+from localcrm.store.view import Masked
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.moments import moment_input, parse_day, parse_moment
 from localcrm.ui.kit.picker import Picker, picker
@@ -98,6 +100,13 @@ class FieldInput:
         else:
             self.widget.props(remove="error")
 
+    def protect(self) -> None:
+        """It may be read, not changed."""
+        if isinstance(self.widget, Picker):
+            self.widget.set_enabled(False)
+        else:
+            self.widget.props("disable")
+
     def autofocus(self) -> None:
         """It has the cursor when its dialog appears: the browser sees to that, so that no late word of ours takes the cursor out of another field."""
         self.widget.props("autofocus")
@@ -159,6 +168,8 @@ def editing_text(field: Field, value: Any) -> str:
     """A value as one types it."""
     if value is None or value == "":
         return ""
+    if isinstance(value, Masked):
+        return str(value)
     if isinstance(value, Decimal):
         if field.f.widget == "percent":
             return f"{plain_decimal(value * 100)}%"
@@ -182,9 +193,12 @@ def _plain(text: str) -> str:
     return text.replace('"', "")
 
 
-def form_fields(entity: EntityType, *, new: bool, quick: bool = False) -> list[Field]:
-    """Fields a person may fill in; the quick form has the required ones and the default columns only."""
-    fields = [field for field in entity.fields.values() if field.f.editable]
+def form_fields(session: Session, entity: EntityType, *, new: bool, quick: bool = False) -> list[Field]:
+    """Fields a person may fill in, or at least read; the quick form has the required ones and the default columns only."""
+    rules = policy.field_rules(session.actor, entity)
+    fields = [field for field in entity.fields.values() if field.f.editable and rules.get(field.key) != FieldRule.HIDDEN]
+    if new:
+        fields = [field for field in fields if field.key not in rules]
     if new and entity.series and "number" in entity.fields:
         fields = [field for field in fields if field.key != "number"]  # given by the program
     if quick:
@@ -213,14 +227,17 @@ class Form:
         self.inputs: dict[str, FieldInput] = {}
         self.fixed = {key: value for key, value in (preset or {}).items() if fields is not None and key not in {f.key for f in fields}}
         with ui.element("div").classes("lc-form" + (" lc-two" if two else "")) as self.box:
-            wanted = fields if fields is not None else form_fields(entity, new=record is None)
+            wanted = fields if fields is not None else form_fields(session, entity, new=record is None)
             for section, members in [("", wanted)] if compact else _sections(wanted):
                 if section:
                     ui.label(gettext(section)).classes("lc-section")
                 for field in members:
                     self.inputs[field.key] = FieldInput(session, field, where=_where(field, preset, record), compact=compact)
+                    if not policy.may_write(session.actor, entity, field):
+                        self.inputs[field.key].protect()
         self._link_contacts()
-        start = dict(record) if record is not None else {f.key: f.default for f in entity.fields.values()} | dict(preset or {})
+        blank = {field.key: field.default for field in entity.fields.values()}
+        start = dict(record) if record is not None else blank | dict(preset or {})
         self.load(start)
         for one in self.inputs.values():
             one.changed.append(self._changed)
@@ -270,7 +287,8 @@ class Form:
 
     def focus_first_empty(self) -> None:
         """The next field to fill in has the cursor when the dialog appears."""
-        empty = [one for one in self.inputs.values() if one.value is None and one.field.kind != "boolean"]
+        rules = policy.field_rules(self.session.actor, self.entity)
+        empty = [one for one in self.inputs.values() if one.value is None and one.field.kind != "boolean" and one.field.key not in rules]
         required = [one for one in empty if one.field.required]
         for one in (required or empty or list(self.inputs.values()))[:1]:
             one.autofocus()
@@ -310,13 +328,14 @@ def _ref_names(session: Session, entity: EntityType, values: Mapping[str, Any]) 
 
 
 def load_typed(session: Session, entity: EntityType, identity: str) -> Record:
-    """A record with typed values and its version; checks the right to see it. Raises NotFound."""
+    """A record with typed values and its version, as far as the user may see it. Raises NotFound."""
     with session.store.read() as connection:
-        read_record(connection, session.actor, entity=entity.key, id=identity)
-        row = connection.one(f'SELECT {record_columns(entity)} FROM "{entity.key}" WHERE id = ?', (bytes.fromhex(identity),))
-    if row is None:
-        raise NotFound("not_found", "{entity}: this record does not exist or was deleted.", entity=entity.label)
-    return load_record(entity, row)
+        for deleted in (False, True):
+            where = (Condition("id", "=", identity),)
+            query = ListQuery(entity, where=where, limit=1, deleted=deleted, restrict=policy.view(session.actor, entity))
+            if (page := select(connection, query)).rows:
+                return page.rows[0]
+    raise NotFound("not_found", N_("{entity}: this record does not exist or was deleted."), entity=entity.label)
 
 
 # one record from opening to saving ---------------------------------------------------------------------------------------
@@ -346,7 +365,7 @@ class _Editor:
         self.draft_key = f"draft:{entity.key}:{record['id'] if record else 'quick' if quick else 'new'}"
         self._saving: asyncio.Task[None] | None = None
         self.closed = False
-        fields = form_fields(entity, new=record is None, quick=quick)
+        fields = form_fields(session, entity, new=record is None, quick=quick)
         size = "lc-wide" if len(fields) > 8 else ""
         with (
             ui.dialog().props("persistent no-route-dismiss") as self.dialog,
@@ -485,7 +504,7 @@ class _Editor:
 async def difference_dialog(session: Session, entity: EntityType, *, base: Record, mine: Mapping[str, Any], theirs: Record) -> str:
     """A stale save side by side; returns "mine", "theirs" or "" (go on editing)."""
     yours = _checked(entity, base, mine)
-    keys = [key for key in entity.fields if yours[key] != theirs[key] or base[key] != theirs[key]]
+    keys = [key for key in theirs if key in entity.fields and (yours[key] != theirs[key] or base[key] != theirs[key])]
     names: dict[str, dict[str, str]] = {}
     with session.store.read() as connection:
         for field in entity.refs:
@@ -531,7 +550,7 @@ def _hashable(value: Any) -> bool:
 
 def _checked(entity: EntityType, base: Record, mine: Mapping[str, Any]) -> Record:
     """What the record would be with what was typed, typed where it can be."""
-    plain = {key: base[key] for key in entity.fields}
+    plain = {key: base[key] for key in entity.fields if key in base and not isinstance(base[key], Masked)}
     try:
         given = {key: entity.fields[key].default if value is None else value for key, value in mine.items()}
         return {**base, **entity.validate({**plain, **given})}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import events, ui
 
+from localcrm.domain import policy
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import gettext as _
 from localcrm.kernel.ports import Changes
@@ -77,7 +78,7 @@ class RecordGrid:
         self.where: list[tuple[str, str, Any]] = list(where)
         self.on_choose, self.on_open = on_choose, on_open
         self.total_label: ui.label | None = None
-        self._columns = columns(entity)
+        self._columns = columns(policy.view(session.actor, entity))
         with ui.element("div").classes("lc-grid lc-card").mark(f"grid-{self.name}") as self.box:
             self.grid = ui.aggrid(self._options(pick_first, wish), theme="quartz", auto_size_columns=False)
             ui.element("div").classes("lc-cards")
@@ -91,7 +92,7 @@ class RecordGrid:
         if actions:
             action_keys(actions)
         ui.on(f"grid-{self.name}", self._heard)
-        session.program.subscribe({entity.key, *_related(entity)}, self._changed)
+        session.subscribe({entity.key, *_related(entity)}, self._changed)
 
     # tools ---------------------------------------------------------------------------------------------------------
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
-from localcrm.domain import policy
+from localcrm.domain.records import read_history
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import gettext as _
 from localcrm.kernel.schema import EntityType, Field, entity as entity_type
-from localcrm.store.changelog import history
 from localcrm.store.query import titles
+from localcrm.store.view import Masked
 from localcrm.ui.kit.values import near_moment, show
 
 if TYPE_CHECKING:
@@ -37,10 +37,9 @@ class Line:
 
 
 def history_lines(session: Session, entity: EntityType, identity: str) -> list[Line]:
-    """The history of a record, newest first; checks the right to see the record's kind."""
-    policy.restrict(session.actor, entity)
+    """The history of a record, newest first, as far as the user may see it; raises NotFound."""
     with session.store.read() as connection:
-        rows = history(connection, entity, identity)[:MOST]
+        rows = read_history(connection, session.actor, entity=entity.key, id=identity)[:MOST]
         users = titles(connection, entity_type("user"), [row.user_id for row in rows if row.user_id])
         result = []
         for row in rows:
@@ -65,6 +64,8 @@ def _word(connection: Connection, field: Field, value: Any) -> str:
     """A value of the log, which is in JSON form, as a list would show it."""
     if value is None or value == "":
         return "—"
+    if isinstance(value, Masked):
+        return str(value)
     if field.kind == "ref":
         return titles(connection, entity_type(field.f.ref or ""), [value]).get(value, "…")
     from localcrm.store.query import stored_value

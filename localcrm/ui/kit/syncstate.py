@@ -72,9 +72,7 @@ def chip(session: Session) -> None:
     label.classes(add=tone)
     label.set_visibility(bool(text))
     ui.timer(REFRESH_SECONDS, renew)
-    session.program.subscribe(
-        {"customer", "contact", "activity", "sales_order", "product", "stock_move", "receipt"}, lambda _changes: renew()
-    )
+    session.subscribe({"customer", "contact", "activity", "sales_order", "product", "stock_move", "receipt"}, lambda _changes: renew())
 
 
 def standing(store: Store) -> list[tuple[str, str]]:

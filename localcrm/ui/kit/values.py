@@ -9,6 +9,7 @@ from typing import Any
 
 from localcrm.kernel.i18n import N_, current_language, gettext, gettext as _
 from localcrm.kernel.schema import Field, plain_decimal
+from localcrm.store.view import Masked
 
 #: Kinds that stand at the right of their column.
 NUMBERS = frozenset({"integer", "money", "quantity", "price", "rate"})
@@ -34,6 +35,8 @@ def show(field: Field, value: Any, titles: Mapping[str, str] | None = None) -> s
         return None
     if field.secret:
         return "••••••"
+    if isinstance(value, Masked):
+        return str(value)
     if field.kind == "ref":
         return (titles or {}).get(value) or "…"
     if field.options:

@@ -108,8 +108,8 @@ class Workbench:
         self._splitters((first, self.groups, "x"), (second, upper, "y"))
         await self.draw_groups()
         self._nobody()
-        session.program.subscribe({"customer"}, lambda _changes: self.draw_groups())
-        session.program.subscribe({"customer", "contact", "activity", "sales_order", "receipt", "conflict"}, self._changed)
+        session.subscribe({"customer"}, lambda _changes: self.draw_groups())
+        session.subscribe({"customer", "contact", "activity", "sales_order", "receipt", "conflict"}, self._changed)
         if self.wish:
             await self.choose(self.wish)
 
@@ -119,11 +119,11 @@ class Workbench:
         """Counts from the maintained tables."""
 
         def read() -> tuple[str, list[tuple[Grouping, list[tuple[Any, str, int]]]]]:
-            restrict = policy.restrict(self.session.actor, CUSTOMER)
+            view = policy.view(self.session.actor, CUSTOMER)
             with self.session.store.read() as connection:
                 blocks = []
                 for grouping in GROUPINGS:
-                    counts = group_counts(connection, CUSTOMER, grouping.field)
+                    counts = group_counts(connection, view, grouping.field)
                     field = CUSTOMER.fields[grouping.field]
                     names = (
                         titles(connection, entity_type(field.f.ref), [value for value, _count in counts if value]) if field.f.ref else {}
@@ -131,7 +131,7 @@ class Workbench:
                     words = {value: gettext(label) for value, label in LEVELS.items()} | names
                     rows = [(value, words.get(value, str(value)) if value else _("(none)"), count) for value, count in counts]
                     blocks.append((grouping, rows[: grouping.most]))
-                page = select(connection, ListQuery(CUSTOMER, limit=0, restrict=restrict))
+                page = select(connection, ListQuery(CUSTOMER, limit=0, restrict=view))
             return f"{TOTAL_CAP:,}+" if page.capped else f"{page.total:,}", blocks
 
         outcome = await run_service(self.session, read)
@@ -220,24 +220,20 @@ class Workbench:
         customer = load_typed(session, CUSTOMER, identity)
         found: dict[str, Any] = {"customer": customer, "names": ref_names(session, CUSTOMER, customer)}
         with session.store.read() as connection:
-            found["glance"] = customer_glances(connection, [identity])[identity]
+            found["glance"] = customer_glances(connection, session.actor, [identity])[identity]
             for entity in (CONTACT, ACTIVITY, ORDER):
+                view = policy.seen(session.actor, entity)
+                if view is None:
+                    continue
                 page = select(
-                    connection,
-                    ListQuery(
-                        entity,
-                        where=(Condition("customer_id", "=", identity),),
-                        limit=TAB_ROWS,
-                        restrict=policy.restrict(session.actor, entity),
-                    ),
+                    connection, ListQuery(entity, where=(Condition("customer_id", "=", identity),), limit=TAB_ROWS, restrict=view)
                 )
-                found[entity.key] = row_json(connection, entity, page.rows, ref_titles(connection, entity, page.rows))
+                found[entity.key] = row_json(connection, session.actor, entity, page.rows, ref_titles(connection, entity, page.rows))
                 found[f"{entity.key}_total"] = page.total
             conflict = entity_type("conflict")
-            page = select(
-                connection, ListQuery(conflict, where=(Condition("record", "=", identity), Condition("state", "=", "open")), limit=50)
-            )
-            found["conflicts"] = page.rows
+            where = (Condition("record", "=", identity), Condition("state", "=", "open"))
+            view = policy.seen(session.actor, conflict)
+            found["conflicts"] = select(connection, ListQuery(conflict, where=where, limit=50, restrict=view)).rows if view else []
         return found
 
     def _draw(self, found: dict[str, Any]) -> None:
@@ -245,11 +241,13 @@ class Workbench:
         self.lower.clear()
         tabs = [
             ("overview", _("Overview"), None, self._overview),
-            ("contact", _("Contacts"), found["contact_total"], self._contacts),
-            ("activity", _("Activity records"), found["activity_total"], self._activities),
-            ("orders", _("Orders"), found["sales_order_total"], self._orders),
+            ("contact", _("Contacts"), found.get("contact_total"), self._contacts),
+            ("activity", _("Activity records"), found.get("activity_total"), self._activities),
+            ("orders", _("Orders"), found.get("sales_order_total"), self._orders),
             ("history", _("History"), None, self._history),
         ]
+        unseen = {"contact": "contact", "activity": "activity", "orders": "sales_order"}
+        tabs = [tab for tab in tabs if unseen.get(tab[0], "customer") in found]
         if found["conflicts"]:
             tabs.append(("conflicts", _("Conflicts"), len(found["conflicts"]), self._conflicts))
         names = [tab[0] for tab in tabs]
@@ -360,7 +358,7 @@ class Workbench:
         """A short list inside a tab; a double click opens the row."""
         from localcrm.ui.kit.columns import columns
 
-        known = {column.key: column for column in columns(entity)}
+        known = {column.key: column for column in columns(policy.view(self.session.actor, entity))}
         if not rows:
             with ui.element("div").classes("lc-empty"):
                 ui.label(empty)

@@ -67,7 +67,7 @@ class OrderPage:
         ui.on("order", self._heard)
         arguments = ", ".join(json.dumps(part, ensure_ascii=False) for part in (outcome.value, words(session)))
         ui.timer(0.01, lambda: ui.run_javascript(f"localcrm.mountOrder(getHtmlElement({host.id}), {arguments})"), once=True)
-        session.program.subscribe({"sales_order", "sales_order_line", "receipt", "stock_move"}, self._changed)
+        session.subscribe({"sales_order", "sales_order_line", "receipt", "stock_move"}, self._changed)
 
     # what the form asks for ----------------------------------------------------------------------------------------------
 

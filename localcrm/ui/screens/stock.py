@@ -84,7 +84,7 @@ class StockPage:
                     goods_in.classes("lc-pri").mark("goods-in")
             self.card = ui.element("div").classes("lc-card lc-scroll").mark("stock-table")
         await self._draw()
-        self.session.program.subscribe({"stock_move", "product", "warehouse"}, lambda _changes: self._draw())
+        self.session.subscribe({"stock_move", "product", "warehouse"}, lambda _changes: self._draw())
 
     async def _typed(self, event: events.ValueChangeEventArguments[Any]) -> None:
         self.text = str(event.value or "")
@@ -109,16 +109,12 @@ class StockPage:
         policy.require(session.actor, "stock_move.read")
         where = (Condition("stocked", "=", True),)
         with session.store.read() as connection:
-            houses = select(
-                connection, ListQuery(WAREHOUSE, sort="code", limit=50, restrict=policy.restrict(session.actor, WAREHOUSE))
-            ).rows
+            houses = select(connection, ListQuery(WAREHOUSE, sort="code", limit=50, restrict=policy.view(session.actor, WAREHOUSE))).rows
             page = select(
                 connection,
-                ListQuery(
-                    PRODUCT, where=where, search=self.text, sort="code", limit=1000, restrict=policy.restrict(session.actor, PRODUCT)
-                ),
+                ListQuery(PRODUCT, where=where, search=self.text, sort="code", limit=1000, restrict=policy.view(session.actor, PRODUCT)),
             )
-            found = stock_list(connection, product_ids=[row["id"] for row in page.rows])
+            found = stock_list(connection, session.actor, product_ids=[row["id"] for row in page.rows])
         by_product: dict[str, dict[str, Decimal]] = {}
         for row in found:
             by_product.setdefault(row["product_id"], {})[row["warehouse_id"]] = row["quantity"]
@@ -170,8 +166,8 @@ class StockPage:
         texts = [
             (product["code"], ""),
             (product["name"], ""),
-            (product["spec"] or "—", "lc-hide-phone"),
-            (product["unit"] or "—", "lc-hide-phone"),
+            (product.get("spec") or "—", "lc-hide-phone"),
+            (product.get("unit") or "—", "lc-hide-phone"),
         ]
         for text, classes in texts:
             with ui.element("td").classes(classes):

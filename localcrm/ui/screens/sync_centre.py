@@ -76,7 +76,7 @@ class Centre:
         ui.timer(0.05, lambda: ui.run_javascript("localcrm.uploads()"), once=True)
         await self._draw()
         ui.timer(REFRESH_SECONDS, self._draw_state)
-        session.program.subscribe({kind.key for kind in entities()}, lambda changes: self._draw(conflicts=changes.touches("conflict")))
+        session.subscribe({kind.key for kind in entities()}, lambda changes: self._draw(conflicts=changes.touches("conflict")))
 
     def _buttons(self) -> None:
         if self.office:
@@ -355,7 +355,7 @@ class Centre:
         session = self.session
         with session.store.read() as connection:
             query = ListQuery(
-                CONFLICT, where=(Condition("state", "=", "open"),), limit=CARDS, restrict=policy.restrict(session.actor, CONFLICT)
+                CONFLICT, where=(Condition("state", "=", "open"),), limit=CARDS, restrict=policy.view(session.actor, CONFLICT)
             )
             page = select(connection, query)
             users = titles(connection, entity_type("user"), [row[key] for row in page.rows for key in ("kept_by", "lost_by") if row[key]])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from localcrm.domain.policy import SYSTEM
 from localcrm.domain.stock.services import on_hand, stock_list
 from localcrm.kernel.errors import AppError
 from localcrm.store.store import Store
@@ -23,7 +24,7 @@ def test_on_hand_is_the_sum(new: Do, store: Store) -> None:
         new("stock_move", product_id=product["id"], warehouse_id=warehouse["id"], quantity=quantity, type="adjust")
     with store.read() as connection:
         assert on_hand(connection, product["id"]) == Decimal("10.2500")
-        assert [(row["warehouse_id"], row["quantity"]) for row in stock_list(connection)] == [(one["id"], Decimal("10.2500"))]
+        assert [(row["warehouse_id"], row["quantity"]) for row in stock_list(connection, SYSTEM)] == [(one["id"], Decimal("10.2500"))]
 
 
 def test_movements_are_never_changed_or_deleted(new: Do, do: Do) -> None:
