@@ -13,7 +13,7 @@ from pathlib import Path
 
 from _measure import Figure, machine, show
 
-BENCHES = ("capture", "merge", "bundles", "posting", "commands", "scale", "start")
+BENCHES = ("capture", "merge", "bundles", "posting", "commands", "scale", "rights", "start")
 TITLES = {
     "capture": "Capture of every change",
     "merge": "Merge",
@@ -21,6 +21,7 @@ TITLES = {
     "posting": "Posting",
     "commands": "Commands",
     "scale": "Waiting at a thousand, a hundred thousand and a million customers",
+    "rights": "What rights cost a list",
     "start": "Start, size, memory",
 }
 

@@ -20,6 +20,7 @@ from typing import Any
 from localcrm.app import Application, create_folder
 from localcrm.domain import records
 from localcrm.domain.finance.services import receive_payment
+from localcrm.domain.people import grants
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
 from localcrm.domain.sales.services import post_order, reverse_order, save_order
@@ -44,6 +45,13 @@ BRANCHES = (
 STAFF = (
     ("wanghaiyan", "王海燕"), ("lijianguo", "李建国"), ("zhangmin", "张敏"), ("chenwei", "陈伟"), ("liuyang", "刘洋"), ("yangxue", "杨雪"),
     ("zhaolei", "赵磊"), ("huangjing", "黄静"), ("zhouqiang", "周强"), ("wuxiaoli", "吴晓丽"), ("xutao", "徐涛"), ("sunfang", "孙芳"),
+)  # fmt: skip
+DEPARTMENTS = (("11", "销售部"), ("12", "仓储部"), ("13", "财务部"))
+#: Kind of record, whose, what: the rights of the salesperson's role.
+SALES_RIGHTS = (
+    ("customer", "own", "read create update export"), ("contact", "all", "read create update delete"), ("activity", "all", "read create update"),
+    ("sales_order", "own", "read create update post"), ("product", "all", "read"), ("warehouse", "all", "read"), ("stock_move", "branch", "read"),
+    ("user", "all", "read"), ("branch", "all", "read"),
 )  # fmt: skip
 PRODUCTS = (
     ("XF75-03", "75D雪纺", "75D×75D 90g 148cm", "9.80"), ("XF100-01", "100D雪纺", "100D 110g 150cm", "11.50"),
@@ -179,6 +187,7 @@ class _Company:
         self._names: set[str] = set()
         self._products: list[tuple[str, Decimal]] = []
         self._closed = ""
+        self._newcomer = ""
 
     # founding ----------------------------------------------------------------------------------------------------
 
@@ -196,6 +205,7 @@ class _Company:
             found = connection.value("SELECT id FROM \"user\" WHERE login = 'admin'").hex()
         self._admin = self._actor(found)
         self._hire()
+        self._organise()
         rows = [{"code": code, "name": name, "spec": spec, "unit": "米", "price": price} for code, name, spec, price in PRODUCTS]
         ids = office.add(self._admin, "product", rows)
         self._products = [(identity, Decimal(row["price"])) for identity, row in zip(ids, rows, strict=True)]
@@ -212,6 +222,29 @@ class _Company:
         people = self._nodes[0].add(self._admin, "user", rows)
         for number, identity in enumerate(people):
             self._nodes[number // 2].staff.append(self._actor(identity))
+
+    def _organise(self) -> None:
+        """Departments, who works where under whom, and a role for a new salesperson who sees only her own customers."""
+        office = self._nodes[0]
+        top = office.add(self._admin, "department", [{"name": "总经理室", "code": "01", "position": 1}])[0]
+        sales, store, _money = office.add(
+            self._admin, "department", [{"name": name, "code": code, "parent_id": top, "position": int(code)} for code, name in DEPARTMENTS]
+        )
+        for node in self._nodes:
+            chief, *others = (person.user_id for person in node.staff)
+            for number, person in enumerate([chief, *others]):
+                assert person is not None
+                place = {"department_id": store if number % 3 == 2 else sales, "superior_id": chief if number else self._admin.user_id}
+                office.change(self._admin, "user", person, **place)
+        role = office.add(self._admin, "role", [{"name": "业务员", "remark": "只看自己的客户和订单；不看客户信用额度"}])[0]
+        row = {"login": "xiaomei", "name": "何小梅", "password": self._password, "phone": self._phone(), "department_id": sales}
+        self._newcomer = office.add(self._admin, "user", [row])[0]
+        with office.application.store.unit_of_work(self._admin.user_id) as uow:
+            for entity, scope, actions in SALES_RIGHTS:
+                for action in actions.split():
+                    grants.set_role_right(uow, self._admin, role_id=role, entity=entity, action=action, scope=scope)
+            grants.set_role_field(uow, self._admin, role_id=role, entity="customer", field="credit_limit", rule="hidden")
+            grants.assign_role(uow, self._admin, login="xiaomei", role=role)
 
     def _actor(self, identity: str) -> Actor:
         actor = actor_by_id(self._nodes[0].application.store, identity)
@@ -245,6 +278,8 @@ class _Company:
             self._stock(node)
             self._win_customers(node, share + (number < rest))
             self._sell(node, orders)
+        for customer in self._nodes[0].customers[:6]:
+            self._nodes[0].change(self._admin, "customer", customer, owner_id=self._newcomer)
 
     def _stock(self, node: _Node) -> None:
         keeper = node.staff[0]

@@ -236,7 +236,7 @@ def _keys_in_use(uow: UnitOfWork, view: View, field: Field) -> dict[Any, str | N
     """Records by what they are recognised with; those one may not see are not recognised, and so not given away."""
     known: dict[Any, str | None] = {}
     table = f'"{view.entity.key}"'
-    condition, params = view.condition(table)
+    condition, params = view.condition(table, finds=True)
     rows = uow.connection.stream(
         f'SELECT id, "{field.key}" FROM {table} WHERE deleted = 0 AND "{field.key}" IS NOT NULL AND {condition}', params
     )

@@ -13,13 +13,13 @@ from operator import or_
 from typing import Any
 
 from localcrm.domain.roles import ADMIN_ONLY, STAFF_READS, BasicRole, FieldRule, Scope
-from localcrm.kernel.errors import Forbidden, NotFound
+from localcrm.kernel.errors import Forbidden, NotFound, Refused
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import EntityType, Field, Kind, entities, entity as entity_type
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record
-from localcrm.store.view import About, Among, View, With
+from localcrm.store.view import About, Among, Both, Part, View, With
 
 ACTIONS: Mapping[str, str] = {
     "read": N_("Look at"),
@@ -51,11 +51,6 @@ class Reach:
     def __or__(self, other: Reach) -> Reach:
         return Reach(self.everything or other.everything, self.owners | other.owners, self.branches | other.branches)
 
-    def __and__(self, other: Reach) -> Reach:
-        if self.everything or other.everything:
-            return other if self.everything else self
-        return Reach(owners=self.owners & other.owners, branches=self.branches & other.branches)
-
 
 EVERYTHING, NOTHING = Reach(everything=True), Reach()
 
@@ -72,7 +67,8 @@ class Rights:
 class Actor:
     """Somebody who acts: a signed-in user, or the program itself on behalf of whoever may read the data folder.
 
-    ``rights`` None: nothing beyond the basic role.
+    ``rights`` None: nothing beyond the basic role. ``watched_by`` names an administrator who only looks what this user sees;
+    nothing can be changed meanwhile.
     """
 
     user_id: str | None
@@ -80,6 +76,7 @@ class Actor:
     name: str
     role: BasicRole
     rights: Rights | None = None
+    watched_by: str = ""
 
     @property
     def is_admin(self) -> bool:
@@ -96,7 +93,11 @@ SYSTEM = Actor(user_id=None, login="", name="", role=BasicRole.ADMIN)
 
 def actions_of(kind: EntityType) -> tuple[str, ...]:
     """Actions that can be granted for a kind of record; lines go with their document."""
-    return (*_EVERYWHERE, *(("transfer",) if _changes_hands(kind) else ()), *_SPECIAL.get(kind.key, ()))
+    by_hand = written_by_hand(kind)
+    possible = {"create": by_hand, "import": by_hand, "update": kind.kind not in {Kind.LEDGER, Kind.STATE}}
+    possible["delete"] = by_hand and kind.kind is not Kind.LEDGER
+    usual = [action for action in _EVERYWHERE if possible.get(action, True)]
+    return (*usual, *(("transfer",) if _changes_hands(kind) else ()), *_SPECIAL.get(kind.key, ()))
 
 
 def scopes_of(kind: EntityType) -> tuple[Scope, ...]:
@@ -114,8 +115,9 @@ def _changes_hands(kind: EntityType) -> bool:
 
 @cache
 def permissions() -> frozenset[str]:
-    """Every permission there is."""
-    return frozenset(f"{kind.key}.{action}" for kind in entities() for action in actions_of(kind)) | frozenset(OTHER_PERMISSIONS)
+    """Every permission that may be asked for, also those that only the basic roles give."""
+    found = {f"{kind.key}.{action}" for kind in entities() for action in (*_EVERYWHERE, *actions_of(kind))}
+    return frozenset(found) | frozenset(OTHER_PERMISSIONS)
 
 
 @cache
@@ -155,9 +157,17 @@ def may(actor: Actor, permission: str) -> bool:
 
 
 def require(actor: Actor, permission: str) -> None:
-    """Raise Forbidden unless the actor has the permission."""
+    """Raise Forbidden unless the actor has the permission; Refused for a change while an administrator only looks."""
+    if not permission.endswith((".read", ".export")):
+        require_acting(actor)
     if not may(actor, permission):
         raise Forbidden("forbidden", N_("You have no right to do this ({permission}). Ask an administrator."), permission=permission)
+
+
+def require_acting(actor: Actor) -> None:
+    """Raise Refused while an administrator only looks what this user sees."""
+    if actor.watched_by:
+        raise Refused("only_looking", N_("You are looking at what {name} sees; nothing can be changed meanwhile."), name=actor.name)
 
 
 def require_admin(actor: Actor) -> None:
@@ -231,6 +241,17 @@ def require_record(connection: Connection, actor: Actor, kind: EntityType, ident
         )
 
 
+def require_parent(connection: Connection, actor: Actor, kind: EntityType, values: Mapping[str, Any], action: str) -> None:
+    """Raise NotFound where a record that is seen with another one would go under one out of reach; nothing of that one is told."""
+    identity = values.get(kind.under or "")
+    if actor.is_admin or not kind.under or not isinstance(identity, str):
+        return
+    parent = entity_type(kind.fields[kind.under].f.ref or "")
+    wish = _with_parent(actor, kind, parent, action)
+    if not may(actor, f"{parent.key}.read") or not _holds(connection, view(actor, parent, wish), identity):
+        raise NotFound("not_found", N_("{entity}: this record does not exist or was deleted."), entity=parent.label)
+
+
 def visible(connection: Connection, actor: Actor, kind: EntityType, identity: str) -> bool:
     """Whether the actor may see a record."""
     return may(actor, f"{kind.key}.read") and _holds(connection, view(actor, kind), identity)
@@ -260,22 +281,34 @@ def shown(actor: Actor, kind: EntityType, record: Mapping[str, Any]) -> Record:
     return view(actor, kind).of(plain) if may(actor, f"{kind.key}.read") else {"id": record["id"]}
 
 
-def _rows(actor: Actor, kind: EntityType, action: str) -> tuple[Among | With | About, ...] | None:
+def _rows(actor: Actor, kind: EntityType, action: str) -> tuple[Part, ...] | None:
     if kind.key == "conflict":
         return (About(tuple(view(actor, other) for other in readable_entities(actor) if other.key != "conflict")),)
     if kind.under:
         parent = entity_type(kind.fields[kind.under].f.ref or "")
         if not may(actor, f"{parent.key}.read"):
             return ()
-        writes = action not in {"read", "export"} and may(actor, f"{parent.key}.update")
-        above = view(actor, parent, "update" if writes else "read")
+        above = view(actor, parent, _with_parent(actor, kind, parent, action))
         return None if above.rows is None else (With(kind.under, above),)
-    reached = reach(actor, f"{kind.key}.read") or NOTHING
-    if action != "read":
-        reached &= reach(actor, f"{kind.key}.{action}") or NOTHING
+    seen_rows, taken = _reached(actor, kind, "read"), _reached(actor, kind, action)
+    if seen_rows is None or taken is None or seen_rows == taken:
+        return taken if seen_rows is None else seen_rows
+    return (Both((View(kind, seen_rows), View(kind, taken))),)
+
+
+def _with_parent(actor: Actor, kind: EntityType, parent: EntityType, action: str) -> str:
+    """What one must be allowed to do with a record to do something with what is seen under it."""
+    if kind.kind is Kind.LINE:  # who may only make new documents fills those, not other people's
+        wishes = [permission.rpartition(".")[2] for permission in _stands_for(f"{kind.key}.{action}")]
+        return next(wish for wish in reversed(wishes) if may(actor, f"{parent.key}.{wish}"))
+    return "update" if action not in {"read", "export"} and may(actor, f"{parent.key}.update") else "read"
+
+
+def _reached(actor: Actor, kind: EntityType, action: str) -> tuple[Part, ...] | None:
+    reached = reach(actor, f"{kind.key}.{action}") or NOTHING
     if reached.everything:
         return None
-    found: list[Among | With | About] = []
+    found: list[Part] = []
     if kind.owner and reached.owners:
         found.append(Among(kind.owner, reached.owners))
     if "branch_id" in kind.fields and reached.branches:

@@ -14,7 +14,7 @@ from typing import Any
 from localcrm.domain import policy
 from localcrm.domain.policy import Actor
 from localcrm.domain.typed import read_text
-from localcrm.kernel.errors import InvalidInput, NotFound, Refused
+from localcrm.kernel.errors import InvalidInput, NotFound, Refused, StaleRecord
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.ids import parse_id
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
@@ -57,6 +57,7 @@ def create_record(uow: UnitOfWork, actor: Actor, *, entity: str, values: Mapping
     blank = {field.key: field.default for field in kind.fields.values()}
     policy.require_fields(actor, kind, given, blank)
     _check_editable(kind, given, blank)
+    policy.require_parent(uow.connection, actor, kind, given, "create")
     prepared = behaviour.prepare(uow, actor, given, None) if behaviour.prepare else given
     checked = kind.validate(prepared)
     _check_hub_fields(uow, kind, checked, blank)
@@ -85,15 +86,21 @@ def update_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str, values
     given = _given(kind, values)
     policy.require_fields(actor, kind, given, current)
     _check_editable(kind, given, current)
+    policy.require_parent(uow.connection, actor, kind, given, "update")
     prepared = behaviour.prepare(uow, actor, given, current) if behaviour.prepare else given
     checked = kind.validate({**{key: current[key] for key in kind.fields}, **prepared})
     _check_hub_fields(uow, kind, checked, current)
     _check_references(uow, kind, checked, current)
     if kind.owner and kind.owner in kind.fields and checked[kind.owner] != current[kind.owner]:
-        policy.require(actor, f"{entity}.transfer")
+        policy.require_record(uow.connection, actor, kind, current["id"], "transfer")
     if behaviour.check:
         behaviour.check(uow, actor, checked, current)
-    uow.update(kind, current["id"], {key: checked[key] for key in prepared}, version=version)
+    try:
+        uow.update(kind, current["id"], {key: checked[key] for key in prepared}, version=version)
+    except StaleRecord as stale:  # the rules fill in values too, such as amounts, and not all of them may be seen
+        seen = policy.view(actor, kind)
+        stale.differences = [difference for difference in stale.differences if seen.shows(difference[0])]
+        raise
     record = uow.get(kind, current["id"])
     if behaviour.after:
         behaviour.after(uow, actor, record, current)
@@ -108,8 +115,7 @@ def delete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> dic
     _require_here(uow, kind)
     policy.require_record(uow.connection, actor, kind, parse_id(id), "delete")
     record = uow.get(kind, parse_id(id))
-    if kind.kind in {Kind.LEDGER, Kind.STATE} or not policy.written_by_hand(kind):
-        raise Refused("cannot_delete", N_("Records of the kind “{entity}” cannot be deleted."), entity=kind.label)
+    _check_deletable(kind)
     if kind.kind is Kind.DOCUMENT and record["status"] == "posted":
         raise Refused("posted_document", N_("A posted document is never changed. Reverse it instead."))
     behaviour = BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
@@ -137,6 +143,7 @@ def undelete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> d
     _require_here(uow, kind)
     policy.require_record(uow.connection, actor, kind, parse_id(id), "delete")
     record = uow.get(kind, parse_id(id), deleted=True)
+    _check_deletable(kind)
     if record["deleted"]:
         _check_parents(uow, kind, record)
         behaviour = BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
@@ -175,7 +182,9 @@ def read_history(connection: Connection, actor: Actor, *, entity: str, id: str) 
     if not (policy.visible(connection, actor, kind, identity) or _was_visible(connection, actor, kind, rows)):
         raise NotFound("not_found", N_("{entity}: this record does not exist or was deleted."), entity=kind.label)
     return [
-        replace(row, old=mask(row.old), new=mask(row.new)) if row.field in seen.masked else row
+        replace(row, old=mask(kind.fields[row.field], row.old), new=mask(kind.fields[row.field], row.new))
+        if row.field in seen.masked
+        else row
         for row in rows
         if row.field not in seen.hidden
     ]
@@ -216,6 +225,12 @@ def _require_here(uow: UnitOfWork, kind: EntityType) -> None:
     """What head office sets for all is written there alone."""
     if kind.kind is Kind.HUB and not uow.node.is_office:
         raise Refused("office_only", N_("{label} is set by head office. Nothing was changed."), label=kind.label)
+
+
+def _check_deletable(kind: EntityType) -> None:
+    """What only verbs take away only verbs bring back."""
+    if kind.kind is Kind.LEDGER or not policy.written_by_hand(kind):
+        raise Refused("cannot_delete", N_("Records of the kind “{entity}” cannot be deleted."), entity=kind.label)
 
 
 def _given(kind: EntityType, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -88,6 +88,7 @@ def verb(name: str) -> Verb:
 def run(store: Store, actor: Actor, name: str, parameters: Mapping[str, Any]) -> Any:
     """One user action in one unit of work; returns what the verb returns, in JSON form."""
     action = verb(name)
+    policy.require_acting(actor)
     if action.permission:
         policy.require(actor, action.permission)
     with store.unit_of_work(actor.user_id) as uow:

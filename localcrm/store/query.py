@@ -17,7 +17,7 @@ from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import EntityType, Field, Stored, clean_text, entity as entity_type
 from localcrm.store import search
-from localcrm.store.view import View
+from localcrm.store.view import Masked, View, With
 
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
@@ -108,16 +108,34 @@ def select(connection: Connection, query: ListQuery, *, count: bool = True) -> P
     limit = max(0, min(query.limit, MAX_LIMIT))
     view = query.restrict or View(entity)
     rids = search.find_rows(connection, view, query.search, limit=None if query.exact else MAX_LIMIT) if query.search.strip() else None
-    conditions, params = _conditions(query, rids)
-    cap = "" if query.exact else f" LIMIT {TOTAL_CAP + 1}"
-    counted = f'SELECT count(*) FROM (SELECT 1 FROM "{entity.key}" WHERE {conditions}{cap})'
-    total = int(connection.value(counted, params)) if count else 0
+    conditions, params = asking = _conditions(query, rids)
+    total = 0
+    if count:
+        finding = _conditions(query, rids, finds=True) if rids is None and _found_by_index(connection, query) else asking
+        total = _count(connection, entity, *finding, exact=query.exact)
+        if total <= TOTAL_CAP:
+            # So few are gathered and sorted sooner than come upon among all others in the order of the list; many the other way round.
+            conditions, params = finding
     sort, descending = _sort(query)
     rows = _rows(connection, query, sort, descending, conditions, params, limit)
     records = [view.of(load_record(entity, row[2:])) for row in rows]
     total = total if count else len(rows)
     following = Cursor(rows[-1][1], rows[-1][0]) if len(rows) == limit and rows else None
     return Page(records, total, following)
+
+
+def _count(connection: Connection, entity: EntityType, conditions: str, params: list[Any], *, exact: bool = False) -> int:
+    cap = "" if exact else f" LIMIT {TOTAL_CAP + 1}"
+    return int(connection.value(f'SELECT count(*) FROM (SELECT 1 FROM "{entity.key}" WHERE {conditions}{cap})', params))
+
+
+def _found_by_index(connection: Connection, query: ListQuery) -> bool:
+    """Whether what may be seen is better found than asked row by row: not in the bin, and not below a great many other records."""
+    view = query.restrict
+    if query.deleted or view is None or view.rows is None:
+        return False
+    above = [part.view for part in view.rows if isinstance(part, With) and part.view.rows is not None]
+    return all(_count(connection, one.entity, *one.condition(f'"{one.entity.key}"', finds=True)) <= TOTAL_CAP for one in above)
 
 
 def _rows(
@@ -157,7 +175,7 @@ def _sort(query: ListQuery) -> tuple[Field | None, bool]:
     return field, wish.startswith("-")
 
 
-def _conditions(query: ListQuery, rids: list[int] | None) -> tuple[str, list[Any]]:
+def _conditions(query: ListQuery, rids: list[int] | None, *, finds: bool = False) -> tuple[str, list[Any]]:
     parts: list[str] = [f"deleted = {int(query.deleted)}"]
     params: list[Any] = []
     for condition in query.where:
@@ -172,7 +190,7 @@ def _conditions(query: ListQuery, rids: list[int] | None) -> tuple[str, list[Any
         parts.append(sql)
         params += values
     if query.restrict is not None and query.restrict.rows is not None:
-        sql, values = query.restrict.condition(f'"{query.entity.key}"')
+        sql, values = query.restrict.condition(f'"{query.entity.key}"', finds=finds)
         parts.append(sql)
         params += values
     if rids is not None:
@@ -269,7 +287,7 @@ def records_by_id(connection: Connection, entity: EntityType, ids: Sequence[str]
 def titles(connection: Connection, entity: EntityType, ids: Sequence[str]) -> dict[str, str]:
     """Titles of records by id, deleted ones too: old documents still name their customer."""
     result: dict[str, str] = {}
-    unique = list(dict.fromkeys(ids))
+    unique = [identity for identity in dict.fromkeys(ids) if not isinstance(identity, Masked)]
     for start in range(0, len(unique), 500):
         portion = [bytes.fromhex(i) for i in unique[start : start + 500]]
         marks = ",".join("?" * len(portion))
@@ -304,7 +322,7 @@ def group_counts(connection: Connection, view: View, field: str) -> list[tuple[A
     if not view.shows(field):
         return []
     total = next((t for t in entity.totals if t.by == (field,) and t.field is None), None)
-    condition, params = view.condition(f'"{entity.key}"')
+    condition, params = view.condition(f'"{entity.key}"', finds=True)
     source = (
         f'SELECT "{field}", total FROM "{total.name}" WHERE total > 0'
         if total and view.rows is None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from localcrm.kernel.schema import EntityType
+    from localcrm.kernel.schema import EntityType, Field
 
 #: A field's text keeps its beginning and end when at least so many characters between them are covered.
 _SHOWN_FIRST, _SHOWN_LAST, _COVERED = 3, 2, 3
@@ -47,11 +47,22 @@ class About:
 
 
 @dataclass(frozen=True, slots=True)
+class Both:
+    """Rows that two views of their kind show: those one may see, and of them those one may do something with."""
+
+    views: tuple[View, View]
+
+
+#: What a row may fit.
+Part = Among | With | About | Both
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """Rows that fit any of ``rows`` (None: every row), without the ``hidden`` fields and with the ``masked`` ones covered."""
 
     entity: EntityType
-    rows: tuple[Among | With | About, ...] | None = None
+    rows: tuple[Part, ...] | None = None
     hidden: frozenset[str] = frozenset()
     masked: frozenset[str] = frozenset()
 
@@ -63,44 +74,84 @@ class View:
         """A record as it may be seen. Keys that are no fields (id, version, what is derived) stay."""
         if not self.hidden and not self.masked:
             return dict(record)
-        return {key: mask(value) if key in self.masked else value for key, value in record.items() if key not in self.hidden}
+        return {
+            key: mask(self.entity.fields[key], value) if key in self.masked else value
+            for key, value in record.items()
+            if key not in self.hidden
+        }
 
-    def condition(self, table: str) -> tuple[str, list[Any]]:
-        """SQL for the rows, over a table or alias of this kind, and its parameters."""
+    def condition(self, table: str, *, finds: bool = False) -> tuple[str, list[Any]]:
+        """SQL for the rows, over a table or alias of this kind, and its parameters.
+
+        Without ``finds`` it asks each row that a query comes upon in a way of its own: a known one, or the next of a sorted
+        list. With it, it holds for live rows only and lets their indexes find them: right where few fit, or all are counted.
+        """
         if self.rows is None:
             return "1", []
         parts: list[str] = []
         params: list[Any] = []
         for part in self.rows:
-            sql, values = _part(part, table)
+            sql, values = _found(part, table) if finds else _asked(part, table)
             parts.append(sql)
             params += values
         return f"({' OR '.join(parts) or '0'})", params
 
 
-def mask(value: Any) -> Any:
-    """A value that shows only that there is one; of a long text, such as a telephone number, its beginning and end."""
+def mask(field: Field, value: Any) -> Any:
+    """A value that shows only that there is one; of a long text, such as a telephone number, its beginning and end.
+
+    Choices, dates and numbers written as text show nothing of themselves: there are too few of them not to be guessed.
+    """
     if value is None or value == "":
         return value
-    if isinstance(value, str) and len(value) >= _SHOWN_FIRST + _COVERED + _SHOWN_LAST:
+    written = field.kind in {"text", "longtext"} and not field.options
+    if written and len(value) >= _SHOWN_FIRST + _COVERED + _SHOWN_LAST:
         return Masked(f"{value[:_SHOWN_FIRST]}****{value[-_SHOWN_LAST:]}")
     return Masked("****")
 
 
-def _part(part: Among | With | About, table: str) -> tuple[str, list[Any]]:
+def _asked(part: Part, table: str) -> tuple[str, list[Any]]:
+    if isinstance(part, Both):
+        return _both(part, table, finds=False)
+    if isinstance(part, About):
+        return _about(part, table)
     if isinstance(part, Among):
-        ids = [bytes.fromhex(identity) for identity in sorted(part.ids)]
-        if not ids:
-            return "0", []
-        many = "= ?" if len(ids) == 1 else f"IN ({','.join('?' * len(ids))})"
-        return f'{table}."{part.field}" {many}', list(ids)
-    if isinstance(part, With):
-        if part.view.rows is None:
-            return "1", []
-        key = part.view.entity.key
-        inner, params = part.view.condition(f'"{key}"')
-        return f'{table}."{part.field}" IN (SELECT id FROM "{key}" WHERE {inner})', params
-    return _about(part, table)
+        # The plus keeps SQLite from gathering all these rows by their index, where it is to read in the order of a list.
+        return _one_of(f'+{table}."{part.field}"', part.ids)
+    if part.view.rows is None:
+        return "1", []
+    key = part.view.entity.key
+    inner, params = part.view.condition(f'"{key}"')
+    return f'EXISTS (SELECT 1 FROM "{key}" WHERE "{key}".id = {table}."{part.field}" AND {inner})', params
+
+
+def _found(part: Part, table: str) -> tuple[str, list[Any]]:
+    if isinstance(part, Both):
+        return _both(part, table, finds=True)
+    # Indexes hold live rows: that they are must be said beside each column, or a union of two indexes is not thought of.
+    if isinstance(part, Among):
+        sql, params = _one_of(f'{table}."{part.field}"', part.ids)
+        return f"({table}.deleted = 0 AND {sql})", params
+    if isinstance(part, About) or part.view.rows is None:
+        return _asked(part, table)
+    key = part.view.entity.key
+    live, params = part.view.condition(f'"{key}"', finds=True)
+    gone, more = part.view.condition(f'"{key}"')
+    # What belongs to a deleted record is seen like that record.
+    above = f'SELECT id FROM "{key}" WHERE deleted = 0 AND {live} UNION ALL SELECT id FROM "{key}" WHERE deleted = 1 AND {gone}'
+    return f'({table}.deleted = 0 AND {table}."{part.field}" IN ({above}))', [*params, *more]
+
+
+def _one_of(column: str, ids: frozenset[str]) -> tuple[str, list[Any]]:
+    if not ids:
+        return "0", []
+    many = "= ?" if len(ids) == 1 else f"IN ({','.join('?' * len(ids))})"
+    return f"{column} {many}", [bytes.fromhex(identity) for identity in sorted(ids)]
+
+
+def _both(part: Both, table: str, *, finds: bool) -> tuple[str, list[Any]]:
+    (one, params), (other, more) = (view.condition(table, finds=finds) for view in part.views)
+    return f"({one} AND {other})", [*params, *more]
 
 
 def _about(part: About, table: str) -> tuple[str, list[Any]]:
@@ -115,7 +166,7 @@ def _about(part: About, table: str) -> tuple[str, list[Any]]:
             values += covered
         if view.rows is not None:
             inner, more = view.condition(f'"{key}"')
-            sql += f' AND unhex({table}.record) IN (SELECT id FROM "{key}" WHERE {inner})'
+            sql += f' AND EXISTS (SELECT 1 FROM "{key}" WHERE "{key}".id = unhex({table}.record) AND {inner})'
             values += more
         parts.append(f"({sql})")
         params += values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -33,6 +34,8 @@ def page_frame(session: Session, *, title: str, active: str) -> Iterator[ui.elem
             with ui.element("main").classes("lc-page") as content:
                 notices = ui.element("div").classes("lc-notices")
                 toasts = ui.element("div").classes("lc-toasts")
+                if session.looking_as:
+                    _looking(session)
                 operations.set_places(notices, toasts)
                 yield content
 
@@ -43,6 +46,19 @@ def page_head(title: str) -> Iterator[ui.element]:
     with ui.element("div").classes("lc-head") as head:
         ui.label(title).classes("lc-title").props('role="heading" aria-level="1"')
         yield head
+
+
+def _looking(session: Session) -> None:
+    """Whose eyes these are, and the way back."""
+
+    async def stop() -> None:
+        await asyncio.to_thread(session.look_as, None)
+        ui.navigate.to("/people")
+
+    with ui.element("div").classes("lc-notice lc-info").mark("looking").props('role="status"'):
+        ui.icon("visibility")
+        ui.label(_("You see what {name} sees. Nothing can be changed.").format(name=session.actor.name)).classes("grow")
+        ui.button(_("Stop looking"), on_click=stop).props("unelevated no-caps").classes("lc-btn").mark("stop-looking")
 
 
 def texts() -> dict[str, str]:

@@ -152,9 +152,10 @@ class Guard:
                     send,
                     InvalidInput("too_large", N_("This is more than can be taken at once ({limit} MB)."), limit=limit >> 20),
                 )
-        except RuntimeError:
-            # The framework's middleware complains of no answer when the browser left the page, or we end, before it came.
-            if started or not (gone or self.program.stopping):
+        except RuntimeError as error:
+            # The framework's middleware complains of no answer, and answers 500 itself, when the browser left the page, or we end,
+            # before an answer came.
+            if str(error) != "No response returned." or not (gone or self.program.stopping):
                 raise
 
 

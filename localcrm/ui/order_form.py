@@ -253,7 +253,7 @@ def _may_change(session: Session, order_id: str) -> bool:
     with session.store.read() as connection:
         try:
             policy.require_record(connection, session.actor, ORDER, order_id, "update")
-        except Forbidden:
+        except (Forbidden, Refused):
             return False
     return True
 

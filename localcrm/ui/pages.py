@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 from localcrm.domain import subjects  # noqa: F401 -- makes every entity and verb known
 from localcrm.kernel.errors import SignInNeeded
-from localcrm.kernel.i18n import current_language, gettext as _
+from localcrm.kernel.i18n import N_, current_language, gettext as _
 from localcrm.ui import endpoints, screens
 from localcrm.ui.frame import page_frame
 from localcrm.ui.kit.theme import STATIC
@@ -53,6 +53,7 @@ def mount_screens() -> None:
     """A page per registered screen."""
     for screen in load_screens():
         Page(screen.path)(_page(screen))
+    Page("/nothing")(_page(Screen("nothing", "/nothing", N_("No right"), "block", "settings.manage", lambda _session, _parameters: None)))
 
 
 def _page(screen: Screen) -> Callable[..., Any]:
@@ -82,7 +83,8 @@ def plain_routes(program: Program) -> list[BaseRoute]:
         return JSONResponse({"program": "localcrm", "ready": program.store is not None})
 
     async def home(request: Request) -> Response:
-        return RedirectResponse(screens_for(request.scope["localcrm.session"])[0].path, status_code=303)
+        found = screens_for(request.scope["localcrm.session"])
+        return RedirectResponse(found[0].path if found else "/nothing", status_code=303)
 
     return [
         Route("/alive", alive),

@@ -58,10 +58,10 @@ def test_the_seed_fixes_names_and_amounts_but_no_identity(company, tmp_path) -> 
 
 def test_a_password_is_made_up_when_none_is_given(tmp_path) -> None:
     made = Terminal(tmp_path).json("demo", "--branches", "0", "--customers", "1", LOCALCRM_PASSWORD="")
-    assert Terminal(tmp_path / "hq", made["password"]).as_admin("list", "user")["total"] == 3
+    assert Terminal(tmp_path / "hq", made["password"]).as_admin("list", "user")["total"] == 4
 
 
 def test_nothing_is_overwritten(company) -> None:
     assert company.refused("demo", "--branches", "1") == "already_set_up"
-    assert node(company, "hq").as_admin("list", "user")["total"] == 7
-    assert node(company, "br01").json("list", "user", "--as", "wanghaiyan", LOCALCRM_PASSWORD=PASSWORD)["total"] == 7
+    assert node(company, "hq").as_admin("list", "user")["total"] == 8
+    assert node(company, "br01").json("list", "user", "--as", "wanghaiyan", LOCALCRM_PASSWORD=PASSWORD)["total"] == 8

@@ -12,7 +12,7 @@ import pytest
 from localcrm.kernel.errors import InvalidInput, NotFound
 from localcrm.kernel.schema import entity
 from localcrm.store.query import TOTAL_CAP, Condition, ListQuery, every, group_counts, record_json, ref_titles, select, titles
-from localcrm.store.view import Among, View
+from localcrm.store.view import Among, View, With
 from tests import factories
 from tests.factories import Installation
 
@@ -181,3 +181,89 @@ def test_titles_are_known_of_deleted_records_too(hq):
         assert titles(connection, CUSTOMER, [deleted["id"], "0" * 32]) == {deleted["id"]: deleted["name"]}
         shown = ref_titles(connection, CONTACT, [{"customer_id": deleted["id"]}, {"customer_id": None}])
     assert shown == {"customer_id": {deleted["id"]: deleted["name"]}}
+
+
+OWNERS, BRANCHES = [f"{n:032x}" for n in range(1, 5)], [f"{n:032x}" for n in range(11, 14)]
+
+
+@pytest.fixture(scope="module")
+def owned() -> Iterator[Installation]:
+    """Customers of four people and three branches, some of nobody's, some deleted, each with a contact, of which some are deleted too."""
+    with factories.company(branches=1) as company:
+        made = company.hq
+        with made.store.unit_of_work(made.actor.user_id) as uow:
+            for number in range(120):
+                values = {
+                    "name": f"客户{number % 50:03d}",
+                    "level": LEVELS[number % 3],
+                    "owner_id": [*OWNERS, None][number % 5],
+                    "branch_id": [*BRANCHES, None][number % 4],
+                }
+                customer = uow.insert(CUSTOMER, CUSTOMER.validate(values))
+                contact = uow.insert(CONTACT, CONTACT.validate({"customer_id": customer, "name": f"联系人{number % 40:03d}"}))
+                if number % 6 == 5:
+                    uow.set_deleted(CUSTOMER, customer, deleted=True)
+                if number % 7 == 6:
+                    uow.set_deleted(CONTACT, contact, deleted=True)
+        yield made
+
+
+#: Few and many rows, found by one index, by two, or not at all.
+VIEWS = {
+    "one": View(CUSTOMER, rows=(Among("owner_id", frozenset(OWNERS[:1])),)),
+    "several": View(CUSTOMER, rows=(Among("owner_id", frozenset(OWNERS[1:])),)),
+    "either": View(CUSTOMER, rows=(Among("owner_id", frozenset(OWNERS[:2])), Among("branch_id", frozenset(BRANCHES[:1])))),
+    "nobody": View(CUSTOMER, rows=(Among("owner_id", frozenset()),)),
+    "nothing": View(CUSTOMER, rows=()),
+}
+
+
+def fits(view: View, record: dict[str, Any]) -> bool:
+    return any(isinstance(part, Among) and record[part.field] in part.ids for part in view.rows or ())
+
+
+@pytest.mark.parametrize("cap", [0, 20, TOTAL_CAP])
+@pytest.mark.parametrize("deleted", [False, True])
+@pytest.mark.parametrize("sort", ["", "name", "-name", "level", "-level", "phone"])
+@pytest.mark.parametrize("kind", [CUSTOMER, CONTACT], ids=lambda kind: kind.key)
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_page_is_the_same_whichever_way_its_rows_are_found(owned, monkeypatch, name, kind, sort, deleted, cap):
+    sort = sort if kind is CUSTOMER else sort.replace("level", "title")
+    monkeypatch.setattr("localcrm.store.query.TOTAL_CAP", cap)
+    view = VIEWS[name] if kind is CUSTOMER else View(CONTACT, rows=(With("customer_id", VIEWS[name]),))
+    with owned.store.read() as connection:
+        customers = {
+            row["id"]: row for gone in (False, True) for row in select(connection, ListQuery(CUSTOMER, limit=1000, deleted=gone)).rows
+        }
+        whole = select(connection, ListQuery(kind, sort=sort, limit=1000, deleted=deleted)).rows
+        expected = [row["id"] for row in whole if fits(VIEWS[name], row if kind is CUSTOMER else customers[row["customer_id"]])]
+        pages, after = [], None
+        while not pages or pages[-1].next is not None:
+            after = pages[-1].next if pages else None
+            pages.append(select(connection, ListQuery(kind, sort=sort, limit=9, after=after, deleted=deleted, restrict=view)))
+    assert [row["id"] for page in pages for row in page.rows] == expected
+    assert {page.total for page in pages} == {min(len(expected), cap + 1)}
+
+
+def test_groups_of_what_may_be_seen_are_those_of_its_rows(owned):
+    with owned.store.read() as connection:
+        for view in VIEWS.values():
+            expected = Counter(row["level"] for row in select(connection, ListQuery(CUSTOMER, limit=1000, restrict=view)).rows)
+            assert dict(group_counts(connection, view, "level")) == expected
+
+
+@pytest.mark.parametrize("view", [VIEWS["several"], VIEWS["either"]])
+def test_a_long_list_is_read_in_its_order_and_a_short_one_gathered(owned, monkeypatch, view):
+    def plan(cap: int) -> str:
+        monkeypatch.setattr("localcrm.store.query.TOTAL_CAP", cap)
+        asked: list[tuple[str, Any]] = []
+        with owned.store.read() as connection:
+            read = connection.all
+            monkeypatch.setattr(connection, "all", lambda sql, params=(): asked.append((sql, params)) or read(sql, params))
+            select(connection, ListQuery(CUSTOMER, sort="name", restrict=view))
+            monkeypatch.undo()
+            return " ".join(row[3] for row in read(f"EXPLAIN QUERY PLAN {asked[-1][0]}", asked[-1][1]))
+
+    assert "customer__owner_id" in plan(TOTAL_CAP)
+    assert "customer__name" in plan(0)
+    assert "TEMP B-TREE" not in plan(0)

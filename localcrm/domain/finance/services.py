@@ -6,6 +6,7 @@ import datetime
 from decimal import Decimal
 from typing import Any
 
+from localcrm.domain import policy
 from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.numbering import next_dated_number
 from localcrm.domain.policy import Actor
@@ -13,9 +14,10 @@ from localcrm.domain.records import Behaviour, create_record
 from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import entity
+from localcrm.kernel.schema import EntityType, entity
 from localcrm.store.query import Record, record_json
 from localcrm.store.uow import UnitOfWork
+from localcrm.store.view import mask
 
 _RECEIPT = Receipt.entity_type
 
@@ -32,7 +34,8 @@ def prepare_receipt(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: 
 
 def check_receipt(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
     """Money belongs to a posted order, never exceeds what is open, and a refund never exceeds what was received."""
-    order = uow.get(entity("sales_order"), new["order_id"])
+    orders = entity("sales_order")
+    order = uow.get(orders, new["order_id"])
     if order["status"] != "posted":
         raise Refused("not_posted", N_("Money can be received for posted orders only. Post the order first."))
     amount: Decimal = new["amount"]
@@ -43,10 +46,16 @@ def check_receipt(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Recor
         raise Refused(
             "more_than_open",
             N_("The order is over {gross}, {received} has been received; {amount} does not fit. Nothing was entered."),
-            gross=f"{gross:,.2f}",
-            received=f"{received:,.2f}",
+            gross=_sum_for(actor, orders, "gross", gross),
+            received=_sum_for(actor, _RECEIPT, "amount", received),
             amount=f"{amount:,.2f}",
         )
+
+
+def _sum_for(actor: Actor, kind: EntityType, key: str, value: Decimal) -> str:
+    """A sum in a sentence, covered for somebody who may not see what it is made of."""
+    seen = policy.seen(actor, kind)
+    return f"{value:,.2f}" if seen is not None and seen.shows(key) else str(mask(kind.fields[key], value))
 
 
 def _account(uow: UnitOfWork, order_id: str) -> tuple[Decimal, Decimal]:
@@ -67,11 +76,12 @@ def receive_payment(
     order_id: RecordId,
     amount: str,
     date: str | None = None,
-    method: str = "transfer",
+    method: str | None = None,
     remark: str | None = None,
 ) -> dict[str, Any]:
     """Enter money received for an order; returns the receipt."""
-    values = {"order_id": order_id, "amount": amount, "date": date, "method": method, "remark": remark}
+    given = {"order_id": order_id, "amount": amount, "date": date, "method": method, "remark": remark}
+    values = {key: value for key, value in given.items() if value is not None}  # what was not entered may be protected
     return record_json(_RECEIPT, create_record(uow, actor, entity="receipt", values=values))
 
 

@@ -18,11 +18,11 @@ class User(Entity, key="user", no=1, label=N_("User"), kind=Kind.MASTER, title_f
     role: Annotated[BasicRole, F(4, N_("Basic role"), column=3, merge="hub")] = BasicRole.NONE
     phone: Annotated[Text | None, F(5, N_("Phone"), column=6, search=5, widget="phone")] = None
     email: Annotated[Text | None, F(6, N_("E-mail"), search=3)] = None
-    branch_id: Annotated[Id | None, F(7, N_("Branch"), ref="branch", column=8, merge="hub")] = None
-    active: Annotated[bool, F(8, N_("Active"), column=9)] = True
+    branch_id: Annotated[Id | None, F(7, N_("Branch"), ref="branch", column=7, merge="hub")] = None
+    active: Annotated[bool, F(8, N_("Active"), column=8)] = True
     department_id: Annotated[Id | None, F(9, N_("Department"), ref="department", column=4, merge="hub")] = None
     superior_id: Annotated[Id | None, F(10, N_("Superior"), ref="user", column=5, merge="hub")] = None
-    extension: Annotated[Text | None, F(11, N_("Extension"), column=7)] = None
+    extension: Annotated[Text | None, F(11, N_("Extension"))] = None
     hired_on: Annotated[Day | None, F(12, N_("Hired on"), section=N_("Details"))] = None
     left_on: Annotated[Day | None, F(13, N_("Left on"), section=N_("Details"))] = None
 

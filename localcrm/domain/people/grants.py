@@ -43,6 +43,7 @@ def set_rights(
 
     ``departments`` names them by id, code or name, for the scope "departments". Returns {login, entity, rights: {action: scope}}.
     """
+    _require_office_admin(uow, actor)
     kind, user = entity_type(entity), user_by_login(uow, login)
     scopes = {action: scope if isinstance(scope, str) else scope.get(action, Scope.ALL.value) for action in dict.fromkeys(actions)}
     role = own_role(uow, actor, user)
@@ -57,8 +58,15 @@ def set_rights(
 
 def set_field_rule(uow: UnitOfWork, actor: Actor, *, login: str, entity: str, field: str, rule: str) -> dict[str, str]:
     """What becomes of one field for a user, whatever the roles say: editable, read_only, masked or hidden."""
+    _require_office_admin(uow, actor)
     role = own_role(uow, actor, user_by_login(uow, login))
     return {"login": login, **set_role_field(uow, actor, role_id=role["id"], entity=entity, field=field, rule=rule)}
+
+
+def own_rights(uow: UnitOfWork, actor: Actor, *, login: str) -> Record:
+    """The role that holds a user's own rights; made when there is none yet."""
+    _require_office_admin(uow, actor)
+    return own_role(uow, actor, user_by_login(uow, login))
 
 
 def assign_role(uow: UnitOfWork, actor: Actor, *, login: str, role: str) -> dict[str, Any]:
@@ -311,6 +319,7 @@ def _refuse_circle(uow: UnitOfWork, kind: EntityType, key: str, start: str, abov
 BEHAVIOURS = {"role": records.Behaviour(check=check_role), "department": records.Behaviour(check=check_department)}
 VERBS = (
     Verb(set_rights, N_("Set a user's own rights")),
+    Verb(own_rights, N_("Open a user's own rights")),
     Verb(set_field_rule, N_("Set what a user may do with a field")),
     Verb(assign_role, N_("Give a user a role")),
     Verb(unassign_role, N_("Take a role from a user")),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from localcrm.domain.policy import EVERYTHING, Actor, Reach, Rights, floor
 from localcrm.domain.roles import BasicRole, FieldRule, Scope
+from localcrm.kernel.schema import Kind, entities
 from localcrm.store.connection import Connection
 from localcrm.store.node import Node
 
@@ -85,13 +86,15 @@ def _rules(
     for right in rights:
         if right.action == "read":
             showing[right.entity].add(right.role)
+    lines = {kind.key: kind.fields[kind.parent].f.ref or "" for kind in entities() if kind.kind is Kind.LINE and kind.parent}
     by_field: dict[tuple[str, str], dict[bytes, _Rule]] = defaultdict(dict)
     for rule in rules:
         by_field[rule.entity, rule.field][rule.role] = rule
     found: dict[str, dict[str, FieldRule]] = defaultdict(dict)
     for (entity, field), given in by_field.items():
-        mild = [given[role].rule if role in given else FieldRule.EDITABLE for role in showing[entity]]
-        if not mild and f"{entity}.read" in reaches:
+        seen_with = lines.get(entity, entity)  # lines are seen with their document
+        mild = [given[role].rule if role in given else FieldRule.EDITABLE for role in showing[seen_with]]
+        if not mild and f"{seen_with}.read" in reaches:
             mild = [FieldRule.EDITABLE]  # seen by the basic role, which spares no field
         binding = [rule.rule for rule in given.values() if rule.strict or rule.role in personal]
         worst = max([min(mild, key=_SEVERITY.__getitem__, default=FieldRule.EDITABLE), *binding], key=_SEVERITY.__getitem__)

@@ -63,10 +63,10 @@ def check_user(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record |
 
 def set_password(uow: UnitOfWork, actor: Actor, *, login: str, password: str, old_password: str | None = None) -> dict[str, str]:
     """Set a password: one's own with the old one, anybody's as administrator."""
+    if not actor.is_admin and login != actor.login:  # before anything is looked up: which logins there are is not told
+        raise Forbidden("forbidden", N_("Only an administrator may set somebody else's password."))
     user = _by_login(uow, login, actor)
     own = actor.user_id == user["id"]
-    if not actor.is_admin and not own:
-        raise Forbidden("forbidden", N_("Only an administrator may set somebody else's password."))
     if own and not password_matches(old_password or "", user["password"] or ""):
         raise InvalidInput("wrong_password", N_("The old password is wrong. Nothing was changed."), field="old_password")
     check_password_strength(password)

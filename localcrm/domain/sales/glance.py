@@ -36,9 +36,9 @@ class Glance:
 def customer_glances(connection: Connection, actor: Actor, ids: Sequence[str]) -> dict[str, Glance]:
     """Glances of the customers of one page by id, from what the actor may see; a handful of queries however many rows there are."""
     keys = [bytes.fromhex(identity) for identity in ids]
-    contacts: dict[bytes, str] = dict(
-        _rows(connection, actor, Contact.entity_type, "customer_id, name", keys, "ORDER BY is_main, rid DESC")
-    )
+    people = policy.seen(actor, Contact.entity_type)
+    order = "ORDER BY is_main, rid DESC" if people is not None and people.shows("is_main") else "ORDER BY rid DESC"
+    contacts: dict[bytes, str] = dict(_rows(connection, actor, Contact.entity_type, "customer_id, name", keys, order))
     # With max() the other columns come from the row that holds the maximum.
     newest = {
         customer: (at, kind, content)
@@ -56,7 +56,8 @@ def customer_glances(connection: Connection, actor: Actor, ids: Sequence[str]) -
     receipts = policy.seen(actor, Receipt.entity_type)
     if receipts is not None and receipts.shows("amount"):
         owed = "customer_id, sum(gross) - sum(coalesce((SELECT sum(r.total) FROM order_received r WHERE r.order_id = sales_order.id), 0))"
-        unpaid = dict(_rows(connection, actor, _ORDER, owed, keys, "AND status = 'posted' GROUP BY 1", needs=("gross",)))
+        needs = ("customer_id", "status", "gross")
+        unpaid = dict(_rows(connection, actor, _ORDER, owed, keys, "AND status = 'posted' GROUP BY 1", needs=needs))
     result = {}
     for identity, key in zip(ids, keys, strict=True):
         at, kind, content = newest.get(key, (None, None, None))

@@ -29,9 +29,9 @@ def find_products(
     restrict = policy.view(actor, _PRODUCT)
     typed = text.strip()
     found: dict[str, Record] = {record["id"]: record for record in exact_products(connection, actor, [typed]).values()}
-    beginning = ListQuery(_PRODUCT, where=(Condition("code", "starts", typed),), sort="code", limit=limit, restrict=restrict)
-    matching = ListQuery(_PRODUCT, search=typed, sort="code", limit=limit, restrict=restrict)
-    for query in (beginning, matching):
+    matching = ListQuery(_PRODUCT, search=typed, limit=limit, restrict=restrict)
+    beginning = ListQuery(_PRODUCT, where=(Condition("code", "starts", typed),), limit=limit, restrict=restrict)
+    for query in (beginning, matching) if restrict.shows("code") else (matching,):
         if len(found) < limit:
             found.update({record["id"]: record for record in select(connection, query).rows if record["id"] not in found})
     return offers(connection, actor, list(found.values())[:limit], customer_id=customer_id, warehouse_id=warehouse_id)
@@ -41,14 +41,15 @@ def exact_products(connection: Connection, actor: Actor, texts: Sequence[str]) -
     """Live products by what names them exactly: code or barcode in any case, else a name that only one product has."""
     result: dict[str, Record] = {}
     seen, columns = policy.view(actor, _PRODUCT), record_columns(_PRODUCT)
+    same = {"code": "code = ?1 COLLATE NOCASE", "barcode": "barcode = ?1"}
+    either = " OR ".join(sql for key, sql in same.items() if seen.shows(key))
+    ways = [("code = ?1", 1), (f"({either})", 2)] if seen.shows("code") else [(either, 2)] if either else []
     for text in dict.fromkeys(text.strip() for text in texts):
         if not text:
             continue
-        rows = connection.all(f"SELECT {columns} FROM product WHERE code = ? AND deleted = 0 LIMIT 1", (text,))
-        rows = rows or connection.all(
-            f"SELECT {columns} FROM product WHERE (code = ? COLLATE NOCASE OR barcode = ?) AND deleted = 0 LIMIT 2", (text, text)
-        )
-        rows = rows or connection.all(f"SELECT {columns} FROM product WHERE name = ? AND deleted = 0 LIMIT 2", (text,))
+        rows: list[tuple[Any, ...]] = []
+        for condition, most in [*ways, ("name = ?1", 2)]:
+            rows = rows or connection.all(f"SELECT {columns} FROM product WHERE {condition} AND deleted = 0 LIMIT {most}", (text,))
         if len(rows) == 1:
             result[text] = seen.of(load_record(_PRODUCT, rows[0]))
     return result
@@ -74,10 +75,12 @@ def offers(
 def last_deals(connection: Connection, actor: Actor, customer_id: str, product_id: str, *, limit: int = 5) -> list[dict[str, Any]]:
     """What this customer last paid for a product, newest first: [{date, price, quantity, unit, discount}]; reversed orders do not count.
 
-    From orders the actor may see; nothing where prices are hidden.
+    From orders the actor may see; nothing where one of these is hidden.
     """
     orders, lines = policy.seen(actor, _ORDER), policy.seen(actor, _LINE)
-    if orders is None or lines is None or not all(lines.shows(key) for key in ("price", "quantity", "discount")):
+    if orders is None or not all(orders.shows(key) for key in ("customer_id", "date", "status")):
+        return []
+    if lines is None or not all(lines.shows(key) for key in ("product_id", "price", "quantity", "unit", "discount")):
         return []
     condition, params = orders.condition("o")
     rows = connection.all(
@@ -100,7 +103,7 @@ def customer_account(connection: Connection, actor: Actor, *, customer_id: str) 
         return None
     record = page.rows[0]
     orders, newest = policy.seen(actor, _ORDER), None
-    if orders is not None:
+    if orders is not None and all(orders.shows(key) for key in ("customer_id", "date", "status")):
         condition, params = orders.condition("sales_order")
         newest = connection.value(
             f"""SELECT max(date) FROM sales_order

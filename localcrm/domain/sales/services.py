@@ -6,30 +6,34 @@ Posting gives the number, freezes amounts and the customer's name, and issues th
 from __future__ import annotations
 
 import datetime
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping, Set as AbstractSet
 from decimal import Decimal
 from typing import Any
 
 from localcrm.domain import policy, records
 from localcrm.domain.catalog.entities import Product, Warehouse
 from localcrm.domain.crm.entities import Customer
+from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.numbering import next_dated_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
 from localcrm.domain.sales import rules
 from localcrm.domain.sales.entities import OrderStatus, SalesOrder, SalesOrderLine
 from localcrm.domain.stock.entities import MoveType, StockMove
-from localcrm.domain.stock.services import on_hand
+from localcrm.domain.stock.services import stock_list
 from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.ids import parse_id
+from localcrm.kernel.schema import EntityType
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record, record_json, records_by_id
 from localcrm.store.uow import UnitOfWork
+from localcrm.store.view import View
 
 _ORDER, _LINE, _MOVE = SalesOrder.entity_type, SalesOrderLine.entity_type, StockMove.entity_type
+_RECEIPT = Receipt.entity_type
 
 
 # drafts ----------------------------------------------------------------------------------------------------------
@@ -155,7 +159,7 @@ def post_order(uow: UnitOfWork, actor: Actor, *, order_id: RecordId) -> dict[str
         raise InvalidInput("no_customer", N_("Choose a customer before posting."), field="customer_id")
     if not lines:
         raise Refused("no_lines", N_("The order has no lines yet; nothing was posted."))
-    warnings = _post(uow, order, lines, _stocked_products(uow, lines))
+    warnings = _post(uow, actor, order, lines, _stocked_products(uow, lines))
     return {**order_with_lines(uow, actor, order_id=order_id), "warnings": warnings}
 
 
@@ -179,12 +183,12 @@ def reverse_order(uow: UnitOfWork, actor: Actor, *, order_id: RecordId, remark: 
         uow.insert(_LINE, opposite)
     _refresh_totals(uow, reversal_id)
     issued = {move["product_id"] for move in uow.where(_MOVE, order_id=order_id)}
-    _post(uow, uow.get(_ORDER, reversal_id), order_lines(uow, reversal_id), issued)
+    _post(uow, actor, uow.get(_ORDER, reversal_id), order_lines(uow, reversal_id), issued)
     return order_with_lines(uow, actor, order_id=reversal_id)
 
 
-def _post(uow: UnitOfWork, order: Record, lines: list[Record], stocked: AbstractSet[str]) -> list[dict[str, Any]]:
-    """Number and freeze an order; the goods of the ``stocked`` products move. Returns what is now short."""
+def _post(uow: UnitOfWork, actor: Actor, order: Record, lines: list[Record], stocked: AbstractSet[str]) -> list[dict[str, Any]]:
+    """Number and freeze an order; the goods of the ``stocked`` products move. Returns what is now short, as far as the actor sees stock."""
     moved = [line for line in lines if line["product_id"] in stocked and line["quantity"]]
     if moved and order["warehouse_id"] is None:
         raise InvalidInput("no_warehouse", N_("Choose the warehouse the goods leave from before posting."), field="warehouse_id")
@@ -193,10 +197,17 @@ def _post(uow: UnitOfWork, order: Record, lines: list[Record], stocked: Abstract
     day = order["date"] or datetime.date.today()
     for line in moved:
         uow.insert(_MOVE, _issue(order, line, day))
+    products = list(dict.fromkeys(line["product_id"] for line in moved))
+    stock = stock_list(uow.connection, actor, product_ids=products) if products else []
+    left = {row["product_id"]: row["quantity"] for row in stock if row["warehouse_id"] == order["warehouse_id"]}
     warnings = [
-        {"product_id": product_id, "product": _product(uow, product_id)["name"], "on_hand": _MOVE.fields["quantity"].to_json(left)}
-        for product_id in dict.fromkeys(line["product_id"] for line in moved)
-        if (left := on_hand(uow.connection, product_id, order["warehouse_id"])) < 0
+        {
+            "product_id": product_id,
+            "product": _product(uow, product_id)["name"],
+            "on_hand": _MOVE.fields["quantity"].to_json(left[product_id]),
+        }
+        for product_id in products
+        if left.get(product_id, 0) < 0
     ]
     uow.update(
         _ORDER,
@@ -246,14 +257,24 @@ def order_lines(uow: UnitOfWork, order_id: str) -> list[Record]:
 def derive_order(connection: Connection, actor: Actor, orders: list[Record]) -> list[dict[str, Any]]:
     """Progress of orders: state, delivered, paid, received and open amounts — from movements and receipts, never stored.
 
-    Who may not see movements, receipts or the order's total does not learn of them from its progress either.
+    Who may not see what a part of it is worked out from does not learn of it from that part either.
     """
-    seen = policy.view(actor, _ORDER)
-    left_out: set[str] = set() if policy.may(actor, "stock_move.read") else {"delivered"}
-    if not policy.may(actor, "receipt.read") or not seen.shows("gross"):
-        left_out |= {"paid", "received", "open"}
-    stored = _stored(connection, orders) if not (seen.shows("gross") and seen.shows("status") and seen.shows("reverses_id")) else orders
-    return [{key: value for key, value in _progress(connection, order).items() if key not in left_out} for order in stored]
+    views = {kind: policy.seen(actor, kind) for kind in (_ORDER, _LINE, _MOVE, _RECEIPT)}
+    told = {part for part, made in _MADE_OF.items() if all((seen := views[kind]) is not None and seen.shows(key) for kind, key in made)}
+    stored = orders if told == _MADE_OF.keys() else _stored(connection, orders)
+    moves = views[_MOVE] or View(_MOVE, rows=())
+    return [{part: value for part, value in _progress(connection, order, moves).items() if part in told} for order in stored]
+
+
+#: What the parts of an order's progress are worked out from; what was received comes to the total once all is paid.
+_MADE_OF: Mapping[str, tuple[tuple[EntityType, str], ...]] = {
+    "state": ((_ORDER, "status"), (_ORDER, "reverses_id")),
+    "delivered": ((_LINE, "quantity"), (_MOVE, "quantity")),
+    "paid": ((_ORDER, "gross"), (_ORDER, "status"), (_RECEIPT, "amount")),
+    "received": ((_ORDER, "gross"), (_RECEIPT, "amount")),
+    "open": ((_ORDER, "gross"), (_ORDER, "status"), (_RECEIPT, "amount")),
+    "reversed_by": ((_ORDER, "reverses_id"),),
+}
 
 
 def _stored(connection: Connection, orders: list[Record]) -> list[Record]:
@@ -262,14 +283,15 @@ def _stored(connection: Connection, orders: list[Record]) -> list[Record]:
     return [found[order["id"]] for order in orders]
 
 
-def _progress(connection: Connection, order: Record) -> dict[str, Any]:
+def _progress(connection: Connection, order: Record, moves: View) -> dict[str, Any]:
     key = bytes.fromhex(order["id"])
     money, quantity = _ORDER.fields["gross"], _LINE.fields["quantity"]
     received = money.load(int(connection.value("SELECT coalesce(sum(total), 0) FROM order_received WHERE order_id = ?", (key,))))
+    moved, params = _moved(moves, key)
     pairs = connection.all(
-        """SELECT l.quantity, coalesce(m.total, 0) FROM sales_order_line l LEFT JOIN order_line_moved m ON m.order_line_id = l.id
+        f"""SELECT l.quantity, coalesce(m.total, 0) FROM sales_order_line l LEFT JOIN {moved} m ON m.order_line_id = l.id
            JOIN product p ON p.id = l.product_id WHERE l.order_id = ? AND p.stocked = 1""",
-        (key,),
+        (*params, key),
     )
     reversed_by = connection.value("SELECT id FROM sales_order WHERE reverses_id = ? AND deleted = 0", (key,))
     posted = order["status"] == OrderStatus.POSTED
@@ -283,6 +305,17 @@ def _progress(connection: Connection, order: Record) -> dict[str, Any]:
         "open": money.to_json(open_amount),
         "reversed_by": reversed_by.hex() if reversed_by else None,
     }
+
+
+def _moved(moves: View, order: bytes) -> tuple[str, list[Any]]:
+    """What has moved by order line: the kept totals, or the sum of this order's movements that may be seen."""
+    if moves.rows is None:
+        return "order_line_moved", []
+    condition, params = moves.condition("one")
+    summed = (
+        f"SELECT order_line_id, sum(quantity) AS total FROM stock_move one WHERE order_id = ? AND deleted = 0 AND {condition} GROUP BY 1"
+    )
+    return f"({summed})", [order, *params]
 
 
 def _refresh_totals(uow: UnitOfWork, order_id: str) -> bool:

@@ -60,7 +60,7 @@ def on_hand(connection: Connection, product_id: str, warehouse_id: str | None = 
 
 def stock_list(connection: Connection, actor: Actor, *, product_ids: list[str] | None = None) -> list[dict[str, Any]]:
     """What lies where, from the movements the actor may see: [{product_id, warehouse_id, quantity}], products in order of their code."""
-    source, params = _totals(actor)
+    source, params = _totals(actor, "product_id", "warehouse_id")
     if source is None:
         return []
     only = f"AND s.product_id IN ({','.join('?' * len(product_ids))})" if product_ids is not None else ""
@@ -72,14 +72,14 @@ def stock_list(connection: Connection, actor: Actor, *, product_ids: list[str] |
     return [{"product_id": p.hex(), "warehouse_id": w.hex(), "quantity": _QUANTITY.load(total)} for p, w, total in rows]
 
 
-def _totals(actor: Actor) -> tuple[str | None, list[Any]]:
-    """Where quantities on hand come from: the kept totals, or the sum of the movements the actor may see; None without the right."""
+def _totals(actor: Actor, *by: str) -> tuple[str | None, list[Any]]:
+    """Where quantities on hand by these fields come from: the kept totals, or the sum of the movements the actor may see; None without the right."""
     seen = policy.seen(actor, _MOVE)
-    if seen is None or not seen.shows("quantity"):
+    if seen is None or not all(seen.shows(key) for key in ("quantity", *by)):
         return None, []
     if seen.rows is None:
         return "stock_on_hand", []
-    condition, params = seen.condition("m")
+    condition, params = seen.condition("m", finds=True)
     return (
         f"(SELECT product_id, warehouse_id, sum(quantity) AS total FROM stock_move m WHERE deleted = 0 AND {condition} GROUP BY 1, 2)",
         params,
@@ -88,7 +88,7 @@ def _totals(actor: Actor) -> tuple[str | None, list[Any]]:
 
 def derive_product(connection: Connection, actor: Actor, records: list[Record]) -> list[dict[str, Any]]:
     """Quantity on hand beside each product, from the movements the actor may see."""
-    source, params = _totals(actor)
+    source, params = _totals(actor, "product_id")
     if source is None:
         return [{} for _record in records]
     found = connection.all(

@@ -288,7 +288,8 @@ class Form:
     def focus_first_empty(self) -> None:
         """The next field to fill in has the cursor when the dialog appears."""
         rules = policy.field_rules(self.session.actor, self.entity)
-        empty = [one for one in self.inputs.values() if one.value is None and one.field.kind != "boolean" and one.field.key not in rules]
+        passed_over = {*rules, *(key for key, one in self.inputs.items() if one.field.kind == "boolean" or one.field.secret)}
+        empty = [one for key, one in self.inputs.items() if one.value is None and key not in passed_over]
         required = [one for one in empty if one.field.required]
         for one in (required or empty or list(self.inputs.values()))[:1]:
             one.autofocus()

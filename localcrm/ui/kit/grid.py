@@ -52,6 +52,7 @@ CARDS: Mapping[str, tuple[str, str, str, str]] = {
     "activity": ("type", "at", "customer_id", "next_at"),
     "receipt": ("method", "amount", "customer_id", "date"),
     "stock_move": ("type", "quantity", "product_id", "date"),
+    "user": ("role", "phone", "department_id", "login"),
 }
 
 

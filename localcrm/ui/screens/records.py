@@ -207,6 +207,5 @@ register(
     _screen("warehouse", N_("Warehouses"), "warehouse", "trade"),
     _screen("stock_move", N_("Stock movements"), "swap_vert", "trade"),
     _screen("receipt", N_("Receipts"), "payments", "trade"),
-    _screen("user", N_("Users"), "badge", "company"),
     _screen("branch", N_("Branches"), "store", "company"),
 )

@@ -144,8 +144,7 @@
     const control = event.ctrlKey || event.metaKey;
     let target = null;
     if (control && event.key.toLowerCase() === "k") return event.preventDefault(), palette.open();
-    if (control && event.key === "Enter") target = last("[data-commit]");
-    else if (!control && !event.altKey && !typing(event.target) && !lc.inDialog() && palette.box?.hidden !== false) {
+    if (!control && !event.altKey && !typing(event.target) && !lc.inDialog() && palette.box?.hidden !== false) {
       if (event.key === "/") {
         const find = last("[data-find] input, input[data-find]");
         if (find) return event.preventDefault(), find.focus(), find.select();
@@ -159,6 +158,17 @@
       setTimeout(() => target.click(), 0);
     }
   });
+
+  // Before the widgets hear of it: a checkbox takes every Enter for itself.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
+    const target = last("[data-commit]");
+    if (!target) return;
+    event.preventDefault();
+    event.stopPropagation();
+    document.activeElement?.blur(); // hands over what was just typed
+    setTimeout(() => target.click(), 0);
+  }, true);
 
   // Enter goes on to the next field of a form.
   document.addEventListener("keydown", (event) => {

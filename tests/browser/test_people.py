@@ -1,0 +1,157 @@
+"""Departments, users, roles and the three windows of rights, as an administrator and then the user meets them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from localcrm.domain import verbs
+from tests.browser.conftest import PASSWORD, OpenPage, Running, beside
+
+
+@pytest.fixture(autouse=True)
+def nobody_else_is_asked(office: Running) -> Iterator[None]:
+    office.foreign.clear()
+    office.faults.clear()
+    yield
+    assert (office.foreign, office.faults) == ([], [])
+
+
+def department(page: Page, name: str) -> Locator:
+    return page.locator(".lc-tree .lc-group", has_text=name).first
+
+
+def field(page: Page, key: str) -> Locator:
+    return page.locator(f".q-dialog .lc-field[data-field='{key}'] input").first
+
+
+def user(page: Page, name: str) -> Locator:
+    return page.locator(".ag-row", has_text=name).first
+
+
+def menu(page: Page, text: str) -> Locator:
+    return page.locator(".q-menu:visible .q-item", has_text=text).first
+
+
+def right(page: Page, name: str) -> Locator:
+    return page.get_by_role("checkbox", name=name, exact=True)
+
+
+def test_departments_form_a_tree_by_right_click(open_page: OpenPage) -> None:
+    page = open_page("/people")
+    page.get_by_role("button", name="新建部门").click()
+    field(page, "name").fill("销售部")
+    page.keyboard.press("Control+Enter")
+    expect(department(page, "销售部")).to_be_visible()
+
+    department(page, "销售部").click(button="right")
+    menu(page, "新建下级部门").click()
+    expect(page.locator(".q-dialog .lc-field[data-field='parent_id'] input")).to_have_value("销售部")
+    field(page, "name").fill("外贸组")
+    page.keyboard.press("Control+Enter")
+    expect(department(page, "外贸组")).to_be_visible()
+
+    department(page, "销售部").click(button="right")
+    menu(page, "删除").click()
+    page.locator(".q-dialog .q-btn", has_text="删除").last.click()
+    expect(page.locator(".lc-notice").first).to_contain_text("部门")  # a department still hangs below it
+    expect(department(page, "销售部")).to_be_visible()
+
+
+def test_somebody_new_joins_the_chosen_department(open_page: OpenPage) -> None:
+    page = open_page("/people")
+    department(page, "外贸组").click()
+    page.keyboard.press("n")
+    field(page, "login").fill("mei")
+    field(page, "name").fill("何小梅")
+    field(page, "password").fill(PASSWORD)
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".q-dialog")).to_have_count(0)
+    expect(user(page, "何小梅")).to_contain_text("外贸组")
+
+
+def test_a_role_is_made_given_and_obeyed(open_page: OpenPage, office: Running) -> None:
+    page = open_page("/roles")
+    page.keyboard.press("n")
+    field(page, "name").fill("业务员")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".lc-groups .lc-on")).to_contain_text("业务员")
+    right(page, "客户: 新建").click()
+    expect(right(page, "客户: 查看")).to_be_checked()  # what may not be seen cannot be added to either
+    right(page, "产品: 查看").or_(right(page, "商品: 查看")).first.click()
+
+    page.get_by_role("tab", name="数据权限").click()
+    page.get_by_label("客户: 查看").click()
+    menu(page, "本人及下属").click()
+    page.wait_for_timeout(300)
+
+    page.get_by_role("tab", name="字段权限").click()
+    page.get_by_label("信用额度").click()
+    menu(page, "隐藏").click()
+    page.wait_for_timeout(300)
+    page.reload()
+    page.get_by_role("tab", name="数据权限").click()
+    expect(page.locator(".lc-rights")).to_contain_text("本人及下属")
+
+    page.goto(f"{office.address}/people")
+    user(page, "何小梅").click(button="right")
+    menu(page, "角色…").click()
+    page.locator(".q-dialog .q-checkbox", has_text="业务员").click()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".lc-toast")).to_contain_text("何小梅")
+
+    hers = open_page("/customers", login="mei")
+    expect(hers.locator(".lc-grid-empty")).to_be_visible()  # none of them is hers
+    expect(hers.locator(".lc-nav")).not_to_contain_text("角色与权限")
+    hers.keyboard.press("n")
+    expect(field(hers, "credit_limit")).to_have_count(0)
+    field(hers, "name").fill("梅的第一个客户")
+    hers.keyboard.press("Control+Enter")
+    expect(hers.locator(".ag-row")).to_have_count(1)
+    refused = hers.goto(f"{office.address}/roles")
+    assert refused is not None
+    expect(hers.locator(".lc-page")).to_contain_text("没有打开此页的权限")
+
+
+def test_an_administrator_sees_as_somebody_else_and_changes_nothing(open_page: OpenPage, office: Running) -> None:
+    page = open_page("/people", own_session=True)
+    user(page, "何小梅").click(button="right")
+    menu(page, "以此用户视角查看").click()
+    expect(page.locator(".lc-notice")).to_contain_text("何小梅")
+    expect(page.locator(".ag-row")).to_have_count(1)
+    page.keyboard.press("n")
+    field(page, "name").fill("不该存在")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".q-dialog .lc-notice")).to_contain_text("不能修改")
+    with beside(office) as (store, actor):
+        found = verbs.run(store, actor, "people.own_rights", {"login": "lin"})  # the administrator himself may
+        assert found["id"]
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto(f"{office.address}/customers")
+    page.get_by_role("button", name="结束查看").click()
+    expect(user(page, "王芳")).to_be_visible()
+    expect(page.locator(".lc-notice")).to_have_count(0)
+
+
+def test_who_leaves_hands_over_and_signs_in_no_more(open_page: OpenPage) -> None:
+    page = open_page("/people")
+    user(page, "何小梅").click(button="right")
+    menu(page, "工作交接…").click()
+    page.locator(".q-dialog .lc-picker input").click()
+    page.locator(".lc-pick", has_text="林晓").first.click()
+    page.locator(".q-dialog .q-checkbox").click()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".lc-toast").first).to_contain_text("1")
+    gone = open_page("/people")
+    gone.goto(gone.url.replace("/people", "/customers"))
+    expect(gone.locator(".ag-row", has_text="梅的第一个客户")).to_contain_text("林晓")
+
+
+@pytest.mark.parametrize("path", ["/people", "/roles"])
+def test_both_pages_fit_a_phone(open_page: OpenPage, path: str) -> None:
+    page = open_page(path, size=(390, 844))
+    expect(page.locator(".lc-title").first).to_be_visible()
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
