@@ -68,7 +68,7 @@ def load_sheet(session: Session, order_id: str) -> Sheet:
         receipts = _receipts(connection, session, order_id)
         others = _other_numbers(connection, [order.get("reverses_id"), progress.get("reversed_by")])
     own = order.get("branch_id") == session.store.node.branch_id
-    state = str(progress["state"])
+    state = str(progress.get("state") or "")
     draft = state == "draft" and not order["deleted"]
     rest = json.loads(session.setting(rest_key(order_id)) or "[]") if draft else []
     return {
@@ -488,7 +488,7 @@ def products(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
 def _offer_texts(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "product_id": row["id"],
-        "code": row["code"],
+        "code": row.get("code") or "",
         "name": row["name"],
         "spec": row.get("spec") or "",
         "unit": row.get("unit") or "",

@@ -10,10 +10,11 @@ from typing import Any
 
 from localcrm.domain import policy, records
 from localcrm.domain.people.entities import Department, Role, RoleField, RoleRight, User, UserRole
+from localcrm.domain.people.rights import actor_of
 from localcrm.domain.policy import Actor
 from localcrm.domain.roles import BasicRole, FieldRule, Scope
 from localcrm.domain.verbs import RecordId, Verb
-from localcrm.kernel.errors import InvalidInput, NotFound, Refused
+from localcrm.kernel.errors import Forbidden, InvalidInput, NotFound, Refused
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.ids import parse_id
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
@@ -204,6 +205,43 @@ def hand_over(uow: UnitOfWork, actor: Actor, *, login: str, to: str, disable: bo
     return {"login": login, "to": to, "moved": moved, "left": left}
 
 
+def who_sees(uow: UnitOfWork, actor: Actor, *, entity: str, id: RecordId) -> list[dict[str, Any]]:
+    """Who may see a record and change it, and why not: [{login, name, sees, changes, because}], those who see it first."""
+    policy.require_admin(actor)
+    kind = entity_type(entity)
+    uow.get(kind, id, deleted=True)
+    told = []
+    for user in uow.where(_USER, active=True):
+        one = actor_of(uow.connection, uow.node, user_id=user["id"], login=user["login"], name=user["name"], role=BasicRole(user["role"]))
+        sees = policy.visible(uow.connection, one, kind, id)
+        changes = sees and policy.may(one, f"{entity}.update") and _reaches(uow, one, kind, id, "update")
+        told.append(
+            {"login": one.login, "name": one.name, "sees": sees, "changes": changes, "because": gettext(_because(one, kind, sees=sees))}
+        )
+    return sorted(told, key=lambda row: (not row["sees"], row["login"]))
+
+
+def _reaches(uow: UnitOfWork, actor: Actor, kind: EntityType, identity: str, action: str) -> bool:
+    try:
+        policy.require_record(uow.connection, actor, kind, identity, action)
+    except (Forbidden, NotFound):
+        return False
+    return True
+
+
+def _because(actor: Actor, kind: EntityType, *, sees: bool) -> str:
+    if actor.is_admin:
+        return N_("administrator")
+    reached = policy.reach(actor, f"{kind.key}.read")
+    if reached is None:
+        return N_("no right to look at records of this kind")
+    if kind.under:
+        return N_("sees what it belongs to") if sees else N_("does not see what it belongs to")
+    if reached.everything:
+        return N_("sees all of them")
+    return N_("within reach of a role") if sees else N_("beyond the reach of every role")
+
+
 # helpers ---------------------------------------------------------------------------------------------------------------
 
 
@@ -328,6 +366,7 @@ VERBS = (
     Verb(copy_role, N_("Copy a role")),
     Verb(delete_role, N_("Delete a role")),
     Verb(hand_over, N_("Hand over a user's records")),
+    Verb(who_sees, N_("Show who sees a record, and why not")),
 )
 
 #: Fields of a user that decide what he may see; nobody but an administrator changes them.

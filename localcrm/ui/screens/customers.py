@@ -28,7 +28,7 @@ from localcrm.ui.kit.menu import Action, action_button
 from localcrm.ui.kit.values import show_kind
 from localcrm.ui.operations import run_service, run_verb
 from localcrm.ui.registry import Screen, register
-from localcrm.ui.screens.records import copy_title, delete_with_undo, history_dialog
+from localcrm.ui.screens.records import copy_title, delete_with_undo, history_dialog, who_sees_dialog
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -405,6 +405,7 @@ class Workbench:
             (session.may("sales_order.create"), Action("order", _("New sales order"), self._chosen(self.new_order))),
             (True, Action("history", _("History"), self._chosen(self.show_history), "h", divided=True)),
             (True, Action("copy", _("Copy name"), self._chosen(self.copy), "c")),
+            (session.actor.is_admin, Action("who-sees", _("Who sees this?"), self._chosen(self.who_sees))),
             (session.may("customer.delete"), Action("delete", _("Delete"), self._chosen(self.delete), "delete", danger=True)),
         ]
         return [action for shown, action in wanted if shown]
@@ -415,6 +416,10 @@ class Workbench:
                 await handler()
 
         return run
+
+    async def who_sees(self) -> None:
+        """Who may see the customer, and why not."""
+        await who_sees_dialog(self.session, CUSTOMER, str(self.customer))
 
     def _empty(self) -> None:
         ui.label(_("No customers match."))

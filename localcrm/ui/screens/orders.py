@@ -24,7 +24,7 @@ from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import run_service, run_verb, toast
 from localcrm.ui.order_form import ORDER
 from localcrm.ui.registry import Screen, register
-from localcrm.ui.screens.records import delete_with_undo, history_dialog
+from localcrm.ui.screens.records import delete_with_undo, history_dialog, who_sees_dialog
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -98,6 +98,7 @@ class OrderList:
             (may("sales_order.create"), Action("copy", _("Copy as new"), self._chosen(self.copy), "c")),
             (may("sales_order.reverse"), Action("reverse", _("Reverse…"), self._chosen(self.reverse), divided=True)),
             (True, Action("history", _("History"), self._chosen(self.history), "h")),
+            (self.session.actor.is_admin, Action("who-sees", _("Who sees this?"), self._chosen(self.who_sees))),
             (
                 may("sales_order.delete"),
                 Action("delete", _("Delete draft"), self._chosen(self.delete), "delete", danger=True, divided=True),
@@ -111,6 +112,10 @@ class OrderList:
                 await handler(self.grid.chosen)
 
         return run
+
+    async def who_sees(self, identity: str) -> None:
+        """Who may see the order, and why not."""
+        await who_sees_dialog(self.session, ORDER, identity)
 
     def new(self) -> None:
         """Enter an order."""

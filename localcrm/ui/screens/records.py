@@ -83,6 +83,8 @@ class _Records:
             actions.append(Action("edit", _("Edit"), self._with_row(self.edit), "e"))
         actions.append(Action("history", _("History"), self._with_row(self.show_history), "h"))
         actions.append(Action("copy", _("Copy name"), self._with_row(self.copy), "c"))
+        if self.session.actor.is_admin:
+            actions.append(Action("who-sees", _("Who sees this?"), self._with_row(self.who_sees)))
         if self.can_delete:
             actions.append(Action("delete", _("Delete"), self._with_row(self.delete), "delete", danger=True, divided=True))
         return actions
@@ -119,6 +121,10 @@ class _Records:
     async def show_history(self, identity: str) -> None:
         """What happened to the record."""
         await history_dialog(self.session, self.entity, identity)
+
+    async def who_sees(self, identity: str) -> None:
+        """Who may see the record, and why not."""
+        await who_sees_dialog(self.session, self.entity, identity)
 
     async def copy(self, identity: str) -> None:
         """The record's name to the clipboard."""
@@ -161,6 +167,33 @@ async def history_dialog(session: Session, entity: EntityType, identity: str) ->
     with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-wide").mark("history-dialog"):
         ui.label(_("History")).classes("lc-dialog-title")
         history_table(outcome.value)
+        with ui.element("div").classes("lc-dialog-buttons"):
+            ui.button(_("Close"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
+    await answer_of(dialog)
+
+
+async def who_sees_dialog(session: Session, entity: EntityType, identity: str) -> None:
+    """Who may see a record and change it, and why somebody may not; for administrators."""
+    outcome = await run_verb(session, "people.who_sees", {"entity": entity.key, "id": identity})
+    if not outcome.ok:
+        return
+    with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("who-sees"):
+        ui.label(_("Who sees this?")).classes("lc-dialog-title")
+        with ui.element("div").classes("lc-scroll"), ui.element("table").classes("lc-table"):
+            with ui.element("tr"):
+                for head in (_("User"), _("Sees it"), _("May change it"), _("Why")):
+                    with ui.element("th"):
+                        ui.label(head)
+            for row in outcome.value:
+                with ui.element("tr"):
+                    for text, style in (
+                        (f"{row['name']} · {row['login']}", ""),
+                        (_("Yes") if row["sees"] else _("No"), "lc-chip lc-good" if row["sees"] else "lc-chip"),
+                        (_("Yes") if row["changes"] else _("No"), "lc-chip lc-good" if row["changes"] else "lc-chip"),
+                        (row["because"], "lc-muted"),
+                    ):
+                        with ui.element("td"):
+                            ui.label(text).classes(style)
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Close"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
     await answer_of(dialog)

@@ -242,3 +242,20 @@ def test_rights_travel_to_the_branches_which_cannot_change_them() -> None:
         assert code_of(lambda: branch.new("department", name="自设")) == "office_only"
         assert code_of(lambda: branch.set("user", user, department_id=None, superior_id=user)) in {"office_only", "circle"}
         assert len(made.digests) == 1
+
+
+def test_an_administrator_learns_who_sees_a_record_and_why_not(do: Do, new: Do, hire: Do) -> None:
+    for login, values in (("lin", {"role": "staff"}), ("mei", {}), ("wei", {})):
+        hire(login, **values)
+    do("people.set_rights", login="mei", entity="customer", actions=["read", "update"], scope="own")
+    customer = new("customer", name="甲")
+    told = {row["login"]: (row["sees"], row["changes"], row["because"]) for row in do("people.who_sees", entity="customer", id=customer["id"])}
+    assert told == {
+        "admin": (True, True, "管理员"),
+        "lin": (True, True, "可看全部"),
+        "mei": (False, False, "不在任何角色的数据范围内"),
+        "wei": (False, False, "没有查看这类资料的权限"),
+    }
+    do("records.update_record", entity="customer", id=customer["id"], values={"owner_id": do("people.own_rights", login="mei")["user_id"]})
+    told = {row["login"]: row["because"] for row in do("people.who_sees", entity="customer", id=customer["id"])}
+    assert told["mei"] == "在角色的数据范围内"
