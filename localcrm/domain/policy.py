@@ -29,6 +29,7 @@ ACTIONS: Mapping[str, str] = {
     "import": N_("Import"),
     "export": N_("Export"),
     "transfer": N_("Hand over"),
+    "share": N_("Share"),
     "post": N_("Post"),
     "reverse": N_("Reverse"),
     "resolve": N_("Settle"),
@@ -57,10 +58,14 @@ EVERYTHING, NOTHING = Reach(everything=True), Reach()
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What the roles of a user come to: reach by permission, and by kind of record what becomes of single fields."""
+    """What the roles of a user come to: reach by permission, by kind of record what becomes of single fields.
+
+    ``shared``: single records beyond that reach, by (kind, action).
+    """
 
     reaches: Mapping[str, Reach] = field(default_factory=dict)
     rules: Mapping[str, Mapping[str, FieldRule]] = field(default_factory=dict)
+    shared: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +102,12 @@ def actions_of(kind: EntityType) -> tuple[str, ...]:
     possible = {"create": by_hand, "import": by_hand, "update": kind.kind not in {Kind.LEDGER, Kind.STATE}}
     possible["delete"] = by_hand and kind.kind is not Kind.LEDGER
     usual = [action for action in _EVERYWHERE if possible.get(action, True)]
-    return (*usual, *(("transfer",) if _changes_hands(kind) else ()), *_SPECIAL.get(kind.key, ()))
+    return (*usual, *(("transfer", "share") if _changes_hands(kind) else ()), *_SPECIAL.get(kind.key, ()))
 
 
 def scopes_of(kind: EntityType) -> tuple[Scope, ...]:
     """Scopes that mean something for a kind: a product belongs to nobody, a contact is seen with its customer."""
-    if kind.under or kind.key == "conflict":
+    if kind.under or kind.about:
         return (Scope.ALL,)
     if kind.owner:
         return tuple(Scope)
@@ -242,14 +247,11 @@ def require_record(connection: Connection, actor: Actor, kind: EntityType, ident
 
 
 def require_parent(connection: Connection, actor: Actor, kind: EntityType, values: Mapping[str, Any], action: str) -> None:
-    """Raise NotFound where a record that is seen with another one would go under one out of reach; nothing of that one is told."""
+    """The same for the record that one of this kind goes under, before any rule could tell something of that one."""
     identity = values.get(kind.under or "")
-    if actor.is_admin or not kind.under or not isinstance(identity, str):
-        return
-    parent = entity_type(kind.fields[kind.under].f.ref or "")
-    wish = _with_parent(actor, kind, parent, action)
-    if not may(actor, f"{parent.key}.read") or not _holds(connection, view(actor, parent, wish), identity):
-        raise NotFound("not_found", N_("{entity}: this record does not exist or was deleted."), entity=parent.label)
+    if kind.under and isinstance(identity, str) and not actor.is_admin:
+        parent = entity_type(kind.fields[kind.under].f.ref or "")
+        require_record(connection, actor, parent, identity, _with_parent(actor, kind, parent, action))
 
 
 def visible(connection: Connection, actor: Actor, kind: EntityType, identity: str) -> bool:
@@ -282,8 +284,8 @@ def shown(actor: Actor, kind: EntityType, record: Mapping[str, Any]) -> Record:
 
 
 def _rows(actor: Actor, kind: EntityType, action: str) -> tuple[Part, ...] | None:
-    if kind.key == "conflict":
-        return (About(tuple(view(actor, other) for other in readable_entities(actor) if other.key != "conflict")),)
+    if kind.about:
+        return (About(tuple(view(actor, other) for other in readable_entities(actor) if not other.about), "field" in kind.fields),)
     if kind.under:
         parent = entity_type(kind.fields[kind.under].f.ref or "")
         if not may(actor, f"{parent.key}.read"):
@@ -313,6 +315,8 @@ def _reached(actor: Actor, kind: EntityType, action: str) -> tuple[Part, ...] | 
         found.append(Among(kind.owner, reached.owners))
     if "branch_id" in kind.fields and reached.branches:
         found.append(Among("branch_id", reached.branches))
+    if actor.rights is not None and (shared := actor.rights.shared.get((kind.key, action))):
+        found.append(Among("id", shared))
     return tuple(found)
 
 

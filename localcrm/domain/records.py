@@ -128,7 +128,7 @@ def delete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> dic
         return {"id": record["id"]}
     users = references(uow.connection, kind, record["id"])
     if users:
-        listed = gettext(N_(", ")).join(f"{entity_type(key).label} {count}" for key, count in users)
+        listed = gettext(N_(", ")).join(_in_use(actor, entity_type(key), count) for key, count in users)
         raise Refused(
             "referenced", N_("“{title}” is still in use ({users}) and was not deleted."), title=record[kind.title_field], users=listed
         )
@@ -219,6 +219,12 @@ def references(connection: Connection, entity: EntityType, identity: str) -> lis
                 if count:
                     found.append((other.key, int(count)))
     return found
+
+
+def _in_use(actor: Actor, kind: EntityType, count: int) -> str:
+    """A kind of record that still refers to another, and how many there are where the actor sees them all."""
+    seen = policy.seen(actor, kind)
+    return f"{kind.label} {count}" if seen is not None and seen.rows is None else kind.label
 
 
 def _require_here(uow: UnitOfWork, kind: EntityType) -> None:

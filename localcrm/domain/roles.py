@@ -35,6 +35,13 @@ class FieldRule(Choice):
     HIDDEN = "hidden", N_("Hidden")
 
 
+class ShareLevel(Choice):
+    """What sharing a record allows."""
+
+    READ = "read", N_("Look at it")
+    WRITE = "write", N_("Change it too")
+
+
 #: Kinds of records and subjects that only administrators touch, whatever a basic role gives.
 ADMIN_ONLY = frozenset({"user", "branch", "department", "role", "role_right", "role_field", "user_role", "sync", "settings"})
 #: What staff may read of them: names are needed wherever a record names a person or a place.

@@ -274,6 +274,7 @@ class EntityType:
     owner: str | None = None  # the field that names the user it belongs to; "id" for users themselves
     under: str | None = None  # the reference it is seen and changed with; LINE: its parent
     by_hand: bool = True  # False for what only verbs and the merge write
+    about: bool = False  # its fields ``entity`` and ``record`` (and ``field``) name another record, with which it is seen
     series: str | None = None  # prefix of the numbers its ``number`` field gets
     order_by: str | None = None  # default list order: a field, "-" for descending
     totals: tuple[Total, ...] = ()
@@ -355,6 +356,7 @@ class Entity(BaseModel):
         owner: str | None = None,
         under: str | None = None,
         by_hand: bool = True,
+        about: bool = False,
         series: str | None = None,
         order_by: str | None = None,
         totals: tuple[Total, ...] = (),
@@ -371,6 +373,7 @@ class Entity(BaseModel):
             owner=owner,
             under=under or parent,
             by_hand=by_hand,
+            about=about,
             series=series,
             order_by=order_by,
             totals=totals,

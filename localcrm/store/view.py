@@ -41,9 +41,10 @@ class With:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """Rows that name another record by ``entity``, ``record`` and ``field``: seen where that record and that field are."""
+    """Rows that name another record by ``entity`` and ``record``, and perhaps its ``field``: seen where that record and that field are."""
 
     views: tuple[View, ...]
+    by_field: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ def _about(part: About, table: str) -> tuple[str, list[Any]]:
         key = view.entity.key
         sql, values = f"{table}.entity = ?", [key]
         covered = sorted(view.hidden | view.masked)
-        if covered:
+        if covered and part.by_field:
             sql += f" AND ({table}.field IS NULL OR {table}.field NOT IN ({','.join('?' * len(covered))}))"
             values += covered
         if view.rows is not None:

@@ -606,7 +606,9 @@ def account(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
         return {"chips": []}
     unpaid, limit = found["unpaid"], found["credit_limit"]
     chips = []
-    if isinstance(limit, Decimal) and limit:
+    if unpaid is None:
+        pass  # what is owed may not be seen
+    elif isinstance(limit, Decimal) and limit:
         text = _("Unpaid {unpaid} / credit limit {limit}").format(unpaid=_money(unpaid), limit=_money(limit))
         chips.append({"text": text, "tone": "bad" if unpaid > limit else "warn" if unpaid * 5 > limit * 3 else ""})
     else:

@@ -34,7 +34,7 @@ class ConflictState(Choice):
     RESOLVED = "resolved", N_("Settled")
 
 
-class Conflict(Entity, key="conflict", no=3, label=N_("Conflict"), kind=Kind.STATE, title_field="field", by_hand=False):
+class Conflict(Entity, key="conflict", no=3, label=N_("Conflict"), kind=Kind.STATE, title_field="field", by_hand=False, about=True):
     """A value that work done apart overwrote; found by head office while merging, seen everywhere."""
 
     kind: Annotated[ConflictKind, F(1, N_("Reason"), column=1, editable=False)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from localcrm.domain.roles import BasicRole, FieldRule, Scope
+from localcrm.domain.roles import BasicRole, FieldRule, Scope, ShareLevel
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import Day, Entity, F, Id, Kind, LongText, Name, Text
 
@@ -71,3 +71,16 @@ class UserRole(Entity, key="user_role", no=8, label=N_("Role of a user"), kind=K
     user_id: Annotated[Id, F(1, N_("User"), ref="user", column=1, editable=False)]
     role_id: Annotated[Id, F(2, N_("Role"), ref="role", column=2, editable=False)]
     remark: Annotated[Text | None, F(3, N_("Remark"), column=3, editable=False)] = None
+
+
+class Share(Entity, key="share", no=9, label=N_("Share"), kind=Kind.MASTER, title_field="record", by_hand=False, about=True):
+    """That somebody who has the right to look at a kind of record sees this one too, and what is seen with it."""
+
+    entity: Annotated[Text, F(1, N_("Kind of record"), column=1, editable=False)]
+    record: Annotated[Text, F(2, N_("Record"), index=True, editable=False)]
+    user_id: Annotated[Id | None, F(3, N_("User"), ref="user", column=2, editable=False)] = None
+    department_id: Annotated[Id | None, F(4, N_("Department"), ref="department", column=3, editable=False)] = None
+    branch_id: Annotated[Id | None, F(5, N_("Branch"), ref="branch", column=4, editable=False)] = None
+    level: Annotated[ShareLevel, F(6, N_("Shared to"), column=5, editable=False)] = ShareLevel.READ
+    until: Annotated[Day | None, F(7, N_("Until"), column=6, editable=False)] = None
+    shared_by: Annotated[Id | None, F(8, N_("Shared by"), ref="user", column=7, editable=False)] = None

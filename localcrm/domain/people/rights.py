@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from localcrm.domain.policy import EVERYTHING, Actor, Reach, Rights, floor
-from localcrm.domain.roles import BasicRole, FieldRule, Scope
+from localcrm.domain.roles import BasicRole, FieldRule, Scope, ShareLevel
 from localcrm.kernel.schema import Kind, entities
 from localcrm.store.connection import Connection
 from localcrm.store.node import Node
@@ -67,7 +68,40 @@ def rights_of(connection: Connection, node: Node, user_id: str, basic: BasicRole
         )
     ]
     reaches = _reaches(rights, _resolver(connection, node, user_id), basic)
-    return Rights(reaches, _rules(rights, rules, {role for role, personal in roles if personal}, reaches))
+    return Rights(
+        reaches, _rules(rights, rules, {role for role, personal in roles if personal}, reaches), _shared(connection, node, user_id)
+    )
+
+
+def _shared(connection: Connection, node: Node, user_id: str) -> dict[tuple[str, str], frozenset[str]]:
+    """Single records shared with a user, a department of his or one above it, or his branch, until today or later."""
+    rows = connection.all(
+        "SELECT entity, record, level, user_id, department_id, branch_id FROM share WHERE deleted = 0 AND (until IS NULL OR until >= ?)",
+        (date.today().isoformat(),),
+    )
+    if not rows:
+        return {}
+    me = bytes.fromhex(user_id)
+    home = connection.one('SELECT department_id, branch_id FROM "user" WHERE id = ?', (me,)) or (None, None)
+    departments = _upwards(connection, home[0])
+    branch = home[1] or bytes.fromhex(node.branch_id)
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for entity, record, level, user, department, place in rows:
+        if user == me or department in departments or place == branch:
+            found[entity, "read"].add(record)
+            if level == ShareLevel.WRITE:
+                found[entity, "update"].add(record)
+    return {key: frozenset(ids) for key, ids in found.items()}
+
+
+def _upwards(connection: Connection, department: bytes | None) -> set[bytes]:
+    """A department and all above it."""
+    above: dict[bytes, bytes | None] = dict(connection.all("SELECT id, parent_id FROM department WHERE deleted = 0"))
+    found: set[bytes] = set()
+    while department is not None and department not in found:
+        found.add(department)
+        department = above.get(department)
+    return found
 
 
 def _reaches(rights: Iterable[_Right], resolve: Callable[[_Right], Reach], basic: BasicRole) -> dict[str, Reach]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from localcrm.domain.people import grants
+from localcrm.domain.people import grants, sharing
 from localcrm.domain.people.entities import User
 from localcrm.domain.people.passwords import password_hash, password_matches
 from localcrm.domain.people.rights import actor_of
@@ -117,4 +117,4 @@ def _by_login(uow: UnitOfWork, login: str, actor: Actor) -> Record:
 
 
 BEHAVIOURS = {"user": Behaviour(prepare=prepare_user, check=check_user), **grants.BEHAVIOURS}
-VERBS = (Verb(set_password, N_("Set a password")), *grants.VERBS)
+VERBS = (Verb(set_password, N_("Set a password")), *grants.VERBS, *sharing.VERBS)

@@ -23,14 +23,14 @@ _GROSS = _ORDER.fields["gross"]
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """contact: name of the main contact · next_contact: the latest plan · last_*: the newest activity · unpaid: posted less received."""
+    """contact: name of the main contact · next_contact: the latest plan · last_*: the newest activity · unpaid: posted less received, None where that may not be seen."""
 
     contact: str | None = None
     next_contact: datetime | None = None
     last_at: datetime | None = None
     last_type: str | None = None
     last_content: str | None = None
-    unpaid: Decimal = Decimal("0.00")
+    unpaid: Decimal | None = None
 
 
 def customer_glances(connection: Connection, actor: Actor, ids: Sequence[str]) -> dict[str, Glance]:
@@ -53,10 +53,11 @@ def customer_glances(connection: Connection, actor: Actor, ids: Sequence[str]) -
         )
     }
     unpaid: dict[bytes, int] = {}
-    receipts = policy.seen(actor, Receipt.entity_type)
-    if receipts is not None and receipts.shows("amount"):
+    receipts, orders = policy.seen(actor, Receipt.entity_type), policy.seen(actor, _ORDER)
+    needs = ("customer_id", "status", "gross")
+    told = receipts is not None and receipts.shows("amount") and orders is not None and all(map(orders.shows, needs))
+    if told:
         owed = "customer_id, sum(gross) - sum(coalesce((SELECT sum(r.total) FROM order_received r WHERE r.order_id = sales_order.id), 0))"
-        needs = ("customer_id", "status", "gross")
         unpaid = dict(_rows(connection, actor, _ORDER, owed, keys, "AND status = 'posted' GROUP BY 1", needs=needs))
     result = {}
     for identity, key in zip(ids, keys, strict=True):
@@ -67,7 +68,7 @@ def customer_glances(connection: Connection, actor: Actor, ids: Sequence[str]) -
             last_at=_AT.load(at),
             last_type=kind,
             last_content=content,
-            unpaid=_GROSS.load(unpaid.get(key, 0)),
+            unpaid=_GROSS.load(unpaid.get(key, 0)) if told else None,
         )
     return result
 

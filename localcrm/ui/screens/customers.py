@@ -25,6 +25,7 @@ from localcrm.ui.kit.form import Form, edit_dialog, load_typed
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.history import history_lines, history_table
 from localcrm.ui.kit.menu import Action, action_button
+from localcrm.ui.kit.sharing import share_dialog
 from localcrm.ui.kit.values import show_kind
 from localcrm.ui.operations import run_service, run_verb
 from localcrm.ui.registry import Screen, register
@@ -276,10 +277,9 @@ class Workbench:
 
     def _overview(self, found: dict[str, Any]) -> None:
         glance = found["glance"]
-        extra = [
-            (_("Unpaid"), show_kind("money", glance.unpaid) or ""),
-            (_("Next contact"), show_kind("datetime", glance.next_contact) or ""),
-        ]
+        extra = [(_("Next contact"), show_kind("datetime", glance.next_contact) or "")]
+        if glance.unpaid is not None:
+            extra.insert(0, (_("Unpaid"), show_kind("money", glance.unpaid) or ""))
         with ui.element("div").classes("lc-row").style("padding:10px 14px 0"):
             ui.label(str(found["customer"]["name"])).classes("lc-sub grow lc-cut")
             if self.may_change:
@@ -405,6 +405,7 @@ class Workbench:
             (session.may("sales_order.create"), Action("order", _("New sales order"), self._chosen(self.new_order))),
             (True, Action("history", _("History"), self._chosen(self.show_history), "h", divided=True)),
             (True, Action("copy", _("Copy name"), self._chosen(self.copy), "c")),
+            (session.may("customer.share"), Action("share", _("Share…"), self._chosen(self.share))),
             (session.actor.is_admin, Action("who-sees", _("Who sees this?"), self._chosen(self.who_sees))),
             (session.may("customer.delete"), Action("delete", _("Delete"), self._chosen(self.delete), "delete", danger=True)),
         ]
@@ -416,6 +417,10 @@ class Workbench:
                 await handler()
 
         return run
+
+    async def share(self) -> None:
+        """Let somebody else see the customer."""
+        await share_dialog(self.session, CUSTOMER, str(self.customer))
 
     async def who_sees(self) -> None:
         """Who may see the customer, and why not."""

@@ -20,6 +20,7 @@ from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.form import Form
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.menu import Action, action_button
+from localcrm.ui.kit.sharing import share_dialog
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import run_service, run_verb, toast
 from localcrm.ui.order_form import ORDER
@@ -98,6 +99,7 @@ class OrderList:
             (may("sales_order.create"), Action("copy", _("Copy as new"), self._chosen(self.copy), "c")),
             (may("sales_order.reverse"), Action("reverse", _("Reverse…"), self._chosen(self.reverse), divided=True)),
             (True, Action("history", _("History"), self._chosen(self.history), "h")),
+            (may("sales_order.share"), Action("share", _("Share…"), self._chosen(self.share))),
             (self.session.actor.is_admin, Action("who-sees", _("Who sees this?"), self._chosen(self.who_sees))),
             (
                 may("sales_order.delete"),
@@ -112,6 +114,10 @@ class OrderList:
                 await handler(self.grid.chosen)
 
         return run
+
+    async def share(self, identity: str) -> None:
+        """Let somebody else see the order."""
+        await share_dialog(self.session, ORDER, identity)
 
     async def who_sees(self, identity: str) -> None:
         """Who may see the order, and why not."""

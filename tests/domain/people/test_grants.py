@@ -249,7 +249,9 @@ def test_an_administrator_learns_who_sees_a_record_and_why_not(do: Do, new: Do, 
         hire(login, **values)
     do("people.set_rights", login="mei", entity="customer", actions=["read", "update"], scope="own")
     customer = new("customer", name="甲")
-    told = {row["login"]: (row["sees"], row["changes"], row["because"]) for row in do("people.who_sees", entity="customer", id=customer["id"])}
+    told = {
+        row["login"]: (row["sees"], row["changes"], row["because"]) for row in do("people.who_sees", entity="customer", id=customer["id"])
+    }
     assert told == {
         "admin": (True, True, "管理员"),
         "lin": (True, True, "可看全部"),

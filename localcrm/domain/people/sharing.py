@@ -1,0 +1,79 @@
+"""Sharing single records with a user, a department or a branch; what is seen with a record is shared with it."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from localcrm.domain import policy
+from localcrm.domain.people.entities import Share
+from localcrm.domain.policy import Actor
+from localcrm.domain.roles import ShareLevel
+from localcrm.domain.verbs import RecordId, Verb
+from localcrm.kernel.errors import InvalidInput, Refused
+from localcrm.kernel.i18n import N_
+from localcrm.kernel.ids import parse_id
+from localcrm.kernel.schema import EntityType, entity as entity_type
+from localcrm.store.query import Record, record_json
+from localcrm.store.uow import UnitOfWork
+
+_SHARE = Share.entity_type
+_TARGETS = ("user_id", "department_id", "branch_id")
+
+
+def share_record(
+    uow: UnitOfWork,
+    actor: Actor,
+    *,
+    entity: str,
+    id: RecordId,
+    user_id: RecordId | None = None,
+    department_id: RecordId | None = None,
+    branch_id: RecordId | None = None,
+    level: str = ShareLevel.READ.value,
+    until: str | None = None,
+) -> dict[str, Any]:
+    """Share a record with one user, department (and those below it) or branch; again with the same one changes level and end.
+
+    It shows the record to those who may look at records of its kind at all. Returns the share.
+    """
+    kind = _shareable(entity)
+    policy.require_record(uow.connection, actor, kind, id, "share")
+    uow.get(kind, id)
+    target = {"user_id": user_id, "department_id": department_id, "branch_id": branch_id}
+    if sum(value is not None for value in target.values()) != 1:
+        raise InvalidInput("one_target", N_("Choose a user, a department or a branch to share with."), field="user_id")
+    for key, value in target.items():
+        if value is not None:
+            uow.get(entity_type(_SHARE.fields[key].f.ref or ""), value)
+    values = _SHARE.validate({"entity": entity, "record": id, **target, "level": level, "until": until or None, "shared_by": actor.user_id})
+    if values["until"] and values["until"] < date.today():
+        raise InvalidInput("end_passed", N_("The end of the share has passed already."), field="until")
+    known = _same(uow, entity, id, target)
+    if known:
+        uow.update(_SHARE, known["id"], {"level": values["level"], "until": values["until"], "shared_by": actor.user_id})
+        return record_json(_SHARE, uow.get(_SHARE, known["id"]))
+    return record_json(_SHARE, uow.get(_SHARE, uow.insert(_SHARE, values)))
+
+
+def unshare(uow: UnitOfWork, actor: Actor, *, share_id: RecordId) -> dict[str, str]:
+    """End a share; for whoever may share the record."""
+    share = uow.get(_SHARE, share_id)
+    policy.require_record(uow.connection, actor, _shareable(share["entity"]), parse_id(share["record"]), "share")
+    uow.set_deleted(_SHARE, share_id, deleted=True)
+    return {"id": share_id}
+
+
+def _shareable(entity: str) -> EntityType:
+    kind = entity_type(entity)
+    if "share" not in policy.actions_of(kind):
+        raise Refused("not_shared", N_("Records of the kind “{entity}” are not shared one by one."), entity=kind.label)
+    return kind
+
+
+def _same(uow: UnitOfWork, entity: str, identity: str, target: dict[str, Any]) -> Record | None:
+    known = [row for row in uow.where(_SHARE, record=identity) if row["entity"] == entity]
+    return next((row for row in known if all(row[key] == target[key] for key in _TARGETS)), None)
+
+
+VERBS = (Verb(share_record, N_("Share a record")), Verb(unshare, N_("End a share")))

@@ -1,0 +1,133 @@
+"""Sharing one record: with whom, how far, until when; and ending it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nicegui import ui
+
+from localcrm.domain import policy
+from localcrm.domain.people.entities import Share
+from localcrm.domain.roles import ShareLevel
+from localcrm.kernel.errors import AppError
+from localcrm.kernel.i18n import gettext, gettext as _
+from localcrm.kernel.schema import EntityType
+from localcrm.store.query import Condition, ListQuery, Record, ref_titles, select
+from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.moments import moment_input
+from localcrm.ui.kit.picker import Picker, picker
+from localcrm.ui.operations import run_service, run_verb
+
+if TYPE_CHECKING:
+    from localcrm.ui.sessions import Session
+
+SHARE = Share.entity_type
+TARGETS = ("user_id", "department_id", "branch_id")
+
+
+async def share_dialog(session: Session, entity: EntityType, identity: str) -> None:
+    """The shares of a record, and a new one."""
+    await _Sharing(session, entity, identity).open()
+
+
+class _Sharing:
+    def __init__(self, session: Session, entity: EntityType, identity: str) -> None:
+        self.session, self.entity, self.identity = session, entity, identity
+        self.target = "user_id"
+        self.chosen: str | None = None
+
+    async def open(self) -> None:
+        """Until it is closed."""
+        with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("share-dialog"):
+            ui.label(_("Share")).classes("lc-dialog-title")
+            ui.label(
+                _("Whoever may look at “{entity}” at all sees this one too, with what belongs to it.").format(entity=self.entity.label)
+            ).classes("lc-muted")
+            self.list = ui.element("div")
+            with ui.element("div").classes("lc-form lc-two"):
+                with ui.element("div").classes("lc-field"):
+                    ui.label(_("Share with")).classes("lc-label")
+                    kinds = {key: SHARE.fields[key].label for key in TARGETS}
+                    box = ui.select(kinds, value=self.target, on_change=self._retarget)
+                    box.props(f'outlined dense options-dense hide-bottom-space aria-label="{_("Share with")}"')
+                with ui.element("div").classes("lc-field"):
+                    ui.label(_("Name")).classes("lc-label lc-required")
+                    self.place = ui.element("div")
+                with ui.element("div").classes("lc-field"):
+                    ui.label(_("May")).classes("lc-label")
+                    levels = {level.value: gettext(level.label) for level in ShareLevel}
+                    self.level = ui.select(levels, value=ShareLevel.READ.value)
+                    self.level.props(f'outlined dense options-dense hide-bottom-space aria-label="{_("May")}"')
+                with ui.element("div").classes("lc-field"):
+                    ui.label(_("Until (empty: always)")).classes("lc-label")
+                    self.until = moment_input(_("Until (empty: always)"), with_time=False, on_change=lambda _event: None)
+            self.problem = ui.label().classes("lc-notice").props('role="alert"')
+            self.problem.set_visibility(False)
+            with ui.element("div").classes("lc-dialog-buttons"):
+                ui.button(_("Close"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
+                ui.button(_("Share"), on_click=self._share).props("unelevated no-caps data-commit").classes("lc-pri").mark("share")
+        self._picker()
+        await self._draw()
+        await answer_of(dialog)
+
+    def _retarget(self, event: Any) -> None:
+        self.target, self.chosen = str(event.value), None
+        self._picker()
+
+    def _picker(self) -> None:
+        field = SHARE.fields[self.target]
+        self.place.clear()
+        with self.place:
+            self.picker: Picker = picker(self.session, field.f.ref or "", None, self._choose, create=False, label=_("Name"))
+
+    def _choose(self, identity: str | None) -> None:
+        self.chosen = identity
+
+    def _read(self) -> list[tuple[Record, str]]:
+        view = policy.seen(self.session.actor, SHARE)
+        if view is None:
+            return []
+        where = (Condition("record", "=", self.identity), Condition("entity", "=", self.entity.key))
+        with self.session.store.read() as connection:
+            rows = select(connection, ListQuery(SHARE, where=where, limit=200, restrict=view)).rows
+            names = ref_titles(connection, SHARE, rows)
+        return [(row, next((names[key].get(row[key], "…") for key in TARGETS if row[key]), "…")) for row in rows]
+
+    async def _draw(self) -> None:
+        outcome = await run_service(self.session, self._read, on_error=self._failed)
+        if not outcome.ok:
+            return
+        self.list.clear()
+        with self.list:
+            for row, name in outcome.value:
+                with ui.element("div").classes("lc-line"):
+                    ui.label(name).classes("grow lc-cut")
+                    ui.label(gettext(ShareLevel(row["level"]).label)).classes("lc-chip")
+                    ui.label(_("until {day}").format(day=row["until"]) if row["until"] else _("always")).classes("lc-muted")
+                    ui.button(_("End"), on_click=lambda identity=row["id"]: self._end(identity)).props("flat dense no-caps")
+            if not outcome.value:
+                ui.label(_("Not shared with anybody yet.")).classes("lc-muted")
+
+    async def _share(self) -> None:
+        self.problem.set_visibility(False)
+        parameters = {
+            "entity": self.entity.key,
+            "id": self.identity,
+            "level": self.level.value,
+            "until": str(self.until.value or "").strip() or None,
+            **({self.target: self.chosen} if self.chosen else {}),
+        }
+        if (await run_verb(self.session, "people.share_record", parameters, on_error=self._failed)).ok:
+            self.picker.set_value(None, "")
+            self.chosen = None
+            await self._draw()
+
+    async def _end(self, identity: str) -> None:
+        self.problem.set_visibility(False)
+        if (await run_verb(self.session, "people.unshare", {"share_id": identity}, on_error=self._failed)).ok:
+            await self._draw()
+
+    def _failed(self, error: AppError) -> bool:
+        self.problem.set_text(error.message)
+        self.problem.set_visibility(True)
+        return True
