@@ -153,6 +153,13 @@ def get(session: Session, entity: str, id: str) -> None:
     session.show(_record(session, entity, id))
 
 
+def _saved(session: Session, entity: str, record: dict[str, Any]) -> dict[str, Any]:
+    """What was saved as it now stands; its id alone for somebody who may not look at it."""
+    from localcrm.domain import policy
+
+    return _record(session, entity, record["id"]) if policy.may(session.actor, f"{entity}.read") else {"id": record["id"]}
+
+
 def _record(session: Session, entity: str, identity: str) -> dict[str, Any]:
     """A record in JSON form as it now stands; one in the recycle bin says so."""
     from localcrm.domain import records
@@ -214,7 +221,7 @@ def new(session: Session, entity: str, values: tuple[str, ...]) -> None:
     actor = session.actor
     with session.store.unit_of_work(actor.user_id) as uow:
         record = records.create_record(uow, actor, entity=entity, values=given)
-    session.show(_record(session, entity, record["id"]))
+    session.show(_saved(session, entity, record))
 
 
 @command("set", help=N_("Change fields of a record; “field=” empties one."))
@@ -228,7 +235,7 @@ def set_fields(session: Session, entity: str, id: str, values: tuple[str, ...]) 
     actor = session.actor
     with session.store.unit_of_work(actor.user_id) as uow:
         record = records.update_record(uow, actor, entity=entity, id=id, values=given)
-    session.show(_record(session, entity, record["id"]))
+    session.show(_saved(session, entity, record))
 
 
 @command("delete", help=N_("Put a record into the recycle bin."))

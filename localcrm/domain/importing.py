@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field as data_field
 from itertools import islice
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from localcrm.domain import policy, records
 from localcrm.domain.policy import Actor
 from localcrm.domain.typed import in_every_language, read_text
-from localcrm.kernel.errors import AppError, InvalidInput, NotFound, Refused, StoreError
+from localcrm.kernel.errors import AppError, Forbidden, InvalidInput, NotFound, Refused, StoreError
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Field, Kind, entity as entity_type
 from localcrm.store.query import Record
@@ -82,15 +82,19 @@ def import_rows(
     result = ImportResult()
     reader = _Rows(kind, actor, matched)
     remaining = iter(rows)
-    while portion := list(islice(remaining, PORTION)):
-        try:
-            result.add(_write(store, actor, reader, portion, dry_run=dry_run))
-        except StoreError as error:
-            if dry_run or not result.created + result.updated:
-                raise
-            raise _stopped(error, portion[0][0], result) from error
-        if progress:
-            progress(result)
+    try:
+        while portion := list(islice(remaining, PORTION)):
+            try:
+                result.add(_write(store, actor, reader, portion, dry_run=dry_run))
+            except StoreError as error:
+                if dry_run or not result.created + result.updated:
+                    raise
+                raise _stopped(error, portion[0][0], result) from error
+            if progress:
+                progress(result)
+    finally:
+        if not dry_run:
+            _note(store, actor, entity, result)
     return result
 
 
@@ -125,6 +129,13 @@ def _stopped(error: StoreError, row: int, result: ImportResult) -> StoreError:
     )
 
 
+def _note(store: Store, actor: Actor, entity: str, result: ImportResult) -> None:
+    """What was imported goes into the system log, also of an import that stopped or was cancelled half way."""
+    counts = f"created={result.created} updated={result.updated} skipped={result.skipped} failed={result.failed}"
+    with suppress(StoreError):  # a file that refuses rows refuses this one too; why, the import says
+        store.log("import", user_id=actor.user_id, detail=f"{entity} {counts}")
+
+
 def _write(store: Store, actor: Actor, reader: _Rows, portion: list[TextRow], *, dry_run: bool) -> ImportResult:
     """One portion in one transaction; a fault of the data file takes all of it back."""
     result = ImportResult()
@@ -134,7 +145,7 @@ def _write(store: Store, actor: Actor, reader: _Rows, portion: list[TextRow], *,
                 try:
                     with _alone(uow):
                         outcome = reader.take(uow, cells, dry_run=dry_run)
-                except (InvalidInput, Refused, NotFound) as error:
+                except (InvalidInput, Refused, NotFound, Forbidden) as error:
                     result.refuse(number, error.params.get("field"), error.code, error.message)
                 else:
                     setattr(result, outcome, getattr(result, outcome) + 1)

@@ -12,7 +12,7 @@ from functools import cache, reduce
 from operator import or_
 from typing import Any
 
-from localcrm.domain.roles import ADMIN_ONLY, STAFF_READS, BasicRole, FieldRule, Scope
+from localcrm.domain.roles import ADMIN_ONLY, SAY_WHO_SEES, STAFF_READS, BasicRole, FieldRule, Scope
 from localcrm.kernel.errors import Forbidden, NotFound, Refused
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.ports import Changes
@@ -98,8 +98,9 @@ SYSTEM = Actor(user_id=None, login="", name="", role=BasicRole.ADMIN)
 
 def actions_of(kind: EntityType) -> tuple[str, ...]:
     """Actions that can be granted for a kind of record; lines go with their document."""
-    by_hand = written_by_hand(kind)
-    possible = {"create": by_hand, "import": by_hand, "update": kind.kind not in {Kind.LEDGER, Kind.STATE}}
+    granted = kind.key not in SAY_WHO_SEES
+    by_hand = granted and written_by_hand(kind)
+    possible = {"create": by_hand, "import": by_hand, "update": granted and kind.kind not in {Kind.LEDGER, Kind.STATE}}
     possible["delete"] = by_hand and kind.kind is not Kind.LEDGER
     usual = [action for action in _EVERYWHERE if possible.get(action, True)]
     return (*usual, *(("transfer", "share") if _changes_hands(kind) else ()), *_SPECIAL.get(kind.key, ()))

@@ -331,8 +331,9 @@ def check_role(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record |
         raise InvalidInput("name_taken", N_("There is already a role “{name}”."), name=new["name"], field="name")
 
 
-def check_department(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
-    """A department is not above itself."""
+def check_department(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:
+    """A department is not above itself. Its place decides about sight, so only administrators say it."""
+    policy.require_admin(actor)
     if old is not None and new is not old:
         _refuse_circle(uow, _DEPARTMENT, "parent_id", old["id"], new["parent_id"])
 
