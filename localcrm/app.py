@@ -11,10 +11,10 @@ import re
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,16 +42,14 @@ class Application:
     @cached_property
     def keys(self) -> NodeKeys:
         """The node's secret keys; raises StoreError when they are missing or cannot be opened."""
-        from localcrm.store.keys import unwrap_secret
-        from localcrm.sync.identity import NodeKeys
+        return _read_node_keys(self.store.folder, self.store.key)
 
-        try:
-            wrapped = _node_keys_path(self.store.folder).read_bytes()
-        except OSError as error:
-            raise StoreError(
-                "no_node_keys", N_("This folder has no keys to speak with. Restore the folder “keys” from a backup.")
-            ) from error
-        return NodeKeys.from_bytes(unwrap_secret(self.store.key, wrapped, _NODE_KEYS))
+    @property
+    def log_key(self) -> bytes | None:
+        """The public key that the head of the system log must be signed with; None where the keys cannot be read."""
+        with suppress(StoreError):
+            return self.keys.public.sign_key
+        return None
 
     def close(self) -> None:
         """Close the data file."""
@@ -90,6 +88,7 @@ def create_folder(
         store = create_store(folder, key=key)
         try:
             _found(store, role=role, code=code, name=name.strip())
+            store.sign_log = _log_signer(folder, key)
             if role == "office":
                 set_up_office(store, login=login, name=user_name or login, password=password or "")
         except BaseException:
@@ -107,7 +106,7 @@ def open_folder(folder: Path, *, passphrase: str | None = None, recovery_code: s
     from localcrm.store.keys import unlock
 
     key = unlock(folder, passphrase=passphrase, recovery_code=recovery_code) if (folder / DATABASE).exists() else None
-    store = open_store(folder, key=key)
+    store = open_store(folder, key=key, sign_log=_log_signer(folder, key))
     try:
         settle_copy(store)
     except BaseException:
@@ -236,6 +235,29 @@ def _found(store: Store, *, role: Role, code: str, name: str) -> None:
     number = OFFICE_NO if role == "office" else 0
     with store.housekeeping() as connection:
         save_node(connection, Node(secrets.token_bytes(16), code, name, role, number, secrets.token_bytes(8), 0))
+
+
+def _read_node_keys(folder: Path, key: bytes | None) -> NodeKeys:
+    from localcrm.store.keys import unwrap_secret
+    from localcrm.sync.identity import NodeKeys
+
+    try:
+        wrapped = _node_keys_path(folder).read_bytes()
+    except OSError as error:
+        raise StoreError("no_node_keys", N_("This folder has no keys to speak with. Restore the folder “keys” from a backup.")) from error
+    return NodeKeys.from_bytes(unwrap_secret(key, wrapped, _NODE_KEYS))
+
+
+def _log_signer(folder: Path, key: bytes | None) -> Callable[[bytes], bytes]:
+    """Signs the system log; the keys are read when something is noted. Where they cannot be, what happens is noted all the same."""
+    keys = cache(lambda: _read_node_keys(folder, key))
+
+    def sign(message: bytes) -> bytes:
+        with suppress(StoreError):
+            return keys().sign(message)
+        return b""
+
+    return sign
 
 
 def _node_keys_path(folder: Path) -> Path:

@@ -96,15 +96,16 @@ def check(session: Session, repair: bool) -> None:
     from localcrm.domain import policy
     from localcrm.kernel.errors import StoreError
     from localcrm.store.check import check as examine
+    from localcrm.store.eventlog import BLIND_SPOT
 
     try:
         policy.require(session.actor_or_system(), "settings.manage")
-        document = examine(session.store, repair=repair)
+        document = examine(session.store, repair=repair, log_key=session.application.log_key)
     except StoreError as error:
         if error.code != "damaged":
             raise
         document = {"ok": False, "problems": [{"code": error.code, "message": error.message}]}
-    session.show(document, text=lambda: _check_lines(document))
+    session.show(document, text=lambda: [*_check_lines(document), gettext(BLIND_SPOT)])
     if not document["ok"]:
         sys.exit(REFUSED)
 

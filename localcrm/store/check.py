@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
-from localcrm.store import ddl, search
+from localcrm.store import ddl, eventlog, search
 from localcrm.store.changelog import parse_diff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from localcrm.store.connection import Connection
     from localcrm.store.store import Store
@@ -41,30 +42,44 @@ class Problem:
         return gettext(self.text).format(**self.params)
 
 
-def check(store: Store, *, repair: bool = False) -> dict[str, Any]:
+def check(store: Store, *, repair: bool = False, log_key: bytes | None = None) -> dict[str, Any]:
     """Everything that can be wrong with a data file: {"ok", "problems": [{"code", "message"}]}.
+
+    ``log_key`` is the public key the head of the system log must be signed with; without it signatures are not looked at.
 
     With ``repair`` totals, triggers, indexes and the search index are rebuilt first where they are wrong; what is
     reported is the state afterwards.
     """
     with store.read() as connection:
-        problems = find_problems(connection)
+        problems = find_problems(connection, log_key)
     if repair and any(problem.code in _REPAIRS for problem in problems):
         with store.housekeeping() as connection:
             for code in dict.fromkeys(problem.code for problem in problems):
                 if code in _REPAIRS:
                     _REPAIRS[code](connection)
         with store.read() as connection:
-            problems = find_problems(connection)
+            problems = find_problems(connection, log_key)
     return {"ok": not problems, "problems": [{"code": problem.code, "message": problem.message} for problem in problems]}
 
 
-def find_problems(connection: Connection) -> list[Problem]:
+def find_problems(connection: Connection, log_key: bytes | None = None) -> list[Problem]:
     """Every finding, at most MAX_LISTED of a kind."""
     problems: list[Problem] = list(_file(connection))
     if problems:  # nothing read from a damaged file can be trusted
         return problems
-    for examine in (_shape, _log, _log_and_rows, _totals, _references, _search, _documents, _numbers, _replay):
+    examinations: tuple[Callable[[Connection], Iterable[Problem]], ...] = (
+        _shape,
+        _log,
+        _log_and_rows,
+        _totals,
+        _references,
+        _search,
+        _documents,
+        _numbers,
+        _replay,
+        lambda connection: log_problems(connection, log_key),
+    )
+    for examine in examinations:
         counts: dict[str, int] = defaultdict(int)
         for problem in examine(connection):
             counts[problem.code] += 1
@@ -92,7 +107,7 @@ def _file(connection: Connection) -> Iterator[Problem]:
 def _shape(connection: Connection) -> Iterator[Problem]:
     """Tables, indexes and triggers are as declared."""
     present = {(kind, name): sql for kind, name, sql in connection.all("SELECT type, name, sql FROM sqlite_master")}
-    triggers = {name: sql for entity in entities() for name, sql in ddl.trigger_sqls(entity).items()}
+    triggers = ddl.all_triggers()
     for entity in entities():
         columns = {row[1] for row in connection.all(f'PRAGMA table_info("{entity.key}")')}
         missing = {"rid", "id", "deleted", "version", *entity.fields} - columns
@@ -197,6 +212,30 @@ def _replay_table(connection: Connection, entity: EntityType) -> Iterator[Proble
         yield _problem(
             "replay_differs", N_("{entity}: {count} records are not what the change log says."), entity=entity.label, count=different
         )
+
+
+# --- the system log -------------------------------------------------------------------------------------------------------
+
+_EVENT_TEXTS = {
+    "event_altered": N_("Row {first} of the system log, of {time}, was altered."),
+    "event_missing": N_("The system log has a gap: rows {first} to {last} were removed."),
+    "event_cut": N_("The end of the system log was cut off: rows {first} to {last} are missing."),
+    "event_added": N_("Rows {first} to {last} of the system log were not written by this program."),
+    "event_head": N_("The head of the system log is missing; whether the end was cut off cannot be told."),
+    "event_signature": N_("The head of the system log is not signed with the key of this installation: the log was rewritten or replaced."),
+}
+
+
+def log_problems(connection: Connection, log_key: bytes | None) -> Iterator[Problem]:
+    """The rows of the system log follow each other as they were written, up to the head that this node has signed."""
+    for fault in eventlog.verify(connection, log_key):
+        time = "" if fault.at is None else f"{_local(fault.at):%Y-%m-%d %H:%M:%S}"
+        yield _problem(fault.code, _EVENT_TEXTS[fault.code], first=fault.first, last=fault.last, time=time)
+
+
+def _local(milliseconds: int) -> datetime:
+    """A moment that may be nonsense, since somebody may have altered it."""
+    return datetime.fromtimestamp(min(max(milliseconds, 0), 2**47) / 1000, tz=UTC).astimezone()
 
 
 # --- what is derived ----------------------------------------------------------------------------------------------------
@@ -304,8 +343,7 @@ def _rebuild_totals(connection: Connection) -> None:
 def _rebuild_triggers(connection: Connection) -> None:
     for (name,) in connection.all("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
         connection.execute(f'DROP TRIGGER "{name}"')
-    for entity in entities():
-        connection.script(ddl.trigger_sqls(entity).values())
+    connection.script(ddl.all_triggers().values())
 
 
 def _rebuild_indexes(connection: Connection) -> None:

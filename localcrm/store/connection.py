@@ -31,6 +31,7 @@ TRIGGER_REFUSALS: dict[str, tuple[type[AppError], str]] = {
     "posted_document": (Refused, N_("A posted document is never changed. Reverse it instead.")),
     "key_changed": (StoreError, N_("The id of a record can never change. Nothing was changed.")),
     "id_reused": (StoreError, N_("The id of a removed record was used again. Nothing was changed.")),
+    "event_row": (StoreError, N_("The system log can only be added to. Nothing was changed.")),
     "physical_delete": (StoreError, N_("Records are never removed from the file, only marked as deleted. Nothing was changed.")),
 }
 _MESSAGES: tuple[tuple[str, str, str], ...] = (

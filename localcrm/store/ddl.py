@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from localcrm.kernel.schema import Kind
+from localcrm.kernel.schema import Kind, entities
 
 if TYPE_CHECKING:
     from localcrm.kernel.schema import EntityType, Field, Total
@@ -23,6 +23,14 @@ VOID, INSERT, UPDATE, GONE = 0, 1, 2, 5
 #: Wire number of the ``deleted`` register, the same in every table.
 DELETED_NO = 0
 
+EVENT_TABLES = (
+    """CREATE TABLE event_log(id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, user_id BLOB, detail TEXT,
+        hash BLOB NOT NULL) STRICT""",
+    # One row: how long the system log is and what it ends with, and how far it is signed (see ``store.eventlog``).
+    """CREATE TABLE event_head(id INTEGER PRIMARY KEY CHECK(id = 1), count INTEGER NOT NULL DEFAULT 0,
+        hash BLOB NOT NULL DEFAULT (zeroblob(32)), signed INTEGER NOT NULL DEFAULT 0, signature BLOB) STRICT""",
+    "INSERT INTO event_head(id) VALUES (1)",
+)
 SYSTEM_TABLES = (
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID",
     # One row: what the triggers need to know about the transaction of the moment.
@@ -58,13 +66,26 @@ SYSTEM_TABLES = (
         PRIMARY KEY(series, period)) STRICT, WITHOUT ROWID""",
     """CREATE TABLE session(token_hash BLOB PRIMARY KEY, user_id BLOB NOT NULL, created INTEGER NOT NULL, seen INTEGER NOT NULL,
         expires INTEGER NOT NULL, client TEXT) STRICT""",
-    """CREATE TABLE event_log(id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, user_id BLOB, detail TEXT) STRICT""",
+    *EVENT_TABLES,
     """CREATE TABLE user_setting(user_id BLOB NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
         PRIMARY KEY(user_id, key)) STRICT, WITHOUT ROWID""",
     """CREATE TABLE job_run(job TEXT PRIMARY KEY, last_start INTEGER, last_ok INTEGER, last_error TEXT) STRICT, WITHOUT ROWID""",
     """CREATE VIRTUAL TABLE search USING fts5(text, pinyin, full, tail, content='', contentless_delete=1,
         tokenize='ascii', detail='full')""",
 )
+
+
+#: The system log is only ever added to.
+SYSTEM_TRIGGERS = {
+    f"event_log_{event.lower()}": f"CREATE TRIGGER event_log_{event.lower()} BEFORE {event} ON event_log BEGIN "
+    "SELECT RAISE(ABORT, 'LC:event_row'); END"
+    for event in ("UPDATE", "DELETE")
+}
+
+
+def all_triggers() -> dict[str, str]:
+    """Every trigger of a data file by name."""
+    return SYSTEM_TRIGGERS | {name: sql for entity in entities() for name, sql in trigger_sqls(entity).items()}
 
 
 def table_sql(entity: EntityType) -> str:

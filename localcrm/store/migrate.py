@@ -14,16 +14,27 @@ from typing import TYPE_CHECKING
 from localcrm.kernel.errors import StoreError
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entities
-from localcrm.store import ddl, search
+from localcrm.store import ddl, eventlog, search
 
 if TYPE_CHECKING:
     from localcrm.kernel.schema import EntityType
     from localcrm.store.connection import Connection
 
+
+def _chain_event_log(connection: Connection, sign_log: eventlog.Sign | None) -> None:
+    """The system log becomes a chain: its rows are taken over in their order."""
+    connection.execute("ALTER TABLE event_log RENAME TO event_log_before")
+    connection.script(ddl.EVENT_TABLES)
+    eventlog.chain_old_rows(connection, "event_log_before")
+    connection.execute("DROP TABLE event_log_before")
+    if sign_log is not None:
+        eventlog.sign_head(connection, sign_log)
+
+
 #: Raised by one with every released change of a declaration; travels in every exchange.
-SCHEMA_VERSION = 1
-#: (name, what it does); the name is recorded in ``meta`` in the same transaction.
-MIGRATIONS: Sequence[tuple[str, Callable[[Connection], None]]] = ()
+SCHEMA_VERSION = 2
+#: (name, what it does with the file and the signer of its system log); the name is recorded in ``meta`` in the same transaction.
+MIGRATIONS: Sequence[tuple[str, Callable[[Connection, eventlog.Sign | None], None]]] = (("chain_event_log", _chain_event_log),)
 
 
 def is_current(connection: Connection) -> bool:
@@ -44,6 +55,8 @@ def fingerprint() -> str:
     digest = hashlib.blake2b(digest_size=16)
     for statement in ddl.SYSTEM_TABLES:
         digest.update(statement.encode())
+    for statement in ddl.SYSTEM_TRIGGERS.values():
+        digest.update(statement.encode())
     for entity in entities():
         for statement in (ddl.table_sql(entity), *ddl.index_sqls(entity).values(), *ddl.trigger_sqls(entity).values()):
             digest.update(statement.encode())
@@ -51,19 +64,21 @@ def fingerprint() -> str:
     return digest.hexdigest()
 
 
-def migrate(connection: Connection) -> None:
-    """Create or complete everything; the caller holds no transaction."""
+def migrate(connection: Connection, sign_log: eventlog.Sign | None = None) -> None:
+    """Create or complete everything; the caller holds no transaction. ``sign_log`` signs a system log that is chained now."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         if is_current(connection):
             connection.execute("ROLLBACK")
             return
-        if connection.value("SELECT count(*) FROM sqlite_master WHERE name = 'meta'") == 0:
+        is_new = connection.value("SELECT count(*) FROM sqlite_master WHERE name = 'meta'") == 0
+        if is_new:
             connection.script(ddl.SYSTEM_TABLES)
         done = {row[0] for row in connection.all("SELECT value FROM meta WHERE key LIKE 'migration:%'")}
         for name, step in MIGRATIONS:
             if name not in done:
-                step(connection)
+                if not is_new:  # a new file has today's tables already
+                    step(connection, sign_log)
                 set_meta(connection, f"migration:{name}", name)
         for entity in entities():
             _bring_table(connection, entity)
@@ -137,5 +152,4 @@ def _searched() -> dict[str, str]:
 def _bring_triggers(connection: Connection) -> None:
     for (name,) in connection.all("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
         connection.execute(f'DROP TRIGGER "{name}"')
-    for entity in entities():
-        connection.script(ddl.trigger_sqls(entity).values())
+    connection.script(ddl.all_triggers().values())

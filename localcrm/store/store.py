@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from localcrm.kernel.clock import SystemClock, WallClock
 from localcrm.kernel.errors import NotFound, StoreError
 from localcrm.kernel.i18n import N_
-from localcrm.store import changelog
+from localcrm.store import changelog, eventlog
 from localcrm.store.connection import Connection, Pool
 from localcrm.store.migrate import get_meta, is_current, migrate
 from localcrm.store.node import Node, load_node
@@ -30,19 +30,23 @@ DATABASE = "localcrm.db"
 class Store:
     """An open data folder."""
 
-    def __init__(self, folder: Path, *, key: bytes | None = None, clock: WallClock | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, key: bytes | None = None, clock: WallClock | None = None, sign_log: eventlog.Sign | None = None
+    ) -> None:
         self.folder = folder
         self.path = folder / DATABASE
         self.key = key
         self.clock: WallClock = clock or SystemClock()
         self.clock_suspect = False
+        #: Signs the head of the system log with the node's key; None where nobody has the key at hand.
+        self.sign_log = sign_log
         self._node: Node | None = None
         self._listeners: list[Listener] = []
         self._write_lock = threading.RLock()
         self._writer = Connection(self.path, key=key)
         try:
             if not is_current(self._writer):
-                migrate(self._writer)
+                migrate(self._writer, sign_log)
         except BaseException:
             self._writer.close()
             raise
@@ -99,6 +103,11 @@ class Store:
         with self._write_lock, transaction(self._writer):
             yield self._writer
 
+    def log(self, kind: str, *, user_id: str | None = None, detail: str = "") -> None:
+        """Note in the system log what is not a change of data, in a transaction of its own."""
+        with self.housekeeping() as connection:
+            eventlog.append(connection, at=self.clock.now_ms(), kind=kind, user_id=user_id, detail=detail, sign=self.sign_log)
+
     # events ------------------------------------------------------------------------------------------------------
 
     def listen(self, listener: Listener) -> None:
@@ -136,13 +145,13 @@ class Store:
             self._writer.close()
 
 
-def open_store(folder: Path, *, key: bytes | None = None, clock: WallClock | None = None) -> Store:
+def open_store(folder: Path, *, key: bytes | None = None, clock: WallClock | None = None, sign_log: eventlog.Sign | None = None) -> Store:
     """Open an existing data folder; raises NotFound when there is none."""
     if not (folder / DATABASE).exists():
         raise NotFound(
             "no_data_folder", N_("There is no data in “{folder}” yet. Set it up first with “localcrm init”."), folder=str(folder)
         )
-    return Store(folder, key=key, clock=clock)
+    return Store(folder, key=key, clock=clock, sign_log=sign_log)
 
 
 def create_store(folder: Path, *, key: bytes | None = None, clock: WallClock | None = None) -> Store:

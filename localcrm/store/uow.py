@@ -14,7 +14,7 @@ from localcrm.kernel.clock import next_stamp
 from localcrm.kernel.errors import NotFound, Refused, StaleRecord
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.ids import new_id
-from localcrm.store import search
+from localcrm.store import eventlog, search
 from localcrm.store.query import Record, load_record, record_columns
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ class UnitOfWork:
         if not changed:
             return False
         self._write(entity, identity, {key: entity.field(key).store(value) for key, value in changed.items()})
+        if any(entity.field(key).secret for key in changed):  # the history of the record does not show secrets
+            self._log("password_set", str(current[entity.title_field] or ""))
         return True
 
     def touch(self, entity: EntityType, identity: str) -> None:
@@ -107,6 +109,10 @@ class UnitOfWork:
     def remove(self, entity: EntityType, identity: str) -> None:
         """Remove a row physically; the store allows it for lines of drafts only."""
         self.connection.execute(f'DELETE FROM "{entity.key}" WHERE id = ?', (bytes.fromhex(identity),))
+
+    def _log(self, kind: str, detail: str) -> None:
+        store = self.store
+        eventlog.append(self.connection, at=store.clock.now_ms(), kind=kind, user_id=self.actor, detail=detail, sign=store.sign_log)
 
     def _write(self, entity: EntityType, identity: str, stored: Mapping[str, Any]) -> None:
         assignments = "".join(f'"{key}" = ?, ' for key in stored)

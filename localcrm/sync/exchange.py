@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import localcrm
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
-from localcrm.store import changelog
+from localcrm.store import changelog, eventlog
 from localcrm.store.migrate import SCHEMA_VERSION, set_meta
 from localcrm.store.node import OFFICE_NO, origin_of
 from localcrm.sync import codec, digest
@@ -176,9 +176,8 @@ def _compare(store: Store, theirs: Digests) -> str:
     with store.housekeeping() as connection:
         set_meta(connection, "digest.differs", ",".join(different))
         if different:
-            connection.execute(
-                "INSERT INTO event_log(at, kind, detail) VALUES (?, 'digest_differs', ?)", (store.clock.now_ms(), ",".join(different))
-            )
+            now, detail = store.clock.now_ms(), ",".join(different)
+            eventlog.append(connection, at=now, kind="digest_differs", detail=detail, sign=store.sign_log)
     return "differs" if different else "equal"
 
 

@@ -85,6 +85,7 @@ def pack(store: Store, keys: NodeKeys, path: Path, *, for_code: str | None = Non
         peer = _peer(store, "code", for_code.upper())
         with _fresh(path):
             written = _write_down(store, keys, peer, path)
+        _note(store, peer.code, sent=peer.outcome.sent)
         return {"changes": peer.outcome.sent, "bytes": written}
     _must_be_enrolled(store)
     counted = 0
@@ -98,6 +99,7 @@ def pack(store: Store, keys: NodeKeys, path: Path, *, for_code: str | None = Non
 
     with _fresh(path):
         written = _write(store, keys, path, "up", said(), _office(store))
+    _note(store, _office(store).code, sent=counted)
     return {"changes": counted, "bytes": written}
 
 
@@ -117,10 +119,12 @@ def _read(store: Store, keys: NodeKeys, path: Path) -> exchange.Outcome:
         if not store.node.is_office:
             outcome = exchange.Outcome()
             exchange.hear_office(store, said, outcome)
+            _note(store, _office(store).code, received=outcome.received)
             return outcome
         peer = _peer(store, "node_no", opened.facts.sender_no)
         for _answer in exchange.hear_branch(store, peer, said):
             pass
+        _note(store, peer.code, received=peer.outcome.received)
         return peer.outcome
 
 
@@ -186,6 +190,8 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
             with _open(store, keys, answer) as opened:
                 heard = exchange.hear_office(store, map(messages.decode, opened), outcome)
         finished = push is None and _caught_up(store, heard)
+    if outcome.sent or outcome.received:
+        _note(store, office.code, sent=outcome.sent, received=outcome.received)
     return outcome.as_dict()
 
 
@@ -197,6 +203,8 @@ def answer_bundle(store: Store, keys: NodeKeys, request: Path, answer: Path) -> 
         peer = _peer(store, "node_no", opened.facts.sender_no)
         answers = list(exchange.hear_branch(store, peer, map(messages.decode, opened)))
     _write(store, keys, answer, "down", answers, peer)
+    if peer.outcome.sent or peer.outcome.received:
+        _note(store, peer.code, sent=peer.outcome.sent, received=peer.outcome.received)
 
 
 def _caught_up(store: Store, heard: Welcome | None) -> bool:
@@ -275,6 +283,11 @@ def conflicts(store: Store, actor: Actor = SYSTEM, *, state: str | None = None) 
 
 
 # parts ----------------------------------------------------------------------------------------------------------------
+
+
+def _note(store: Store, code: str, **counts: int) -> None:
+    """What went to and came from the other side goes into the system log; what the clock does with nothing to say does not."""
+    store.log("exchange", detail=" ".join([code, *(f"{name}={count}" for name, count in counts.items())]))
 
 
 def _peer(store: Store, column: str, value: str | int) -> exchange.Peer:

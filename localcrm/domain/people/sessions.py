@@ -17,6 +17,7 @@ from localcrm.domain.people.services import authenticate
 from localcrm.domain.policy import Actor
 from localcrm.kernel.errors import SignInNeeded, StoreError
 from localcrm.kernel.i18n import N_
+from localcrm.store import eventlog
 from localcrm.store.connection import Connection
 from localcrm.store.store import Store
 
@@ -148,16 +149,12 @@ def _login_key(login: str) -> str:
 
 def log_event(store: Store, kind: str, *, user_id: str | None = None, detail: str = "") -> None:
     """Note something that is not a change of data: sign-in, export, print."""
-    with store.housekeeping() as connection:
-        add_event(connection, at=store.clock.now_ms(), kind=kind, user_id=user_id, detail=detail)
+    store.log(kind, user_id=user_id, detail=detail)
 
 
 def add_event(connection: Connection, *, at: int, kind: str, user_id: str | None, detail: str) -> None:
     """The same inside a transaction over housekeeping tables."""
-    connection.execute(
-        "INSERT INTO event_log(at, kind, user_id, detail) VALUES (?, ?, ?, ?)",
-        (at, kind, bytes.fromhex(user_id) if user_id else None, detail[:500]),
-    )
+    eventlog.append(connection, at=at, kind=kind, user_id=user_id, detail=detail)
 
 
 _COLUMNS = "token_hash, user_id, created, seen, expires, client"

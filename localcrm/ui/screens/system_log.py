@@ -1,0 +1,290 @@
+"""The system log: who signed in, set a password, took data out or in, and whether anybody has tampered with these rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nicegui import events, ui
+
+from localcrm.domain.people.entities import User
+from localcrm.jobs.work import JOBS
+from localcrm.kernel.clock import now_utc
+from localcrm.kernel.errors import Forbidden, StoreError
+from localcrm.kernel.i18n import N_, gettext, gettext as _
+from localcrm.kernel.schema import entities
+from localcrm.store import eventlog
+from localcrm.store.check import Problem, log_problems
+from localcrm.store.eventlog import Event, Wanted
+from localcrm.store.query import titles
+from localcrm.ui.frame import page_frame, page_head
+from localcrm.ui.import_job import upload_place
+from localcrm.ui.kit.moments import moment_input, parse_day
+from localcrm.ui.kit.theme import asset
+from localcrm.ui.operations import run_service
+from localcrm.ui.registry import Screen, register
+
+if TYPE_CHECKING:
+    from localcrm.ui.sessions import Session
+
+PERMISSION = "settings.manage"
+ROWS = 200
+#: Rows that an export reads at a time.
+PORTION = 1000
+#: What happened, in words; a kind that is not named here is shown as it is written.
+KINDS: Mapping[str, str] = {
+    "sign_in": N_("Signed in"),
+    "sign_in_failed": N_("Sign-in refused"),
+    "sign_out": N_("Signed out"),
+    "password_set": N_("Password set"),
+    "look_as": N_("Looked as another user"),
+    "import": N_("Imported"),
+    "export": N_("Exported"),
+    "exchange": N_("Exchanged"),
+    "digest_differs": N_("Data differ from head office"),
+    "backup": N_("Backup made"),
+    "backup_tested": N_("Backup tried out"),
+    "restore": N_("Restored from a backup"),
+    "setting": N_("Setting changed"),
+    "job_failed": N_("Scheduled task failed"),
+    "job_done": N_("Scheduled task done"),
+}
+#: Counts in a detail, written as name=number.
+_COUNTS: Mapping[str, str] = {
+    "created": N_("{count} new"),
+    "updated": N_("{count} changed"),
+    "skipped": N_("{count} unchanged"),
+    "failed": N_("{count} refused"),
+    "sent": N_("{count} sent"),
+    "received": N_("{count} received"),
+}
+#: Days that a clock can turn into a number everywhere.
+_FIRST_DAY, _LAST_DAY = date(1970, 1, 2), date(9000, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row as people read it."""
+
+    id: int
+    at: datetime
+    who: str
+    what: str
+    detail: str
+    is_bad: bool
+
+
+async def system_log(session: Session, parameters: Mapping[str, str]) -> None:  # noqa: ARG001 -- every builder gets them
+    """Build the screen."""
+    await _SystemLog(session).build()
+
+
+class _SystemLog:
+    """One open page."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.wanted = Wanted()
+        self.oldest: int | None = None
+
+    async def build(self) -> None:
+        """Filters above, then whether the log is whole, then its rows."""
+        with page_frame(self.session, title=_("System log"), active="system_log"):
+            ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
+            users = await run_service(self.session, self._users)
+            with page_head(_("System log")):
+                self._filters(users.value or {})
+                ui.space()
+                with ui.button(_("Export")).props("unelevated no-caps").classes("lc-btn").mark("export"), ui.menu().classes("lc-menu"):
+                    for suffix, label in (("xlsx", _("Excel workbook (.xlsx)")), ("csv", _("Text table (.csv)"))):
+                        ui.menu_item(label, on_click=lambda suffix=suffix: self._export(suffix)).mark(f"export-{suffix}")
+            self.proof = ui.element("div").classes("lc-notices").mark("log-proof")
+            with self.proof:
+                ui.label(_("Checking whether the log is whole…")).classes("lc-muted")
+            with ui.element("div").classes("lc-card lc-scroll"):
+                self.place = ui.element("div").mark("system-log")
+                self.more = ui.button(_("Older rows"), on_click=self._older).props("flat no-caps").mark("older")
+        await self._draw()
+        ui.timer(0.1, self._prove, once=True)  # a long log takes a while: the page is there before
+
+    def _filters(self, users: Mapping[str, str]) -> None:
+        kinds = {"": _("Every kind"), **{kind: gettext(label) for kind, label in KINDS.items()}}
+        for options, wish, label in ((kinds, "kind", _("What")), ({"": _("Everybody"), **users}, "user_id", _("Done by"))):
+            box = ui.select(options, value="", on_change=lambda event, wish=wish: self._narrow(**{wish: event.value or None}))
+            box.props(f'outlined dense options-dense aria-label="{label}"').classes("lc-log-filter").mark(f"log-{wish}")
+        for label, wish in ((_("From day"), "since"), (_("To day"), "until")):
+            day = moment_input(label, with_time=False, on_change=lambda event, wish=wish: self._day(wish, event))
+            day.props(f'debounce=300 placeholder="{label}"').classes("lc-log-filter").mark(f"log-{wish}")
+        find = ui.input(placeholder=_("Find in the detail"), on_change=lambda event: self._narrow(text=str(event.value or "")))
+        find.props("outlined dense clearable debounce=200 data-find").classes("lc-log-filter").mark("log-text")
+
+    async def _day(self, wish: str, event: events.ValueChangeEventArguments[Any]) -> None:
+        text = str(event.value or "")
+        day = parse_day(text, date.today())
+        if day is not None or not text.strip():
+            await self._narrow(**{wish: None if day is None else _midnight(day, later=int(wish == "until"))})
+
+    async def _narrow(self, **wish: Any) -> None:
+        self.wanted = replace(self.wanted, **wish)
+        await self._draw()
+
+    # reading and drawing -----------------------------------------------------------------------------------------------
+
+    def _users(self) -> dict[str, str]:
+        with self.session.store.read() as connection:
+            named = titles(connection, User.entity_type, eventlog.users(connection))
+        return dict(sorted(named.items(), key=lambda pair: pair[1]))
+
+    def _read(self, wanted: Wanted, before: int | None, limit: int) -> list[Line]:
+        if not self.session.may(PERMISSION):  # taken away while the page was open
+            raise Forbidden("forbidden", N_("You have no right to do this ({permission}). Ask an administrator."), permission=PERMISSION)
+        with self.session.store.read() as connection:
+            found = eventlog.rows(connection, wanted, before=before, limit=limit)
+            names = titles(connection, User.entity_type, [event.user_id for event in found if event.user_id])
+        return [_line(event, names) for event in found]
+
+    async def _draw(self) -> None:
+        wanted = self.wanted
+        outcome = await run_service(self.session, lambda: self._read(wanted, None, ROWS + 1))
+        if not outcome.ok or wanted is not self.wanted:  # a later wish is being answered already
+            return
+        self.place.clear()
+        with self.place:
+            if not outcome.value:
+                with ui.element("div").classes("lc-empty"):
+                    ui.label(_("Nothing happened yet.") if wanted == Wanted() else _("No row of the log matches."))
+            else:
+                self.table = ui.element("table").classes("lc-table lc-log")
+                with self.table, ui.element("tr"):
+                    for head in (_("Time"), _("Done by"), _("What"), _("Detail")):
+                        with ui.element("th"):
+                            ui.label(head)
+        self._append(outcome.value)
+
+    async def _older(self) -> None:
+        wanted, oldest = self.wanted, self.oldest
+        outcome = await run_service(self.session, lambda: self._read(wanted, oldest, ROWS + 1))
+        if outcome.ok and (wanted, oldest) == (self.wanted, self.oldest):
+            self._append(outcome.value)
+
+    def _append(self, lines: Sequence[Line]) -> None:
+        shown = lines[:ROWS]
+        self.more.set_visibility(len(lines) > ROWS)
+        if not shown:
+            return
+        self.oldest = shown[-1].id
+        with self.table:
+            for line in shown:
+                cells = (
+                    (f"{line.at:%Y-%m-%d %H:%M:%S}", ""),
+                    (line.who, ""),
+                    (line.what, "lc-bad-text" if line.is_bad else ""),
+                    (line.detail, "lc-muted"),
+                )
+                with ui.element("tr").classes("lc-hover").mark(f"event-{line.id}"):
+                    for text, classes in cells:
+                        with ui.element("td"):
+                            ui.label(text).classes(classes)
+
+    # whether it is whole -------------------------------------------------------------------------------------------------
+
+    def _check(self) -> tuple[list[Problem], bool]:
+        keys, key = self.session.program.keys, None
+        with suppress(StoreError):  # without keys the rows can be followed, not whose they are
+            key = keys().public.sign_key if keys else None
+        with self.session.store.read() as connection:
+            return list(log_problems(connection, key)), key is not None
+
+    async def _prove(self) -> None:
+        outcome = await run_service(self.session, self._check)
+        self.proof.clear()
+        if not outcome.ok:
+            return
+        problems, is_signed = outcome.value
+        if problems:
+            text = problems[0].message
+            if len(problems) > 1:
+                text = _("{first} And {count} more; “localcrm check” names them.").format(first=text, count=f"{len(problems) - 1:,}")
+        elif is_signed:
+            text = _("The log is whole: nothing was altered, removed or cut off.")
+        else:
+            text = _("No row was altered or removed. The keys of this installation are missing, so whose log this is cannot be told.")
+        tone = "" if problems else "lc-info" if is_signed else "lc-warn"
+        with self.proof, ui.element("div").classes(f"lc-notice {tone}").props('role="status"'):
+            ui.icon("error_outline" if problems else "verified_user")
+            ui.label(text).classes("grow")
+            ui.tooltip(gettext(eventlog.BLIND_SPOT)).classes("lc-log-tip")
+
+    # taking it away ------------------------------------------------------------------------------------------------------
+
+    async def _export(self, suffix: str) -> None:
+        wanted, name = self.wanted, f"{_('System log')} {now_utc().astimezone():%Y-%m-%d}.{suffix}"
+        outcome = await run_service(self.session, lambda: self._write(wanted, name))
+        if outcome.ok:
+            ui.download.file(outcome.value, name)
+
+    def _write(self, wanted: Wanted, name: str) -> Path:
+        from localcrm.reports.export import write_table
+
+        store = self.session.store
+        _token, path = upload_place(store, name)
+        heads = [_("Number"), _("Time"), _("Done by"), _("What"), _("Detail")]
+        count = write_table(path, heads, _rows(lambda before: self._read(wanted, before, PORTION)), kinds=_EXPORT_KINDS)
+        store.log("export", user_id=self.session.user_id, detail=f"event_log {path.suffix} {count}")
+        return path
+
+
+_EXPORT_KINDS = ("integer", "datetime", "text", "text", "text")
+
+
+def _rows(read: Callable[[int | None], Sequence[Line]]) -> Iterator[list[Any]]:
+    before = None
+    while lines := read(before):
+        for line in lines:
+            yield [line.id, line.at, line.who, line.what, line.detail]
+        before = lines[-1].id
+
+
+def _midnight(day: date, *, later: int = 0) -> int:
+    """Where a day, or one some days later, begins on the clock on the wall, in Unix milliseconds."""
+    begun = min(max(day, _FIRST_DAY), _LAST_DAY) + timedelta(days=later)
+    return int(datetime.combine(begun, time()).astimezone().timestamp() * 1000)
+
+
+# in words ------------------------------------------------------------------------------------------------------------
+
+
+def _line(event: Event, names: Mapping[str, str]) -> Line:
+    at = datetime.fromtimestamp(min(max(event.at, 0), 2**47) / 1000, tz=UTC).astimezone()
+    who = (
+        names.get(event.user_id, event.user_id) if event.user_id else _("not signed in") if event.kind == "sign_in_failed" else _("Program")
+    )
+    what = gettext(KINDS[event.kind]) if event.kind in KINDS else event.kind
+    return Line(event.id, at, who, what, _detail(event), event.kind in {"sign_in_failed", "job_failed", "digest_differs"})
+
+
+def _detail(event: Event) -> str:
+    match event.kind:
+        case "import" | "export" | "exchange":
+            return " · ".join(_word(part) for part in event.detail.split())
+        case "digest_differs":
+            return ", ".join(_word(part) for part in event.detail.split(","))
+        case "job_failed" | "job_done":
+            job, colon, reason = event.detail.partition(": ")
+            return f"{next((known.label for known in JOBS if known.name == job), job)}{colon}{reason}"
+    return event.detail
+
+
+def _word(part: str) -> str:
+    """A kind of record by its label, a count in words, anything else as it is."""
+    name, equals, count = part.partition("=")
+    if equals and name in _COUNTS:
+        return gettext(_COUNTS[name]).format(count=count)
+    return _("System log") if part == "event_log" else next((kind.label for kind in entities() if kind.key == part), part)
+
+
+register(Screen("system_log", "/log", N_("System log"), "receipt_long", PERMISSION, system_log, "company", 60))

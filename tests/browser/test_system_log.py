@@ -1,0 +1,137 @@
+"""The system log as an administrator reads it: a refused sign-in and the right one, found again, taken away as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+
+from tests.browser.conftest import PASSWORD, OpenPage, Running, beside, new_page
+
+
+@pytest.fixture(autouse=True)
+def nobody_else_is_asked(office: Running) -> Iterator[None]:
+    office.foreign.clear()
+    office.faults.clear()
+    yield
+    assert (office.foreign, office.faults) == ([], [])
+
+
+@pytest.fixture
+def entrance(browser: Browser, office: Running) -> Iterator[Page]:
+    contexts: list[BrowserContext] = []
+    yield new_page(browser, office, contexts)
+    for context in contexts:
+        context.close()
+
+
+def rows(page: Page, *texts: str) -> Locator:
+    found = page.locator(".lc-log tr")
+    for text in texts:
+        found = found.filter(has_text=text)
+    return found
+
+
+def choose(page: Page, label: str, text: str) -> None:
+    page.get_by_role("combobox", name=label, exact=True).click()
+    page.locator(".q-menu:visible .q-item", has_text=text).first.click()
+
+
+def sign_in(page: Page, office: Running, password: str) -> None:
+    page.goto(f"{office.address}/login?next=/log")
+    page.fill("#login", "admin")
+    page.fill("#password", password)
+    page.click("button[type=submit]")
+
+
+def test_a_refused_sign_in_and_the_right_one_stand_in_the_log_in_both_languages(entrance: Page, office: Running) -> None:
+    page = entrance
+    sign_in(page, office, "nope-nope-nope")
+    expect(page.locator("#password")).to_be_visible()
+    sign_in(page, office, PASSWORD)
+    page.wait_for_url("**/log")
+    expect(page.locator(".lc-title")).to_have_text("系统日志")
+    expect(rows(page, "登录被拒")).to_contain_text("admin")
+    expect(rows(page, "登录成功").first).to_contain_text("王芳")
+    expect(page.locator(".lc-nav")).to_contain_text("系统日志")
+    page.locator(".lc-language").click()
+    expect(page.locator(".lc-title")).to_have_text("System log")
+    expect(rows(page, "Sign-in refused", "not signed in")).to_have_count(1)
+    expect(rows(page, "Signed in", "王芳").first).to_be_visible()
+    page.locator(".lc-language").click()
+    expect(page.locator(".lc-title")).to_have_text("系统日志")
+
+
+def test_rows_are_found_by_kind_user_day_and_text(open_page: OpenPage) -> None:
+    page = open_page("/log")
+    expect(rows(page, "登录被拒")).to_have_count(1)
+    choose(page, "事项", "登录被拒")
+    expect(rows(page)).to_have_count(2)  # with the heads
+    choose(page, "操作人", "王芳")
+    expect(page.locator(".lc-empty")).to_be_visible()
+    choose(page, "事项", "全部事项")
+    expect(rows(page, "登录成功").first).to_be_visible()
+    page.get_by_label("结束日期").fill("2020-01-01")
+    expect(page.locator(".lc-empty")).to_be_visible()
+    page.get_by_label("结束日期").fill("+0")
+    page.get_by_label("开始日期").fill("+0")
+    expect(rows(page, "登录成功").first).to_be_visible()
+    choose(page, "操作人", "全部人员")
+    page.get_by_placeholder("查找说明").fill("ADMIN")
+    expect(rows(page, "登录被拒")).to_have_count(1)
+    expect(rows(page, "登录成功")).to_have_count(0)
+
+
+def test_more_than_two_hundred_rows_come_in_portions(open_page: OpenPage, office: Running) -> None:
+    with beside(office) as (store, actor):
+        for number in range(205):
+            store.log("print", user_id=actor.user_id, detail=f"Nr {number}")
+    page = open_page("/log")
+    page.get_by_placeholder("查找说明").fill("Nr ")
+    expect(rows(page, "Nr ")).to_have_count(200)
+    page.get_by_role("button", name="更早的记录").click()
+    expect(rows(page, "Nr ")).to_have_count(205)
+    expect(rows(page).last).to_contain_text("Nr 0")
+    expect(page.get_by_role("button", name="更早的记录")).to_have_count(0)
+
+
+def test_what_matches_is_taken_away_as_a_file(open_page: OpenPage) -> None:
+    page = open_page("/log")
+    choose(page, "事项", "登录被拒")
+    expect(rows(page)).to_have_count(2)
+    page.get_by_role("button", name="导出").click()
+    with page.expect_download() as downloading:
+        page.locator(".q-menu:visible .q-item", has_text=".csv").click()
+    assert downloading.value.suggested_filename.startswith("系统日志 ")
+    lines = Path(downloading.value.path()).read_text(encoding="utf-8-sig").splitlines()
+    assert lines[0] == "编号,时间,操作人,事项,说明"
+    assert [line.split(",")[2:] for line in lines[1:]] == [["未登录", "登录被拒", "admin"]]
+    page.reload()
+    expect(rows(page, "导出", "系统日志 · .csv · 1")).to_have_count(1)
+
+
+def test_the_page_says_whether_the_log_is_whole(open_page: OpenPage, office: Running) -> None:
+    page = open_page("/log")
+    expect(page.locator(".lc-notice")).to_contain_text("没有")
+    with beside(office) as (store, _actor), store.housekeeping() as connection:
+        trigger = connection.value("SELECT sql FROM sqlite_master WHERE name = 'event_log_update'")
+        connection.script(["DROP TRIGGER event_log_update", "UPDATE event_log SET detail = 'root' WHERE kind = 'sign_in_failed'", trigger])
+    page.reload()
+    expect(page.locator(".lc-notice")).to_contain_text("被改动")
+
+
+def test_only_who_manages_settings_may_read_it(open_page: OpenPage, office: Running) -> None:
+    page = open_page("/customers", login="lin")
+    expect(page.locator(".lc-nav")).not_to_contain_text("系统日志")
+    page.goto(f"{office.address}/log")
+    expect(page.locator(".lc-page")).to_contain_text("没有打开此页的权限")
+
+
+def test_the_page_fits_a_phone(open_page: OpenPage) -> None:
+    page = open_page("/log", size=(390, 844))
+    expect(rows(page).nth(5)).to_be_visible()
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("(card => card.scrollWidth - card.clientWidth)(document.querySelector('.lc-scroll'))") <= 0
