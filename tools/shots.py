@@ -164,6 +164,12 @@ def import_preview(page: Page) -> None:
         page.wait_for_selector("td.lc-bad-cell")
 
 
+def backed_up(page: Page) -> None:
+    """A backup made a moment ago."""
+    page.locator("[data-act=back-up]").click()
+    page.wait_for_selector(".lc-toast")
+
+
 #: name → (path, what is done before the picture)
 SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "customers": ("/customers", None),
@@ -180,6 +186,8 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "import": ("/import", None),
     "import-preview": ("/import", import_preview),
     "sync": ("/sync", None),
+    "log": ("/log", None),
+    "backups": ("/settings/backups", backed_up),
 }
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import time, timedelta
 from typing import TYPE_CHECKING
 
+from localcrm.jobs import backups, settings
 from localcrm.kernel.i18n import N_, gettext
 
 if TYPE_CHECKING:
@@ -16,41 +16,26 @@ if TYPE_CHECKING:
 
 KeysOf = Callable[[], "NodeKeys"]
 
-BACKUPS_KEPT = 7
-_SUFFIX = ".localcrm-backup"
-
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One repeated task. ``wanted`` is asked before every run: settings may change while the program runs."""
+    """One repeated task; ``run`` returns what could not be done of it although it succeeded.
+
+    ``wanted`` and ``at``, the time of day where there is one, are asked anew every time: settings may change while the program runs.
+    """
 
     name: str
     label_msgid: str
     every: timedelta
-    run: Callable[[Store, KeysOf], None]
+    run: Callable[[Store, KeysOf], str | None]
     wanted: Callable[[Store], bool]
+    permission: str = settings.PERMISSION
+    at: Callable[[Store], time | None] = lambda _store: None
 
     @property
     def label(self) -> str:
         """Name in the language of the moment."""
         return gettext(self.label_msgid)
-
-
-def make_backup(store: Store, keys: KeysOf) -> None:  # noqa: ARG001 -- every job gets the same
-    """A verified backup in the folder's ``backups``; when it is there, all but the newest BACKUPS_KEPT go."""
-    from localcrm.store.backup import backup
-
-    moment = datetime.fromtimestamp(store.clock.now_ms() / 1000, tz=UTC)
-    folder = store.folder / "backups"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    backup(store, folder / f"{store.node.code}-{moment:%Y%m%d-%H%M%S}{_SUFFIX}")
-    for old in backups(store)[BACKUPS_KEPT:]:
-        old.unlink(missing_ok=True)
-
-
-def backups(store: Store) -> list[Path]:
-    """Backups that were made by themselves, newest first; their names hold the time in UTC."""
-    return sorted((store.folder / "backups").glob(f"*{_SUFFIX}"), key=lambda path: path.name.rsplit("-", 3)[1:], reverse=True)
 
 
 def make_exchange(store: Store, keys: KeysOf) -> None:
@@ -69,6 +54,13 @@ def has_office_address(store: Store) -> bool:
 
 BACKUP = "backup"
 JOBS = (
-    Job(BACKUP, N_("Daily backup"), timedelta(days=1), make_backup, lambda store: store.node.enrolled),
-    Job("exchange", N_("Exchange with head office"), timedelta(minutes=15), make_exchange, has_office_address),
+    Job(
+        BACKUP,
+        N_("Daily backup"),
+        timedelta(days=1),
+        lambda store, _keys: backups.make_backup(store),
+        lambda store: store.node.enrolled,
+        at=lambda store: settings.backup_settings(store).at,
+    ),
+    Job("exchange", N_("Exchange with head office"), timedelta(minutes=15), make_exchange, has_office_address, "sync.manage"),
 )

@@ -16,7 +16,7 @@ import time
 import zipfile
 from contextlib import contextmanager
 from dataclasses import replace
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
@@ -28,7 +28,7 @@ from localcrm.kernel.clock import now_utc, to_iso
 from localcrm.kernel.errors import AppError, InvalidInput, NotFound, StoreError
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entities
-from localcrm.store import changelog
+from localcrm.store import changelog, eventlog
 from localcrm.store.connection import Connection
 from localcrm.store.files import open_atomically
 from localcrm.store.migrate import get_meta, set_meta
@@ -78,14 +78,44 @@ def backup(store: Store, path: Path) -> dict[str, Any]:
         raise NotFound("no_such_folder", N_("There is no folder “{name}”."), name=str(path.parent))
     if path.is_dir() or is_ours(store, path.resolve()):
         raise InvalidInput("bad_target", N_("“{name}” cannot be the backup file. Choose the name of a new file."), name=path.name)
-    with _writing(path), tempfile.TemporaryDirectory(dir=path.parent, prefix=".localcrm-backup-") as scratch:
+    with writing(path), tempfile.TemporaryDirectory(dir=path.parent, prefix=".localcrm-backup-") as scratch:
         head, rows = _copy_database(store, Path(scratch) / DATABASE)
         with open_atomically(path, private=True) as file:
             _write_archive(file, store, Path(scratch) / DATABASE, head, rows)
             file.flush()
             (Path(scratch) / DATABASE).unlink()
             _verify(file, Path(scratch), store.key)
+    store.log("backup", detail=path.name)
     return {"file": str(path), "bytes": path.stat().st_size, "verified": True}
+
+
+def copy_backup(path: Path, target: Path) -> None:
+    """Copy a finished backup and read the copy back before it takes its place; nothing where it is already.
+
+    Raises StoreError("cannot_write_file", "backup_not_verified").
+    """
+    with writing(target):
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        if is_whole(target):
+            return
+        with open_atomically(target, private=True) as file, path.open("rb") as source:
+            shutil.copyfileobj(source, file, _BLOCK)
+            file.flush()
+            os.fsync(file.fileno())
+            file.seek(0)
+            source.seek(0)
+            if file_digest(file, "sha256").digest() != file_digest(source, "sha256").digest():  # type: ignore[arg-type]
+                raise StoreError("backup_not_verified", _NOT_VERIFIED)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file is a backup of its full length, by its table of contents; its contents are read by ``restore`` only."""
+    try:
+        with _reading(path) as archive:
+            _read_manifest(archive)
+    except (AppError, OSError):
+        return False
+    return True
 
 
 def is_ours(store: Store, path: Path) -> bool:
@@ -156,9 +186,7 @@ def _verify(file: IO[bytes], scratch: Path, key: bytes | None) -> None:
                 _extract(archive, name, member, scratch / DATABASE if name == DATABASE else None)
         _check_database(scratch / DATABASE, key, manifest)
     except (*_ZIP_FAULTS, AppError) as error:
-        raise StoreError(
-            "backup_not_verified", N_("The backup could not be read back and was thrown away. Check the disk and try again.")
-        ) from error
+        raise StoreError("backup_not_verified", _NOT_VERIFIED) from error
 
 
 def _check_database(database: Path, key: bytes | None, manifest: _Manifest) -> None:
@@ -191,7 +219,7 @@ def restore(path: Path, into: Path) -> dict[str, Any]:
     with _reading(path) as archive:
         manifest = _read_manifest(archive)
         home = next(parent for parent in into.parents if parent.is_dir())
-        with _writing(into):
+        with writing(into):
             staging = Path(tempfile.mkdtemp(dir=home, prefix=".localcrm-restore-"))
             try:
                 _fill(staging, archive, manifest)
@@ -215,6 +243,7 @@ def settle_copy(store: Store) -> bool:
         if node.enrolled:
             save_node(connection, replace(node, epoch=secrets.token_bytes(8), epoch_index=node.epoch_index + 1))
         connection.execute("DELETE FROM session")
+        eventlog.append(connection, at=store.clock.now_ms(), kind="restore", detail=node.code, sign=store.sign_log)
         set_meta(connection, "is_copy", 0)
     store.forget_node()
     return True
@@ -291,7 +320,8 @@ def _reading(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the system says while something is written into one of our errors, named after ``path``."""
     try:
         yield
     except OSError as error:
@@ -303,6 +333,7 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
+_NOT_VERIFIED = N_("The backup could not be read back and was thrown away. Check the disk and try again.")
 _BAD_BACKUP = N_("This is not a backup of this program, or it is damaged. Nothing was restored; try an older backup.")
 
 

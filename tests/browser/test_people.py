@@ -135,6 +135,23 @@ def test_an_administrator_sees_as_somebody_else_and_changes_nothing(open_page: O
     expect(page.locator(".lc-notice")).to_have_count(0)
 
 
+def test_a_customer_is_shared_and_the_administrator_sees_with_whom(open_page: OpenPage) -> None:
+    page = open_page("/customers")
+    user(page, "柯桥金龙布业").click(button="right")
+    menu(page, "共享…").click()
+    page.locator(".q-dialog .lc-picker input").click()
+    page.locator(".lc-pick", has_text="何小梅").first.click()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".q-dialog .lc-line")).to_contain_text("何小梅")
+    page.locator(".q-dialog").get_by_role("button", name="关闭").click()
+    hers = open_page("/customers", login="mei")
+    expect(hers.locator(".ag-row")).to_have_count(2)
+    user(page, "柯桥金龙布业").click(button="right")
+    menu(page, "谁能看到？").click()
+    expect(page.locator(".q-dialog tr", has_text="何小梅").locator("td").nth(1)).to_have_text("是")
+    expect(page.locator(".q-dialog tr", has_text="何小梅").locator("td").nth(2)).to_have_text("否")
+
+
 def test_who_leaves_hands_over_and_signs_in_no_more(open_page: OpenPage) -> None:
     page = open_page("/people")
     user(page, "何小梅").click(button="right")

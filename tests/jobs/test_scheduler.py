@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from localcrm.app import create_folder
-from localcrm.jobs import scheduler, work
+from localcrm.jobs import backups, scheduler
 from localcrm.jobs.scheduler import JobRun, last_run, next_run, run_job
 from localcrm.jobs.work import JOBS, Job
 from localcrm.kernel.errors import Refused
@@ -61,14 +63,14 @@ def test_a_job_is_due_one_interval_after_it_succeeded():
 
 def test_runs_missed_while_the_machine_was_off_are_made_up_once_soon_after_the_start():
     ten_days_off = JobRun(last_ok=NOON - 10 * DAY)
-    assert next_run(BACKUP, ten_days_off, now=NOON, earliest=timedelta(seconds=20)) == NOON + timedelta(seconds=20)
+    assert next_run(BACKUP, ten_days_off, now=NOON) == NOON
     made_up = JobRun(last_ok=NOON + timedelta(seconds=30))
     assert next_run(BACKUP, made_up, now=NOON + timedelta(seconds=30)) == NOON + timedelta(seconds=30) + DAY
 
 
 def test_a_failed_run_does_not_count_as_done_and_waits_before_the_next_try():
     failed = JobRun(last_start=NOON, last_ok=NOON - DAY, error="…")
-    assert next_run(BACKUP, failed, now=NOON, earliest=scheduler.RETRY) == NOON + scheduler.RETRY
+    assert next_run(BACKUP, failed, now=NOON) == NOON + scheduler.RETRY
 
 
 def test_a_clock_that_was_set_back_does_not_put_a_run_off_for_longer_than_one_interval():
@@ -127,12 +129,12 @@ def test_backups_are_verified_and_the_last_seven_are_kept(store, clock, tmp_path
     for _day in range(9):
         run_job(store, no_keys, BACKUP)
         clock.now += DAY
-    names = [path.name for path in work.backups(store)]
+    names = [path.name for path in backups.backups(store)]
     assert names == [
         f"HQ-202611{day}-120000.localcrm-backup" if day <= 30 else f"HQ-202612{day - 30:02}-120000.localcrm-backup"
         for day in range(31, 24, -1)
     ]
-    restore(work.backups(store)[0], tmp_path / "restored")
+    restore(backups.backups(store)[0], tmp_path / "restored")
 
 
 def test_files_of_other_people_in_the_folder_of_backups_are_left_alone(store, clock):
@@ -157,3 +159,24 @@ def test_the_running_scheduler_leaves_alone_what_is_not_due(store):
     stop = scheduler.start(store, no_keys, jobs=[job(no_keys)], after_start=timedelta(0))
     stop()
     assert last_run(store, "test") == JobRun(NOON, NOON, None)
+
+
+def test_the_running_scheduler_does_not_ask_over_and_over_for_what_is_not_wanted(store):
+    asked = []
+    stop = scheduler.start(store, no_keys, jobs=[job(no_keys, wanted=asked.append)], after_start=timedelta(0))
+    time.sleep(0.5)
+    stop()
+    assert len(asked) == 1
+
+
+def test_the_running_scheduler_notices_what_is_set_while_it_runs(store, clock, monkeypatch):
+    monkeypatch.setattr(scheduler, "LOOK", timedelta(seconds=0.05))
+    ran, wish = threading.Event(), {"at": None}
+    test = replace(job(lambda _store, _keys: ran.set()), at=lambda _store: wish["at"])
+    run_job(store, no_keys, job(lambda _store, _keys: None))
+    stop = scheduler.start(store, no_keys, jobs=[test])
+    assert not ran.wait(0.3)
+    clock.now += timedelta(hours=2)
+    wish["at"] = (NOON + timedelta(hours=1)).astimezone().time()
+    assert ran.wait(10)
+    stop()

@@ -112,6 +112,14 @@ def ago(moment: datetime, now: datetime) -> str:
     return _("just now")
 
 
+def file_size(count: int) -> str:
+    """Bytes in the unit that a file manager would choose."""
+    for unit, size in (("GB", 1 << 30), ("MB", 1 << 20)):
+        if count >= size:
+            return f"{count / size:,.1f} {unit}"
+    return f"{-(-count // 1024):,} KB"
+
+
 def in_chinese() -> bool:
     """Whether the reader reads Chinese: full-width signs, no spaces between words."""
     return current_language().startswith("zh")

@@ -14,7 +14,7 @@ from localcrm.domain import policy
 from localcrm.domain.admin.entities import Conflict, ConflictKind
 from localcrm.jobs import scheduler, work
 from localcrm.kernel.clock import now_utc
-from localcrm.kernel.errors import InvalidInput, NotFound
+from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import EntityType, entities, entity as entity_type
 from localcrm.store.connection import Connection
@@ -25,6 +25,8 @@ from localcrm.ui.endpoints import record_path
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.import_job import upload_place, uploaded
 from localcrm.ui.kit.dialogs import confirm
+from localcrm.ui.kit.jobs import do_job, node_keys, working
+from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import ago, near_moment, show
 from localcrm.ui.operations import run_service, run_verb, show_failure, toast
@@ -106,10 +108,7 @@ class Centre:
     @property
     def keys(self) -> NodeKeys:
         """The keys of this node."""
-        keys = self.session.program.keys
-        if keys is None:
-            raise NotFound("no_node_keys", N_("This folder has no keys to speak with. Restore the folder “keys” from a backup."))
-        return keys()
+        return node_keys(self.session)
 
     # how things stand ------------------------------------------------------------------------------------------------
 
@@ -146,14 +145,14 @@ class Centre:
                 ui.label(_("There are no branches yet. Invite one: it gets a file, sends a request back, and you approve it."))
             return
         with ui.element("table").classes("lc-table lc-lines").mark("branches"):
-            _heads(_("Branch"), _("Last contact"), (_("Waiting for it"), "lc-num"), _("State"), "")
+            heads(_("Branch"), _("Last contact"), (_("Waiting for it"), "lc-num"), _("State"), "")
             for branch in branches:
                 with ui.element("tr").mark(f"branch-{branch['code']}"):
                     with ui.element("td"), ui.element("div").classes("lc-row"):
                         ui.label(branch["code"]).style("font-weight:650")
                         ui.label(branch["name"])
-                    _cell(_ago(branch["last_ok"]))
-                    _cell(f"{branch['waiting']:,}", "lc-num")
+                    cell(_ago(branch["last_ok"]))
+                    cell(f"{branch['waiting']:,}", "lc-num")
                     with ui.element("td"):
                         text, tone = _branch_state(branch)
                         ui.label(text).classes("lc-chip").props(f"data-tone={tone}").style("width:fit-content")
@@ -180,15 +179,15 @@ class Centre:
         store = self.session.store
         self.jobs.clear()
         with self.jobs, ui.element("table").classes("lc-table"):
-            _heads(_("Task"), _("Last done"), _("Last failure"), "")
+            heads(_("Task"), _("Last done"), _("Last failure"), "")
             for job in work.JOBS:
-                if not job.wanted(store):
+                if not job.wanted(store) or not self.session.may(job.permission):
                     continue
                 run = scheduler.last_run(store, job.name)
                 with ui.element("tr").mark(f"job-{job.name}"):
-                    _cell(job.label)
-                    _cell(ago(run.last_ok, now_utc()) if run.last_ok else _("never"))
-                    _cell(run.error or "—", "" if run.error else "lc-muted")
+                    cell(job.label)
+                    cell(ago(run.last_ok, now_utc()) if run.last_ok else _("never"))
+                    cell(run.error or "—", "" if run.error else "lc-muted")
                     with ui.element("td").classes("lc-num"):
                         ui.button(_("Do it now"), on_click=lambda job=job: self._do_job(job)).props("flat dense no-caps size=sm").mark(
                             f"do-{job.name}"
@@ -197,20 +196,15 @@ class Centre:
     # actions -----------------------------------------------------------------------------------------------------------
 
     async def _do_job(self, job: work.Job) -> None:
-        with self.problem:  # the table with the button is drawn anew meanwhile
-            with self._working(job.label):
-                outcome = await run_service(self.session, lambda: scheduler.run_job(self.session.store, lambda: self.keys, job))
-            if outcome.ok and outcome.value.error:
-                show_failure(InvalidInput("job_failed", N_("{reason}"), reason=outcome.value.error))
-            elif outcome.ok:
-                toast(_("{task}: done").format(task=job.label))
+        await do_job(self.session, job, self.problem)
+        with self.problem:  # the table with the button is drawn anew
             await self._draw()
 
     async def _exchange(self) -> None:
         await self._do_job(next(job for job in work.JOBS if job.name == "exchange"))
 
     def _working(self, text: str) -> Any:
-        return _Working(self.problem, text)
+        return working(self.problem, text)
 
     async def _make_file(self, code: str | None = None) -> None:
         store, node = self.session.store, self.session.store.node
@@ -475,21 +469,6 @@ def _short(text: str | None) -> str:
 # pieces ------------------------------------------------------------------------------------------------------------------
 
 
-class _Working:
-    """A moving bar with a word while something long is done."""
-
-    def __init__(self, place: ui.element, text: str) -> None:
-        self.place, self.text = place, text
-
-    def __enter__(self) -> None:
-        with self.place, ui.element("div").classes("lc-notice lc-info").mark("working") as self.box:
-            ui.spinner(size="18px")
-            ui.label(self.text)
-
-    def __exit__(self, *_error: object) -> None:
-        self.box.delete()
-
-
 def _file_button(text: str, event: str, *, mark: str) -> None:
     """A button that sends a chosen file and raises ``event``."""
     with (
@@ -515,19 +494,6 @@ def _dialog_buttons(dialog: ui.dialog, yes: str, submit: Callable[[], Any]) -> N
         ui.button(yes, on_click=submit).props("unelevated no-caps data-commit").classes("lc-pri").props("data-act=dialog-yes").mark(
             "dialog-yes"
         )
-
-
-def _heads(*heads: str | tuple[str, str]) -> None:
-    with ui.element("tr"):
-        for head in heads:
-            text, classes = head if isinstance(head, tuple) else (head, "")
-            with ui.element("th").classes(classes):
-                ui.label(text)
-
-
-def _cell(text: str, classes: str = "") -> None:
-    with ui.element("td").classes(classes):
-        ui.label(text)
 
 
 def _value_box(text: str | None, where: str, tag: str, *, kept: bool) -> None:

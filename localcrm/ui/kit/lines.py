@@ -1,0 +1,22 @@
+"""Plain tables that a screen draws line by line: heads and cells."""
+
+from __future__ import annotations
+
+from nicegui import ui
+
+
+def heads(*heads: str | tuple[str, str]) -> None:
+    """The line of heads; a pair is a text with its classes."""
+    with ui.element("tr"):
+        for head in heads:
+            text, classes = head if isinstance(head, tuple) else (head, "")
+            with ui.element("th").classes(classes):
+                ui.label(text)
+
+
+def cell(text: str, classes: str = "", *, tip: str | None = None) -> None:
+    """One cell of text; ``tip`` is what a shortened text stands for."""
+    with ui.element("td").classes(classes):
+        label = ui.label(text)
+        if tip:
+            label.tooltip(tip)
