@@ -32,7 +32,7 @@ SHOTS = ROOT / "docs" / "shots"
 SIZES = {"wide": (1440, 900), "phone": (390, 844)}
 LANGUAGES = ("zh_CN", "en")
 #: Those that docs and README show; the others stay on the machine that made them.
-KEPT = ("customers", "order-new", "order-posted", "orders", "import-preview", "sync", "stock")
+KEPT = ("customers", "order-new", "order-posted", "orders", "import-preview", "sync", "stock", "people", "roles", "backups", "log")
 QUIET = [
     "--headless",
     "--no-sandbox",
