@@ -9,7 +9,7 @@ from localcrm.kernel.schema import Choice
 class BasicRole(Choice):
     """What a user may do where no role of the company says anything about a kind of record."""
 
-    NONE = "none", N_("Only what the roles say")
+    NONE = "none", N_("By roles only")
     STAFF = "staff", N_("Staff")
     ADMIN = "admin", N_("Administrator")
 

@@ -115,7 +115,7 @@ def test_on_a_telephone_in_both_languages(open_page: OpenPage, office: Running, 
     page = open_page(PAGE, size=(390, 844), own_session=True)
     expect(page.locator("html")).to_have_attribute("lang", "zh-CN" if language == "zh_CN" else "en-US")
     expect(files(page).first).to_be_visible()
-    words = {"zh_CN": ("备份与计划任务", "试恢复", "每天时间"), "en": ("Backups and schedule", "Test restore", "Time of day")}
+    words = {"zh_CN": ("备份与计划任务", "试恢复", "每天时间"), "en": ("Backups & tasks", "Test restore", "Time of day")}
     for text in words[language]:
         expect(page.get_by_text(text).first).to_be_attached()
     assert page.evaluate("document.documentElement.scrollWidth") == 390

@@ -199,7 +199,7 @@ class _Roles:
                 "Basic role “{role}”: it counts for kinds of records about which neither these rights nor a role says anything."
             ).format(role=gettext(User.entity_type.fields["role"].options[str(user["role"])]))
         elif self.shown.holders:
-            text = _("{count} users have this role: {names}").format(
+            text = _("Users with this role ({count}): {names}").format(
                 count=len(self.shown.holders), names=_(", ").join(self.shown.holders[:8])
             )
         else:

@@ -72,7 +72,7 @@ class _Backups:
 
     async def build(self) -> None:
         """Backups, what is set for them, then every job."""
-        title = _("Backups and schedule")
+        title = _("Backups & tasks")
         with page_frame(self.session, title=title, active="backups"):
             ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
             with page_head(title):
@@ -318,6 +318,4 @@ def _warn(text: str, mark: str) -> None:
         ui.label(text)
 
 
-register(
-    Screen("backups", "/settings/backups", N_("Backups and schedule"), "backup", settings.PERMISSION, backups_and_schedule, "company", 70)
-)
+register(Screen("backups", "/settings/backups", N_("Backups & tasks"), "backup", settings.PERMISSION, backups_and_schedule, "company", 70))
