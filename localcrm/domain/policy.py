@@ -239,9 +239,9 @@ def require_record(connection: Connection, actor: Actor, kind: EntityType, ident
     require(actor, f"{kind.key}.{action}")
     if actor.is_admin:
         return
-    if not may(actor, f"{kind.key}.read") or not _holds(connection, view(actor, kind), identity):
+    if not visible(connection, actor, kind, identity):
         raise NotFound("not_found", N_("{entity}: this record does not exist or was deleted."), entity=kind.label)
-    if not _holds(connection, view(actor, kind, action), identity):
+    if not visible(connection, actor, kind, identity, action=action):
         raise Forbidden(
             "out_of_reach", N_("This record is not yours: you may look at it, but not “{action}”."), action=gettext(ACTIONS[action])
         )
@@ -255,9 +255,10 @@ def require_parent(connection: Connection, actor: Actor, kind: EntityType, value
         require_record(connection, actor, parent, identity, _with_parent(actor, kind, parent, action))
 
 
-def visible(connection: Connection, actor: Actor, kind: EntityType, identity: str) -> bool:
-    """Whether the actor may see a record."""
-    return may(actor, f"{kind.key}.read") and _holds(connection, view(actor, kind), identity)
+def visible(connection: Connection, actor: Actor, kind: EntityType, identity: str, *, action: str = "read") -> bool:
+    """Whether the actor may see a record, or do something else with it."""
+    permitted = may(actor, f"{kind.key}.read") and may(actor, f"{kind.key}.{action}")
+    return permitted and _holds(connection, view(actor, kind, action), identity)
 
 
 def _holds(connection: Connection, seen: View, identity: str) -> bool:

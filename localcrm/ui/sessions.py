@@ -36,9 +36,8 @@ class Session:
     preferences: dict[str, str]
     pages: set[Client] = field(default_factory=set)
     ended: bool = False
-    #: Whom an administrator looks as, and that user as an actor who changes nothing.
-    looking_as: str | None = None
-    _seen: Actor | None = None
+    #: Whom an administrator looks as: an actor who changes nothing.
+    looking_as: Actor | None = None
     _checked: float = field(default_factory=time.monotonic)
 
     @property
@@ -56,7 +55,7 @@ class Session:
             raise SignInNeeded(
                 "session_ended", N_("You have been signed out. Please sign in again; what you typed is still on the screen.")
             )
-        return self._seen or self._actor
+        return self.looking_as or self._actor
 
     @property
     def user_id(self) -> str:
@@ -76,27 +75,23 @@ class Session:
             self.ended = True
         else:
             self._actor = actor
-            self._seen = self._look()
+            self.looking_as = self._as_seen(self.looking_as.user_id) if self.looking_as else None
         return not self.ended
 
     def look_as(self, user_id: str | None) -> None:
-        """From now on see what a user sees, and change nothing; None ends it. Asks the data file. Raises Forbidden, NotFound."""
-        if user_id is not None:
-            require_admin(self._actor)
-        self.looking_as = user_id
-        self.check()
-        if user_id is not None:
-            if self._seen is None:
-                raise Refused("sees_nothing", N_("This user cannot sign in: disabled, or without any rights."))
-            sessions.log_event(self.store, "look_as", user_id=self.user_id, detail=self._seen.login)
+        """From now on see what a user sees, and change nothing; None ends it. Asks the data file. Raises Forbidden, Refused."""
+        require_admin(self._actor)
+        seen = self._as_seen(user_id)
+        if user_id is not None and seen is None:
+            raise Refused("sees_nothing", N_("This user cannot sign in: disabled, or without any rights."))
+        self.looking_as = seen
+        if seen is not None:
+            sessions.log_event(self.store, "look_as", user_id=self.user_id, detail=seen.login)
 
-    def _look(self) -> Actor | None:
-        """The user an administrator looks as; nobody as soon as either of them may not any more."""
-        seen = actor_by_id(self.store, self.looking_as) if self.looking_as and self._actor.is_admin else None
-        if seen is None:
-            self.looking_as = None
-            return None
-        return replace(seen, watched_by=self._actor.name)
+    def _as_seen(self, user_id: str | None) -> Actor | None:
+        """A user as an administrator sees him; nobody as soon as either of them may not any more."""
+        seen = actor_by_id(self.store, user_id) if user_id and self._actor.is_admin else None
+        return replace(seen, watched_by=self._actor.name) if seen else None
 
     def may(self, permission: str) -> bool:
         """Whether the user has a permission; screens hide what services would refuse."""
@@ -136,7 +131,7 @@ class Session:
         """
 
         def heard(changes: Changes) -> Awaitable[None] | None:
-            told = seen_changes(self._seen or self._actor, changes)
+            told = seen_changes(self.looking_as or self._actor, changes)
             return handler(told) if not told.ids.keys().isdisjoint(entities) else None
 
         self.program.subscribe(entities, heard)

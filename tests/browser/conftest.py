@@ -114,6 +114,15 @@ def office(tmp_path_factory: pytest.TempPathFactory, server_environment: dict[st
         yield program
 
 
+@pytest.fixture
+def nobody_else_is_asked(office: Running) -> Iterator[None]:
+    """No request went to another host, no script failed and no answer was a fault."""
+    office.foreign.clear()
+    office.faults.clear()
+    yield
+    assert (office.foreign, office.faults) == ([], [])
+
+
 @pytest.fixture(scope="session")
 def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,7 @@ expect.set_options(timeout=15_000)  # a busy machine is slow, not wrong
 FILE = "客户名称,电话,等级,信用额度,备注\n甲公司,138 0000 1111,成交客户,100000,老客户\n乙公司,1.38E+10,意向客户,abc,x\n,1390000,发展客户,1,无名\n"
 
 
-@pytest.fixture(autouse=True)
-def nobody_else_is_asked(office: Running) -> Iterator[None]:
-    office.foreign.clear()
-    office.faults.clear()
-    yield
-    assert (office.foreign, office.faults) == ([], [])
+pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
 
 
 def act(page: Page, name: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -15,12 +14,7 @@ from tests.browser.conftest import OpenPage, Running, beside
 expect.set_options(timeout=15_000)  # a busy machine is slow, not wrong
 
 
-@pytest.fixture(autouse=True)
-def nobody_else_is_asked(office: Running) -> Iterator[None]:
-    office.foreign.clear()
-    office.faults.clear()
-    yield
-    assert (office.foreign, office.faults) == ([], [])
+pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
 
 
 @pytest.fixture(scope="module", autouse=True)

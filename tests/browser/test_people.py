@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from localcrm.domain import verbs
 from tests.browser.conftest import PASSWORD, OpenPage, Running, beside
 
-
-@pytest.fixture(autouse=True)
-def nobody_else_is_asked(office: Running) -> Iterator[None]:
-    office.foreign.clear()
-    office.faults.clear()
-    yield
-    assert (office.foreign, office.faults) == ([], [])
+pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
 
 
 def department(page: Page, name: str) -> Locator:
@@ -172,3 +164,15 @@ def test_both_pages_fit_a_phone(open_page: OpenPage, path: str) -> None:
     expect(page.locator(".lc-title").first).to_be_visible()
     page.wait_for_timeout(500)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_both_pages_speak_english(open_page: OpenPage) -> None:
+    page = open_page("/people")
+    page.locator(".lc-language").click()
+    expect(page.locator(".lc-tree")).to_contain_text("Everybody")
+    page.goto(page.url.replace("/people", "/roles"))
+    for window in ("Functions", "Data scope", "Fields"):
+        page.get_by_role("tab", name=window).click()
+        expect(page.locator(".lc-rights")).to_contain_text("Field" if window == "Fields" else "Kind of record")
+    page.locator(".lc-language").click()
+    expect(page.locator(".lc-title")).to_have_text("角色与权限")

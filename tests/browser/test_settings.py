@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,7 @@ from tests.browser.conftest import OpenPage, Running, beside
 PAGE = "/settings/backups"
 
 
-@pytest.fixture(autouse=True)
-def nobody_else_is_asked(office: Running) -> Iterator[None]:
-    office.foreign.clear()
-    office.faults.clear()
-    yield
-    assert (office.foreign, office.faults) == ([], [])
+pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
 
 
 def act(page: Page, name: str) -> Locator:

@@ -10,13 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.browser.conftest import PASSWORD, OpenPage, Running, beside, new_page
 
-
-@pytest.fixture(autouse=True)
-def nobody_else_is_asked(office: Running) -> Iterator[None]:
-    office.foreign.clear()
-    office.faults.clear()
-    yield
-    assert (office.foreign, office.faults) == ([], [])
+pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from localcrm.domain import verbs
 from tests.browser.conftest import OpenPage, Running, beside, grid_state
 
-
-@pytest.fixture(autouse=True)
-def nobody_else_is_asked(office: Running) -> Iterator[None]:
-    office.foreign.clear()
-    office.faults.clear()
-    yield
-    assert (office.foreign, office.faults) == ([], [])
+pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
 
 
 def marked(page: Page, name: str) -> Locator:

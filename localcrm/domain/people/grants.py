@@ -14,11 +14,12 @@ from localcrm.domain.people.rights import actor_of
 from localcrm.domain.policy import Actor
 from localcrm.domain.roles import BasicRole, FieldRule, Scope
 from localcrm.domain.verbs import RecordId, Verb
-from localcrm.kernel.errors import Forbidden, InvalidInput, NotFound, Refused
+from localcrm.kernel.errors import InvalidInput, NotFound, Refused
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.ids import parse_id
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
 from localcrm.store.query import Record
+from localcrm.store.store import Store
 from localcrm.store.uow import UnitOfWork
 
 _USER, _ROLE, _RIGHT, _FIELD = User.entity_type, Role.entity_type, RoleRight.entity_type, RoleField.entity_type
@@ -192,9 +193,8 @@ def hand_over(uow: UnitOfWork, actor: Actor, *, login: str, to: str, disable: bo
     for kind in entities():
         if kind.owner is None or kind.owner not in kind.fields:
             continue
-        for record in uow.where(kind, **{kind.owner: source["id"]}):
-            if kind.kind is Kind.DOCUMENT and record["status"] != "draft":
-                continue
+        alive = {"status": "draft"} if kind.kind is Kind.DOCUMENT else {}
+        for record in uow.where(kind, **{kind.owner: source["id"]}, **alive):
             if kind.kind is Kind.DOCUMENT and record["branch_id"] != uow.node.branch_id:
                 left[kind.key] = left.get(kind.key, 0) + 1
                 continue
@@ -205,28 +205,22 @@ def hand_over(uow: UnitOfWork, actor: Actor, *, login: str, to: str, disable: bo
     return {"login": login, "to": to, "moved": moved, "left": left}
 
 
-def who_sees(uow: UnitOfWork, actor: Actor, *, entity: str, id: RecordId) -> list[dict[str, Any]]:
-    """Who may see a record and change it, and why not: [{login, name, sees, changes, because}], those who see it first."""
+def who_sees(store: Store, actor: Actor, *, entity: str, id: str) -> list[dict[str, Any]]:
+    """Who may see a record and change it, and why not: [{login, name, sees, changes, because}], those who see it first.
+
+    Not a verb: it asks for every user, and a verb would keep others from saving as long.
+    """
     policy.require_admin(actor)
-    kind = entity_type(entity)
-    uow.get(kind, id, deleted=True)
+    kind, identity = entity_type(entity), parse_id(id)
     told = []
-    for user in uow.where(_USER, active=True):
-        one = actor_of(uow.connection, uow.node, user_id=user["id"], login=user["login"], name=user["name"], role=BasicRole(user["role"]))
-        sees = policy.visible(uow.connection, one, kind, id)
-        changes = sees and policy.may(one, f"{entity}.update") and _reaches(uow, one, kind, id, "update")
-        told.append(
-            {"login": one.login, "name": one.name, "sees": sees, "changes": changes, "because": gettext(_because(one, kind, sees=sees))}
-        )
-    return sorted(told, key=lambda row: (not row["sees"], row["login"]))
-
-
-def _reaches(uow: UnitOfWork, actor: Actor, kind: EntityType, identity: str, action: str) -> bool:
-    try:
-        policy.require_record(uow.connection, actor, kind, identity, action)
-    except (Forbidden, NotFound):
-        return False
-    return True
+    with store.read() as connection:
+        for user in connection.all('SELECT id, login, name, role FROM "user" WHERE deleted = 0 AND active = 1 ORDER BY login'):
+            one = actor_of(connection, store.node, user_id=user[0].hex(), login=user[1], name=user[2], role=BasicRole(user[3]))
+            sees = policy.visible(connection, one, kind, identity)
+            changes = sees and policy.visible(connection, one, kind, identity, action="update")
+            because = gettext(_because(one, kind, sees=sees))
+            told.append({"login": one.login, "name": one.name, "sees": sees, "changes": changes, "because": because})
+    return sorted(told, key=lambda row: not row["sees"])
 
 
 def _because(actor: Actor, kind: EntityType, *, sees: bool) -> str:
@@ -260,12 +254,12 @@ def roles_of(uow: UnitOfWork, user_id: str) -> list[str]:
     return sorted(role["name"] for role in found if role)
 
 
-def user_by_login(uow: UnitOfWork, login: str) -> Record:
-    """The user with this login; raises InvalidInput."""
+def user_by_login(uow: UnitOfWork, login: str, *, actor: Actor | None = None) -> Record:
+    """The user with this login, of two with the same one the actor; raises InvalidInput."""
     found = uow.where(_USER, login=login)
     if not found:
         raise InvalidInput("no_such_user", N_("There is no user “{login}”."), login=login[:60])
-    return found[0]
+    return next((user for user in found if actor is not None and user["id"] == actor.user_id), found[0])
 
 
 def _role(uow: UnitOfWork, wish: str) -> Record:
@@ -355,21 +349,6 @@ def _refuse_circle(uow: UnitOfWork, kind: EntityType, key: str, start: str, abov
         above = record[key] if record else None
 
 
-BEHAVIOURS = {"role": records.Behaviour(check=check_role), "department": records.Behaviour(check=check_department)}
-VERBS = (
-    Verb(set_rights, N_("Set a user's own rights")),
-    Verb(own_rights, N_("Open a user's own rights")),
-    Verb(set_field_rule, N_("Set what a user may do with a field")),
-    Verb(assign_role, N_("Give a user a role")),
-    Verb(unassign_role, N_("Take a role from a user")),
-    Verb(set_role_right, N_("Set a right of a role")),
-    Verb(set_role_field, N_("Set what a role may do with a field")),
-    Verb(copy_role, N_("Copy a role")),
-    Verb(delete_role, N_("Delete a role")),
-    Verb(hand_over, N_("Hand over a user's records")),
-    Verb(who_sees, N_("Show who sees a record, and why not")),
-)
-
 #: Fields of a user that decide what he may see; nobody but an administrator changes them.
 GUARDED_FIELDS = ("role", "department_id", "superior_id", "branch_id")
 
@@ -384,3 +363,18 @@ def check_guarded(actor: Actor, new: dict[str, Any], old: Record | None) -> None
             policy.require_admin(actor)
     if old is not None and old["id"] != actor.user_id and (new["password"] != old["password"] or old["role"] == BasicRole.ADMIN):
         policy.require_admin(actor)
+
+
+BEHAVIOURS = {"role": records.Behaviour(check=check_role), "department": records.Behaviour(check=check_department)}
+VERBS = (
+    Verb(set_rights, N_("Set a user's own rights")),
+    Verb(own_rights, N_("Open a user's own rights")),
+    Verb(set_field_rule, N_("Set what a user may do with a field")),
+    Verb(assign_role, N_("Give a user a role")),
+    Verb(unassign_role, N_("Take a role from a user")),
+    Verb(set_role_right, N_("Set a right of a role")),
+    Verb(set_role_field, N_("Set what a role may do with a field")),
+    Verb(copy_role, N_("Copy a role")),
+    Verb(delete_role, N_("Delete a role")),
+    Verb(hand_over, N_("Hand over a user's records")),
+)

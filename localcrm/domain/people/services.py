@@ -65,7 +65,7 @@ def set_password(uow: UnitOfWork, actor: Actor, *, login: str, password: str, ol
     """Set a password: one's own with the old one, anybody's as administrator."""
     if not actor.is_admin and login != actor.login:  # before anything is looked up: which logins there are is not told
         raise Forbidden("forbidden", N_("Only an administrator may set somebody else's password."))
-    user = _by_login(uow, login, actor)
+    user = grants.user_by_login(uow, login, actor=actor)
     own = actor.user_id == user["id"]
     if own and not password_matches(old_password or "", user["password"] or ""):
         raise InvalidInput("wrong_password", N_("The old password is wrong. Nothing was changed."), field="old_password")
@@ -106,14 +106,6 @@ def actor_by_id(store: Store, user_id: str) -> Actor | None:
             return None
         actor = actor_of(connection, store.node, user_id=row[0].hex(), login=row[1], name=row[2], role=BasicRole(row[3]))
     return actor if actor.is_admin or (actor.rights and actor.rights.reaches) else None
-
-
-def _by_login(uow: UnitOfWork, login: str, actor: Actor) -> Record:
-    """The user with this login; of two with the same one, the actor."""
-    found = uow.where(_USER, login=login)
-    if not found:
-        raise InvalidInput("no_such_user", N_("There is no user “{login}”."), login=login[:60])
-    return next((user for user in found if user["id"] == actor.user_id), found[0])
 
 
 BEHAVIOURS = {"user": Behaviour(prepare=prepare_user, check=check_user), **grants.BEHAVIOURS}

@@ -17,8 +17,6 @@ from localcrm.domain.people.services import authenticate
 from localcrm.domain.policy import Actor
 from localcrm.kernel.errors import SignInNeeded, StoreError
 from localcrm.kernel.i18n import N_
-from localcrm.store import eventlog
-from localcrm.store.connection import Connection
 from localcrm.store.store import Store
 
 IDLE_MS = 12 * 3600 * 1000
@@ -150,11 +148,6 @@ def _login_key(login: str) -> str:
 def log_event(store: Store, kind: str, *, user_id: str | None = None, detail: str = "") -> None:
     """Note something that is not a change of data: sign-in, export, print."""
     store.log(kind, user_id=user_id, detail=detail)
-
-
-def add_event(connection: Connection, *, at: int, kind: str, user_id: str | None, detail: str) -> None:
-    """The same inside a transaction over housekeeping tables."""
-    eventlog.append(connection, at=at, kind=kind, user_id=user_id, detail=detail)
 
 
 _COLUMNS = "token_hash, user_id, created, seen, expires, client"

@@ -50,14 +50,6 @@ def check_move(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record |
         raise Refused("not_stocked", N_("“{product}” is not kept in stock."), product=product["name"])
 
 
-def on_hand(connection: Connection, product_id: str, warehouse_id: str | None = None) -> Decimal:
-    """Quantity on hand in one warehouse or in all."""
-    sql, params = "SELECT coalesce(sum(total), 0) FROM stock_on_hand WHERE product_id = ?", [bytes.fromhex(product_id)]
-    if warehouse_id:
-        sql, params = f"{sql} AND warehouse_id = ?", [*params, bytes.fromhex(warehouse_id)]
-    return Decimal(_QUANTITY.load(connection.value(sql, params)))
-
-
 def stock_list(connection: Connection, actor: Actor, *, product_ids: list[str] | None = None) -> list[dict[str, Any]]:
     """What lies where, from the movements the actor may see: [{product_id, warehouse_id, quantity}], products in order of their code."""
     source, params = _totals(actor, "product_id", "warehouse_id")

@@ -34,7 +34,6 @@ class _Sharing:
     def __init__(self, session: Session, entity: EntityType, identity: str) -> None:
         self.session, self.entity, self.identity = session, entity, identity
         self.target = "user_id"
-        self.chosen: str | None = None
 
     async def open(self) -> None:
         """Until it is closed."""
@@ -71,17 +70,14 @@ class _Sharing:
         await answer_of(dialog)
 
     def _retarget(self, event: Any) -> None:
-        self.target, self.chosen = str(event.value), None
+        self.target = str(event.value)
         self._picker()
 
     def _picker(self) -> None:
         field = SHARE.fields[self.target]
         self.place.clear()
         with self.place:
-            self.picker: Picker = picker(self.session, field.f.ref or "", None, self._choose, create=False, label=_("Name"))
-
-    def _choose(self, identity: str | None) -> None:
-        self.chosen = identity
+            self.picker: Picker = picker(self.session, field.f.ref or "", None, lambda _id: None, create=False, label=_("Name"))
 
     def _read(self) -> list[tuple[Record, str]]:
         view = policy.seen(self.session.actor, SHARE)
@@ -115,11 +111,10 @@ class _Sharing:
             "id": self.identity,
             "level": self.level.value,
             "until": str(self.until.value or "").strip() or None,
-            **({self.target: self.chosen} if self.chosen else {}),
+            **({self.target: self.picker.value} if self.picker.value else {}),
         }
         if (await run_verb(self.session, "people.share_record", parameters, on_error=self._failed)).ok:
             self.picker.set_value(None, "")
-            self.chosen = None
             await self._draw()
 
     async def _end(self, identity: str) -> None:

@@ -14,7 +14,7 @@ from localcrm.domain.people.entities import Department, Role, User, UserRole
 from localcrm.domain.people.sessions import close_sessions_of
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext as _
-from localcrm.store.query import Condition, ListQuery, Record, every, select
+from localcrm.store.query import Condition, ListQuery, Record, every, group_counts, select
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import edit_dialog, load_typed
@@ -103,11 +103,7 @@ class _People:
                 seen = policy.seen(self.session.actor, DEPARTMENT)
                 pages = every(connection, ListQuery(DEPARTMENT, sort="position", restrict=seen)) if seen else ()
                 departments = [row for page in pages for row in page.rows]
-                staff = every(connection, ListQuery(USER, restrict=policy.view(self.session.actor, USER)))
-                counts: dict[str | None, int] = defaultdict(int)
-                for page in staff:
-                    for user in page.rows:
-                        counts[user.get("department_id")] += 1
+                counts = dict(group_counts(connection, policy.view(self.session.actor, USER), "department_id"))
             return departments, counts
 
         outcome = await run_service(self.session, read)
@@ -291,7 +287,7 @@ class _People:
         outcome = await run_service(self.session, lambda: load_typed(self.session, USER, identity))
         if not outcome.ok:
             return
-        user, target = outcome.value, _Chosen()
+        user = outcome.value
         with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("handover-dialog"):
             ui.label(_("Hand over what {name} looks after").format(name=user["name"])).classes("lc-dialog-title")
             ui.label(_("Customers and unfinished documents go to somebody else. Posted documents keep the name of who sold them.")).classes(
@@ -299,7 +295,7 @@ class _People:
             )
             with ui.element("div").classes("lc-field"):
                 ui.label(_("To")).classes("lc-label lc-required")
-                picker(self.session, "user", None, target.take, create=False, label=_("To"))
+                target = picker(self.session, "user", None, lambda _id: None, create=False, label=_("To"))
             disable = ui.checkbox(_("{name} leaves: no longer signs in").format(name=user["name"])).props("dense").mark("disable")
             problem = ui.label().classes("lc-notice").props('role="alert"')
             problem.set_visibility(False)
@@ -310,11 +306,11 @@ class _People:
                 return True
 
             async def save() -> None:
-                if target.id is None:
+                if target.value is None:
                     problem.set_text(_("Choose who takes over."))
                     problem.set_visibility(True)
                     return
-                taker = await asyncio.to_thread(load_typed, self.session, USER, target.id)
+                taker = await asyncio.to_thread(load_typed, self.session, USER, target.value)
                 parameters = {"login": user["login"], "to": taker["login"], "disable": bool(disable.value)}
                 result = await run_verb(self.session, "people.hand_over", parameters, on_error=failed)
                 if result.ok:
@@ -329,16 +325,6 @@ class _People:
             toast(_("Handed over {count} records").format(count=f"{count:,}"))
             if left := sum(result["left"].values()):
                 toast(_("{count} drafts of other branches stay; only those branches can hand them over").format(count=left))
-
-
-class _Chosen:
-    """What a picker was set to."""
-
-    id: str | None = None
-
-    def take(self, identity: str | None) -> None:
-        """Remember the choice."""
-        self.id = identity
 
 
 register(Screen("user", "/people", N_("People"), "badge", "user.read", people, "company", 10))

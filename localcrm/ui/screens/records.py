@@ -13,6 +13,7 @@ from localcrm.domain import (
     policy,
     subjects,  # noqa: F401 -- makes every entity known
 )
+from localcrm.domain.people.grants import who_sees
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.schema import EntityType, Kind, entity as entity_type
 from localcrm.store.query import Record
@@ -22,6 +23,7 @@ from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.history import history_lines, history_table
+from localcrm.ui.kit.lines import heads
 from localcrm.ui.kit.menu import Action, action_button
 from localcrm.ui.operations import Outcome, Undo, run_service, run_verb, toast
 from localcrm.ui.registry import Builder, Screen, register
@@ -174,16 +176,13 @@ async def history_dialog(session: Session, entity: EntityType, identity: str) ->
 
 async def who_sees_dialog(session: Session, entity: EntityType, identity: str) -> None:
     """Who may see a record and change it, and why somebody may not; for administrators."""
-    outcome = await run_verb(session, "people.who_sees", {"entity": entity.key, "id": identity})
+    outcome = await run_service(session, lambda: who_sees(session.store, session.actor, entity=entity.key, id=identity))
     if not outcome.ok:
         return
     with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("who-sees"):
         ui.label(_("Who sees this?")).classes("lc-dialog-title")
         with ui.element("div").classes("lc-scroll"), ui.element("table").classes("lc-table"):
-            with ui.element("tr"):
-                for head in (_("User"), _("Sees it"), _("May change it"), _("Why")):
-                    with ui.element("th"):
-                        ui.label(head)
+            heads(_("User"), _("Sees it"), _("May change it"), _("Why"))
             for row in outcome.value:
                 with ui.element("tr"):
                     for text, style in (

@@ -19,6 +19,7 @@ from localcrm.store.query import Condition, ListQuery, Record, every, titles
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.form import edit_dialog
+from localcrm.ui.kit.lines import heads
 from localcrm.ui.kit.menu import Action, context_menu
 from localcrm.ui.operations import run_service, run_verb, toast
 from localcrm.ui.registry import Screen, register
@@ -214,7 +215,7 @@ class _Roles:
 
     def _functions(self) -> None:
         with ui.element("table").classes("lc-table lc-rights").mark("functions"):
-            _heads([_("Kind of record"), *map(gettext, policy.ACTIONS.values())])
+            heads(_("Kind of record"), *((gettext(label), "lc-center") for label in policy.ACTIONS.values()))
             for kind in granted_kinds():
                 possible = policy.actions_of(kind)
                 with ui.element("tr").classes("lc-hover"):
@@ -267,7 +268,7 @@ class _Roles:
             ui.label(_("Tick what may be done in the window “Functions” first.")).classes("lc-empty lc-muted")
             return
         with ui.element("table").classes("lc-table lc-rights").mark("scopes"):
-            _heads([_("Kind of record"), *map(gettext, policy.ACTIONS.values())])
+            heads(_("Kind of record"), *((gettext(label), "lc-center") for label in policy.ACTIONS.values()))
             for kind in kinds:
                 with ui.element("tr").classes("lc-hover"):
                     with ui.element("td"):
@@ -334,7 +335,7 @@ class _Roles:
             )
         kind = entity_type(self.kind)
         with ui.element("table").classes("lc-table lc-rights").style("max-width:720px").mark("fields"):
-            _heads([_("Field"), _("Rule"), _("No other role lifts it")], centred=False)
+            heads(_("Field"), _("Rule"), _("No other role lifts it"))
             for column in kind.readable:
                 rule = self.shown.rules.get((kind.key, column.key))
                 with ui.element("tr").classes("lc-hover"):
@@ -395,13 +396,6 @@ class _Roles:
             if outcome.ok and self.role_id == row["id"]:
                 self.role_id = None
                 await self._draw()
-
-
-def _heads(texts: Sequence[str], *, centred: bool = True) -> None:
-    with ui.element("tr"):
-        for number, text in enumerate(texts):
-            with ui.element("th").classes("lc-center" if number and centred else ""):
-                ui.label(text)
 
 
 register(Screen("roles", "/roles", N_("Roles and rights"), "admin_panel_settings", "role.read", roles, "company", 20))

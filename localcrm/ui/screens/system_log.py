@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import events, ui
 
+from localcrm.domain import policy
 from localcrm.domain.people.entities import User
 from localcrm.jobs.work import JOBS
 from localcrm.kernel.clock import now_utc
-from localcrm.kernel.errors import Forbidden, StoreError
+from localcrm.kernel.errors import StoreError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import entities
 from localcrm.store import eventlog
@@ -23,6 +24,7 @@ from localcrm.store.eventlog import Event, Wanted
 from localcrm.store.query import titles
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.import_job import upload_place
+from localcrm.ui.kit.lines import heads
 from localcrm.ui.kit.moments import moment_input, parse_day
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import run_service
@@ -140,8 +142,7 @@ class _SystemLog:
         return dict(sorted(named.items(), key=lambda pair: pair[1]))
 
     def _read(self, wanted: Wanted, before: int | None, limit: int) -> list[Line]:
-        if not self.session.may(PERMISSION):  # taken away while the page was open
-            raise Forbidden("forbidden", N_("You have no right to do this ({permission}). Ask an administrator."), permission=PERMISSION)
+        policy.require(self.session.actor, PERMISSION)  # it may be taken away while the page is open
         with self.session.store.read() as connection:
             found = eventlog.rows(connection, wanted, before=before, limit=limit)
             names = titles(connection, User.entity_type, [event.user_id for event in found if event.user_id])
@@ -159,10 +160,8 @@ class _SystemLog:
                     ui.label(_("Nothing happened yet.") if wanted == Wanted() else _("No row of the log matches."))
             else:
                 self.table = ui.element("table").classes("lc-table lc-log")
-                with self.table, ui.element("tr"):
-                    for head in (_("Time"), _("Done by"), _("What"), _("Detail")):
-                        with ui.element("th"):
-                            ui.label(head)
+                with self.table:
+                    heads(_("Time"), _("Done by"), _("What"), _("Detail"))
         self._append(outcome.value)
 
     async def _older(self) -> None:
@@ -232,8 +231,8 @@ class _SystemLog:
 
         store = self.session.store
         _token, path = upload_place(store, name)
-        heads = [_("Number"), _("Time"), _("Done by"), _("What"), _("Detail")]
-        count = write_table(path, heads, _rows(lambda before: self._read(wanted, before, PORTION)), kinds=_EXPORT_KINDS)
+        names = [_("Number"), _("Time"), _("Done by"), _("What"), _("Detail")]
+        count = write_table(path, names, _rows(lambda before: self._read(wanted, before, PORTION)), kinds=_EXPORT_KINDS)
         store.log("export", user_id=self.session.user_id, detail=f"event_log {path.suffix} {count}")
         return path
 

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from localcrm.domain.policy import SYSTEM
-from localcrm.domain.stock.services import on_hand, stock_list
+from localcrm.domain.stock.services import stock_list
 from localcrm.kernel.errors import AppError
 from localcrm.store.store import Store
 
 Do = Callable[..., Any]
 
 
-def test_on_hand_is_the_sum(new: Do, store: Store) -> None:
+def test_on_hand_is_the_sum(do: Do, new: Do, store: Store) -> None:
     product, one, two = (
         new("product", code="P", name="布"),
         new("warehouse", code="A", name="甲仓"),
@@ -23,7 +23,7 @@ def test_on_hand_is_the_sum(new: Do, store: Store) -> None:
     for warehouse, quantity in ((one, "10.5"), (one, "-0.25"), (two, "3"), (two, "-3")):
         new("stock_move", product_id=product["id"], warehouse_id=warehouse["id"], quantity=quantity, type="adjust")
     with store.read() as connection:
-        assert on_hand(connection, product["id"]) == Decimal("10.2500")
+        assert do("stock.stock_on_hand", product_id=product["id"])["on_hand"] == "10.25"
         assert [(row["warehouse_id"], row["quantity"]) for row in stock_list(connection, SYSTEM)] == [(one["id"], Decimal("10.2500"))]
 
 
