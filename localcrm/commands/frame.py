@@ -73,7 +73,16 @@ class Session:
                 if error.code != "passphrase_needed" or not _at_terminal():
                     raise
                 self._application = open_folder(self.folder, passphrase=_ask(N_("Passphrase")))
+            self._application.store.set_default_shapes()
         return self._application
+
+    def know_own_fields(self) -> None:
+        """Open the folder, where there is one that needs no asking, for the fields that its company added."""
+        from localcrm.store.keys import is_protected
+        from localcrm.store.store import DATABASE
+
+        if (self.folder / DATABASE).exists() and (self.passphrase or not is_protected(self.folder)):
+            _ = self.application
 
     def secret(self, label: str, *, confirm: bool = False) -> str:
         """The next line of stdin with --passphrase-stdin, else what is typed on the terminal, twice with ``confirm``."""

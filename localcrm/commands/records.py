@@ -22,6 +22,7 @@ def entities(session: Session, entity: str | None) -> None:
     from localcrm.domain import declarations as declarations  # noqa: PLC0414 -- makes every entity known
     from localcrm.kernel import schema
 
+    session.know_own_fields()
     kinds = [schema.entity(entity)] if entity else schema.entities()
     document = {"entities": [_describe(kind) for kind in kinds]}
     session.show(document, text=lambda: _entity_lines(document, full=bool(entity)))
@@ -103,9 +104,13 @@ def list_records(
 
 def labels_of_values(connection: Any, kind: Any, rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[Any, str]]:
     """What people read instead of stored values, by field: labels of choices, titles of what references point to."""
+    from localcrm.domain.typed import in_words
     from localcrm.store.query import ref_titles
 
     labels = {field.key: {value: gettext(msgid) for value, msgid in field.options.items()} for field in kind.readable}
+    for field in kind.readable:
+        if field.kind == "choices":
+            labels[field.key] = {row[field.key]: in_words(field, row[field.key]) for row in rows if row.get(field.key)}
     return {**labels, **ref_titles(connection, kind, rows)}
 
 

@@ -82,7 +82,7 @@ def _guessed(table: Table, kind: EntityType) -> dict[int, str]:
     from localcrm.channels.tables import guess_mapping
     from localcrm.domain.importing import spellings
 
-    editable = [(field.key, spellings(field)) for field in kind.fields.values() if field.f.editable]
+    editable = [(field.key, spellings(field)) for field in kind.fields.values() if field.f.editable and field.is_used]
     found = guess_mapping(table.headers, editable)
     if not found:
         raise InvalidInput(

@@ -100,7 +100,7 @@ def import_rows(
 
 def spellings(field: Field) -> list[str]:
     """The label of a field in every language, for recognising columns."""
-    return list(dict.fromkeys(in_every_language(field.f.label)))
+    return list(dict.fromkeys([*field.names.values(), *in_every_language(field.f.label)]))
 
 
 _CAUSES = {

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from localcrm.domain import policy
+from localcrm.domain import own_fields, policy
 from localcrm.domain.policy import Actor
 from localcrm.domain.typed import read_text
 from localcrm.kernel.errors import InvalidInput, NotFound, Refused, StaleRecord
@@ -59,9 +59,10 @@ def create_record(uow: UnitOfWork, actor: Actor, *, entity: str, values: Mapping
     _check_editable(kind, given, blank)
     policy.require_parent(uow.connection, actor, kind, given, "create")
     prepared = behaviour.prepare(uow, actor, given, None) if behaviour.prepare else given
-    checked = kind.validate(prepared)
+    checked = kind.validate({**own_fields.starting_values(uow, kind, given), **prepared})
     _check_hub_fields(uow, kind, checked, blank)
     _check_references(uow, kind, checked, None)
+    own_fields.check(uow, kind, checked, None)
     if behaviour.check:
         behaviour.check(uow, actor, checked, None)
     record = uow.get(kind, uow.insert(kind, checked))
@@ -91,6 +92,7 @@ def update_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str, values
     checked = kind.validate({**{key: current[key] for key in kind.fields}, **prepared})
     _check_hub_fields(uow, kind, checked, current)
     _check_references(uow, kind, checked, current)
+    own_fields.check(uow, kind, checked, current, identity=current["id"])
     if kind.owner and kind.owner in kind.fields and checked[kind.owner] != current[kind.owner]:
         policy.require_record(uow.connection, actor, kind, current["id"], "transfer")
     if behaviour.check:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from localcrm.domain import records, verbs
-from localcrm.domain.admin import services as admin
+from localcrm.domain.admin import fields, services as admin
 from localcrm.domain.catalog import services as catalog
 from localcrm.domain.crm import services as crm
 from localcrm.domain.finance import services as finance
@@ -13,7 +13,7 @@ from localcrm.domain.people import services as people
 from localcrm.domain.sales import services as sales
 from localcrm.domain.stock import services as stock
 
-SUBJECTS = (people, admin, crm, catalog, stock, sales, finance)
+SUBJECTS = (people, admin, fields, crm, catalog, stock, sales, finance)
 
 for subject in SUBJECTS:
     records.BEHAVIOURS.update(subject.BEHAVIOURS)

@@ -10,6 +10,7 @@ import re
 from functools import cache
 from typing import Any
 
+from localcrm.kernel.custom import split_choices
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import LANGUAGES, N_, gettext, use_language
 from localcrm.kernel.ids import parse_id
@@ -24,6 +25,8 @@ _NOT_A_DATE = N_("{label}: “{value}” is not a date (write 2026-11-23).")
 
 def read_text(field: Field, text: str) -> Any:
     """What a cell stands for in a field, as far as the declaration does not read it itself; raises InvalidInput("bad_date")."""
+    if field.kind == "choices":
+        return "\n".join(_labels(field).get(part.casefold(), part) for part in split_choices(text))
     if field.options:
         return _labels(field).get(text.casefold(), text)
     match field.kind:
@@ -36,6 +39,12 @@ def read_text(field: Field, text: str) -> Any:
         case "ref":
             return _read_id(field, text)
     return text
+
+
+def in_words(field: Field, value: str) -> str:
+    """Labels of what was chosen from a list, in the language of the moment."""
+    chosen = split_choices(value) if field.kind == "choices" else [value]
+    return gettext(N_(", ")).join(gettext(field.options.get(one, one)) for one in chosen)
 
 
 @cache

@@ -14,7 +14,8 @@ import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field as dataclass_field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -26,7 +27,7 @@ from pydantic_core import PydanticUndefined
 
 from localcrm.kernel.clock import to_iso
 from localcrm.kernel.errors import InvalidInput, NotFound
-from localcrm.kernel.i18n import N_, gettext
+from localcrm.kernel.i18n import N_, current_language, gettext
 from localcrm.kernel.ids import parse_id
 from localcrm.kernel.money import MONEY_SCALE, PRICE_SCALE, QUANTITY_SCALE, RATE_SCALE, from_scaled, parse_decimal, to_scaled
 
@@ -170,11 +171,17 @@ class Field:
 
     key: str
     f: F
-    kind: str  # text longtext integer boolean money quantity price rate date datetime ref choice
+    kind: str  # text longtext integer boolean money quantity price rate date datetime ref choice choices
     required: bool
     default: Any
     scale: int
     choices: Mapping[str, str] | None
+    names: Mapping[str, str] = dataclass_field(default_factory=dict)
+    """What the company calls it, by language; elsewhere its label counts."""
+    withdrawn: frozenset[str] = frozenset()
+    """Values of a list that old records may have and new ones may not."""
+    custom: CustomField | None = None
+    """The definition of a field that a company added; None for a declared one."""
 
     @property
     def no(self) -> int:
@@ -184,7 +191,7 @@ class Field:
     @property
     def label(self) -> str:
         """Label in the language of the moment."""
-        return gettext(self.f.label)
+        return self.names.get(current_language()) or gettext(self.f.label)
 
     @property
     def secret(self) -> bool:
@@ -193,15 +200,30 @@ class Field:
 
     @property
     def options(self) -> Mapping[str, str]:
-        """Values to offer with their msgids: the closed choices or the suggestions."""
+        """Values with their msgids: the closed choices or the suggestions."""
         return self.choices or self.f.options or {}
+
+    @property
+    def offered(self) -> Mapping[str, str]:
+        """Of these, the ones that may still be chosen."""
+        return {value: label for value, label in self.options.items() if value not in self.withdrawn}
+
+    @property
+    def is_used(self) -> bool:
+        """Whether forms and lists have it here: not retired, and not another branch's own."""
+        return self.custom is None or not self.custom.retired
+
+    @property
+    def initial(self) -> Any:
+        """What a new record starts with."""
+        return self.custom.preset if self.custom else self.default
 
     @property
     def sql_type(self) -> str:
         """Column type in a STRICT table."""
         if self.kind == "ref":
             return "BLOB"
-        return "TEXT" if self.kind in {"text", "longtext", "choice", "date"} else "INTEGER"
+        return "TEXT" if self.kind in {"text", "longtext", "choice", "choices", "date"} else "INTEGER"
 
     def store(self, value: Any) -> Stored:
         """The stored form of a Python value that pydantic has checked."""
@@ -217,13 +239,13 @@ class Field:
                 return round(milliseconds)
             case "boolean" | "integer":
                 return int(value)
-            case "text" | "longtext" | "choice":
+            case "text" | "longtext" | "choice" | "choices":
                 return str(value)
         return to_scaled(value, self.scale)
 
     def load(self, value: Any) -> Any:
         """The Python value of a stored form."""
-        if value is None or self.kind in {"text", "longtext", "integer", "choice"}:
+        if value is None or self.kind in {"text", "longtext", "integer", "choice", "choices"}:
             return value
         match self.kind:
             case "ref":
@@ -259,30 +281,26 @@ def plain_decimal(value: Decimal, *, minimum: int = 0) -> str:
     return f"{whole}.{places}" if places else whole
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomField:
+    """What a company says of a field of its own beyond what every field has (see ``kernel.custom``)."""
+
+    id: str
+    unique: bool = False
+    preset: Any = None  # value that a new record starts with, typed; the table has no default, so that data files agree
+    hint: str = ""
+    retired: bool = False
+    branch_id: str | None = None  # the branch that has it for itself; None for one of the whole company
+
+
 @dataclass(frozen=True, eq=False)
-class EntityType:
-    """Everything the rest of the house knows about one entity."""
+class Shape:
+    """The fields of an entity as one data file has them: the declared ones, and those its company added."""
 
-    key: str
-    no: int
-    label_msgid: str
-    kind: Kind
-    model: type[Entity]
-    title_field: str
     fields: Mapping[str, Field]
-    parent: str | None = None  # LINE: the field that holds the document's id
-    owner: str | None = None  # the field that names the user it belongs to; "id" for users themselves
-    under: str | None = None  # the reference it is seen and changed with; LINE: its parent
-    by_hand: bool = True  # False for what only verbs and the merge write
-    about: bool = False  # its fields ``entity`` and ``record`` (and ``field``) name another record, with which it is seen
-    series: str | None = None  # prefix of the numbers its ``number`` field gets
-    order_by: str | None = None  # default list order: a field, "-" for descending
-    totals: tuple[Total, ...] = ()
-
-    @property
-    def label(self) -> str:
-        """Name of the entity in the language of the moment."""
-        return gettext(self.label_msgid)
+    model: type[Entity]
+    names: Mapping[str, str] = dataclass_field(default_factory=dict)
+    """What the company calls such a record, by language."""
 
     @cached_property
     def by_no(self) -> Mapping[int, Field]:
@@ -308,6 +326,104 @@ class EntityType:
     def refs(self) -> tuple[Field, ...]:
         """Fields that point to other records."""
         return tuple(field for field in self.fields.values() if field.f.ref)
+
+
+#: Shapes by entity key, for the entities that differ from their declaration.
+Shapes = Mapping[str, Shape]
+_here: ContextVar[Shapes | None] = ContextVar("shapes", default=None)
+_elsewhere: Shapes = {}
+
+
+@contextmanager
+def shaped(shapes: Shapes) -> Iterator[None]:
+    """Inside this block entities have the fields that a data file gives them."""
+    before = _here.get()
+    _here.set(shapes)
+    try:
+        yield
+    finally:
+        _here.set(before)  # no token: a generator may end in another context than it began in
+
+
+def use_shapes(shapes: Shapes) -> None:
+    """From now on, to the end of the ``shaped`` block around: the file's definitions changed in its midst."""
+    _here.set(shapes)
+
+
+def shape_by_default(shapes: Shapes) -> None:
+    """A program that serves one data file: outside of every block its shapes count."""
+    global _elsewhere
+    _elsewhere = shapes
+
+
+@dataclass(frozen=True, eq=False)
+class EntityType:
+    """Everything the rest of the house knows about one entity.
+
+    Its fields, and what is derived from them, are those of the data file at hand (``shaped``).
+    """
+
+    key: str
+    no: int
+    label_msgid: str
+    kind: Kind
+    declared: Shape
+    title_field: str
+    parent: str | None = None  # LINE: the field that holds the document's id
+    owner: str | None = None  # the field that names the user it belongs to; "id" for users themselves
+    under: str | None = None  # the reference it is seen and changed with; LINE: its parent
+    home: str | None = None  # the branch that alone writes it, beside head office; empty: head office only
+    by_hand: bool = True  # False for what only verbs and the merge write
+    about: bool = False  # its fields ``entity`` and ``record`` (and ``field``) name another record, with which it is seen
+    series: str | None = None  # prefix of the numbers its ``number`` field gets
+    order_by: str | None = None  # default list order: a field, "-" for descending
+    totals: tuple[Total, ...] = ()
+
+    @property
+    def shape(self) -> Shape:
+        """Its fields in the data file at hand."""
+        here = _here.get()
+        return (_elsewhere if here is None else here).get(self.key, self.declared)
+
+    @property
+    def label(self) -> str:
+        """Name of the entity in the language of the moment."""
+        return self.shape.names.get(current_language()) or gettext(self.label_msgid)
+
+    @property
+    def model(self) -> type[Entity]:
+        """The pydantic model that checks a record."""
+        return self.shape.model
+
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        """Fields by key, in the order of forms."""
+        return self.shape.fields
+
+    @property
+    def by_no(self) -> Mapping[int, Field]:
+        """Fields by wire number."""
+        return self.shape.by_no
+
+    @property
+    def readable(self) -> tuple[Field, ...]:
+        """Fields that may be shown at all."""
+        return self.shape.readable
+
+    @property
+    def searched(self) -> tuple[Field, ...]:
+        """Fields in the search index, heaviest first."""
+        return self.shape.searched
+
+    @property
+    def columns(self) -> tuple[Field, ...]:
+        """Fields of the default list, in order."""
+        return self.shape.columns
+
+    @property
+    def refs(self) -> tuple[Field, ...]:
+        """Fields that point to other records."""
+        return self.shape.refs
 
     def field(self, key: str) -> Field:
         """A field by key; raises NotFound."""
@@ -344,41 +460,47 @@ class Entity(BaseModel):
         super().__init_subclass__()
 
     @classmethod
-    def __pydantic_init_subclass__(  # type: ignore[override]  # a declaration names its own words
-        cls,
-        *,
-        key: str,
-        no: int,
-        label: str,
-        kind: Kind,
-        title_field: str,
-        parent: str | None = None,
-        owner: str | None = None,
-        under: str | None = None,
-        by_hand: bool = True,
-        about: bool = False,
-        series: str | None = None,
-        order_by: str | None = None,
-        totals: tuple[Total, ...] = (),
-    ) -> None:
-        cls.entity_type = EntityType(
-            key=key,
-            no=no,
-            label_msgid=label,
-            kind=kind,
-            model=cls,
-            title_field=title_field,
-            fields={name: _field(name, info) for name, info in cls.model_fields.items()},
-            parent=parent,
-            owner=owner,
-            under=under or parent,
-            by_hand=by_hand,
-            about=about,
-            series=series,
-            order_by=order_by,
-            totals=totals,
-        )
-        _register(cls.entity_type)
+    def __pydantic_init_subclass__(cls, **words: Any) -> None:
+        if words:  # the model of a data file with fields of its own adds to a declaration and is none
+            cls.entity_type = _entity_type(cls, **words)
+            _register(cls.entity_type)
+
+
+def _entity_type(
+    model: type[Entity],
+    *,
+    key: str,
+    no: int,
+    label: str,
+    kind: Kind,
+    title_field: str,
+    parent: str | None = None,
+    owner: str | None = None,
+    under: str | None = None,
+    home: str | None = None,
+    by_hand: bool = True,
+    about: bool = False,
+    series: str | None = None,
+    order_by: str | None = None,
+    totals: tuple[Total, ...] = (),
+) -> EntityType:
+    return EntityType(
+        key=key,
+        no=no,
+        label_msgid=label,
+        kind=kind,
+        declared=Shape({name: _field(name, info) for name, info in model.model_fields.items()}, model),
+        title_field=title_field,
+        parent=parent,
+        owner=owner,
+        under=under or parent,
+        home=home,
+        by_hand=by_hand,
+        about=about,
+        series=series,
+        order_by=order_by,
+        totals=totals,
+    )
 
 
 def _field(key: str, info: Any) -> Field:
@@ -426,9 +548,10 @@ def _register(entity: EntityType) -> None:
     for other in _registry.values():
         if other.key == entity.key or other.no == entity.no:
             raise TypeError(f"entity {entity.key} (no. {entity.no}) clashes with {other.key} (no. {other.no})")
-    if entity.title_field not in entity.fields:
+    fields = entity.declared.fields
+    if entity.title_field not in fields:
         raise TypeError(f"{entity.key}: title field {entity.title_field} does not exist")
-    if len(entity.by_no) != len(entity.fields):
+    if len(entity.declared.by_no) != len(fields):
         raise TypeError(f"{entity.key}: a field number is used twice")
     _registry[entity.key] = entity
 
@@ -477,6 +600,7 @@ _FAULTS: dict[str, tuple[str, str]] = {
     "app:too_many_decimals": ("too_many_decimals", N_("{label}: “{value}” has too many decimal places.")),
     "app:number_too_large": ("number_too_large", N_("{label}: “{value}” is too large.")),
     "app:bad_date": _DATE_VALUE,
+    "app:bad_choice": ("bad_choice", N_("{label}: “{value}” is not one of the choices.")),
     "app:bad_id": ("bad_id", N_("{label}: “{value}” is not a record id.")),
     "greater_than": ("too_small", N_("{label} must be greater than {gt}.")),
     "greater_than_equal": ("too_small", N_("{label} must be at least {ge}.")),

@@ -112,7 +112,8 @@ def index_sqls(entity: EntityType) -> dict[str, str]:
     for field in entity.fields.values():
         if field.f.index or field.f.ref:
             name = f"{key}__{field.key}"
-            sqls[name] = f'CREATE INDEX "{name}" ON "{key}"("{field.key}") WHERE deleted = 0'
+            live = "" if field.custom and field.custom.unique else " WHERE deleted = 0"  # what may not repeat may not in the bin either
+            sqls[name] = f'CREATE INDEX "{name}" ON "{key}"("{field.key}"){live}'
     return sqls
 
 

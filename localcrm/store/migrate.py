@@ -31,8 +31,9 @@ def _chain_event_log(connection: Connection, sign_log: eventlog.Sign | None) -> 
         eventlog.sign_head(connection, sign_log)
 
 
+_INDEXED_AT_ONCE = 10_000
 #: Raised by one with every released change of a declaration; travels in every exchange.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 #: (name, what it does with the file and the signer of its system log); the name is recorded in ``meta`` in the same transaction.
 MIGRATIONS: Sequence[tuple[str, Callable[[Connection, eventlog.Sign | None], None]]] = (("chain_event_log", _chain_event_log),)
 
@@ -80,17 +81,25 @@ def migrate(connection: Connection, sign_log: eventlog.Sign | None = None) -> No
                 if not is_new:  # a new file has today's tables already
                     step(connection, sign_log)
                 set_meta(connection, f"migration:{name}", name)
-        for entity in entities():
-            _bring_table(connection, entity)
-            _bring_totals(connection, entity)
-        _bring_triggers(connection)
-        _bring_search(connection)
-        set_meta(connection, "ddl", fingerprint())
+        bring(connection)
         set_meta(connection, "schema_version", SCHEMA_VERSION)
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+def bring(connection: Connection) -> None:
+    """Give every entity the table, totals, triggers and search rows of its shape, inside the caller's transaction."""
+    wanted = fingerprint()
+    if get_meta(connection, "ddl") == wanted:
+        return
+    for entity in entities():
+        _bring_table(connection, entity)
+        _bring_totals(connection, entity)
+    _bring_triggers(connection)
+    _bring_search(connection)
+    set_meta(connection, "ddl", wanted)
 
 
 def get_meta(connection: Connection, key: str) -> str | int | bytes | None:
@@ -135,13 +144,22 @@ def _bring_totals(connection: Connection, entity: EntityType) -> None:
 
 
 def _bring_search(connection: Connection) -> None:
-    """Records are indexed anew when other fields of theirs are searched than they were indexed by."""
+    """Records are indexed anew when other fields of theirs are searched than they were indexed by.
+
+    Where fields only joined, those records that have something in them: none, when the field is new.
+    """
     known, searched = get_meta(connection, "search"), _searched()
-    if known is not None:
-        before = set(str(known).split())
-        other = [key for key, fields in searched.items() if fields not in before]
-        if any(connection.one(f'SELECT 1 FROM "{key}" LIMIT 1') for key in other):
-            search.reindex(connection)
+    before = dict(entry.split(":") for entry in str(known or "").split())
+    for entity in entities():
+        if known is None or entity.key not in searched or searched[entity.key] in str(known).split():
+            continue
+        was = set(filter(None, before.get(str(entity.no), "").split(",")))
+        joined = [field for field in entity.searched if str(field.no) not in was]
+        only_joined = was and len(was) + len(joined) == len(entity.searched)
+        filled = " OR ".join(f'"{field.key}" IS NOT NULL' for field in joined) if only_joined else "1"
+        rids = [row[0] for row in connection.all(f'SELECT rid FROM "{entity.key}" WHERE deleted = 0 AND ({filled}) ORDER BY rid')]
+        for start in range(0, len(rids), _INDEXED_AT_ONCE):
+            search.index_rows(connection, entity, rids[start : start + _INDEXED_AT_ONCE])
     set_meta(connection, "search", " ".join(searched.values()))
 
 

@@ -29,7 +29,7 @@ LONGEST_PART = 1000
 
 #: A record as the rest of the house sees it: "id", "deleted", "version" and one Python value per field.
 Record = dict[str, Any]
-Operator = Literal["=", "!=", "<", "<=", ">", ">=", "contains", "starts", "in", "blank", "filled"]
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", "contains", "starts", "in", "any", "blank", "filled"]
 _COMPARE = {"=": "IS", "!=": "IS NOT", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
@@ -219,6 +219,10 @@ def _condition(field: Field, condition: Condition) -> tuple[str, list[Any]]:
         case "in":
             values = [stored_value(field, value) for value in condition.value]
             return f"{column} IN ({','.join('?' * len(values))})", values
+        case "any":  # of the values that a field of several choices holds
+            held = f"char(10) || {column} || char(10)"
+            parts = [f"instr({held}, char(10) || ? || char(10)) > 0"] * len(condition.value)
+            return f"({' OR '.join(parts) or '0'})", [_plain_text(field, value) for value in condition.value]
         case "contains" | "starts":
             text = _plain_text(field, condition.value).replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
             return rf"{column} LIKE ? ESCAPE '\'", [f"%{text}%" if condition.op == "contains" else f"{text}%"]

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from localcrm.kernel.clock import SystemClock, WallClock
 from localcrm.kernel.errors import NotFound, StoreError
 from localcrm.kernel.i18n import N_
-from localcrm.store import changelog, eventlog
+from localcrm.kernel.schema import Shapes, shape_by_default, shaped, use_shapes
+from localcrm.store import changelog, eventlog, shapes as file_shapes
 from localcrm.store.connection import Connection, Pool
 from localcrm.store.migrate import get_meta, is_current, migrate
 from localcrm.store.node import Node, load_node
@@ -43,10 +44,17 @@ class Store:
         self._node: Node | None = None
         self._listeners: list[Listener] = []
         self._write_lock = threading.RLock()
+        #: The fields of this file. Inside every block that reads or writes, entities have these.
+        self.shapes: Shapes = {}
+        self._reshaped: Shapes | None = None
+        self._sets_default = False
         self._writer = Connection(self.path, key=key)
         try:
-            if not is_current(self._writer):
-                migrate(self._writer, sign_log)
+            self.shapes = file_shapes.read_shapes(self._writer)
+            with shaped(self.shapes):
+                if not is_current(self._writer):
+                    migrate(self._writer, sign_log)
+            self._shapes_version = get_meta(self._writer, "shapes")
         except BaseException:
             self._writer.close()
             raise
@@ -59,7 +67,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One consistent state of the file; never waits for a writer."""
-        with self._pool.read() as connection:
+        with shaped(self.shapes), self._pool.read() as connection:
             yield connection
 
     def meta(self, key: str) -> str | int | bytes | None:
@@ -84,24 +92,58 @@ class Store:
     @contextmanager
     def unit_of_work(self, actor: str | None) -> Iterator[UnitOfWork]:
         """Write as somebody; commits at the end of the block, rolls back on any error, then raises the event."""
-        with self._write_lock, transaction(self._writer), own_section(self, self._writer, actor=actor) as uow:
+        with self._writing() as connection, own_section(self, connection, actor=actor) as uow:
             yield uow
         self.announce(remote=False)
 
     @contextmanager
     def merging(self) -> Iterator[Connection]:
         """A transaction in which received changes are applied: capture is off, the merge writes the log itself."""
-        with self._write_lock, transaction(self._writer):
-            self._writer.execute("UPDATE sync_ctx SET applying = 1")
-            yield self._writer
-            self._writer.execute("UPDATE sync_ctx SET applying = 0")
+        with self._writing() as connection:
+            connection.execute("UPDATE sync_ctx SET applying = 1")
+            yield connection
+            connection.execute("UPDATE sync_ctx SET applying = 0")
         self.announce(remote=True)
 
     @contextmanager
     def housekeeping(self) -> Iterator[Connection]:
         """A transaction over tables that are never captured (sessions, settings, peers, series)."""
-        with self._write_lock, transaction(self._writer):
-            yield self._writer
+        with self._writing() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction of the one writer, with the fields of the file; what the block makes of them counts once it is committed."""
+        with self._write_lock:
+            try:
+                with transaction(self._writer):
+                    self._look_at_shapes()
+                    with shaped(self.shapes):
+                        yield self._writer
+                if self._reshaped is not None:
+                    self._take_shapes(self._reshaped)
+            finally:
+                self._reshaped = None
+
+    def reshape(self) -> None:
+        """Inside a block that writes: make of the definitions just written the fields of the rest of the block."""
+        self._reshaped = file_shapes.reshape(self._writer)
+        use_shapes(self._reshaped)
+
+    def set_default_shapes(self) -> None:
+        """This program serves one folder: its fields count outside of every block too, now and whenever they change."""
+        self._sets_default = True
+        shape_by_default(self.shapes)
+
+    def _take_shapes(self, shapes: Shapes) -> None:
+        self.shapes, self._shapes_version = shapes, get_meta(self._writer, "shapes")
+        if self._sets_default:
+            shape_by_default(shapes)
+
+    def _look_at_shapes(self) -> None:
+        """Another program may have changed the definitions."""
+        if get_meta(self._writer, "shapes") != self._shapes_version:
+            self._take_shapes(file_shapes.read_shapes(self._writer))
 
     def log(self, kind: str, *, user_id: str | None = None, detail: str = "") -> None:
         """Note in the system log what is not a change of data, in a transaction of its own."""
@@ -136,10 +178,13 @@ class Store:
             if version == self._data_version:
                 return None
             self._data_version = version
+            self._look_at_shapes()
         return self.announce(remote=True)
 
     def close(self) -> None:
         """Close every connection."""
+        if self._sets_default:
+            shape_by_default({})
         self._pool.close()
         with self._write_lock:
             self._writer.close()

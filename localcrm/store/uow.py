@@ -16,6 +16,7 @@ from localcrm.kernel.i18n import N_
 from localcrm.kernel.ids import new_id
 from localcrm.store import eventlog, search
 from localcrm.store.query import Record, load_record, record_columns
+from localcrm.store.shapes import SHAPING
 
 if TYPE_CHECKING:
     from localcrm.kernel.schema import EntityType
@@ -32,6 +33,7 @@ class UnitOfWork:
         self.connection = connection
         self.actor = actor
         self._indexed: dict[EntityType, dict[int, bool]] = {}  # rid → whether it is new
+        self._touched: set[str] = set()
 
     @property
     def node(self) -> Node:
@@ -82,6 +84,7 @@ class UnitOfWork:
         ]
         self.connection.executemany(f'INSERT INTO "{entity.key}"(rid, id, {names}) VALUES (?, ?{", ?" * len(fields)})', stored)
         self._indexed.setdefault(entity, {}).update((row[0], True) for row in stored)
+        self._touched.add(entity.key)
         return len(stored)
 
     def update(self, entity: EntityType, identity: str, values: Mapping[str, Any], *, version: int | None = None) -> bool:
@@ -117,6 +120,7 @@ class UnitOfWork:
     def _write(self, entity: EntityType, identity: str, stored: Mapping[str, Any]) -> None:
         assignments = "".join(f'"{key}" = ?, ' for key in stored)
         key = bytes.fromhex(identity)
+        self._touched.add(entity.key)
         self.connection.execute(f'UPDATE "{entity.key}" SET {assignments}version = version + 1 WHERE id = ?', (*stored.values(), key))
         if "deleted" in stored or any(field.key in stored for field in entity.searched):
             rid = self.connection.value(f'SELECT rid FROM "{entity.key}" WHERE id = ?', (key,))
@@ -133,6 +137,12 @@ class UnitOfWork:
                 (series, period),
             )
         )
+
+    def _finish(self) -> None:
+        """The section's own last step."""
+        self._flush_search()
+        if self._touched & SHAPING:
+            self.store.reshape()
 
     def _flush_search(self) -> None:
         for entity, rids in self._indexed.items():
@@ -157,7 +167,7 @@ def own_section(store: Store, connection: Connection, *, actor: str | None) -> I
     connection.execute("UPDATE sync_ctx SET tx = ?, applying = 0", (tx,))
     uow = UnitOfWork(store, connection, actor=actor)
     yield uow
-    uow._flush_search()  # noqa: SLF001 -- the section's own last step
+    uow._finish()  # noqa: SLF001 -- the section's own last step
     count = int(connection.value("SELECT coalesce(max(lseq), 0) FROM sync_log")) + 1 - first
     if count:
         connection.execute(

@@ -160,6 +160,8 @@ def decompress(data: bytes, *, max_output: int = MAX_BATCH) -> bytes:
 # --- what travels ---------------------------------------------------------------------------------------------------
 
 _Small = Annotated[int, Meta(ge=0, le=65_535)]
+#: Fields that companies add have numbers up to this (``kernel.custom``).
+_ColumnNo = Annotated[int, Meta(ge=0, le=2**40)]
 
 
 class _Column(Struct, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -179,7 +181,7 @@ class _Group(Struct, array_like=True, forbid_unknown_fields=True, gc=False):
 
     table: _Small
     op: Annotated[int, Meta(ge=INSERT, le=GONE)]
-    columns: Annotated[list[_Small], Meta(max_length=MAX_COLUMNS)]
+    columns: Annotated[list[_ColumnNo], Meta(max_length=MAX_COLUMNS)]
     data: Annotated[list[_Column], Meta(max_length=2 * MAX_COLUMNS)]
     """One per column; for triples the old values of every column, then the new values of every column."""
 

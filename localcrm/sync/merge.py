@@ -14,8 +14,8 @@ from __future__ import annotations
 import json
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -26,16 +26,18 @@ from localcrm.kernel.clock import is_from_future, next_stamp, stamp_time
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.money import MAX_SCALED
-from localcrm.kernel.schema import EntityType, Field, Kind, Stored, entity_by_no
+from localcrm.kernel.schema import EntityType, Field, Kind, Stored, entities, entity_by_no
 from localcrm.store import changelog, search
 from localcrm.store.ddl import DELETED_NO, GONE, INSERT, UPDATE, VOID
 from localcrm.store.node import branch_id, origin_of
+from localcrm.store.shapes import SHAPING
 from localcrm.store.uow import own_section
+from localcrm.sync.codec import Batch
 
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
     from localcrm.store.store import Store
-    from localcrm.sync.codec import Batch, Change, Tx
+    from localcrm.sync.codec import Change, Tx
 
 _CONFLICT = Conflict.entity_type
 #: Longest value a conflict shows; the log keeps it whole.
@@ -60,18 +62,22 @@ class Report:
     conflicts: int = 0
     quarantined: int = 0
 
+    def add(self, other: Report) -> None:
+        """Count what another part did."""
+        for part in fields(other):
+            setattr(self, part.name, getattr(self, part.name) + getattr(other, part.name))
+
 
 def admit(store: Store, batch: Batch, *, sender_no: int, sender_code: str) -> Report:
     """Head office takes in a branch's changes; raises ExchangeError when some before them are missing."""
     sender = Sender(sender_no, sender_code, bytes.fromhex(branch_id(store.node.company_id, sender_code)))
     with store.merging() as connection:
-        merge = _Merge(store, connection, batch, sender)
-        merge.run()
-        if merge.conflicts:
+        report, conflicts = _merge(store, connection, batch, sender)
+        if conflicts:
             with own_section(store, connection, actor=None) as uow:
-                for values in merge.conflicts:
+                for values in conflicts:
                     uow.insert(_CONFLICT, _CONFLICT.validate(values))
-        return merge.report
+        return report
 
 
 def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int) -> Report:
@@ -87,10 +93,42 @@ def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int) -> Report
                 start=from_hseq,
                 have=cursor,
             )
-        merge = _Merge(store, connection, batch, None, cursor)
-        merge.run()
+        report, _conflicts = _merge(store, connection, batch, None, cursor)
         connection.execute("UPDATE sync_peer SET recv_hseq = max(recv_hseq, ?) WHERE node_no = 1", (to_hseq,))
-        return merge.report
+        return report
+
+
+def _merge(
+    store: Store, connection: Connection, batch: Batch, sender: Sender | None, cursor: int = 0
+) -> tuple[Report, list[dict[str, Any]]]:
+    """Apply a batch; what the company's fields are may change in its midst, and counts for what follows."""
+    report, conflicts = Report(), list[dict[str, Any]]()
+    for part, defines in _parts(batch):
+        merge = _Merge(store, connection, part, sender, cursor)
+        merge.run()
+        report.add(merge.report)
+        conflicts += merge.conflicts
+        if defines:
+            store.reshape()
+    return report, conflicts
+
+
+def _parts(batch: Batch) -> Iterator[tuple[Batch, bool]]:
+    """A batch cut behind each transaction that defines fields, and whether a part does."""
+    shaping = {entity.no for entity in entities() if entity.key in SHAPING}
+    if not any(change.table in shaping for change in batch.changes):
+        yield batch, False
+        return
+    part, start = Batch(batch.origins), 0
+    for tx in batch.txs:
+        changes = batch.changes[start : start + tx.count]
+        start += tx.count
+        part.txs.append(tx)
+        part.changes += changes
+        if any(change.table in shaping for change in changes):
+            yield part, True
+            part = Batch(batch.origins)
+    yield part, False
 
 
 @dataclass(slots=True)
@@ -333,6 +371,10 @@ class _Merge:
             return None
         if entity.kind is Kind.LEDGER:
             return self._foreign(dict(values).get(_no(entity, "branch_id")))
+        if entity.home:
+            homes = [value[-1] for value in values if value[0] == _no(entity, entity.home)]
+            before = homes or [None] if op == INSERT else [self._now(entity, pk, entity.home)]
+            return next(filter(None, map(self._foreign, [*before, *homes])), None)
         if entity.kind is Kind.HUB or (entity.kind is Kind.STATE and op == INSERT):
             return "head_office_only"
         if entity.kind is Kind.STATE and any(self._goes_back(entity, pk, no, new) for no, _old, new in values):
@@ -357,9 +399,16 @@ class _Merge:
         ladder = list(entity.by_no[no].choices or ()) if no != DELETED_NO else []
         if not ladder:
             return False
-        row = self._rows[entity.no][pk]
-        now = row.changed.get(no) or self._connection.value(f'SELECT "{entity.by_no[no].key}" FROM "{entity.key}" WHERE id = ?', (pk,))
+        now = self._now(entity, pk, entity.by_no[no].key)
         return ladder.index(str(new)) < ladder.index(str(now))
+
+    def _now(self, entity: EntityType, pk: bytes, key: str) -> Any:
+        """What a column holds, with what this batch did to it so far."""
+        row, no = self._rows[entity.no].get(pk), _no(entity, key)
+        pending = {} if row is None else row.new if row.new is not None else row.changed
+        if no in pending:
+            return pending[no]
+        return self._connection.value(f'SELECT "{key}" FROM "{entity.key}" WHERE id = ?', (pk,))
 
     def _foreign(self, owner: Stored) -> str | None:
         return "not_owner" if self._sender and owner != self._sender.branch_id else None
@@ -379,9 +428,7 @@ class _Merge:
         named = [value[-1] for value in values if value[0] == key]
         if op == INSERT:
             return named or [None]
-        row = self._rows[entity.no].get(pk)
-        known = (row.new or row.changed).get(key) if row else None
-        now = known or self._connection.value(f'SELECT "{entity.parent}" FROM "{entity.key}" WHERE id = ?', (pk,))
+        now = self._now(entity, pk, entity.parent or "")
         return [now, *(named if op == UPDATE else [])]
 
     def _hold(self, change: Change, origin: int, oseq: int, reason: str) -> None:
@@ -696,8 +743,6 @@ class _LineType:
 
 
 def _line_types() -> list[_LineType]:
-    from localcrm.kernel.schema import entities
-
     return [_LineType(e, e.fields[e.parent or ""].f.ref or "") for e in entities() if e.kind is Kind.LINE]
 
 
@@ -729,7 +774,7 @@ def _rules(entity: EntityType) -> _Rules:
     return _Rules(
         types={DELETED_NO: (int,), **types},
         closer={DELETED_NO: lambda value: value in {0, 1}, **closer},
-        required=tuple(no for no, column in columns.items() if column.required),
+        required=tuple(no for no, column in columns.items() if column.required and not column.custom),
         office_only={no: column.store(column.default) for no, column in columns.items() if column.f.merge == "hub"},
         watched=frozenset(no for no, column in columns.items() if column.f.merge == "always_show"),
     )
@@ -737,7 +782,7 @@ def _rules(entity: EntityType) -> _Rules:
 
 def _types(column: Field) -> tuple[type, ...]:
     """Types a column takes; the declaration's own bounds are the author's business."""
-    may_be_empty = not column.required and column.default is None
+    may_be_empty = column.custom is not None or (not column.required and column.default is None)
     return (_TYPES[column.sql_type], *([type(None)] if may_be_empty else []))
 
 
@@ -745,7 +790,7 @@ def _closer(column: Field) -> Callable[[Stored], bool] | None:
     """What the column's kind asks beyond its type."""
     if column.kind == "ref":
         return lambda value: value is None or (isinstance(value, bytes) and len(value) == 16)
-    if column.kind == "choice":
+    if column.kind == "choice" and not column.custom:  # its own options may not have arrived yet
         choices = column.choices or {}
         return lambda value: value is None or value in choices
     if column.kind in {"date", "datetime", "boolean"}:

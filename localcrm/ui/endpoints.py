@@ -25,7 +25,7 @@ from localcrm.domain import policy, records
 from localcrm.domain.people.sessions import log_event
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _
-from localcrm.kernel.schema import EntityType, entity as entity_type
+from localcrm.kernel.schema import EntityType, Field as Column, entity as entity_type
 from localcrm.store import search
 from localcrm.store.query import Condition, Cursor, ListQuery, ref_titles, select, titles
 from localcrm.store.view import Masked
@@ -144,7 +144,7 @@ def list_query(session: Session, entity: EntityType, request: ListRequest, actio
     end = request.end_row if request.end_row is not None else request.start_row + BLOCK
     sort = "".join(("-" if part.sort == "desc" else "") + part.col_id for part in request.sort_model[:1] if part.col_id)
     where = [Condition(field, operator, value) for field, operator, value in request.where]  # type: ignore[arg-type]
-    where += [condition for field, part in request.filter_model.items() for condition in _filter(field, part)]
+    where += [condition for field, part in request.filter_model.items() for condition in _filter(entity, field, part)]
     return ListQuery(
         entity,
         where=tuple(where),
@@ -172,8 +172,30 @@ _OPERATORS = {
 }
 
 
-def _filter(field: str, part: FilterPart) -> Iterator[Condition]:
+_COMPARED: Mapping[str, Callable[[str, str], bool]] = {
+    "contains": lambda label, wanted: wanted in label,
+    "startsWith": lambda label, wanted: label.startswith(wanted),
+    "equals": lambda label, wanted: label == wanted,
+}
+
+
+def _options_that_fit(column: Column, part: FilterPart) -> list[str]:
+    """Stored values whose labels fit what was typed: people filter by what they read."""
+    wanted, fits = search.normalise(str(part.filter or "")), _COMPARED[part.type]
+    return [value for value, msgid in column.options.items() if fits(search.normalise(_(msgid)), wanted)]
+
+
+def _filter(entity: EntityType, field: str, part: FilterPart) -> Iterator[Condition]:
     """Conditions of the filter of one column."""
+    column = entity.fields.get(field)
+    if column is not None and column.options and part.type in _COMPARED:
+        values = _options_that_fit(column, part)
+        if column.kind == "choices":
+            yield Condition(field, "any", values)
+            return
+        if values or column.choices:  # an open list holds what people typed, too
+            yield Condition(field, "in", values)
+            return
     day = part.filter_type == "date"
     low = (part.date_from or "")[:10] if day else part.filter
     if part.type == "inRange":

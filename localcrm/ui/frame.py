@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from nicegui import context, ui
 
 from localcrm.kernel.i18n import gettext as _
+from localcrm.store.shapes import SHAPING
 from localcrm.ui import account, operations
 from localcrm.ui.kit import syncstate, theme
 from localcrm.ui.registry import SECTIONS, screens_for
 
 if TYPE_CHECKING:
+    from localcrm.kernel.ports import Changes
     from localcrm.ui.sessions import Session
 
 
@@ -37,6 +39,8 @@ def page_frame(session: Session, *, title: str, active: str) -> Iterator[ui.elem
                 if session.looking_as:
                     _looking(session)
                 operations.set_places(notices, toasts)
+                if active != "fields":
+                    session.subscribe(SHAPING, _FieldsNotice(notices).show)
                 yield content
 
 
@@ -46,6 +50,23 @@ def page_head(title: str) -> Iterator[ui.element]:
     with ui.element("div").classes("lc-head") as head:
         ui.label(title).classes("lc-title").props('role="heading" aria-level="1"')
         yield head
+
+
+class _FieldsNotice:
+    """Tells that fields were defined while a page was open; what is being typed on it decides when to look again."""
+
+    def __init__(self, notices: ui.element) -> None:
+        self.notices = notices
+        self.shown: ui.element | None = None
+
+    def show(self, _changes: Changes) -> None:
+        """Once, until it is closed or the page is loaded again."""
+        if self.shown is not None:
+            return
+        with self.notices, ui.element("div").classes("lc-notice lc-info").mark("fields-changed").props('role="status"') as self.shown:
+            ui.icon("tune")
+            ui.label(_("Fields or their names were changed. They appear when the page is loaded again.")).classes("grow")
+            ui.button(_("Load again"), on_click=ui.navigate.reload).props("unelevated no-caps").classes("lc-btn").mark("load-again")
 
 
 def _looking(session: Session) -> None:

@@ -98,7 +98,7 @@ class ImportJob:
         policy.require(actor, f"{kind.key}.import")
         self.store, self.actor, self.kind, self.path, self.name = store, actor, kind, path, name
         self.table: Table = read_table(path, max_bytes=MAX_BYTES)
-        editable = [field for field in kind.fields.values() if field.f.editable]
+        editable = [field for field in kind.fields.values() if field.f.editable and field.is_used]
         guessed = guess_mapping(self.table.headers, [(field.key, spellings(field)) for field in editable])
         self.mapping: dict[int, str] = {self.table.headers.index(header): key for header, key in guessed.items()}
         self.update_on: str | None = None
@@ -109,7 +109,7 @@ class ImportJob:
     @property
     def fields(self) -> list[Field]:
         """Fields a column may mean."""
-        return [field for field in self.kind.fields.values() if field.f.editable]
+        return [field for field in self.kind.fields.values() if field.f.editable and field.is_used]
 
     @property
     def keys_to_match(self) -> list[Field]:

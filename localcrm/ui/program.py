@@ -79,6 +79,7 @@ class Program:
     def adopt(self, store: Store) -> None:
         """Take the open store of this folder: at start, or when the first run has made it."""
         self.store = store
+        store.set_default_shapes()
         store.listen(self._heard)
         for callback in self._on_open:
             callback(store)

@@ -29,7 +29,7 @@ from localcrm.__main__ import cli
 from localcrm.domain import policy, records, subjects, verbs
 from localcrm.domain.admin.services import set_up_office
 from localcrm.domain.people.services import actor_by_id
-from localcrm.domain.policy import Actor
+from localcrm.domain.policy import OTHER_PERMISSIONS, Actor
 from localcrm.domain.roles import ADMIN_ONLY, STAFF_READS
 from localcrm.domain.sales.glance import customer_glances
 from localcrm.domain.sales.offers import last_deals
@@ -1073,7 +1073,16 @@ def test_records_are_shared_where_that_right_reaches(
                 assert trial(who, "people.unshare", {"share_id": shares[row["id"]]}) is may, (who.login, row["id"])
 
 
-GUARDED = [pytest.param(verb, id=verb.name) for verb in verbs.VERBS.values() if verb.permission]
+GUARDED = [
+    pytest.param(verb, id=verb.name) for verb in verbs.VERBS.values() if verb.permission and verb.permission not in OTHER_PERMISSIONS
+]
+OF_THE_HOUSE = [pytest.param(verb, id=verb.name) for verb in verbs.VERBS.values() if verb.permission in OTHER_PERMISSIONS]
+
+
+@pytest.mark.parametrize("verb", OF_THE_HOUSE)
+def test_a_verb_about_no_kind_of_record_is_for_administrators(verb: verbs.Verb, trial: Callable[..., bool]) -> None:
+    """Without parameters it is refused all the same, but for that."""
+    assert for_workers(lambda who: trial(who, verb.name, {})) == {who.login: who.basic == "admin" for who in SIGNING_IN}
 
 
 @pytest.mark.parametrize("verb", GUARDED)

@@ -1,9 +1,10 @@
-"""Branches, and what the merge found that a person should see."""
+"""Branches, what the merge found that a person should see, and what a company adds to the declared fields."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
+from localcrm.kernel.custom import FieldType
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import Choice, Entity, F, Id, Kind, LongText, Moment, Name, Text
 
@@ -53,3 +54,52 @@ class Conflict(Entity, key="conflict", no=3, label=N_("Conflict"), kind=Kind.STA
     state: Annotated[ConflictState, F(14, N_("State"), column=8, index=True, editable=False)] = ConflictState.OPEN
     resolved_by: Annotated[Id | None, F(15, N_("Settled by"), ref="user", editable=False)] = None
     resolution: Annotated[LongText | None, F(16, N_("Settled with"), editable=False, widget="longtext")] = None
+
+
+class CustomFieldRecord(
+    Entity, key="custom_field", no=14, label=N_("Custom field"), kind=Kind.MASTER, title_field="label", home="branch_id", by_hand=False
+):
+    """A field that the company, or one branch for itself, added to a kind of record (see ``kernel.custom``)."""
+
+    entity: Annotated[Text, F(1, N_("Kind of record"), column=2, editable=False)]
+    number: Annotated[int, F(2, N_("Field number"), editable=False)]
+    label: Annotated[Name, F(3, N_("Name"), column=1)]
+    type: Annotated[FieldType, F(4, N_("Type"), column=3)]
+    required: Annotated[bool, F(5, N_("Required"), column=4)] = False
+    unique: Annotated[bool, F(6, N_("No two records alike"), column=5)] = False
+    preset: Annotated[Text | None, F(7, N_("Value of a new record"))] = None
+    least: Annotated[Text | None, F(8, N_("Smallest value"))] = None
+    most: Annotated[Text | None, F(9, N_("Largest value or length"))] = None
+    hint: Annotated[Text | None, F(10, N_("Explanation"))] = None
+    section: Annotated[Text | None, F(11, N_("Section of the form"))] = None
+    position: Annotated[int, F(12, N_("Sort order"))] = 0
+    searched: Annotated[bool, F(13, N_("Found by the search"))] = False
+    listed: Annotated[bool, F(14, N_("Column of the list"))] = False
+    retired: Annotated[bool, F(15, N_("No longer used"), column=6)] = False
+    branch_id: Annotated[Id | None, F(16, N_("Branch"), ref="branch", column=7, editable=False)] = None
+
+
+class FieldOption(
+    Entity, key="field_option", no=15, label=N_("Option"), kind=Kind.MASTER, title_field="label", home="branch_id", by_hand=False
+):
+    """One entry of an option list; ``value`` is what records keep and never changes, ``label`` what people read."""
+
+    entity: Annotated[Text, F(1, N_("Kind of record"), column=2, editable=False)]
+    field: Annotated[Text, F(2, N_("Field"), column=3, editable=False)]
+    value: Annotated[Name, F(3, N_("Stored value"), editable=False)]
+    label: Annotated[Name, F(4, N_("Name"), column=1)]
+    position: Annotated[int, F(5, N_("Sort order"), column=4)] = 0
+    retired: Annotated[bool, F(6, N_("No longer used"), column=5)] = False
+    branch_id: Annotated[Id | None, F(7, N_("Branch"), ref="branch", column=6, editable=False)] = None
+
+
+class FieldName(
+    Entity, key="field_name", no=16, label=N_("Own name"), kind=Kind.MASTER, title_field="text", home="branch_id", by_hand=False
+):
+    """What the company, or one branch for itself, calls a field or (with ``field`` empty) a kind of record, in one language."""
+
+    entity: Annotated[Text, F(1, N_("Kind of record"), column=2, editable=False)]
+    field: Annotated[Text | None, F(2, N_("Field"), column=3, editable=False)] = None
+    language: Annotated[Text, F(3, N_("Language"), column=4, editable=False)]
+    text: Annotated[Text | None, F(4, N_("Name"), column=1)] = None
+    branch_id: Annotated[Id | None, F(5, N_("Branch"), ref="branch", column=5, editable=False)] = None

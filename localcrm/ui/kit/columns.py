@@ -92,7 +92,7 @@ def columns(view: View) -> list[Column]:
     entity = view.entity
     readable = [field for field in entity.readable if field.key not in view.hidden]
     chosen = [field for field in entity.columns if field in readable and field.key not in FOLDED.get(entity.key, ())]
-    others = [field for field in readable if field not in chosen and field.kind != "longtext"]
+    others = [field for field in readable if field not in chosen and field.is_used and field.kind != "longtext"]
     result = [_column(field, view, shown=True) for field in chosen]
     for derived in DERIVED.get(entity.key, ()):
         place = next((n + 1 for n, column in enumerate(result) if column.key == derived.after), len(result))
@@ -108,8 +108,8 @@ def columns(view: View) -> list[Column]:
 
 def _column(field: Field, view: View, *, shown: bool) -> Column:
     number = field.kind in NUMBERS
-    filters = {"text": "text", "longtext": "text", "date": "date"}
-    kind = "number" if number else filters.get(field.kind, "") if not field.choices else ""
+    filters = {"text": "text", "longtext": "text", "choice": "text", "choices": "text", "date": "date"}
+    kind = "number" if number else filters.get(field.kind, "")
     plain = view.shows(field.key)
     return Column(
         field.key,

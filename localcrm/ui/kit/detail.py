@@ -31,7 +31,7 @@ def facts(record: Record, names: Mapping[str, Mapping[str, str]], fields: Sequen
         for label, text in extra:
             _fact(label, text)
         for field in fields:
-            if field.key not in record:
+            if field.key not in record or (record[field.key] is None and not field.is_used):
                 continue
             value = record[field.key]
             _fact(

@@ -18,6 +18,7 @@ from nicegui.element import Element
 
 from localcrm.domain import policy
 from localcrm.domain.roles import FieldRule
+from localcrm.kernel.custom import split_choices
 from localcrm.kernel.errors import AppError, InvalidInput, NotFound, StaleRecord
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import EntityType, Field, entity as entity_type, plain_decimal
@@ -51,6 +52,8 @@ class FieldInput:
             else:
                 ui.label(" ").classes("lc-label")
             self.widget = self._make(where or {})
+            if field.custom and field.custom.hint:
+                ui.label(field.custom.hint).classes("lc-hint")
             self.error_label = ui.label().classes("lc-field-error").props('role="alert"')
             self.error_label.set_visibility(False)
 
@@ -60,6 +63,8 @@ class FieldInput:
     def value(self) -> Any:
         """What was typed, in the form that verbs take; None for an empty field."""
         raw = self.widget.value if isinstance(self.widget, Picker) else getattr(self.widget, "value", None)
+        if self.field.kind == "choices":
+            raw = "\n".join(raw or ())
         if isinstance(raw, str):
             raw = raw.strip() if self.field.kind != "longtext" else raw
         if raw is None or raw == "":
@@ -82,9 +87,11 @@ class FieldInput:
         elif self.field.kind == "boolean":
             widget.set_value(value in {True, "true", "1"})
         elif isinstance(widget, ui.select):
-            text = str(value) if value not in {None, ""} else None
-            if text is not None and text not in widget.options:
-                widget.set_options({**dict(widget.options), text: text})
+            chosen = split_choices(str(value or "")) if self.field.kind == "choices" else [str(value)] if value not in {None, ""} else []
+            more = {one: gettext(self.field.options.get(one, one)) for one in chosen if one not in widget.options}
+            if more:  # what is no longer offered stays where it was chosen
+                widget.set_options({**dict(widget.options), **more})
+            text: Any = chosen if self.field.kind == "choices" else next(iter(chosen), None)
             widget.set_value(text)
         else:
             widget.set_value(editing_text(self.field, value))
@@ -150,10 +157,12 @@ class FieldInput:
         return widget
 
     def _choice(self) -> Element:
-        labels = {value: gettext(msgid) for value, msgid in self.field.options.items()}
+        labels = {value: gettext(msgid) for value, msgid in self.field.offered.items()}
         props = f'outlined dense options-dense hide-bottom-space aria-label="{_plain(self.field.label)}"'
+        if self.field.kind == "choices":
+            return ui.select(labels, multiple=True, clearable=True, on_change=self._notify).props(f"{props} use-chips")
         if self.field.choices:
-            return ui.select(labels, on_change=self._notify).props(props)
+            return ui.select(labels, clearable=self.field.custom is not None, on_change=self._notify).props(props)
         widget = ui.select(
             labels, with_input=True, clearable=True, new_value_mode="add-unique", key_generator=lambda text: text, on_change=self._notify
         )
@@ -196,7 +205,7 @@ def _plain(text: str) -> str:
 def form_fields(session: Session, entity: EntityType, *, new: bool, quick: bool = False) -> list[Field]:
     """Fields a person may fill in, or at least read; the quick form has the required ones and the default columns only."""
     rules = policy.field_rules(session.actor, entity)
-    fields = [field for field in entity.fields.values() if field.f.editable and rules.get(field.key) != FieldRule.HIDDEN]
+    fields = [field for field in entity.fields.values() if field.f.editable and field.is_used and rules.get(field.key) != FieldRule.HIDDEN]
     if new:
         fields = [field for field in fields if field.key not in rules]
     if new and entity.series and "number" in entity.fields:
@@ -236,7 +245,7 @@ class Form:
                     if not policy.may_write(session.actor, entity, field):
                         self.inputs[field.key].protect()
         self._link_contacts()
-        blank = {field.key: field.default for field in entity.fields.values()}
+        blank = {field.key: field.initial for field in entity.fields.values()}
         start = dict(record) if record is not None else blank | dict(preset or {})
         self.load(start)
         for one in self.inputs.values():
@@ -401,7 +410,10 @@ class _Editor:
         self.form.clear_errors()
         self.problem.set_visibility(False)
         if self.record is None:
-            values = {key: value for key, value in self.form.values().items() if value is not None}
+            presets = {key for key, one in self.form.inputs.items() if one.field.custom and one.field.custom.preset is not None}
+            values = {
+                key: "" if value is None else value for key, value in self.form.values().items() if value is not None or key in presets
+            }
             verb, params = "records.create_record", {"entity": self.entity.key, "values": values}
             done = _("{entity} saved").format(entity=self.entity.label)
         else:

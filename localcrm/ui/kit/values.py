@@ -7,6 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from localcrm.domain.typed import in_words
 from localcrm.kernel.i18n import N_, current_language, gettext, gettext as _
 from localcrm.kernel.schema import Field, plain_decimal
 from localcrm.store.view import Masked
@@ -40,7 +41,7 @@ def show(field: Field, value: Any, titles: Mapping[str, str] | None = None) -> s
     if field.kind == "ref":
         return (titles or {}).get(value) or "…"
     if field.options:
-        return gettext(field.options[value]) if value in field.options else str(value)
+        return in_words(field, str(value))
     return show_kind("percent" if field.f.widget == "percent" else field.kind, value)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nicegui import events, ui
 
 from localcrm.domain import policy
-from localcrm.domain.crm.entities import LEVELS, Activity, Contact, Customer
+from localcrm.domain.crm.entities import Activity, Contact, Customer
 from localcrm.domain.sales.entities import SalesOrder
 from localcrm.domain.sales.glance import customer_glances
 from localcrm.kernel.i18n import N_, gettext, gettext as _
@@ -49,6 +49,11 @@ class Grouping:
 
 
 GROUPINGS = (Grouping("level", N_("By level")), Grouping("owner_id", N_("By salesperson")), Grouping("branch_id", N_("By branch")))
+
+
+def _own_groupings() -> list[Grouping]:
+    """Lists of the company that are columns too."""
+    return [Grouping(field.key, "") for field in CUSTOMER.columns if field.custom and field.kind == "choice"]
 
 
 async def customers(session: Session, parameters: Mapping[str, str]) -> None:
@@ -123,13 +128,13 @@ class Workbench:
             view = policy.view(self.session.actor, CUSTOMER)
             with self.session.store.read() as connection:
                 blocks = []
-                for grouping in GROUPINGS:
+                for grouping in (*GROUPINGS, *_own_groupings()):
                     counts = group_counts(connection, view, grouping.field)
                     field = CUSTOMER.fields[grouping.field]
                     names = (
                         titles(connection, entity_type(field.f.ref), [value for value, _count in counts if value]) if field.f.ref else {}
                     )
-                    words = {value: gettext(label) for value, label in LEVELS.items()} | names
+                    words = {value: gettext(label) for value, label in field.options.items()} | names
                     rows = [(value, words.get(value, str(value)) if value else _("(none)"), count) for value, count in counts]
                     blocks.append((grouping, rows[: grouping.most]))
                 page = select(connection, ListQuery(CUSTOMER, limit=0, restrict=view))
@@ -144,7 +149,7 @@ class Workbench:
             self._group_row(_("All"), total, None, None)
             for grouping, rows in blocks:
                 if len(rows) > 1 or grouping.field == "level":
-                    ui.label(gettext(grouping.heading)).classes("lc-group-head")
+                    ui.label(gettext(grouping.heading) or CUSTOMER.fields[grouping.field].label).classes("lc-group-head")
                     for value, word, count in rows:
                         self._group_row(word, f"{count:,}", grouping.field, value)
 

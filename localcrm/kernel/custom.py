@@ -1,0 +1,292 @@
+"""Fields that a company adds to its records, options it adds to lists, names it gives: from plain definitions to shapes.
+
+Definitions are data of the company and travel like all others (``domain.admin``). What they say becomes fields like the
+declared ones, so a field of the company works wherever a declared one does. Their wire numbers start at FIRST_NUMBER.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field as Bounds, StringConstraints, TypeAdapter, ValidationError, create_model
+
+from localcrm.kernel.i18n import N_
+from localcrm.kernel.schema import (
+    Choice,
+    CustomField,
+    Day,
+    EntityType,
+    F,
+    Field,
+    Id,
+    LongText,
+    Moment,
+    Money,
+    Quantity,
+    Shape,
+    Shapes,
+    Text,
+    entities,
+)
+
+FIRST_NUMBER, LAST_NUMBER = 1000, 2**40
+#: Whole numbers that a spreadsheet keeps exactly.
+_MAX_WHOLE = 2**53
+#: Signs that separate several choices where they are written in one line.
+_BETWEEN_CHOICES = re.compile(r"[\n;；、]+")
+
+
+class FieldType(Choice):
+    """What a field of the company holds."""
+
+    TEXT = "text", N_("Text")
+    LONGTEXT = "longtext", N_("Long text")
+    INTEGER = "integer", N_("Whole number")
+    NUMBER = "number", N_("Number with decimals")
+    MONEY = "money", N_("Amount of money")
+    DATE = "date", N_("Date")
+    DATETIME = "datetime", N_("Date and time")
+    BOOLEAN = "boolean", N_("Yes or no")
+    CHOICE = "choice", N_("One of a list")
+    CHOICES = "choices", N_("Several of a list")
+    USER = "user", N_("Person")
+    DEPARTMENT = "department", N_("Department")
+    SERIAL = "serial", N_("Serial number given by the program")
+
+
+#: Types with a list of options, with a smallest and largest value, with a greatest length.
+LISTS = frozenset({FieldType.CHOICE, FieldType.CHOICES})
+NUMBERED = frozenset({FieldType.INTEGER, FieldType.NUMBER, FieldType.MONEY, FieldType.DATE, FieldType.DATETIME})
+WRITTEN = frozenset({FieldType.TEXT, FieldType.LONGTEXT})
+#: Types whose values the search index holds.
+SEARCHABLE = frozenset({FieldType.TEXT, FieldType.LONGTEXT, FieldType.CHOICE, FieldType.CHOICES, FieldType.SERIAL})
+#: What a type may become without losing anything: the stored form stays the same.
+BECOMES: Mapping[FieldType, tuple[FieldType, ...]] = {
+    FieldType.TEXT: (FieldType.LONGTEXT,),
+    FieldType.CHOICE: (FieldType.CHOICES, FieldType.TEXT),
+    FieldType.SERIAL: (FieldType.TEXT,),
+}
+
+_KINDS: Mapping[FieldType, tuple[str, Any]] = {
+    FieldType.TEXT: ("text", Text),
+    FieldType.LONGTEXT: ("longtext", LongText),
+    FieldType.INTEGER: ("integer", Annotated[int, Bounds(ge=-_MAX_WHOLE, le=_MAX_WHOLE)]),
+    FieldType.NUMBER: ("quantity", Quantity),
+    FieldType.MONEY: ("money", Money),
+    FieldType.DATE: ("date", Day),
+    FieldType.DATETIME: ("datetime", Moment),
+    FieldType.BOOLEAN: ("boolean", bool),
+    FieldType.CHOICE: ("choice", Text),
+    FieldType.CHOICES: ("choices", LongText),
+    FieldType.USER: ("ref", Id),
+    FieldType.DEPARTMENT: ("ref", Id),
+    FieldType.SERIAL: ("text", Text),
+}
+_SCALES = {"quantity": 4, "money": 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """One field of the company as its record says; bounds and preset as typed."""
+
+    id: str
+    entity: str
+    number: int
+    label: str
+    type: FieldType
+    required: bool = False
+    unique: bool = False
+    preset: str | None = None
+    least: str | None = None
+    most: str | None = None
+    hint: str | None = None
+    section: str | None = None
+    position: int = 0
+    searched: bool = False
+    listed: bool = False
+    retired: bool = False
+    branch_id: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Key of the field and name of its column."""
+        return f"x{self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One entry of an option list, of a company's field or of a declared one that offers values."""
+
+    entity: str
+    field: str
+    value: str
+    label: str
+    position: int = 0
+    retired: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenName:
+    """What the company calls a field, or with ``field`` "" the records themselves, in one language."""
+
+    entity: str
+    field: str
+    language: str
+    text: str
+
+
+def is_extensible(entity: EntityType) -> bool:
+    """Whether a company may add fields: master data and documents that people enter."""
+    return entity.by_hand and not entity.about and entity.kind in {"master", "document"} and entity.key != "user"
+
+
+def lists_options(field: Field) -> bool:
+    """Whether the company decides what a field offers: an open list, or a list of its own."""
+    return bool(field.f.options) or (field.custom is not None and field.kind in {"choice", "choices"})
+
+
+def shapes(definitions: Iterable[Definition], options: Iterable[Option], names: Iterable[GivenName], *, here: str | None = None) -> Shapes:
+    """The shape of every entity that differs from its declaration.
+
+    ``here``: the branch whose own fields are shown; None shows those of all. Definitions that claim a declared number, or one
+    that another definition has, are passed over; of two the one with the smaller id counts, so that all nodes agree.
+    """
+    numbered: dict[tuple[str, int], Definition] = {}
+    for definition in sorted(definitions, key=lambda one: one.id):
+        if FIRST_NUMBER < definition.number <= LAST_NUMBER:
+            numbered.setdefault((definition.entity, definition.number), definition)
+    added = _grouped(_as_shown(definition, here) for definition in numbered.values())
+    offered, called = _grouped(options), _grouped(names)
+    return {
+        entity.key: _shape(entity, fields, offered.get(entity.key, []), called.get(entity.key, []))
+        for entity in entities()
+        if (fields := added.get(entity.key, []) if is_extensible(entity) else []) or entity.key in {*offered, *called}
+    }
+
+
+def _as_shown(definition: Definition, here: str | None) -> Definition:
+    """A field of another branch has its column here, and is shown no more than a retired one."""
+    return definition if here is None or definition.branch_id in {None, here} else replace(definition, retired=True)
+
+
+def _grouped(items: Iterable[Any]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for item in items:
+        found.setdefault(item.entity, []).append(item)
+    return found
+
+
+def _shape(entity: EntityType, added: list[Definition], offered: list[Option], called: list[GivenName]) -> Shape:
+    lists: dict[str, list[Option]] = {}
+    for option in sorted(offered, key=lambda one: one.position):
+        lists.setdefault(option.field, []).append(option)
+    names: dict[str, dict[str, str]] = {}
+    for name in called:
+        names.setdefault(name.field, {})[name.language] = name.text
+    fields = {
+        key: replace(
+            field, f=_with_options(field.f, lists.get(key, [])), names=names.get(key, {}), withdrawn=_withdrawn(lists.get(key, []))
+        )
+        for key, field in entity.declared.fields.items()
+    }
+    more: dict[str, Any] = {}
+    for definition in sorted(added, key=lambda one: (one.position, one.number)):
+        listed = lists.get(definition.key, [])
+        annotation = _annotation(definition, listed)
+        fields[definition.key] = _field(definition, annotation, listed, names.get(definition.key, {}))
+        more[definition.key] = (annotation, ...) if definition.required and not definition.retired else (annotation | None, None)
+    model = entity.declared.model
+    return Shape(fields, create_model(model.__name__, __base__=model, **more) if more else model, names.get("", {}))
+
+
+def _with_options(f: F, listed: list[Option]) -> F:
+    """A declared list of values, as the company names and adds to them."""
+    return replace(f, options={**f.options, **{option.value: option.label for option in listed}}) if listed and f.options else f
+
+
+def _withdrawn(listed: list[Option]) -> frozenset[str]:
+    return frozenset(option.value for option in listed if option.retired)
+
+
+def _field(definition: Definition, annotation: Any, listed: list[Option], names: Mapping[str, str]) -> Field:
+    kind, _annotated = _KINDS[definition.type]
+    is_ref = kind == "ref"
+    f = F(
+        definition.number,
+        definition.label,
+        ref=definition.type.value if is_ref else None,
+        column=FIRST_NUMBER + definition.position if definition.listed and not definition.retired else None,
+        index=kind != "longtext" and (definition.listed or definition.unique),
+        search=2 if definition.searched and definition.type in SEARCHABLE else None,
+        widget="longtext" if kind == "longtext" else None,
+        section=definition.section or None,
+        editable=definition.type != FieldType.SERIAL,
+    )
+    own = CustomField(
+        id=definition.id,
+        unique=definition.unique,
+        preset=read_value(annotation, definition.preset),
+        hint=definition.hint or "",
+        retired=definition.retired,
+        branch_id=definition.branch_id,
+    )
+    choices = {option.value: option.label for option in listed} if definition.type in LISTS else None
+    required = definition.required and not definition.retired
+    return Field(definition.key, f, kind, required, None, _SCALES.get(kind, 0), choices, names, _withdrawn(listed), own)
+
+
+def read_value(annotation: Any, text: str | None) -> Any:
+    """A typed value from text; None for an empty text and for one that does not fit (any more)."""
+    if text is None or not text.strip():
+        return None
+    try:
+        return TypeAdapter(annotation).validate_python(text)
+    except ValidationError:
+        return None
+
+
+def annotation(definition: Definition, options: Iterable[Option] = ()) -> Any:
+    """The type that checks one value of the field."""
+    return _annotation(definition, list(options))
+
+
+def _annotation(definition: Definition, listed: list[Option]) -> Any:
+    found = _KINDS[definition.type][1]
+    if definition.type in WRITTEN and definition.required:
+        found = Annotated[found, StringConstraints(min_length=1)]
+    if definition.type in WRITTEN and (definition.most or "").isdecimal():
+        found = Annotated[found, StringConstraints(max_length=int(definition.most or 0))]
+    if definition.type in NUMBERED:
+        for name, text in (("ge", definition.least), ("le", definition.most)):
+            bound = read_value(found, text)
+            found = found if bound is None else Annotated[found, Bounds(**{name: bound})]
+    if definition.type in LISTS:
+        values = frozenset(option.value for option in listed)
+        found = Annotated[found, AfterValidator(lambda text: _among(values, text))]
+    if definition.type == FieldType.CHOICES:
+        order = [option.value for option in listed]
+        found = Annotated[found, BeforeValidator(lambda value: _in_order(order, value))]
+    return found
+
+
+def split_choices(text: str) -> list[str]:
+    """The values that a field of several choices holds, or that were written in one line."""
+    return [part.strip() for part in _BETWEEN_CHOICES.split(text) if part.strip()]
+
+
+def _in_order(order: list[str], value: object) -> object:
+    """Values in the order of the list, so that the same choices are the same text wherever they were made."""
+    if isinstance(value, str):
+        value = split_choices(value)
+    if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
+        return value
+    return "\n".join(sorted(dict.fromkeys(value), key=lambda part: (order.index(part) if part in order else len(order), part)))
+
+
+def _among(values: frozenset[str], text: str) -> str:
+    if not values.issuperset(split_choices(text) if "\n" in text else [text]):
+        raise ValueError("app:bad_choice")
+    return text

@@ -1,0 +1,175 @@
+"""Fields that two branches and head office add, rename and retire apart: everybody works on with the same data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from localcrm.kernel.errors import Refused
+from localcrm.kernel.schema import entity
+from localcrm.store import check
+from localcrm.sync.codec import INSERT, UPDATE, Batch, Change, Tx
+from localcrm.sync.merge import admit
+from tests import factories
+from tests.factories import Company, Installation
+
+
+@pytest.fixture
+def company():
+    with factories.company() as made:
+        yield made
+
+
+@pytest.fixture
+def one(company: Company) -> Installation:
+    return company.branches["BR01"]
+
+
+@pytest.fixture
+def two(company: Company) -> Installation:
+    return company.branches["BR02"]
+
+
+def agree(company: Company) -> None:
+    """Let everybody exchange; all hold the same data, nothing is held back, every file is whole."""
+    company.exchange()
+    assert len(company.digests) == 1
+    for node in company.nodes:
+        assert node.value("SELECT count(*) FROM sync_quarantine") == 0
+        assert check.check(node.store)["problems"] == []
+
+
+def add(node: Installation, label: str, type: str, **more: Any) -> dict[str, Any]:
+    made: dict[str, Any] = node.run("admin.add_field", entity="customer", label=label, type=type, **more)
+    return made
+
+
+def shown(node: Installation) -> dict[str, str]:
+    """Labels of the company's fields that forms show at a node, by key."""
+    with node.store.read():
+        fields = entity("customer").fields.values()
+        return {field.key: field.label for field in fields if field.custom and not field.custom.retired}
+
+
+def test_two_branches_add_fields_apart_and_both_work_on(company: Company, one: Installation, two: Installation):
+    trade = add(one, "行业", "choice", options=["机械", "食品"], searched=True, required=True)
+    area = add(two, "区域", "text", listed=True)
+    mine = one.new("customer", name="甲公司", **{trade["key"]: "机械"})
+    theirs = two.new("customer", name="乙公司", **{area["key"]: "华东"})
+    agree(company)
+
+    assert trade["key"] != area["key"]
+    assert set(shown(company.hq)) == {trade["key"], area["key"]}
+    assert (set(shown(one)), set(shown(two))) == ({trade["key"]}, {area["key"]})
+    assert two.get("customer", mine)[trade["key"]] == "机械"
+    assert one.get("customer", theirs)[area["key"]] == "华东"
+
+    one.set("customer", mine, **{trade["key"]: "食品"})
+    two.new("customer", name="丙公司")  # what one branch requires for itself, another need not know
+    agree(company)
+    assert two.get("customer", mine)[trade["key"]] == "食品"
+
+
+def test_a_field_of_head_office_and_its_values_arrive_in_one_exchange(company: Company, one: Installation):
+    for n in range(30):
+        company.hq.new("customer", name=f"旧{n}")
+    key = add(company.hq, "信用等级", "choice", options=["A", "B"])["key"]
+    made = company.hq.new("customer", name="甲公司", **{key: "B"})
+    agree(company)
+    assert one.get("customer", made)[key] == "B"
+    one.set("customer", made, **{key: "A"})
+    agree(company)
+    assert company.hq.get("customer", made)[key] == "A"
+
+
+def test_a_field_changed_apart_keeps_one_value_and_shows_the_other(company: Company, one: Installation, two: Installation):
+    key = add(company.hq, "信用等级", "text")["key"]
+    made = company.hq.new("customer", name="甲公司")
+    agree(company)
+    one.set("customer", made, **{key: "A"})
+    two.set("customer", made, **{key: "B"})
+    agree(company)
+    (found,) = company.hq.conflicts(kind="overwritten")
+    assert (found["field"], {found["kept"], found["lost"]}) == (key, {"A", "B"})
+
+
+def test_head_office_promotes_a_branch_field_and_makes_one_of_two(company: Company, one: Installation, two: Installation):
+    mine, theirs = add(one, "行业", "choice", options=["机械"]), add(two, "所属行业", "choice", options=["食品", "机械"])
+    first = one.new("customer", name="甲公司", **{mine["key"]: "机械"})
+    second = two.new("customer", name="乙公司", **{theirs["key"]: "食品"})
+    agree(company)
+    assert company.hq.run("admin.merge_fields", keep=mine["id"], drop=theirs["id"]) == {"copied": 1, "different": 0}
+    agree(company)
+    for node in company.nodes:
+        assert shown(node) == {mine["key"]: "行业"}
+        assert [node.get("customer", one)[mine["key"]] for one in (first, second)] == ["机械", "食品"]
+
+
+def test_an_option_retired_at_head_office_stays_on_old_records(company: Company, one: Installation):
+    key = add(company.hq, "行业", "choice", options=["机械", "食品"])["key"]
+    agree(company)
+    made = one.new("customer", name="甲公司", **{key: "机械"})
+    company.hq.run("admin.set_options", entity="customer", field=key, options=[{"label": "食品"}, {"label": "机械", "retired": True}])
+    agree(company)
+    assert one.get("customer", made)[key] == "机械"
+    with pytest.raises(Refused) as refused:
+        one.run("admin.set_options", entity="customer", field=key, options=[{"label": "煤炭"}, {"label": "食品"}, {"label": "机械"}])
+    assert refused.value.code == "office_only"
+
+
+def test_names_are_the_companys_or_a_branchs_own(company: Company, one: Installation, two: Installation):
+    company.hq.run("admin.rename", entity="customer", field="name", text="单位名称", language="zh_CN")
+    one.run("admin.rename", entity="customer", field="name", text="客户全称", language="zh_CN")
+    agree(company)
+    labels = []
+    for node in (company.hq, one, two):
+        with node.store.read():
+            labels.append(entity("customer").fields["name"].label)
+    assert labels == ["单位名称", "客户全称", "单位名称"]
+
+
+def test_a_branch_may_not_touch_what_head_office_defined(company: Company, one: Installation):
+    made = add(company.hq, "信用等级", "text")
+    agree(company)
+    with pytest.raises(Refused) as refused:
+        one.run("admin.change_field", id=made["id"], label="等级")
+    assert refused.value.code == "office_only"
+
+    # Nor may a branch whose program lets it: head office keeps such changes apart.
+    definition, fields = bytes.fromhex(made["id"]), entity("custom_field").fields
+    own = bytes.fromhex(one.store.node.branch_id)
+    changes = [
+        Change(14, UPDATE, definition, [(fields["label"].no, "信用等级", "等级")], None),
+        Change(14, UPDATE, definition, [(fields["branch_id"].no, None, own)], None),
+        Change(14, INSERT, b"\7" * 16, [(1, "customer"), (2, 2001), (3, "多余"), (4, "text")], None),
+    ]
+    epoch = int.from_bytes(one.store.node.epoch)
+    batch = Batch([(2, epoch)], [Tx(0, 1, 3, 1 << 40, 1 << 40, None, 0)], changes)
+    before = company.hq.digest
+    report = admit(company.hq.store, batch, sender_no=2, sender_code="BR01")
+    assert (report.applied, report.quarantined) == (0, 3)
+    assert {row[0] for row in company.hq.rows("SELECT reason FROM sync_quarantine")} == {"not_owner"}
+    assert before != company.hq.digest  # three conflicts tell of it
+    assert shown(company.hq) == {made["key"]: "信用等级"}
+
+
+def test_a_definition_that_claims_a_declared_number_makes_no_column(company: Company, one: Installation):
+    own = bytes.fromhex(one.store.node.branch_id)
+    rows = [(b"\1" * 16, 2), (b"\2" * 16, 2**60), (b"\3" * 16, 200_001), (b"\4" * 16, 200_001)]
+    changes = [
+        Change(14, INSERT, pk, [(1, "customer"), (2, no), (3, f"字段{n}"), (4, "text"), (16, own)], None) for n, (pk, no) in enumerate(rows)
+    ]
+    epoch = int.from_bytes(one.store.node.epoch)
+    batch = Batch([(2, epoch)], [Tx(0, 1, len(changes), 1 << 40, 1 << 40, None, 0)], changes)
+    admit(company.hq.store, batch, sender_no=2, sender_code="BR01")
+    assert shown(company.hq) == {"x200001": "字段2"}
+
+
+def test_a_restored_branch_gives_other_numbers(company: Company, one: Installation):
+    first = add(one, "行业", "text")
+    with one.store.housekeeping() as connection:
+        connection.execute("UPDATE meta SET value = 1 WHERE key = 'node.epoch_index'")
+    one.store.forget_node()
+    second = add(one, "区域", "text")
+    assert int(second["key"][1:]) - int(first["key"][1:]) == 1000
