@@ -111,6 +111,7 @@ GIVEN = (
 TITLES = ("总经理", "采购经理", "采购", "跟单", "设计师", "财务", "老板娘")
 LEVELS = ("deal", "deal", "deal", "developing", "developing", "developing", "prospect", "prospect")
 SOURCES = ("展会", "老客户介绍", "网络询盘", "市场走访", "电话开发")
+LINES = ("面料", "服装", "家纺", "外贸")
 TALKS = (
     "寄了色卡，等对方确认颜色", "来电询问雪纺现货价格", "上门拜访，看了仓库和样品间", "对账，确认上月货款", "反馈有色差，答应补一匹",
     "微信发了新品图片，感兴趣", "展会上见面，留了名片", "催款，答应月底前付清", "要求含税报价，已发", "谈明年框架合同，意向较强",
@@ -188,6 +189,7 @@ class _Company:
         self._products: list[tuple[str, Decimal]] = []
         self._closed = ""
         self._newcomer = ""
+        self._line = ""
 
     # founding ----------------------------------------------------------------------------------------------------
 
@@ -206,6 +208,8 @@ class _Company:
         self._admin = self._actor(found)
         self._hire()
         self._organise()
+        self._line = self._define(office, self._admin, label="经营品类", type="choice", options=LINES, listed=True, searched=True)
+        self._define(office, self._admin, label="门店数", type="integer", least="0")
         rows = [{"code": code, "name": name, "spec": spec, "unit": "米", "price": price} for code, name, spec, price in PRODUCTS]
         ids = office.add(self._admin, "product", rows)
         self._products = [(identity, Decimal(row["price"])) for identity, row in zip(ids, rows, strict=True)]
@@ -246,6 +250,10 @@ class _Company:
             grants.set_role_field(uow, self._admin, role_id=role, entity="customer", field="credit_limit", rule="hidden")
             grants.assign_role(uow, self._admin, login="xiaomei", role=role)
 
+    def _define(self, node: _Node, actor: Actor, **field: Any) -> str:
+        """A field of the company's own; returns its key."""
+        return str(run(node.application.store, actor, "admin.add_field", {"entity": "customer", **field})["key"])
+
     def _actor(self, identity: str) -> Actor:
         actor = actor_by_id(self._nodes[0].application.store, identity)
         assert actor is not None
@@ -271,8 +279,9 @@ class _Company:
         self.merge()  # the branches get to know everybody
         share, rest = divmod(customers, len(self._nodes))
         orders = min(MAX_ORDERS, max(3, customers // 4)) // len(self._nodes) + 1
-        if len(self._nodes) > 1:  # one more, without orders, that a branch will delete
+        if len(self._nodes) > 1:  # a field of its own, and one customer more, without orders, that it will delete
             branch = self._nodes[1]
+            self._define(branch, self._admin, label="送货路线", type="text", hint="几号车、哪天送")
             self._closed = branch.add(branch.staff[0], "customer", [self._customer()])[0]
         for number, node in enumerate(self._nodes):
             self._stock(node)
@@ -328,6 +337,7 @@ class _Company:
             "credit_limit": str(chance.choice((20, 50, 100, 200)) * 1000) if level == "deal" else "0",
             "source": chance.choice(SOURCES),
             "remark": chance.choice(REMARKS) if chance.random() < 0.3 else "",
+            self._line: chance.choice(LINES),
         }
 
     def _contact(self, customer: str, *, main: bool) -> dict[str, Any]:

@@ -139,8 +139,8 @@ class GivenName:
 
 
 def is_extensible(entity: EntityType) -> bool:
-    """Whether a company may add fields: master data and documents that people enter."""
-    return entity.by_hand and not entity.about and entity.kind in {"master", "document"} and entity.key != "user"
+    """Whether a company may add fields: to master data that people enter on a form."""
+    return entity.by_hand and not entity.about and entity.kind == "master" and entity.key != "user"
 
 
 def lists_options(field: Field) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from localcrm.kernel.i18n import N_, gettext
+from localcrm.kernel.i18n import N_, current_language, gettext
+from localcrm.kernel.schema import entity
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -30,11 +31,13 @@ class Screen:
     builder: Builder
     section: str | None = ""
     place: int = 50  # within the section, lowest first
+    lists: str = ""  # the kind of record it lists; what the company calls it, the screen is called too
 
     @property
     def label(self) -> str:
         """Name in the language of the moment."""
-        return gettext(self.label_msgid)
+        own = entity(self.lists).shape.names if self.lists else {}
+        return own.get(current_language()) or gettext(self.label_msgid)
 
 
 _screens: dict[str, Screen] = {}

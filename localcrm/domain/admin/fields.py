@@ -30,7 +30,7 @@ from localcrm.kernel.custom import (
 )
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import LANGUAGES, N_, gettext, use_language
-from localcrm.kernel.schema import EntityType, Field, Kind, clean_text, entity as entity_type
+from localcrm.kernel.schema import EntityType, Field, clean_text, entity as entity_type
 from localcrm.store.query import Record, record_json
 from localcrm.store.uow import UnitOfWork
 
@@ -184,7 +184,7 @@ def merge_fields(uow: UnitOfWork, actor: Actor, *, keep: RecordId, drop: RecordI
         uow.store.reshape()
     copied, different = 0, 0
     for record in _with_value(uow, kind, out):
-        if record[into] is None and not _is_fixed(kind, record):
+        if record[into] is None:
             copied += uow.update(kind, record["id"], {into: record[out]})
         elif record[into] != record[out]:
             different += 1
@@ -385,10 +385,6 @@ def _take_over_options(uow: UnitOfWork, kept: Record, out: str, into: str) -> No
 def _with_value(uow: UnitOfWork, kind: EntityType, key: str) -> list[Record]:
     ids = uow.connection.all(f'SELECT id FROM "{kind.key}" WHERE "{key}" IS NOT NULL AND deleted = 0')
     return [uow.get(kind, row[0].hex()) for row in ids]
-
-
-def _is_fixed(kind: EntityType, record: Record) -> bool:
-    return kind.kind is Kind.DOCUMENT and record["status"] == "posted"
 
 
 def _shown(actor: Actor, record: Record) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def facts(record: Record, names: Mapping[str, Mapping[str, str]], fields: Sequen
     with ui.element("div").classes("lc-facts").mark("facts"):
         for label, text in extra:
             _fact(label, text)
-        for field in fields:
+        for field in sorted(fields, key=lambda field: field.kind == "longtext"):
             if field.key not in record or (record[field.key] is None and not field.is_used):
                 continue
             value = record[field.key]

@@ -14,7 +14,7 @@ from localcrm.domain import policy
 from localcrm.domain.crm.entities import Activity, Contact, Customer
 from localcrm.domain.sales.entities import SalesOrder
 from localcrm.domain.sales.glance import customer_glances
-from localcrm.kernel.i18n import N_, gettext, gettext as _
+from localcrm.kernel.i18n import N_, current_language, gettext, gettext as _
 from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import EntityType, entity as entity_type
 from localcrm.store.query import TOTAL_CAP, Condition, ListQuery, Record, group_counts, ref_titles, select, titles
@@ -76,9 +76,10 @@ class Workbench:
     async def build(self) -> None:
         """Skeleton first; lists and tabs fill themselves."""
         session = self.session
-        with page_frame(session, title=_("Customers"), active="customers"):
+        title = CUSTOMER.shape.names.get(current_language()) or _("Customers")
+        with page_frame(session, title=title, active="customers"):
             actions = self._actions()
-            with page_head(_("Customers")):
+            with page_head(title):
                 tools = ui.element("div").classes("lc-row")
                 self.chips = ui.element("div").classes("lc-quick").mark("filters")
                 ui.space()
@@ -285,7 +286,7 @@ class Workbench:
         extra = [(_("Next contact"), show_kind("datetime", glance.next_contact) or "")]
         if glance.unpaid is not None:
             extra.insert(0, (_("Unpaid"), show_kind("money", glance.unpaid) or ""))
-        with ui.element("div").classes("lc-row").style("padding:10px 14px 0"):
+        with ui.element("div").classes("lc-row").style("flex:none;padding:10px 14px 0"):
             ui.label(str(found["customer"]["name"])).classes("lc-sub grow lc-cut")
             if self.may_change:
                 with ui.button(on_click=self.edit).props("unelevated no-caps").classes("lc-btn").mark("edit"):
@@ -503,4 +504,4 @@ def _tab_bar(chosen: str, on_change: Callable[[events.ValueChangeEventArguments[
     return bar.props("no-caps dense inline-label outside-arrows mobile-arrows align=left").classes("grow").style("border:0")
 
 
-register(Screen("customers", "/customers", N_("Customers"), "groups", "customer.read", customers, "customers", 10))
+register(Screen("customers", "/customers", N_("Customers"), "groups", "customer.read", customers, "customers", 10, lists="customer"))

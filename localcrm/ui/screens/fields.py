@@ -18,6 +18,7 @@ from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.menu import Action, context_menu, menu_items
+from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import run_service, run_verb, toast
 from localcrm.ui.registry import Screen, register
 from localcrm.ui.screens.records import history_dialog
@@ -64,6 +65,7 @@ class _Fields:
     async def build(self) -> None:
         """Kinds and fields."""
         with page_frame(self.session, title=_("Fields & names"), active="fields"):
+            ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
             with page_head(_("Fields & names")):
                 ui.label(
                     _("What head office adds is there for everybody.") if self.is_office else _("What you add here is your branch's own.")
@@ -77,7 +79,7 @@ class _Fields:
                     ui.label("N").classes("lc-kbd")
             with ui.element("div").classes("lc-workbench"):
                 self.left = ui.element("div").classes("lc-groups lc-card").mark("kinds")
-                with ui.element("div").classes("lc-right-side"):
+                with ui.element("div").classes("lc-right-side lc-beside"):
                     self.table = ui.element("div").classes("lc-card lc-scroll lc-fill").mark("fields")
         await self.draw()
         self.session.subscribe({"custom_field", "field_option", "field_name"}, lambda _changes: self.draw())
@@ -117,7 +119,7 @@ class _Fields:
                 one.on("click", partial(self._choose, kind))
         self.table.clear()
         with self.table, ui.element("table").classes("lc-table lc-lines"):
-            heads(_("Name"), _("Type"), (_("Rules"), "lc-hide-phone"), _("Whose"), "")
+            heads(_("Name"), _("Type"), (_("Rules"), "lc-hide-phone"), (_("Whose"), "lc-hide-phone"), "")
             for row in rows:
                 self._draw_row(row)
 
@@ -137,7 +139,7 @@ class _Fields:
             with ui.element("td").classes("lc-hide-phone"), ui.element("div").classes("lc-row lc-wrap"):
                 for word in _rules_of(field, row.definition):
                     ui.label(word).classes("lc-chip")
-            with ui.element("td"):
+            with ui.element("td").classes("lc-hide-phone"):
                 if row.definition is None:
                     ui.label(_("built in")).classes("lc-muted")
                 elif row.definition["retired"]:

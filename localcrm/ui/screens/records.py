@@ -229,7 +229,7 @@ async def delete_with_undo(session: Session, entity: EntityType, identity: str) 
 
 def _screen(entity_key: str, label: str, icon: str, section: str) -> Screen:
     path = f"/records/{entity_key}"
-    return Screen(entity_key, path, label, icon, f"{entity_key}.read", list_screen(entity_key, entity_key), section)
+    return Screen(entity_key, path, label, icon, f"{entity_key}.read", list_screen(entity_key, entity_key), section, lists=entity_key)
 
 
 register(

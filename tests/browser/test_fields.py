@@ -1,0 +1,112 @@
+"""A field of the company from its definition to the list, the form, the search and a name of its own."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import OpenPage
+
+pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
+
+
+def dialog(page: Page) -> Locator:
+    return page.locator(".q-dialog .lc-dialog").last
+
+
+def field(page: Page, key: str) -> Locator:
+    return page.locator(f".q-dialog .lc-field[data-field='{key}']").first
+
+
+def row(page: Page, label: str) -> Locator:
+    return page.locator(".lc-table tr", has_text=label).first
+
+
+def menu(page: Page, text: str) -> Locator:
+    return page.locator(".q-menu:visible .q-item", has_text=text).first
+
+
+def labelled(page: Page, label: str) -> Locator:
+    return dialog(page).locator(".lc-field", has_text=label).locator("input, textarea").first
+
+
+def choose_type(page: Page, label: str) -> None:
+    dialog(page).locator(".lc-field", has_text="类型").locator(".q-select").click()
+    menu(page, label).click()
+
+
+def test_a_list_of_options_becomes_a_column_a_filter_and_a_choice(open_page: OpenPage) -> None:
+    page = open_page("/fields")
+    page.keyboard.press("n")
+    labelled(page, "名称").fill("行业")
+    choose_type(page, "单选")
+    labelled(page, "选项").fill("机械\n食品\n纺织")
+    dialog(page).get_by_text("在列表中显示").click()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".q-dialog")).to_have_count(0)
+    expect(row(page, "行业")).to_contain_text("公司")
+
+    page.goto(page.url.replace("/fields", "/customers"))
+    page.locator(".ag-header-cell", has_text="行业").wait_for()
+    page.locator(".ag-row", has_text="柯桥金龙布业").dblclick()
+    dialog(page).locator(".lc-field", has_text="行业").locator(".q-select").click()
+    menu(page, "纺织").click()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".q-dialog")).to_have_count(0)
+    expect(page.locator(".ag-row", has_text="柯桥金龙布业")).to_contain_text("纺织")
+    expect(page.locator(".lc-groups .lc-group", has_text="纺织")).to_contain_text("1")
+
+
+def test_a_wrong_definition_is_refused_beside_what_was_typed(open_page: OpenPage) -> None:
+    page = open_page("/fields")
+    page.keyboard.press("n")
+    labelled(page, "名称").fill("客户名称")
+    page.keyboard.press("Control+Enter")
+    expect(dialog(page).locator(".lc-notice")).to_contain_text("已有名为“客户名称”的字段")
+    labelled(page, "名称").fill("员工人数")
+    choose_type(page, "整数")
+    labelled(page, "最小值").fill("1")
+    page.keyboard.press("Control+Enter")
+    expect(row(page, "员工人数")).to_contain_text("整数")
+
+
+def test_options_are_retired_and_added_by_right_click(open_page: OpenPage) -> None:
+    page = open_page("/fields")
+    row(page, "行业").click(button="right")
+    menu(page, "选项").click()
+    dialog(page).get_by_role("button", name="移除").nth(2).click()
+    page.keyboard.press("Control+Enter")
+    expect(dialog(page).locator(".lc-notice")).to_contain_text("已被 1 条记录使用")
+    dialog(page).get_by_text("取消").click()
+    expect(page.locator(".q-dialog")).to_have_count(0)
+
+    row(page, "行业").click(button="right")
+    menu(page, "选项").click()
+    dialog(page).get_by_role("checkbox", name="停用").nth(2).click()
+    dialog(page).get_by_text("＋ 选项").click()
+    dialog(page).locator("input[aria-label='名称']").last.fill("建材")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".q-dialog")).to_have_count(0)
+
+    page.goto(page.url.replace("/fields", "/customers"))
+    page.keyboard.press("n")
+    dialog(page).locator(".lc-field", has_text="行业").locator(".q-select").click()
+    expect(menu(page, "建材")).to_be_visible()
+    expect(page.locator(".q-menu:visible .q-item", has_text="纺织")).to_have_count(0)
+
+
+def test_a_declared_field_is_called_otherwise(open_page: OpenPage) -> None:
+    page, other = open_page("/fields"), open_page("/customers")
+    row(page, "电话").get_by_role("button").click()
+    menu(page, "改名").click()
+    labelled(page, "中文").fill("联系电话")
+    page.keyboard.press("Control+Enter")
+    expect(row(page, "联系电话")).to_contain_text("原名“电话”")
+    other.get_by_text("刷新页面").last.click()
+    expect(other.locator(".ag-header-cell", has_text="联系电话")).to_be_visible()
+
+
+def test_a_telephone_shows_it_too(open_page: OpenPage) -> None:
+    page = open_page("/fields", size=(390, 844))
+    expect(row(page, "行业")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
