@@ -21,7 +21,7 @@ from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_
 from localcrm.store import search
 from localcrm.store.changelog import HistoryRow, history
 from localcrm.store.connection import Connection
-from localcrm.store.query import Condition, ListQuery, Record, record_json, select
+from localcrm.store.query import Condition, ListQuery, Record, record_json, select, stored_value
 from localcrm.store.uow import UnitOfWork
 from localcrm.store.view import mask
 
@@ -190,6 +190,24 @@ def read_history(connection: Connection, actor: Actor, *, entity: str, id: str) 
         for row in rows
         if row.field not in seen.hidden
     ]
+
+
+def take_back(uow: UnitOfWork, actor: Actor, *, entity: str, id: str, field: str, change: int) -> Record:
+    """Put a field back to what it was before a change of the record's history; an ordinary change, by all rules. Returns the record."""
+    kind, identity = entity_type(entity), parse_id(id)
+    found = [row for row in read_history(uow.connection, actor, entity=entity, id=identity) if (row.field, row.lseq) == (field, change)]
+    column = kind.fields.get(field)
+    if not found or column is None or not can_take_back(actor, kind, found[0]):
+        raise Refused("not_in_history", N_("This value cannot be put back from here. Nothing was changed."))
+    old = column.load(stored_value(column, found[0].old))
+    return update_record(uow, actor, entity=entity, id=identity, values={field: column.to_json(old) if old is not None else ""})
+
+
+def can_take_back(actor: Actor, kind: EntityType, row: HistoryRow) -> bool:
+    """Whether a line of the history names a value that this actor may write again: a changed one, of a field that is entered by hand."""
+    field = kind.fields.get(row.field)
+    created = row.old is None and row.first
+    return field is not None and not created and not field.secret and field.f.editable and policy.may_write(actor, kind, field)
 
 
 def _was_visible(connection: Connection, actor: Actor, kind: EntityType, rows: list[HistoryRow]) -> bool:

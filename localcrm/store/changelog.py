@@ -89,7 +89,7 @@ def changes_since(connection: Connection, lseq: int, upto: int, *, remote: bool)
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """One value that changed: ``field`` is "" for the creation, "deleted" for the register."""
+    """One value that changed, ``first`` when the record began with it; ``field`` is "deleted" for the register."""
 
     at: str
     user_id: str | None
@@ -98,6 +98,7 @@ class HistoryRow:
     old: Any
     new: Any
     lseq: int
+    first: bool = False
 
 
 def history(connection: Connection, entity: EntityType, identity: str) -> list[HistoryRow]:
@@ -127,7 +128,7 @@ def _history_rows(entity: EntityType, row: tuple[Any, ...], first: Mapping[int, 
             column = entity.by_no.get(no)  # None for a field that was dropped since
             if column is not None and value is not None and not column.secret:
                 old, new = (None, column.show(value)) if op == INSERT else (column.show(value), None)
-                yield HistoryRow(at, user, code, column.key, old, new, lseq)
+                yield HistoryRow(at, user, code, column.key, old, new, lseq, first=op == INSERT)
 
 
 def first_values(connection: Connection, entity: EntityType, ids: Iterable[bytes]) -> dict[bytes, dict[int, Stored]]:

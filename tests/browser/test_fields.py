@@ -110,3 +110,18 @@ def test_a_telephone_shows_it_too(open_page: OpenPage) -> None:
     page = open_page("/fields", size=(390, 844))
     expect(row(page, "行业")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_value_before_a_change_is_put_back_from_the_history(open_page: OpenPage) -> None:
+    page = open_page("/customers")
+    page.locator(".ag-row", has_text="诸暨盛宏袜业").dblclick()
+    field(page, "address").locator("input").fill("写错的地址")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".q-dialog")).to_have_count(0)
+    page.locator(".ag-row", has_text="诸暨盛宏袜业").dblclick()
+    field(page, "address").locator("input").fill("又改错了")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".q-dialog")).to_have_count(0)
+    page.get_by_role("tab", name="变更记录").click()
+    page.locator("tr", has_text="又改错了").get_by_role("button").click()
+    expect(page.locator(".lc-toast")).to_contain_text("地址已恢复为“写错的地址”")

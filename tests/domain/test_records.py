@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from localcrm.domain import records, verbs
+from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.schema import entity
@@ -86,3 +88,32 @@ def test_history_leaves_out_a_field_that_was_dropped(store: Store, admin: Actor,
     with store.read() as connection:
         shown = {row.field for row in changelog.history(connection, entity("sales_order_line"), line)}
     assert "quantity" in shown
+
+
+def test_a_value_is_put_back_from_the_history(store: Store, do: Do, new: Do, admin: Actor) -> None:
+    customer = new("customer", name="甲公司", phone="1", credit_limit="100")
+    do("records.update_record", entity="customer", id=customer["id"], values={"phone": "2", "credit_limit": "250"})
+
+    def change(field: str) -> int:
+        with store.read() as connection:
+            rows = records.read_history(connection, admin, entity="customer", id=customer["id"])
+        return next(row.lseq for row in rows if row.field == field and not row.first)
+
+    wish = {"entity": "customer", "id": customer["id"]}
+    assert do("records.take_back", **wish, field="phone", change=change("phone"))["phone"] == "1"
+    assert do("records.take_back", **wish, field="credit_limit", change=change("credit_limit"))["credit_limit"] == "100.00"
+    began_with = change("phone") - 1  # the log row that made the record
+    assert code_of(lambda: do("records.take_back", **wish, field="name", change=began_with)) == "not_in_history"
+
+
+def test_a_value_one_may_not_write_is_not_put_back(store: Store, do: Do, new: Do) -> None:
+    customer = new("customer", name="甲公司", credit_limit="100")
+    do("records.update_record", entity="customer", id=customer["id"], values={"credit_limit": "250"})
+    li = new("user", login="li", name="李", password="Correct-Horse-7", role="staff")
+    do("people.set_field_rule", login="li", entity="customer", field="credit_limit", rule="read_only")
+    actor = actor_by_id(store, li["id"])
+    assert actor is not None
+    with store.read() as connection:
+        row = next(row for row in records.read_history(connection, actor, entity="customer", id=customer["id"]) if row.old == "100.00")
+    wish = {"entity": "customer", "id": customer["id"], "field": row.field, "change": row.lseq}
+    assert code_of(lambda: verbs.run(store, actor, "records.take_back", wish)) == "not_in_history"

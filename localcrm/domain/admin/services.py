@@ -70,6 +70,7 @@ VERBS = (
     Verb(records.update_record, N_("Change a record")),
     Verb(records.delete_record, N_("Delete a record")),
     Verb(records.undelete_record, N_("Restore a record")),
+    Verb(records.take_back, N_("Put a value back from the history")),
     Verb(resolve_conflict, N_("Settle a conflict"), "conflict.resolve", record="id"),
 )
 BEHAVIOURS: dict[str, records.Behaviour] = {}

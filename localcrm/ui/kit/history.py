@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
-from localcrm.domain.records import read_history
+from localcrm.domain.records import can_take_back, read_history
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import gettext as _
 from localcrm.kernel.schema import EntityType, Field, entity as entity_type
 from localcrm.store.query import titles
 from localcrm.store.view import Masked
 from localcrm.ui.kit.values import near_moment, show
+from localcrm.ui.operations import run_verb
 
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
@@ -34,6 +37,8 @@ class Line:
     field: str
     old: str
     new: str
+    key: str = ""  # of the field, where its old value may be put back
+    change: int = 0
 
 
 def history_lines(session: Session, entity: EntityType, identity: str) -> list[Line]:
@@ -52,7 +57,10 @@ def history_lines(session: Session, entity: EntityType, identity: str) -> list[L
             else:
                 name, old, new = field.label, _word(connection, field, row.old), _word(connection, field, row.new)
             who = users.get(row.user_id or "", "") or _("the program")
-            result.append(Line(near_moment(moment), f"{moment.astimezone():%Y-%m-%d %H:%M:%S}", who, row.node, name, old, new))
+            key = row.field if can_take_back(session.actor, entity, row) and session.may(f"{entity.key}.update") else ""
+            result.append(
+                Line(near_moment(moment), f"{moment.astimezone():%Y-%m-%d %H:%M:%S}", who, row.node, name, old, new, key, row.lseq)
+            )
     return result
 
 
@@ -76,14 +84,22 @@ def _word(connection: Connection, field: Field, value: Any) -> str:
         return str(value)
 
 
-def history_table(lines: list[Line]) -> None:
-    """The table of a history; rows of one moment share their first cells."""
+async def take_back(session: Session, entity: EntityType, identity: str, line: Line) -> None:
+    """Put the value before a change back; the way back from that is offered in turn."""
+    done = _("{field}: “{value}” is back").format(field=line.field, value=line.old)
+    await run_verb(
+        session, "records.take_back", {"entity": entity.key, "id": identity, "field": line.key, "change": line.change}, done=done
+    )
+
+
+def history_table(lines: list[Line], *, restore: Callable[[Line], Awaitable[None]] | None = None) -> None:
+    """The table of a history; rows of one moment share their first cells. ``restore`` is offered where a value may be put back."""
     if not lines:
         ui.label(_("No changes are known here.")).classes("lc-empty")
         return
     with ui.element("div").classes("lc-scroll"), ui.element("table").classes("lc-table").mark("history"):
         with ui.element("tr"):
-            for head in (_("Time"), _("Who"), _("Where"), _("Field"), _("Before"), _("After")):
+            for head in (_("Time"), _("Who"), _("Where"), _("Field"), _("Before"), _("After"), *([""] if restore else [])):
                 with ui.element("th"):
                     ui.label(head)
         before: tuple[str, str] | None = None
@@ -103,3 +119,8 @@ def history_table(lines: list[Line]) -> None:
                         label = ui.label(text).classes(style)
                         if text and text == line.at:
                             label.tooltip(line.exact)
+                if restore:
+                    with ui.element("td").classes("lc-num"):
+                        if line.key:
+                            button = ui.button(icon="undo", on_click=partial(restore, line)).props("flat dense round size=sm")
+                            button.props(f'aria-label="{_("Put it back")}"').tooltip(_("Put “{value}” back").format(value=line.old))

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nicegui import events, ui
@@ -23,7 +24,7 @@ from localcrm.ui.kit.columns import row_json
 from localcrm.ui.kit.detail import facts, ref_names
 from localcrm.ui.kit.form import Form, edit_dialog, load_typed
 from localcrm.ui.kit.grid import RecordGrid
-from localcrm.ui.kit.history import history_lines, history_table
+from localcrm.ui.kit.history import history_lines, history_table, take_back
 from localcrm.ui.kit.menu import Action, action_button
 from localcrm.ui.kit.sharing import share_dialog
 from localcrm.ui.kit.values import show_kind
@@ -335,7 +336,7 @@ class Workbench:
             outcome = await run_service(self.session, lambda: history_lines(self.session, CUSTOMER, identity))
             if outcome.ok and not place.is_deleted:
                 with place:
-                    history_table(outcome.value)
+                    history_table(outcome.value, restore=partial(take_back, self.session, CUSTOMER, identity))
 
         ui.timer(0.05, fill, once=True)
 

@@ -22,7 +22,7 @@ from localcrm.ui.kit.detail import facts, ref_names
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.grid import RecordGrid
-from localcrm.ui.kit.history import history_lines, history_table
+from localcrm.ui.kit.history import Line, history_lines, history_table, take_back
 from localcrm.ui.kit.lines import heads
 from localcrm.ui.kit.menu import Action, action_button
 from localcrm.ui.operations import Outcome, Undo, run_service, run_verb, toast
@@ -168,7 +168,12 @@ async def history_dialog(session: Session, entity: EntityType, identity: str) ->
         return
     with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-wide").mark("history-dialog"):
         ui.label(_("History")).classes("lc-dialog-title")
-        history_table(outcome.value)
+
+        async def restore(line: Line) -> None:
+            await take_back(session, entity, identity, line)
+            dialog.close()
+
+        history_table(outcome.value, restore=restore)
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Close"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
     await answer_of(dialog)
