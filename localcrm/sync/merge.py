@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import repeat
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -703,7 +704,7 @@ class _Merge:
             if row.changed and row.new is None and not row.gone:
                 columns = tuple(sorted(row.changed))
                 changed[columns].append((*(row.changed[no] for no in columns), pk))
-        first_rid = self._insert_rows(entity, fresh)
+        added = self._insert_rows(entity, fresh)
         for columns, parameters in changed.items():
             assignments = ", ".join(f'"{"deleted" if no == DELETED_NO else entity.by_no[no].key}" = ?' for no in columns)
             self._connection.executemany(f'UPDATE "{entity.key}" SET {assignments}, version = version + 1 WHERE id = ?', parameters)
@@ -716,17 +717,20 @@ class _Merge:
             listed = json.dumps([pk.hex() for pk in touched])  # type: ignore[union-attr]  # ids
             found = self._connection.all(f'SELECT rid FROM "{entity.key}" WHERE id IN (SELECT unhex(value) FROM json_each(?))', (listed,))
             search.index_rows(self._connection, entity, [row[0] for row in found])
-        search.index_rows(self._connection, entity, range(first_rid, first_rid + len(fresh)), fresh=True)
+        if entity.searched:
+            places = self._rules(entity).places
+            values = itemgetter(*(2 + places[field.no] for field in entity.searched), 0)
+            search.index_new(self._connection, entity, [(row[0], values(row)[:-1]) for row in added if not row[-1]])
 
-    def _insert_rows(self, entity: EntityType, fresh: list[tuple[bytes, _Row]]) -> int:
-        """Add rows; returns the number of the first."""
+    def _insert_rows(self, entity: EntityType, fresh: list[tuple[bytes, _Row]]) -> list[tuple[Any, ...]]:
+        """Add rows; returns them as they were written: row number, id, columns, register."""
         first = int(self._connection.value(f'SELECT coalesce(max(rid), 0) FROM "{entity.key}"')) + 1
         places = self._rules(entity).places
-        parameters = [(rid, pk, *_as_added(row, places)) for rid, (pk, row) in enumerate(fresh, first)]
+        rows = [(rid, pk, *_as_added(row, places)) for rid, (pk, row) in enumerate(fresh, first)]
         names = ", ".join(f'"{column.key}"' for column in entity.fields.values())
         marks = ", ".join("?" * (len(entity.fields) + 3))
-        self._connection.executemany(f'INSERT INTO "{entity.key}"(rid, id, {names}, deleted) VALUES ({marks})', parameters)
-        return first
+        self._connection.executemany(f'INSERT INTO "{entity.key}"(rid, id, {names}, deleted) VALUES ({marks})', rows)
+        return rows
 
     # identities ----------------------------------------------------------------------------------------------------------
 
@@ -735,7 +739,7 @@ class _Merge:
         return self._connection.one("SELECT 1 FROM sync_tx WHERE origin = ? AND first_oseq = ?", (origin, oseq)) is not None
 
     def _local(self, origin_index: int, oseq: int) -> int | None:
-        """Local log number of a change named by its identity; None when it never arrived."""
+        """Local log number of an earlier change named by its identity; None when it never arrived."""
         origin = self._origins[origin_index]
         spans = self._spans[origin]
         place = bisect_left(spans, (oseq + 1,)) - 1
@@ -747,7 +751,9 @@ class _Merge:
             )
         if span is None or oseq >= span[0] + span[2]:
             return None
-        return span[1] + oseq - span[0]
+        lseq = span[1] + oseq - span[0]
+        # Nobody builds on what comes later; a chain of such would have no end.
+        return lseq if lseq < self._next_lseq else None
 
     def _code(self, node_no: int) -> str:
         found = self._connection.value("SELECT code FROM branch WHERE node_no = ?", (node_no,)) or self._connection.value(
