@@ -5,7 +5,7 @@ Written by the capture triggers (own changes) and by the merge (received ones); 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from localcrm.store.connection import Connection
 
 _read = msgspec.json.Decoder().decode
-_write = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
+_write = _encoder.encode
 #: A transaction that touched more rows than this announces "many" instead of their ids.
 MANY = 1000
 #: Log rows looked at for one event.
@@ -50,6 +51,14 @@ def write_diff(changes: Mapping[int, tuple[Stored, Stored]]) -> str:
     return _write({str(no): (_plain(old), _plain(new)) for no, (old, new) in changes.items()}).decode()
 
 
+def write_diffs(numbers: Sequence[int], old: Sequence[Sequence[Stored]], new: Sequence[Sequence[Stored]]) -> list[str]:
+    """``write_diff`` for many updates of the same columns, which are given side by side; at least one column."""
+    pairs = [zip(_plain_column(before), _plain_column(after), strict=True) for before, after in zip(old, new, strict=True)]
+    keys = list(map(str, numbers))
+    # One call for all: a text of JSON holds no line break, so the lines are the texts.
+    return _encoder.encode_lines([dict(zip(keys, row, strict=True)) for row in zip(*pairs, strict=True)]).decode().split("\n")[:-1]
+
+
 def write_row(values: Mapping[int, Stored]) -> str:
     """The stored form of a removed row."""
     return _write({str(no): _plain(value) for no, value in values.items()}).decode()
@@ -57,6 +66,10 @@ def write_row(values: Mapping[int, Stored]) -> str:
 
 def _plain(value: Stored) -> int | str | None:
     return value.hex() if isinstance(value, bytes) else value
+
+
+def _plain_column(values: Sequence[Stored]) -> Iterable[int | str | None]:
+    return map(_plain, values) if bytes in set(map(type, values)) else values  # type: ignore[return-value]  # no bytes among them
 
 
 def head(connection: Connection) -> int:

@@ -19,7 +19,7 @@ from functools import lru_cache
 from operator import add
 from typing import TYPE_CHECKING, Any
 
-from localcrm.kernel.schema import EntityType, Field, entities
+from localcrm.kernel.schema import EntityType, Field, Stored, entities
 from localcrm.store import pinyin
 from localcrm.store.view import View
 
@@ -36,7 +36,7 @@ _ROW_BITS = 48
 _MAX_TEXT = 2000
 _LETTERS = string.ascii_lowercase + string.digits
 _RUN = re.compile(r"[^\W_]+")
-_NO_DIGITS = re.compile(r"\D+")
+_NO_DIGITS = re.compile(r"[^\d\0]+")
 
 
 def doc_id(entity: EntityType, rid: int) -> int:
@@ -65,48 +65,52 @@ def _digits(text: str) -> str:
 # indexing ----------------------------------------------------------------------------------------------------------
 
 
-def index_text(values: Iterable[str]) -> tuple[str, str, str, str]:
+def index_text(values: Sequence[str]) -> tuple[str, str, str, str]:
     """What is indexed for the searched values of one row: text, initials, syllables, tails of numbers."""
     text: list[str] = []
-    paired = ""
-    initials: list[str] = []
-    syllables: list[str] = []
-    tails: list[str] = []
-    for value in values:
-        for run in runs(value[:_MAX_TEXT]):
-            if len(run) > MIN_TAIL and run.isdecimal():
-                text.append(run)
-                continue
-            if run in paired:
-                continue  # a short name is usually part of the name: its pairs are there already
-            paired = f"{paired} {run}"
-            two = [*map(add, run, run[1:]), run[-1]]
-            text += two
-            if not run.isascii() and pinyin.holds_chinese(run):
-                initials += map(pinyin.initial_words, two)
-                syllables += map(pinyin.spoken, run)
-        digits = "" if value.isalpha() else _digits(value[:200])
-        if len(digits) >= MIN_TAIL:
-            tails.append(digits[::-1])
-    return " ".join(text), " ".join(dict.fromkeys(initials)), " ".join(dict.fromkeys(syllables)), " ".join(tails)
+    paired = spoken = ""
+    chinese: list[str] = []
+    for run in runs("\0".join([value[:_MAX_TEXT] for value in values])):
+        if _is_long_number(run):
+            text.append(run)
+            continue
+        if run in paired:
+            continue  # a short name is usually part of the name: its pairs are there already
+        paired = f"{paired} {run}"
+        two = [*map(add, run, run[1:]), run[-1]]
+        text += two
+        if not run.isascii() and pinyin.holds_chinese(run):
+            chinese += two
+            spoken += run
+    initials, syllables = dict.fromkeys(map(pinyin.initial_words, chinese)), dict.fromkeys(map(pinyin.spoken, spoken))
+    digits = _NO_DIGITS.sub("", "\0".join([value[:200] for value in values])).split("\0")
+    tails = [number[::-1] for number in digits if len(number) >= MIN_TAIL]
+    return " ".join(text), " ".join(initials), " ".join(syllables), " ".join(tails)
 
 
 def index_rows(connection: Connection, entity: EntityType, rids: Iterable[int], *, fresh: bool = False) -> None:
     """Index rows as they stand in their table; ``fresh`` when none of them was indexed before."""
     if not entity.searched:
         return
-    # In rising order: the index starts a new segment whenever a number is lower than the one before.
     ordered = sorted(rids)
-    rows = [
-        (doc_id(entity, row[0]), *index_text(str(value) for value in row[2:] if value is not None))
-        for row in _rows(connection, entity, ordered)
-    ]
-    if not fresh:
-        live = {row[0] for row in rows}
-        gone = [(doc,) for rid in ordered if (doc := doc_id(entity, rid)) not in live]
-        connection.executemany("DELETE FROM search WHERE rowid = ?", gone)
-    verb = "INSERT" if fresh else "REPLACE"
-    connection.executemany(f"{verb} INTO search(rowid, text, pinyin, full, tail) VALUES (?, ?, ?, ?, ?)", rows)
+    rows = [(row[0], row[2:]) for row in _rows(connection, entity, ordered)]
+    if fresh:
+        index_new(connection, entity, rows)
+        return
+    live = {rid for rid, _values in rows}
+    connection.executemany("DELETE FROM search WHERE rowid = ?", [(doc_id(entity, rid),) for rid in ordered if rid not in live])
+    _write(connection, "REPLACE", entity, rows)
+
+
+def index_new(connection: Connection, entity: EntityType, rows: Iterable[tuple[int, Iterable[Stored]]]) -> None:
+    """Index live rows that were never indexed: row number in rising order, searched values."""
+    _write(connection, "INSERT", entity, rows)
+
+
+def _write(connection: Connection, verb: str, entity: EntityType, rows: Iterable[tuple[int, Iterable[Stored]]]) -> None:
+    # In rising order: the index starts a new segment whenever a number is lower than the one before.
+    documents = [(doc_id(entity, rid), *index_text([str(value) for value in values if value is not None])) for rid, values in rows]
+    connection.executemany(f"{verb} INTO search(rowid, text, pinyin, full, tail) VALUES (?, ?, ?, ?, ?)", documents)
 
 
 def _rows(

@@ -5,8 +5,9 @@ that travel are these; the merge reads and the extraction writes nothing else.
 
 ``Batch.origins``   list of ``(node_no, epoch)``: u16, u64. Everything else names an origin by its index in this list.
 ``Batch.txs``       list of ``Tx``, in the order in which they are to be applied.
-``Batch.changes``   list of ``Change``, flat: the first ``txs[0].count`` belong to the first transaction, and so on. The n-th change of
-                    a transaction has the identity ``(tx.origin, tx.first_oseq + n)``; a hole in the numbers needs a new ``Tx``.
+``Batch.changes``   ``Change``s, flat: the first ``txs[0].count`` belong to the first transaction, and so on. The n-th change of a
+                    transaction has the identity ``(tx.origin, tx.first_oseq + n)``; a hole in the numbers needs a new ``Tx``. A writer
+                    fills a list; what was decoded stays in columns (``Changes``) and becomes objects one by one, where it is asked for.
 
 ``Change.values`` is always a list of tuples, in the order in which they were written, no column twice:
 
@@ -28,10 +29,11 @@ from __future__ import annotations
 import sys
 from array import array
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, chain, starmap
+from itertools import accumulate, chain, count, starmap
 from operator import sub
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn, overload
 
 import msgspec
 from msgspec import Meta, Struct
@@ -40,7 +42,6 @@ from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
     from typing import TypeAlias
 
 INSERT, UPDATE, DELETE, UNDELETE, GONE = 1, 2, 3, 4, 5
@@ -97,13 +98,71 @@ class Change(NamedTuple):
     """Identity of the change that this one overwrote: index into ``Batch.origins``, oseq."""
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The changes of one table with one op and one list of columns; the n-th values of all columns are those of its n-th change."""
+
+    table: int
+    op: int
+    size: int
+    """How many changes."""
+    columns: tuple[int, ...]
+    old: Sequence[Sequence[Value]]
+    """One per column; empty for pairs."""
+    new: Sequence[Sequence[Value]]
+    """One per column; for pairs their values."""
+
+    def values(self, place: int) -> list[Any]:
+        """``Change.values`` of one change."""
+        return list(zip(self.columns, *([column[place] for column in side] for side in (self.old, self.new) if side), strict=True))
+
+
+class Changes(Sequence[Change]):
+    """Changes in columns, in their order; what they say of each other is read without building them."""
+
+    __slots__ = ("groups", "order", "pks", "places", "prevs")
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, groups: list[Group], order: list[int], pks: list[bytes], prevs: list[tuple[int, int] | None]) -> None:
+        self.groups, self.order, self.pks, self.prevs = groups, order, pks, prevs
+        #: For each change which one of its group it is.
+        self.places: list[int] = list(map(next, map([count() for _ in groups].__getitem__, order)))
+
+    @classmethod
+    def of(cls, changes: Sequence[Change]) -> Changes:
+        """The same changes in columns; raises ExchangeError for shapes that cannot travel."""
+        if isinstance(changes, Changes):
+            return changes
+        tables, ops, pks, values, prevs = _columns(changes, 5)
+        return cls(*_group(tables, ops, values), list(pks), list(prevs))
+
+    @overload
+    def __getitem__(self, index: int) -> Change: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Change]: ...
+    def __getitem__(self, index: int | slice) -> Change | list[Change]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        group = self.groups[self.order[index]]
+        return Change(group.table, group.op, self.pks[index], group.values(self.places[index]), self.prevs[index])
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+
 @dataclass(slots=True)
 class Batch:
     """What one message carries; the module's docstring gives the shapes."""
 
     origins: list[Origin] = field(default_factory=list)
     txs: list[Tx] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
+    changes: Sequence[Change] = field(default_factory=list)
 
 
 def encode_batch(batch: Batch) -> bytes:
@@ -226,6 +285,9 @@ def _to_wire(batch: Batch) -> _Wire:
         _refuse("an id is not 16 bytes")
     actors = {actor: number for number, actor in enumerate(dict.fromkeys(tx.actor for tx in txs if tx.actor is not None), 1)}
     groups, order = _group(tables, ops, values)
+    wire_groups = [_Group(group.table, group.op, list(group.columns), list(map(_column, [*group.old, *group.new]))) for group in groups]
+    for group in wire_groups:
+        _check_group(group)
     return _Wire(
         version=_VERSION,
         origins=batch.origins,
@@ -239,7 +301,7 @@ def _to_wire(batch: Batch) -> _Wire:
         tx_lowered=_pack([tx.hlc - tx.eff_hlc for tx in txs]),
         tx_actor=_pack([0 if tx.actor is None else actors[tx.actor] for tx in txs]),
         tx_hseq=_pack([tx.hseq for tx in txs]),
-        groups=groups,
+        groups=wire_groups,
         order=_pack(order),
         pks=b"".join(pks),
         prev_origin=_pack([0 if prev is None else prev[0] + 1 for prev in prevs]),
@@ -249,14 +311,15 @@ def _to_wire(batch: Batch) -> _Wire:
 
 def _from_wire(wire: _Wire) -> Batch:
     txs = _read_txs(wire)
-    count = sum(tx.count for tx in txs)
-    if count > MAX_CHANGES or min((tx.count for tx in txs), default=1) < 1:
+    total = sum(tx.count for tx in txs)
+    if total > MAX_CHANGES or min((tx.count for tx in txs), default=1) < 1:
         _refuse("too many changes")
-    prevs = _read_prevs(wire, txs, count)
+    prevs = _read_prevs(wire, txs, total)
     _check(wire.origins, txs, prevs)
-    tables, ops, values = _ungroup(wire.groups, _unpack(wire.order, count))
-    pks = _split(wire.pks)
-    return Batch(wire.origins, txs, list(starmap(Change, zip(tables, ops, pks, values, prevs, strict=True))))
+    order, pks = _unpack(wire.order, total), _split(wire.pks)
+    if len(pks) != total:
+        _refuse("lengths differ")
+    return Batch(wire.origins, txs, Changes(_read_groups(wire.groups, order), order, pks, prevs))
 
 
 def _check(origins: Sequence[Origin], txs: Sequence[Tx], prevs: Sequence[tuple[int, int] | None]) -> None:
@@ -294,10 +357,10 @@ def _first_oseqs(origins: list[int], surprises: list[int], counts: list[int]) ->
     """The opposite of ``_surprises``."""
     expected: dict[int, int] = {}
     firsts = []
-    for origin, surprise, count in zip(origins, surprises, counts, strict=True):
+    for origin, surprise, size in zip(origins, surprises, counts, strict=True):
         first = expected.get(origin, 0) + surprise
         firsts.append(first)
-        expected[origin] = first + count
+        expected[origin] = first + size
     return firsts
 
 
@@ -317,16 +380,16 @@ def _numbers(txs: Sequence[Tx]) -> Iterator[int]:
     return chain.from_iterable(range(tx.first_oseq, tx.first_oseq + tx.count) for tx in txs)
 
 
-def _read_prevs(wire: _Wire, txs: Sequence[Tx], count: int) -> list[tuple[int, int] | None]:
-    origins = _unpack(wire.prev_origin, count)
-    distances = iter(_unpack(wire.prev_oseq, count - origins.count(0)))
+def _read_prevs(wire: _Wire, txs: Sequence[Tx], total: int) -> list[tuple[int, int] | None]:
+    origins = _unpack(wire.prev_origin, total)
+    distances = iter(_unpack(wire.prev_oseq, total - origins.count(0)))
     return [(origin - 1, oseq - next(distances)) if origin else None for origin, oseq in zip(origins, _numbers(txs), strict=True)]
 
 
 # --- groups of changes with the same columns ---------------------------------------------------------------------------
 
 
-def _group(tables: Sequence[int], ops: Sequence[int], values: Sequence[list[Any]]) -> tuple[list[_Group], list[int]]:
+def _group(tables: Sequence[int], ops: Sequence[int], values: Sequence[list[Any]]) -> tuple[list[Group], list[int]]:
     """The groups in order of first appearance, and for each change the index of its group."""
     found: dict[tuple[int, int, tuple[int, ...]], tuple[int, list[list[tuple[Value, ...]]]]] = {}
     order = []
@@ -342,41 +405,28 @@ def _group(tables: Sequence[int], ops: Sequence[int], values: Sequence[list[Any]
         order.append(entry[0])
         for rows, part in zip(entry[1], parts, strict=True):
             rows.append(part)
-    groups = [
-        _Group(table, op, list(columns), [_column(column) for rows in parts for column in zip(*rows, strict=True)])
-        for (table, op, columns), (_, parts) in found.items()
-    ]
-    for group in groups:
-        _check_group(group)
+    sizes, groups = Counter(order), []
+    for (table, op, numbers), (index, rows_of_sides) in found.items():
+        sides: list[list[tuple[Value, ...]]] = [list(zip(*rows, strict=True)) for rows in rows_of_sides]
+        groups.append(Group(table, op, sizes[index], numbers, sides[-2] if len(sides) > 1 else [], sides[-1]))
     return groups, order
 
 
-def _ungroup(groups: list[_Group], order: list[int]) -> tuple[Iterator[int], Iterator[int], Iterator[list[Any]]]:
-    """Table, op and values of every change."""
+def _read_groups(groups: list[_Group], order: list[int]) -> list[Group]:
     sizes = Counter(order)
     if sizes.keys() != set(range(len(groups))):
         _refuse("a group is missing")
     if sum(sizes[index] * len(group.data) for index, group in enumerate(groups)) > MAX_VALUES:
         _refuse("too many values")
-    rows = [_rows(group, sizes[index]) for index, group in enumerate(groups)]
-    return (
-        map([group.table for group in groups].__getitem__, order),
-        map([group.op for group in groups].__getitem__, order),
-        map(next, map(rows.__getitem__, order)),
-    )
+    return [_read_group(group, sizes[index]) for index, group in enumerate(groups)]
 
 
-def _rows(group: _Group, n: int) -> Iterator[list[Any]]:
-    """The values of the ``n`` changes of a group."""
+def _read_group(group: _Group, n: int) -> Group:
+    """A group of ``n`` changes."""
     _check_group(group)
-    columns, width = group.columns, len(group.columns)
-    if not columns:
-        return ([] for _ in range(n))
     data = [_values(column, n) for column in group.data]
-    if group.op in _PAIRS:
-        return (list(zip(columns, row)) for row in zip(*data))  # noqa: B905 -- all are of one length, checked once per group
-    olds, news = zip(*data[:width]), zip(*data[width:])  # noqa: B905 -- likewise
-    return (list(zip(columns, old, new)) for old, new in zip(olds, news))  # noqa: B905 -- likewise
+    olds = 0 if group.op in _PAIRS else len(group.columns)
+    return Group(group.table, group.op, n, tuple(group.columns), data[:olds], data[olds:])
 
 
 def _check_group(group: _Group) -> None:

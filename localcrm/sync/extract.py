@@ -100,7 +100,8 @@ class _Writer:
     """Collects transactions into a batch, translating local numbers into identities."""
 
     def __init__(self, connection: Connection) -> None:
-        self.batch = Batch()
+        self._changes: list[Change] = []
+        self.batch = Batch(changes=self._changes)
         self._connection = connection
         self._origins: dict[int, int] = {}
         self._spans: list[tuple[int, int, int, int]] = []
@@ -117,7 +118,7 @@ class _Writer:
                 self._close(origin, first_oseq + start, pending, hlc, eff_hlc, actor, first_lseq + start)
                 pending = 0
             start = start if pending else place
-            self.batch.changes.append(self._change(table, op, pk, diff, prev, inserted))
+            self._changes.append(self._change(table, op, pk, diff, prev, inserted))
             pending += 1
         if pending:
             self._close(origin, first_oseq + start, pending, hlc, eff_hlc, actor, first_lseq + start)

@@ -15,7 +15,9 @@ import json
 from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
+from itertools import repeat
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -32,12 +34,14 @@ from localcrm.store.ddl import DELETED_NO, GONE, INSERT, UPDATE, VOID
 from localcrm.store.node import branch_id, origin_of
 from localcrm.store.shapes import SHAPING
 from localcrm.store.uow import own_section
-from localcrm.sync.codec import Batch
+from localcrm.sync.codec import Batch, Changes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from localcrm.store.connection import Connection
     from localcrm.store.store import Store
-    from localcrm.sync.codec import Change, Tx
+    from localcrm.sync.codec import Change, Group, Tx
 
 _CONFLICT = Conflict.entity_type
 #: Longest value a conflict shows; the log keeps it whole.
@@ -116,19 +120,17 @@ def _merge(
 def _parts(batch: Batch) -> Iterator[tuple[Batch, bool]]:
     """A batch cut behind each transaction that defines fields, and whether a part does."""
     shaping = {entity.no for entity in entities() if entity.key in SHAPING}
-    if not any(change.table in shaping for change in batch.changes):
+    changes = Changes.of(batch.changes)
+    if shaping.isdisjoint(group.table for group in changes.groups):
         yield batch, False
         return
-    part, start = Batch(batch.origins), 0
-    for tx in batch.txs:
-        changes = batch.changes[start : start + tx.count]
-        start += tx.count
-        part.txs.append(tx)
-        part.changes += changes
-        if any(change.table in shaping for change in changes):
-            yield part, True
-            part = Batch(batch.origins)
-    yield part, False
+    first_tx, first, place = 0, 0, 0
+    for number, tx in enumerate(batch.txs, start=1):
+        place += tx.count
+        defines = any(change.table in shaping for change in changes[place - tx.count : place])
+        if defines or number == len(batch.txs):
+            yield Batch(batch.origins, batch.txs[first_tx:number], changes[first:place]), defines
+            first_tx, first = number, place
 
 
 @dataclass(slots=True)
@@ -136,13 +138,55 @@ class _Row:
     """What the merge knows of one row: its newest change, and what this batch does to it."""
 
     newest: int
-    known_as: tuple[int, int]
-    """Identity of the newest change: local number of its origin, oseq."""
+    origin: int
+    """Of the newest change: local number."""
+    oseq: int
     chain: bool = True
     """Whether every change of the row was made by somebody who had seen the one before it in this log."""
-    new: dict[int, Stored] | None = None
-    changed: dict[int, Stored] = field(default_factory=dict)
+    new: tuple[Stored, ...] | None = None
+    """The whole row, as this batch adds it."""
+    changed: dict[int, Stored] | None = None
+    """What changes of this batch make of a row, also of a new one."""
     gone: bool = False
+
+
+@dataclass(slots=True)
+class _Work:
+    """One group of the batch: what can be said of all its changes at once, and their values as the tables take them."""
+
+    group: Group
+    entity: EntityType
+    rows: dict[bytes, _Row]
+    """Rows of the table."""
+    sound: bool
+    """Whether every change may be made as far as its table, columns and values tell."""
+    free: bool
+    """Whether nobody owns what the changes touch."""
+    quiet: bool
+    """Whether updates that simply apply have no consequence beyond their row."""
+    refs: list[tuple[str, Sequence[Stored]]]
+    """References to other records than the parent: entity, one value per change."""
+    stored: list[tuple[Stored, ...]]
+    """INSERT: whole rows."""
+    values: list[tuple[Stored, ...]]
+    """UPDATE: the new values."""
+    diffs: list[str]
+    """UPDATE: as the log keeps them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Author:
+    """Who made a transaction, as which origin, and the stamp that counts."""
+
+    origin: int
+    node_no: int
+    epoch: bytes
+    stamp: int
+    actor: bytes | None
+
+    def total(self, oseq: int) -> tuple[int, int, bytes, int]:
+        """Place of one change in the total order."""
+        return (self.stamp, self.node_no, self.epoch, oseq)
 
 
 @dataclass(slots=True)
@@ -164,6 +208,8 @@ class _Merge:
         self.report = Report()
         self.conflicts: list[dict[str, Any]] = []
         self._store, self._connection, self._batch, self._sender, self._cursor = store, connection, batch, sender, cursor
+        self._changes = Changes.of(batch.changes)
+        self._works: list[_Work | None] = []
         self._rows: dict[int, dict[bytes, _Row]] = defaultdict(dict)
         self._documents: dict[bytes, tuple[str, bytes | None] | None] = {}
         self._last_admitted: dict[int, int] = {}
@@ -174,7 +220,6 @@ class _Merge:
         self._quarantine: list[tuple[Any, ...]] = []
         self._last_hlc = int(connection.value("SELECT last_hlc FROM sync_ctx"))
         self._known_rules: dict[int, _Rules] = {}
-        self._entities: dict[int, EntityType | None] = {}
         self._next_tx = int(connection.value("SELECT coalesce(max(tx), 0) FROM sync_tx")) + 1
         self._next_lseq = changelog.head(connection) + 1
         self._origins = [origin_of(connection, no, epoch.to_bytes(8), self._code(no)) for no, epoch in batch.origins]
@@ -188,32 +233,42 @@ class _Merge:
     def run(self) -> None:
         """Apply the whole batch."""
         self._check_senders()
-        self._load_rows()
-        start = 0
-        for tx in self._batch.txs:
-            changes = self._batch.changes[start : start + tx.count]
-            start += tx.count
-            if self._is_duplicate(tx):
-                self.report.duplicate += tx.count
-            else:
-                self._transaction(tx, changes)
+        fresh = self._fresh()
+        if not fresh:
+            return
+        self._load_rows(fresh)
+        self._works = [self._work(group) for group in self._changes.groups]
+        for tx, start in fresh:
+            self._transaction(tx, start)
         self._flush()
         self._note_parents()
 
-    def _transaction(self, tx: Tx, changes: list[Change]) -> None:
+    def _fresh(self) -> list[tuple[Tx, int]]:
+        """Transactions that did not arrive before, each with the place of its first change."""
+        fresh, start, known = [], 0, set[tuple[int, int]]()
+        for tx in self._batch.txs:
+            origin = self._origins[tx.origin]
+            if self._is_duplicate(tx, origin) or (origin, tx.first_oseq) in known:
+                self.report.duplicate += tx.count
+            else:
+                fresh.append((tx, start))
+                known.add((origin, tx.first_oseq))
+                self._have[origin] = max(self._have[origin], tx.first_oseq + tx.count - 1)
+            start += tx.count
+        return fresh
+
+    def _transaction(self, tx: Tx, start: int) -> None:
         origin = self._origins[tx.origin]
         node_no, epoch = self._batch.origins[tx.origin]
         stamp = self._admitted_stamp(tx)
         self._last_hlc = max(self._last_hlc, stamp)
         self._txs.append((self._next_tx, origin, tx.first_oseq, tx.count, self._next_lseq, tx.hlc, stamp, tx.actor))
-        self._have[origin] = max(self._have[origin], tx.first_oseq + tx.count - 1)
         insort(self._spans[origin], (tx.first_oseq, self._next_lseq, tx.count))
-        epoch_bytes = epoch.to_bytes(8)
-        for place, change in enumerate(changes):
-            total = (stamp, node_no, epoch_bytes, tx.first_oseq + place)
-            reason = self._change(change, origin, total, tx.actor)
+        author = _Author(origin, node_no, epoch.to_bytes(8), stamp, tx.actor)
+        for index, oseq in enumerate(range(tx.first_oseq, tx.first_oseq + tx.count), start):
+            reason = self._change(index, author, oseq)
             if reason:
-                self._hold(change, origin, tx.first_oseq + place, reason)
+                self._hold(self._changes[index], origin, oseq, reason)
             else:
                 self.report.applied += 1
             self._next_lseq += 1
@@ -223,10 +278,10 @@ class _Merge:
         if self._sender and any(self._batch.origins[tx.origin][0] != self._sender.node_no for tx in self._batch.txs):
             raise ExchangeError("not_sender", N_("The exchange contains changes in another branch's name. Nothing of it was applied."))
 
-    def _is_duplicate(self, tx: Tx) -> bool:
+    def _is_duplicate(self, tx: Tx, origin: int) -> bool:
         if self._sender is None:
-            return tx.hseq <= self._cursor or self._arrived(self._origins[tx.origin], tx.first_oseq)
-        have = self._have[self._origins[tx.origin]]
+            return tx.hseq <= self._cursor or self._arrived(origin, tx.first_oseq)
+        have = self._have[origin]
         if tx.first_oseq > have + 1:
             raise ExchangeError(
                 "gap",
@@ -259,56 +314,63 @@ class _Merge:
 
     # one change ------------------------------------------------------------------------------------------------------
 
-    def _change(self, change: Change, origin: int, stamp: tuple[int, int, bytes, int], actor: bytes | None) -> str | None:
+    def _change(self, index: int, author: _Author, oseq: int) -> str | None:
         """Apply one change; returns why it may not be, or None."""
-        table, op, pk, values, prev = change
-        entity = self._entity(table)
-        if entity is None:
+        changes = self._changes
+        work, place, pk, prev = self._works[changes.order[index]], changes.places[index], changes.pks[index], changes.prevs[index]
+        if work is None:
             return "unknown_table"
-        row = self._rows[table].get(pk)
-        reason = self._fault(entity, op, pk, values, row)
+        row = work.rows.get(pk)
+        reason = self._fault(work, place, pk, row)
         if reason:
             return reason
-        if row is not None and prev is not None and row.known_as == (self._origins[prev[0]], prev[1]):
+        if row is None:
+            self._insert(work, place, pk, author.origin, oseq)
+            self._log_row(work.group, pk, None, None)
+            return None
+        if prev is not None and row.oseq == prev[1] and row.origin == self._origins[prev[0]]:
             prev_lseq: int | None = row.newest
         else:
             prev_lseq = self._local(*prev) if prev else None
-        if op == INSERT:
-            self._insert(entity, pk, values, (origin, stamp[3]))
-            self._log_row(table, op, pk, None, None)
-        elif op == UPDATE:
-            assert row is not None
-            diff = {no: (old, new) for no, old, new in values}
-            if row.chain and prev_lseq == row.newest:
-                winners = diff
-                self._note_watched(entity, pk, diff, stamp, actor)
+        if work.group.op == UPDATE:
+            self._log_row(work.group, pk, work.diffs[place], prev_lseq)
+            if work.quiet and row.chain and prev_lseq == row.newest:
+                self._follow(work, place, row)
             else:
-                row.chain = False
-                winners = self._decide(
-                    entity, pk, diff, _Entry(self._next_lseq, op, diff, prev_lseq, stamp, origin, actor, self._code(stamp[1]))
-                )
-            self._update(entity, pk, row, winners, (origin, stamp[3]))
-            self._log_row(table, op, pk, changelog.write_diff(diff), prev_lseq)
+                self._weigh(work, place, pk, row, prev_lseq, author, oseq)
+            row.newest, row.origin, row.oseq = self._next_lseq, author.origin, oseq
         else:
-            assert row is not None
             row.gone, row.new = True, None
-            self._log_row(table, op, pk, changelog.write_row(dict(values)), prev_lseq)
+            self._log_row(work.group, pk, changelog.write_row(dict(work.group.values(place))), prev_lseq)
         return None
 
-    def _insert(self, entity: EntityType, pk: bytes, values: list[tuple[int, Stored]], identity: tuple[int, int]) -> None:
-        row = _Row(self._next_lseq, identity, new=dict(values))
-        self._rows[entity.no][pk] = row
-        if entity.kind is Kind.DOCUMENT:
-            self._documents[pk] = (str(row.new[_no(entity, "status")]), row.new.get(_no(entity, "branch_id")))  # type: ignore[index,union-attr,assignment]
-        if self._sender:
-            self._note_references(entity, row.new or {})
+    def _insert(self, work: _Work, place: int, pk: bytes, origin: int, oseq: int) -> None:
+        work.rows[pk] = row = _Row(self._next_lseq, origin, oseq, new=work.stored[place])
+        if work.entity.kind is Kind.DOCUMENT:
+            places = self._rules(work.entity).places
+            assert row.new is not None
+            status, owner = row.new[places[_no(work.entity, "status")]], row.new[places[_no(work.entity, "branch_id")]]
+            self._documents[pk] = (str(status), owner)  # type: ignore[assignment]  # a reference
+        self._note_targets(work, place)
 
-    def _update(
-        self, entity: EntityType, pk: bytes, row: _Row, winners: dict[int, tuple[Stored, Stored]], identity: tuple[int, int]
-    ) -> None:
-        target = row.new if row.new is not None else row.changed
-        target.update((no, new) for no, (_old, new) in winners.items())
-        row.newest, row.known_as = self._next_lseq, identity
+    def _follow(self, work: _Work, place: int, row: _Row) -> None:
+        """An update by somebody who had seen everything, and of columns that only concern the row."""
+        row.changed = {**(row.changed or {}), **dict(zip(work.group.columns, work.values[place], strict=True))}
+        self._note_targets(work, place)
+
+    def _weigh(self, work: _Work, place: int, pk: bytes, row: _Row, prev: int | None, author: _Author, oseq: int) -> None:
+        """Any other update: the columns it wins are written, and people hear of what they should."""
+        entity = work.entity
+        diff = {no: (old, new) for no, old, new in work.group.values(place)}
+        stamp = author.total(oseq)
+        if row.chain and prev == row.newest:
+            winners = diff
+            self._note_watched(entity, pk, diff, stamp, author.actor)
+        else:
+            row.chain = False
+            mine = _Entry(self._next_lseq, UPDATE, diff, prev, stamp, author.origin, author.actor, self._code(author.node_no))
+            winners = self._decide(entity, pk, diff, mine)
+        row.changed = {**(row.changed or {}), **{no: new for no, (_old, new) in winners.items()}}
         status = _no(entity, "status") if entity.kind is Kind.DOCUMENT else None
         if status in winners:
             _old, owner = self._documents.get(pk) or ("", None)
@@ -318,12 +380,52 @@ class _Merge:
             if DELETED_NO in winners:
                 (self._now_deleted if winners[DELETED_NO][1] else self._now_restored).append((entity, pk))
 
-    def _log_row(self, table: int, op: int, pk: bytes | None, diff: str | None, prev: int | None) -> None:
-        self._log.append((self._next_lseq, self._next_tx, table, op, pk, diff, prev))
+    def _log_row(self, group: Group, pk: bytes, diff: str | None, prev: int | None) -> None:
+        self._log.append((self._next_lseq, self._next_tx, group.table, group.op, pk, diff, prev))
 
     # what may not be applied -------------------------------------------------------------------------------------------
 
-    def _fault(self, entity: EntityType, op: int, pk: bytes, values: list[Any], row: _Row | None) -> str | None:
+    def _work(self, group: Group) -> _Work | None:
+        """What to know of a group before its changes are applied one by one; None for a table this program does not know."""
+        entity = entity_by_no(group.table)
+        if entity is None:
+            return None
+        rules = self._rules(entity)
+        columns = dict(zip(group.columns, group.new, strict=True))
+        updates = group.op == UPDATE
+        return _Work(
+            group=group,
+            entity=entity,
+            rows=self._rows[entity.no],
+            sound=_is_sound(group, entity, rules),
+            free=self._is_free(group, entity, rules),
+            quiet=rules.loud.isdisjoint(group.columns),
+            refs=[(key, columns[no]) for no, key in rules.refs.items() if no in columns] if self._sender else [],
+            stored=_stored_rows(columns, group.size, rules) if group.op == INSERT else [],
+            values=list(zip(*group.new, strict=True)) if updates and columns else [()] * group.size,
+            diffs=changelog.write_diffs(group.columns, group.old, group.new) if updates and columns else ["{}"] * group.size,
+        )
+
+    def _is_free(self, group: Group, entity: EntityType, rules: _Rules) -> bool:
+        """Whether ``_owner_fault`` has nothing to ask of any change of a group."""
+        if entity.kind in {Kind.DOCUMENT, Kind.LINE}:
+            return False
+        mine = entity.kind is Kind.MASTER and not entity.home and rules.office_only.keys().isdisjoint(group.columns)
+        return self._sender is None or mine
+
+    def _fault(self, work: _Work, place: int, pk: bytes, row: _Row | None) -> str | None:
+        entity, op = work.entity, work.group.op
+        if not work.sound:
+            return self._fault_of_one(entity, op, pk, work.group.values(place), row)
+        if op == INSERT:
+            if row is not None:
+                return "duplicate_id"
+        elif row is None or row.gone:
+            return "unknown_row"
+        return None if work.free else self._owner_fault(entity, op, pk, work.group.values(place))
+
+    def _fault_of_one(self, entity: EntityType, op: int, pk: bytes, values: list[Any], row: _Row | None) -> str | None:
+        """What is wrong with one change of a group in which something is."""
         rules = self._rules(entity)
         given = {value[0]: value[-1] for value in values}
         if not given.keys() <= rules.types.keys():
@@ -339,10 +441,10 @@ class _Merge:
             return "ledger_row"
         if op == GONE and entity.kind is not Kind.LINE:
             return "physical_delete"
-        if not rules.fit(given):
+        if not all(rules.fits(no, [value]) for no, value in given.items()):
             return "bad_value"
         # Others are told what a row began with from what its first change says was there.
-        if op == UPDATE and not rules.fit({no: old for no, old, _new in values}):
+        if op == UPDATE and not all(rules.fits(no, [old]) for no, old, _new in values):
             return "bad_value"
         return self._owner_fault(entity, op, pk, values)
 
@@ -350,11 +452,6 @@ class _Merge:
         if entity.no not in self._known_rules:
             self._known_rules[entity.no] = _rules(entity)
         return self._known_rules[entity.no]
-
-    def _entity(self, table: int) -> EntityType | None:
-        if table not in self._entities:
-            self._entities[table] = entity_by_no(table)
-        return self._entities[table]
 
     def _owner_fault(self, entity: EntityType, op: int, pk: bytes, values: list[Any]) -> str | None:
         """Ownership and immutability; a branch trusts that head office has checked who owns what."""
@@ -372,8 +469,9 @@ class _Merge:
         if entity.kind is Kind.LEDGER:
             return self._foreign(dict(values).get(_no(entity, "branch_id")))
         if entity.home:
-            homes = [value[-1] for value in values if value[0] == _no(entity, entity.home)]
-            before = homes or [None] if op == INSERT else [self._now(entity, pk, entity.home)]
+            home = _no(entity, entity.home)
+            homes = [value[-1] for value in values if value[0] == home]
+            before = homes or [None] if op == INSERT else [self._now(entity, pk, home)]
             return next(filter(None, map(self._foreign, [*before, *homes])), None)
         if entity.kind is Kind.HUB or (entity.kind is Kind.STATE and op == INSERT):
             return "head_office_only"
@@ -399,16 +497,7 @@ class _Merge:
         ladder = list(entity.by_no[no].choices or ()) if no != DELETED_NO else []
         if not ladder:
             return False
-        now = self._now(entity, pk, entity.by_no[no].key)
-        return ladder.index(str(new)) < ladder.index(str(now))
-
-    def _now(self, entity: EntityType, pk: bytes, key: str) -> Any:
-        """What a column holds, with what this batch did to it so far."""
-        row, no = self._rows[entity.no].get(pk), _no(entity, key)
-        pending = {} if row is None else row.new if row.new is not None else row.changed
-        if no in pending:
-            return pending[no]
-        return self._connection.value(f'SELECT "{key}" FROM "{entity.key}" WHERE id = ?', (pk,))
+        return ladder.index(str(new)) < ladder.index(str(self._now(entity, pk, no)))
 
     def _foreign(self, owner: Stored) -> str | None:
         return "not_owner" if self._sender and owner != self._sender.branch_id else None
@@ -428,12 +517,22 @@ class _Merge:
         named = [value[-1] for value in values if value[0] == key]
         if op == INSERT:
             return named or [None]
-        now = self._now(entity, pk, entity.parent or "")
-        return [now, *(named if op == UPDATE else [])]
+        now = self._now(entity, pk, key)
+        return [now if isinstance(now, bytes) else None, *(named if op == UPDATE else [])]
+
+    def _now(self, entity: EntityType, pk: bytes, no: int) -> Stored:
+        """A column of a row as the batch has left it so far."""
+        row = self._rows[entity.no][pk]
+        if row.changed and no in row.changed:
+            return row.changed[no]
+        if row.new is not None:
+            return row.new[self._rules(entity).places[no]]
+        found: Stored = self._connection.value(f'SELECT "{entity.by_no[no].key}" FROM "{entity.key}" WHERE id = ?', (pk,))
+        return found
 
     def _hold(self, change: Change, origin: int, oseq: int, reason: str) -> None:
         """Keep what could not be applied, with its reason; its number stays taken."""
-        self._log_row(max(change.table, 0), VOID, None, None, None)
+        self._log.append((self._next_lseq, self._next_tx, max(change.table, 0), VOID, None, None, None))
         raw = msgspec.msgpack.encode([change.table, change.op, change.pk, change.values])
         self._quarantine.append((origin, oseq, change.table, change.pk, reason, raw, self._store.clock.now_ms()))
         self.report.quarantined += 1
@@ -549,10 +648,17 @@ class _Merge:
                 )
 
     def _note_references(self, entity: EntityType, values: dict[int, Stored]) -> None:
-        for column in entity.refs:
-            target = values.get(column.no)
-            if isinstance(target, bytes) and column.key != entity.parent:
-                self._referred[column.f.ref or ""].add(target)
+        for no, key in self._rules(entity).refs.items():
+            target = values.get(no)
+            if isinstance(target, bytes):
+                self._referred[key].add(target)
+
+    def _note_targets(self, work: _Work, place: int) -> None:
+        """``_note_references`` of every value that a change of this place writes."""
+        for key, targets in work.refs:
+            target = targets[place]
+            if isinstance(target, bytes):
+                self._referred[key].add(target)
 
     def _note_parents(self) -> None:
         """Parents that stay deleted though somebody refers to them: asked once everything is written, told once per batch."""
@@ -577,32 +683,35 @@ class _Merge:
 
     # loading and writing -------------------------------------------------------------------------------------------------
 
-    def _load_rows(self) -> None:
+    def _load_rows(self, fresh: Iterable[tuple[Tx, int]]) -> None:
+        groups, order, pks = self._changes.groups, self._changes.order, self._changes.pks
         wanted: dict[int, set[bytes]] = defaultdict(set)
-        for change in self._batch.changes:
-            wanted[change[0]].add(change[2])
-        for table, pks in wanted.items():
+        for tx, start in fresh:
+            for index in range(start, start + tx.count):
+                wanted[groups[order[index]].table].add(pks[index])
+        for table, ids in wanted.items():
             entity = entity_by_no(table)
-            if entity is None:
-                continue
-            known = self._rows[table]
-            listed = list(pks)
-            for start in range(0, len(listed), 500):
-                portion = listed[start : start + 500]
-                marks = ",".join("?" * len(portion))
-                for pk, newest, origin, oseq, breaks in self._connection.all(
-                    f"""SELECT pk, newest, origin, first_oseq + newest - first_lseq, breaks FROM (
-                        SELECT pk, max(lseq) AS newest, tx, sum(prev IS NOT before) AS breaks FROM (
-                            SELECT pk, lseq, tx, prev, lag(lseq) OVER (PARTITION BY pk ORDER BY lseq) AS before
-                            FROM sync_log INDEXED BY sync_log_row WHERE tbl = ? AND pk IN ({marks})) GROUP BY pk) JOIN sync_tx USING (tx)""",
-                    (table, *portion),
-                ):
-                    known[pk] = _Row(newest, (origin, oseq), chain=not breaks)
-                if entity.kind is Kind.LINE:
-                    present = {row[0] for row in self._connection.all(f'SELECT id FROM "{entity.key}" WHERE id IN ({marks})', portion)}
-                    for pk in portion:
-                        if pk in known and pk not in present:
-                            known[pk].gone = True
+            if entity is not None:
+                self._load_table(entity, list(ids))
+
+    def _load_table(self, entity: EntityType, ids: list[bytes]) -> None:
+        known = self._rows[entity.no]
+        for start in range(0, len(ids), 500):
+            portion = ids[start : start + 500]
+            marks = ",".join("?" * len(portion))
+            for pk, newest, origin, oseq, breaks in self._connection.all(
+                f"""SELECT pk, newest, origin, first_oseq + newest - first_lseq, breaks FROM (
+                    SELECT pk, max(lseq) AS newest, tx, sum(prev IS NOT before) AS breaks FROM (
+                        SELECT pk, lseq, tx, prev, lag(lseq) OVER (PARTITION BY pk ORDER BY lseq) AS before
+                        FROM sync_log INDEXED BY sync_log_row WHERE tbl = ? AND pk IN ({marks})) GROUP BY pk) JOIN sync_tx USING (tx)""",
+                (entity.no, *portion),
+            ):
+                known[pk] = _Row(newest, origin, oseq, chain=not breaks)
+            if entity.kind is Kind.LINE:
+                present = {row[0] for row in self._connection.all(f'SELECT id FROM "{entity.key}" WHERE id IN ({marks})', portion)}
+                for pk in portion:
+                    if pk in known and pk not in present:
+                        known[pk].gone = True
 
     def _flush(self) -> None:
         for table, rows in self._rows.items():
@@ -630,59 +739,48 @@ class _Merge:
         self._log.clear()
 
     def _write_table(self, entity: EntityType, rows: dict[bytes, _Row]) -> None:
-        fresh: list[tuple[bytes, dict[int, Stored]]] = [(pk, row.new) for pk, row in rows.items() if row.new is not None]
+        fresh = [(pk, row) for pk, row in rows.items() if row.new is not None]
         changed: dict[tuple[int, ...], list[tuple[Stored, ...]]] = defaultdict(list)
-        touched: list[bytes] = []
         for pk, row in rows.items():
-            if row.changed and not row.gone:
+            if row.changed and row.new is None and not row.gone:
                 columns = tuple(sorted(row.changed))
                 changed[columns].append((*(row.changed[no] for no in columns), pk))
-                if DELETED_NO in row.changed or any(f.no in row.changed for f in entity.searched):
-                    touched.append(pk)
-                row.changed = {}
-        new_rids = self._insert_rows(entity, fresh)
-        for pk, _values in fresh:
-            rows[pk].new = None
+        added = self._insert_rows(entity, fresh)
         for columns, parameters in changed.items():
             assignments = ", ".join(f'"{"deleted" if no == DELETED_NO else entity.by_no[no].key}" = ?' for no in columns)
             self._connection.executemany(f'UPDATE "{entity.key}" SET {assignments}, version = version + 1 WHERE id = ?', parameters)
         if entity.kind is Kind.LINE:
             self._connection.executemany(f'DELETE FROM "{entity.key}" WHERE id = ?', [(pk,) for pk, row in rows.items() if row.gone])
         # Touched rows before new ones: the index starts a new segment whenever a number is lower than the one before.
+        shown = {DELETED_NO, *(field.no for field in entity.searched)}
+        touched = [row[-1] for columns, parameters in changed.items() if not shown.isdisjoint(columns) for row in parameters]
         if touched:
-            listed = json.dumps([pk.hex() for pk in touched])
+            listed = json.dumps([pk.hex() for pk in touched])  # type: ignore[union-attr]  # ids
             found = self._connection.all(f'SELECT rid FROM "{entity.key}" WHERE id IN (SELECT unhex(value) FROM json_each(?))', (listed,))
             search.index_rows(self._connection, entity, [row[0] for row in found])
-        search.index_rows(self._connection, entity, new_rids, fresh=True)
+        if entity.searched:
+            places = self._rules(entity).places
+            values = itemgetter(*(2 + places[field.no] for field in entity.searched), 0)
+            search.index_new(self._connection, entity, [(row[0], values(row)[:-1]) for row in added if not row[-1]])
 
-    def _insert_rows(self, entity: EntityType, fresh: list[tuple[bytes, dict[int, Stored]]]) -> list[int]:
-        if not fresh:
-            return []
+    def _insert_rows(self, entity: EntityType, fresh: list[tuple[bytes, _Row]]) -> list[tuple[Any, ...]]:
+        """Add rows; returns them as they were written: row number, id, columns, register."""
         first = int(self._connection.value(f'SELECT coalesce(max(rid), 0) FROM "{entity.key}"')) + 1
-        columns = list(entity.fields.values())
-        defaults = [column.store(column.default) for column in columns]
-        numbers = [column.no for column in columns]
-        names = ", ".join(f'"{column.key}"' for column in columns)
-        parameters = []
-        for place, (pk, values) in enumerate(fresh):
-            stored = [values.get(no, default) for no, default in zip(numbers, defaults, strict=True)]
-            parameters.append((first + place, pk, *stored, values.get(DELETED_NO, 0)))
-        marks = ", ".join("?" * (len(columns) + 3))
-        self._connection.executemany(f'INSERT INTO "{entity.key}"(rid, id, {names}, deleted) VALUES ({marks})', parameters)
-        return list(range(first, first + len(fresh)))
+        places = self._rules(entity).places
+        rows = [(rid, pk, *_as_added(row, places)) for rid, (pk, row) in enumerate(fresh, first)]
+        names = ", ".join(f'"{column.key}"' for column in entity.fields.values())
+        marks = ", ".join("?" * (len(entity.fields) + 3))
+        self._connection.executemany(f'INSERT INTO "{entity.key}"(rid, id, {names}, deleted) VALUES ({marks})', rows)
+        return rows
 
     # identities ----------------------------------------------------------------------------------------------------------
 
     def _arrived(self, origin: int, oseq: int) -> bool:
-        """Whether a transaction that starts with this number was applied before."""
-        spans = self._spans[origin]
-        place = bisect_left(spans, (oseq,))
-        if place < len(spans) and spans[place][0] == oseq:
-            return True
+        """Whether a transaction that starts with this number was applied by an earlier batch."""
         return self._connection.one("SELECT 1 FROM sync_tx WHERE origin = ? AND first_oseq = ?", (origin, oseq)) is not None
 
     def _local(self, origin_index: int, oseq: int) -> int | None:
-        """Local log number of a change named by its identity; None when it never arrived."""
+        """Local log number of an earlier change named by its identity; None when it never arrived."""
         origin = self._origins[origin_index]
         spans = self._spans[origin]
         place = bisect_left(spans, (oseq + 1,)) - 1
@@ -694,7 +792,9 @@ class _Merge:
             )
         if span is None or oseq >= span[0] + span[2]:
             return None
-        return span[1] + oseq - span[0]
+        lseq = span[1] + oseq - span[0]
+        # Nobody builds on what comes later; a chain of such would have no end.
+        return lseq if lseq < self._next_lseq else None
 
     def _code(self, node_no: int) -> str:
         found = self._connection.value("SELECT code FROM branch WHERE node_no = ?", (node_no,)) or self._connection.value(
@@ -750,18 +850,19 @@ def _line_types() -> list[_LineType]:
 class _Rules:
     """What the merge asks of every change of a table, by wire number."""
 
-    types: dict[int, tuple[type, ...]]
+    types: dict[int, frozenset[type]]
     closer: dict[int, Callable[[Stored], bool]]  # beyond the type; empty values are always well
     required: tuple[int, ...]
     office_only: dict[int, Stored]  # with the default that anybody may write
     watched: frozenset[int]
+    loud: frozenset[int]  # whose change means something beyond its row
+    refs: dict[int, str]  # to other records than the parent: their kind
+    defaults: dict[int, Stored]  # of a whole row, in the order in which it is written
+    places: dict[int, int]  # of each column in that order
 
-    def fit(self, given: dict[int, Stored]) -> bool:
-        """Whether every value is one its column can hold."""
-        types, closer = self.types, self.closer
-        return all([type(value) in types[no] for no, value in given.items()]) and all(  # noqa: C419 -- a list is half the time
-            closer[no](given[no]) for no in closer.keys() & given.keys()
-        )
+    def fits(self, no: int, column: Sequence[Stored]) -> bool:
+        """Whether every one of these values is one the column can hold."""
+        return self.types[no].issuperset(map(type, column)) and (no not in self.closer or all(map(self.closer[no], set(column))))
 
 
 _TYPES: dict[str, type] = {"TEXT": str, "INTEGER": int, "BLOB": bytes}
@@ -770,20 +871,53 @@ _TYPES: dict[str, type] = {"TEXT": str, "INTEGER": int, "BLOB": bytes}
 def _rules(entity: EntityType) -> _Rules:
     columns = entity.by_no
     types = {no: _types(column) for no, column in columns.items()}
+    watched = frozenset(no for no, column in columns.items() if column.f.merge == "always_show")
+    defaults = {**{column.no: column.store(column.default) for column in entity.fields.values()}, DELETED_NO: 0}
     closer = {no: check for no, column in columns.items() if (check := _closer(column))}
     return _Rules(
-        types={DELETED_NO: (int,), **types},
+        types={DELETED_NO: frozenset({int}), **types},
         closer={DELETED_NO: lambda value: value in {0, 1}, **closer},
         required=tuple(no for no, column in columns.items() if column.required and not column.custom),
         office_only={no: column.store(column.default) for no, column in columns.items() if column.f.merge == "hub"},
-        watched=frozenset(no for no, column in columns.items() if column.f.merge == "always_show"),
+        watched=watched,
+        loud=watched | {DELETED_NO} | ({_no(entity, "status")} if entity.kind is Kind.DOCUMENT else set()),
+        refs={column.no: column.f.ref or "" for column in entity.refs if column.key != entity.parent},
+        defaults=defaults,
+        places={no: place for place, no in enumerate(defaults)},
     )
 
 
-def _types(column: Field) -> tuple[type, ...]:
+def _is_sound(group: Group, entity: EntityType, rules: _Rules) -> bool:
+    """Whether nothing is wrong with any change of a group that could be told without its row."""
+    if group.op not in {INSERT, UPDATE, GONE} or not rules.types.keys() >= set(group.columns):
+        return False
+    if group.op == INSERT and not set(rules.required) <= set(group.columns):
+        return False
+    if (group.op == GONE and entity.kind is not Kind.LINE) or (group.op == UPDATE and entity.kind is Kind.LEDGER):
+        return False
+    return all(rules.fits(no, column) for side in (group.old, group.new) if side for no, column in zip(group.columns, side, strict=True))
+
+
+def _stored_rows(columns: dict[int, Sequence[Stored]], size: int, rules: _Rules) -> list[tuple[Stored, ...]]:
+    """Whole rows, in the order in which they are written, with defaults for what is not given."""
+    return list(zip(*(columns.get(no) or repeat(default, size) for no, default in rules.defaults.items()), strict=True))
+
+
+def _as_added(row: _Row, places: dict[int, int]) -> Sequence[Stored]:
+    """A new row with what the batch changed of it afterwards."""
+    assert row.new is not None
+    if not row.changed:
+        return row.new
+    values = list(row.new)
+    for no, value in row.changed.items():
+        values[places[no]] = value
+    return values
+
+
+def _types(column: Field) -> frozenset[type]:
     """Types a column takes; the declaration's own bounds are the author's business."""
     may_be_empty = column.custom is not None or (not column.required and column.default is None)
-    return (_TYPES[column.sql_type], *([type(None)] if may_be_empty else []))
+    return frozenset({_TYPES[column.sql_type], *([type(None)] if may_be_empty else [])})
 
 
 def _closer(column: Field) -> Callable[[Stored], bool] | None:

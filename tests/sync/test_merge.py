@@ -628,6 +628,14 @@ def test_one_poisoned_change_among_ten_thousand_is_kept_out_and_the_rest_arrives
     assert company.up("BR01")["applied"] == 0
 
 
+def test_a_change_that_says_it_was_built_on_itself_does_not_stop_the_exchange(company, one, customer):
+    number, oseq = company.hq.rows("SELECT node_no, have_oseq FROM sync_origin WHERE code = 'BR01'")[-1]
+    assert number == one.store.node.node_no
+    edits = [Change(10, UPDATE, bytes.fromhex(customer), [(5, "1", str(n))], (0, oseq + n)) for n in (1, 1, 2)]
+    assert quarantined(company, edits) == []
+    assert company.hq.get("customer", customer)["phone"] == "2"
+
+
 # clocks -----------------------------------------------------------------------------------------------------------------------
 
 
