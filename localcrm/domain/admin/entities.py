@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from localcrm.kernel.i18n import N_
+from localcrm.kernel.numbers import Reset
 from localcrm.kernel.schema import Choice, Entity, F, Id, Kind, LongText, Moment, Name, Text
 
 
@@ -53,3 +54,13 @@ class Conflict(Entity, key="conflict", no=3, label=N_("Conflict"), kind=Kind.STA
     state: Annotated[ConflictState, F(14, N_("State"), column=8, index=True, editable=False)] = ConflictState.OPEN
     resolved_by: Annotated[Id | None, F(15, N_("Settled by"), ref="user", editable=False)] = None
     resolution: Annotated[LongText | None, F(16, N_("Settled with"), editable=False, widget="longtext")] = None
+
+
+class NumberRule(
+    Entity, key="number_rule", no=34, label=N_("Number format"), kind=Kind.HUB, title_field="format", order_by="series", by_hand=False
+):
+    """How head office wants the numbers of one kind of record; without one they are as they always were."""
+
+    series: Annotated[Text, F(1, N_("Kind of record"), column=1, index=True, editable=False)]
+    format: Annotated[Text, F(2, N_("Number format"), column=2, editable=False)]
+    reset: Annotated[Reset, F(3, N_("Counter starts anew"), column=3, editable=False)] = Reset.DAY

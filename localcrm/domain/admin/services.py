@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from localcrm.domain import policy, records
+from localcrm.domain.admin import numbers
 from localcrm.domain.admin.entities import Branch, Conflict, ConflictState
 from localcrm.domain.people.services import create_administrator
 from localcrm.domain.policy import SYSTEM, Actor
@@ -71,5 +72,8 @@ VERBS = (
     Verb(records.delete_record, N_("Delete a record")),
     Verb(records.undelete_record, N_("Restore a record")),
     Verb(resolve_conflict, N_("Settle a conflict"), "conflict.resolve", record="id"),
+    Verb(numbers.set_number_format, N_("Set a number format")),
+    Verb(numbers.preview_number, N_("Show the next number")),
+    Verb(numbers.number_gaps, N_("Report missing numbers")),
 )
 BEHAVIOURS: dict[str, records.Behaviour] = {}

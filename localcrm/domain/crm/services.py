@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 from localcrm.domain.crm.entities import Customer
-from localcrm.domain.numbering import next_plain_number
+from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
 from localcrm.kernel.clock import now_utc
@@ -17,18 +18,10 @@ def prepare_customer(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old:
     """A new customer gets a number, and belongs to whoever enters it and to the branch where that happens."""
     if old is not None:
         return values
-    filled = {**values, "number": values.get("number") or _free_number(uow)}
+    filled = {**values, "number": values.get("number") or next_number(uow, Customer.entity_type, datetime.date.today())}
     filled.setdefault("owner_id", actor.user_id)
     filled.setdefault("branch_id", uow.node.branch_id)
     return filled
-
-
-def _free_number(uow: UnitOfWork) -> str:
-    """The next number of the series that nobody has typed by hand."""
-    number = next_plain_number(uow, Customer.entity_type)
-    while uow.where(Customer.entity_type, number=number):
-        number = next_plain_number(uow, Customer.entity_type)
-    return number
 
 
 def prepare_activity(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001

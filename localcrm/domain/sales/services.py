@@ -14,7 +14,7 @@ from localcrm.domain import policy, records
 from localcrm.domain.catalog.entities import Product, Warehouse
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance.entities import Receipt
-from localcrm.domain.numbering import next_dated_number
+from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
 from localcrm.domain.sales import rules
@@ -214,7 +214,7 @@ def _post(uow: UnitOfWork, actor: Actor, order: Record, lines: list[Record], sto
         order["id"],
         {
             "status": OrderStatus.POSTED,
-            "number": next_dated_number(uow, _ORDER, day),
+            "number": next_number(uow, _ORDER, day),
             "date": day,
             "net": amounts.net,
             "tax": amounts.tax,
