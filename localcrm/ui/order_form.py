@@ -19,6 +19,8 @@ from starlette.routing import Route
 
 from localcrm.channels.tables import guess_mapping
 from localcrm.domain import policy, verbs
+from localcrm.domain.admin.entities import LegalEntity
+from localcrm.domain.admin.organisation import company_of_branch
 from localcrm.domain.catalog.entities import Product, Warehouse
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance.entities import Receipt
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 
 ORDER, LINE = SalesOrder.entity_type, SalesOrderLine.entity_type
 CUSTOMER, PRODUCT = Customer.entity_type, Product.entity_type
-HEADER = ("customer_id", "warehouse_id", "owner_id", "date", "delivery_date", "tax_included", "remark")
+HEADER = ("customer_id", "warehouse_id", "owner_id", "legal_entity_id", "date", "delivery_date", "tax_included", "remark")
 TYPED = ("quantity", "price", "discount", "tax_rate", "remark")
 MAX_ROWS = 5000
 PROGRESS_WORDS = {"delivered": DELIVERY, "paid": PAYMENT}
@@ -80,7 +82,7 @@ def load_sheet(session: Session, order_id: str) -> Sheet:
         "number": order.get("number") or "",
         "state": {"key": state, "label": gettext(ORDER_STATES[state]) if state in ORDER_STATES else state, "tone": TONES.get(state, "")},
         "header": {key: ORDER.fields[key].to_json(order.get(key)) for key in HEADER},
-        "titles": {**names, "customer_id": order.get("customer_name") or names.get("customer_id", "")},
+        "titles": {**names, **_names_when_posted(order)},
         "lines": _with_rest([_line_texts(line, products) for line in lines], rest),
         "totals": _shown_totals(order),
         "progress": [
@@ -114,12 +116,16 @@ def new_sheet(session: Session, *, customer_id: str | None = None, copy_of: str 
         warehouse = next((page.rows[0] for page in pages if page.rows), None)
         if warehouse:
             header["warehouse_id"], names["warehouse_id"] = warehouse["id"], warehouse["name"]
+        company = company_of_branch(connection, node.branch_id)
+        if company:
+            header["legal_entity_id"] = company
+            names["legal_entity_id"] = titles(connection, LegalEntity.entity_type, [company])[company]
         if customer_id and policy.visible(connection, actor, CUSTOMER, parse_id(customer_id)):
             header["customer_id"] = parse_id(customer_id)
             names["customer_id"] = titles(connection, CUSTOMER, [parse_id(customer_id)])[parse_id(customer_id)]
     if copy_of:
         other = load_sheet(session, parse_id(copy_of))
-        for key in ("customer_id", "warehouse_id", "tax_included"):
+        for key in ("customer_id", "warehouse_id", "legal_entity_id", "tax_included"):
             header[key] = other["header"][key]
             names[key] = other["titles"].get(key, "")
         lines = [{**line, "id": None, "quantity": line["quantity"].removeprefix("-")} for line in other["lines"]]
@@ -135,6 +141,23 @@ def new_sheet(session: Session, *, customer_id: str | None = None, copy_of: str 
         "totals": _totals(ZERO_AMOUNTS),
         "receipts": [],
     }
+
+
+def pickers(session: Session) -> list[tuple[str, str]]:
+    """What is chosen in the header: (field, kind of record); our own company only where there are several."""
+    found = [(key, ORDER.fields[key].f.ref or "") for key in ("customer_id", "warehouse_id", "owner_id")]
+    view = policy.seen(session.actor, LegalEntity.entity_type)
+    if view is not None:
+        with session.store.read() as connection:
+            if select(connection, ListQuery(LegalEntity.entity_type, limit=1, restrict=view)).total > 1:
+                found.append(("legal_entity_id", LegalEntity.entity_type.key))
+    return found
+
+
+def _names_when_posted(order: Mapping[str, Any]) -> dict[str, str]:
+    """What a posted order says stays, whatever its customer or our own company is called since."""
+    kept = {"customer_id": order.get("customer_name"), "legal_entity_id": order.get("legal_entity_name")}
+    return {key: name for key, name in kept.items() if name}
 
 
 def _with_rest(lines: list[dict[str, Any]], rest: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

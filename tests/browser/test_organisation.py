@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import urllib.error
+import urllib.request
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Page, expect
 
+from localcrm.domain import verbs
 from localcrm.domain.people.preferences import save_preference
 from tests.browser.conftest import OpenPage, Running, beside
+from tests.domain.admin.test_organisation import png
 
 pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
 
@@ -47,7 +53,13 @@ def test_a_number_format_is_put_together_with_the_number_in_sight(open_page: Ope
     expect(page.get_by_text("没有缺号")).to_be_visible()
 
 
-@pytest.mark.parametrize(("path", "words"), [("/settings/numbers", {"zh_CN": ("编号", "修改…"), "en": ("Numbering", "Next number here")})])
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/settings/numbers", {"zh_CN": ("编号", "修改…"), "en": ("Numbering", "Next number here")}),
+        ("/settings/organisation", {"zh_CN": ("本单位", "总部与分支"), "en": ("Own company", "Head office and branches")}),
+    ],
+)
 @pytest.mark.parametrize("language", ["zh_CN", "en"])
 def test_pages_on_a_telephone_in_both_languages(
     open_page: OpenPage, office: Running, language: str, path: str, words: dict[str, tuple[str, ...]]
@@ -58,3 +70,65 @@ def test_pages_on_a_telephone_in_both_languages(
         expect(page.get_by_text(text).first).to_be_attached()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     in_language(office, "zh_CN")
+
+
+# the own company -------------------------------------------------------------------------------------------------------
+
+
+def test_a_company_with_account_and_logo_is_shown_as_a_letterhead(open_page: OpenPage, office: Running, tmp_path: Path) -> None:
+    page = open_page("/settings/organisation")
+    page.locator("[data-act=new]").click()
+    page.locator("[data-field=name] input").fill("绍兴柯桥锦绣纺织有限公司")
+    page.locator("[data-field=short_name] input").fill("锦绣纺织")
+    page.locator("[data-field=tax_no] input").fill("91330621MA2JXFZ88X")
+    page.keyboard.press("Control+Enter")
+    card = page.locator("[data-company]")
+    expect(card).to_contain_text("91330621MA2JXFZ88X")
+    card.locator("[data-act=add-account]").click()
+    page.locator("[data-field=bank] input").fill("中国工商银行柯桥支行")
+    page.locator("[data-field=account] input").fill("1211 0120")
+    page.keyboard.press("Control+Enter")
+    expect(card.locator("[data-account]")).to_contain_text("默认")
+
+    bad, good = tmp_path / "logo.svg.png", tmp_path / "logo.png"
+    bad.write_text("<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>")
+    good.write_bytes(png(64, 32))
+    card.locator("[data-act=logo] input").set_input_files(bad)
+    expect(page.locator(".lc-notice")).to_contain_text("不是能打印的图片")
+    card.locator("[data-act=logo] input").set_input_files(good)
+    image = card.locator("img[data-picture=logo]")
+    expect(image).to_be_visible()
+    assert image.evaluate("image => image.decode().then(() => [image.naturalWidth, image.naturalHeight])") == [64, 32]
+    answer = page.request.get(f"{office.address}{image.get_attribute('src')}")
+    assert (answer.headers["content-type"], answer.headers["x-content-type-options"]) == ("image/png", "nosniff")
+    stranger = urllib.request.Request(f"{office.address}{image.get_attribute('src')}", headers={"Accept": "image/*"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(stranger)
+    assert refused.value.code == 401
+
+    page.locator("[data-branch=HQ] [data-act=edit-branch]").click()
+    page.locator("[data-field=phone] input").fill("0575-8411 6688")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("[data-branch=HQ]")).to_contain_text("0575-8411 6688")
+
+
+def test_an_order_chooses_among_several_companies(open_page: OpenPage, office: Running) -> None:
+    page = open_page("/orders/new")
+    expect(page.locator("[data-field=warehouse_id]")).to_be_visible()
+    expect(page.locator("[data-field=legal_entity_id]")).to_have_count(0)
+    with beside(office) as (store, admin):
+        for name in ("锦绣纺织", "锦绣进出口"):
+            verbs.run(store, admin, "records.create_record", {"entity": "legal_entity", "values": {"name": name}})
+    page = open_page("/orders/new")
+    company = page.locator("[data-field=legal_entity_id] input")
+    company.fill("进出口")
+    page.locator(".oe-pick.oe-on", has_text="锦绣进出口").wait_for()
+    company.press("Enter")
+    expect(company).to_have_value("锦绣进出口")
+
+
+def test_staff_read_it_and_change_nothing(open_page: OpenPage) -> None:
+    page = open_page("/settings/organisation", login="lin")
+    expect(page.locator("[data-company]").first).to_be_visible()
+    for act in ("new", "edit", "logo", "add-account", "edit-branch"):
+        expect(page.locator(f"[data-act={act}]")).to_have_count(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from localcrm.domain import policy, records
-from localcrm.domain.admin import numbers
+from localcrm.domain.admin import numbers, organisation
 from localcrm.domain.admin.entities import Branch, Conflict, ConflictState
 from localcrm.domain.people.services import create_administrator
 from localcrm.domain.policy import SYSTEM, Actor
@@ -75,5 +75,6 @@ VERBS = (
     Verb(numbers.set_number_format, N_("Set a number format")),
     Verb(numbers.preview_number, N_("Show the next number")),
     Verb(numbers.number_gaps, N_("Report missing numbers")),
+    Verb(organisation.set_picture, N_("Set a logo or seal"), "legal_entity.update", record="legal_entity_id"),
 )
-BEHAVIOURS: dict[str, records.Behaviour] = {}
+BEHAVIOURS = {"bank_account": records.Behaviour(after=organisation.only_default)}

@@ -271,7 +271,7 @@
     }
     drawHeader() {
       const card = make("div", "lc-card oe-header");
-      for (const [key, entity] of [["customer_id", "customer"], ["warehouse_id", "warehouse"], ["owner_id", "user"]]) {
+      for (const [key, entity] of this.words.pickers) {
         if (!this.sheet.editable) {
           card.append(this.field(key, this.readOnly(this.titles[key], key === "customer_id"), key === "customer_id"));
           continue;
