@@ -27,6 +27,7 @@ from localcrm.domain.sales.services import post_order, reverse_order, save_order
 from localcrm.domain.verbs import run
 from localcrm.kernel.errors import ExchangeError, StoreError
 from localcrm.kernel.i18n import N_
+from localcrm.store.migrate import set_meta
 from localcrm.store.uow import UnitOfWork
 from localcrm.sync import node_sync
 
@@ -260,6 +261,8 @@ class _Company:
             self._admin, "bank_account", [{"legal_entity_id": company, "bank": bank, "account": number} for bank, number in ACCOUNTS]
         )
         for node in self._nodes:
+            with node.application.store.housekeeping() as connection:
+                set_meta(connection, "demo", 1)
             branch = node.application.store.node.branch_id
             office.change(self._admin, "branch", branch, address=node.address, legal_entity_id=company)
 

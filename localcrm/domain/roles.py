@@ -43,7 +43,7 @@ class ShareLevel(Choice):
 
 
 #: What only head office's administrators set up, unless a role says otherwise.
-_SET_UP = frozenset({"user", "branch", "number_rule", "legal_entity", "bank_account"})
+_SET_UP = frozenset({"user", "branch", "number_rule", "legal_entity", "bank_account", "erasure"})
 #: Kinds of records and subjects that only administrators touch, whatever a basic role gives.
 ADMIN_ONLY = _SET_UP | {"department", "role", "role_right", "role_field", "user_role", "sync", "settings"}
 #: Of these, those that say who sees what: the right to write them is granted to nobody else.

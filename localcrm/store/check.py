@@ -360,3 +360,5 @@ _REPAIRS: dict[str, Callable[[Connection], None]] = {
     "wrong_total": _rebuild_totals,
     "search_index": search.reindex,
 }
+#: Codes of what a repair puts right.
+REPAIRABLE = frozenset(_REPAIRS)

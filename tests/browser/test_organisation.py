@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 import urllib.error
 import urllib.request
+import zipfile
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from localcrm.domain import verbs
 from localcrm.domain.people.preferences import save_preference
+from localcrm.store.migrate import set_meta
 from tests.browser.conftest import OpenPage, Running, beside
 from tests.domain.admin.test_organisation import png
 
@@ -57,6 +61,7 @@ def test_a_number_format_is_put_together_with_the_number_in_sight(open_page: Ope
     ("path", "words"),
     [
         ("/settings/numbers", {"zh_CN": ("编号", "修改…"), "en": ("Numbering", "Next number here")}),
+        ("/settings/data", {"zh_CN": ("数据工具", "完整性检查"), "en": ("Data tools", "Integrity check")}),
         ("/settings/organisation", {"zh_CN": ("本单位", "总部与分支"), "en": ("Own company", "Head office and branches")}),
     ],
 )
@@ -132,3 +137,69 @@ def test_staff_read_it_and_change_nothing(open_page: OpenPage) -> None:
     expect(page.locator("[data-company]").first).to_be_visible()
     for act in ("new", "edit", "logo", "add-account", "edit-branch"):
         expect(page.locator(f"[data-act={act}]")).to_have_count(0)
+
+
+# data tools ------------------------------------------------------------------------------------------------------------
+
+
+def act(page: Page, name: str) -> Locator:
+    """A button, whatever the language."""
+    return page.locator(f"button[data-act={name}]")
+
+
+def test_the_data_are_checked_and_what_is_derived_is_made_anew(open_page: OpenPage, office: Running) -> None:
+    page = open_page("/settings/data")
+    expect(page.locator("[data-demo]")).to_have_count(0)
+    act(page, "check").click()
+    expect(page.locator("[data-findings]")).to_contain_text("一切正常")
+    with beside(office) as (store, _admin), store.housekeeping() as connection:
+        connection.execute("INSERT INTO customer_by_level(level, total) VALUES ('nobody', 7)")
+        set_meta(connection, "demo", 1)
+    act(page, "check").click()
+    expect(page.locator("[data-problem]")).to_contain_text("customer_by_level")
+    act(page, "repair").click()
+    expect(page.locator("[data-findings]")).to_contain_text("已修复，一切正常")
+    page.reload()
+    expect(page.locator("[data-demo]")).to_contain_text("这是演示公司")
+
+
+def test_customers_entered_twice_are_a_click_away(open_page: OpenPage, office: Running) -> None:
+    with beside(office) as (store, admin):
+        verbs.run(store, admin, "records.create_record", {"entity": "customer", "values": {"name": "柯桥（金龙）布业 有限公司"}})
+    page = open_page("/settings/data")
+    act(page, "duplicates").click()
+    group = page.locator("[data-twin]", has_text="客户名称相同")
+    expect(group.locator("a")).to_have_count(2)
+    group.locator("a", has_text="有限公司").click()
+    expect(page).to_have_url(re.compile(r"/customers\?open="))
+
+
+def test_what_is_known_of_a_person_is_taken_out_then_erased(open_page: OpenPage, office: Running, tmp_path: Path) -> None:
+    with beside(office) as (store, admin):
+
+        def new(entity: str, **values: str) -> str:
+            return str(verbs.run(store, admin, "records.create_record", {"entity": entity, "values": values})["id"])
+
+        contact = new("contact", customer_id=new("customer", name="嵊州领带厂"), name="欧阳晓静", phone="13905751234")
+    page = open_page("/settings/data")
+    page.locator("[data-person] input").fill("欧阳")
+    page.locator(".lc-pick", has_text="欧阳晓静").first.click()
+    with page.expect_download() as download:
+        act(page, "take-out").click()
+    assert download.value.suggested_filename == "欧阳晓静.zip"
+    download.value.save_as(tmp_path / "person.zip")
+    with zipfile.ZipFile(tmp_path / "person.zip") as archive:
+        assert json.loads(archive.read("record.json"))["phone"] == "13905751234"
+    act(page, "erase").click()
+    dialog = page.locator(".q-dialog")
+    dialog.locator("input").fill("欧阳")
+    act(page, "erase-now").click()
+    expect(dialog).to_contain_text("姓名和记录上的不一样")
+    dialog.locator("input").fill("欧阳晓静")
+    act(page, "erase-now").click()
+    expect(page.locator(".lc-toast")).to_contain_text("已抹除")
+    with beside(office) as (store, _admin), store.read() as connection:
+        assert connection.one("SELECT name, phone FROM contact WHERE id = ?", (bytes.fromhex(contact),)) == ("***", None)
+    log = open_page("/log")
+    expect(log.locator("body")).to_contain_text("抹除个人资料")
+    expect(log.locator("body")).not_to_contain_text("欧阳")

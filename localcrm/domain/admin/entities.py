@@ -101,3 +101,12 @@ class BankAccount(
     account: Annotated[Name, F(3, N_("Account no."), column=2)]
     is_default: Annotated[bool, F(4, N_("Default account"), column=4)] = False
     remark: Annotated[Text | None, F(5, N_("Remark"))] = None
+
+
+class Erasure(Entity, key="erasure", no=37, label=N_("Erased data"), kind=Kind.HUB, title_field="subject", order_by="-at", by_hand=False):
+    """An order to erase one person's data, carried out by every node that receives it. It names the record, never the person."""
+
+    subject: Annotated[Text, F(1, N_("Kind of record"), column=1, editable=False)]
+    record_id: Annotated[Text, F(2, N_("Record"), column=2, index=True, editable=False)]
+    at: Annotated[Moment | None, F(3, N_("Time"), column=3, index=True, editable=False)] = None
+    by_id: Annotated[Id | None, F(4, N_("Erased by"), ref="user", column=4, editable=False)] = None
