@@ -42,6 +42,7 @@ LETTERHEAD = {
     "address": "浙江省绍兴市柯桥区中国轻纺城联合市场三楼 3188 号", "phone": "0575-8411 6688　8411 6699",
 }  # fmt: skip
 ACCOUNTS = (("中国工商银行绍兴柯桥支行", "1211 0120 1920 0188 660"), ("中国农业银行绍兴轻纺城支行", "1952 6101 0400 1188 9"))
+UNITS = (("米", "2"), ("匹", "0"), ("件", "0"), ("公斤", "3"))
 BRANCHES = (
     ("义乌分公司", "浙江省金华市义乌市国际商贸城"),
     ("广州分公司", "广东省广州市海珠区中大布匹市场"),
@@ -260,6 +261,11 @@ class _Company:
         office.add(
             self._admin, "bank_account", [{"legal_entity_id": company, "bank": bank, "account": number} for bank, number in ACCOUNTS]
         )
+        rows = [{"list": "unit", "name": name, "decimals": places, "position": place} for place, (name, places) in enumerate(UNITS)]
+        rows += [
+            {"list": "tax_rate", "name": f"{rate}%", "rate": f"{rate}%", "position": place} for place, rate in enumerate((13, 9, 6, 0))
+        ]
+        office.add(self._admin, "list_entry", rows)
         for node in self._nodes:
             with node.application.store.housekeeping() as connection:
                 set_meta(connection, "demo", 1)

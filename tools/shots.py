@@ -211,6 +211,7 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "backups": ("/settings/backups", backed_up),
     "numbering": ("/settings/numbers", None),
     "organisation": ("/settings/organisation", None),
+    "lists": ("/settings/lists", None),
     "data-tools": ("/settings/data", checked),
 }
 

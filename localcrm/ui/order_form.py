@@ -21,7 +21,9 @@ from localcrm.channels.tables import guess_mapping
 from localcrm.domain import policy, verbs
 from localcrm.domain.admin.entities import LegalEntity
 from localcrm.domain.admin.organisation import company_of_branch
-from localcrm.domain.catalog.entities import Product, Warehouse
+from localcrm.domain.catalog.entities import ListEntry, Product, Warehouse
+from localcrm.domain.catalog.rules import check_decimals
+from localcrm.domain.catalog.services import offered_tax_rates, unit_decimals
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.importing import spellings
@@ -154,6 +156,14 @@ def pickers(session: Session) -> list[tuple[str, str]]:
     return found
 
 
+def tax_rates(session: Session) -> list[str]:
+    """Tax rates offered in a line, as they are typed."""
+    if policy.seen(session.actor, ListEntry.entity_type) is None:
+        return []
+    with session.store.read() as connection:
+        return [_percent(rate) for rate in offered_tax_rates(connection)]
+
+
 def _names_when_posted(order: Mapping[str, Any]) -> dict[str, str]:
     """What a posted order says stays, whatever its customer or our own company is called since."""
     kept = {"customer_id": order.get("customer_name"), "legal_entity_id": order.get("legal_entity_name")}
@@ -191,11 +201,12 @@ def _products(connection: Connection, session: Session, ids: Sequence[str]) -> d
     view = policy.seen(session.actor, PRODUCT)
     if view is None:
         return found
+    decimals = unit_decimals(connection)
     for identity in dict.fromkeys(ids):
         for deleted in (False, True):
             page = select(connection, ListQuery(PRODUCT, where=(Condition("id", "=", identity),), limit=1, deleted=deleted, restrict=view))
             if page.rows:
-                found[identity] = page.rows[0]
+                found[identity] = page.rows[0] | {"decimals": decimals}
                 break
     return found
 
@@ -336,6 +347,7 @@ def checked_line(row: Mapping[str, Any], products: Mapping[str, Record]) -> dict
         if given[key] is None or isinstance(given[key], Masked):  # the product's own may not be seen
             raise InvalidInput("required", N_("{label} is required."), label=LINE.fields[key].label, field=key)
     checked = LINE.validate({**given, "order_id": _SOME_ID})
+    check_decimals(checked["quantity"], product.get("unit"), product["decimals"])
     return {key: checked[key] for key in given}
 
 

@@ -26,6 +26,11 @@ def in_language(office: Running, language: str) -> None:
         save_preference(store, admin.user_id or "", "language", language)
 
 
+def act(page: Page, name: str) -> Locator:
+    """A button, whatever the language."""
+    return page.locator(f"button[data-act={name}]")
+
+
 # numbering -------------------------------------------------------------------------------------------------------------
 
 
@@ -61,6 +66,7 @@ def test_a_number_format_is_put_together_with_the_number_in_sight(open_page: Ope
     ("path", "words"),
     [
         ("/settings/numbers", {"zh_CN": ("编号", "修改…"), "en": ("Numbering", "Next number here")}),
+        ("/settings/lists", {"zh_CN": ("计量单位与税率", "税率"), "en": ("Units and tax rates", "Tax rates")}),
         ("/settings/data", {"zh_CN": ("数据工具", "完整性检查"), "en": ("Data tools", "Integrity check")}),
         ("/settings/organisation", {"zh_CN": ("本单位", "总部与分支"), "en": ("Own company", "Head office and branches")}),
     ],
@@ -139,12 +145,40 @@ def test_staff_read_it_and_change_nothing(open_page: OpenPage) -> None:
         expect(page.locator(f"[data-act={act}]")).to_have_count(0)
 
 
+# units and tax rates ---------------------------------------------------------------------------------------------------
+
+
+def test_a_unit_and_a_rate_are_listed_offered_and_obeyed(open_page: OpenPage) -> None:
+    page = open_page("/settings/lists")
+    for name, key, typed, shown in (("unit", "decimals", "0", "整数"), ("tax_rate", "rate", "9", "9%")):
+        card = page.locator(f"[data-list={name}]")
+        card.locator("[data-act=add]").click()
+        page.locator(".q-dialog [data-field=name] input").fill("匹" if name == "unit" else "农产品")
+        page.locator(f".q-dialog [data-field={key}] input").fill(typed)
+        act(page, "save-entry").click()
+        expect(card.locator("[data-entry]")).to_contain_text(shown)
+
+    page = open_page("/records/product")
+    page.locator("[data-key=n]").first.click()
+    page.locator("[data-field=code] input").fill("PB-01")
+    page.locator("[data-field=name] input").fill("坯布")
+    page.locator("[data-field=unit] input").click()
+    page.locator(".q-menu .q-item", has_text="匹").click()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".q-dialog")).to_have_count(0)
+
+    page = open_page("/orders/new")
+    page.locator(".oe-product-input").first.fill("PB-01")
+    page.locator(".oe-pick.oe-on", has_text="坯布").wait_for()
+    page.keyboard.press("Enter")
+    page.locator("[data-cell=quantity]").first.fill("1.5")
+    page.locator("[data-day=date]").click()  # a row says what is wrong once it is left
+    expect(page.locator(".oe-fault")).to_contain_text("“匹”只能是整数")
+    expect(page.locator("[data-cell=tax_rate]").first).to_have_attribute("list", "oe-tax-rates")
+    assert page.locator("#oe-tax-rates option").evaluate_all("options => options.map((one) => one.value)") == ["9%"]
+
+
 # data tools ------------------------------------------------------------------------------------------------------------
-
-
-def act(page: Page, name: str) -> Locator:
-    """A button, whatever the language."""
-    return page.locator(f"button[data-act={name}]")
 
 
 def test_the_data_are_checked_and_what_is_derived_is_made_anew(open_page: OpenPage, office: Running) -> None:

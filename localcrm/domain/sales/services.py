@@ -14,6 +14,8 @@ from localcrm.domain import policy, records
 from localcrm.domain.admin.entities import LegalEntity
 from localcrm.domain.admin.organisation import company_of_branch
 from localcrm.domain.catalog.entities import Product, Warehouse
+from localcrm.domain.catalog.rules import check_decimals
+from localcrm.domain.catalog.services import unit_decimals
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.numbering import next_number
@@ -100,7 +102,9 @@ def prepare_line(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Rec
 
 
 def check_line(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
-    """Lines change only while their order is a draft of this branch."""
+    """Lines change only while their order is a draft of this branch; quantities are as fine as their unit allows."""
+    if new is not old:
+        check_decimals(new["quantity"], new["unit"], unit_decimals(uow.connection))
     for order_id in {new["order_id"], (old or new)["order_id"]}:
         _check_editable_here(uow, uow.get(_ORDER, order_id))
 

@@ -461,6 +461,7 @@
       input.dataset.cell = key;
       input.setAttribute("aria-label", this.words.columns[key]);
       if (key !== "remark") input.inputMode = "decimal";
+      if (key === "tax_rate" && this.words.taxRates.length) input.setAttribute("list", this.taxRates());
       input.addEventListener("input", () => {
         row[key] = input.value;
         row.tidy = null;
@@ -473,6 +474,15 @@
       });
       row.inputs[key] = input;
       return input;
+    }
+    taxRates() {
+      if (!this.host.querySelector("#oe-tax-rates")) {
+        const list = make("datalist");
+        list.id = "oe-tax-rates";
+        for (const rate of this.words.taxRates) list.append(new Option(rate));
+        this.host.append(list);
+      }
+      return "oe-tax-rates";
     }
     productInput(row) {
       const input = this.input("oe-cell oe-product-input", row.code || row.name || "");
