@@ -27,6 +27,7 @@ from localcrm.domain.sales.services import post_order, reverse_order, save_order
 from localcrm.domain.verbs import run
 from localcrm.kernel.errors import ExchangeError, StoreError
 from localcrm.kernel.i18n import N_
+from localcrm.store.migrate import set_meta
 from localcrm.store.uow import UnitOfWork
 from localcrm.sync import node_sync
 
@@ -36,6 +37,12 @@ PORTION = 500
 MAX_ORDERS = 400
 
 COMPANY = "绍兴柯桥锦绣纺织有限公司"
+LETTERHEAD = {
+    "short_name": "锦绣纺织", "tax_no": "91330621MA2JXFZ88X", "legal_person": "沈锦绣",
+    "address": "浙江省绍兴市柯桥区中国轻纺城联合市场三楼 3188 号", "phone": "0575-8411 6688　8411 6699",
+}  # fmt: skip
+ACCOUNTS = (("中国工商银行绍兴柯桥支行", "1211 0120 1920 0188 660"), ("中国农业银行绍兴轻纺城支行", "1952 6101 0400 1188 9"))
+UNITS = (("米", "2"), ("匹", "0"), ("件", "0"), ("公斤", "3"))
 BRANCHES = (
     ("义乌分公司", "浙江省金华市义乌市国际商贸城"),
     ("广州分公司", "广东省广州市海珠区中大布匹市场"),
@@ -216,6 +223,7 @@ class _Company:
         for branch in self._nodes[1:]:
             self._let_in(branch)
         self._post_staff()
+        self._introduce()
 
     def _hire(self) -> None:
         rows = []
@@ -253,6 +261,24 @@ class _Company:
     def _define(self, node: _Node, actor: Actor, **field: Any) -> str:
         """A field of the company's own; returns its key."""
         return str(run(node.application.store, actor, "admin.add_field", {"entity": "customer", **field})["key"])
+
+    def _introduce(self) -> None:
+        """What letterheads say: the company, its accounts, where its branches are."""
+        office = self._nodes[0]
+        company = office.add(self._admin, "legal_entity", [LETTERHEAD | {"name": COMPANY, "invoice_title": COMPANY}])[0]
+        office.add(
+            self._admin, "bank_account", [{"legal_entity_id": company, "bank": bank, "account": number} for bank, number in ACCOUNTS]
+        )
+        rows = [{"list": "unit", "name": name, "decimals": places, "position": place} for place, (name, places) in enumerate(UNITS)]
+        rows += [
+            {"list": "tax_rate", "name": f"{rate}%", "rate": f"{rate}%", "position": place} for place, rate in enumerate((13, 9, 6, 0))
+        ]
+        office.add(self._admin, "list_entry", rows)
+        for node in self._nodes:
+            with node.application.store.housekeeping() as connection:
+                set_meta(connection, "demo", 1)
+            branch = node.application.store.node.branch_id
+            office.change(self._admin, "branch", branch, address=node.address, legal_entity_id=company)
 
     def _actor(self, identity: str) -> Actor:
         actor = actor_by_id(self._nodes[0].application.store, identity)

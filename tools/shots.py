@@ -45,6 +45,9 @@ KEPT = (
     "fields",
     "backups",
     "log",
+    "numbering",
+    "organisation",
+    "data-tools",
 )
 QUIET = [
     "--headless",
@@ -191,6 +194,12 @@ def new_field(page: Page) -> None:
     page.locator(".q-menu .q-item").nth(8).click()
 
 
+def checked(page: Page) -> None:
+    """The data were found whole."""
+    page.locator("[data-act=check]").click()
+    page.wait_for_selector("[data-findings] .lc-info")
+
+
 #: name → (path, what is done before the picture)
 SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "customers": ("/customers", None),
@@ -211,6 +220,10 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "sync": ("/sync", None),
     "log": ("/log", None),
     "backups": ("/settings/backups", backed_up),
+    "numbering": ("/settings/numbers", None),
+    "organisation": ("/settings/organisation", None),
+    "lists": ("/settings/lists", None),
+    "data-tools": ("/settings/data", checked),
 }
 
 

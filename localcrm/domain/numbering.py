@@ -1,4 +1,4 @@
-"""Numbers printed on documents and cards: prefix-branch-date-sequence, gapless per branch, epoch, series and day (R13).
+"""Numbers printed on documents and cards, gapless per branch, epoch, series and period (R13).
 
 Given at posting, in the posting transaction: a failed posting gives its number back, a gap can only come from elsewhere.
 """
@@ -8,16 +8,17 @@ from __future__ import annotations
 import datetime
 
 from localcrm.kernel.schema import EntityType
+from localcrm.store.numbers import current_format
 from localcrm.store.uow import UnitOfWork
 
 
-def next_dated_number(uow: UnitOfWork, entity: EntityType, day: datetime.date) -> str:
-    """The next number of a document of that business date: SO-BR01-20261118-0007."""
-    head, period = f"{entity.series}-{uow.node.number_code}", day.strftime("%Y%m%d")
-    return f"{head}-{period}-{uow.next_number(head, period):04d}"
+def next_number(uow: UnitOfWork, entity: EntityType, day: datetime.date) -> str:
+    """The next number of a document of that business date, or of a card of that day: SO-BR01-20261118-0007.
 
-
-def next_plain_number(uow: UnitOfWork, entity: EntityType) -> str:
-    """The next number of a card that has no date: C-BR01-000012."""
-    head = f"{entity.series}-{uow.node.number_code}"
-    return f"{head}-{uow.next_number(head, ''):06d}"
+    One that is there already is passed over: people type numbers of cards, and a new format may run into an old one.
+    """
+    form, code = current_format(uow.connection, entity), uow.node.number_code
+    while True:
+        number = form.render(code, day, uow.next_number(form.key(code), form.period(day)))
+        if not uow.where(entity, number=number):
+            return number

@@ -51,7 +51,7 @@ def create_record(uow: UnitOfWork, actor: Actor, *, entity: str, values: Mapping
     policy.require(actor, f"{entity}.create")
     if not policy.written_by_hand(kind):
         raise Refused("not_by_hand", N_("Records of the kind “{entity}” are not entered by hand."), entity=kind.label)
-    _require_here(uow, kind)
+    require_here(uow, kind)
     behaviour = BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
     given = _given(kind, values)
     blank = {field.key: field.default for field in kind.fields.values()}
@@ -80,7 +80,7 @@ def update_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str, values
     policy.require(actor, f"{entity}.update")
     if kind.kind is Kind.LEDGER:
         raise Refused("ledger_row", N_("A posted movement is never changed. Enter a correcting movement instead."))
-    _require_here(uow, kind)
+    require_here(uow, kind)
     behaviour = BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
     policy.require_record(uow.connection, actor, kind, parse_id(id), "update")
     current = uow.get(kind, parse_id(id))
@@ -114,7 +114,7 @@ def delete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> dic
     """Put a record into the recycle bin; refused, with the list, while live records refer to it."""
     kind = entity_type(entity)
     policy.require(actor, f"{entity}.delete")
-    _require_here(uow, kind)
+    require_here(uow, kind)
     policy.require_record(uow.connection, actor, kind, parse_id(id), "delete")
     record = uow.get(kind, parse_id(id))
     _check_deletable(kind)
@@ -142,7 +142,7 @@ def undelete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> d
     """Bring a record back from the recycle bin."""
     kind = entity_type(entity)
     policy.require(actor, f"{entity}.delete")
-    _require_here(uow, kind)
+    require_here(uow, kind)
     policy.require_record(uow.connection, actor, kind, parse_id(id), "delete")
     record = uow.get(kind, parse_id(id), deleted=True)
     _check_deletable(kind)
@@ -247,7 +247,7 @@ def _in_use(actor: Actor, kind: EntityType, count: int) -> str:
     return f"{kind.label} {count}" if seen is not None and seen.rows is None else kind.label
 
 
-def _require_here(uow: UnitOfWork, kind: EntityType) -> None:
+def require_here(uow: UnitOfWork, kind: EntityType) -> None:
     """What head office sets for all is written there alone."""
     if kind.kind is Kind.HUB and not uow.node.is_office:
         raise Refused("office_only", N_("{label} is set by head office. Nothing was changed."), label=kind.label)

@@ -42,9 +42,11 @@ class ShareLevel(Choice):
     WRITE = "write", N_("Change it too")
 
 
+#: What only head office's administrators set up, unless a role says otherwise.
+_SET_UP = frozenset({"user", "branch", "number_rule", "legal_entity", "bank_account", "erasure", "list_entry"})
 #: Kinds of records and subjects that only administrators touch, whatever a basic role gives.
-ADMIN_ONLY = frozenset({"user", "branch", "department", "role", "role_right", "role_field", "user_role", "sync", "settings"})
+ADMIN_ONLY = _SET_UP | {"department", "role", "role_right", "role_field", "user_role", "sync", "settings"}
 #: Of these, those that say who sees what: the right to write them is granted to nobody else.
-SAY_WHO_SEES = ADMIN_ONLY - {"user", "branch"}
+SAY_WHO_SEES = ADMIN_ONLY - _SET_UP
 #: What staff may read of them: names are needed wherever a record names a person or a place.
-STAFF_READS = frozenset({"user.read", "branch.read", "department.read"})
+STAFF_READS = frozenset({"user.read", "branch.read", "department.read", "legal_entity.read", "bank_account.read", "list_entry.read"})

@@ -538,7 +538,7 @@ def _kind(base: type, f: F, scaled: Scaled | None) -> str:
             return kind
     if base is not str:
         raise TypeError(f"{base} cannot be stored; floats and free objects are banned")
-    return "longtext" if f.widget == "longtext" else "text"
+    return "longtext" if f.widget in {"longtext", "picture"} else "text"
 
 
 _registry: dict[str, EntityType] = {}

@@ -15,6 +15,7 @@ from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
 from localcrm.store import ddl, eventlog, search
 from localcrm.store.changelog import parse_diff
+from localcrm.store.numbers import known_formats, read_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -307,27 +308,29 @@ def _documents(connection: Connection) -> Iterator[Problem]:
 
 
 def _numbers(connection: Connection) -> Iterator[Problem]:
-    """Printed numbers are unique, and without a gap per branch, epoch and day."""
+    """Printed numbers are unique, and without a gap per branch, epoch and period."""
     for entity in entities():
         field = entity.fields.get("number")
         if field is None or not entity.series or field.f.editable:  # numbers that people may type have gaps by right
             continue
-        series: dict[str, list[int]] = defaultdict(list)
+        formats = known_formats(connection, entity)
+        series: dict[tuple[str, str], list[int]] = defaultdict(list)
         for (number,) in connection.stream(f'SELECT number FROM "{entity.key}" WHERE number IS NOT NULL'):
-            head, _dash, tail = number.rpartition("-")
-            if tail.isdecimal():
-                series[head].append(int(tail))
+            given = read_number(formats, number)
+            if given is not None:
+                series[given.key, given.period].append(given.counter)
         yield from _number_faults(series)
 
 
-def _number_faults(series: dict[str, list[int]]) -> Iterator[Problem]:
-    for head, numbers in sorted(series.items()):
-        used = sorted(set(numbers))
-        if len(used) != len(numbers):
+def _number_faults(series: dict[tuple[str, str], list[int]]) -> Iterator[Problem]:
+    for (key, period), counters in sorted(series.items()):
+        head = f"{key}-{period}".removesuffix("-")
+        used = sorted(set(counters))
+        if len(used) != len(counters):
             yield _problem("number_twice", N_("A number of the series {series} was given twice."), series=head)
-        missing = sorted(set(range(1, used[-1] + 1)) - set(used))
-        if missing:
-            yield _problem("number_gap", N_("{series}: the number {number} is missing."), series=head, number=f"{missing[0]:04d}")
+        missing = next((place for place, counter in enumerate(used, start=1) if place != counter), None)
+        if missing is not None:
+            yield _problem("number_gap", N_("{series}: the number {number} is missing."), series=head, number=f"{missing:04d}")
 
 
 # --- mending --------------------------------------------------------------------------------------------------------------
@@ -357,3 +360,5 @@ _REPAIRS: dict[str, Callable[[Connection], None]] = {
     "wrong_total": _rebuild_totals,
     "search_index": search.reindex,
 }
+#: Codes of what a repair puts right.
+REPAIRABLE = frozenset(_REPAIRS)

@@ -29,7 +29,7 @@ from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.money import MAX_SCALED
 from localcrm.kernel.schema import EntityType, Field, Kind, Stored, entities, entity_by_no
-from localcrm.store import changelog, search
+from localcrm.store import changelog, erase, search
 from localcrm.store.ddl import DELETED_NO, GONE, INSERT, UPDATE, VOID
 from localcrm.store.node import branch_id, origin_of
 from localcrm.store.shapes import SHAPING
@@ -76,11 +76,13 @@ def admit(store: Store, batch: Batch, *, sender_no: int, sender_code: str) -> Re
     """Head office takes in a branch's changes; raises ExchangeError when some before them are missing."""
     sender = Sender(sender_no, sender_code, bytes.fromhex(branch_id(store.node.company_id, sender_code)))
     with store.merging() as connection:
+        before = changelog.head(connection)
         report, conflicts = _merge(store, connection, batch, sender)
         if conflicts:
             with own_section(store, connection, actor=None) as uow:
                 for values in conflicts:
                     uow.insert(_CONFLICT, _CONFLICT.validate(values))
+        erase.carry_out_since(store, connection, before)
         return report
 
 
@@ -97,7 +99,9 @@ def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int) -> Report
                 start=from_hseq,
                 have=cursor,
             )
+        before = changelog.head(connection)
         report, _conflicts = _merge(store, connection, batch, None, cursor)
+        erase.carry_out_since(store, connection, before)
         connection.execute("UPDATE sync_peer SET recv_hseq = max(recv_hseq, ?) WHERE node_no = 1", (to_hseq,))
         return report
 

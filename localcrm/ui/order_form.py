@@ -19,7 +19,11 @@ from starlette.routing import Route
 
 from localcrm.channels.tables import guess_mapping
 from localcrm.domain import policy, verbs
-from localcrm.domain.catalog.entities import Product, Warehouse
+from localcrm.domain.admin.entities import LegalEntity
+from localcrm.domain.admin.organisation import company_of_branch
+from localcrm.domain.catalog.entities import ListEntry, Product, Warehouse
+from localcrm.domain.catalog.rules import check_decimals
+from localcrm.domain.catalog.services import offered_tax_rates, unit_decimals
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.importing import spellings
@@ -44,7 +48,7 @@ if TYPE_CHECKING:
 
 ORDER, LINE = SalesOrder.entity_type, SalesOrderLine.entity_type
 CUSTOMER, PRODUCT = Customer.entity_type, Product.entity_type
-HEADER = ("customer_id", "warehouse_id", "owner_id", "date", "delivery_date", "tax_included", "remark")
+HEADER = ("customer_id", "warehouse_id", "owner_id", "legal_entity_id", "date", "delivery_date", "tax_included", "remark")
 TYPED = ("quantity", "price", "discount", "tax_rate", "remark")
 MAX_ROWS = 5000
 PROGRESS_WORDS = {"delivered": DELIVERY, "paid": PAYMENT}
@@ -80,7 +84,7 @@ def load_sheet(session: Session, order_id: str) -> Sheet:
         "number": order.get("number") or "",
         "state": {"key": state, "label": gettext(ORDER_STATES[state]) if state in ORDER_STATES else state, "tone": TONES.get(state, "")},
         "header": {key: ORDER.fields[key].to_json(order.get(key)) for key in HEADER},
-        "titles": {**names, "customer_id": order.get("customer_name") or names.get("customer_id", "")},
+        "titles": {**names, **_names_when_posted(order)},
         "lines": _with_rest([_line_texts(line, products) for line in lines], rest),
         "totals": _shown_totals(order),
         "progress": [
@@ -114,12 +118,16 @@ def new_sheet(session: Session, *, customer_id: str | None = None, copy_of: str 
         warehouse = next((page.rows[0] for page in pages if page.rows), None)
         if warehouse:
             header["warehouse_id"], names["warehouse_id"] = warehouse["id"], warehouse["name"]
+        company = company_of_branch(connection, node.branch_id)
+        if company:
+            header["legal_entity_id"] = company
+            names["legal_entity_id"] = titles(connection, LegalEntity.entity_type, [company])[company]
         if customer_id and policy.visible(connection, actor, CUSTOMER, parse_id(customer_id)):
             header["customer_id"] = parse_id(customer_id)
             names["customer_id"] = titles(connection, CUSTOMER, [parse_id(customer_id)])[parse_id(customer_id)]
     if copy_of:
         other = load_sheet(session, parse_id(copy_of))
-        for key in ("customer_id", "warehouse_id", "tax_included"):
+        for key in ("customer_id", "warehouse_id", "legal_entity_id", "tax_included"):
             header[key] = other["header"][key]
             names[key] = other["titles"].get(key, "")
         lines = [{**line, "id": None, "quantity": line["quantity"].removeprefix("-")} for line in other["lines"]]
@@ -135,6 +143,31 @@ def new_sheet(session: Session, *, customer_id: str | None = None, copy_of: str 
         "totals": _totals(ZERO_AMOUNTS),
         "receipts": [],
     }
+
+
+def pickers(session: Session) -> list[tuple[str, str]]:
+    """What is chosen in the header: (field, kind of record); our own company only where there are several."""
+    found = [(key, ORDER.fields[key].f.ref or "") for key in ("customer_id", "warehouse_id", "owner_id")]
+    view = policy.seen(session.actor, LegalEntity.entity_type)
+    if view is not None:
+        with session.store.read() as connection:
+            if select(connection, ListQuery(LegalEntity.entity_type, limit=1, restrict=view)).total > 1:
+                found.append(("legal_entity_id", LegalEntity.entity_type.key))
+    return found
+
+
+def tax_rates(session: Session) -> list[str]:
+    """Tax rates offered in a line, as they are typed."""
+    if policy.seen(session.actor, ListEntry.entity_type) is None:
+        return []
+    with session.store.read() as connection:
+        return [_percent(rate) for rate in offered_tax_rates(connection)]
+
+
+def _names_when_posted(order: Mapping[str, Any]) -> dict[str, str]:
+    """What a posted order says stays, whatever its customer or our own company is called since."""
+    kept = {"customer_id": order.get("customer_name"), "legal_entity_id": order.get("legal_entity_name")}
+    return {key: name for key, name in kept.items() if name}
 
 
 def _with_rest(lines: list[dict[str, Any]], rest: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -168,11 +201,12 @@ def _products(connection: Connection, session: Session, ids: Sequence[str]) -> d
     view = policy.seen(session.actor, PRODUCT)
     if view is None:
         return found
+    decimals = unit_decimals(connection)
     for identity in dict.fromkeys(ids):
         for deleted in (False, True):
             page = select(connection, ListQuery(PRODUCT, where=(Condition("id", "=", identity),), limit=1, deleted=deleted, restrict=view))
             if page.rows:
-                found[identity] = page.rows[0]
+                found[identity] = page.rows[0] | {"decimals": decimals}
                 break
     return found
 
@@ -313,6 +347,7 @@ def checked_line(row: Mapping[str, Any], products: Mapping[str, Record]) -> dict
         if given[key] is None or isinstance(given[key], Masked):  # the product's own may not be seen
             raise InvalidInput("required", N_("{label} is required."), label=LINE.fields[key].label, field=key)
     checked = LINE.validate({**given, "order_id": _SOME_ID})
+    check_decimals(checked["quantity"], product.get("unit"), product["decimals"])
     return {key: checked[key] for key in given}
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localcrm.kernel.errors import StoreError
 from localcrm.kernel.ports import Changes
 from localcrm.store.store import Store
 from localcrm.ui.sessions import Sessions
@@ -66,6 +68,13 @@ class Program:
 
     def __post_init__(self) -> None:
         self.sessions = Sessions(self)
+
+    @property
+    def log_key(self) -> bytes | None:
+        """The public key that the head of the system log must be signed with; None where the keys cannot be read."""
+        with suppress(StoreError):
+            return self.keys().public.sign_key if self.keys else None
+        return None
 
     @property
     def entry_path(self) -> str:

@@ -314,7 +314,7 @@ class Sample:
             "price": Decimal(f"{n + 7}.{field.no:02}"),
             "rate": Decimal(n) / 100,
             "date": date(2026, 1, 1) + timedelta(days=n),
-            "datetime": datetime(2026, 1, 1, 8, field.no, tzinfo=UTC) + timedelta(days=n),
+            "datetime": datetime(2026, 1, 1, 8, field.no % 60, tzinfo=UTC) + timedelta(days=n),
         }.get(field.kind, f"{WORD} {kind.key} {field.key} {n:02}")
 
     def _about(self, telling: EntityType, made: Mapping[str, list[str]]) -> None:

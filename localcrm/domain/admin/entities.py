@@ -6,6 +6,7 @@ from typing import Annotated
 
 from localcrm.kernel.custom import FieldType
 from localcrm.kernel.i18n import N_
+from localcrm.kernel.numbers import Reset
 from localcrm.kernel.schema import Choice, Entity, F, Id, Kind, LongText, Moment, Name, Text
 
 
@@ -15,6 +16,9 @@ class Branch(Entity, key="branch", no=2, label=N_("Branch"), kind=Kind.HUB, titl
     code: Annotated[Name, F(1, N_("Code"), column=1, index=True, search=8, editable=False)]
     name: Annotated[Name, F(2, N_("Name"), column=2, search=10)]
     node_no: Annotated[int, F(3, N_("Node number"), column=3, editable=False)]
+    legal_entity_id: Annotated[Id | None, F(10, N_("Own company"), ref="legal_entity")] = None
+    address: Annotated[Text | None, F(11, N_("Address"))] = None
+    phone: Annotated[Text | None, F(12, N_("Phone"), widget="phone")] = None
 
 
 class ConflictKind(Choice):
@@ -103,3 +107,56 @@ class FieldName(
     language: Annotated[Text, F(3, N_("Language"), column=4, editable=False)]
     text: Annotated[Text | None, F(4, N_("Name"), column=1)] = None
     branch_id: Annotated[Id | None, F(5, N_("Branch"), ref="branch", column=5, editable=False)] = None
+
+
+class NumberRule(
+    Entity, key="number_rule", no=34, label=N_("Number format"), kind=Kind.HUB, title_field="format", order_by="series", by_hand=False
+):
+    """How head office wants the numbers of one kind of record; without one they are as they always were."""
+
+    series: Annotated[Text, F(1, N_("Kind of record"), column=1, index=True, editable=False)]
+    format: Annotated[Text, F(2, N_("Number format"), column=2, editable=False)]
+    reset: Annotated[Reset, F(3, N_("Counter starts anew"), column=3, editable=False)] = Reset.DAY
+
+
+class LegalEntity(Entity, key="legal_entity", no=35, label=N_("Own company"), kind=Kind.HUB, title_field="name", order_by="name"):
+    """A company of ours, as it stands on letterheads and invoices. Pictures are written by a verb, as base64."""
+
+    name: Annotated[Name, F(1, N_("Full name"), column=1, search=10)]
+    short_name: Annotated[Text | None, F(2, N_("Short name"), column=2, search=8)] = None
+    tax_no: Annotated[Text | None, F(3, N_("Tax no."), column=3)] = None
+    legal_person: Annotated[Text | None, F(4, N_("Legal person"))] = None
+    address: Annotated[Text | None, F(5, N_("Address"), column=4)] = None
+    phone: Annotated[Text | None, F(6, N_("Phones"), column=5)] = None
+    invoice_title: Annotated[Text | None, F(7, N_("Invoice title"))] = None
+    logo: Annotated[LongText | None, F(8, N_("Logo"), widget="picture", editable=False)] = None
+    seal: Annotated[LongText | None, F(9, N_("Seal"), widget="picture", editable=False)] = None
+    remark: Annotated[LongText | None, F(10, N_("Remark"), widget="longtext")] = None
+
+
+class BankAccount(
+    Entity,
+    key="bank_account",
+    no=36,
+    label=N_("Bank account"),
+    kind=Kind.HUB,
+    title_field="account",
+    under="legal_entity_id",
+    order_by="bank",
+):
+    """An account of one of our companies."""
+
+    legal_entity_id: Annotated[Id, F(1, N_("Own company"), ref="legal_entity", column=3)]
+    bank: Annotated[Name, F(2, N_("Bank"), column=1)]
+    account: Annotated[Name, F(3, N_("Account no."), column=2)]
+    is_default: Annotated[bool, F(4, N_("Default account"), column=4)] = False
+    remark: Annotated[Text | None, F(5, N_("Remark"))] = None
+
+
+class Erasure(Entity, key="erasure", no=37, label=N_("Erased data"), kind=Kind.HUB, title_field="subject", order_by="-at", by_hand=False):
+    """An order to erase one person's data, carried out by every node that receives it. It names the record, never the person."""
+
+    subject: Annotated[Text, F(1, N_("Kind of record"), column=1, editable=False)]
+    record_id: Annotated[Text, F(2, N_("Record"), column=2, index=True, editable=False)]
+    at: Annotated[Moment | None, F(3, N_("Time"), column=3, index=True, editable=False)] = None
+    by_id: Annotated[Id | None, F(4, N_("Erased by"), ref="user", column=4, editable=False)] = None

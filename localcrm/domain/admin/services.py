@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from localcrm.domain import policy, records
+from localcrm.domain.admin import numbers, organisation, persons
 from localcrm.domain.admin.entities import Branch, Conflict, ConflictState
 from localcrm.domain.people.services import create_administrator
 from localcrm.domain.policy import SYSTEM, Actor
@@ -72,5 +73,11 @@ VERBS = (
     Verb(records.undelete_record, N_("Restore a record")),
     Verb(records.take_back, N_("Put a value back from the history")),
     Verb(resolve_conflict, N_("Settle a conflict"), "conflict.resolve", record="id"),
+    Verb(numbers.set_number_format, N_("Set a number format")),
+    Verb(numbers.preview_number, N_("Show the next number")),
+    Verb(numbers.number_gaps, N_("Report missing numbers")),
+    Verb(organisation.set_picture, N_("Set a logo or seal"), "legal_entity.update", record="legal_entity_id"),
+    Verb(persons.person_data, N_("Take out a person's data")),
+    Verb(persons.erase_person, N_("Erase a person's data")),
 )
-BEHAVIOURS: dict[str, records.Behaviour] = {}
+BEHAVIOURS = {"bank_account": records.Behaviour(after=organisation.only_default)}

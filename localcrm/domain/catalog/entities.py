@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field as Bounds
 
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import Entity, F, Id, Kind, LongText, Name, Price, Rate, Text
+from localcrm.kernel.schema import Choice, Entity, F, Id, Kind, LongText, Name, Price, Rate, Text
 
 
 class Product(Entity, key="product", no=20, label=N_("Product"), kind=Kind.MASTER, title_field="name", order_by="code"):
@@ -17,7 +17,7 @@ class Product(Entity, key="product", no=20, label=N_("Product"), kind=Kind.MASTE
     code: Annotated[Name, F(1, N_("Product code"), column=1, index=True, search=9)]
     name: Annotated[Name, F(2, N_("Product name"), column=2, index=True, search=10)]
     spec: Annotated[Text | None, F(3, N_("Specification"), column=3, search=4)] = None
-    unit: Annotated[Text | None, F(4, N_("Unit"), column=4)] = None
+    unit: Annotated[Text | None, F(4, N_("Unit"), column=4, widget="unit")] = None
     price: Annotated[Price, Bounds(ge=0), F(5, N_("List price"), column=5, merge="always_show")] = Decimal("0.000000")
     tax_rate: Annotated[Rate, Bounds(ge=0, le=1), F(6, N_("Tax rate"), column=6, widget="percent")] = Decimal("0.1300")
     barcode: Annotated[Text | None, F(7, N_("Barcode"), column=7, search=6)] = None
@@ -32,3 +32,20 @@ class Warehouse(Entity, key="warehouse", no=21, label=N_("Warehouse"), kind=Kind
     name: Annotated[Name, F(2, N_("Name"), column=2, search=10)]
     branch_id: Annotated[Id | None, F(3, N_("Branch"), ref="branch", column=3)] = None
     address: Annotated[Text | None, F(4, N_("Address"), column=4)] = None
+
+
+class ListName(Choice):
+    """The small lists that head office keeps."""
+
+    UNIT = "unit", N_("Unit")
+    TAX_RATE = "tax_rate", N_("Tax rate")
+
+
+class ListEntry(Entity, key="list_entry", no=38, label=N_("List entry"), kind=Kind.HUB, title_field="name", order_by="position"):
+    """A unit with the decimals its quantities may have, or a tax rate that is offered."""
+
+    list: Annotated[ListName, F(1, N_("List"), column=1, index=True)]
+    name: Annotated[Name, F(2, N_("Name"), column=2)]
+    decimals: Annotated[int, Bounds(ge=0), F(3, N_("Decimals"), column=3)] = 4
+    rate: Annotated[Rate | None, Bounds(ge=0, le=1), F(4, N_("Tax rate"), column=4, widget="percent")] = None
+    position: Annotated[int, Bounds(ge=0, le=10_000), F(5, N_("Order in the list"), column=5, index=True)] = 0

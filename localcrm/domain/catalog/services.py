@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
-from localcrm.domain.catalog.entities import Product, Warehouse
+from localcrm.domain.catalog.entities import ListEntry, ListName, Product, Warehouse
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
+from localcrm.kernel.money import QUANTITY_SCALE
 from localcrm.kernel.schema import EntityType
+from localcrm.store.connection import Connection
 from localcrm.store.query import Record
 from localcrm.store.uow import UnitOfWork
+
+_ENTRY = ListEntry.entity_type
 
 
 def _check_code(uow: UnitOfWork, entity: EntityType, new: dict[str, Any], old: Record | None) -> None:
@@ -36,5 +41,34 @@ def check_warehouse(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Rec
     _check_code(uow, Warehouse.entity_type, new, old)
 
 
-BEHAVIOURS = {"product": Behaviour(check=check_product), "warehouse": Behaviour(prepare=prepare_warehouse, check=check_warehouse)}
+def check_entry(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
+    """A name stands once in its list, a unit is no finer than quantities are, and a tax rate has a rate."""
+    if any(other["id"] != (old or {}).get("id") for other in uow.where(_ENTRY, list=new["list"], name=new["name"])):
+        raise InvalidInput("in_list_already", N_("“{name}” is in the list already."), name=new["name"], field="name")
+    if new["decimals"] > QUANTITY_SCALE:
+        label = _ENTRY.fields["decimals"].label
+        raise InvalidInput("too_large", N_("{label} must be at most {le}."), label=label, le=QUANTITY_SCALE, field="decimals")
+    if new["list"] == ListName.TAX_RATE and new["rate"] is None:
+        raise InvalidInput("required", N_("{label} is required."), label=_ENTRY.fields["rate"].label, field="rate")
+
+
+def unit_decimals(connection: Connection) -> dict[str, int]:
+    """Decimals that quantities may have, by the names of the units head office lists, in their order."""
+    return dict(
+        connection.all("SELECT name, decimals FROM list_entry WHERE list = ? AND deleted = 0 ORDER BY position, rid", (ListName.UNIT,))
+    )
+
+
+def offered_tax_rates(connection: Connection) -> list[Decimal]:
+    """Tax rates that head office lists, in their order."""
+    rate = _ENTRY.fields["rate"]
+    rows = connection.all("SELECT rate FROM list_entry WHERE list = ? AND deleted = 0 ORDER BY position, rid", (ListName.TAX_RATE,))
+    return [rate.load(value) for (value,) in rows]
+
+
+BEHAVIOURS = {
+    "list_entry": Behaviour(check=check_entry),
+    "product": Behaviour(check=check_product),
+    "warehouse": Behaviour(prepare=prepare_warehouse, check=check_warehouse),
+}
 VERBS = ()

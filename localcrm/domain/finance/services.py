@@ -8,7 +8,7 @@ from typing import Any
 
 from localcrm.domain import policy
 from localcrm.domain.finance.entities import Receipt
-from localcrm.domain.numbering import next_dated_number
+from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour, create_record
 from localcrm.domain.verbs import RecordId, Verb
@@ -29,7 +29,7 @@ def prepare_receipt(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: 
     if order is not None:
         filled["customer_id"] = order["customer_id"]
     day = _RECEIPT.fields["date"].load(str(values["date"])) if values.get("date") else datetime.date.today()
-    return {**filled, "date": day, "number": next_dated_number(uow, _RECEIPT, day)}
+    return {**filled, "date": day, "number": next_number(uow, _RECEIPT, day)}
 
 
 def check_receipt(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001

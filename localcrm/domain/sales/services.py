@@ -11,10 +11,14 @@ from decimal import Decimal
 from typing import Any
 
 from localcrm.domain import policy, records
+from localcrm.domain.admin.entities import LegalEntity
+from localcrm.domain.admin.organisation import company_of_branch
 from localcrm.domain.catalog.entities import Product, Warehouse
+from localcrm.domain.catalog.rules import check_decimals
+from localcrm.domain.catalog.services import unit_decimals
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance.entities import Receipt
-from localcrm.domain.numbering import next_dated_number
+from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
 from localcrm.domain.sales import rules
@@ -40,7 +44,7 @@ _RECEIPT = Receipt.entity_type
 
 
 def prepare_order(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:
-    """A new order is of today, by whoever enters it, from the branch's first warehouse."""
+    """A new order is of today, by whoever enters it, from the branch's first warehouse, in the name of the branch's company."""
     if old is not None:
         return values
     filled = {**values, "branch_id": uow.node.branch_id}
@@ -49,6 +53,8 @@ def prepare_order(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Re
     if not filled.get("warehouse_id"):
         own = uow.where(Warehouse.entity_type, branch_id=uow.node.branch_id) or uow.where(Warehouse.entity_type)
         filled["warehouse_id"] = own[0]["id"] if own else None
+    if not filled.get("legal_entity_id"):
+        filled["legal_entity_id"] = company_of_branch(uow.connection, uow.node.branch_id)
     return filled
 
 
@@ -96,7 +102,9 @@ def prepare_line(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Rec
 
 
 def check_line(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
-    """Lines change only while their order is a draft of this branch."""
+    """Lines change only while their order is a draft of this branch; quantities are as fine as their unit allows."""
+    if new is not old:
+        check_decimals(new["quantity"], new["unit"], unit_decimals(uow.connection))
     for order_id in {new["order_id"], (old or new)["order_id"]}:
         _check_editable_here(uow, uow.get(_ORDER, order_id))
 
@@ -173,7 +181,16 @@ def reverse_order(uow: UnitOfWork, actor: Actor, *, order_id: RecordId, remark: 
         raise Refused("is_reversal", N_("{number} is itself a reversal and cannot be reversed."), number=order["number"])
     if uow.where(_ORDER, reverses_id=order_id):
         raise Refused("already_reversed", N_("{number} has already been reversed."), number=order["number"])
-    copied = ("customer_id", "warehouse_id", "owner_id", "branch_id", "tax_included", "customer_name")
+    copied = (
+        "customer_id",
+        "warehouse_id",
+        "owner_id",
+        "branch_id",
+        "tax_included",
+        "customer_name",
+        "legal_entity_id",
+        "legal_entity_name",
+    )
     values = {key: order[key] for key in copied} | {"reverses_id": order_id, "date": datetime.date.today(), "remark": remark}
     reversal_id = uow.insert(_ORDER, _ORDER.validate(values))
     for line in order_lines(uow, order_id):
@@ -214,16 +231,22 @@ def _post(uow: UnitOfWork, actor: Actor, order: Record, lines: list[Record], sto
         order["id"],
         {
             "status": OrderStatus.POSTED,
-            "number": next_dated_number(uow, _ORDER, day),
+            "number": next_number(uow, _ORDER, day),
             "date": day,
             "net": amounts.net,
             "tax": amounts.tax,
             "gross": amounts.gross,
             "customer_name": customer["name"][:200],
+            "legal_entity_name": order["legal_entity_name"] or _company_name(uow, order),  # a reversal says what its order said
             "posted_at": now_utc(),
         },
     )
     return warnings
+
+
+def _company_name(uow: UnitOfWork, order: Record) -> str | None:
+    company = order["legal_entity_id"] and uow.find(LegalEntity.entity_type, order["legal_entity_id"], deleted=True)
+    return company["name"][:200] if company else None
 
 
 def _issue(order: Record, line: Record, day: datetime.date) -> dict[str, Any]:

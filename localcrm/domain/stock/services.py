@@ -9,6 +9,8 @@ from typing import Any
 
 from localcrm.domain import policy
 from localcrm.domain.catalog.entities import Product
+from localcrm.domain.catalog.rules import check_decimals
+from localcrm.domain.catalog.services import unit_decimals
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
 from localcrm.domain.stock.entities import MoveType, StockMove
@@ -48,6 +50,7 @@ def check_move(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record |
     product = uow.get(Product.entity_type, new["product_id"])
     if not product["stocked"]:
         raise Refused("not_stocked", N_("“{product}” is not kept in stock."), product=product["name"])
+    check_decimals(quantity, product["unit"], unit_decimals(uow.connection))
 
 
 def stock_list(connection: Connection, actor: Actor, *, product_ids: list[str] | None = None) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from nicegui import background_tasks, ui
 from nicegui.element import Element
 
 from localcrm.domain import policy
+from localcrm.domain.catalog.services import unit_decimals
 from localcrm.domain.roles import FieldRule
 from localcrm.kernel.custom import split_choices
 from localcrm.kernel.errors import AppError, InvalidInput, NotFound, StaleRecord
@@ -140,7 +141,9 @@ class FieldInput:
         if field.kind == "boolean":
             return ui.checkbox(field.label, on_change=self._notify).props("dense")
         if field.options:
-            return self._choice()
+            return self._choice({value: gettext(msgid) for value, msgid in field.offered.items()})
+        if field.f.widget == "unit" and (units := _units(self.session)):
+            return self._choice(units)
         if field.kind == "longtext" and not self.compact:
             return ui.textarea(on_change=self._notify).props(
                 f'outlined dense autogrow debounce=150 hide-bottom-space aria-label="{_plain(field.label)}"'
@@ -156,8 +159,7 @@ class FieldInput:
             widget.props("inputmode=decimal input-class=lc-num")
         return widget
 
-    def _choice(self) -> Element:
-        labels = {value: gettext(msgid) for value, msgid in self.field.offered.items()}
+    def _choice(self, labels: dict[str, str]) -> Element:
         props = f'outlined dense options-dense hide-bottom-space aria-label="{_plain(self.field.label)}"'
         if self.field.kind == "choices":
             return ui.select(labels, multiple=True, clearable=True, on_change=self._notify).props(f"{props} use-chips")
@@ -171,6 +173,14 @@ class FieldInput:
     def _notify(self, _event: Any = None) -> None:
         for callback in self.changed:
             callback()
+
+
+def _units(session: Session) -> dict[str, str]:
+    """Units that head office lists; others may still be typed."""
+    if not session.may("list_entry.read"):
+        return {}
+    with session.store.read() as connection:
+        return {name: name for name in unit_decimals(connection)}
 
 
 def editing_text(field: Field, value: Any) -> str:

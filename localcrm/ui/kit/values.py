@@ -38,6 +38,8 @@ def show(field: Field, value: Any, titles: Mapping[str, str] | None = None) -> s
         return "••••••"
     if isinstance(value, Masked):
         return str(value)
+    if field.f.widget == "picture":
+        return _("picture of {size}").format(size=file_size(len(value) * 3 // 4))
     if field.kind == "ref":
         return (titles or {}).get(value) or "…"
     if field.options:

@@ -48,10 +48,11 @@ class OrderPage:
         """The frame at once, the form as soon as its data is read."""
         session, wish = self.session, parameters["id"]
 
-        def read() -> order_form.Sheet:
+        def read() -> tuple[order_form.Sheet, dict[str, Any]]:
+            offered = {"pickers": order_form.pickers(session), "taxRates": order_form.tax_rates(session)}
             if wish == "new":
-                return order_form.new_sheet(session, customer_id=parameters.get("customer"), copy_of=parameters.get("copy"))
-            return order_form.load_sheet(session, wish)
+                return order_form.new_sheet(session, customer_id=parameters.get("customer"), copy_of=parameters.get("copy")), offered
+            return order_form.load_sheet(session, wish), offered
 
         with page_frame(session, title=_("Sales order"), active="orders"):
             # Before the first await: what comes later reaches the page as markup only, and scripts in markup do not run.
@@ -62,10 +63,11 @@ class OrderPage:
                     "lc-btn"
                 )
                 return
-            self.order_id = outcome.value["id"]
+            sheet, offered = outcome.value
+            self.order_id = sheet["id"]
             host = ui.element("div").classes("oe").mark("order")
         ui.on("order", self._heard)
-        arguments = ", ".join(json.dumps(part, ensure_ascii=False) for part in (outcome.value, words(session)))
+        arguments = ", ".join(json.dumps(part, ensure_ascii=False) for part in (sheet, words(session) | offered))
         ui.timer(0.01, lambda: ui.run_javascript(f"localcrm.mountOrder(getHtmlElement({host.id}), {arguments})"), once=True)
         session.subscribe({"sales_order", "sales_order_line", "receipt", "stock_move"}, self._changed)
 

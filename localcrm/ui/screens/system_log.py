@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -15,7 +14,6 @@ from localcrm.domain import policy
 from localcrm.domain.people.entities import User
 from localcrm.jobs.work import JOBS
 from localcrm.kernel.clock import now_utc
-from localcrm.kernel.errors import StoreError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import entities
 from localcrm.store import eventlog
@@ -52,6 +50,8 @@ KINDS: Mapping[str, str] = {
     "backup_tested": N_("Backup tried out"),
     "restore": N_("Restored from a backup"),
     "setting": N_("Setting changed"),
+    "person_export": N_("Took out a person's data"),
+    "erased": N_("Erased a person's data"),
     "job_failed": N_("Scheduled task failed"),
     "job_done": N_("Scheduled task done"),
 }
@@ -192,9 +192,7 @@ class _SystemLog:
     # whether it is whole -------------------------------------------------------------------------------------------------
 
     def _check(self) -> tuple[list[Problem], bool]:
-        keys, key = self.session.program.keys, None
-        with suppress(StoreError):  # without keys the rows can be followed, not whose they are
-            key = keys().public.sign_key if keys else None
+        key = self.session.program.log_key  # without it the rows can be followed, not whose they are
         with self.session.store.read() as connection:
             return list(log_problems(connection, key)), key is not None
 
@@ -268,7 +266,7 @@ def _line(event: Event, names: Mapping[str, str]) -> Line:
 
 def _detail(event: Event) -> str:
     match event.kind:
-        case "import" | "export" | "exchange":
+        case "import" | "export" | "exchange" | "person_export" | "erased":
             return " · ".join(_word(part) for part in event.detail.split())
         case "digest_differs":
             return ", ".join(_word(part) for part in event.detail.split(","))

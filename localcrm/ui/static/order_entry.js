@@ -271,7 +271,7 @@
     }
     drawHeader() {
       const card = make("div", "lc-card oe-header");
-      for (const [key, entity] of [["customer_id", "customer"], ["warehouse_id", "warehouse"], ["owner_id", "user"]]) {
+      for (const [key, entity] of this.words.pickers) {
         if (!this.sheet.editable) {
           card.append(this.field(key, this.readOnly(this.titles[key], key === "customer_id"), key === "customer_id"));
           continue;
@@ -461,6 +461,7 @@
       input.dataset.cell = key;
       input.setAttribute("aria-label", this.words.columns[key]);
       if (key !== "remark") input.inputMode = "decimal";
+      if (key === "tax_rate" && this.words.taxRates.length) input.setAttribute("list", this.taxRates());
       input.addEventListener("input", () => {
         row[key] = input.value;
         row.tidy = null;
@@ -473,6 +474,15 @@
       });
       row.inputs[key] = input;
       return input;
+    }
+    taxRates() {
+      if (!this.host.querySelector("#oe-tax-rates")) {
+        const list = make("datalist");
+        list.id = "oe-tax-rates";
+        for (const rate of this.words.taxRates) list.append(new Option(rate));
+        this.host.append(list);
+      }
+      return "oe-tax-rates";
     }
     productInput(row) {
       const input = this.input("oe-cell oe-product-input", row.code || row.name || "");

@@ -1,0 +1,131 @@
+"""Erasing a person's data: what was written is overwritten in the row, its history, conflicts about it, what is kept aside, and the index.
+
+An order to erase is a record of head office's that travels; each node carries it out when it arrives, and once more whenever
+a change of the record arrives that was made before its author knew. What is written instead is the same everywhere, so all
+nodes hold the same again. The row, its random key and what refers to it stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from localcrm.kernel.schema import entities, entity as entity_type
+from localcrm.store import changelog, eventlog, search
+from localcrm.store.ddl import GONE, UPDATE
+
+if TYPE_CHECKING:
+    from localcrm.kernel.schema import EntityType, Field, Stored
+    from localcrm.store.connection import Connection
+    from localcrm.store.store import Store
+
+#: Stands where something must stand.
+ERASED = "***"
+_PERSONAL = frozenset({"text", "longtext", "date", "datetime"})
+#: Columns of a conflict that hold values of the record it is about.
+_TOLD = ("base", "kept", "lost")
+
+#: What becomes of a column's values, by wire number.
+_Overwrite = Mapping[int, Callable[["Stored"], "Stored"]]
+
+
+def personal_fields(entity: EntityType) -> tuple[Field, ...]:
+    """Fields that may say something of a person: whatever was written or dated."""
+    return tuple(field for field in entity.fields.values() if field.kind in _PERSONAL)
+
+
+def erased_value(field: Field) -> Stored:
+    """What stands in a personal field afterwards."""
+    return ERASED if field.required and field.custom is None else field.store(field.default)
+
+
+def carry_out_since(store: Store, connection: Connection, lseq: int) -> None:
+    """After a merge: erase what orders that came with it say, and what it changed although it was erased before."""
+    order = entity_type("erasure")
+    known = {entity.key: entity for entity in entities()}
+    for identity, subject, record in connection.all("SELECT id, subject, record_id FROM erasure"):
+        entity, pk = known.get(subject), bytes.fromhex(record)
+        if entity is None:
+            continue
+        is_new = _logged_since(connection, order, identity, lseq)
+        if is_new or _logged_since(connection, entity, pk, lseq) or _kept_aside(connection, entity, pk):
+            carry_out(connection, entity, pk)
+        if is_new:
+            eventlog.append(connection, at=store.clock.now_ms(), kind="erased", detail=f"{subject} {record}", sign=store.sign_log)
+
+
+def carry_out(connection: Connection, entity: EntityType, pk: bytes) -> None:
+    """Erase one record inside the open transaction; doing it again changes nothing."""
+    capturing = connection.value("SELECT applying FROM sync_ctx")
+    connection.execute("PRAGMA secure_delete = ON")  # what is overwritten leaves no trace in the pages of the file
+    connection.execute("UPDATE sync_ctx SET applying = 1")
+    fields = personal_fields(entity)
+    _overwrite(connection, entity, pk, {field.no: _always(erased_value(field)) for field in fields})
+    _erase_conflicts(connection, entity, pk, [field.key for field in fields])
+    connection.execute("UPDATE sync_quarantine SET raw = ? WHERE tbl = ? AND pk = ?", (_nothing(entity, pk), entity.no, pk))
+    connection.execute("DELETE FROM user_setting WHERE instr(key, ?) > 0", (pk.hex(),))  # a form that was not saved
+    rid = connection.value(f'SELECT rid FROM "{entity.key}" WHERE id = ?', (pk,))
+    if rid is not None and entity.searched:
+        search.index_rows(connection, entity, [rid])
+        connection.execute("INSERT INTO search(search) VALUES ('optimize')")  # until then the words before stay in the index
+    connection.execute("UPDATE sync_ctx SET applying = ?", (capturing,))
+    connection.execute("PRAGMA secure_delete = OFF")
+
+
+def _logged_since(connection: Connection, entity: EntityType, pk: bytes, lseq: int) -> bool:
+    return connection.one("SELECT 1 FROM sync_log WHERE tbl = ? AND pk = ? AND lseq > ?", (entity.no, pk, lseq)) is not None
+
+
+def _kept_aside(connection: Connection, entity: EntityType, pk: bytes) -> bool:
+    """Whether a change that was not accepted still says something."""
+    found = "SELECT 1 FROM sync_quarantine WHERE tbl = ? AND pk = ? AND raw <> ?"
+    return connection.one(found, (entity.no, pk, _nothing(entity, pk))) is not None
+
+
+def _nothing(entity: EntityType, pk: bytes) -> bytes:
+    """A change that says nothing, as changes are kept aside."""
+    return msgspec.msgpack.encode([entity.no, UPDATE, pk, []])
+
+
+def _erase_conflicts(connection: Connection, entity: EntityType, pk: bytes, fields: list[str]) -> None:
+    conflict = entity_type("conflict")
+    told: dict[int, Callable[[Stored], Stored]] = {conflict.fields[key].no: _where_filled for key in _TOLD}
+    told[conflict.fields["resolution"].no] = lambda value: ERASED if str(value or "").startswith("value=") else value
+    marks = ",".join("?" * len(fields))
+    ids = connection.all(f"SELECT id FROM conflict WHERE entity = ? AND record = ? AND field IN ({marks})", (entity.key, pk.hex(), *fields))
+    for (identity,) in ids:
+        _overwrite(connection, conflict, identity, told)
+
+
+def _overwrite(connection: Connection, entity: EntityType, pk: bytes, erased: _Overwrite) -> None:
+    """Overwrite columns in the row and in every log entry of it."""
+    columns = {no: entity.by_no[no].key for no in erased}
+    names = ", ".join(f'"{key}"' for key in columns.values())
+    row = connection.one(f'SELECT {names} FROM "{entity.key}" WHERE id = ?', (pk,))
+    if row is not None:
+        values = [erased[no](value) for no, value in zip(columns, row, strict=True)]
+        assignments = ", ".join(f'"{key}" = ?' for key in columns.values())
+        connection.execute(f'UPDATE "{entity.key}" SET {assignments}, version = version + 1 WHERE id = ?', (*values, pk))
+    for lseq, op, diff in connection.all("SELECT lseq, op, diff FROM sync_log WHERE tbl = ? AND pk = ?", (entity.no, pk)):
+        if op == UPDATE:
+            pairs = changelog.parse_diff(entity, diff)
+            text = changelog.write_diff({no: (_by(erased, no, old), _by(erased, no, new)) for no, (old, new) in pairs.items()})
+        elif op == GONE:
+            text = changelog.write_row({no: _by(erased, no, value) for no, value in changelog.parse_row(entity, diff).items()})
+        else:
+            continue
+        connection.execute("UPDATE sync_log SET diff = ? WHERE lseq = ?", (text, lseq))
+
+
+def _by(erased: _Overwrite, no: int, value: Stored) -> Stored:
+    return erased[no](value) if no in erased else value
+
+
+def _always(value: Stored) -> Callable[[Stored], Stored]:
+    return lambda _before: value
+
+
+def _where_filled(value: Stored) -> Stored:
+    return None if value is None else ERASED
