@@ -32,7 +32,20 @@ SHOTS = ROOT / "docs" / "shots"
 SIZES = {"wide": (1440, 900), "phone": (390, 844)}
 LANGUAGES = ("zh_CN", "en")
 #: Those that docs and README show; the others stay on the machine that made them.
-KEPT = ("customers", "order-new", "order-posted", "orders", "import-preview", "sync", "stock", "people", "roles", "backups", "log")
+KEPT = (
+    "customers",
+    "order-new",
+    "order-posted",
+    "orders",
+    "import-preview",
+    "sync",
+    "stock",
+    "people",
+    "roles",
+    "backups",
+    "log",
+    "options",
+)
 QUIET = [
     "--headless",
     "--no-sandbox",
@@ -187,6 +200,8 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "import-preview": ("/import", import_preview),
     "sync": ("/sync", None),
     "log": ("/log", None),
+    "options": ("/settings/options", None),
+    "options-company": ("/settings/options?at=negative_stock", None),
     "backups": ("/settings/backups", backed_up),
 }
 
