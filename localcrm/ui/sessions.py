@@ -212,9 +212,3 @@ class Sessions:
         for session in [session for session in self._known.values() if session.key in keys]:
             self._known.pop(session.token, None)
             session.send_to_login()
-
-    def share_preferences(self, session: Session) -> None:
-        """Another browser of the same user sees the same preferences."""
-        for other in self._known.values():
-            if other.user_id == session.user_id:
-                other.preferences = session.preferences

@@ -162,6 +162,12 @@ def test_head_office_sets_the_company_and_is_told_what_does_not_fit(open_page: O
     choose(page, "negative_stock", "禁止")
     expect(option(page, "negative_stock")).to_contain_text("王芳 设置于")
     option(page, "negative_stock").get_by_text("各分支统一").click()
+    option(page, "tax_rate").get_by_label("的更多操作").click()
+    page.get_by_text("变更记录", exact=True).click()
+    history = page.locator(".q-dialog tr", has_text="王芳").first
+    expect(history).to_contain_text("9%")
+    page.keyboard.press("Escape")
+    expect(page.locator(".q-dialog")).to_have_count(0)
     with beside(office) as (store, admin):
         for _tenth in range(50):
             state = next(one for one in verbs.run(store, admin, "options.company_options", {}) if one["key"] == "negative_stock")

@@ -174,7 +174,8 @@ class OptionState:
     """How a company option stands on this node.
 
     source: "default", "office" or "branch", whose value holds · office: head office's value · locked: code of the reason why it
-    cannot be changed here, "" when it can · by, at: name and moment (ISO 8601) of the last change of what holds.
+    cannot be changed here, "" when it can · record: kind and id of the record that holds it, where its history is · by, at: name and
+    moment (ISO 8601) of its last change.
     """
 
     option: Option
@@ -183,6 +184,7 @@ class OptionState:
     office: str
     fixed: bool
     locked: str
+    record: tuple[EntityType, str] | None
     by: str | None
     at: str | None
 
@@ -198,14 +200,24 @@ def state_of(connection: Connection, node: Node, one: Option) -> OptionState:
     fixed = office is not None and office[2]
     source, changed = "default", None
     if office is not None and usable(one, office[1]) is not None:
-        source, changed = "office", (_OFFICE, office[0])
+        source, changed = "office", (_OFFICE, office[0].hex())
     if not node.is_office and not fixed and own is not None and usable(one, own[1]) is not None:
-        source, changed = "branch", (_BRANCH, own[0])
+        source, changed = "branch", (_BRANCH, own[0].hex())
     by, at = _last_change(connection, *changed) if changed else (None, None)
     locked = "fixed_by_office" if fixed and not node.is_office else ""
     if not locked and one.arithmetic and has_posted(connection):
         locked = "locked_by_posting"
-    return OptionState(one, company_value(connection, node, one.key), source, office_value(connection, one), fixed, locked, by, at)
+    return OptionState(
+        option=one,
+        value=company_value(connection, node, one.key),
+        source=source,
+        office=office_value(connection, one),
+        fixed=fixed,
+        locked=locked,
+        record=changed,
+        by=by,
+        at=at,
+    )
 
 
 def deviations(connection: Connection) -> list[dict[str, Any]]:
@@ -221,15 +233,15 @@ def deviations(connection: Connection) -> list[dict[str, Any]]:
         if one is None or (shown := usable(one, value)) is None:
             continue
         office, row = office_value(connection, one), office_row(connection, key)
-        by, at = _last_change(connection, _BRANCH, identity)
+        by, at = _last_change(connection, _BRANCH, identity.hex())
         told = {"branch": name, "code": code, "key": key, "label": one.label, "value": shown, "office": office}
         found[code, key] = {**told, "in_force": not (row and row[2]), "by": by, "at": at}
     return [deviation for deviation in found.values() if deviation["value"] != deviation["office"]]
 
 
-def _last_change(connection: Connection, kind: EntityType, identity: bytes) -> tuple[str | None, str | None]:
+def _last_change(connection: Connection, kind: EntityType, identity: str) -> tuple[str | None, str | None]:
     """Who changed a row last, by name, and when."""
-    newest = history(connection, kind, identity.hex())[:1]
+    newest = history(connection, kind, identity)[:1]
     if not newest:
         return None, None
     user = newest[0].user_id

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
+from localcrm.domain.options.company import usable
 from localcrm.domain.options.personal import own_choices
 from localcrm.domain.options.services import PERMISSION, OptionState, deviations, state_of
 from localcrm.domain.options.shortcuts import SHORTCUTS, key_name, read_shortcuts
 from localcrm.domain.options.table import NO, SECTIONS, YES, Level, Option, OptionKind, option, options
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext, gettext as _
+from localcrm.kernel.schema import EntityType
 from localcrm.ui.finding import OPTIONS_PATH, find_options, find_settings
 from localcrm.ui.frame import page_frame, page_head, redraw_navigation
 from localcrm.ui.kit import theme
-from localcrm.ui.kit.dialogs import confirm
+from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.history import Line, history_lines, history_table
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import exact, near_moment
@@ -163,7 +166,8 @@ class _Options:
         changed = one.key in self.state.own if state is None else _is_changed_here(self.session, state)
         for_all = state is None and self._may_company() and self.session.store.node.is_office
         with ui.element("div").classes("lc-option-menu"):
-            if not changed and not for_all:
+            record = state.record if state is not None else None
+            if not changed and not for_all and record is None:
                 return
             more = ui.button(icon="more_vert").props("flat dense round size=sm").classes("lc-bar-button").mark(f"more-{one.key}")
             more.props(f'aria-label="{_("More about “{label}”").format(label=one.label)}"')
@@ -172,6 +176,8 @@ class _Options:
                     ui.menu_item(_("Reset to default"), partial(self._reset, one)).mark(f"reset-{one.key}")
                 if for_all:
                     ui.menu_item(_("Use for everybody who has chosen nothing"), partial(self._set_for_all, one)).mark(f"for-all-{one.key}")
+                if record is not None:
+                    ui.menu_item(_("History"), partial(self._history, one, *record)).mark(f"history-{one.key}")
 
     # handlers ------------------------------------------------------------------------------------------------------------
 
@@ -225,6 +231,17 @@ class _Options:
         given = {"key": one.key, "value": self._value(one)}
         label = _("Everybody who has chosen nothing now has “{label}” like this").format(label=one.label)
         await run_verb(self.session, "options.set_company_option", given, done=label)
+
+    async def _history(self, one: Option, kind: EntityType, identity: str) -> None:
+        outcome = await run_service(self.session, lambda: _lines_of(self.session, one, kind, identity))
+        if not outcome.ok:
+            return
+        with self.place, ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("option-history"):
+            ui.label(one.label).classes("lc-dialog-title")
+            history_table(outcome.value)
+            with ui.element("div").classes("lc-dialog-buttons"):
+                ui.button(_("Close"), on_click=dialog.close).props("unelevated no-caps autofocus").classes("lc-pri")
+        await answer_of(dialog)
 
     async def _reset_all(self) -> None:
         if not await confirm(
@@ -390,6 +407,18 @@ EDITORS: Mapping[str, Editor] = {
 def _is_changed_here(session: Session, state: OptionState) -> bool:
     """Whether this node has set it, and so can take it back."""
     return not state.locked and state.source == ("office" if session.store.node.is_office else "branch")
+
+
+def _lines_of(session: Session, one: Option, kind: EntityType, identity: str) -> list[Line]:
+    """What was set when by whom, values in words."""
+    value, told = kind.fields["value"].label, {kind.fields[key].label for key in ("value", "fixed") if key in kind.fields}
+
+    def shown(text: str) -> str:
+        kept = usable(one, text)
+        return text if kept is None else one.show(kept)
+
+    lines = [line for line in history_lines(session, kind, identity) if line.field in told]
+    return [replace(line, old=shown(line.old), new=shown(line.new)) if line.field == value else line for line in lines]
 
 
 def _draw_standing(state: OptionState) -> None:

@@ -138,7 +138,11 @@
   // keys ------------------------------------------------------------------------------------------------------------
   // data-key="n" on a button makes that key press it; Ctrl+Enter presses data-commit of the topmost form, "/" goes to data-find.
   // A user may press other keys: localcrmKeys says for what standard key each stands.
-  lc.standardKey = (pressed) => (window.localcrmKeys || {})[pressed] ?? pressed;
+  // Full-width signs of a Chinese keyboard are the plain ones.
+  lc.standardKey = (pressed) => {
+    const key = pressed.normalize("NFKC").toLowerCase();
+    return (window.localcrmKeys || {})[key] ?? key;
+  };
   const typing = (target) => target.closest("input, textarea, select, [contenteditable=true]");
   const visible = (element) => element && element.offsetParent !== null && !element.disabled;
   const last = (selector) => [...document.querySelectorAll(selector)].filter(visible).pop();
@@ -149,7 +153,7 @@
     let target = null;
     if (control && event.key.toLowerCase() === "k") return event.preventDefault(), palette.open();
     if (!control && !event.altKey && !typing(event.target) && !lc.inDialog() && palette.box?.hidden !== false) {
-      const key = lc.standardKey(event.key.toLowerCase());
+      const key = lc.standardKey(event.key);
       if (key === "/") {
         const find = last("[data-find] input, input[data-find]");
         if (find) return event.preventDefault(), find.focus(), find.select();
