@@ -13,7 +13,7 @@ from nicegui import context, ui
 from localcrm.kernel.i18n import gettext as _
 from localcrm.ui import account, operations
 from localcrm.ui.kit import shortcuts, syncstate, theme
-from localcrm.ui.registry import navigation
+from localcrm.ui.registry import home_page, navigation
 
 if TYPE_CHECKING:
     from nicegui.client import Client
@@ -85,7 +85,7 @@ def _bar(session: Session) -> None:
         ui.button(icon="menu").props(f'flat dense aria-label="{_("Menu")}"').classes("lc-burger").on(
             "click", js_handler="() => document.body.classList.toggle('lc-nav-open')"
         )
-        with ui.element("a").props('href="/"').classes("lc-brand"):
+        with ui.element("a").props(f'href="{home_page(session)}"').classes("lc-brand"):
             ui.element("i").classes("lc-logo")
             ui.label(syncstate.company_name(session.store))
         ui.label(f"{node.code} {node.name}").classes("lc-chip lc-acc lc-node").mark("node")

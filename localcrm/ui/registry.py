@@ -78,12 +78,15 @@ def navigation(session: Session) -> list[tuple[str, list[Screen]]]:
     return [(label, members) for label, members in parts if members]
 
 
-def first_page(session: Session) -> str:
-    """Address after signing in: the page that was open last where the user likes that, the one he chose, else the first of all."""
+def home_page(session: Session) -> str:
+    """Address of the page a user has chosen as his first, else of the first of all."""
     found = screens_for(session)
-    if session.setting("reopen") == YES:
-        last = session.setting(LAST_PAGE)
-        if last.startswith("/") and any(screen.path == last.partition("?")[0] for screen in found):
-            return last
     chosen = next((screen for screen in found if screen.id == session.setting("landing")), None)
     return (chosen or found[0]).path if found else "/nothing"
+
+
+def first_page(session: Session) -> str:
+    """Address after signing in: the page that was open last where the user likes that, else his home page."""
+    last = session.setting(LAST_PAGE) if session.setting("reopen") == YES else ""
+    is_known = last and any(screen.path == last.partition("?")[0] for screen in screens_for(session))
+    return last if is_known else home_page(session)

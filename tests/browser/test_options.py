@@ -42,6 +42,11 @@ def pick(page: Page, key: str, text: str) -> None:
     page.locator(".q-menu .q-item", has_text=text).click()
 
 
+def is_set(page: Page, label: str) -> None:
+    """The message that comes once everything is drawn."""
+    expect(page.locator(".lc-toast").last).to_contain_text(f"已设置“{label}”")
+
+
 def chosen(office: Running, key: str) -> str:
     with beside(office) as (store, admin):
         return preferences(store, admin.user_id or "")[key]
@@ -58,9 +63,11 @@ def test_a_choice_takes_effect_at_once_and_can_be_taken_back(open_page: OpenPage
     assert chosen(office, "theme") == "light"
 
     choose(page, "font", "大")
+    is_set(page, "字号")
     expect(page.locator("body.lc-large")).to_be_attached()
     assert page.evaluate("getComputedStyle(document.body).fontSize") == "16px"
     choose(page, "density", "宽松")
+    is_set(page, "行距")
     expect(page.locator("body.lc-roomy")).to_be_attached()
     page.goto(f"{office.address}/records/product")
     expect(page.locator(".ag-row").first).to_be_visible()
@@ -72,6 +79,7 @@ def test_the_cursor_stays_for_who_works_with_the_keyboard(open_page: OpenPage, o
     option(page, "density").get_by_role("button", name="宽松").focus()
     page.keyboard.press("Enter")
     expect(page.locator("body.lc-roomy")).to_be_attached()
+    is_set(page, "行距")
     page.wait_for_function("document.activeElement.textContent.trim() === '宽松'")
     option(page, "density").get_by_label("的更多操作").click()
     page.get_by_text("恢复默认", exact=True).click()
@@ -85,15 +93,18 @@ def test_the_navigation_is_as_its_user_likes_it(open_page: OpenPage, office: Run
     expect(links.first).to_contain_text("客户")
     pick(page, "menu_pinned", "现有库存")
     page.keyboard.press("Escape")
+    is_set(page, "收藏")
     expect(links.first).to_contain_text("现有库存")
     expect(page.locator(".lc-nav-head").first).to_have_text("收藏")
     pick(page, "menu_hidden", "收款")
     page.keyboard.press("Escape")
+    is_set(page, "隐藏的页面")
     expect(page.locator(".lc-nav-link[href='/records/receipt']")).to_have_count(0)
     option(page, "menu_order").get_by_label("联系人上移").click()
+    is_set(page, "导航顺序")
     expect(links.nth(1)).to_contain_text("联系人")
     pick(page, "landing", "销售单")
-    expect(page.locator(".lc-toast").last).to_contain_text("首页")
+    is_set(page, "首页")
     page.goto(f"{office.address}/")
     expect(page).to_have_url(f"{office.address}/orders")
     page.locator(".lc-nav-link[href='/stock']").wait_for()
@@ -106,6 +117,8 @@ def test_the_page_that_was_open_last_comes_back(open_page: OpenPage, office: Run
     page.goto(f"{office.address}/stock")
     page.goto(f"{office.address}/")
     expect(page).to_have_url(f"{office.address}/stock")
+    page.locator(".lc-brand").click()
+    expect(page).to_have_url(f"{office.address}/customers")
 
 
 def test_keys_are_shown_and_changed_and_do_not_clash(open_page: OpenPage, office: Running) -> None:
@@ -158,8 +171,10 @@ def test_head_office_sets_the_company_and_is_told_what_does_not_fit(open_page: O
     expect(option(page, "tax_rate")).to_contain_text("“113%”不能作为“新商品税率”的值")
     field.fill("9%")
     field.press("Enter")
+    is_set(page, "新商品税率")
     expect(option(page, "tax_rate")).to_contain_text("王芳 设置于 今天")
     choose(page, "negative_stock", "禁止")
+    is_set(page, "负库存")
     expect(option(page, "negative_stock")).to_contain_text("王芳 设置于")
     option(page, "negative_stock").get_by_text("各分支统一").click()
     option(page, "tax_rate").get_by_label("的更多操作").click()
@@ -183,12 +198,17 @@ def test_head_office_sets_the_company_and_is_told_what_does_not_fit(open_page: O
 def test_a_default_for_everybody(open_page: OpenPage, office: Running) -> None:
     page = open_page(PAGE)
     choose(page, "density", "宽松")
+    is_set(page, "行距")
     expect(page.locator("body.lc-roomy")).to_be_attached()
     option(page, "density").get_by_label("的更多操作").click()
     page.get_by_text("作为没有自选者的默认值").click()
     expect(page.locator(".lc-toast").last).to_contain_text("没有自己选过的人")
+    expect(option(page, "density")).to_contain_text("总部已为没有自选者设定")
     clerk = open_page("/customers", login="lin")
     expect(clerk.locator("body.lc-roomy")).to_be_attached()
+    option(page, "density").get_by_label("的更多操作").click()
+    page.get_by_text("不再为大家设定").click()
+    expect(option(page, "density")).not_to_contain_text("总部已为没有自选者设定")
 
 
 def test_a_clerk_sees_his_own_options_only(open_page: OpenPage, office: Running) -> None:

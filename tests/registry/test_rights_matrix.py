@@ -1137,7 +1137,7 @@ def test_rights_are_granted_by_administrators_only(company: Company, trial: Call
 def test_options_are_set_by_everybody_for_himself_and_by_administrators_for_the_company(
     company: Company, trial: Callable[..., bool]
 ) -> None:
-    own = {"options.set_option", "options.reset_option", "options.reset_options"}
+    own = {"options.set_option", "options.reset_option", "options.reset_options", "options.personal_options"}
     for who in SIGNING_IN:
         for verb in (verb for name, verb in verbs.VERBS.items() if name.startswith("options.")):
             assert not {"user_id", "login"} & set(verb.parameters), "nobody names whose options he sets"

@@ -51,6 +51,12 @@ def reset_options(uow: UnitOfWork, actor: Actor) -> dict[str, Any]:
     return {"reset": keys}
 
 
+def personal_options(uow: UnitOfWork, actor: Actor) -> list[dict[str, Any]]:
+    """Every personal option: what it is, what holds for whoever asks, and whether he has chosen it himself."""
+    _require_somebody(actor)
+    return [{**described(one), **_personal_state(uow.connection, actor, one)} for one in options(Level.PERSONAL)]
+
+
 def _forget(uow: UnitOfWork, actor: Actor, keys: list[str]) -> None:
     for key in keys:
         choose(uow, actor.user_id or "", key, None)
@@ -252,6 +258,7 @@ VERBS = (
     Verb(set_option, N_("Set a personal option")),
     Verb(reset_option, N_("Reset a personal option")),
     Verb(reset_options, N_("Reset all personal options")),
+    Verb(personal_options, N_("Show one's own options")),
     Verb(set_company_option, N_("Set an option of the company")),
     Verb(reset_company_option, N_("Reset an option of the company")),
     Verb(company_options, N_("Show the options of the company")),

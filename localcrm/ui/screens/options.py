@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
-from localcrm.domain.options.company import usable
+from localcrm.domain.options.company import office_row, usable
 from localcrm.domain.options.personal import own_choices
 from localcrm.domain.options.services import PERMISSION, OptionState, deviations, state_of
 from localcrm.domain.options.shortcuts import SHORTCUTS, key_name, read_shortcuts
@@ -47,9 +47,12 @@ LOCKED = {
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is set. own: one's own choices by key · company: by key, empty without the right · differing: see ``deviations``."""
+    """What is set. own: one's own choices by key · general: what head office has set for those without a choice, by key ·
+    company: by key, empty without the right · differing: see ``deviations``.
+    """
 
     own: Mapping[str, str] = field(default_factory=dict)
+    general: Mapping[str, str] = field(default_factory=dict)
     company: Mapping[str, OptionState] = field(default_factory=dict)
     differing: Sequence[Mapping[str, Any]] = ()
 
@@ -67,6 +70,7 @@ class _Options:
         self.wish = next((one.key for level in Level for one in options(level) if one.key == wish), "")
         self.level = option(self.wish).level if self.wish and self._may_company() else Level.PERSONAL
         self.text = ""
+        self.rows: dict[str, ui.element] = {}
 
     def _may_company(self) -> bool:
         return self.session.may(PERMISSION)
@@ -88,6 +92,7 @@ class _Options:
                 self.reset_button.classes("lc-btn").mark("reset-all")
             self.place = ui.element("div").classes("lc-options").mark("options")
         await self._draw()
+        self.session.subscribe({"company_option", "branch_option"}, lambda changes: self._draw() if changes.remote else None)
         if self.wish:
             ui.run_javascript(f"document.querySelector('[data-option=\"{self.wish}\"]')?.scrollIntoView({{block: 'center'}})")
 
@@ -98,20 +103,23 @@ class _Options:
             if not self._may_company():
                 return State(own)
             node = session.store.node
+            general = {
+                one.key: row[1] for one in options(Level.PERSONAL) if (row := office_row(connection, one.key)) and row[1] is not None
+            }
             company = {one.key: state_of(connection, node, one) for one in options(Level.COMPANY)}
-            return State(own, company, deviations(connection) if node.is_office else ())
+            return State(own, general, company, deviations(connection) if node.is_office else ())
 
     async def _draw(self) -> None:
-        outcome = await run_service(self.session, self._read)
-        if not outcome.ok:
+        """Everything that is asked for."""
+        if not await self._look():
             return
-        self.state = outcome.value
         found = await asyncio.to_thread(
             find_options, self.session, self.text, level=None if self.text else self.level, wide=bool(self.text)
         )
         others = await asyncio.to_thread(find_settings, self.session, self.text) if self.text else []
         self.reset_button.set_visibility(bool(self.text) or self.level is Level.PERSONAL)
         self.place.clear()
+        self.rows.clear()
         with self.place:
             if not found and not others:
                 with ui.element("div").classes("lc-empty"):
@@ -120,9 +128,32 @@ class _Options:
                 self._draw_level([one for one in found if one.level is level], level)
             if others:
                 _draw_others(others)
-            if self.state.differing and self.level is Level.COMPANY and not self.text:
-                _draw_deviations(self.state.differing)
+            self.differing = ui.element("div").classes("lc-options")
+        self._draw_differing()
+
+    async def _draw_again(self, one: Option) -> None:
+        """What changes with an option; other rows stay, somebody may be about to press a button there."""
+        if not await self._look():
+            return
+        wanted = [key for key in self.rows if key == one.key or (key == "menu_order" and one.key.startswith("menu_"))]
+        for key in wanted:
+            self.rows[key].clear()
+            with self.rows[key]:
+                self._fill(option(key))
+        self._draw_differing()
         ui.run_javascript("localcrm.refocus()")
+
+    async def _look(self) -> bool:
+        outcome = await run_service(self.session, self._read)
+        if outcome.ok:
+            self.state = outcome.value
+        return outcome.ok
+
+    def _draw_differing(self) -> None:
+        self.differing.clear()
+        if self.state.differing and self.level is Level.COMPANY and not self.text:
+            with self.differing:
+                _draw_deviations(self.state.differing)
 
     def _draw_level(self, found: Sequence[Option], level: Level) -> None:
         for section in SECTIONS:
@@ -137,21 +168,27 @@ class _Options:
     # one option ----------------------------------------------------------------------------------------------------------
 
     def _draw_option(self, one: Option) -> None:
-        state = self.state.company.get(one.key)
         wide = one.key in {"keys", "menu_order"}
         row = ui.element("div").classes("lc-option" + (" lc-on" if one.key == self.wish else "") + (" lc-option-wide" if wide else ""))
-        with row.props(f"data-option={one.key}").mark(f"option-{one.key}"):
-            with ui.element("div").classes("lc-option-text"):
-                ui.label(one.label).classes("lc-option-name")
-                ui.label(one.effect).classes("lc-muted lc-small-text")
-                if state is not None:
-                    _draw_standing(state)
-            with ui.element("div").classes("lc-option-control"):
-                editor = EDITORS.get(one.key, _EDITORS[one.kind])
-                editor(self, one, self._value(one), bool(state and state.locked))
-                if state is not None and self.session.store.node.is_office:
-                    self._draw_fixed(one, state)
-            self._draw_menu(one, state)
+        self.rows[one.key] = row.props(f"data-option={one.key}").mark(f"option-{one.key}")
+        with row:
+            self._fill(one)
+
+    def _fill(self, one: Option) -> None:
+        state = self.state.company.get(one.key)
+        with ui.element("div").classes("lc-option-text"):
+            ui.label(one.label).classes("lc-option-name")
+            ui.label(one.effect).classes("lc-muted lc-small-text")
+            if state is not None:
+                _draw_standing(state)
+            elif one.key in self.state.general:
+                ui.label(_("Set by head office for everybody who has chosen nothing")).classes("lc-muted lc-small-text")
+        with ui.element("div").classes("lc-option-control"):
+            editor = EDITORS.get(one.key, _EDITORS[one.kind])
+            editor(self, one, self._value(one), bool(state and state.locked))
+            if state is not None and self.session.store.node.is_office:
+                self._draw_fixed(one, state)
+        self._draw_menu(one, state)
 
     def _value(self, one: Option) -> str:
         state = self.state.company.get(one.key)
@@ -176,6 +213,8 @@ class _Options:
                     ui.menu_item(_("Reset to default"), partial(self._reset, one)).mark(f"reset-{one.key}")
                 if for_all:
                     ui.menu_item(_("Use for everybody who has chosen nothing"), partial(self._set_for_all, one)).mark(f"for-all-{one.key}")
+                if for_all and one.key in self.state.general:
+                    ui.menu_item(_("No longer set it for everybody"), partial(self._unset_for_all, one)).mark(f"not-for-all-{one.key}")
                 if record is not None:
                     ui.menu_item(_("History"), partial(self._history, one, *record)).mark(f"history-{one.key}")
 
@@ -213,9 +252,10 @@ class _Options:
                     return
                 theme.restyle(self.session)
                 redraw_navigation()
-                toast(done, undo=(_("Undo"), undo))
             if outcome.ok or on_error is None:
-                await self._draw()
+                await self._draw_again(one)
+            if outcome.ok:
+                toast(done, undo=(_("Undo"), undo))
 
     def _before(self, one: Option) -> Callable[[], Awaitable[Any]]:
         """What brings back how an option stands now."""
@@ -230,7 +270,21 @@ class _Options:
     async def _set_for_all(self, one: Option) -> None:
         given = {"key": one.key, "value": self._value(one)}
         label = _("Everybody who has chosen nothing now has “{label}” like this").format(label=one.label)
-        await run_verb(self.session, "options.set_company_option", given, done=label)
+        await self._for_all(one, "options.set_company_option", given, label)
+
+    async def _unset_for_all(self, one: Option) -> None:
+        label = _("“{label}” is as it was at first for everybody who has chosen nothing").format(label=one.label)
+        await self._for_all(one, "options.reset_company_option", {"key": one.key}, label)
+
+    async def _for_all(self, one: Option, verb: str, given: Mapping[str, Any], done: str) -> None:
+        with self.place:
+            outcome = await run_verb(self.session, verb, given)
+            if outcome.ok:
+                await asyncio.to_thread(self.session.take_options)
+                theme.restyle(self.session)
+                redraw_navigation()
+                await self._draw_again(one)
+                toast(done)
 
     async def _history(self, one: Option, kind: EntityType, identity: str) -> None:
         outcome = await run_service(self.session, lambda: _lines_of(self.session, one, kind, identity))

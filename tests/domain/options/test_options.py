@@ -102,6 +102,8 @@ def test_keys_do_not_clash_and_leave_the_browsers_alone() -> None:
 def test_everybody_sets_his_own_and_gives_it_up_again(do: Do, clerk: Do, store: Store, admin: Actor) -> None:
     assert clerk("options.set_option", key="theme", value="dark") == {"key": "theme", "value": "dark", "own": True}
     assert clerk("options.set_option", key="rows", value="200")["own"]
+    told = {one["key"]: (one["value"], one["own"]) for one in clerk("options.personal_options")}
+    assert (told["theme"], told["rows"], told["density"]) == (("dark", True), ("200", True), ("compact", False))
     assert preferences(store, admin.user_id or "")["theme"] == "light"
     assert clerk("options.reset_option", key="theme") == {"key": "theme", "value": "light", "own": False}
     assert clerk("options.reset_options") == {"reset": ["rows"]}
