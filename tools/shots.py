@@ -48,6 +48,7 @@ KEPT = (
     "numbering",
     "organisation",
     "data-tools",
+    "options",
 )
 QUIET = [
     "--headless",
@@ -219,6 +220,8 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "import-preview": ("/import", import_preview),
     "sync": ("/sync", None),
     "log": ("/log", None),
+    "options": ("/settings/options", None),
+    "options-company": ("/settings/options?at=negative_stock", None),
     "backups": ("/settings/backups", backed_up),
     "numbering": ("/settings/numbers", None),
     "organisation": ("/settings/organisation", None),

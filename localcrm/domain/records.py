@@ -17,10 +17,11 @@ from localcrm.domain.typed import read_text
 from localcrm.kernel.errors import InvalidInput, NotFound, Refused, StaleRecord
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.ids import parse_id
-from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
+from localcrm.kernel.schema import EntityType, Field, Kind, entities, entity as entity_type
 from localcrm.store import search
 from localcrm.store.changelog import HistoryRow, history
 from localcrm.store.connection import Connection
+from localcrm.store.node import Node
 from localcrm.store.query import Condition, ListQuery, Record, record_json, select, stored_value
 from localcrm.store.uow import UnitOfWork
 from localcrm.store.view import mask
@@ -30,11 +31,12 @@ from localcrm.store.view import mask
 class Behaviour:
     """Rules of one entity beyond its declaration.
 
-    prepare: fills in values before they are checked (old is None for a new record) · check: refuses what the
+    begin: what a new record begins with where that is not for the declaration to say · prepare: fills in values before they are checked (old is None for a new record) · check: refuses what the
     declaration cannot know · after: follows up in the same transaction · derive: values that are shown but not stored,
     in JSON form; what the actor may not see is left out of them.
     """
 
+    begin: Callable[[Connection, Node], dict[str, Any]] | None = None
     prepare: Callable[[UnitOfWork, Actor, dict[str, Any], Record | None], dict[str, Any]] | None = None
     check: Callable[[UnitOfWork, Actor, dict[str, Any], Record | None], None] | None = None
     after: Callable[[UnitOfWork, Actor, Record, Record | None], None] | None = None
@@ -53,11 +55,13 @@ def create_record(uow: UnitOfWork, actor: Actor, *, entity: str, values: Mapping
         raise Refused("not_by_hand", N_("Records of the kind “{entity}” are not entered by hand."), entity=kind.label)
     require_here(uow, kind)
     behaviour = BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
-    given = _given(kind, values)
-    blank = {field.key: field.default for field in kind.fields.values()}
+    begun = behaviour.begin(uow.connection, uow.node) if behaviour.begin else {}
+    blank = blank_record(uow.connection, uow.node, kind)
+    given = {key: blank[key] if key in begun and values[key] == "" else value for key, value in _given(kind, values).items()}
     policy.require_fields(actor, kind, given, blank)
     _check_editable(kind, given, blank)
     policy.require_parent(uow.connection, actor, kind, given, "create")
+    given = {**begun, **given}
     prepared = behaviour.prepare(uow, actor, given, None) if behaviour.prepare else given
     checked = kind.validate({**own_fields.starting_values(uow, kind, given), **prepared})
     _check_hub_fields(uow, kind, checked, blank)
@@ -72,6 +76,13 @@ def create_record(uow: UnitOfWork, actor: Actor, *, entity: str, values: Mapping
         behaviour.after(uow, actor, record, None)
         record = uow.get(kind, record["id"])
     return policy.shown(actor, kind, record)
+
+
+def blank_record(connection: Connection, node: Node, kind: EntityType) -> dict[str, Any]:
+    """Typed values that a new record begins with, for a form."""
+    behaviour = BEHAVIOURS.get(kind.key, _NO_BEHAVIOUR)
+    begun = behaviour.begin(connection, node) if behaviour.begin else {}
+    return {field.key: field.initial for field in kind.fields.values()} | begun
 
 
 def update_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str, values: Mapping[str, Any], version: int | None = None) -> Record:
@@ -225,11 +236,11 @@ def find_everywhere(connection: Connection, actor: Actor, *, text: str, limit: i
 
 
 def references(connection: Connection, entity: EntityType, identity: str) -> list[tuple[str, int]]:
-    """Live records that refer to a record: (kind, how many); the lines of a deleted draft do not count."""
+    """Live records that refer to a record: (kind, how many); the lines of a deleted draft do not count, nor what only hangs on it."""
     found = []
     for other in entities():
         for field in other.refs:
-            if field.f.ref == entity.key and other.kind is not Kind.STATE and other.parent != field.key:
+            if field.f.ref == entity.key and other.kind is not Kind.STATE and other.parent != field.key and not _hangs_on(other, field):
                 document = other.fields[other.parent].f.ref if other.parent else None
                 alive = f'AND EXISTS (SELECT 1 FROM "{document}" d WHERE d.id = o."{other.parent}" AND d.deleted = 0)' if document else ""
                 count = connection.value(
@@ -239,6 +250,11 @@ def references(connection: Connection, entity: EntityType, identity: str) -> lis
                 if count:
                     found.append((other.key, int(count)))
     return found
+
+
+def _hangs_on(kind: EntityType, field: Field) -> bool:
+    """Whether records of a kind mean nothing without the one a field names: what verbs keep about it, such as a user's options."""
+    return kind.under == field.key and not kind.by_hand
 
 
 def _in_use(actor: Actor, kind: EntityType, count: int) -> str:

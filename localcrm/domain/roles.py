@@ -45,7 +45,13 @@ class ShareLevel(Choice):
 #: What only head office's administrators set up, unless a role says otherwise.
 _SET_UP = frozenset({"user", "branch", "number_rule", "legal_entity", "bank_account", "erasure", "list_entry"})
 #: Kinds of records and subjects that only administrators touch, whatever a basic role gives.
-ADMIN_ONLY = _SET_UP | {"department", "role", "role_right", "role_field", "user_role", "sync", "settings"}
+ADMIN_ONLY = _SET_UP | frozenset(
+    {
+        *("department", "role", "role_right", "role_field", "user_role"),
+        *("user_option", "company_option", "branch_option"),  # everybody reads and sets his own by verbs
+        *("sync", "settings"),
+    }
+)
 #: Of these, those that say who sees what: the right to write them is granted to nobody else.
 SAY_WHO_SEES = ADMIN_ONLY - _SET_UP
 #: What staff may read of them: names are needed wherever a record names a person or a place.

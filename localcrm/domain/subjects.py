@@ -9,11 +9,12 @@ from localcrm.domain.admin import fields, services as admin
 from localcrm.domain.catalog import services as catalog
 from localcrm.domain.crm import services as crm
 from localcrm.domain.finance import services as finance
+from localcrm.domain.options import services as options
 from localcrm.domain.people import services as people
 from localcrm.domain.sales import services as sales
 from localcrm.domain.stock import services as stock
 
-SUBJECTS = (people, admin, fields, crm, catalog, stock, sales, finance)
+SUBJECTS = (options, people, admin, fields, crm, catalog, stock, sales, finance)
 
 for subject in SUBJECTS:
     records.BEHAVIOURS.update(subject.BEHAVIOURS)

@@ -31,11 +31,20 @@ def _chain_event_log(connection: Connection, sign_log: eventlog.Sign | None) -> 
         eventlog.sign_head(connection, sign_log)
 
 
+def _name_theme(connection: Connection, sign_log: eventlog.Sign | None) -> None:  # noqa: ARG001 -- nothing here is signed
+    """What was "dark or not" is one of several themes."""
+    connection.execute("UPDATE user_setting SET key = 'theme', value = 'dark' WHERE key = 'dark' AND value = '1'")
+    connection.execute("DELETE FROM user_setting WHERE key = 'dark'")
+
+
 _INDEXED_AT_ONCE = 10_000
 #: Raised by one with every released change of a declaration; travels in every exchange.
 SCHEMA_VERSION = 3
 #: (name, what it does with the file and the signer of its system log); the name is recorded in ``meta`` in the same transaction.
-MIGRATIONS: Sequence[tuple[str, Callable[[Connection, eventlog.Sign | None], None]]] = (("chain_event_log", _chain_event_log),)
+MIGRATIONS: Sequence[tuple[str, Callable[[Connection, eventlog.Sign | None], None]]] = (
+    ("chain_event_log", _chain_event_log),
+    ("name_theme", _name_theme),
+)
 
 
 def is_current(connection: Connection) -> bool:

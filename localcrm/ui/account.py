@@ -11,6 +11,8 @@ from nicegui import ui
 from localcrm.domain.people.sessions import close_session, close_sessions_of, sessions_of
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import LANGUAGES, gettext as _
+from localcrm.ui.finding import OPTIONS_PATH
+from localcrm.ui.kit.shortcuts import show_sheet
 from localcrm.ui.kit.values import near_moment
 from localcrm.ui.operations import run_verb, toast
 
@@ -36,6 +38,8 @@ def menu(session: Session) -> None:
                 chosen = " ✓" if code == session.language else ""
                 ui.menu_item(f"{name}{chosen}", lambda code=code: _set_language(session, code)).mark(f"language-{code}")
             ui.separator()
+            ui.menu_item(_("Options…"), lambda: ui.navigate.to(OPTIONS_PATH)).mark("options")
+            ui.menu_item(_("Keys…"), show_sheet).mark("keys")
             ui.menu_item(_("Change password…"), lambda: _change_password(session)).mark("change-password")
             ui.menu_item(_("Signed-in browsers…"), lambda: _show_sessions(session)).mark("sessions")
             ui.separator()
@@ -58,7 +62,7 @@ async def _set_language(session: Session, code: str) -> None:
 
 
 async def _switch_dark(session: Session) -> None:
-    await asyncio.to_thread(session.save_setting, "dark", "" if session.dark else "1")
+    await asyncio.to_thread(session.save_setting, "theme", "light" if session.dark else "dark")
     ui.navigate.reload()
 
 

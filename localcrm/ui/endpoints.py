@@ -22,6 +22,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from localcrm.domain import policy, records
+from localcrm.domain.options.table import SECTIONS
 from localcrm.domain.people.sessions import log_event
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _
@@ -29,9 +30,9 @@ from localcrm.kernel.schema import EntityType, Field as Column, entity as entity
 from localcrm.store import search
 from localcrm.store.query import Condition, Cursor, ListQuery, ref_titles, select, titles
 from localcrm.store.view import Masked
+from localcrm.ui.finding import OPTIONS_PATH, find_options, find_screens
 from localcrm.ui.kit.columns import row_json
 from localcrm.ui.kit.values import show
-from localcrm.ui.registry import screens_for
 from localcrm.ui.sessions import Session
 
 BLOCK = 100
@@ -259,18 +260,18 @@ def second_line(entity: EntityType, record: Mapping[str, Any], names: Mapping[st
 
 
 def find(session: Session, parameters: Mapping[str, str], body: Any) -> dict[str, Any]:  # noqa: ARG001
-    """Screens and records for the palette: {"screens": [{title, path}], "rows": [{entity, label, id, title, match, path}]}."""
+    """Screens, settings and records for the palette: {"screens": [{title, path}], "settings": …, "rows": [{entity, label, id, title, match, path}]}."""
     text = parameters.get("q", "")[:100].strip()
-    wanted = search.normalise(text)
-    pages = [
-        s for s in screens_for(session) if s.section is not None and (not wanted or wanted in search.normalise(s.label) or wanted in s.id)
-    ]
+    pages, settings = find_screens(session, text), find_options(session, text) if text else []
     hits = []
     if text:
         with session.store.read() as connection:
             hits = records.find_everywhere(connection, session.actor, text=text, limit=20)
     return {
         "screens": [{"title": screen.label, "path": screen.path, "icon": screen.icon} for screen in pages[:8]],
+        "settings": [
+            {"title": one.label, "path": f"{OPTIONS_PATH}?at={one.key}", "second": _(SECTIONS[one.section])} for one in settings[:6]
+        ],
         "rows": [
             {
                 "entity": hit.entity,

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from nicegui import context, ui
 
 from localcrm.kernel.i18n import gettext as _
 from localcrm.store.shapes import SHAPING
 from localcrm.ui import account, operations
-from localcrm.ui.kit import syncstate, theme
-from localcrm.ui.registry import SECTIONS, screens_for
+from localcrm.ui.kit import shortcuts, syncstate, theme
+from localcrm.ui.registry import home_page, navigation
 
 if TYPE_CHECKING:
+    from nicegui.client import Client
+
     from localcrm.kernel.ports import Changes
     from localcrm.ui.sessions import Session
 
@@ -30,6 +33,7 @@ def page_frame(session: Session, *, title: str, active: str) -> Iterator[ui.elem
     theme.apply(session, texts())
     with ui.element("div").classes("lc-shell"):
         _bar(session)
+        shortcuts.sheet_key()
         with ui.element("div").classes("lc-main"):
             _navigation(session, active)
             ui.element("div").classes("lc-veil").on("click", js_handler="() => document.body.classList.remove('lc-nav-open')")
@@ -88,6 +92,7 @@ def texts() -> dict[str, str]:
         "search": _("Search customers, phones, orders, products… (pinyin initials work)"),
         "nothing": _("Nothing found"),
         "screens": _("Go to"),
+        "settings": _("Settings"),
         "create": _("New “{text}”"),
         "offline": _("The program does not answer. What you typed is still here."),
         "leave": _("There are changes that were not saved."),
@@ -101,7 +106,7 @@ def _bar(session: Session) -> None:
         ui.button(icon="menu").props(f'flat dense aria-label="{_("Menu")}"').classes("lc-burger").on(
             "click", js_handler="() => document.body.classList.toggle('lc-nav-open')"
         )
-        with ui.element("a").props('href="/"').classes("lc-brand"):
+        with ui.element("a").props(f'href="{home_page(session)}"').classes("lc-brand"):
             ui.element("i").classes("lc-logo")
             ui.label(syncstate.company_name(session.store))
         ui.label(f"{node.code} {node.name}").classes("lc-chip lc-acc lc-node").mark("node")
@@ -120,14 +125,28 @@ def _bar(session: Session) -> None:
 
 
 def _navigation(session: Session, active: str) -> None:
-    shown = [screen for screen in screens_for(session) if screen.section is not None]
-    with ui.element("nav").classes("lc-nav").props(f'aria-label="{_("Navigation")}"'):
-        for section, label in SECTIONS.items():
-            members = [screen for screen in shown if screen.section == section]
-            if label and members:
-                ui.label(_(label)).classes("lc-nav-head")
-            for screen in members:
-                link = ui.element("a").props(f'href="{screen.path}"').classes("lc-nav-link" + (" lc-on" if screen.id == active else ""))
-                with link.mark(f"nav-{screen.id}"):
-                    ui.icon(screen.icon)
-                    ui.label(screen.label)
+    bar = ui.element("nav").classes("lc-nav").props(f'aria-label="{_("Navigation")}"')
+
+    def draw() -> None:
+        bar.clear()
+        with bar:
+            for label, members in navigation(session):
+                if label:
+                    ui.label(_(label)).classes("lc-nav-head")
+                for screen in members:
+                    link = ui.element("a").props(f'href="{screen.path}"').classes("lc-nav-link" + (" lc-on" if screen.id == active else ""))
+                    with link.mark(f"nav-{screen.id}"):
+                        ui.icon(screen.icon)
+                        ui.label(screen.label)
+
+    draw()
+    _navigations[context.client] = draw
+
+
+#: How the navigation of a page is drawn again.
+_navigations: WeakKeyDictionary[Client, Callable[[], None]] = WeakKeyDictionary()
+
+
+def redraw_navigation() -> None:
+    """Draw the navigation of the page of the moment again: the user has arranged it otherwise."""
+    _navigations[context.client]()

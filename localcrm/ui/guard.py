@@ -16,6 +16,7 @@ from urllib.parse import quote
 from localcrm.kernel.errors import AppError, Forbidden, InvalidInput, SignInNeeded
 from localcrm.kernel.i18n import N_, set_language
 from localcrm.sync.http import MAX_REQUEST as EXCHANGE_LIMIT, PATH as EXCHANGE_PATH
+from localcrm.ui.kit.look import set_look
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -64,6 +65,7 @@ class Guard:
         scope = {**scope, "headers": _without_forwarding(scope), "localcrm.session": session, "localcrm.token": self._token(headers)}
         if session is not None:
             set_language(session.language)
+            set_look(session.look)
         if scope["type"] == "websocket":
             await self.app(scope, self._checked(receive, session), send)
         else:

@@ -30,6 +30,7 @@ from localcrm.domain.importing import spellings
 from localcrm.domain.records import records_json
 from localcrm.domain.sales import offers, rules
 from localcrm.domain.sales.entities import SalesOrder, SalesOrderLine
+from localcrm.domain.sales.services import begin_order
 from localcrm.domain.typed import read_text
 from localcrm.kernel.errors import AppError, Forbidden, InvalidInput, NotFound, Refused, StaleRecord
 from localcrm.kernel.i18n import N_, gettext, gettext as _
@@ -105,10 +106,11 @@ def new_sheet(session: Session, *, customer_id: str | None = None, copy_of: str 
     """An order nobody has saved yet: of today, by whoever enters it, from the branch's first warehouse; or like another order."""
     node, actor = session.store.node, session.actor
     header: dict[str, Any] = dict.fromkeys(HEADER)
-    header |= {"date": date.today().isoformat(), "tax_included": True, "owner_id": actor.user_id}
+    header |= {"date": date.today().isoformat(), "owner_id": actor.user_id}
     names = {"owner_id": actor.name}
     lines: list[dict[str, Any]] = []
     with session.store.read() as connection:
+        header |= begin_order(connection, node)
         house = Warehouse.entity_type
         pages = (
             select(connection, ListQuery(house, where=where, limit=1, restrict=view))
@@ -254,7 +256,7 @@ def _line_texts(line: Mapping[str, Any], products: Mapping[str, Record]) -> dict
 def _number_texts(line: Mapping[str, Any]) -> dict[str, str]:
     return {
         "quantity": _number(line, "quantity", grouped),
-        "price": _number(line, "price", lambda price: grouped(price, minimum=2)),
+        "price": _number(line, "price", lambda price: grouped(price, "price")),
         "discount": "" if line.get("discount") == 1 else _number(line, "discount", _percent),
         "tax_rate": _number(line, "tax_rate", _percent),
     }
@@ -527,8 +529,8 @@ def _offer_texts(row: Mapping[str, Any]) -> dict[str, Any]:
         "name": row["name"],
         "spec": row.get("spec") or "",
         "unit": row.get("unit") or "",
-        "price": _number(row, "price", lambda price: grouped(price, minimum=2)),
-        "last_price": grouped(row["last_price"], minimum=2) if row["last_price"] is not None else "",
+        "price": _number(row, "price", lambda price: grouped(price, "price")),
+        "last_price": grouped(row["last_price"], "price") if row["last_price"] is not None else "",
         "tax_rate": _number(row, "tax_rate", _percent),
         "stocked": row.get("stocked", True),
         "available": grouped(row["available"]),
@@ -625,7 +627,7 @@ def deals(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
         "rows": [
             {
                 "date": f"{row['date']:%Y-%m-%d}" if row["date"] else "",
-                "text": f"{grouped(row['price'], minimum=2)} × {grouped(row['quantity'])} {row['unit'] or ''}".strip(),
+                "text": f"{grouped(row['price'], 'price')} × {grouped(row['quantity'])} {row['unit'] or ''}".strip(),
             }
             for row in found
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import pkgutil
 from collections.abc import Callable
@@ -15,12 +16,13 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from localcrm.domain import subjects  # noqa: F401 -- makes every entity and verb known
+from localcrm.domain.options.table import YES
 from localcrm.kernel.errors import SignInNeeded
 from localcrm.kernel.i18n import N_, current_language, gettext as _
 from localcrm.ui import endpoints, screens
 from localcrm.ui.frame import page_frame
 from localcrm.ui.kit.theme import STATIC
-from localcrm.ui.registry import Screen, screens as all_screens, screens_for
+from localcrm.ui.registry import LAST_PAGE, Screen, first_page, screens as all_screens
 from localcrm.ui.screens import first_run, login, unlock
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ def _page(screen: Screen) -> Callable[..., Any]:
             with page_frame(session, title=_("No right"), active=""):
                 ui.label(_("You have no right to open this page. Ask an administrator.")).classes("lc-empty")
             return None
+        await _remember(session, screen, str(request.url.query))
         built = screen.builder(session, {**request.query_params, **request.path_params})
         if built is not None:
             await built
@@ -76,6 +79,13 @@ def _page(screen: Screen) -> Callable[..., Any]:
     return page
 
 
+async def _remember(session: Session, screen: Screen, query: str) -> None:
+    """Note the page as the one that was open last, for whoever wants to go on there."""
+    address = screen.path + (f"?{query}" if query else "")
+    if session.setting("reopen") == YES and "{" not in screen.path and session.setting(LAST_PAGE) != address and len(address) < 300:
+        await asyncio.to_thread(session.save_setting, LAST_PAGE, address)
+
+
 def plain_routes(program: Program) -> list[BaseRoute]:
     """What is not a screen: set-up, unlocking, signing in and out, data for lists, static files."""
 
@@ -83,8 +93,7 @@ def plain_routes(program: Program) -> list[BaseRoute]:
         return JSONResponse({"program": "localcrm", "ready": program.store is not None})
 
     async def home(request: Request) -> Response:
-        found = screens_for(request.scope["localcrm.session"])
-        return RedirectResponse(found[0].path if found else "/nothing", status_code=303)
+        return RedirectResponse(first_page(request.scope["localcrm.session"]), status_code=303)
 
     return [
         Route("/alive", alive),

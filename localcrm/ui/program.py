@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Changes that arrive within this time are told to a screen together.
 GATHER_SECONDS = 0.1
+#: What sessions draw with.
+OPTIONS = frozenset({"user_option", "company_option", "branch_option"})
 
 ChangeHandler = Callable[[Changes], Awaitable[None] | None]
 #: (company or branch name, code, login, name of the user, password) → the open store of the new folder.
@@ -115,6 +117,8 @@ class Program:
             self.loop.call_soon_threadsafe(self._tell, changes)
 
     def _tell(self, changes: Changes) -> None:
+        if not OPTIONS.isdisjoint(changes.ids):
+            self.sessions.look_again()
         for subscription in self._subscriptions:
             if subscription.entities.isdisjoint(changes.ids):
                 continue

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from localcrm.domain.options.table import YES
 from localcrm.kernel.i18n import N_, current_language, gettext
 from localcrm.kernel.schema import entity
 
@@ -17,6 +18,11 @@ Builder = Callable[["Session", Mapping[str, str]], Awaitable[None] | None]
 
 #: Sections of the navigation in order, with their labels; "" stands above the first heading.
 SECTIONS: dict[str, str] = {"": "", "customers": N_("Customers & contacts"), "trade": N_("Trade"), "company": N_("Company")}
+
+#: Heading of the pages a user has pinned to the top.
+PINNED = N_("Favourites")
+#: Setting of this node: the address that was open last.
+LAST_PAGE = "last_page"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +66,30 @@ def screens() -> list[Screen]:
 def screens_for(session: Session) -> list[Screen]:
     """The screens a user may open."""
     return [screen for screen in screens() if screen.permission is None or session.may(screen.permission)]
+
+
+def navigation(session: Session) -> list[tuple[str, list[Screen]]]:
+    """What the navigation shows, by heading (msgid): favourites first, then every section as the user has arranged it."""
+    shown = {screen.id: screen for screen in screens_for(session) if screen.section is not None}
+    pinned = [shown[key] for key in session.setting("menu_pinned").split() if key in shown]
+    hidden = {*session.setting("menu_hidden").split(), *(screen.id for screen in pinned)}
+    order = {key: place for place, key in enumerate(session.setting("menu_order").split())}
+    parts = [(PINNED, pinned)]
+    for section, label in SECTIONS.items():
+        members = [screen for screen in shown.values() if screen.section == section and screen.id not in hidden]
+        parts.append((label, sorted(members, key=lambda screen: order.get(screen.id, len(order)))))
+    return [(label, members) for label, members in parts if members]
+
+
+def home_page(session: Session) -> str:
+    """Address of the page a user has chosen as his first, else of the first of all."""
+    found = screens_for(session)
+    chosen = next((screen for screen in found if screen.id == session.setting("landing")), None)
+    return (chosen or found[0]).path if found else "/nothing"
+
+
+def first_page(session: Session) -> str:
+    """Address after signing in: the page that was open last where the user likes that, else his home page."""
+    last = session.setting(LAST_PAGE) if session.setting("reopen") == YES else ""
+    is_known = last and any(screen.path == last.partition("?")[0] for screen in screens_for(session))
+    return last if is_known else home_page(session)

@@ -6,12 +6,16 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from localcrm.domain.options.company import company_number
+from localcrm.domain.options.shortcuts import read_shortcuts
+from localcrm.domain.options.table import roams
 from localcrm.domain.people import preferences, sessions
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor, may, require_admin, seen_changes
 from localcrm.kernel.errors import Refused, SignInNeeded
-from localcrm.kernel.i18n import DEFAULT_LANGUAGE, LANGUAGES, N_
+from localcrm.kernel.i18n import N_
 from localcrm.store.store import Store
+from localcrm.ui.kit.look import PLACES, Look
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Collection
@@ -33,7 +37,9 @@ class Session:
     token: str
     key: str
     _actor: Actor
-    preferences: dict[str, str]
+    preferences: dict[str, str] = field(default_factory=dict)
+    #: How values and keys are drawn for this user.
+    look: Look = field(default_factory=Look)
     pages: set[Client] = field(default_factory=set)
     ended: bool = False
     #: Whom an administrator looks as: an actor who changes nothing.
@@ -67,6 +73,10 @@ class Session:
         """Whether the data file should be asked again."""
         return time.monotonic() - self._checked > CHECK_SECONDS
 
+    def look_again(self) -> None:
+        """The data file is asked with the next step, however lately it was."""
+        self._checked = -CHECK_SECONDS
+
     def check(self) -> bool:
         """Ask the data file whether the session still lives and what its user may do; returns whether it lives."""
         actor = actor_by_id(self.store, self.user_id) if sessions.find_session(self.store, self.token) else None
@@ -75,6 +85,7 @@ class Session:
             self.ended = True
         else:
             self._actor = actor
+            self.take_options()
             self.looking_as = self._as_seen(self.looking_as.user_id) if self.looking_as else None
         return not self.ended
 
@@ -102,13 +113,12 @@ class Session:
     @property
     def language(self) -> str:
         """Language the user reads."""
-        wish = self.preferences.get("language", DEFAULT_LANGUAGE)
-        return wish if wish in LANGUAGES else DEFAULT_LANGUAGE
+        return self.setting("language")
 
     @property
-    def dark(self) -> bool:
-        """Whether the user likes it dark."""
-        return self.preferences.get("dark") == "1"
+    def dark(self) -> bool | None:
+        """Whether the user likes it dark; None: like the system."""
+        return {"light": False, "dark": True}.get(self.setting("theme"))
 
     def setting(self, key: str, default: str = "") -> str:
         """A preference of the user."""
@@ -117,10 +127,23 @@ class Session:
     def save_setting(self, key: str, value: str | None) -> None:
         """Keep a preference of the user; None forgets it. Writes the data file: call it in a worker thread."""
         preferences.save_preference(self.store, self.user_id, key, value)
-        if value is None:
-            self.preferences.pop(key, None)
-        else:
+        self.preferences.pop(key, None)
+        if value is not None and not roams(key):
             self.preferences[key] = value
+        else:
+            self.take_options()
+
+    def take_options(self) -> None:
+        """Read anew what holds for the user, in the same objects: pages that are open draw with them. Asks the data file."""
+        found = preferences.preferences(self.store, self.user_id)
+        with self.store.read() as connection:
+            places = {kind: company_number(connection, self.store.node, key) for kind, key in PLACES.items()}
+        for key in [key for key in self.preferences if roams(key) and key not in found]:
+            del self.preferences[key]
+        self.preferences.update(found)
+        self.look.dates = self.setting("dates")
+        self.look.places = places
+        self.look.keys = read_shortcuts(self.setting("keys"))
 
     # changes -----------------------------------------------------------------------------------------------------
 
@@ -169,7 +192,8 @@ class Sessions:
             actor = actor_by_id(store, found.user_id) if found else None
             if found is None or actor is None:
                 return None
-            session = Session(self.program, token, found.key, actor, preferences.preferences(store, found.user_id))
+            session = Session(self.program, token, found.key, actor)
+            session.take_options()
             session = self._known.setdefault(token, session)
         elif session.needs_check:
             session.check()
@@ -178,14 +202,13 @@ class Sessions:
             return None
         return session
 
+    def look_again(self) -> None:
+        """Options were set, here or elsewhere: every session reads them with its next step."""
+        for session in self._known.values():
+            session.look_again()
+
     def end(self, keys: list[str]) -> None:
         """Sessions that were closed: their pages go to the sign-in page; call it on the loop."""
         for session in [session for session in self._known.values() if session.key in keys]:
             self._known.pop(session.token, None)
             session.send_to_login()
-
-    def share_preferences(self, session: Session) -> None:
-        """Another browser of the same user sees the same preferences."""
-        for other in self._known.values():
-            if other.user_id == session.user_id:
-                other.preferences = session.preferences

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import pytest
 
 from localcrm.domain.crm.entities import Contact
+from localcrm.domain.people.preferences import preferences
 from localcrm.kernel import schema
 from localcrm.kernel.errors import StoreError
 from localcrm.kernel.i18n import N_
@@ -108,6 +109,18 @@ def test_an_older_program_keeps_out_what_it_does_not_know_and_goes_on(company):
     done = node_sync.unpack(company.hq.store, company.hq.keys, company.folder / "up")
     assert (done["applied"], done["quarantined"]) == (1, 1)
     assert company.hq.rows("SELECT reason FROM sync_quarantine") == [("unknown_column",)]
+
+
+def test_who_liked_it_dark_still_does(company):
+    hq = company.hq
+    user = bytes.fromhex(hq.actor.user_id)
+    with hq.store.housekeeping() as connection:
+        connection.execute("INSERT INTO user_setting(user_id, key, value) VALUES (?, 'dark', '1'), (?, 'dark', '')", (user, b"x" * 16))
+        connection.execute("DELETE FROM meta WHERE key = 'migration:name_theme'")
+        set_meta(connection, "ddl", "that of an older file")
+    hq.restart()
+    assert hq.rows("SELECT user_id, key, value FROM user_setting") == [(user, "theme", "dark")]
+    assert preferences(hq.store, hq.actor.user_id)["theme"] == "dark"
 
 
 def test_opening_a_current_file_changes_nothing(company):

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from localcrm.domain import subjects
+from localcrm.domain.options.shortcuts import read_shortcuts
 from localcrm.domain.policy import permissions
 from localcrm.kernel.i18n import use_language
 from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import entities, entity
 from localcrm.store.view import View
 from localcrm.ui.kit.columns import DERIVED, columns
+from localcrm.ui.kit.look import Look, own_key, set_look
 from localcrm.ui.kit.moments import parse_day, parse_moment
-from localcrm.ui.kit.values import ago, near_day, show, show_kind, tone
+from localcrm.ui.kit.values import ago, grouped, near_day, show, show_kind, tone
 from localcrm.ui.program import join_changes
 from localcrm.ui.screens.login import browser_name, own_path
 
@@ -153,3 +156,20 @@ def test_every_screen_has_an_address_of_its_own_and_a_known_permission() -> None
     assert len({screen.path for screen in found}) == len(found)
     assert [screen.id for screen in found if screen.permission and screen.permission not in permissions()] == []
     assert [screen.id for screen in found if screen.section is not None and screen.section not in SECTIONS] == []
+
+
+def test_values_are_drawn_as_their_reader_likes_them() -> None:
+    today = datetime.now().astimezone().date()
+
+    def shown() -> tuple[str | None, ...]:
+        set_look(Look(dates="exact", places={"quantity": 2, "price": 4}, keys=read_shortcuts("n=m")))
+        return (
+            near_day(today),
+            show_kind("quantity", Decimal("12.5")),
+            show_kind("price", Decimal("9.80")),
+            grouped(Decimal("1.2345")),
+            own_key("n"),
+        )
+
+    assert copy_context().run(shown) == (today.isoformat(), "12.50", "9.8000", "1.2345", "M")
+    assert (near_day(today), grouped(Decimal("12.50")), own_key("n")) == ("今天", "12.5", "N")

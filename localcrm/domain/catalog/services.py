@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from localcrm.domain.catalog.entities import ListEntry, ListName, Product, Warehouse
+from localcrm.domain.options.company import company_share
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
 from localcrm.kernel.errors import InvalidInput
@@ -13,6 +14,7 @@ from localcrm.kernel.i18n import N_
 from localcrm.kernel.money import QUANTITY_SCALE
 from localcrm.kernel.schema import EntityType
 from localcrm.store.connection import Connection
+from localcrm.store.node import Node
 from localcrm.store.query import Record
 from localcrm.store.uow import UnitOfWork
 
@@ -24,6 +26,11 @@ def _check_code(uow: UnitOfWork, entity: EntityType, new: dict[str, Any], old: R
         return
     if uow.where(entity, code=new["code"]):
         raise InvalidInput("code_taken", N_("The code “{code}” is already in use."), code=new["code"], field="code")
+
+
+def begin_product(connection: Connection, node: Node) -> dict[str, Any]:
+    """A new product begins with the company's tax rate."""
+    return {"tax_rate": company_share(connection, node, "tax_rate")}
 
 
 def check_product(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
@@ -68,7 +75,7 @@ def offered_tax_rates(connection: Connection) -> list[Decimal]:
 
 BEHAVIOURS = {
     "list_entry": Behaviour(check=check_entry),
-    "product": Behaviour(check=check_product),
+    "product": Behaviour(begin=begin_product, check=check_product),
     "warehouse": Behaviour(prepare=prepare_warehouse, check=check_warehouse),
 }
 VERBS = ()

@@ -1,25 +1,34 @@
-"""What each user likes: language, light or dark, columns of lists. Stays on this node; texts of the user's own making."""
+"""What each user likes. Options and columns of lists follow him to every node; drafts and sizes of windows stay where they are."""
 
 from __future__ import annotations
 
+from localcrm.domain.options.company import office_value, usable
+from localcrm.domain.options.personal import choose, own_choices
+from localcrm.domain.options.table import FREE, LONGEST, Level, option, options, roams
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
 from localcrm.store.store import Store
 
-LONGEST = 50_000
-
 
 def preferences(store: Store, user_id: str) -> dict[str, str]:
-    """Everything a user has set."""
+    """Everything that holds for a user: his own choices, else what holds for everybody; options always have a value."""
     with store.read() as connection:
-        rows = connection.all("SELECT key, value FROM user_setting WHERE user_id = ?", (bytes.fromhex(user_id),))
-    return dict(rows)
+        here: dict[str, str] = dict(connection.all("SELECT key, value FROM user_setting WHERE user_id = ?", (bytes.fromhex(user_id),)))
+        chosen = own_choices(connection, user_id)
+        general = {one.key: office_value(connection, one) for one in options(Level.PERSONAL)}
+    return {**general, **_usable(here), **_usable(chosen)}
 
 
 def save_preference(store: Store, user_id: str, key: str, value: str | None) -> None:
-    """Set one preference; None forgets it."""
+    """Set one preference; None forgets it. Raises InvalidInput for what does not fit its option."""
     if len(key) > 100 or len(value or "") > LONGEST:
         raise InvalidInput("preference_too_long", N_("This setting is too long to be kept."))
+    if roams(key):
+        if value is not None and not key.startswith(FREE):
+            value = option(key).clean(value)
+        with store.unit_of_work(user_id) as uow:
+            choose(uow, user_id, key, value)
+        value = None  # what an earlier version kept on this node alone is overtaken
     with store.housekeeping() as connection:
         if value is None:
             connection.execute("DELETE FROM user_setting WHERE user_id = ? AND key = ?", (bytes.fromhex(user_id), key))
@@ -28,3 +37,9 @@ def save_preference(store: Store, user_id: str, key: str, value: str | None) -> 
                 "INSERT INTO user_setting(user_id, key, value) VALUES (?, ?, ?) ON CONFLICT(user_id, key) DO UPDATE SET value = excluded.value",
                 (bytes.fromhex(user_id), key, value),
             )
+
+
+def _usable(values: dict[str, str]) -> dict[str, str]:
+    """Without what this program cannot do anything with."""
+    declared = {one.key: one for one in options(Level.PERSONAL)}
+    return {key: value for key, value in values.items() if key not in declared or usable(declared[key], value) is not None}

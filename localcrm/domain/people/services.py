@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from localcrm.domain.options.company import company_number
 from localcrm.domain.people import grants, sharing
 from localcrm.domain.people.entities import User
 from localcrm.domain.people.passwords import password_hash, password_matches
@@ -18,21 +19,26 @@ from localcrm.store.query import Record
 from localcrm.store.store import Store
 from localcrm.store.uow import UnitOfWork
 
+#: No company may ask for less (see the option "password_length").
 MIN_PASSWORD = 8
 #: No password has this hash; it is compared with when nobody has the login, so that the answer takes as long.
 _NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$" + "A" * 22 + "$" + "A" * 43
 _USER = User.entity_type
 
 
-def check_password_strength(password: str) -> None:
+def check_password_strength(password: str, *, shortest: int = MIN_PASSWORD) -> None:
     """Refuse an empty, short or trivial password."""
-    if len(password) < MIN_PASSWORD or len(set(password)) < 4:
+    if len(password) < shortest or len(set(password)) < 4:
         raise InvalidInput(
             "weak_password",
             N_("The password is too weak: at least {length} characters, not all the same. Nothing was changed."),
-            length=MIN_PASSWORD,
+            length=shortest,
             field="password",
         )
+
+
+def _shortest(uow: UnitOfWork) -> int:
+    return company_number(uow.connection, uow.node, "password_length")
 
 
 def prepare_user(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
@@ -40,7 +46,7 @@ def prepare_user(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Rec
     filled = dict(values)
     password = filled.pop("password", None)
     if password:
-        check_password_strength(password)
+        check_password_strength(password, shortest=_shortest(uow))
         filled["password"] = password_hash(password)
     return filled
 
@@ -69,7 +75,7 @@ def set_password(uow: UnitOfWork, actor: Actor, *, login: str, password: str, ol
     own = actor.user_id == user["id"]
     if own and not password_matches(old_password or "", user["password"] or ""):
         raise InvalidInput("wrong_password", N_("The old password is wrong. Nothing was changed."), field="old_password")
-    check_password_strength(password)
+    check_password_strength(password, shortest=_shortest(uow))
     uow.update(_USER, user["id"], {"password": password_hash(password)})
     return {"id": user["id"]}
 

@@ -1,6 +1,6 @@
 """Sessions of signed-in users: a random token in the browser, only its hash in the data file.
 
-A token names nobody and expires twice: IDLE after it was last used, ABSOLUTE after it was made. Wrong passwords make the
+A token names nobody and expires twice: IDLE after it was last used, and as many days after it was made as the company says. Wrong passwords make the
 next try wait, per login and for all together, so that guessing gets slower and a forgotten password does not lock anybody out.
 Times are milliseconds of the store's clock.
 """
@@ -13,6 +13,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 
+from localcrm.domain.options.company import company_number
 from localcrm.domain.people.services import authenticate
 from localcrm.domain.policy import Actor
 from localcrm.kernel.errors import SignInNeeded, StoreError
@@ -20,13 +21,13 @@ from localcrm.kernel.i18n import N_
 from localcrm.store.store import Store
 
 IDLE_MS = 12 * 3600 * 1000
-ABSOLUTE_MS = 14 * 24 * 3600 * 1000
+_DAY_MS = 24 * 3600 * 1000
 #: ``seen`` is written at most this often.
 TOUCH_MS = 60 * 1000
 #: Wrong passwords are remembered this long.
 WINDOW_MS = 15 * 60 * 1000
-#: Wrong passwords that cost no waiting: for one login, and for all together.
-FREE_TRIES, FREE_TRIES_IN_ALL = 3, 20
+#: Wrong passwords that cost no waiting for all logins together; for one login the company says how many.
+FREE_TRIES_IN_ALL = 20
 LONGEST_WAIT_MS = 60 * 1000
 
 _guessing = threading.Lock()
@@ -68,13 +69,20 @@ def sign_in(store: Store, *, login: str, password: str, client: str = "", replac
 def open_session(store: Store, actor: Actor, *, client: str = "") -> str:
     """A new session of a user; returns its token, which is kept nowhere here."""
     token, now = secrets.token_urlsafe(32), store.clock.now_ms()
+    days = session_days(store)
     with store.housekeeping() as connection:
         connection.execute("DELETE FROM session WHERE expires < ? OR seen < ?", (now, now - IDLE_MS))
         connection.execute(
             "INSERT INTO session(token_hash, user_id, created, seen, expires, client) VALUES (?, ?, ?, ?, ?, ?)",
-            (bytes.fromhex(session_key(token)), bytes.fromhex(actor.user_id or ""), now, now, now + ABSOLUTE_MS, client[:200]),
+            (bytes.fromhex(session_key(token)), bytes.fromhex(actor.user_id or ""), now, now, now + days * _DAY_MS, client[:200]),
         )
     return token
+
+
+def session_days(store: Store) -> int:
+    """How many days after signing in a browser is asked for the password again."""
+    with store.read() as connection:
+        return company_number(connection, store.node, "session_days")
 
 
 def find_session(store: Store, token: str) -> UserSession | None:
@@ -130,8 +138,9 @@ def seconds_to_wait(store: Store, login: str) -> int:
             "SELECT at, detail FROM event_log WHERE id > ? AND kind = 'sign_in_failed' AND at > ? ORDER BY id",
             (newest - 2000, now - WINDOW_MS),
         )
+        free = company_number(connection, store.node, "free_tries")
     own = [at for at, detail in rows if detail == key]
-    ready = max(_ready_at(own, FREE_TRIES), _ready_at([at for at, _ in rows], FREE_TRIES_IN_ALL))
+    ready = max(_ready_at(own, free), _ready_at([at for at, _ in rows], FREE_TRIES_IN_ALL))
     return max(0, -(-(ready - now) // 1000))
 
 

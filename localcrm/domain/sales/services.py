@@ -19,12 +19,13 @@ from localcrm.domain.catalog.services import unit_decimals
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.numbering import next_number
+from localcrm.domain.options.company import company_value, company_yes
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
 from localcrm.domain.sales import rules
 from localcrm.domain.sales.entities import OrderStatus, SalesOrder, SalesOrderLine
 from localcrm.domain.stock.entities import MoveType, StockMove
-from localcrm.domain.stock.services import stock_list
+from localcrm.domain.stock.services import require_enough, stock_list
 from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import InvalidInput, Refused
@@ -32,6 +33,7 @@ from localcrm.kernel.i18n import N_
 from localcrm.kernel.ids import parse_id
 from localcrm.kernel.schema import EntityType
 from localcrm.store.connection import Connection
+from localcrm.store.node import Node
 from localcrm.store.query import Record, record_json, records_by_id
 from localcrm.store.uow import UnitOfWork
 from localcrm.store.view import View
@@ -41,6 +43,11 @@ _RECEIPT = Receipt.entity_type
 
 
 # drafts ----------------------------------------------------------------------------------------------------------
+
+
+def begin_order(connection: Connection, node: Node) -> dict[str, Any]:
+    """A new order begins with prices as the company has them, with tax or without."""
+    return {"tax_included": company_yes(connection, node, "prices_include_tax")}
 
 
 def prepare_order(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:
@@ -212,6 +219,8 @@ def _post(uow: UnitOfWork, actor: Actor, order: Record, lines: list[Record], sto
     customer = uow.get(Customer.entity_type, order["customer_id"], deleted=True)
     amounts = rules.totals(lines)
     day = order["date"] or datetime.date.today()
+    if moved:
+        require_enough(uow, order["warehouse_id"], _leaving(moved))
     for line in moved:
         uow.insert(_MOVE, _issue(order, line, day))
     products = list(dict.fromkeys(line["product_id"] for line in moved))
@@ -224,7 +233,7 @@ def _post(uow: UnitOfWork, actor: Actor, order: Record, lines: list[Record], sto
             "on_hand": _MOVE.fields["quantity"].to_json(left[product_id]),
         }
         for product_id in products
-        if left.get(product_id, 0) < 0
+        if left.get(product_id, 0) < 0 and company_value(uow.connection, uow.node, "negative_stock") != "allow"
     ]
     uow.update(
         _ORDER,
@@ -259,6 +268,14 @@ def _issue(order: Record, line: Record, day: datetime.date) -> dict[str, Any]:
         "quantity": -line["quantity"],
     }
     return _MOVE.validate({**values, "order_id": order["id"], "order_line_id": line["id"], "branch_id": order["branch_id"]})
+
+
+def _leaving(lines: list[Record]) -> dict[str, Decimal]:
+    """What lines move by product, goods that leave counting as negative."""
+    moved: dict[str, Decimal] = {}
+    for line in lines:
+        moved[line["product_id"]] = moved.get(line["product_id"], Decimal(0)) - line["quantity"]
+    return moved
 
 
 def _stocked_products(uow: UnitOfWork, lines: list[Record]) -> set[str]:
@@ -358,7 +375,7 @@ def _check_own(uow: UnitOfWork, order: Record) -> None:
 
 
 BEHAVIOURS = {
-    "sales_order": Behaviour(prepare=prepare_order, check=check_order, after=reprice_order, derive=derive_order),
+    "sales_order": Behaviour(begin=begin_order, prepare=prepare_order, check=check_order, after=reprice_order, derive=derive_order),
     "sales_order_line": Behaviour(prepare=prepare_line, check=check_line, after=refresh_order),
 }
 VERBS = (

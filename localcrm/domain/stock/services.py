@@ -11,6 +11,7 @@ from localcrm.domain import policy
 from localcrm.domain.catalog.entities import Product
 from localcrm.domain.catalog.rules import check_decimals
 from localcrm.domain.catalog.services import unit_decimals
+from localcrm.domain.options.company import company_value
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
 from localcrm.domain.stock.entities import MoveType, StockMove
@@ -23,6 +24,8 @@ from localcrm.store.uow import UnitOfWork
 
 #: Kinds of movement that have one direction; opening stock, returns and adjustments have either.
 _COMES_IN = {MoveType.RECEIPT: True, MoveType.ISSUE: False}
+#: Products that a refusal names.
+_NAMED = 3
 _MOVE = StockMove.entity_type
 _QUANTITY = _MOVE.fields["quantity"]
 
@@ -51,6 +54,37 @@ def check_move(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record |
     if not product["stocked"]:
         raise Refused("not_stocked", N_("“{product}” is not kept in stock."), product=product["name"])
     check_decimals(quantity, product["unit"], unit_decimals(uow.connection))
+    if quantity < 0:
+        require_enough(uow, new["warehouse_id"], {new["product_id"]: quantity})
+
+
+def require_enough(uow: UnitOfWork, warehouse_id: str, moved: dict[str, Decimal]) -> None:
+    """Refuse goods out of a warehouse, quantities by product, that would leave less than nothing, where the company does not allow it.
+
+    Counted from all movements, also those the actor may not see; so the refusal tells no quantity.
+    """
+    if company_value(uow.connection, uow.node, "negative_stock") != "block":
+        return
+    short = [
+        product_id for product_id, quantity in moved.items() if quantity < 0 and _on_hand(uow, product_id, warehouse_id) + quantity < 0
+    ]
+    if short:
+        names = [str(uow.get(Product.entity_type, product_id, deleted=True)["name"]) for product_id in short[:_NAMED]]
+        raise Refused(
+            "not_enough_stock",
+            N_(
+                "There is not enough of {products} in this warehouse, and the company does not allow stock below zero. Nothing was changed."
+            ),
+            products=gettext(N_(", ")).join(f"“{name}”" for name in names) + ("…" if len(short) > _NAMED else ""),
+        )
+
+
+def _on_hand(uow: UnitOfWork, product_id: str, warehouse_id: str) -> Decimal:
+    total = uow.connection.value(
+        "SELECT coalesce(sum(total), 0) FROM stock_on_hand WHERE product_id = ? AND warehouse_id = ?",
+        (bytes.fromhex(product_id), bytes.fromhex(warehouse_id)),
+    )
+    return Decimal(_QUANTITY.load(total))
 
 
 def stock_list(connection: Connection, actor: Actor, *, product_ids: list[str] | None = None) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from nicegui.element import Element
 
 from localcrm.domain import policy
 from localcrm.domain.catalog.services import unit_decimals
+from localcrm.domain.records import blank_record
 from localcrm.domain.roles import FieldRule
 from localcrm.kernel.custom import split_choices
 from localcrm.kernel.errors import AppError, InvalidInput, NotFound, StaleRecord
@@ -255,9 +256,11 @@ class Form:
                     if not policy.may_write(session.actor, entity, field):
                         self.inputs[field.key].protect()
         self._link_contacts()
-        blank = {field.key: field.initial for field in entity.fields.values()}
-        start = dict(record) if record is not None else blank | dict(preset or {})
-        self.load(start)
+        if record is None:
+            with session.store.read() as connection:
+                self.load(blank_record(connection, session.store.node, entity) | dict(preset or {}))
+        else:
+            self.load(dict(record))
         for one in self.inputs.values():
             one.changed.append(self._changed)
 

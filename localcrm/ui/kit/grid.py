@@ -23,6 +23,7 @@ from localcrm.ui.endpoints import BLOCK
 from localcrm.ui.kit.columns import Column, columns
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.menu import Action, action_keys, context_menu
+from localcrm.ui.kit.theme import row_height
 from localcrm.ui.kit.values import in_chinese
 from localcrm.ui.operations import show_failure
 
@@ -76,6 +77,7 @@ class RecordGrid:
         self.session, self.entity, self.name = session, entity, name or entity.key
         self.chosen: str | None = None
         self.search = ""
+        self.block = int(session.setting("rows", str(BLOCK)))
         self.where: list[tuple[str, str, Any]] = list(where)
         self.on_choose, self.on_open = on_choose, on_open
         self.total_label: ui.label | None = None
@@ -215,19 +217,20 @@ class RecordGrid:
             "state": self.session.setting(f"columns:{self.name}"),
             "card": CARDS.get(self.entity.key, ("", "", "", "")),
             "pickFirst": pick_first,
+            "block": self.block,
             "wish": wish,
         }
         return {
             "columnDefs": [self._column(column) for column in self._columns],
             "defaultColDef": {"resizable": True, "suppressHeaderMenuButton": False, "minWidth": 60},
             "rowModelType": "infinite",
-            "cacheBlockSize": BLOCK,
+            "cacheBlockSize": self.block,
             "maxBlocksInCache": 30,
             "maxConcurrentDatasourceRequests": 2,
             "infiniteInitialRowCount": 20,
             "rowSelection": {"mode": "singleRow", "checkboxes": False, "enableClickSelection": True},
             "suppressMultiSort": True,
-            "rowHeight": 34,
+            "rowHeight": row_height(self.session),
             "headerHeight": 32,
             "tooltipShowDelay": 500,
             "localeText": grid_words(),

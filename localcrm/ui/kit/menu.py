@@ -9,6 +9,7 @@ from typing import Any
 from nicegui import ui
 
 from localcrm.kernel.i18n import gettext as _
+from localcrm.ui.kit.look import own_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,6 @@ class Action:
     listed: bool = True  # False for a second key of a listed action
 
 
-#: How a key is printed.
-KEY_NAMES = {"delete": "Del", "enter": "⏎"}
-
-
 def menu_items(actions: Sequence[Action], *, mark: str) -> None:
     """The entries of a menu."""
     for action in actions:
@@ -38,7 +35,7 @@ def menu_items(actions: Sequence[Action], *, mark: str) -> None:
         with ui.menu_item(on_click=action.run).mark(f"{mark}-{action.id}").classes("lc-bad-text" if action.danger else ""):
             ui.label(action.label)
             if action.key:
-                ui.label(KEY_NAMES.get(action.key, action.key.upper())).classes("lc-kbd")
+                ui.label(own_key(action.key)).classes("lc-kbd")
 
 
 def context_menu(actions: Sequence[Action]) -> None:

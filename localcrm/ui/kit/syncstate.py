@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nicegui import ui
 
+from localcrm.domain.options.company import company_number
 from localcrm.jobs.scheduler import last_run
 from localcrm.jobs.work import BACKUP
 from localcrm.kernel.clock import now_utc
@@ -19,18 +20,21 @@ from localcrm.ui.kit.values import ago
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
-#: Older than this, the chip asks for attention.
-OLD_SECONDS = 3 * 86400
+#: A backup older than this asks for attention.
+OLD_BACKUP_SECONDS = 3 * 86400
 REFRESH_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class SyncState:
-    """peers: how many others there are · waiting: changes of ours that the least advanced of them lacks · last: newest contact."""
+    """peers: how many others there are · waiting: changes of ours that the least advanced of them lacks · last: newest contact ·
+    patience: after so many days without contact the state asks for attention.
+    """
 
     peers: int
     waiting: int
     last: datetime | None
+    patience: int
 
 
 def sync_state(store: Store) -> SyncState:
@@ -40,7 +44,9 @@ def sync_state(store: Store) -> SyncState:
     known = status(store)
     peers = len(known["branches"]) if store.node.is_office else 1
     last = datetime.fromisoformat(known["last_ok"]) if known["last_ok"] else None
-    return SyncState(peers, int(known["waiting"]), last)
+    with store.read() as connection:
+        patience = company_number(connection, store.node, "exchange_days")
+    return SyncState(peers, int(known["waiting"]), last, patience)
 
 
 def company_name(store: Store) -> str:
@@ -81,7 +87,7 @@ def standing(store: Store) -> list[tuple[str, str]]:
     if run.last_ok is None:
         backup = _("no backup yet"), "lc-warn"
     else:
-        old = (now_utc() - run.last_ok).total_seconds() > OLD_SECONDS
+        old = (now_utc() - run.last_ok).total_seconds() > OLD_BACKUP_SECONDS
         backup = _("backup {ago}").format(ago=ago(run.last_ok, now_utc())), "lc-warn" if old else "lc-good"
     return [(text, tone) for text, tone in (words(sync_state(store)), backup) if text]
 
@@ -95,5 +101,5 @@ def words(state: SyncState) -> tuple[str, str]:
     if state.last is None:
         return " · ".join(filter(None, [_("not merged yet"), waiting])), "lc-warn"
     merged = _("merged {ago}").format(ago=ago(state.last, now))
-    old = (now - state.last).total_seconds() > OLD_SECONDS
+    old = (now - state.last).total_seconds() > state.patience * 86400
     return " · ".join(filter(None, [f"⇅ {merged}", waiting])), "lc-warn" if old else "lc-good"

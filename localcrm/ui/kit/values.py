@@ -11,6 +11,7 @@ from localcrm.domain.typed import in_words
 from localcrm.kernel.i18n import N_, current_language, gettext, gettext as _
 from localcrm.kernel.schema import Field, plain_decimal
 from localcrm.store.view import Masked
+from localcrm.ui.kit.look import look
 
 #: Kinds that stand at the right of their column.
 NUMBERS = frozenset({"integer", "money", "quantity", "price", "rate"})
@@ -55,7 +56,7 @@ def show_kind(kind: str, value: Any) -> str | None:
         case "money":
             return f"{Decimal(value):,.2f}"
         case "quantity" | "price":
-            return grouped(Decimal(value), minimum=2 if kind == "price" else 0)
+            return grouped(Decimal(value), kind)
         case "percent":
             return f"{plain_decimal(Decimal(value) * 100)}%"
         case "rate":
@@ -69,15 +70,17 @@ def show_kind(kind: str, value: Any) -> str | None:
     return str(value)
 
 
-def grouped(value: Decimal, *, minimum: int = 0) -> str:
-    """A number with thousands grouped and no needless zeros."""
-    whole, _point, places = plain_decimal(value, minimum=minimum).partition(".")
+def grouped(value: Decimal, kind: str = "quantity") -> str:
+    """A quantity or price with thousands grouped, and no more zeros behind the point than the company wants."""
+    whole, _point, places = plain_decimal(value, minimum=look().places[kind]).partition(".")
     text = f"{int(whole):,}" if whole not in {"-0", ""} else whole
     return f"{text}.{places}" if places else text
 
 
 def near_day(day: date) -> str:
-    """today, tomorrow, yesterday; else month and day; else the whole date."""
+    """today, tomorrow, yesterday; else month and day; else the whole date, which some users always want."""
+    if look().dates == "exact":
+        return day.isoformat()
     today = datetime.now().astimezone().date()
     distance = (day - today).days
     if distance in _NEAR:

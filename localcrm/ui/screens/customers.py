@@ -25,6 +25,7 @@ from localcrm.ui.kit.detail import facts, ref_names
 from localcrm.ui.kit.form import Form, edit_dialog, load_typed
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.history import history_lines, history_table, take_back
+from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, action_button
 from localcrm.ui.kit.sharing import share_dialog
 from localcrm.ui.kit.values import show_kind
@@ -88,7 +89,7 @@ class Workbench:
                 if session.may("customer.create"):
                     with ui.button(on_click=self.new).props("unelevated no-caps data-key=n").classes("lc-pri").mark("new"):
                         ui.label(_("＋ New customer"))
-                        ui.label("N").classes("lc-kbd")
+                        ui.label(own_key("n")).classes("lc-kbd")
             with ui.element("div").classes("lc-workbench"):
                 self.groups = ui.element("div").classes("lc-groups lc-card").mark("groups")
                 first = ui.element("div").classes("lc-split-v").props('role="separator"')
@@ -292,7 +293,7 @@ class Workbench:
             if self.may_change:
                 with ui.button(on_click=self.edit).props("unelevated no-caps").classes("lc-btn").mark("edit"):
                     ui.label(_("Edit"))
-                    ui.label("E").classes("lc-kbd q-ml-sm")
+                    ui.label(own_key("e")).classes("lc-kbd q-ml-sm")
         facts(found["customer"], found["names"], [f for f in CUSTOMER.readable if f.key != "name"], extra)
 
     def _contacts(self, found: dict[str, Any]) -> None:

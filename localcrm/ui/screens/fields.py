@@ -17,6 +17,7 @@ from localcrm.store.query import Condition, ListQuery, Record, select, titles
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.lines import cell, heads
+from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, context_menu, menu_items
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import run_service, run_verb, toast
@@ -76,7 +77,7 @@ class _Fields:
                 ).mark("rename-kind")
                 with ui.button(on_click=self.new).props("unelevated no-caps data-key=n").classes("lc-pri").mark("new-field"):
                     ui.label(_("＋ New field"))
-                    ui.label("N").classes("lc-kbd")
+                    ui.label(own_key("n")).classes("lc-kbd")
             with ui.element("div").classes("lc-workbench"):
                 self.left = ui.element("div").classes("lc-groups lc-card").mark("kinds")
                 with ui.element("div").classes("lc-right-side lc-beside"):

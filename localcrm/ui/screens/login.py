@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from localcrm.domain.people.sessions import ABSOLUTE_MS, close_session, log_event, session_key, sign_in
+from localcrm.domain.options.table import option
+from localcrm.domain.people.sessions import close_session, log_event, session_key, sign_in
 from localcrm.kernel.errors import SignInNeeded
 from localcrm.kernel.i18n import DEFAULT_LANGUAGE, gettext as _, use_language
 from localcrm.store.store import Store
@@ -107,10 +108,14 @@ def not_enrolled(code: str) -> Response:
     return plain.page(_("This branch does not belong to a company yet"), f"<ol class='lc-steps'>{items}</ol>", address="/login")
 
 
+#: The data file says when a session ends; the browser only has to keep its cookie long enough.
+_COOKIE_SECONDS = option("session_days").high * 86400
+
+
 def signed_in(program: Program, token: str, next_path: str) -> Response:
     """The answer that carries the cookie of a new session."""
     response = RedirectResponse(next_path, status_code=303)
-    response.set_cookie(cookie_of(program), token, max_age=ABSOLUTE_MS // 1000, path="/", httponly=True, samesite="strict")
+    response.set_cookie(cookie_of(program), token, max_age=_COOKIE_SECONDS, path="/", httponly=True, samesite="strict")
     return response
 
 

@@ -19,6 +19,7 @@ from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.form import Form
 from localcrm.ui.kit.grid import RecordGrid
+from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, action_button
 from localcrm.ui.kit.sharing import share_dialog
 from localcrm.ui.kit.theme import asset
@@ -64,7 +65,7 @@ class OrderList:
                     if session.may("sales_order.create"):
                         with ui.button(on_click=self.new).props("unelevated no-caps data-key=n").classes("lc-pri").mark("new"):
                             ui.label(_("＋ New order"))
-                            ui.label("N").classes("lc-kbd")
+                            ui.label(own_key("n")).classes("lc-kbd")
             self.grid = RecordGrid(session, ORDER, actions=actions, on_open=self.open, empty=self._empty)
             with tools:
                 self.grid.search_box(_("Order no., customer, pinyin"))

@@ -19,6 +19,7 @@ from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.grid import RecordGrid
+from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, action_button, context_menu
 from localcrm.ui.kit.picker import picker
 from localcrm.ui.operations import run_service, run_verb, toast
@@ -55,7 +56,7 @@ class _People:
                 if session.may("user.create"):
                     with ui.button(on_click=self.new).props("unelevated no-caps data-key=n").classes("lc-pri").mark("new"):
                         ui.label(_("＋ New user"))
-                        ui.label("N").classes("lc-kbd")
+                        ui.label(own_key("n")).classes("lc-kbd")
             with ui.element("div").classes("lc-workbench"):
                 self.tree = ui.element("div").classes("lc-groups lc-card lc-tree").mark("departments")
                 with ui.element("div").classes("lc-right-side lc-beside"):

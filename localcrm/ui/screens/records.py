@@ -24,6 +24,7 @@ from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.history import Line, history_lines, history_table, take_back
 from localcrm.ui.kit.lines import heads
+from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, action_button
 from localcrm.ui.operations import Outcome, Undo, run_service, run_verb, toast
 from localcrm.ui.registry import Builder, Screen, register
@@ -61,7 +62,7 @@ class _Records:
                     if self.can_create:
                         with ui.button(on_click=self.new).props("unelevated no-caps data-key=n").classes("lc-pri").mark("new"):
                             ui.label(_("＋ New {entity}").format(entity=entity.label))
-                            ui.label("N").classes("lc-kbd")
+                            ui.label(own_key("n")).classes("lc-kbd")
             self.grid = RecordGrid(self.session, entity, actions=actions, on_open=self.open, empty=self._empty)
             with tools:
                 self.grid.search_box()

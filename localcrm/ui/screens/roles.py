@@ -20,6 +20,7 @@ from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.lines import heads
+from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, context_menu
 from localcrm.ui.operations import run_service, run_verb, toast
 from localcrm.ui.registry import Screen, register
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 ROLE, USER, DEPARTMENT = Role.entity_type, User.entity_type, Department.entity_type
 NONE = "none"
-#: Kinds whose rights nobody grants: they are the rights.
-_NOT_GRANTED = frozenset({"role", "role_right", "role_field", "user_role", "share"})
+#: Kinds whose rights nobody grants: they are the rights, or are set on a screen of their own.
+_NOT_GRANTED = frozenset({"role", "role_right", "role_field", "user_role", "share", "user_option", "company_option", "branch_option"})
 
 
 async def roles(session: Session, parameters: Mapping[str, str]) -> None:
@@ -80,7 +81,7 @@ class _Roles:
                 if self.editable:
                     with ui.button(on_click=self.new).props("unelevated no-caps data-key=n").classes("lc-pri").mark("new"):
                         ui.label(_("＋ New role"))
-                        ui.label("N").classes("lc-kbd")
+                        ui.label(own_key("n")).classes("lc-kbd")
             if not self.editable:
                 ui.label(_("Rights are set at head office; here they can be read.")).classes("lc-notice lc-info")
             with ui.element("div").classes("lc-workbench"):

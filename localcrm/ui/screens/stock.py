@@ -17,6 +17,7 @@ from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.store.query import Condition, ListQuery, Record, select
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.form import edit_dialog
+from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import grouped
 from localcrm.ui.operations import run_service
@@ -80,7 +81,7 @@ class StockPage:
                     adjust.classes("lc-btn").mark("adjust")
                     with ui.button(on_click=lambda: self._move(MoveType.RECEIPT)).props("unelevated no-caps data-key=n") as goods_in:
                         ui.label(_("＋ Goods in"))
-                        ui.label("N").classes("lc-kbd")
+                        ui.label(own_key("n")).classes("lc-kbd")
                     goods_in.classes("lc-pri").mark("goods-in")
             self.card = ui.element("div").classes("lc-card lc-scroll").mark("stock-table")
         await self._draw()

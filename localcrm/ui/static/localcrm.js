@@ -123,6 +123,8 @@
     }
     if (found.screens.length) palette.list.append(make("div", "lc-palette-head", texts.screens));
     for (const screen of found.screens) add(screen.title, "", screen.path);
+    if (found.settings.length) palette.list.append(make("div", "lc-palette-head", texts.settings));
+    for (const setting of found.settings) add(setting.title, setting.second, setting.path);
     if (!palette.items.length) palette.list.append(make("div", "lc-empty", texts.nothing));
     palette.at = 0;
     mark();
@@ -135,6 +137,12 @@
 
   // keys ------------------------------------------------------------------------------------------------------------
   // data-key="n" on a button makes that key press it; Ctrl+Enter presses data-commit of the topmost form, "/" goes to data-find.
+  // A user may press other keys: localcrmKeys says for what standard key each stands.
+  // Full-width signs of a Chinese keyboard are the plain ones.
+  lc.standardKey = (pressed) => {
+    const key = pressed.normalize("NFKC").toLowerCase();
+    return (window.localcrmKeys || {})[key] ?? key;
+  };
   const typing = (target) => target.closest("input, textarea, select, [contenteditable=true]");
   const visible = (element) => element && element.offsetParent !== null && !element.disabled;
   const last = (selector) => [...document.querySelectorAll(selector)].filter(visible).pop();
@@ -145,12 +153,13 @@
     let target = null;
     if (control && event.key.toLowerCase() === "k") return event.preventDefault(), palette.open();
     if (!control && !event.altKey && !typing(event.target) && !lc.inDialog() && palette.box?.hidden !== false) {
-      if (event.key === "/") {
+      const key = lc.standardKey(event.key);
+      if (key === "/") {
         const find = last("[data-find] input, input[data-find]");
         if (find) return event.preventDefault(), find.focus(), find.select();
       }
       if (event.key === "Enter" && event.target !== document.body) return; // buttons and rows know what to do themselves
-      target = last(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
+      if (key) target = last(`[data-key="${CSS.escape(key)}"]`);
     }
     if (target) {
       event.preventDefault();
@@ -181,6 +190,19 @@
     if (next) next.focus(), next.select?.();
     else last("[data-commit]")?.focus();
   });
+
+  // What is drawn anew keeps the cursor where it was: by the nearest data-option and the place in it.
+  let cursor = null;
+  const stops = (box) => [...box.querySelectorAll("button, input, [tabindex='0']")];
+  document.addEventListener("focusin", (event) => {
+    const box = event.target.closest("[data-option]");
+    cursor = box ? { option: box.dataset.option, place: stops(box).indexOf(event.target) } : null;
+  });
+  lc.refocus = () =>
+    setTimeout(() => {
+      const box = cursor && document.activeElement === document.body && document.querySelector(`[data-option="${CSS.escape(cursor.option)}"]`);
+      if (box) stops(box)[cursor.place]?.focus({ preventScroll: true });
+    }, 50);
 
   // lists -------------------------------------------------------------------------------------------------------------
   // One object per grid, by the grid's element id; Python sets its query, the grid asks for blocks, cards show the same rows.
@@ -280,7 +302,7 @@
         more.addEventListener("click", async () => {
           const from = start + answer.rows.length;
           this.cursors[from] = answer.cursor;
-          const next = await lc.fetch("/api/list/" + this.config.entity, this.body(from, from + 50, [], {}));
+          const next = await lc.fetch("/api/list/" + this.config.entity, this.body(from, from + this.config.block, [], {}));
           this.cards(next, from);
         });
         list.append(more);

@@ -132,12 +132,15 @@ def test_every_try_is_noted(store: Store, clock: StandingClock, admin: Actor) ->
 
 
 def test_preferences_belong_to_their_user(store: Store, admin: Actor) -> None:
+    standard = preferences(store, "0" * 32)
+    save_preference(store, admin.user_id, "theme", "dark")
     save_preference(store, admin.user_id, "language", "en")
-    save_preference(store, admin.user_id, "language", "zh_CN")
-    save_preference(store, admin.user_id, "dark", "1")
-    save_preference(store, admin.user_id, "dark", None)
-    assert preferences(store, admin.user_id) == {"language": "zh_CN"}
-    assert preferences(store, "0" * 32) == {}
+    save_preference(store, admin.user_id, "language", None)
+    save_preference(store, admin.user_id, "customers:tab", "orders")
+    save_preference(store, admin.user_id, "draft:customer:new", "…")
+    save_preference(store, admin.user_id, "draft:customer:new", None)
+    assert preferences(store, admin.user_id) == {**standard, "theme": "dark", "customers:tab": "orders"}
+    assert preferences(store, "0" * 32) == standard
 
 
 def test_a_preference_without_end_is_refused(store: Store, admin: Actor) -> None:

@@ -1,0 +1,45 @@
+"""What users have chosen and takes effect wherever they sign in.
+
+It is kept in a row per user, key and node, written at that node alone: rows never meet in a merge, so nothing is overwritten
+and nobody has to settle anything. Of several rows for one key the one set last holds, in the order of ``set_at``, which is
+later than everything its author had seen even where a clock is wrong.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from localcrm.domain.options.entities import UserOption
+from localcrm.store.connection import Connection
+from localcrm.store.query import Record
+from localcrm.store.uow import UnitOfWork
+
+_KIND = UserOption.entity_type
+
+
+def own_choices(connection: Connection, user_id: str) -> dict[str, str]:
+    """What a user has chosen himself and roams with him, by key."""
+    rows = connection.all(
+        "SELECT key, value FROM user_option WHERE user_id = ? AND deleted = 0 ORDER BY set_at, id", (bytes.fromhex(user_id),)
+    )
+    newest: dict[str, str | None] = dict(rows)
+    return {key: value for key, value in newest.items() if value is not None}
+
+
+def choose(uow: UnitOfWork, user_id: str, key: str, value: str | None) -> None:
+    """Keep what roams, from now on and at every node; None: he has no choice of his own any more."""
+    known = uow.where(_KIND, user_id=user_id, key=key)
+    newest = max(known, key=_order, default=None)
+    if (newest["value"] if newest else None) == value:
+        return
+    now = datetime.fromtimestamp(uow.store.clock.now_ms() / 1000, tz=UTC)
+    set_at = max(now, newest["set_at"] + timedelta(milliseconds=1)) if newest else now
+    own = max((row for row in known if row["node"] == uow.node.code), key=_order, default=None)
+    if own is None:
+        uow.insert(_KIND, _KIND.validate({"user_id": user_id, "key": key, "value": value, "node": uow.node.code, "set_at": set_at}))
+    else:
+        uow.update(_KIND, own["id"], {"value": value, "set_at": set_at})
+
+
+def _order(row: Record) -> tuple[datetime, str]:
+    return row["set_at"], row["id"]

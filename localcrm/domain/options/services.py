@@ -1,0 +1,267 @@
+"""Setting options: everybody his own, head office the company's, a branch where it differs; and what is set, for the screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from localcrm.domain import policy
+from localcrm.domain.options.company import branch_row, company_value, office_row, office_value, usable
+from localcrm.domain.options.entities import BranchOption, CompanyOption
+from localcrm.domain.options.personal import choose, own_choices
+from localcrm.domain.options.table import Level, Option, described, option, options
+from localcrm.domain.policy import Actor
+from localcrm.domain.records import Behaviour
+from localcrm.domain.verbs import Verb
+from localcrm.kernel.errors import InvalidInput, Refused
+from localcrm.kernel.i18n import N_
+from localcrm.kernel.schema import EntityType, Kind, entities, entity
+from localcrm.store.changelog import history
+from localcrm.store.connection import Connection
+from localcrm.store.node import Node
+from localcrm.store.query import titles
+from localcrm.store.uow import UnitOfWork
+
+PERMISSION = "settings.manage"
+_OFFICE, _BRANCH = CompanyOption.entity_type, BranchOption.entity_type
+
+
+# one's own --------------------------------------------------------------------------------------------------------------
+
+
+def set_option(uow: UnitOfWork, actor: Actor, *, key: str, value: str) -> dict[str, Any]:
+    """Set a personal option of whoever asks; it follows him to every node. Returns {key, value, own}."""
+    one = _personal(actor, key)
+    choose(uow, actor.user_id or "", key, one.clean(value))
+    return _personal_state(uow.connection, actor, one)
+
+
+def reset_option(uow: UnitOfWork, actor: Actor, *, key: str) -> dict[str, Any]:
+    """Give up one's own choice: from now on what holds for everybody holds. Returns {key, value, own}."""
+    one = _personal(actor, key)
+    _forget(uow, actor, [key])
+    return _personal_state(uow.connection, actor, one)
+
+
+def reset_options(uow: UnitOfWork, actor: Actor) -> dict[str, Any]:
+    """Give up all one's own choices, the columns of lists too. Returns {reset: keys}."""
+    _require_somebody(actor)
+    keys = sorted(own_choices(uow.connection, actor.user_id or ""))
+    _forget(uow, actor, keys)
+    return {"reset": keys}
+
+
+def personal_options(uow: UnitOfWork, actor: Actor) -> list[dict[str, Any]]:
+    """Every personal option: what it is, what holds for whoever asks, and whether he has chosen it himself."""
+    _require_somebody(actor)
+    return [{**described(one), **_personal_state(uow.connection, actor, one)} for one in options(Level.PERSONAL)]
+
+
+def _forget(uow: UnitOfWork, actor: Actor, keys: list[str]) -> None:
+    for key in keys:
+        choose(uow, actor.user_id or "", key, None)
+        uow.connection.execute("DELETE FROM user_setting WHERE user_id = ? AND key = ?", (bytes.fromhex(actor.user_id or ""), key))
+
+
+def _personal(actor: Actor, key: str) -> Option:
+    one = option(key)
+    if one.level is not Level.PERSONAL:
+        raise InvalidInput("company_option", N_("“{label}” is an option of the company, not of a person."), label=one.label, field="key")
+    _require_somebody(actor)
+    return one
+
+
+def _require_somebody(actor: Actor) -> None:
+    policy.require_acting(actor)
+    if actor.user_id is None:
+        raise Refused("nobody", N_("Personal options belong to a user. Say who you are with “--as”."))
+
+
+def _personal_state(connection: Connection, actor: Actor, one: Option) -> dict[str, Any]:
+    own = usable(one, own_choices(connection, actor.user_id or "").get(one.key))
+    return {"key": one.key, "value": own if own is not None else office_value(connection, one), "own": own is not None}
+
+
+# the company's ------------------------------------------------------------------------------------------------------------
+
+
+def set_company_option(uow: UnitOfWork, actor: Actor, *, key: str, value: str, fixed: bool | None = None) -> dict[str, Any]:
+    """At head office: what holds for the company, and with ``fixed`` whether branches may differ. At a branch: where it differs.
+
+    Of a personal option: what holds for everybody without a choice of his own. Returns {key, value, source, office, fixed, locked} as ``company_options`` tells them.
+    """
+    policy.require(actor, PERMISSION)
+    one = option(key)
+    checked = one.clean(value)
+    if uow.node.is_office:
+        _set_at_office(uow, one, checked, fixed)
+    else:
+        if fixed is not None or one.level is Level.PERSONAL:
+            raise Refused("office_only", N_("{label} is set by head office. Nothing was changed."), label=one.label)
+        _set_at_branch(uow, one, checked)
+    return _standing(uow, one)
+
+
+def reset_company_option(uow: UnitOfWork, actor: Actor, *, key: str) -> dict[str, Any]:
+    """At head office: the default again, left to branches. At a branch: what head office has set again. Returns the state."""
+    policy.require(actor, PERMISSION)
+    one = option(key)
+    if uow.node.is_office:
+        _set_at_office(uow, one, None, fixed=False)
+    else:
+        _set_at_branch(uow, one, None)
+    return _standing(uow, one)
+
+
+def company_options(uow: UnitOfWork, actor: Actor) -> list[dict[str, Any]]:
+    """Every option of the company: what it is, what holds here and why, who set it when, whether and why it cannot be changed here."""
+    policy.require(actor, PERMISSION)
+    return [{**described(one), **state_of(uow.connection, uow.node, one).as_dict()} for one in options(Level.COMPANY)]
+
+
+def option_deviations(uow: UnitOfWork, actor: Actor) -> list[dict[str, Any]]:
+    """Where branches differ from head office: [{branch, code, key, label, value, office, in_force, by, at}]."""
+    policy.require(actor, PERMISSION)
+    return deviations(uow.connection)
+
+
+def _set_at_office(uow: UnitOfWork, one: Option, value: str | None, fixed: bool | None) -> None:
+    if fixed and one.level is Level.PERSONAL:
+        raise InvalidInput(
+            "cannot_fix", N_("“{label}” is a matter of taste and cannot be fixed for others."), label=one.label, field="fixed"
+        )
+    if (value or one.default) != office_value(uow.connection, one):
+        _require_unlocked(uow.connection, one)
+    known = office_row(uow.connection, one.key)
+    if known is None:
+        uow.insert(_OFFICE, _OFFICE.validate({"key": one.key, "value": value, "fixed": bool(fixed)}))
+    else:
+        uow.update(_OFFICE, known[0].hex(), {"value": value, "fixed": known[2] if fixed is None else fixed})
+
+
+def _set_at_branch(uow: UnitOfWork, one: Option, value: str | None) -> None:
+    if (office := office_row(uow.connection, one.key)) and office[2]:
+        raise Refused("fixed_by_office", N_("Head office has fixed “{label}” for all branches. Nothing was changed."), label=one.label)
+    if (value or office_value(uow.connection, one)) != company_value(uow.connection, uow.node, one.key):
+        _require_unlocked(uow.connection, one)
+    known = branch_row(uow.connection, uow.node, one.key)
+    if known is None:
+        uow.insert(_BRANCH, _BRANCH.validate({"key": one.key, "branch_id": uow.node.branch_id, "value": value}))
+    else:
+        uow.update(_BRANCH, known[0].hex(), {"value": value})
+
+
+def _standing(uow: UnitOfWork, one: Option) -> dict[str, Any]:
+    """How an option stands now; who set it is known once the change is booked."""
+    state = state_of(uow.connection, uow.node, one).as_dict()
+    return {name: value for name, value in state.items() if name not in {"by", "at"}}
+
+
+def _require_unlocked(connection: Connection, one: Option) -> None:
+    if one.arithmetic and has_posted(connection):
+        raise Refused(
+            "locked_by_posting",
+            N_("“{label}” says what amounts mean and cannot change any more, because documents have been posted. Nothing was changed."),
+            label=one.label,
+        )
+
+
+def has_posted(connection: Connection) -> bool:
+    """Whether any document has been posted here or has arrived posted."""
+    kinds = [kind.key for kind in entities() if kind.kind is Kind.DOCUMENT]
+    return any(connection.one(f"SELECT 1 FROM \"{key}\" WHERE status = 'posted' AND deleted = 0 LIMIT 1") for key in kinds)
+
+
+# what is set ----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OptionState:
+    """How a company option stands on this node.
+
+    source: "default", "office" or "branch", whose value holds · office: head office's value · locked: code of the reason why it
+    cannot be changed here, "" when it can · record: kind and id of the record that holds it, where its history is · by, at: name and
+    moment (ISO 8601) of its last change.
+    """
+
+    option: Option
+    value: str
+    source: str
+    office: str
+    fixed: bool
+    locked: str
+    record: tuple[EntityType, str] | None
+    by: str | None
+    at: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        names = ("value", "source", "office", "fixed", "locked", "by", "at")
+        return {"key": self.option.key, **{name: getattr(self, name) for name in names}}
+
+
+def state_of(connection: Connection, node: Node, one: Option) -> OptionState:
+    """How one company option stands here."""
+    office, own = office_row(connection, one.key), branch_row(connection, node, one.key)
+    fixed = office is not None and office[2]
+    source, changed = "default", None
+    if office is not None and usable(one, office[1]) is not None:
+        source, changed = "office", (_OFFICE, office[0].hex())
+    if not node.is_office and not fixed and own is not None and usable(one, own[1]) is not None:
+        source, changed = "branch", (_BRANCH, own[0].hex())
+    by, at = _last_change(connection, *changed) if changed else (None, None)
+    locked = "fixed_by_office" if fixed and not node.is_office else ""
+    if not locked and one.arithmetic and has_posted(connection):
+        locked = "locked_by_posting"
+    return OptionState(
+        option=one,
+        value=company_value(connection, node, one.key),
+        source=source,
+        office=office_value(connection, one),
+        fixed=fixed,
+        locked=locked,
+        record=changed,
+        by=by,
+        at=at,
+    )
+
+
+def deviations(connection: Connection) -> list[dict[str, Any]]:
+    """Where branches differ, by branch and then by key; ``in_force`` False where head office has fixed the option."""
+    rows = connection.all(
+        """SELECT o.id, o.key, o.value, b.code, b.name FROM branch_option o JOIN branch b ON b.id = o.branch_id
+           WHERE o.deleted = 0 AND o.value IS NOT NULL ORDER BY b.code, o.key, o.id"""
+    )
+    known = {one.key: one for one in options(Level.COMPANY)}  # a newer program may have set others
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for identity, key, value, code, name in rows:
+        one = known.get(key)
+        if one is None or (shown := usable(one, value)) is None:
+            continue
+        office, row = office_value(connection, one), office_row(connection, key)
+        by, at = _last_change(connection, _BRANCH, identity.hex())
+        told = {"branch": name, "code": code, "key": key, "label": one.label, "value": shown, "office": office}
+        found[code, key] = {**told, "in_force": not (row and row[2]), "by": by, "at": at}
+    return [deviation for deviation in found.values() if deviation["value"] != deviation["office"]]
+
+
+def _last_change(connection: Connection, kind: EntityType, identity: str) -> tuple[str | None, str | None]:
+    """Who changed a row last, by name, and when."""
+    newest = history(connection, kind, identity)[:1]
+    if not newest:
+        return None, None
+    user = newest[0].user_id
+    return (titles(connection, entity("user"), [user]).get(user) if user else None), newest[0].at
+
+
+VERBS = (
+    Verb(set_option, N_("Set a personal option")),
+    Verb(reset_option, N_("Reset a personal option")),
+    Verb(reset_options, N_("Reset all personal options")),
+    Verb(personal_options, N_("Show one's own options")),
+    Verb(set_company_option, N_("Set an option of the company")),
+    Verb(reset_company_option, N_("Reset an option of the company")),
+    Verb(company_options, N_("Show the options of the company")),
+    Verb(option_deviations, N_("Show where branches differ")),
+)
+BEHAVIOURS: dict[str, Behaviour] = {}

@@ -1,0 +1,521 @@
+"""Options: one's own and the company's, each saved as soon as it is changed, with the way back; found by any word."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from nicegui import ui
+
+from localcrm.domain.options.company import office_row, usable
+from localcrm.domain.options.personal import own_choices
+from localcrm.domain.options.services import PERMISSION, OptionState, deviations, state_of
+from localcrm.domain.options.shortcuts import SHORTCUTS, key_name, read_shortcuts
+from localcrm.domain.options.table import NO, SECTIONS, YES, Level, Option, OptionKind, option, options
+from localcrm.kernel.errors import AppError, InvalidInput
+from localcrm.kernel.i18n import N_, gettext, gettext as _
+from localcrm.kernel.schema import EntityType
+from localcrm.ui.finding import OPTIONS_PATH, find_options, find_settings
+from localcrm.ui.frame import page_frame, page_head, redraw_navigation
+from localcrm.ui.kit import theme
+from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.history import Line, history_lines, history_table
+from localcrm.ui.kit.lines import cell, heads
+from localcrm.ui.kit.theme import asset
+from localcrm.ui.kit.values import exact, near_moment
+from localcrm.ui.operations import run_service, run_verb, toast
+from localcrm.ui.registry import PINNED, Screen, navigation, register, screens_for
+
+if TYPE_CHECKING:
+    from nicegui import events
+
+    from localcrm.ui.sessions import Session
+
+#: Up to so many choices stand side by side; more fold into a list.
+SIDE_BY_SIDE = 3
+LEVELS = {Level.PERSONAL: N_("Mine"), Level.COMPANY: N_("Company")}
+#: Why a company option cannot be changed here.
+LOCKED = {
+    "fixed_by_office": N_("Fixed by head office for all branches"),
+    "locked_by_posting": N_("Locked, because documents have been posted"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is set. own: one's own choices by key · general: what head office has set for those without a choice, by key ·
+    company: by key, empty without the right · differing: see ``deviations``.
+    """
+
+    own: Mapping[str, str] = field(default_factory=dict)
+    general: Mapping[str, str] = field(default_factory=dict)
+    company: Mapping[str, OptionState] = field(default_factory=dict)
+    differing: Sequence[Mapping[str, Any]] = ()
+
+
+async def all_options(session: Session, parameters: Mapping[str, str]) -> None:
+    """Build the screen; ``at`` in the address is the key of the option to show."""
+    await _Options(session, parameters.get("at", "")).build()
+
+
+class _Options:
+    """One open page."""
+
+    def __init__(self, session: Session, wish: str) -> None:
+        self.session, self.state = session, State()
+        self.wish = next((one.key for level in Level for one in options(level) if one.key == wish), "")
+        self.level = option(self.wish).level if self.wish and self._may_company() else Level.PERSONAL
+        self.text = ""
+        self.rows: dict[str, ui.element] = {}
+
+    def _may_company(self) -> bool:
+        return self.session.may(PERMISSION)
+
+    async def build(self) -> None:
+        """Tabs and search above, then a card per section."""
+        with page_frame(self.session, title=_("Options"), active="options"):
+            ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
+            with page_head(_("Options")):
+                if self._may_company():
+                    tabs = ui.toggle({level.value: _(label) for level, label in LEVELS.items()}, value=self.level.value)
+                    tabs.props("no-caps unelevated dense").classes("lc-choices").mark("levels").on_value_change(self._turn)
+                find = ui.input(placeholder=_("Search all settings"), on_change=self._search).classes("lc-find").mark("find-option")
+                find.props(f'outlined dense clearable debounce=200 data-find aria-label="{_("Search all settings")}"')
+                with find.add_slot("prepend"):
+                    ui.icon("search").props("size=18px")
+                ui.space()
+                self.reset_button = ui.button(_("Reset all of mine"), on_click=self._reset_all).props("unelevated no-caps")
+                self.reset_button.classes("lc-btn").mark("reset-all")
+            self.place = ui.element("div").classes("lc-options").mark("options")
+        await self._draw()
+        self.session.subscribe({"company_option", "branch_option"}, lambda changes: self._draw() if changes.remote else None)
+        if self.wish:
+            ui.run_javascript(f"document.querySelector('[data-option=\"{self.wish}\"]')?.scrollIntoView({{block: 'center'}})")
+
+    def _read(self) -> State:
+        session = self.session
+        with session.store.read() as connection:
+            own = own_choices(connection, session.user_id)
+            if not self._may_company():
+                return State(own)
+            node = session.store.node
+            general = {
+                one.key: row[1] for one in options(Level.PERSONAL) if (row := office_row(connection, one.key)) and row[1] is not None
+            }
+            company = {one.key: state_of(connection, node, one) for one in options(Level.COMPANY)}
+            return State(own, general, company, deviations(connection) if node.is_office else ())
+
+    async def _draw(self) -> None:
+        """Everything that is asked for."""
+        if not await self._look():
+            return
+        found = await asyncio.to_thread(
+            find_options, self.session, self.text, level=None if self.text else self.level, wide=bool(self.text)
+        )
+        others = await asyncio.to_thread(find_settings, self.session, self.text) if self.text else []
+        self.reset_button.set_visibility(bool(self.text) or self.level is Level.PERSONAL)
+        self.place.clear()
+        self.rows.clear()
+        with self.place:
+            if not found and not others:
+                with ui.element("div").classes("lc-empty"):
+                    ui.label(_("No setting is called “{text}”.").format(text=self.text))
+            for level in Level:
+                self._draw_level([one for one in found if one.level is level], level)
+            if others:
+                _draw_others(others)
+            self.differing = ui.element("div").classes("lc-options")
+        self._draw_differing()
+
+    async def _draw_again(self, one: Option) -> None:
+        """What changes with an option; other rows stay, somebody may be about to press a button there."""
+        if not await self._look():
+            return
+        wanted = [key for key in self.rows if key == one.key or (key == "menu_order" and one.key.startswith("menu_"))]
+        for key in wanted:
+            self.rows[key].clear()
+            with self.rows[key]:
+                self._fill(option(key))
+        self._draw_differing()
+        ui.run_javascript("localcrm.refocus()")
+
+    async def _look(self) -> bool:
+        outcome = await run_service(self.session, self._read)
+        if outcome.ok:
+            self.state = outcome.value
+        return outcome.ok
+
+    def _draw_differing(self) -> None:
+        self.differing.clear()
+        if self.state.differing and self.level is Level.COMPANY and not self.text:
+            with self.differing:
+                _draw_deviations(self.state.differing)
+
+    def _draw_level(self, found: Sequence[Option], level: Level) -> None:
+        for section in SECTIONS:
+            members = [one for one in found if one.section == section]
+            if members:
+                name = _(SECTIONS[section])
+                ui.label(f"{_(LEVELS[level])} · {name}" if self.text else name).classes("lc-sub")
+                with ui.element("div").classes("lc-card lc-option-card"):
+                    for one in members:
+                        self._draw_option(one)
+
+    # one option ----------------------------------------------------------------------------------------------------------
+
+    def _draw_option(self, one: Option) -> None:
+        wide = one.key in {"keys", "menu_order"}
+        row = ui.element("div").classes("lc-option" + (" lc-on" if one.key == self.wish else "") + (" lc-option-wide" if wide else ""))
+        self.rows[one.key] = row.props(f"data-option={one.key}").mark(f"option-{one.key}")
+        with row:
+            self._fill(one)
+
+    def _fill(self, one: Option) -> None:
+        state = self.state.company.get(one.key)
+        with ui.element("div").classes("lc-option-text"):
+            ui.label(one.label).classes("lc-option-name")
+            ui.label(one.effect).classes("lc-muted lc-small-text")
+            if state is not None:
+                _draw_standing(state)
+            elif one.key in self.state.general:
+                ui.label(_("Set by head office for everybody who has chosen nothing")).classes("lc-muted lc-small-text")
+        with ui.element("div").classes("lc-option-control"):
+            editor = EDITORS.get(one.key, _EDITORS[one.kind])
+            editor(self, one, self._value(one), bool(state and state.locked))
+            if state is not None and self.session.store.node.is_office:
+                self._draw_fixed(one, state)
+        self._draw_menu(one, state)
+
+    def _value(self, one: Option) -> str:
+        state = self.state.company.get(one.key)
+        return state.value if state is not None else self.session.setting(one.key, one.default)
+
+    def _draw_fixed(self, one: Option, state: OptionState) -> None:
+        box = ui.checkbox(_("Same for all branches"), value=state.fixed).props("dense").mark(f"fixed-{one.key}")
+        box.on_value_change(lambda event: self.set(one, state.value, fixed=bool(event.value)))
+
+    def _draw_menu(self, one: Option, state: OptionState | None) -> None:
+        """The way back to the default, and for head office the way to set it for everybody."""
+        changed = one.key in self.state.own if state is None else _is_changed_here(self.session, state)
+        for_all = state is None and self._may_company() and self.session.store.node.is_office
+        with ui.element("div").classes("lc-option-menu"):
+            record = state.record if state is not None else None
+            if not changed and not for_all and record is None:
+                return
+            more = ui.button(icon="more_vert").props("flat dense round size=sm").classes("lc-bar-button").mark(f"more-{one.key}")
+            more.props(f'aria-label="{_("More about “{label}”").format(label=one.label)}"')
+            with more, ui.menu().classes("lc-menu").props("auto-close"):
+                if changed:
+                    ui.menu_item(_("Reset to default"), partial(self._reset, one)).mark(f"reset-{one.key}")
+                if for_all:
+                    ui.menu_item(_("Use for everybody who has chosen nothing"), partial(self._set_for_all, one)).mark(f"for-all-{one.key}")
+                if for_all and one.key in self.state.general:
+                    ui.menu_item(_("No longer set it for everybody"), partial(self._unset_for_all, one)).mark(f"not-for-all-{one.key}")
+                if record is not None:
+                    ui.menu_item(_("History"), partial(self._history, one, *record)).mark(f"history-{one.key}")
+
+    # handlers ------------------------------------------------------------------------------------------------------------
+
+    async def _turn(self, event: events.ValueChangeEventArguments[Any]) -> None:
+        self.level = Level(event.value)
+        await self._draw()
+
+    async def _search(self, event: events.ValueChangeEventArguments[Any]) -> None:
+        self.text = str(event.value or "").strip()[:100]
+        await self._draw()
+
+    async def set(self, one: Option, value: str, *, fixed: bool | None = None, on_error: Callable[[AppError], bool] | None = None) -> None:
+        """Save what an editor says; with the company's options also whether branches may differ."""
+        given: dict[str, Any] = {"key": one.key, "value": value} | ({} if fixed is None else {"fixed": fixed})
+        verb = "options.set_option" if one.level is Level.PERSONAL else "options.set_company_option"
+        await self._run(one, verb, given, _("“{label}” is set").format(label=one.label), on_error)
+
+    async def _reset(self, one: Option) -> None:
+        verb = "options.reset_option" if one.level is Level.PERSONAL else "options.reset_company_option"
+        await self._run(one, verb, {"key": one.key}, _("“{label}” is as it was at first").format(label=one.label))
+
+    async def _run(
+        self, one: Option, verb: str, given: Mapping[str, Any], done: str, on_error: Callable[[AppError], bool] | None = None
+    ) -> None:
+        """Change an option and draw what follows from it; where the change began is drawn anew, hence not there."""
+        undo = self._before(one)
+        with self.place:
+            outcome = await run_verb(self.session, verb, given, on_error=on_error)
+            if outcome.ok:
+                await asyncio.to_thread(self.session.take_options)
+                if one.key == "language":
+                    ui.navigate.reload()
+                    return
+                theme.restyle(self.session)
+                redraw_navigation()
+            if outcome.ok or on_error is None:
+                await self._draw_again(one)
+            if outcome.ok:
+                toast(done, undo=(_("Undo"), undo))
+
+    def _before(self, one: Option) -> Callable[[], Awaitable[Any]]:
+        """What brings back how an option stands now."""
+        state = self.state.company.get(one.key)
+        if state is None:
+            own = self.state.own.get(one.key)
+            return partial(self.set, one, own) if own is not None else partial(self._reset, one)
+        if not _is_changed_here(self.session, state):
+            return partial(self._reset, one)
+        return partial(self.set, one, state.value, fixed=state.fixed if self.session.store.node.is_office else None)
+
+    async def _set_for_all(self, one: Option) -> None:
+        given = {"key": one.key, "value": self._value(one)}
+        label = _("Everybody who has chosen nothing now has “{label}” like this").format(label=one.label)
+        await self._for_all(one, "options.set_company_option", given, label)
+
+    async def _unset_for_all(self, one: Option) -> None:
+        label = _("“{label}” is as it was at first for everybody who has chosen nothing").format(label=one.label)
+        await self._for_all(one, "options.reset_company_option", {"key": one.key}, label)
+
+    async def _for_all(self, one: Option, verb: str, given: Mapping[str, Any], done: str) -> None:
+        with self.place:
+            outcome = await run_verb(self.session, verb, given)
+            if outcome.ok:
+                await asyncio.to_thread(self.session.take_options)
+                theme.restyle(self.session)
+                redraw_navigation()
+                await self._draw_again(one)
+                toast(done)
+
+    async def _history(self, one: Option, kind: EntityType, identity: str) -> None:
+        outcome = await run_service(self.session, lambda: _lines_of(self.session, one, kind, identity))
+        if not outcome.ok:
+            return
+        with self.place, ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("option-history"):
+            ui.label(one.label).classes("lc-dialog-title")
+            history_table(outcome.value)
+            with ui.element("div").classes("lc-dialog-buttons"):
+                ui.button(_("Close"), on_click=dialog.close).props("unelevated no-caps autofocus").classes("lc-pri")
+        await answer_of(dialog)
+
+    async def _reset_all(self) -> None:
+        if not await confirm(
+            _("Reset all your own options?"),
+            detail=_("Columns of lists, favourites and keys go back to the default too."),
+            yes=_("Reset all"),
+        ):
+            return
+        outcome = await run_verb(self.session, "options.reset_options", {})
+        if outcome.ok:
+            await asyncio.to_thread(self.session.take_options)
+            ui.navigate.reload()
+
+
+# editors: one per kind of value, and some of their own -----------------------------------------------------------------------
+
+Editor = Callable[[_Options, Option, str, bool], None]
+
+
+def _switch(page: _Options, one: Option, value: str, locked: bool) -> None:
+    box = ui.switch(value=value == YES).props(f'dense aria-label="{one.label}"' + (" disable" if locked else "")).mark(f"set-{one.key}")
+    box.on_value_change(lambda event: page.set(one, YES if event.value else NO))
+
+
+def _choices(page: _Options, one: Option, value: str, locked: bool) -> None:
+    labels = {key: gettext(label) for key, label in one.choices.items()}
+    if len(labels) > SIDE_BY_SIDE:
+        _list(page, one, labels, value, locked)
+        return
+    box = ui.toggle(labels, value=value).props("no-caps unelevated dense" + (" disable" if locked else "")).classes("lc-choices")
+    box.mark(f"set-{one.key}").on_value_change(lambda event: page.set(one, str(event.value)))
+
+
+def _list(page: _Options, one: Option, labels: Mapping[str, str], value: str, locked: bool) -> None:
+    box = ui.select(dict(labels), value=value if value in labels else None)
+    box.props(f'outlined dense options-dense aria-label="{one.label}"' + (" disable" if locked else "")).classes("lc-option-box")
+    box.mark(f"set-{one.key}").on_value_change(lambda event: page.set(one, str(event.value or "")))
+
+
+def _typed(page: _Options, one: Option, value: str, locked: bool) -> None:
+    """Saved when the field is left, or by Enter."""
+    box = ui.input(value=one.show(value)).classes("lc-option-number").mark(f"set-{one.key}")
+    box.props(
+        f'outlined dense hide-bottom-space inputmode=decimal autocomplete=off aria-label="{one.label}"' + (" disable" if locked else "")
+    )
+
+    def show(error: AppError) -> bool:
+        if isinstance(error, InvalidInput):
+            box.props("error").props["error-message"] = error.message
+            box.update()
+        return isinstance(error, InvalidInput)
+
+    async def save() -> None:
+        typed = str(box.value or "").strip()
+        if typed != one.show(page._value(one)):  # noqa: SLF001 -- the editors are parts of the page
+            await page.set(one, typed, on_error=show)
+
+    box.on("blur", save).on("keydown.enter", js_handler="(event) => event.target.blur()")
+
+
+def _page_of_first(page: _Options, one: Option, value: str, locked: bool) -> None:
+    shown = [screen for screen in screens_for(page.session) if screen.section is not None]
+    _list(page, one, {"": _("The first of the navigation"), **{screen.id: screen.label for screen in shown}}, value, locked)
+
+
+def _pages(page: _Options, one: Option, value: str, locked: bool) -> None:  # noqa: ARG001 -- nobody locks a personal option
+    """Several pages, saved once the list is folded up again."""
+    shown = {screen.id: screen.label for screen in screens_for(page.session) if screen.section is not None}
+    before = [key for key in value.split() if key in shown]
+    box = ui.select(shown, value=before, multiple=True).classes("lc-option-box lc-option-pages").mark(f"set-{one.key}")
+    box.props(f'outlined dense options-dense use-chips aria-label="{one.label}"')
+    if not before:
+        box.props(f'display-value="{_("none")}"')
+
+    async def save() -> None:
+        if box.value != before:
+            await page.set(one, " ".join(box.value or []))
+
+    box.on("popup-hide", save)
+
+
+def _order(page: _Options, one: Option, value: str, locked: bool) -> None:  # noqa: ARG001
+    """The pages of each group with arrows."""
+    groups = [(label, members) for label, members in navigation(page.session) if label != PINNED and len(members) > 1]
+    every = [screen.id for _label, members in groups for screen in members]
+
+    def move(identity: str, beside: str) -> Awaitable[None]:
+        order = list(every)
+        at, to = order.index(identity), order.index(beside)
+        order[at], order[to] = order[to], order[at]
+        return page.set(one, " ".join(order))
+
+    with ui.element("div").classes("lc-option-groups"):
+        for label, members in groups:
+            with ui.element("div"):
+                ui.label(_(label) if label else _("At the top")).classes("lc-section")
+                for place, screen in enumerate(members):
+                    with ui.element("div").classes("lc-line"):
+                        ui.icon(screen.icon).classes("lc-muted")
+                        ui.label(screen.label).classes("grow lc-cut")
+                        for icon, other, text in (
+                            ("arrow_upward", place - 1, _("{page} up")),
+                            ("arrow_downward", place + 1, _("{page} down")),
+                        ):
+                            beside = members[other].id if 0 <= other < len(members) else ""
+                            button = ui.button(icon=icon, on_click=partial(move, screen.id, beside)).props("flat dense round size=sm")
+                            button.props(f'aria-label="{text.format(page=screen.label)}"' + ("" if beside else " disable"))
+                            button.mark(f"{icon}-{screen.id}")
+
+
+def _keys(page: _Options, one: Option, value: str, locked: bool) -> None:  # noqa: ARG001
+    """A field per key: press another one in it."""
+    own = read_shortcuts(value)
+
+    async def pressed(standard: str, event: events.GenericEventArguments) -> None:
+        key = str(event.args["key"]).lower().replace(" ", "space")
+        if event.args["control"]:
+            key = f"ctrl+{key}"
+        wanted = {**own, standard: key}
+        await page.set(one, " ".join(f"{known}={used}" for known, used in wanted.items() if known != used), on_error=show)
+
+    def show(error: AppError) -> bool:
+        problem.set_text(error.message)
+        return isinstance(error, InvalidInput)
+
+    with ui.element("div").classes("lc-option-groups"):
+        for standard, label in SHORTCUTS.items():
+            with ui.element("div").classes("lc-line"):
+                ui.label(_(label)).classes("grow")
+                box = ui.input(value=key_name(own[standard])).classes("lc-option-key").mark(f"key-for-{standard}")
+                box.props(f'outlined dense readonly data-key-for="{standard}" aria-label="{_(label)}"')
+                box.on("keydown", partial(pressed, standard), js_handler=_PRESSED)
+    problem = ui.label().classes("lc-field-error").props('role="alert"').mark("key-problem")
+
+
+#: Tab goes on to the next field and the keys that hold others down say nothing by themselves.
+_PRESSED = """(event) => {
+  if (["Tab", "Shift", "Control", "Alt", "Meta"].includes(event.key) || event.isComposing) return;
+  event.preventDefault();
+  event.stopPropagation();
+  emit({ key: event.key, control: event.ctrlKey || event.altKey || event.metaKey });
+}"""
+_EDITORS: Mapping[OptionKind, Editor] = {
+    OptionKind.YES_NO: _switch,
+    OptionKind.CHOICE: _choices,
+    OptionKind.NUMBER: _typed,
+    OptionKind.PERCENT: _typed,
+    OptionKind.TEXT: _typed,
+}
+#: Options whose values are not simply typed or chosen.
+EDITORS: Mapping[str, Editor] = {
+    "landing": _page_of_first,
+    "menu_pinned": _pages,
+    "menu_hidden": _pages,
+    "menu_order": _order,
+    "keys": _keys,
+}
+
+
+# pieces ------------------------------------------------------------------------------------------------------------------
+
+
+def _is_changed_here(session: Session, state: OptionState) -> bool:
+    """Whether this node has set it, and so can take it back."""
+    return not state.locked and state.source == ("office" if session.store.node.is_office else "branch")
+
+
+def _lines_of(session: Session, one: Option, kind: EntityType, identity: str) -> list[Line]:
+    """What was set when by whom, values in words."""
+    value, told = kind.fields["value"].label, {kind.fields[key].label for key in ("value", "fixed") if key in kind.fields}
+
+    def shown(text: str) -> str:
+        kept = usable(one, text)
+        return text if kept is None else one.show(kept)
+
+    lines = [line for line in history_lines(session, kind, identity) if line.field in told]
+    return [replace(line, old=shown(line.old), new=shown(line.new)) if line.field == value else line for line in lines]
+
+
+def _draw_standing(state: OptionState) -> None:
+    """Why it is so: who set it, or what keeps it."""
+    with ui.element("div").classes("lc-row lc-option-standing"):
+        if state.locked:
+            with ui.element("div").classes("lc-chip").props("data-tone=warn").mark("locked"):
+                ui.icon("lock").props("size=14px")
+                ui.label(_(LOCKED[state.locked]))
+        if state.source == "branch":
+            ui.label(_("differs from head office: {value}").format(value=state.option.show(state.office))).classes("lc-chip lc-acc")
+        if state.at is not None:
+            moment = datetime.fromisoformat(state.at)
+            text = _("set by {who}, {when}").format(who=state.by or _("the program"), when=near_moment(moment))
+            ui.label(text).classes("lc-muted lc-small-text").mark("set-by").tooltip(exact(moment) or "")
+
+
+def _draw_others(found: Sequence[Screen]) -> None:
+    ui.label(_("Other settings")).classes("lc-sub")
+    with ui.element("div").classes("lc-card lc-option-card"):
+        for screen in found:
+            with ui.element("a").classes("lc-option lc-option-link").props(f'href="{screen.path}"').mark(f"settings-{screen.id}"):
+                ui.icon(screen.icon)
+                ui.label(screen.label).classes("grow lc-option-name")
+                ui.icon("chevron_right").classes("lc-muted")
+
+
+def _draw_deviations(differing: Sequence[Mapping[str, Any]]) -> None:
+    ui.label(_("Where branches differ")).classes("lc-sub")
+    with (
+        ui.element("div").classes("lc-card").style("flex:none;overflow-x:auto").mark("deviations"),
+        ui.element("table").classes("lc-table"),
+    ):
+        heads(_("Branch"), _("Option"), _("There"), _("Head office"), _("Set by"), "")
+        for each in differing:
+            one, moment = option(each["key"]), datetime.fromisoformat(each["at"]) if each["at"] else None
+            with ui.element("tr"):
+                cell(f"{each['code']} {each['branch']}")
+                cell(one.label)
+                cell(one.show(each["value"]))
+                cell(one.show(each["office"]))
+                cell(" · ".join(filter(None, [each["by"], near_moment(moment) if moment else ""])), tip=exact(moment))
+                cell("" if each["in_force"] else _("not in force: fixed by head office"), "lc-muted")
+
+
+register(Screen("options", OPTIONS_PATH, N_("Options"), "tune", None, all_options, "company", 65))

@@ -1,0 +1,264 @@
+"""Options: declared once, set by everybody for himself and by head office for the company, obeyed where they say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from localcrm.domain import verbs
+from localcrm.domain.options.shortcuts import SHORTCUTS, read_shortcuts, write_shortcuts
+from localcrm.domain.options.table import OPTIONS, Level, option, roams
+from localcrm.domain.people import sessions
+from localcrm.domain.people.preferences import preferences
+from localcrm.domain.policy import Actor
+from localcrm.domain.roles import BasicRole
+from localcrm.kernel.errors import AppError, InvalidInput
+from localcrm.store.store import Store
+from tests.domain.conftest import PASSWORD
+
+Do = Callable[..., Any]
+
+
+def refused(do: Do, verb: str, **parameters: Any) -> str:
+    with pytest.raises(AppError) as error:
+        do(verb, **parameters)
+    return error.value.code
+
+
+@pytest.fixture
+def clerk(store: Store, new: Do) -> Do:
+    """Somebody without special rights, and how he acts."""
+    made = new("user", login="lin", name="林晓", password=PASSWORD, role="staff")
+    actor = Actor(made["id"], "lin", "林晓", BasicRole.STAFF)
+    return lambda verb, **parameters: verbs.run(store, actor, verb, parameters)
+
+
+# values --------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "typed", "kept"),
+    [
+        ("theme", " dark ", "dark"),
+        ("reopen", "yes", "yes"),
+        ("password_length", "012", "12"),
+        ("tax_rate", "13%", "0.13"),
+        ("tax_rate", "６.５％", "0.065"),
+        ("tax_rate", "0", "0"),
+        ("menu_pinned", "orders  customers orders", "orders customers"),
+        ("menu_pinned", "", ""),
+        ("keys", "N=M h=h", "n=m"),
+    ],
+)
+def test_a_value_has_one_spelling(key: str, typed: str, kept: str) -> None:
+    assert option(key).clean(typed) == kept
+
+
+@pytest.mark.parametrize(
+    ("key", "typed"),
+    [
+        ("theme", "pink"),
+        ("theme", ""),
+        ("reopen", "1"),
+        ("password_length", "7"),
+        ("password_length", "八"),
+        ("password_length", "1e3"),
+        ("session_days", "-1"),
+        ("tax_rate", "113%"),
+        ("tax_rate", "0.12345"),
+        ("tax_rate", "abc"),
+        ("menu_pinned", "<script>"),
+        ("menu_pinned", "x" * 61),
+        ("language", "zh_CN\x00"),
+        ("keys", "n=ctrl+w"),
+        ("keys", "z=m"),
+    ],
+)
+def test_what_does_not_fit_is_refused(key: str, typed: str) -> None:
+    with pytest.raises(InvalidInput):
+        option(key).clean(typed)
+
+
+def test_keys_do_not_clash_and_leave_the_browsers_alone() -> None:
+    def code(text: str) -> str:
+        with pytest.raises(InvalidInput) as error:
+            write_shortcuts(text)
+        return error.value.code
+
+    assert write_shortcuts("n=h h=n") == "n=h h=n"  # two may change places
+    assert code("n=h") == "key_taken"
+    with pytest.raises(InvalidInput, match="“H”已经用于“变更记录”。请给“新建”换一个键"):
+        write_shortcuts("n=h")
+    assert [code(f"n={key}") for key in ("f5", "tab", "escape", "ctrl+n")] == ["key_reserved"] * 4
+    assert code("n=字") == "bad_key"
+    assert read_shortcuts("n=m") == {**{key: key for key in SHORTCUTS}, "n": "m"}
+
+
+# one's own -------------------------------------------------------------------------------------------------------------------
+
+
+def test_everybody_sets_his_own_and_gives_it_up_again(do: Do, clerk: Do, store: Store, admin: Actor) -> None:
+    assert clerk("options.set_option", key="theme", value="dark") == {"key": "theme", "value": "dark", "own": True}
+    assert clerk("options.set_option", key="rows", value="200")["own"]
+    told = {one["key"]: (one["value"], one["own"]) for one in clerk("options.personal_options")}
+    assert (told["theme"], told["rows"], told["density"]) == (("dark", True), ("200", True), ("compact", False))
+    assert preferences(store, admin.user_id or "")["theme"] == "light"
+    assert clerk("options.reset_option", key="theme") == {"key": "theme", "value": "light", "own": False}
+    assert clerk("options.reset_options") == {"reset": ["rows"]}
+    assert do("options.reset_options") == {"reset": []}
+
+
+def test_what_head_office_sets_holds_for_who_has_no_choice_of_his_own(do: Do, clerk: Do, store: Store, admin: Actor) -> None:
+    clerk("options.set_option", key="density", value="compact")
+    do("options.set_company_option", key="density", value="comfortable")
+    assert preferences(store, admin.user_id or "")["density"] == "comfortable"
+    assert clerk("options.reset_option", key="density")["value"] == "comfortable"
+    assert refused(do, "options.set_company_option", key="density", value="compact", fixed=True) == "cannot_fix"
+
+
+def test_wrong_places_are_refused(do: Do, clerk: Do, store: Store) -> None:
+    assert refused(clerk, "options.set_option", key="negative_stock", value="allow") == "company_option"
+    assert refused(clerk, "options.set_option", key="nonsense", value="1") == "unknown_option"
+    for verb, given in (
+        ("options.set_company_option", {"key": "negative_stock", "value": "allow"}),
+        ("options.reset_company_option", {"key": "negative_stock"}),
+        ("options.company_options", {}),
+        ("options.option_deviations", {}),
+    ):
+        assert refused(clerk, verb, **given) == "forbidden"
+    nobody = Actor(None, "", "", BasicRole.ADMIN)
+    assert refused(lambda verb, **given: verbs.run(store, nobody, verb, given), "options.set_option", key="theme", value="dark") == "nobody"
+
+
+def test_columns_and_options_roam_drafts_do_not() -> None:
+    assert [roams(key) for key in ("theme", "columns:customer", "draft:customer:new", "negative_stock", "customers:tab")] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
+def test_a_user_with_options_can_still_be_deleted(do: Do, clerk: Do, store: Store) -> None:
+    clerk("options.set_option", key="theme", value="dark")
+    with store.read() as connection:
+        identity = connection.value("SELECT id FROM user WHERE login = 'lin'").hex()
+    assert do("records.delete_record", entity="user", id=identity) == {"id": identity}
+
+
+# the company's -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_company_tells_who_set_what(do: Do) -> None:
+    before = {one["key"]: one for one in do("options.company_options")}
+    assert list(before) == [one.key for one in OPTIONS if one.level is Level.COMPANY]
+    assert (before["negative_stock"]["source"], before["negative_stock"]["by"]) == ("default", None)
+    do("options.set_company_option", key="negative_stock", value="block", fixed=True)
+    told = next(one for one in do("options.company_options") if one["key"] == "negative_stock")
+    assert {key: told[key] for key in ("value", "source", "fixed", "locked", "by")} == {
+        "value": "block",
+        "source": "office",
+        "fixed": True,
+        "locked": "",
+        "by": "王芳",
+    }
+    assert told["at"].endswith("Z")
+    assert do("options.set_company_option", key="negative_stock", value="allow")["fixed"]  # what is not said stays
+    assert do("options.reset_company_option", key="negative_stock")["source"] == "default"
+
+
+@pytest.fixture
+def goods(new: Do) -> dict[str, str]:
+    made = {
+        "customer": new("customer", name="浙江瑞祥进出口有限公司")["id"],
+        "product": new("product", code="XF75", name="雪纺 75D", price="9.80")["id"],
+        "warehouse": new("warehouse", code="W1", name="柯桥一号仓")["id"],
+    }
+    new("stock_move", product_id=made["product"], warehouse_id=made["warehouse"], quantity="10", type="opening")
+    return made
+
+
+@pytest.fixture
+def sell(do: Do, goods: dict[str, str]) -> Do:
+    """Post an order of so many, in one line each."""
+
+    def post(*quantities: str) -> dict[str, Any]:
+        lines = [{"product_id": goods["product"], "quantity": quantity} for quantity in quantities]
+        order = do("sales.save_order", header={"customer_id": goods["customer"]}, lines=lines)
+        posted: dict[str, Any] = do("sales.post_order", order_id=order["id"])
+        return posted
+
+    return post
+
+
+def test_stock_below_zero_is_warned_of_allowed_or_refused(do: Do, sell: Do, new: Do, goods: dict[str, str]) -> None:
+    assert [warning["on_hand"] for warning in sell("7", "4")["warnings"]] == ["-1"]
+    do("options.set_company_option", key="negative_stock", value="allow")
+    assert sell("1")["warnings"] == []
+    do("options.set_company_option", key="negative_stock", value="block")
+    with pytest.raises(AppError) as error:
+        sell("1")
+    assert error.value.code == "not_enough_stock"
+    move = {"product_id": goods["product"], "warehouse_id": goods["warehouse"]}
+    assert new("stock_move", **move, quantity="5", type="receipt")  # goods in are welcome while less than nothing is there
+    assert do("stock.stock_on_hand", product_id=goods["product"])["on_hand"] == "3"
+    with pytest.raises(AppError):
+        new("stock_move", **move, quantity="-4", type="adjust")
+    with pytest.raises(AppError):
+        sell("2", "2")  # together more than is there
+    assert sell("2", "1", "-1")["warnings"] == []
+    assert do("stock.stock_on_hand", product_id=goods["product"])["on_hand"] == "1"
+
+
+def test_a_refused_posting_leaves_nothing_behind(do: Do, goods: dict[str, str]) -> None:
+    do("options.set_company_option", key="negative_stock", value="block")
+    order = do("sales.save_order", header={"customer_id": goods["customer"]}, lines=[{"product_id": goods["product"], "quantity": "11"}])
+    assert refused(do, "sales.post_order", order_id=order["id"]) == "not_enough_stock"
+    assert do("sales.order_with_lines", order_id=order["id"])["number"] is None
+    assert do("stock.stock_on_hand", product_id=goods["product"])["on_hand"] == "10"
+
+
+def test_new_orders_and_products_begin_as_the_company_says(do: Do, new: Do, goods: dict[str, str]) -> None:
+    do("options.set_company_option", key="prices_include_tax", value="no")
+    do("options.set_company_option", key="tax_rate", value="9%")
+    assert new("product", code="B", name="布")["tax_rate"] == "0.0900"
+    assert new("product", code="C", name="纱", tax_rate="")["tax_rate"] == "0.0900"
+    assert new("product", code="D", name="线", tax_rate="6%")["tax_rate"] == "0.0600"
+    line = {"product_id": goods["product"], "quantity": "10"}
+    order = do("sales.save_order", header={"customer_id": goods["customer"]}, lines=[line])
+    assert (order["tax_included"], order["net"], order["gross"]) == (False, "98.00", "110.74")  # 13% as the product was made
+    order = do("sales.save_order", header={"customer_id": goods["customer"], "tax_included": True}, lines=[line])
+    assert order["gross"] == "98.00"
+
+
+def test_what_amounts_mean_is_locked_by_the_first_posting(do: Do, sell: Do) -> None:
+    do("options.set_company_option", key="prices_include_tax", value="no")
+    do("options.set_company_option", key="prices_include_tax", value="yes")
+    sell("1")
+    assert refused(do, "options.set_company_option", key="prices_include_tax", value="no") == "locked_by_posting"
+    assert do("options.set_company_option", key="prices_include_tax", value="yes", fixed=True)["locked"] == "locked_by_posting"
+
+
+def test_passwords_are_as_long_as_the_company_asks(do: Do, new: Do) -> None:
+    do("options.set_company_option", key="password_length", value="12")
+    with pytest.raises(AppError) as error:
+        new("user", login="a", name="甲", password="Short-Pw-11")
+    assert "12" in error.value.message
+    made = new("user", login="a", name="甲", password="Longer-Pw-12")
+    assert refused(do, "people.set_password", login="a", password="Short-Pw-11") == "weak_password"
+    assert do("people.set_password", login="a", password="Another-One-12") == {"id": made["id"]}
+
+
+def test_tries_and_days_of_a_session_follow_the_company(do: Do, store: Store, admin: Actor) -> None:
+    do("options.set_company_option", key="free_tries", value="1")
+    do("options.set_company_option", key="session_days", value="2")
+    token = sessions.sign_in(store, login="admin", password=PASSWORD)[1]
+    session = sessions.find_session(store, token)
+    assert session is not None
+    assert session.expires - session.created == 2 * 24 * 3600 * 1000
+    with pytest.raises(AppError):
+        sessions.sign_in(store, login="admin", password="wrong")
+    assert sessions.seconds_to_wait(store, "admin") == 1

@@ -1,0 +1,127 @@
+"""Options between nodes: a user's own follow him, the company's come from head office, a branch's own are seen there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from localcrm.domain.people.preferences import preferences
+from localcrm.kernel.errors import Refused
+from localcrm.store import check
+from tests import factories
+from tests.factories import Company, HandClock, Installation
+
+
+@pytest.fixture
+def clocks() -> dict[str, HandClock]:
+    return {code: HandClock() for code in ("HQ", "BR01", "BR02")}
+
+
+@pytest.fixture
+def company(clocks: dict[str, HandClock]) -> Iterator[Company]:
+    with factories.company(clocks=dict(clocks)) as made:
+        yield made
+
+
+def theme(node: Installation) -> str:
+    return preferences(node.store, node.actor.user_id or "")["theme"]
+
+
+def agree(company: Company) -> None:
+    """Let everybody exchange: all hold the same data, nothing was held back, nobody has to settle anything."""
+    company.exchange()
+    assert len(company.digests) == 1
+    for node in company.nodes:
+        assert check.check(node.store)["problems"] == []
+        assert node.conflicts() == []
+        assert node.value("SELECT count(*) FROM sync_quarantine") == 0
+
+
+def test_a_choice_follows_its_user_and_the_last_one_holds(company: Company, clocks: dict[str, HandClock]) -> None:
+    one, two = company.branches["BR01"], company.branches["BR02"]
+    one.run("options.set_option", key="theme", value="dark")
+    clocks["BR02"].forward(minutes=5)
+    two.run("options.set_option", key="theme", value="system")
+    assert (theme(one), theme(two)) == ("dark", "system")
+    agree(company)
+    assert [theme(node) for node in company.nodes] == ["system"] * 3
+    one.run("options.set_option", key="theme", value="light")
+    agree(company)
+    assert [theme(node) for node in company.nodes] == ["light"] * 3
+    assert company.hq.value("SELECT count(*) FROM user_option WHERE key = 'theme'") == 2  # a row per node, however often it is set
+
+
+def test_who_has_seen_a_choice_overrules_it_with_a_clock_that_is_late(company: Company, clocks: dict[str, HandClock]) -> None:
+    one, two = company.branches["BR01"], company.branches["BR02"]
+    clocks["BR01"].forward(days=3)
+    one.run("options.set_option", key="theme", value="dark")
+    agree(company)
+    two.run("options.set_option", key="theme", value="system")  # three days earlier by its own clock
+    agree(company)
+    assert [theme(node) for node in company.nodes] == ["system"] * 3
+
+
+def test_giving_up_a_choice_travels_too(company: Company) -> None:
+    one, two = company.branches["BR01"], company.branches["BR02"]
+    one.run("options.set_option", key="theme", value="dark")
+    agree(company)
+    two.run("options.reset_options")
+    agree(company)
+    assert [theme(node) for node in company.nodes] == ["light"] * 3
+
+
+def test_a_branch_differs_and_head_office_sees_it(company: Company) -> None:
+    hq, one, two = company.hq, company.branches["BR01"], company.branches["BR02"]
+    hq.run("options.set_company_option", key="exchange_days", value="7")
+    agree(company)
+    told = one.run("options.set_company_option", key="exchange_days", value="14")
+    assert (told["value"], told["source"], told["office"]) == ("14", "branch", "7")
+    agree(company)
+    (seen,) = hq.run("options.option_deviations")
+    assert {key: seen[key] for key in ("code", "key", "value", "office", "in_force")} == {
+        "code": "BR01",
+        "key": "exchange_days",
+        "value": "14",
+        "office": "7",
+        "in_force": True,
+    }
+
+    hq.run("options.set_company_option", key="exchange_days", value="7", fixed=True)
+    agree(company)
+    assert [row["in_force"] for row in hq.run("options.option_deviations")] == [False]
+    for node in (one, two):
+        with pytest.raises(Refused) as error:
+            node.run("options.set_company_option", key="exchange_days", value="10")
+        assert error.value.code == "fixed_by_office"
+    state = next(row for row in one.run("options.company_options") if row["key"] == "exchange_days")
+    assert (state["value"], state["source"], state["locked"]) == ("7", "office", "fixed_by_office")
+
+    hq.run("options.set_company_option", key="exchange_days", value="7", fixed=False)
+    agree(company)
+    state = next(row for row in one.run("options.company_options") if row["key"] == "exchange_days")
+    assert (state["value"], state["locked"]) == ("14", "")
+    assert one.run("options.reset_company_option", key="exchange_days")["source"] == "office"
+    agree(company)
+    assert hq.run("options.option_deviations") == []
+
+
+def test_head_office_alone_fixes_and_sets_what_holds_for_everybody(company: Company) -> None:
+    one = company.branches["BR01"]
+    for given in ({"key": "exchange_days", "value": "5", "fixed": True}, {"key": "theme", "value": "dark"}):
+        with pytest.raises(Refused) as error:
+            one.run("options.set_company_option", **given)
+        assert error.value.code == "office_only"
+
+
+def test_a_value_of_a_newer_program_is_kept_and_not_obeyed(company: Company) -> None:
+    hq, one = company.hq, company.branches["BR01"]
+    hq.run("options.set_company_option", key="negative_stock", value="block")
+    with hq.store.unit_of_work(None) as uow:
+        from localcrm.domain.options.entities import CompanyOption
+
+        kind = CompanyOption.entity_type
+        uow.update(kind, uow.where(kind, key="negative_stock")[0]["id"], {"value": "ask the boss"})
+    agree(company)
+    state = next(row for row in one.run("options.company_options") if row["key"] == "negative_stock")
+    assert (state["value"], state["source"]) == ("warn", "default")
