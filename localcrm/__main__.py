@@ -32,6 +32,7 @@ _COMMANDS = {
         "restore": "folder:restore",
         "check": "folder:check",
         "passphrase": "folder:passphrase",
+        "reset": "resets:reset",
     }.items()
 }
 

@@ -37,6 +37,7 @@ def page_frame(session: Session, *, title: str, active: str) -> Iterator[ui.elem
                 if session.looking_as:
                     _looking(session)
                 operations.set_places(notices, toasts)
+                account.welcome(session, notices)
                 yield content
 
 

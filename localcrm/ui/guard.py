@@ -27,7 +27,7 @@ BODY_LIMIT = 2 * 1024 * 1024
 UPLOAD_LIMIT = 220 * 1024 * 1024
 
 #: Reachable without a session: signing in, its style sheet, and the exchange, whose messages prove who sends them.
-OPEN_PATHS = ("/login", "/setup", "/unlock", "/static/", EXCHANGE_PATH, "/favicon.ico", "/alive")
+OPEN_PATHS = ("/login", "/forgot", "/setup", "/unlock", "/static/", EXCHANGE_PATH, "/favicon.ico", "/alive")
 #: The framework compiles templates in the browser and writes inline styles; everything else comes from us alone.
 CONTENT_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 GATHER_SECONDS = 0.1
 
 ChangeHandler = Callable[[Changes], Awaitable[None] | None]
-#: (company or branch name, code, login, name of the user, password) → the open store of the new folder.
-CreateFolder = Callable[..., Store]
+#: (company or branch name, code, login, name of the user, password) → the open store of the new folder, the administrator's recovery code.
+CreateFolder = Callable[..., tuple[Store, str]]
 #: (passphrase, None), or (new passphrase, recovery code) → the open store of the protected folder.
 UnlockFolder = Callable[[str, str | None], Store]
 

@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from localcrm.domain.people import preferences, sessions
+from localcrm.domain.people import arrival as arrivals, preferences, sessions
+from localcrm.domain.people.arrival import Arrival
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor, may, require_admin, seen_changes
 from localcrm.kernel.errors import Refused, SignInNeeded
@@ -34,6 +35,8 @@ class Session:
     key: str
     _actor: Actor
     preferences: dict[str, str]
+    #: What the user should hear on the first page; None once he has.
+    arrival: Arrival | None = None
     pages: set[Client] = field(default_factory=set)
     ended: bool = False
     #: Whom an administrator looks as: an actor who changes nothing.
@@ -61,6 +64,11 @@ class Session:
     def user_id(self) -> str:
         """Id of the user who signed in."""
         return self._actor.user_id or ""
+
+    @property
+    def user_name(self) -> str:
+        """Name of the user who signed in."""
+        return self._actor.name
 
     @property
     def needs_check(self) -> bool:
@@ -96,6 +104,20 @@ class Session:
     def may(self, permission: str) -> bool:
         """Whether the user has a permission; screens hide what services would refuse."""
         return may(self.actor, permission)
+
+    def take_arrival(self) -> Arrival | None:
+        """What to say on this page: the last sign-in once, what is alarming until ``note_told``."""
+        if self.looking_as:
+            return None
+        arrival = self.arrival
+        if arrival is not None and not arrival.is_alarming:
+            self.arrival = None
+        return arrival
+
+    def note_told(self) -> None:
+        """The user has read it. Writes the data file: call it in a worker thread."""
+        self.arrival = None
+        arrivals.note_told(self.store, self.key)
 
     # preferences -------------------------------------------------------------------------------------------------
 
@@ -169,7 +191,9 @@ class Sessions:
             actor = actor_by_id(store, found.user_id) if found else None
             if found is None or actor is None:
                 return None
-            session = Session(self.program, token, found.key, actor, preferences.preferences(store, found.user_id))
+            session = Session(
+                self.program, token, found.key, actor, preferences.preferences(store, found.user_id), arrivals.untold(store, found)
+            )
             session = self._known.setdefault(token, session)
         elif session.needs_check:
             session.check()
