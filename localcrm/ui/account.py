@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from nicegui import ui
 
+from localcrm.domain.people import access
 from localcrm.domain.people.sessions import close_session, close_sessions_of, sessions_of
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import LANGUAGES, gettext as _
 from localcrm.ui.kit.values import near_moment
-from localcrm.ui.operations import run_verb, toast
+from localcrm.ui.operations import run_service, run_verb, toast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +46,8 @@ def menu(session: Session) -> None:
                 ui.menu_item(_("New recovery code…"), lambda: ui.navigate.to("/recovery-code")).mark("recovery-code")
                 ui.menu_item(_("Answer a password reset…"), lambda: ui.navigate.to("/answer-reset")).mark("answer-reset")
             ui.separator()
+            ui.menu_item(_("Lock when not used…"), lambda: _choose_idle(session)).mark("idle")
+            ui.menu_item(_("Lock now")).mark("lock").on("click", js_handler="() => localcrm.lockNow()")
             ui.menu_item(_("Sign out")).mark("sign-out").on("click", js_handler="() => localcrm.signOut()")
 
 
@@ -162,3 +165,34 @@ async def _show_sessions(session: Session) -> None:
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Close"), on_click=dialog.close).props("flat no-caps")
     dialog.open()
+
+
+async def _choose_idle(session: Session) -> None:
+    def read() -> tuple[list[int], int]:
+        return access.allowed_choices(session.store), access.idle_minutes(session.store, session.user_id)
+
+    outcome = await run_service(session, read)
+    if not outcome.ok:
+        return
+    choices, chosen = outcome.value
+    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("idle-dialog"):
+        ui.label(_("Lock the screen when it is not used")).classes("lc-dialog-title")
+        ui.label(_("What you typed is kept; your password opens the screen again.")).classes("lc-muted")
+        wish = ui.radio({minutes: idle_words(minutes) for minutes in choices}, value=chosen).props("dense").mark("idle-minutes")
+        if access.OFF not in choices:
+            ui.label(_("Head office allows {minutes} minutes at most.").format(minutes=max(choices))).classes("lc-muted lc-small-text")
+
+        async def save() -> None:
+            if (await run_service(session, lambda: access.choose_idle_minutes(session.store, session.user_id, wish.value))).ok:
+                dialog.close()
+                toast(_("Saved: {words}").format(words=idle_words(wish.value)))
+
+        with ui.element("div").classes("lc-dialog-buttons"):
+            ui.button(_("Cancel"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
+            ui.button(_("Save"), on_click=save).props("unelevated no-caps data-commit").classes("lc-pri").mark("save")
+    dialog.open()
+
+
+def idle_words(minutes: int) -> str:
+    """How long a screen stays open, in words."""
+    return _("never") if minutes == access.OFF else _("after {minutes} minutes").format(minutes=minutes)

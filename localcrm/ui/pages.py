@@ -21,7 +21,7 @@ from localcrm.ui import endpoints, screens
 from localcrm.ui.frame import page_frame
 from localcrm.ui.kit.theme import STATIC
 from localcrm.ui.registry import Screen, screens as all_screens, screens_for
-from localcrm.ui.screens import first_run, forgotten, login, unlock
+from localcrm.ui.screens import first_run, forgotten, locked, login, unlock
 
 if TYPE_CHECKING:
     from localcrm.ui.program import Program
@@ -93,6 +93,7 @@ def plain_routes(program: Program) -> list[BaseRoute]:
         *unlock.routes(program),
         *login.routes(program),
         *forgotten.routes(program),
+        *locked.routes(program),
         *endpoints.routes(),
         *[route for module in screen_modules() for route in getattr(module, "ROUTES", ())],
         Mount("/static", StaticFiles(directory=STATIC)),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localcrm.domain.people import idle
 from localcrm.kernel.ports import Changes
 from localcrm.store.store import Store
 from localcrm.ui.sessions import Sessions
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Changes that arrive within this time are told to a screen together.
 GATHER_SECONDS = 0.1
+#: What a locked session has missed is told at most this long after it was unlocked.
+HELD_SECONDS = 1.0
 
 ChangeHandler = Callable[[Changes], Awaitable[None] | None]
 #: (company or branch name, code, login, name of the user, password) → the open store of the new folder, the administrator's recovery code.
@@ -39,6 +42,8 @@ class Subscription:
     entities: frozenset[str]
     handler: ChangeHandler
     context: contextvars.Context
+    #: Whether to tell it later: its session is locked.
+    held: Callable[[], bool]
     waiting: Changes | None = None
 
 
@@ -78,6 +83,7 @@ class Program:
 
     def adopt(self, store: Store) -> None:
         """Take the open store of this folder: at start, or when the first run has made it."""
+        idle.lock_idle(store)  # a browser that kept its cookie over night must not see anything first
         self.store = store
         store.listen(self._heard)
         for callback in self._on_open:
@@ -91,11 +97,14 @@ class Program:
 
     # changes -----------------------------------------------------------------------------------------------------
 
-    def subscribe(self, entities: Collection[str], handler: ChangeHandler) -> None:
-        """Call ``handler(changes)`` in the page of the moment whenever one of the entities changed, until the page is gone."""
+    def subscribe(self, entities: Collection[str], handler: ChangeHandler, *, held: Callable[[], bool] = lambda: False) -> None:
+        """Call ``handler(changes)`` in the page of the moment whenever one of the entities changed, until the page is gone.
+
+        While ``held()`` the changes are gathered and told afterwards.
+        """
         from nicegui import context
 
-        subscription = Subscription(context.client, frozenset(entities), handler, contextvars.copy_context())
+        subscription = Subscription(context.client, frozenset(entities), handler, contextvars.copy_context(), held)
         self._subscriptions.add(subscription)
         subscription.client.on_delete(lambda: self._subscriptions.discard(subscription))
 
@@ -116,6 +125,10 @@ class Program:
     def _deliver(self, subscription: Subscription) -> None:
         from nicegui import background_tasks
 
+        if subscription in self._subscriptions and subscription.held():
+            assert self.loop is not None
+            self.loop.call_later(HELD_SECONDS, self._deliver, subscription, context=subscription.context)
+            return
         changes, subscription.waiting = subscription.waiting, None
         if changes is not None and subscription in self._subscriptions:
             background_tasks.create(_call(subscription, changes), name="tell a screen")

@@ -164,6 +164,7 @@ async def _watch(program: Program) -> None:
         if program.store is not None:
             try:
                 await asyncio.to_thread(program.store.notice_other_programs)
+                await program.sessions.lock_idle()
             except AppError as error:
                 log.warning("the data file could not be looked at: %s", error.code)
 

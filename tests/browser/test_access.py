@@ -13,7 +13,7 @@ from localcrm.app import create_folder
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.verbs import run
 from localcrm.sync import node_sync
-from tests.browser.conftest import PASSWORD, Running, new_page, running
+from tests.browser.conftest import PASSWORD, OpenPage, Running, beside, new_page, running
 
 NEW = "Brand-New-Word-9"
 
@@ -143,3 +143,103 @@ def test_the_administrator_of_an_office_uses_the_recovery_code(browser: Browser,
     page.click("button[type=submit]")
     newest = page.locator("#code").inner_text()
     assert newest not in {following, pair.recovery_code}
+
+
+# a screen that locks ---------------------------------------------------------------------------------------------------
+
+
+def nobody_used_it(program: Running) -> None:
+    """Half an hour passes."""
+    with beside(program) as (store, _actor), store.housekeeping() as connection:
+        connection.execute("UPDATE session SET used = used - 31 * 60000")
+
+
+def status_of(page: Page, path: str) -> int:
+    return int(page.evaluate("async (path) => (await fetch(path, { headers: { 'X-Localcrm': '1' } })).status", path))
+
+
+@pytest.mark.usefixtures("nobody_else_is_asked")
+def test_an_unused_screen_locks_and_keeps_what_was_typed(office: Running, open_page: OpenPage) -> None:
+    page = open_page("/customers", own_session=True)
+    expect(page.locator(".ag-row").first).to_be_visible()
+    other = page.context.new_page()
+    other.goto(f"{office.address}/people")
+    expect(other.locator(".ag-row").first).to_be_visible()
+    page.bring_to_front()
+    page.keyboard.press("n")
+    name = page.locator(".q-dialog .lc-field[data-field='name'] input").first
+    name.fill("还没保存的公司")
+
+    nobody_used_it(office)
+    for tab in (page, other):
+        expect(tab.locator(".lc-lock")).to_be_visible()
+        content = tab.content()
+        assert [word for word in ("绍兴恒远", "还没保存", "林晓", "0575") if word in content] == []
+        assert tab.title() == "已锁定"
+    assert (status_of(page, "/api/search?q=sx"), status_of(page, "/customers")) == (423, 423)
+    page.keyboard.press("Control+k")
+    expect(page.locator(".lc-palette")).to_have_count(0)
+
+    page.fill("#lc-unlock", "a wrong guess")
+    page.keyboard.press("Enter")
+    expect(page.locator(".lc-lock .lc-problem")).to_contain_text("密码错误")
+    page.fill("#lc-unlock", PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.locator(".lc-lock")).to_have_count(0)
+    expect(other.locator(".lc-lock")).to_have_count(0)
+    expect(name).to_have_value("还没保存的公司")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".ag-row", has_text="还没保存的公司").first).to_be_visible()  # the page works as before
+    expect(other.locator(".ag-row", has_text="林晓").first).to_be_visible()
+
+
+@pytest.mark.usefixtures("nobody_else_is_asked")
+def test_a_locked_page_that_is_loaded_anew_asks_first(office: Running, open_page: OpenPage) -> None:
+    page = open_page("/people", own_session=True)
+    page.locator(".lc-avatar").click()
+    page.get_by_text("立即锁屏").click()
+    expect(page.locator(".lc-lock")).to_be_visible()
+    page.reload()
+    page.wait_for_url("**/locked?next=**")
+    assert "林晓" not in page.content()
+    page.fill("#password", "a wrong guess")
+    page.click("button.lc-primary")
+    expect(page.locator(".lc-problem")).to_be_visible()
+    page.fill("#password", PASSWORD)
+    page.click("button.lc-primary")
+    page.wait_for_url("**/people")
+    page.locator(".lc-avatar").click()
+    page.get_by_text("立即锁屏").click()
+    page.get_by_role("button", name="换人登录").click()
+    page.wait_for_url("**/login")
+
+
+@pytest.mark.usefixtures("nobody_else_is_asked")
+def test_what_others_changed_meanwhile_is_shown_after_unlocking(office: Running, open_page: OpenPage) -> None:
+    page = open_page("/customers", own_session=True)
+    expect(page.locator(".ag-row").first).to_be_visible()
+    nobody_used_it(office)
+    expect(page.locator(".lc-lock")).to_be_visible()
+    with beside(office) as (store, actor):
+        run(store, actor, "records.create_record", {"entity": "customer", "values": {"name": "夜里新来的客户"}})
+    page.wait_for_timeout(2500)
+    page.fill("#lc-unlock", PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.locator(".ag-row", has_text="夜里新来的客户").first).to_be_visible()
+
+
+@pytest.mark.usefixtures("nobody_else_is_asked")
+def test_everybody_chooses_within_what_head_office_allows(office: Running, open_page: OpenPage) -> None:
+    page = open_page("/access", own_session=True)
+    page.locator(".lc-avatar").click()
+    page.get_by_text("无人操作时锁屏…").click()
+    expect(page.locator(".q-dialog .q-radio")).to_have_count(4)
+    page.locator(".q-dialog .q-radio", has_text="5 分钟后").first.click()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".lc-toast")).to_contain_text("5 分钟后")
+    page.locator(".q-select").first.click()
+    page.locator(".q-menu .q-item", has_text="可以不锁").click()
+    expect(page.locator(".lc-toast").last).to_contain_text("已保存")
+    page.locator(".lc-avatar").click()
+    page.get_by_text("无人操作时锁屏…").click()
+    expect(page.locator(".q-dialog .q-radio")).to_have_count(5)

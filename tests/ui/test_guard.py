@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from localcrm.domain.people import idle
 from localcrm.domain.people.sessions import close_session, session_key
 from localcrm.kernel.i18n import current_language
 from localcrm.ui import guard
@@ -29,7 +30,12 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
         size, more = size + len(message.get("body", b"")), message.get("more_body", False)
     names = sorted(name.decode() for name, _value in scope["headers"] if name.startswith(b"x-forwarded"))
     session = scope["localcrm.session"]
-    answer = {"size": size, "forwarded": names, "user": session.actor.login if session else None, "language": current_language()}
+    answer = {
+        "size": size,
+        "forwarded": names,
+        "user": session.actor.login if session and not session.locked else None,
+        "language": current_language(),
+    }
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
     await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
 
@@ -165,11 +171,31 @@ async def test_a_request_cut_off_when_the_program_ends_is_no_fault(office: Offic
         assert (await browser.get("/login")).status_code == 500
 
 
+async def test_a_locked_session_is_answered_nothing_but_its_unlocking(office: Office) -> None:
+    async with client(office) as browser:
+        assert (await browser.get("/customers")).status_code == 200
+        idle.lock(office.store, session_key(browser.cookies[COOKIE]))
+        office.program.sessions.lock([session_key(browser.cookies[COOKIE])])
+        shut = [await browser.get(path, headers=HEADER) for path in ("/customers", "/api/search", "/_nicegui/client/abc/upload/7")]
+        use = await browser.post("/api/session/used", headers=HEADER)
+        page = await browser.get("/customers?a=1", headers={"Accept": "text/html"})
+        open_ = [(await browser.get(path)).status_code for path in ("/locked", "/static/localcrm.css", "/api/session/state")]
+    assert {(answer.status_code, answer.json()["code"]) for answer in (*shut, use)} == {(423, "session_locked")}
+    assert (page.status_code, page.headers["location"]) == (303, "/locked?next=%2Fcustomers%3Fa%3D1")
+    assert open_ == [200, 200, 200]
+
+
+async def test_what_was_locked_before_the_start_stays_locked(office: Office) -> None:
+    async with client(office) as browser:
+        idle.lock(office.store, session_key(browser.cookies[COOKIE]))
+        assert (await browser.get("/customers")).status_code == 423
+
+
 # sockets -----------------------------------------------------------------------------------------------------------
 
 
 async def socket(
-    office: Office, token: str | None, *, origin: str | None = f"http://{HOST}", messages: int = 1, between: Any = None
+    office: Office, token: str | None, *, origin: str | None = f"http://{HOST}", messages: int = 1, between: Any = None, text: str = "click"
 ) -> list[str]:
     """Connect, send some messages; returns the types of what came back."""
     headers = [(b"host", HOST.encode())] + ([(b"origin", origin.encode())] if origin else [])
@@ -185,7 +211,7 @@ async def socket(
             return {"type": "websocket.disconnect", "code": 1000}
         if between and count == 2:
             await asyncio.to_thread(between)
-        return {"type": "websocket.receive", "text": "click"}
+        return {"type": "websocket.receive", "text": text}
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message["type"] + (f":{message['code']}" if "code" in message else ""))
@@ -212,3 +238,22 @@ async def test_a_revoked_session_is_cut_off_at_its_next_message(office: Office, 
     token = office.token()
     answers = await socket(office, token, messages=3, between=lambda: close_session(office.store, session_key(token)))
     assert answers == ["websocket.send", "ended"]
+
+
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [
+        ("3", True),
+        ("40", True),
+        ('42["handshake",{"client_id":"x"}]', True),
+        ('420["ack",{"next_message_id":7}]', True),
+        ('42["event",{"id":1}]', False),
+        ('42["javascript_response",{}]', False),
+        ('451-["event",{}]', False),
+        ("", False),
+    ],
+)
+async def test_a_locked_page_keeps_its_connection_and_nothing_else(office: Office, text: str, passes: bool) -> None:
+    token = office.token()
+    idle.lock(office.store, session_key(token))
+    assert await socket(office, token, text=text) == (["websocket.send"] if passes else []) + ["ended"]

@@ -73,6 +73,13 @@ class UserRole(Entity, key="user_role", no=8, label=N_("Role of a user"), kind=K
     remark: Annotated[Text | None, F(3, N_("Remark"), column=3, editable=False)] = None
 
 
+class AccessPolicy(Entity, key="access_policy", no=60, label=N_("Access policy"), kind=Kind.HUB, title_field="name", by_hand=False):
+    """What head office says about coming in, for all branches; one row, or none while nothing was ever set."""
+
+    name: Annotated[Name, F(1, N_("Name"), column=1, editable=False)] = "company"
+    longest_idle: Annotated[int, F(2, N_("Longest time before an unused screen locks (minutes)"), column=2, editable=False)] = 60
+
+
 class Share(Entity, key="share", no=9, label=N_("Share"), kind=Kind.MASTER, title_field="record", by_hand=False, about=True):
     """That somebody who has the right to look at a kind of record sees this one too, and what is seen with it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from localcrm.domain.people import grants, sharing
+from localcrm.domain.people import access, grants, sharing
 from localcrm.domain.people.entities import User
 from localcrm.domain.people.passwords import password_hash, password_matches
 from localcrm.domain.people.rights import actor_of
@@ -109,4 +109,4 @@ def actor_by_id(store: Store, user_id: str) -> Actor | None:
 
 
 BEHAVIOURS = {"user": Behaviour(prepare=prepare_user, check=check_user), **grants.BEHAVIOURS}
-VERBS = (Verb(set_password, N_("Set a password")), *grants.VERBS, *sharing.VERBS)
+VERBS = (Verb(set_password, N_("Set a password")), *grants.VERBS, *sharing.VERBS, *access.VERBS)
