@@ -107,7 +107,7 @@ def wrap_secret(raw_key: bytes | None, secret: bytes, purpose: str) -> bytes:
     """The bytes to store for a secret; sealed when the folder has a key. ``purpose`` names it, such as "node keys"."""
     if raw_key is None:
         return _PLAIN + secret
-    return _SEALED + _seal(_derived(raw_key, purpose), secret, _SEALED + purpose.encode())
+    return _SEALED + _seal(derived_key(raw_key, purpose), secret, _SEALED + purpose.encode())
 
 
 def unwrap_secret(raw_key: bytes | None, data: bytes, purpose: str) -> bytes:
@@ -121,11 +121,12 @@ def unwrap_secret(raw_key: bytes | None, data: bytes, purpose: str) -> bytes:
         return data[5:] if data.startswith(_PLAIN) else _refuse_file()
     if not data.startswith(_SEALED):
         _refuse_file()
-    secret = _unseal(_derived(raw_key, purpose), data[5:], _SEALED + purpose.encode())
+    secret = _unseal(derived_key(raw_key, purpose), data[5:], _SEALED + purpose.encode())
     return _refuse_file() if secret is None else secret
 
 
-def _derived(raw_key: bytes, purpose: str) -> bytes:
+def derived_key(raw_key: bytes, purpose: str) -> bytes:
+    """32 bytes that follow from the folder's key, others for every purpose."""
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 

@@ -29,6 +29,8 @@ UPLOAD_LIMIT = 220 * 1024 * 1024
 
 #: Reachable without a session: signing in, its style sheet, and the exchange, whose messages prove who sends them.
 OPEN_PATHS = ("/login", "/forgot", "/setup", "/unlock", "/static/", EXCHANGE_PATH, "/favicon.ico", "/alive")
+#: Set-up and unlocking of a folder are for whoever sits at the computer.
+HERE_ONLY = ("/setup", "/unlock")
 #: What a locked session may still ask for.
 LOCKED_PATHS = ("/locked", "/logout", "/api/session/state", "/api/session/unlock", "/favicon.ico", "/alive")
 #: Of the framework's socket: pings, connecting, and its two messages that carry nothing a user did.
@@ -80,13 +82,15 @@ class Guard:
 
     def _check_address(self, scope: Scope, headers: Mapping[str, str]) -> None:
         """Our own name in Host (no DNS rebinding), our own page in Origin (no foreign page acts in a user's name)."""
-        port = self.program.port
-        hosts = {f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}", *self.program.extra_hosts}
-        host = headers.get("host", "")
+        port, secure = self.program.port, scope.get("scheme") in {"https", "wss"}  # HTTPS: it came by the network's own port
+        hosts = self.program.lan.hosts if secure else {f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}"}
+        host = headers.get("host", "").lower()
         if host not in hosts:
             raise Forbidden("wrong_host", N_("This address is not served here."))
+        if secure and scope["path"] in HERE_ONLY:
+            raise Forbidden("loopback_only", N_("This page opens on the computer itself only."))
         origin = headers.get("origin")
-        if origin is not None and origin not in {f"http://{host}", f"https://{host}"}:
+        if origin is not None and origin != f"{'https' if secure else 'http'}://{host}":
             raise Forbidden("wrong_origin", N_("Requests from other pages are refused."))
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"} or scope["path"] == EXCHANGE_PATH:
             return

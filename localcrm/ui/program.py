@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from localcrm.domain.people import idle
 from localcrm.kernel.ports import Changes
 from localcrm.store.store import Store
+from localcrm.ui.lan import Lan
 from localcrm.ui.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -61,16 +62,17 @@ class Program:
     keys: Callable[[], NodeKeys] | None = None
     #: Opens the first page, while there is no store: only whoever started the program knows it.
     entry_token: str | None = None
-    extra_hosts: tuple[str, ...] = ()
     loop: asyncio.AbstractEventLoop | None = None
     #: Told to end: requests still under way are cut off.
     stopping: bool = False
     sessions: Sessions = field(init=False)
+    lan: Lan = field(init=False)
     _subscriptions: set[Subscription] = field(default_factory=set)
     _on_open: list[Callable[[Store], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.sessions = Sessions(self)
+        self.lan = Lan(self)
 
     @property
     def entry_path(self) -> str:

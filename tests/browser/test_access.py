@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import socket
+import ssl
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +17,8 @@ from localcrm.app import create_folder
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.verbs import run
 from localcrm.sync import node_sync
-from tests.browser.conftest import PASSWORD, OpenPage, Running, beside, new_page, running
+from localcrm.ui.lan import own_names
+from tests.browser.conftest import PASSWORD, Company, OpenPage, Running, beside, new_page, running
 
 NEW = "Brand-New-Word-9"
 
@@ -243,3 +248,67 @@ def test_everybody_chooses_within_what_head_office_allows(office: Running, open_
     page.locator(".lc-avatar").click()
     page.get_by_text("无人操作时锁屏…").click()
     expect(page.locator(".q-dialog .q-radio")).to_have_count(5)
+
+
+# colleagues on the network ------------------------------------------------------------------------------------------------
+
+
+def certificate_of(host: str, port: int) -> str:
+    """Fingerprint of what a client is really shown."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection((host, port), timeout=5) as plain, context.wrap_socket(plain) as tls:
+        return hashlib.sha256(tls.getpeercert(binary_form=True) or b"").digest().hex(":").upper()
+
+
+@pytest.mark.skipif(not own_names()[0][0].isdigit(), reason="this machine is on no network")
+def test_an_administrator_lets_colleagues_on_the_network_in(
+    browser: Browser, tmp_path: Path, server_environment: dict[str, str], contexts: list[BrowserContext]
+) -> None:
+    Company(tmp_path / "hq").store.close()
+    with running(tmp_path / "hq", server_environment) as program:
+        boss = new_page(browser, program, contexts)
+        sign_in(boss, program, "admin", PASSWORD)
+        boss.goto(f"{program.address}/access")
+        expect(boss.locator(".lc-fingerprint")).to_have_count(0)
+        boss.get_by_role("switch", name="允许局域网内的同事访问").click()
+        expect(boss.locator("img.lc-qr")).to_be_visible()
+        address = boss.locator(".lc-address").inner_text()
+        assert address.startswith("https://")
+        host, _colon, port = address.removeprefix("https://").rstrip("/").partition(":")
+        assert certificate_of(host, int(port)) == boss.locator(".lc-fingerprint").inner_text().replace("\n", "")
+
+        context = browser.new_context(ignore_https_errors=True, locale="zh-CN")
+        contexts.append(context)
+        colleague = context.new_page()
+        colleague.goto(f"{address}setup")
+        assert "loopback_only" in colleague.content()
+        colleague.goto(f"{address}customers")
+        colleague.fill("#login", "lin")
+        colleague.fill("#password", PASSWORD)
+        colleague.click("button[type=submit]")
+        expect(colleague.locator(".ag-row", has_text="柯桥金龙布业").first).to_be_visible()
+        assert next(cookie for cookie in context.cookies() if cookie["name"] != "localcrm_language")["secure"]
+        colleague.keyboard.press("n")  # over the socket
+        colleague.locator(".q-dialog .lc-field[data-field='name'] input").first.fill("隔壁桌录入的客户")
+        colleague.keyboard.press("Control+Enter")
+        expect(colleague.locator(".ag-row", has_text="隔壁桌录入的客户").first).to_be_visible()
+        colleague.goto(f"{address}access")
+        expect(colleague.locator(".lc-empty")).to_be_visible()  # not for everybody
+
+        boss.get_by_role("switch", name="允许局域网内的同事访问").click()
+        expect(boss.locator(".lc-fingerprint")).to_have_count(0)
+        with pytest.raises(ConnectionRefusedError):
+            certificate_of(host, int(port))
+        boss.get_by_role("switch", name="允许局域网内的同事访问").click()
+        expect(boss.locator(".lc-address")).to_have_text(address)
+        assert (program.foreign, program.faults) == ([], [])
+    with running(tmp_path / "hq", server_environment):  # it stays on, under the same address
+        for _ in range(50):
+            try:
+                certificate_of(host, int(port))
+                break
+            except ConnectionRefusedError:
+                time.sleep(0.2)
+        else:
+            pytest.fail("the network is not served after a new start")

@@ -14,6 +14,7 @@ from localcrm.domain.people import idle
 from localcrm.domain.people.sessions import close_session, session_key
 from localcrm.kernel.i18n import current_language
 from localcrm.ui import guard
+from localcrm.ui.lan import Lan
 from tests.ui.conftest import COOKIE, HOST, Office, guarded
 
 
@@ -40,10 +41,10 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
 
 
-def client(office: Office, *, signed_in: bool = True, host: str = HOST) -> httpx.AsyncClient:
+def client(office: Office, *, signed_in: bool = True, host: str = HOST, scheme: str = "http") -> httpx.AsyncClient:
     cookies = {COOKIE: office.token()} if signed_in else {}
     transport = httpx.ASGITransport(app=guarded(office, echo))
-    return httpx.AsyncClient(transport=transport, base_url=f"http://{host}", cookies=cookies)
+    return httpx.AsyncClient(transport=transport, base_url=f"{scheme}://{host}", cookies=cookies)
 
 
 OURS = {"Origin": f"http://{HOST}"}
@@ -76,6 +77,42 @@ async def test_a_foreign_page_is_refused_even_for_reading(office: Office, origin
     async with client(office) as browser:
         answer = await browser.get("/customers", headers={"Origin": origin})
     assert (answer.status_code, answer.json()["code"]) == (403, "wrong_origin")
+
+
+@pytest.fixture
+def on_network(office: Office, monkeypatch: pytest.MonkeyPatch) -> Office:
+    """As if the network were served."""
+    monkeypatch.setattr(Lan, "hosts", frozenset({"192.168.1.5:8461", "hq-pc.local:8461"}))
+    return office
+
+
+@pytest.mark.parametrize("host", ["192.168.1.5:8461", "HQ-PC.local:8461"])
+async def test_the_network_is_served_under_its_own_names(on_network: Office, host: str) -> None:
+    async with client(on_network, host=host, scheme="https") as browser:
+        assert (await browser.get("/login", headers={"Origin": f"https://{host.lower()}"})).status_code == 200
+        assert (await browser.get("/login", headers={"Origin": f"http://{host.lower()}"})).json()["code"] == "wrong_origin"
+
+
+@pytest.mark.parametrize("host", ["192.168.1.6:8461", "evil.example:8461", HOST, "localhost:8461", "192.168.1.5", "192.168.1.5:8460"])
+async def test_the_network_is_served_under_no_other_name(on_network: Office, host: str) -> None:
+    async with client(on_network, host=host, scheme="https") as browser:
+        assert (await browser.get("/login")).json()["code"] == "wrong_host"
+
+
+async def test_names_of_the_network_are_not_served_without_https(on_network: Office) -> None:
+    async with client(on_network, host="192.168.1.5:8461") as browser:
+        assert (await browser.get("/login")).json()["code"] == "wrong_host"
+
+
+@pytest.mark.parametrize("path", ["/setup", "/unlock"])
+async def test_setting_up_and_unlocking_stay_on_the_computer(on_network: Office, path: str) -> None:
+    async with client(on_network, host="192.168.1.5:8461", scheme="https") as browser:
+        assert (await browser.get(path)).json()["code"] == "loopback_only"
+
+
+async def test_nothing_is_served_while_the_network_is_off(office: Office) -> None:
+    async with client(office, host="192.168.1.5:8461", scheme="https") as browser:
+        assert (await browser.get("/login")).json()["code"] == "wrong_host"
 
 
 async def test_what_changes_something_needs_our_page_and_the_api_our_header_too(office: Office) -> None:

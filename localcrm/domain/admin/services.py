@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from localcrm.domain import policy, records
+from localcrm.domain.admin import network
 from localcrm.domain.admin.entities import Branch, Conflict, ConflictState
 from localcrm.domain.people.services import create_administrator
 from localcrm.domain.policy import SYSTEM, Actor
@@ -71,5 +72,6 @@ VERBS = (
     Verb(records.delete_record, N_("Delete a record")),
     Verb(records.undelete_record, N_("Restore a record")),
     Verb(resolve_conflict, N_("Settle a conflict"), "conflict.resolve", record="id"),
+    *network.VERBS,
 )
 BEHAVIOURS: dict[str, records.Behaviour] = {}
