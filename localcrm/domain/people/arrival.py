@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from localcrm.domain.people.sessions import UserSession, login_key
+from localcrm.domain.people.sessions import WRONG_GUESSES, UserSession, login_key
 from localcrm.store.connection import Connection
 from localcrm.store.store import Store
 
@@ -42,8 +42,8 @@ def arrival(store: Store, session: UserSession) -> Arrival:
         login = connection.value('SELECT login FROM "user" WHERE id = ?', (user,)) or ""
         since = before[0] if before else 0
         failed = connection.value(
-            "SELECT count(*) FROM event_log WHERE id > ? AND id < ? AND kind = 'sign_in_failed' AND detail = ?",
-            (since, own, login_key(login)),
+            f"SELECT count(*) FROM event_log WHERE id > ? AND id < ? AND detail = ? AND kind IN ({', '.join('?' * len(WRONG_GUESSES))})",
+            (since, own, login_key(login), *WRONG_GUESSES),
         )
         resets = connection.all(
             "SELECT at, detail FROM event_log WHERE id > ? AND id < ? AND user_id = ? AND kind IN ('password_reset', 'password_recovered') "

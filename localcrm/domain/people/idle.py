@@ -10,6 +10,7 @@ from localcrm.kernel.i18n import N_
 from localcrm.store.store import Store
 
 _MINUTE = 60_000
+_LOCK_UNUSED = "UPDATE session SET locked = 1 WHERE token_hash = ? AND used = ?"
 
 
 def note_use(store: Store, key: str) -> None:
@@ -34,11 +35,13 @@ def lock_idle(store: Store) -> list[str]:
             "WHERE locked = 0 AND expires >= ?",
             (KEY, now),
         )
-    idle = [key for key, used, wish in rows if (minutes := effective_minutes(wish, longest)) != OFF and used + minutes * _MINUTE < now]
-    if idle:
-        with store.housekeeping() as connection:
-            connection.executemany("UPDATE session SET locked = 1 WHERE token_hash = ?", [(key,) for key in idle])
-    return [key.hex() for key in idle]
+    idle = [
+        (key, used) for key, used, wish in rows if (minutes := effective_minutes(wish, longest)) != OFF and used + minutes * _MINUTE < now
+    ]
+    if not idle:
+        return []
+    with store.housekeeping() as connection:  # one that was used since the look stays open
+        return [key.hex() for key, used in idle if connection.execute(_LOCK_UNUSED, (key, used)).rowcount]
 
 
 def unlock(store: Store, session: UserSession, *, password: str) -> None:

@@ -124,9 +124,9 @@ def _draw_ways_in(lan: Lan) -> None:
             "The browser there warns once, because the certificate was made on this computer. Look at the certificate, compare its SHA-256 fingerprint, then go on:"
         )
     ).classes("lc-muted")
-    ui.label(f"{lan.certificate.fingerprint[:48]}\n{lan.certificate.fingerprint[48:]}").classes("lc-code-block lc-fingerprint").mark(
-        "fingerprint"
-    )
+    ui.label("\n".join(lan.certificate.fingerprint[start : start + 24] for start in range(0, 96, 24))).classes(
+        "lc-code-block lc-fingerprint"
+    ).mark("fingerprint")
     ui.label(_("If the address does not open, allow localcrm in the firewall of this computer.")).classes("lc-muted lc-small-text")
 
 

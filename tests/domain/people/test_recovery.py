@@ -98,6 +98,24 @@ def test_an_administrator_gets_a_new_code_for_his_password(store: Store, admin: 
     recovery.recover(store, login="admin", code=following, password=NEW)
 
 
+def test_what_is_quiet_is_told_once_and_what_is_alarming_until_it_was_read(store: Store, code: str, clock: StandingClock) -> None:
+    def session(password: str) -> sessions.UserSession:
+        clock.go_on(seconds=60)
+        found = sessions.find_session(store, sessions.sign_in(store, login="admin", password=password)[1])
+        assert found is not None
+        return found
+
+    assert arrival.untold(store, session(PASSWORD)) is None  # the first time there is nothing to say
+    second = session(PASSWORD)
+    assert arrival.untold(store, second) is not None
+    assert arrival.untold(store, second) is None
+    recovery.recover(store, login="admin", code=code, password=NEW)
+    third = session(NEW)
+    assert arrival.untold(store, third) == arrival.untold(store, third) is not None
+    arrival.note_told(store, third.key)
+    assert arrival.untold(store, third) is None
+
+
 def test_only_administrators_have_one(store: Store, new: Any) -> None:
     new("user", login="lin", name="林晓", password=PASSWORD, role="staff")
     lin = sessions.sign_in(store, login="lin", password=PASSWORD)[0]
@@ -112,7 +130,9 @@ def test_the_next_sign_in_tells_of_tries_and_of_the_reset(store: Store, code: st
         assert refused(sessions.sign_in, store, login="ADMIN", password="guess") == "bad_credentials"
     refused(sessions.sign_in, store, login="somebody else", password="guess")
     clock.go_on(hours=1)
-    assert told(store, PASSWORD) == Arrival(first, 3)
+    refused(recovery.recover, store, login="admin", code=new_recovery_code(), password=NEW)
+    clock.go_on(hours=1)
+    assert told(store, PASSWORD) == Arrival(first, 4)  # a wrong code is a try too
     second = clock.now
     clock.go_on(hours=1)
     recovery.recover(store, login="admin", code=code, password=NEW)
