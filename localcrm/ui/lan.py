@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from localcrm.domain.admin.network import lan_is_on, lan_port, remember_lan_port
 from localcrm.kernel.clock import now_utc
-from localcrm.kernel.errors import AppError
+from localcrm.kernel.errors import AppError, Refused, StoreError
+from localcrm.kernel.i18n import N_
 from localcrm.store.tls import TlsCertificate, tls_certificate
 
 if TYPE_CHECKING:
@@ -101,7 +102,12 @@ class Lan:
     async def _renew(self, store: Store) -> None:
         """Today's names, and a certificate that lists them."""
         self.names = await asyncio.to_thread(own_names, self.host)
-        certificate = await asyncio.to_thread(tls_certificate, store.folder, store.key, self.names, now=now_utc())
+        if not self.names:
+            raise Refused("no_network", N_("This computer is on no network at the moment."))
+        try:
+            certificate = await asyncio.to_thread(tls_certificate, store.folder, store.key, self.names, now=now_utc())
+        except OSError as error:
+            raise StoreError("no_certificate", N_("The certificate for the network cannot be written into the folder “keys”.")) from error
         if certificate != self.certificate and self._server is not None:
             context = self._server.config.ssl
             assert context is not None

@@ -120,6 +120,21 @@ async def test_a_taken_port_is_gone_round(office: Office, lan: Lan, monkeypatch:
         assert lan.port != other.getsockname()[1]
 
 
+async def test_what_keeps_it_from_listening_is_said_and_tried_again(office: Office, lan: Lan, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = network.own_names
+    monkeypatch.setattr(network, "own_names", lambda _host=None: ())
+    await switch(office, on=True)
+    assert (lan.is_open, lan.problem.code if lan.problem else "") == (False, "no_network")
+    monkeypatch.setattr(network, "own_names", names)
+    (office.store.folder / "keys" / "lan.key").mkdir(parents=True)  # nothing can be written there
+    monkeypatch.setattr(network, "LOOK_SECONDS", 0.0)
+    await lan.settle()
+    assert (lan.is_open, lan.problem.code if lan.problem else "") == (False, "no_certificate")
+    (office.store.folder / "keys" / "lan.key").rmdir()
+    await lan.settle()
+    assert (lan.is_open, lan.problem) == (True, None)
+
+
 def test_only_administrators_switch_and_it_is_noted(office: Office) -> None:
     from localcrm.domain.people.services import authenticate
 

@@ -109,9 +109,6 @@ class _Access:
 
 def _draw_ways_in(lan: Lan) -> None:
     """Addresses, the first also as a picture, and what to compare."""
-    if not lan.addresses:
-        ui.label(_("This computer is on no network at the moment.")).classes("lc-notice lc-info")
-        return
     assert lan.certificate is not None
     first, *others = lan.addresses
     ui.label(_("Open this address on the other computer or telephone:")).classes("lc-muted")
