@@ -69,6 +69,8 @@ async def run_verb(
 async def run_service(session: Session, function: Callable[[], Any], *, on_error: Callable[[AppError], bool] | None = None) -> Outcome:
     """Run anything that reads or writes files in a worker thread; errors of ours are shown, others are faults and go on."""
     client = context.client
+    if session.locked:  # a page that looks again by itself
+        return Outcome(error=SessionLocked())
     try:
         value = await asyncio.to_thread(function)
         if client.is_deleted:
