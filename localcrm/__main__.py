@@ -32,6 +32,7 @@ _COMMANDS = {
         "restore": "folder:restore",
         "check": "folder:check",
         "passphrase": "folder:passphrase",
+        "reset": "resets:reset",
     }.items()
 }
 
@@ -42,7 +43,12 @@ _COMMANDS = {
     invoke_without_command=True,
     help=N_("Customers, orders and stock, offline first. Without a command the program starts and opens the browser."),
 )
-@option("--host", default="127.0.0.1", show_default=True, help=N_("Address to listen on."))
+@option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help=N_("Address to listen on; another than this computer's own is served over HTTPS only."),
+)
 @option("--port", type=click.IntRange(0, 65535), help=N_("Port to listen on (default: 8460, or any free one)."))
 @option("--no-browser", is_flag=True, help=N_("Do not open the browser."))
 @common_options

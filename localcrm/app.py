@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from localcrm.domain import subjects as subjects  # noqa: PLC0414 -- makes every entity, rule and verb known
 from localcrm.domain.admin.services import set_up_office
+from localcrm.domain.people.recovery import first_code
 from localcrm.domain.people.services import check_password_strength
 from localcrm.kernel.errors import InvalidInput, StoreError
 from localcrm.kernel.i18n import N_, gettext
@@ -58,10 +59,13 @@ class Application:
 
 @dataclass(frozen=True)
 class Created:
-    """A new data folder; ``recovery_code`` is None without a passphrase, and shown this once."""
+    """A new data folder; codes are shown this once. ``recovery_code`` opens the folder, None without a passphrase;
+    ``admin_recovery_code`` sets the administrator's password, None at a branch.
+    """
 
     application: Application
     recovery_code: str | None
+    admin_recovery_code: str | None = None
 
 
 def create_folder(
@@ -85,16 +89,18 @@ def create_folder(
         raise StoreError("already_set_up", N_("“{folder}” is already set up. Nothing was changed."), folder=str(folder))
     with _nothing_left_on_failure(folder):
         key, recovery_code = _folder_key(folder, passphrase)
+        admin_code = None
         store = create_store(folder, key=key)
         try:
             _found(store, role=role, code=code, name=name.strip())
             store.sign_log = _log_signer(folder, key)
             if role == "office":
-                set_up_office(store, login=login, name=user_name or login, password=password or "")
+                admin = set_up_office(store, login=login, name=user_name or login, password=password or "")
+                admin_code = first_code(store, admin.user_id or "")
         except BaseException:
             store.close()
             raise
-    return Created(Application(store), recovery_code)
+    return Created(Application(store), recovery_code, admin_code)
 
 
 def open_folder(folder: Path, *, passphrase: str | None = None, recovery_code: str | None = None) -> Application:
@@ -166,10 +172,10 @@ def serve(folder: Path, *, host: str, port: int | None, open_browser: bool, pass
         opened.append(open_folder(folder, passphrase=passphrase))
         return opened[-1].store
 
-    def create(name: str, code: str, login: str, user_name: str, password: str) -> Store:
+    def create(name: str, code: str, login: str, user_name: str, password: str) -> tuple[Store, str]:
         made = create_folder(folder, role="office", code=code, name=name, login=login, user_name=user_name, password=password)
         opened.append(made.application)
-        return made.application.store
+        return made.application.store, made.admin_recovery_code or ""
 
     def current() -> Application:
         if not opened:

@@ -49,6 +49,7 @@ KEPT = (
     "organisation",
     "data-tools",
     "options",
+    "access",
 )
 QUIET = [
     "--headless",
@@ -201,6 +202,13 @@ def checked(page: Page) -> None:
     page.wait_for_selector("[data-findings] .lc-info")
 
 
+def let_in(page: Page) -> None:
+    """Colleagues on the network are let in."""
+    if not page.locator(".lc-fingerprint").count():
+        page.locator(".q-toggle").click()
+    page.wait_for_selector(".lc-fingerprint")
+
+
 #: name → (path, what is done before the picture)
 SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "customers": ("/customers", None),
@@ -227,6 +235,9 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "organisation": ("/settings/organisation", None),
     "lists": ("/settings/lists", None),
     "data-tools": ("/settings/data", checked),
+    "access": ("/access", let_in),
+    "answer-reset": ("/answer-reset", None),
+    "forgot": ("/forgot", None),
 }
 
 

@@ -41,6 +41,7 @@ def init(session: Session, role: str, code: str, name: str, admin: str) -> None:
     document: dict[str, Any] = {"role": role, "code": code.upper(), "name": name, "data": str(session.folder)}
     if role == "office":
         document["admin"] = admin
+        document["admin_recovery_code"] = created.admin_recovery_code
     if created.recovery_code:
         document["recovery_code"] = created.recovery_code
     session.show(document, text=lambda: _created_lines(document))
@@ -51,6 +52,9 @@ def _created_lines(document: dict[str, Any]) -> Iterator[str]:
     if "recovery_code" in document:
         yield gettext(N_("Recovery code, shown this once; print it and keep it apart from the machine:"))
         yield document["recovery_code"]
+    if "admin_recovery_code" in document:
+        yield gettext(N_("Administrator's recovery code for a forgotten password, shown this once; print it and lock it away:"))
+        yield document["admin_recovery_code"]
     if document["role"] == "branch":
         yield gettext(N_("Next: “localcrm sync join” with the invite of head office."))
 

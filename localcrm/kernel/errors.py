@@ -6,7 +6,8 @@ AppError                     anything we refuse or cannot do
 │   └── StaleRecord          somebody saved the record first; carries the difference
 ├── NotFound                 no such record, entity, verb or file           (HTTP 404)
 ├── Forbidden                the actor may not do this                      (HTTP 403)
-│   └── SignInNeeded         nobody is signed in                            (HTTP 401)
+│   ├── SignInNeeded         nobody is signed in                            (HTTP 401)
+│   └── SessionLocked        the screen is locked until the password is given (HTTP 423)
 ├── StoreError               the data file cannot be opened or written      (HTTP 503)
 └── ExchangeError            an exchange file or a peer cannot be trusted   (HTTP 400)
 
@@ -91,6 +92,15 @@ class SignInNeeded(Forbidden):
 
     def __init__(self, code: str = "sign_in_needed", text: str = N_("Please sign in."), **params: Any) -> None:
         super().__init__(code, text, **params)
+
+
+class SessionLocked(Forbidden):
+    """The screen is locked until the same user gives the password again."""
+
+    http_status = 423
+
+    def __init__(self) -> None:
+        super().__init__("session_locked", N_("The screen is locked. Enter your password to go on."))
 
 
 class StoreError(AppError):

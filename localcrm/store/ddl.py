@@ -31,6 +31,12 @@ EVENT_TABLES = (
         hash BLOB NOT NULL DEFAULT (zeroblob(32)), signed INTEGER NOT NULL DEFAULT 0, signature BLOB) STRICT""",
     "INSERT INTO event_head(id) VALUES (1)",
 )
+#: How people come in again who cannot sign in; see ``sync.resets`` and ``domain.people.recovery``.
+ACCESS_TABLES = (
+    """CREATE TABLE password_reset(counter INTEGER PRIMARY KEY, user_id BLOB, nonce BLOB NOT NULL, epoch BLOB NOT NULL,
+        asked INTEGER NOT NULL, used INTEGER) STRICT""",
+    "CREATE TABLE password_recovery(user_id BLOB PRIMARY KEY, code_hash BLOB NOT NULL, made INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+)
 SYSTEM_TABLES = (
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID",
     # One row: what the triggers need to know about the transaction of the moment.
@@ -65,7 +71,9 @@ SYSTEM_TABLES = (
     """CREATE TABLE number_series(series TEXT NOT NULL, period TEXT NOT NULL, last INTEGER NOT NULL,
         PRIMARY KEY(series, period)) STRICT, WITHOUT ROWID""",
     """CREATE TABLE session(token_hash BLOB PRIMARY KEY, user_id BLOB NOT NULL, created INTEGER NOT NULL, seen INTEGER NOT NULL,
-        expires INTEGER NOT NULL, client TEXT) STRICT""",
+        expires INTEGER NOT NULL, client TEXT, used INTEGER NOT NULL DEFAULT 0, locked INTEGER NOT NULL DEFAULT 0,
+        told INTEGER NOT NULL DEFAULT 0) STRICT""",
+    *ACCESS_TABLES,
     *EVENT_TABLES,
     """CREATE TABLE user_setting(user_id BLOB NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
         PRIMARY KEY(user_id, key)) STRICT, WITHOUT ROWID""",

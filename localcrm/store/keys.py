@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from localcrm.kernel.codes import new_recovery_code, read_recovery_code
 from localcrm.kernel.errors import StoreError
 from localcrm.kernel.i18n import N_
 from localcrm.store.files import write_file_atomically
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _MAX_FILE = 16_384
-_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_LOOK_ALIKES = str.maketrans({"O": "0", "I": "1", "L": "1", " ": None, "-": None, "\u3000": None, "\n": None, "\r": None, "\t": None})
 
 
 class _Slot(Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,7 +54,7 @@ def create_folder_key(folder: Path, passphrase: str) -> tuple[bytes, str]:
     path = _path(folder)
     if path.exists():
         raise StoreError("key_exists", N_("This folder has a passphrase already. Use “change passphrase”."))
-    raw_key, code = secrets.token_bytes(32), _new_recovery_code()
+    raw_key, code = secrets.token_bytes(32), new_recovery_code()
     _write(folder, _KeyFile(1, _check_of(raw_key), _wrap(raw_key, _from_passphrase(passphrase)), _wrap(raw_key, _from_code(code))))
     return raw_key, code
 
@@ -108,7 +107,7 @@ def wrap_secret(raw_key: bytes | None, secret: bytes, purpose: str) -> bytes:
     """The bytes to store for a secret; sealed when the folder has a key. ``purpose`` names it, such as "node keys"."""
     if raw_key is None:
         return _PLAIN + secret
-    return _SEALED + _seal(_derived(raw_key, purpose), secret, _SEALED + purpose.encode())
+    return _SEALED + _seal(derived_key(raw_key, purpose), secret, _SEALED + purpose.encode())
 
 
 def unwrap_secret(raw_key: bytes | None, data: bytes, purpose: str) -> bytes:
@@ -122,11 +121,12 @@ def unwrap_secret(raw_key: bytes | None, data: bytes, purpose: str) -> bytes:
         return data[5:] if data.startswith(_PLAIN) else _refuse_file()
     if not data.startswith(_SEALED):
         _refuse_file()
-    secret = _unseal(_derived(raw_key, purpose), data[5:], _SEALED + purpose.encode())
+    secret = _unseal(derived_key(raw_key, purpose), data[5:], _SEALED + purpose.encode())
     return _refuse_file() if secret is None else secret
 
 
-def _derived(raw_key: bytes, purpose: str) -> bytes:
+def derived_key(raw_key: bytes, purpose: str) -> bytes:
+    """32 bytes that follow from the folder's key, others for every purpose."""
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -162,36 +162,15 @@ def _from_passphrase(passphrase: str) -> bytes:
     return unicodedata.normalize("NFC", passphrase).encode("utf-8", "surrogatepass")
 
 
-def _new_recovery_code() -> str:
-    """Eight groups of four characters: 155 random bits and a check character."""
-    digits = [secrets.randbelow(32) for _ in range(31)]
-    text = "".join(_DIGITS[digit] for digit in [*digits, _check_digit(digits)])
-    return " ".join(text[start : start + 4] for start in range(0, 32, 4))
-
-
 def _from_code(code: str) -> bytes:
     """The code as it was printed, without spaces, however it was typed; StoreError ``recovery_code_mistyped``."""
-    text = code.upper().translate(_LOOK_ALIKES)
-    digits = [_DIGITS.find(character) for character in text]
-    if len(digits) != 32 or -1 in digits or _check_digit(digits[:31]) != digits[31]:
+    text = read_recovery_code(code)
+    if text is None:
         raise StoreError(
             "recovery_code_mistyped",
             N_("The recovery code is mistyped: it has eight groups of four characters. Check it and type it again."),
         )
     return text.encode()
-
-
-def _check_digit(digits: list[int]) -> int:
-    """A polynomial over GF(32): every single wrong character and every swap of neighbours is noticed."""
-    check = 0
-    for digit in digits:
-        check = _double(check ^ digit)
-    return check
-
-
-def _double(element: int) -> int:
-    """Times x, modulo x^5 + x^2 + 1."""
-    return (element << 1) ^ (0b100101 if element & 16 else 0)
 
 
 def _wrap(raw_key: bytes, secret: bytes) -> _Slot:

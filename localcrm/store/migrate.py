@@ -38,12 +38,22 @@ def _name_theme(connection: Connection, sign_log: eventlog.Sign | None) -> None:
 
 
 _INDEXED_AT_ONCE = 10_000
+
+
+def _add_access(connection: Connection, _sign_log: eventlog.Sign | None) -> None:
+    """Ways back in for who forgot a password, and sessions that lock."""
+    connection.script(ddl.ACCESS_TABLES)
+    for column in ("used", "locked", "told"):
+        connection.execute(f"ALTER TABLE session ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
+
+
 #: Raised by one with every released change of a declaration; travels in every exchange.
 SCHEMA_VERSION = 3
 #: (name, what it does with the file and the signer of its system log); the name is recorded in ``meta`` in the same transaction.
 MIGRATIONS: Sequence[tuple[str, Callable[[Connection, eventlog.Sign | None], None]]] = (
     ("chain_event_log", _chain_event_log),
     ("name_theme", _name_theme),
+    ("add_access", _add_access),
 )
 
 

@@ -98,7 +98,7 @@ class UnitOfWork:
             return False
         self._write(entity, identity, {key: entity.field(key).store(value) for key, value in changed.items()})
         if any(entity.field(key).secret for key in changed):  # the history of the record does not show secrets
-            self.store_event("password_set", str(current[entity.title_field] or ""))
+            self.log("password_set", str(current[entity.title_field] or ""))
         return True
 
     def touch(self, entity: EntityType, identity: str) -> None:
@@ -113,8 +113,8 @@ class UnitOfWork:
         """Remove a row physically; the store allows it for lines of drafts only."""
         self.connection.execute(f'DELETE FROM "{entity.key}" WHERE id = ?', (bytes.fromhex(identity),))
 
-    def store_event(self, kind: str, detail: str) -> None:
-        """Note in the system log what this action was, beside the change of data."""
+    def log(self, kind: str, detail: str = "") -> None:
+        """Note in the system log what goes with this change, or with none of a record."""
         store = self.store
         eventlog.append(self.connection, at=store.clock.now_ms(), kind=kind, user_id=self.actor, detail=detail, sign=store.sign_log)
 

@@ -17,6 +17,9 @@ from localcrm.ui.kit.values import near_moment
 from localcrm.ui.operations import run_verb, toast
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from localcrm.domain.people.arrival import Arrival
     from localcrm.ui.sessions import Session
 
 
@@ -42,8 +45,45 @@ def menu(session: Session) -> None:
             ui.menu_item(_("Keys…"), show_sheet).mark("keys")
             ui.menu_item(_("Change password…"), lambda: _change_password(session)).mark("change-password")
             ui.menu_item(_("Signed-in browsers…"), lambda: _show_sessions(session)).mark("sessions")
+            if actor.is_admin and session.store.node.is_office:
+                ui.menu_item(_("New recovery code…"), lambda: ui.navigate.to("/recovery-code")).mark("recovery-code")
+                ui.menu_item(_("Answer a password reset…"), lambda: ui.navigate.to("/answer-reset")).mark("answer-reset")
             ui.separator()
+            ui.menu_item(_("Lock when not used…"), lambda: ui.navigate.to(f"{OPTIONS_PATH}?at=idle_minutes")).mark("idle")
+            ui.menu_item(_("Lock now")).mark("lock").on("click", js_handler="() => localcrm.lockNow()")
             ui.menu_item(_("Sign out")).mark("sign-out").on("click", js_handler="() => localcrm.signOut()")
+
+
+def welcome(session: Session, place: ui.element) -> None:
+    """What the user should hear after signing in, on the first page of the session; what is alarming stays until it is closed."""
+    arrival = session.take_arrival()
+    if arrival is None:
+        return
+
+    async def close() -> None:
+        box.delete()
+        await asyncio.to_thread(session.note_told)
+
+    with place, ui.element("div").classes("lc-notice" if arrival.is_alarming else "lc-notice lc-info") as box:
+        box.mark("welcome").props('role="status"')
+        ui.icon("history" if not arrival.is_alarming else "error_outline")
+        ui.label(" ".join(_welcome_words(arrival))).classes("grow")
+        ui.button(icon="close", on_click=close).props(f'flat dense round size=sm aria-label="{_("Close")}"').mark("welcome-close")
+
+
+def _welcome_words(arrival: Arrival) -> Iterator[str]:
+    for reset in arrival.resets:
+        when = near_moment(datetime.fromtimestamp(reset.at / 1000, tz=UTC))
+        if reset.by:
+            yield _("Your password was reset {when} with an answer by {name}. If that was not you, tell an administrator.").format(
+                when=when, name=reset.by
+            )
+        else:
+            yield _("Your password was reset {when} with the recovery code. If that was not you, change it now.").format(when=when)
+    if arrival.last is not None:
+        yield _("Last sign-in {when}.").format(when=near_moment(datetime.fromtimestamp(arrival.last / 1000, tz=UTC)))
+    if arrival.failed:
+        yield _("{count} failed tries since.").format(count=arrival.failed)
 
 
 def short_name(name: str) -> str:

@@ -30,7 +30,7 @@ def page_frame(session: Session, *, title: str, active: str) -> Iterator[ui.elem
     client.title = f"{title} · {session.store.node.name}"
     session.pages.add(client)
     client.on_delete(lambda: session.pages.discard(client))
-    theme.apply(session, texts())
+    theme.apply(session, texts(session))
     with ui.element("div").classes("lc-shell"):
         _bar(session)
         shortcuts.sheet_key()
@@ -45,6 +45,7 @@ def page_frame(session: Session, *, title: str, active: str) -> Iterator[ui.elem
                 operations.set_places(notices, toasts)
                 if active != "fields":
                     session.subscribe(SHAPING, _FieldsNotice(notices).show)
+                account.welcome(session, notices)
                 yield content
 
 
@@ -86,9 +87,15 @@ def _looking(session: Session) -> None:
         ui.button(_("Stop looking"), on_click=stop).props("unelevated no-caps").classes("lc-btn").mark("stop-looking")
 
 
-def texts() -> dict[str, str]:
+def texts(session: Session) -> dict[str, str]:
     """Words that scripts in the browser show."""
     return {
+        "user": session.user_name,
+        "locked": _("Locked"),
+        "password": _("Password"),
+        "unlock": _("Go on"),
+        "kept": _("Enter your password to go on. What you typed is still there."),
+        "other": _("Somebody else signs in"),
         "search": _("Search customers, phones, orders, products… (pinyin initials work)"),
         "nothing": _("Nothing found"),
         "screens": _("Go to"),

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from localcrm.kernel.errors import AppError, Forbidden, InvalidInput, SignInNeeded
+from localcrm.kernel.errors import AppError, Forbidden, InvalidInput, SessionLocked, SignInNeeded
 from localcrm.kernel.i18n import N_, set_language
 from localcrm.sync.http import MAX_REQUEST as EXCHANGE_LIMIT, PATH as EXCHANGE_PATH
 from localcrm.ui.kit.look import set_look
@@ -28,7 +29,13 @@ BODY_LIMIT = 2 * 1024 * 1024
 UPLOAD_LIMIT = 220 * 1024 * 1024
 
 #: Reachable without a session: signing in, its style sheet, and the exchange, whose messages prove who sends them.
-OPEN_PATHS = ("/login", "/setup", "/unlock", "/static/", EXCHANGE_PATH, "/favicon.ico", "/alive")
+OPEN_PATHS = ("/login", "/forgot", "/setup", "/unlock", "/static/", EXCHANGE_PATH, "/favicon.ico", "/alive")
+#: Set-up and unlocking of a folder are for whoever sits at the computer.
+HERE_ONLY = ("/setup", "/unlock")
+#: What a locked session may still ask for.
+LOCKED_PATHS = ("/locked", "/logout", "/api/session/state", "/api/session/unlock", "/favicon.ico", "/alive")
+#: Of the framework's socket: pings, connecting, and its two messages that carry nothing a user did.
+_ALIVE = re.compile(r'[1235]|4[01]|42\d*\["(?:handshake|ack)",')
 #: The framework compiles templates in the browser and writes inline styles; everything else comes from us alone.
 CONTENT_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
@@ -59,6 +66,8 @@ class Guard:
             session = await self._session(headers)
             if session is None and not _open(scope["path"]):
                 raise SignInNeeded
+            if session is not None and session.locked and scope["type"] == "http" and not _open_when_locked(scope["path"]):
+                raise SessionLocked
         except AppError as error:
             await _refuse(scope, headers, send, error)
             return
@@ -75,13 +84,15 @@ class Guard:
 
     def _check_address(self, scope: Scope, headers: Mapping[str, str]) -> None:
         """Our own name in Host (no DNS rebinding), our own page in Origin (no foreign page acts in a user's name)."""
-        port = self.program.port
-        hosts = {f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}", *self.program.extra_hosts}
-        host = headers.get("host", "")
+        port, secure = self.program.port, scope.get("scheme") in {"https", "wss"}  # HTTPS: it came by the network's own port
+        hosts = self.program.lan.hosts if secure else {f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}"}
+        host = headers.get("host", "").lower()
         if host not in hosts:
             raise Forbidden("wrong_host", N_("This address is not served here."))
+        if secure and scope["path"] in HERE_ONLY:
+            raise Forbidden("loopback_only", N_("This page opens on the computer itself only."))
         origin = headers.get("origin")
-        if origin is not None and origin not in {f"http://{host}", f"https://{host}"}:
+        if origin is not None and origin != f"{'https' if secure else 'http'}://{host}":
             raise Forbidden("wrong_origin", N_("Requests from other pages are refused."))
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"} or scope["path"] == EXCHANGE_PATH:
             return
@@ -106,14 +117,17 @@ class Guard:
 
     def _checked(self, receive: Receive, session: Session | None) -> Receive:
         async def checked() -> Message:
-            message = await receive()
-            if session is not None and message["type"] == "websocket.receive":
+            while True:
+                message = await receive()
+                if session is None or message["type"] != "websocket.receive":
+                    return message
                 if session.needs_check:
                     await asyncio.to_thread(session.check)
                 if session.ended:
                     session.send_to_login()
                     return {"type": "websocket.disconnect", "code": 1008}
-            return message
+                if not session.locked or _keeps_alive(message):
+                    return message
 
         return checked
 
@@ -165,6 +179,15 @@ def _open(path: str) -> bool:
     return any(path == prefix or (prefix.endswith("/") and path.startswith(prefix)) for prefix in OPEN_PATHS)
 
 
+def _open_when_locked(path: str) -> bool:
+    return path in LOCKED_PATHS or path.startswith("/static/")
+
+
+def _keeps_alive(message: Message) -> bool:
+    """Whether a message only holds the connection of a page, so that what was typed there outlives the lock."""
+    return _ALIVE.match(message.get("text") or "") is not None
+
+
 def _limit(path: str) -> int:
     if path == EXCHANGE_PATH:
         return EXCHANGE_LIMIT
@@ -196,11 +219,12 @@ async def _refuse(scope: Scope, headers: Mapping[str, str], send: Send, error: A
         return
     wants_page = "text/html" in headers.get("accept", "") and scope["method"] == "GET"
     fields = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
-    if isinstance(error, SignInNeeded) and wants_page:
+    if isinstance(error, (SignInNeeded, SessionLocked)) and wants_page:
         query = scope["query_string"].decode("latin-1")
         target = quote(scope["path"] + (f"?{query}" if query else ""), safe="")
         status, body = 303, b""
-        fields.append((b"location", f"/login?next={target}".encode("latin-1")))
+        place = "/locked" if isinstance(error, SessionLocked) else "/login"
+        fields.append((b"location", f"{place}?next={target}".encode("latin-1")))
     else:
         status, body = (
             error.http_status if error.code != "too_large" else 413,

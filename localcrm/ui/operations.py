@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 from nicegui import background_tasks, context, ui
 
 from localcrm.domain import verbs
-from localcrm.kernel.errors import AppError, SignInNeeded
+from localcrm.kernel.errors import AppError, SessionLocked, SignInNeeded
 from localcrm.kernel.i18n import gettext as _
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ async def run_verb(
 async def run_service(session: Session, function: Callable[[], Any], *, on_error: Callable[[AppError], bool] | None = None) -> Outcome:
     """Run anything that reads or writes files in a worker thread; errors of ours are shown, others are faults and go on."""
     client = context.client
+    if session.locked:  # a page that looks again by itself
+        return Outcome(error=SessionLocked())
     try:
         value = await asyncio.to_thread(function)
         if client.is_deleted:
@@ -76,6 +78,8 @@ async def run_service(session: Session, function: Callable[[], Any], *, on_error
         return Outcome(value)
     except SignInNeeded as error:
         session.send_to_login()
+        return Outcome(error=error)
+    except SessionLocked as error:  # what was under way when the screen locked; it is neither done nor told
         return Outcome(error=error)
     except AppError as error:
         if on_error is None or not on_error(error):

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localcrm.domain.people import idle
 from localcrm.kernel.errors import StoreError
 from localcrm.kernel.ports import Changes
 from localcrm.store.store import Store
+from localcrm.ui.lan import Lan
 from localcrm.ui.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -27,10 +29,12 @@ if TYPE_CHECKING:
 GATHER_SECONDS = 0.1
 #: What sessions draw with.
 OPTIONS = frozenset({"user_option", "company_option", "branch_option"})
+#: What a locked session has missed is told at most this long after it was unlocked.
+HELD_SECONDS = 1.0
 
 ChangeHandler = Callable[[Changes], Awaitable[None] | None]
-#: (company or branch name, code, login, name of the user, password) → the open store of the new folder.
-CreateFolder = Callable[..., Store]
+#: (company or branch name, code, login, name of the user, password) → the open store of the new folder, the administrator's recovery code.
+CreateFolder = Callable[..., tuple[Store, str]]
 #: (passphrase, None), or (new passphrase, recovery code) → the open store of the protected folder.
 UnlockFolder = Callable[[str, str | None], Store]
 
@@ -43,6 +47,8 @@ class Subscription:
     entities: frozenset[str]
     handler: ChangeHandler
     context: contextvars.Context
+    #: Whether to tell it later: its session is locked.
+    held: Callable[[], bool]
     waiting: Changes | None = None
 
 
@@ -60,16 +66,17 @@ class Program:
     keys: Callable[[], NodeKeys] | None = None
     #: Opens the first page, while there is no store: only whoever started the program knows it.
     entry_token: str | None = None
-    extra_hosts: tuple[str, ...] = ()
     loop: asyncio.AbstractEventLoop | None = None
     #: Told to end: requests still under way are cut off.
     stopping: bool = False
     sessions: Sessions = field(init=False)
+    lan: Lan = field(init=False)
     _subscriptions: set[Subscription] = field(default_factory=set)
     _on_open: list[Callable[[Store], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.sessions = Sessions(self)
+        self.lan = Lan(self)
 
     @property
     def log_key(self) -> bytes | None:
@@ -89,6 +96,7 @@ class Program:
 
     def adopt(self, store: Store) -> None:
         """Take the open store of this folder: at start, or when the first run has made it."""
+        idle.lock_idle(store)  # a browser that kept its cookie over night must not see anything first
         self.store = store
         store.set_default_shapes()
         store.listen(self._heard)
@@ -103,11 +111,14 @@ class Program:
 
     # changes -----------------------------------------------------------------------------------------------------
 
-    def subscribe(self, entities: Collection[str], handler: ChangeHandler) -> None:
-        """Call ``handler(changes)`` in the page of the moment whenever one of the entities changed, until the page is gone."""
+    def subscribe(self, entities: Collection[str], handler: ChangeHandler, *, held: Callable[[], bool] = lambda: False) -> None:
+        """Call ``handler(changes)`` in the page of the moment whenever one of the entities changed, until the page is gone.
+
+        While ``held()`` the changes are gathered and told afterwards.
+        """
         from nicegui import context
 
-        subscription = Subscription(context.client, frozenset(entities), handler, contextvars.copy_context())
+        subscription = Subscription(context.client, frozenset(entities), handler, contextvars.copy_context(), held)
         self._subscriptions.add(subscription)
         subscription.client.on_delete(lambda: self._subscriptions.discard(subscription))
 
@@ -130,6 +141,10 @@ class Program:
     def _deliver(self, subscription: Subscription) -> None:
         from nicegui import background_tasks
 
+        if subscription in self._subscriptions and subscription.held():
+            assert self.loop is not None
+            self.loop.call_later(HELD_SECONDS, self._deliver, subscription, context=subscription.context)
+            return
         changes, subscription.waiting = subscription.waiting, None
         if changes is not None and subscription in self._subscriptions:
             background_tasks.create(_call(subscription, changes), name="tell a screen")

@@ -7,6 +7,7 @@ the address of the first and ends.
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import json
 import logging
@@ -21,7 +22,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from localcrm.kernel.errors import AppError, Refused, StoreError
+from localcrm.kernel.errors import AppError, StoreError
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.store.files import write_file_atomically
 from localcrm.store.store import Store
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from localcrm.sync.identity import NodeKeys
+    from localcrm.ui.lan import Lan
     from localcrm.ui.program import CreateFolder, Program, UnlockFolder
 
 PREFERRED_PORT = 8460
@@ -59,17 +61,17 @@ def run_server(
     """Serve the screens of a folder until told to stop; returns the exit code.
 
     ``store`` None: the folder is not set up, the first page asks for what ``create_folder`` needs; with ``unlock_folder`` it is
-    protected, and the first page asks for the passphrase. Without ``port`` the preferred one is taken, or any free one.
+    protected, and the first page asks for the passphrase. Without ``port`` the preferred one is taken, or any free one. Any other
+    ``host`` than loopback is served beside it, over HTTPS only, once the folder is open.
     """
-    if host not in LOOPBACK:
-        raise Refused(
-            "loopback_only", N_("Screens are served on this computer only (127.0.0.1) until a certificate for the network can be set up.")
-        )
+    network = None if host in LOOPBACK else host
+    if network is not None:
+        listen(network, 0).close()  # before anything else: an address that is not ours is refused
     prepare_folder(folder)
     with _Lock(folder) as lock:
         if not lock.held:
             return _open_other(folder, open_browser=open_browser, say=say)
-        listening = listen(host, port)
+        listening = listen("127.0.0.1" if network else host, *([port] if port is not None else [PREFERRED_PORT, 0]))
         number = int(listening.getsockname()[1])
         program = new_program(folder, port=number, store=store, create_folder=create_folder, unlock_folder=unlock_folder)
         program.keys = keys
@@ -77,6 +79,9 @@ def run_server(
         program.when_open(lambda _store: _write_state(folder, program))
         _write_state(folder, program)
         app = build_app(program, extra_routes=extra_routes, start_jobs=start_jobs)
+        program.lan.app, program.lan.host = app, network
+        if network is not None:
+            program.lan.announce = lambda lan: _announce(lan, say)
         _serve(app, program, listening, lambda: _started(address, open_browser, say))
         with suppress(FileNotFoundError):
             (folder / "server.json").unlink()
@@ -154,6 +159,7 @@ async def running(program: Program, start_jobs: StartJobs | None) -> AsyncIterat
         yield
     finally:
         watching.cancel()
+        await program.lan.close()
         for stop in stops:
             await asyncio.to_thread(stop)
 
@@ -164,6 +170,8 @@ async def _watch(program: Program) -> None:
         if program.store is not None:
             try:
                 await asyncio.to_thread(program.store.notice_other_programs)
+                await program.sessions.lock_idle()
+                await program.lan.settle()
             except AppError as error:
                 log.warning("the data file could not be looked at: %s", error.code)
 
@@ -204,21 +212,28 @@ def _started(address: str, open_browser: bool, say: Callable[[str], None]) -> No
 # one per folder ----------------------------------------------------------------------------------------------------
 
 
-def listen(host: str, port: int | None) -> socket.socket:
-    """A listening socket: exactly ``port``, or the preferred one, or any free one."""
-    wishes = [port] if port is not None else [PREFERRED_PORT, 0]
-    for wish in wishes:
+def _announce(lan: Lan, say: Callable[[str], None]) -> None:
+    assert lan.certificate is not None
+    say(_("On this network: {addresses}").format(addresses=" ".join(lan.addresses)))
+    say(_("Fingerprint of the certificate (SHA-256): {fingerprint}").format(fingerprint=lan.certificate.fingerprint))
+
+
+def listen(host: str, *ports: int) -> socket.socket:
+    """A listening socket on the first of these ports that is free; 0 is any."""
+    for wish in ports:
         found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         if os.name == "posix":
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             found.bind((host, wish))
-        except OSError:
+        except OSError as error:
             found.close()
+            if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+                raise StoreError("not_our_address", N_("“{host}” is no address of this computer."), host=host[:60]) from error
             continue
         found.listen(128)
         return found
-    raise StoreError("port_taken", N_("Port {port} is in use by another program. Choose another one with --port."), port=port)
+    raise StoreError("port_taken", N_("Port {port} is in use by another program. Choose another one with --port."), port=ports[0])
 
 
 def _write_state(folder: Path, program: Program) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING
 from localcrm.domain.options.company import company_number
 from localcrm.domain.options.shortcuts import read_shortcuts
 from localcrm.domain.options.table import roams
-from localcrm.domain.people import preferences, sessions
+from localcrm.domain.people import arrival as arrivals, idle, preferences, sessions
+from localcrm.domain.people.arrival import Arrival
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor, may, require_admin, seen_changes
-from localcrm.kernel.errors import Refused, SignInNeeded
+from localcrm.kernel.errors import Refused, SessionLocked, SignInNeeded
 from localcrm.kernel.i18n import N_
 from localcrm.store.store import Store
 from localcrm.ui.kit.look import PLACES, Look
@@ -31,7 +33,9 @@ CHECK_SECONDS = 3.0
 
 @dataclass(eq=False)
 class Session:
-    """A signed-in browser. ``store`` and ``actor`` are what screens need; ``actor`` raises SignInNeeded once the session ended."""
+    """A signed-in browser. ``store`` and ``actor`` are what screens need; ``actor`` raises SignInNeeded once the
+    session ended, SessionLocked while it is locked.
+    """
 
     program: Program
     token: str
@@ -40,8 +44,12 @@ class Session:
     preferences: dict[str, str] = field(default_factory=dict)
     #: How values and keys are drawn for this user.
     look: Look = field(default_factory=Look)
+    #: What the user should hear on the first page; None once he has.
+    arrival: Arrival | None = None
     pages: set[Client] = field(default_factory=set)
     ended: bool = False
+    #: Nothing is answered until the same user gives the password.
+    locked: bool = False
     #: Whom an administrator looks as: an actor who changes nothing.
     looking_as: Actor | None = None
     _checked: float = field(default_factory=time.monotonic)
@@ -61,12 +69,19 @@ class Session:
             raise SignInNeeded(
                 "session_ended", N_("You have been signed out. Please sign in again; what you typed is still on the screen.")
             )
+        if self.locked:
+            raise SessionLocked
         return self.looking_as or self._actor
 
     @property
     def user_id(self) -> str:
         """Id of the user who signed in."""
         return self._actor.user_id or ""
+
+    @property
+    def user_name(self) -> str:
+        """Name of the user who signed in."""
+        return self._actor.name
 
     @property
     def needs_check(self) -> bool:
@@ -79,7 +94,9 @@ class Session:
 
     def check(self) -> bool:
         """Ask the data file whether the session still lives and what its user may do; returns whether it lives."""
-        actor = actor_by_id(self.store, self.user_id) if sessions.find_session(self.store, self.token) else None
+        found = sessions.find_session(self.store, self.token)
+        actor = actor_by_id(self.store, self.user_id) if found else None
+        self.locked = found is not None and found.locked
         self._checked = time.monotonic()
         if actor is None:
             self.ended = True
@@ -107,6 +124,20 @@ class Session:
     def may(self, permission: str) -> bool:
         """Whether the user has a permission; screens hide what services would refuse."""
         return may(self.actor, permission)
+
+    def take_arrival(self) -> Arrival | None:
+        """What to say on this page: the last sign-in once, what is alarming until ``note_told``."""
+        if self.looking_as:
+            return None
+        arrival = self.arrival
+        if arrival is not None and not arrival.is_alarming:
+            self.arrival = None
+        return arrival
+
+    def note_told(self) -> None:
+        """The user has read it. Writes the data file: call it in a worker thread."""
+        self.arrival = None
+        arrivals.note_told(self.store, self.key)
 
     # preferences -------------------------------------------------------------------------------------------------
 
@@ -150,16 +181,23 @@ class Session:
     def subscribe(self, entities: Collection[str], handler: ChangeHandler) -> None:
         """Call ``handler(changes)`` in the page of the moment when something changed that the user may see.
 
-        Of kinds of which he sees only some records he hears that there was a change, not where.
+        Of kinds of which he sees only some records he hears that there was a change, not where. While the session is locked he hears
+        nothing, and all of it afterwards.
         """
 
         def heard(changes: Changes) -> Awaitable[None] | None:
             told = seen_changes(self.looking_as or self._actor, changes)
             return handler(told) if not told.ids.keys().isdisjoint(entities) else None
 
-        self.program.subscribe(entities, heard)
+        self.program.subscribe(entities, heard, held=lambda: self.locked)
 
     # pages -------------------------------------------------------------------------------------------------------
+
+    def show_lock(self) -> None:
+        """Every open page of this session shows the lock, or what was behind it; call it on the loop."""
+        for client in list(self.pages):
+            if not client.is_deleted:
+                client.run_javascript("localcrm.lock()" if self.locked else "localcrm.unlock()")
 
     def send_to_login(self) -> None:
         """Every open page of this session goes to the sign-in page; call it on the loop."""
@@ -192,7 +230,7 @@ class Sessions:
             actor = actor_by_id(store, found.user_id) if found else None
             if found is None or actor is None:
                 return None
-            session = Session(self.program, token, found.key, actor)
+            session = Session(self.program, token, found.key, actor, arrival=arrivals.untold(store, found), locked=found.locked)
             session.take_options()
             session = self._known.setdefault(token, session)
         elif session.needs_check:
@@ -212,3 +250,15 @@ class Sessions:
         for session in [session for session in self._known.values() if session.key in keys]:
             self._known.pop(session.token, None)
             session.send_to_login()
+
+    async def lock_idle(self) -> None:
+        """Lock what nobody used for too long; call it on the loop."""
+        store = self.program.store
+        if store is not None:
+            self.lock(await asyncio.to_thread(idle.lock_idle, store))
+
+    def lock(self, keys: list[str]) -> None:
+        """Sessions that were locked: their pages show it; call it on the loop."""
+        for session in [session for session in self._known.values() if session.key in keys]:
+            session.locked = True
+            session.show_lock()

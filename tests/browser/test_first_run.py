@@ -37,6 +37,9 @@ def test_setting_up_a_company_signs_its_administrator_in(browser: Browser, tmp_p
         page.fill("#password", PASSWORD)
         page.fill("#again", PASSWORD)
         page.click("button[type=submit]")
+        assert len(page.locator("#code").inner_text().split()) == 8  # the recovery code, shown this once
+        expect(page.locator("button[data-print]")).to_be_visible()
+        page.click("a.lc-primary")
         expect(page.locator(".lc-brand")).to_contain_text("柯桥纺织")
 
         cookie = next(c for c in contexts[0].cookies() if c["name"] != "localcrm_language")

@@ -9,6 +9,7 @@ def test_an_office_is_set_up_once(tmp_path) -> None:
     terminal = Terminal(tmp_path / "hq")
     words = ("init", "--role", "office", "--code", "hq", "--name", "总部")
     made = terminal.json(*words, "--admin", "boss")
+    assert len(made.pop("admin_recovery_code").split()) == 8
     assert made == {"role": "office", "code": "HQ", "name": "总部", "data": str(terminal.folder), "admin": "boss"}
     assert terminal.json("list", "user", "--as", "boss")["total"] == 1
     assert terminal.refused(*words) == "already_set_up"

@@ -62,3 +62,44 @@ def test_a_whole_visit_by_script(tmp_path) -> None:
     assert json.loads(made.stdout)["name"] == "甲"
     refused = run("list", "customer", "--data", data, "--as", "admin", "--json")
     assert (refused.returncode, refused.stdout, json.loads(refused.stderr)["code"]) == (1, "", "password_needed")
+
+
+def test_another_host_is_served_over_https_beside_loopback(office) -> None:
+    import os
+    import re
+    import signal
+    import socket
+    import ssl
+
+    from localcrm.ui.lan import own_names
+
+    address = own_names()[0]
+    if not address[0].isdigit():
+        pytest.skip("this machine is on no network")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("LOCALCRM_", "PYTEST", "NICEGUI"))}
+    environment |= {"LOCALCRM_LANG": "en", "LOCALCRM_DATA": str(office.folder), "PYTHONUNBUFFERED": "1"}
+    words = [sys.executable, "-m", "localcrm", "--no-browser", "--port", "0", "--host", address]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    assert process.stdout is not None
+    try:
+        assert re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())
+        found = re.search(rf"https://{re.escape(address)}:(\d+)/", process.stdout.readline())
+        assert found is not None
+        assert len(re.findall(r"\b[0-9A-F]{2}\b", process.stdout.readline())) == 32
+        context = ssl.create_default_context(cafile=office.folder / "keys" / "lan.crt")
+        with (
+            socket.create_connection((address, int(found[1])), timeout=5) as plain,
+            context.wrap_socket(plain, server_hostname=address) as tls,
+        ):
+            tls.sendall(f"GET /alive HTTP/1.1\r\nHost: {address}:{found[1]}\r\nConnection: close\r\n\r\n".encode())
+            assert tls.recv(100).startswith(b"HTTP/1.1 200")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        rest = process.communicate(timeout=20)[0]
+    assert (process.returncode, rest) == (0, "")
+    assert office.as_admin("do", "admin.switch_lan", "--args", '{"on": false}') == {"on": False}  # the setting was not touched by it
+
+
+def test_a_host_that_is_not_ours_is_refused(office) -> None:
+    result = run("--host", "203.0.113.77", "--no-browser", "--json", LOCALCRM_DATA=str(office.folder))
+    assert (result.returncode, json.loads(result.stderr)["code"]) == (1, "not_our_address")

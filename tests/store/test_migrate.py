@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import pytest
 
 from localcrm.domain.crm.entities import Contact
+from localcrm.domain.people import idle, recovery, sessions
 from localcrm.domain.people.preferences import preferences
 from localcrm.kernel import schema
 from localcrm.kernel.errors import StoreError
@@ -177,3 +178,23 @@ def test_a_field_searched_from_now_on_is_found_in_old_records(company):
         hq.restart()
         with hq.store.read() as connection:
             assert search.find_rows(connection, View(kind), "采购") == [1]
+
+
+def test_a_file_from_before_sessions_locked_gains_what_is_missing(company):
+    hq = company.hq
+    token = sessions.sign_in(hq.store, login="admin", password=factories.PASSWORD)[1]
+    with hq.store.housekeeping() as connection:
+        connection.script(
+            (
+                "DROP TABLE password_reset",
+                "DROP TABLE password_recovery",
+                *(f"ALTER TABLE session DROP COLUMN {column}" for column in ("used", "locked", "told")),
+                "DELETE FROM meta WHERE key IN ('migration:add_access', 'ddl')",
+                "UPDATE meta SET value = 2 WHERE key = 'schema_version'",
+            )
+        )
+    hq.restart()
+    assert (hq.rows("SELECT used, locked, told FROM session"), hq.rows("SELECT * FROM password_reset")) == ([(0, 0, 0)], [])
+    assert sessions.find_session(hq.store, token) is not None
+    assert len(idle.lock_idle(hq.store)) == 1  # nobody knows when it was last used
+    assert recovery.first_code(hq.store, hq.actor.user_id)

@@ -10,9 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
+from localcrm.domain.people import idle
 from localcrm.domain.people.sessions import close_session, session_key
 from localcrm.kernel.i18n import current_language
 from localcrm.ui import guard
+from localcrm.ui.lan import Lan
 from tests.ui.conftest import COOKIE, HOST, Office, guarded
 
 
@@ -29,15 +31,20 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
         size, more = size + len(message.get("body", b"")), message.get("more_body", False)
     names = sorted(name.decode() for name, _value in scope["headers"] if name.startswith(b"x-forwarded"))
     session = scope["localcrm.session"]
-    answer = {"size": size, "forwarded": names, "user": session.actor.login if session else None, "language": current_language()}
+    answer = {
+        "size": size,
+        "forwarded": names,
+        "user": session.actor.login if session and not session.locked else None,
+        "language": current_language(),
+    }
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
     await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
 
 
-def client(office: Office, *, signed_in: bool = True, host: str = HOST) -> httpx.AsyncClient:
+def client(office: Office, *, signed_in: bool = True, host: str = HOST, scheme: str = "http") -> httpx.AsyncClient:
     cookies = {COOKIE: office.token()} if signed_in else {}
     transport = httpx.ASGITransport(app=guarded(office, echo))
-    return httpx.AsyncClient(transport=transport, base_url=f"http://{host}", cookies=cookies)
+    return httpx.AsyncClient(transport=transport, base_url=f"{scheme}://{host}", cookies=cookies)
 
 
 OURS = {"Origin": f"http://{HOST}"}
@@ -70,6 +77,42 @@ async def test_a_foreign_page_is_refused_even_for_reading(office: Office, origin
     async with client(office) as browser:
         answer = await browser.get("/customers", headers={"Origin": origin})
     assert (answer.status_code, answer.json()["code"]) == (403, "wrong_origin")
+
+
+@pytest.fixture
+def on_network(office: Office, monkeypatch: pytest.MonkeyPatch) -> Office:
+    """As if the network were served."""
+    monkeypatch.setattr(Lan, "hosts", frozenset({"192.168.1.5:8461", "hq-pc.local:8461"}))
+    return office
+
+
+@pytest.mark.parametrize("host", ["192.168.1.5:8461", "HQ-PC.local:8461"])
+async def test_the_network_is_served_under_its_own_names(on_network: Office, host: str) -> None:
+    async with client(on_network, host=host, scheme="https") as browser:
+        assert (await browser.get("/login", headers={"Origin": f"https://{host.lower()}"})).status_code == 200
+        assert (await browser.get("/login", headers={"Origin": f"http://{host.lower()}"})).json()["code"] == "wrong_origin"
+
+
+@pytest.mark.parametrize("host", ["192.168.1.6:8461", "evil.example:8461", HOST, "localhost:8461", "192.168.1.5", "192.168.1.5:8460"])
+async def test_the_network_is_served_under_no_other_name(on_network: Office, host: str) -> None:
+    async with client(on_network, host=host, scheme="https") as browser:
+        assert (await browser.get("/login")).json()["code"] == "wrong_host"
+
+
+async def test_names_of_the_network_are_not_served_without_https(on_network: Office) -> None:
+    async with client(on_network, host="192.168.1.5:8461") as browser:
+        assert (await browser.get("/login")).json()["code"] == "wrong_host"
+
+
+@pytest.mark.parametrize("path", ["/setup", "/unlock"])
+async def test_setting_up_and_unlocking_stay_on_the_computer(on_network: Office, path: str) -> None:
+    async with client(on_network, host="192.168.1.5:8461", scheme="https") as browser:
+        assert (await browser.get(path)).json()["code"] == "loopback_only"
+
+
+async def test_nothing_is_served_while_the_network_is_off(office: Office) -> None:
+    async with client(office, host="192.168.1.5:8461", scheme="https") as browser:
+        assert (await browser.get("/login")).json()["code"] == "wrong_host"
 
 
 async def test_what_changes_something_needs_our_page_and_the_api_our_header_too(office: Office) -> None:
@@ -165,11 +208,31 @@ async def test_a_request_cut_off_when_the_program_ends_is_no_fault(office: Offic
         assert (await browser.get("/login")).status_code == 500
 
 
+async def test_a_locked_session_is_answered_nothing_but_its_unlocking(office: Office) -> None:
+    async with client(office) as browser:
+        assert (await browser.get("/customers")).status_code == 200
+        idle.lock(office.store, session_key(browser.cookies[COOKIE]))
+        office.program.sessions.lock([session_key(browser.cookies[COOKIE])])
+        shut = [await browser.get(path, headers=HEADER) for path in ("/customers", "/api/search", "/_nicegui/client/abc/upload/7")]
+        use = await browser.post("/api/session/used", headers=HEADER)
+        page = await browser.get("/customers?a=1", headers={"Accept": "text/html"})
+        open_ = [(await browser.get(path)).status_code for path in ("/locked", "/static/localcrm.css", "/api/session/state")]
+    assert {(answer.status_code, answer.json()["code"]) for answer in (*shut, use)} == {(423, "session_locked")}
+    assert (page.status_code, page.headers["location"]) == (303, "/locked?next=%2Fcustomers%3Fa%3D1")
+    assert open_ == [200, 200, 200]
+
+
+async def test_what_was_locked_before_the_start_stays_locked(office: Office) -> None:
+    async with client(office) as browser:
+        idle.lock(office.store, session_key(browser.cookies[COOKIE]))
+        assert (await browser.get("/customers")).status_code == 423
+
+
 # sockets -----------------------------------------------------------------------------------------------------------
 
 
 async def socket(
-    office: Office, token: str | None, *, origin: str | None = f"http://{HOST}", messages: int = 1, between: Any = None
+    office: Office, token: str | None, *, origin: str | None = f"http://{HOST}", messages: int = 1, between: Any = None, text: str = "click"
 ) -> list[str]:
     """Connect, send some messages; returns the types of what came back."""
     headers = [(b"host", HOST.encode())] + ([(b"origin", origin.encode())] if origin else [])
@@ -185,7 +248,7 @@ async def socket(
             return {"type": "websocket.disconnect", "code": 1000}
         if between and count == 2:
             await asyncio.to_thread(between)
-        return {"type": "websocket.receive", "text": "click"}
+        return {"type": "websocket.receive", "text": text}
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message["type"] + (f":{message['code']}" if "code" in message else ""))
@@ -212,3 +275,22 @@ async def test_a_revoked_session_is_cut_off_at_its_next_message(office: Office, 
     token = office.token()
     answers = await socket(office, token, messages=3, between=lambda: close_session(office.store, session_key(token)))
     assert answers == ["websocket.send", "ended"]
+
+
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [
+        ("3", True),
+        ("40", True),
+        ('42["handshake",{"client_id":"x"}]', True),
+        ('420["ack",{"next_message_id":7}]', True),
+        ('42["event",{"id":1}]', False),
+        ('42["javascript_response",{}]', False),
+        ('451-["event",{}]', False),
+        ("", False),
+    ],
+)
+async def test_a_locked_page_keeps_its_connection_and_nothing_else(office: Office, text: str, passes: bool) -> None:
+    token = office.token()
+    idle.lock(office.store, session_key(token))
+    assert await socket(office, token, text=text) == (["websocket.send"] if passes else []) + ["ended"]

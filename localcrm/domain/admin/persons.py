@@ -41,7 +41,7 @@ def person_data(uow: UnitOfWork, actor: Actor, *, entity: str, id: RecordId) -> 
                 )
                 found = records_by_id(connection, other, [row[0].hex() for row in rows])
                 related.setdefault(other.key, []).extend(record_json(other, one) for one in found)
-    uow.store_event("person_export", f"{entity} {id}")
+    uow.log("person_export", f"{entity} {id}")
     is_user = kind.key == "user"
     return {
         "entity": entity,
@@ -76,7 +76,7 @@ def erase_person(uow: UnitOfWork, actor: Actor, *, entity: str, id: RecordId, na
     order = {"subject": entity, "record_id": id, "at": at, "by_id": actor.user_id}
     identity = uow.insert(_ERASURE, _ERASURE.validate(order))
     erase.carry_out(uow.connection, kind, bytes.fromhex(id))
-    uow.store_event("erased", f"{entity} {id}")
+    uow.log("erased", f"{entity} {id}")
     return {"id": identity, "record": id, "at": to_iso(at)}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from localcrm.domain import policy, records
-from localcrm.domain.admin import numbers, organisation, persons
+from localcrm.domain.admin import network, numbers, organisation, persons
 from localcrm.domain.admin.entities import Branch, Conflict, ConflictState
 from localcrm.domain.people.services import create_administrator
 from localcrm.domain.policy import SYSTEM, Actor
@@ -79,5 +79,6 @@ VERBS = (
     Verb(organisation.set_picture, N_("Set a logo or seal"), "legal_entity.update", record="legal_entity_id"),
     Verb(persons.person_data, N_("Take out a person's data")),
     Verb(persons.erase_person, N_("Erase a person's data")),
+    *network.VERBS,
 )
 BEHAVIOURS = {"bank_account": records.Behaviour(after=organisation.only_default)}

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from localcrm.domain.options.company import office_value, usable
 from localcrm.domain.options.entities import UserOption
+from localcrm.domain.options.table import option
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record
 from localcrm.store.uow import UnitOfWork
@@ -24,6 +26,12 @@ def own_choices(connection: Connection, user_id: str) -> dict[str, str]:
     )
     newest: dict[str, str | None] = dict(rows)
     return {key: value for key, value in newest.items() if value is not None}
+
+
+def personal_value(connection: Connection, user_id: str, key: str) -> str:
+    """What holds of one option for a user: his own choice, else what holds for everybody."""
+    one = option(key)
+    return usable(one, own_choices(connection, user_id).get(key)) or office_value(connection, one)
 
 
 def choose(uow: UnitOfWork, user_id: str, key: str, value: str | None) -> None:

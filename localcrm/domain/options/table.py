@@ -159,6 +159,15 @@ SECTIONS: Mapping[str, str] = {
 _PERSONAL, _COMPANY = Level.PERSONAL, Level.COMPANY
 _SWITCH, _CHOICE, _NUMBER, _PERCENT, _TEXT = OptionKind
 
+#: Minutes without use; "0" never locks.
+_LOCKS = {
+    "5": N_("after 5 minutes"),
+    "15": N_("after 15 minutes"),
+    "30": N_("after 30 minutes"),
+    "60": N_("after an hour"),
+    "0": N_("never"),
+}
+
 OPTIONS: tuple[Option, ...] = (
     Option(
         "language",
@@ -280,6 +289,16 @@ OPTIONS: tuple[Option, ...] = (
         read=write_shortcuts,
     ),
     Option(
+        "idle_minutes",
+        _CHOICE,
+        "30",
+        N_("Lock an unused screen"),
+        N_("After so long without use the screen asks for your password; what you typed is kept. The company may have a shorter time."),
+        "safety",
+        _PERSONAL,
+        _LOCKS,
+    ),
+    Option(
         "negative_stock",
         _CHOICE,
         "warn",
@@ -351,6 +370,16 @@ OPTIONS: tuple[Option, ...] = (
         _COMPANY,
         low=1,
         high=10,
+    ),
+    Option(
+        "longest_idle",
+        _CHOICE,
+        "60",
+        N_("Unused screens lock"),
+        N_("No screen stays open longer than this without being used, whatever its user has chosen for himself."),
+        "safety",
+        _COMPANY,
+        {**_LOCKS, "0": N_("as each user likes, also never")},
     ),
     Option(
         "session_days",

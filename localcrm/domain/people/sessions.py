@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from localcrm.domain.options.company import company_number
@@ -29,6 +30,8 @@ WINDOW_MS = 15 * 60 * 1000
 #: Wrong passwords that cost no waiting for all logins together; for one login the company says how many.
 FREE_TRIES_IN_ALL = 20
 LONGEST_WAIT_MS = 60 * 1000
+#: What the system log calls a wrong guess at somebody's password, recovery code or answer of head office; they all count together.
+WRONG_GUESSES = ("sign_in_failed", "reset_failed")
 
 _guessing = threading.Lock()
 
@@ -43,6 +46,7 @@ class UserSession:
     seen: int
     expires: int
     client: str
+    locked: bool = False
 
 
 def sign_in(store: Store, *, login: str, password: str, client: str = "", replaces: str | None = None) -> tuple[Actor, str]:
@@ -50,20 +54,27 @@ def sign_in(store: Store, *, login: str, password: str, client: str = "", replac
 
     Raises SignInNeeded: bad_credentials, no_rights, or too_many_tries while a wait is running (the password is not even looked at).
     """
-    with _guessing:  # one at a time: parallel guesses would all see the same count, and each check takes 20 MB
-        wait = seconds_to_wait(store, login)
-        if wait:
-            raise SignInNeeded("too_many_tries", N_("Too many wrong passwords. Try again in {seconds} seconds."), seconds=wait)
+    with one_guess(store, login):
         try:
             actor = authenticate(store, login, password)
         except SignInNeeded as error:
-            log_event(store, "sign_in_failed", detail=_login_key(login) if error.code == "bad_credentials" else login.strip()[:100])
+            log_event(store, "sign_in_failed", detail=login_key(login) if error.code == "bad_credentials" else login.strip()[:100])
             raise
     if replaces:
         close_session(store, session_key(replaces))
     token = open_session(store, actor, client=client)
     log_event(store, "sign_in", user_id=actor.user_id, detail=client)
     return actor, token
+
+
+@contextmanager
+def one_guess(store: Store, login: str) -> Iterator[None]:
+    """Look at one guess at a secret of a login; the block notes a wrong one. Raises SignInNeeded too_many_tries while a wait is running."""
+    with _guessing:  # one at a time: parallel guesses would all see the same count, and each check takes 20 MB
+        wait = seconds_to_wait(store, login)
+        if wait:
+            raise SignInNeeded("too_many_tries", N_("Too many wrong passwords. Try again in {seconds} seconds."), seconds=wait)
+        yield
 
 
 def open_session(store: Store, actor: Actor, *, client: str = "") -> str:
@@ -73,8 +84,8 @@ def open_session(store: Store, actor: Actor, *, client: str = "") -> str:
     with store.housekeeping() as connection:
         connection.execute("DELETE FROM session WHERE expires < ? OR seen < ?", (now, now - IDLE_MS))
         connection.execute(
-            "INSERT INTO session(token_hash, user_id, created, seen, expires, client) VALUES (?, ?, ?, ?, ?, ?)",
-            (bytes.fromhex(session_key(token)), bytes.fromhex(actor.user_id or ""), now, now, now + days * _DAY_MS, client[:200]),
+            "INSERT INTO session(token_hash, user_id, created, seen, used, expires, client) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (bytes.fromhex(session_key(token)), bytes.fromhex(actor.user_id or ""), now, now, now, now + days * _DAY_MS, client[:200]),
         )
     return token
 
@@ -129,14 +140,14 @@ def session_key(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
-def seconds_to_wait(store: Store, login: str) -> int:
+def seconds_to_wait(store: Store, login: str, kinds: Collection[str] = WRONG_GUESSES) -> int:
     """How long the next try must wait: doubling with every wrong password beyond the free ones."""
-    now, key = store.clock.now_ms(), _login_key(login)
+    now, key = store.clock.now_ms(), login_key(login)
     with store.read() as connection:
         newest = int(connection.value("SELECT coalesce(max(id), 0) FROM event_log"))
         rows = connection.all(
-            "SELECT at, detail FROM event_log WHERE id > ? AND kind = 'sign_in_failed' AND at > ? ORDER BY id",
-            (newest - 2000, now - WINDOW_MS),
+            f"SELECT at, detail FROM event_log WHERE id > ? AND kind IN ({', '.join('?' * len(kinds))}) AND at > ? ORDER BY id",
+            (newest - 2000, *kinds, now - WINDOW_MS),
         )
         free = company_number(connection, store.node, "free_tries")
     own = [at for at, detail in rows if detail == key]
@@ -149,7 +160,7 @@ def _ready_at(tries: list[int], free: int) -> int:
     return 0 if beyond < 0 or not tries else int(tries[-1] + min(1000 * 2 ** min(beyond, 10), LONGEST_WAIT_MS))
 
 
-def _login_key(login: str) -> str:
+def login_key(login: str) -> str:
     """A login as typed, in the form failures are counted by."""
     return login.strip().casefold()[:100].encode("utf-8", "replace").decode()
 
@@ -159,9 +170,9 @@ def log_event(store: Store, kind: str, *, user_id: str | None = None, detail: st
     store.log(kind, user_id=user_id, detail=detail)
 
 
-_COLUMNS = "token_hash, user_id, created, seen, expires, client"
+_COLUMNS = "token_hash, user_id, created, seen, expires, client, locked"
 
 
-def _session(row: tuple[bytes, bytes, int, int, int, str | None]) -> UserSession:
-    key, user, created, seen, expires, client = row
-    return UserSession(key.hex(), user.hex(), created, seen, expires, client or "")
+def _session(row: tuple[bytes, bytes, int, int, int, str | None, int]) -> UserSession:
+    key, user, created, seen, expires, client, locked = row
+    return UserSession(key.hex(), user.hex(), created, seen, expires, client or "", bool(locked))

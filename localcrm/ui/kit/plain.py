@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 
 from starlette.responses import HTMLResponse
 
-from localcrm.kernel.i18n import LANGUAGES, current_language, gettext as _
+from localcrm.kernel.errors import AppError, InvalidInput
+from localcrm.kernel.i18n import LANGUAGES, N_, current_language, gettext as _
 from localcrm.ui.kit.theme import asset
 
 
@@ -32,6 +34,53 @@ def field(name: str, label: str, *, value: str = "", kind: str = "text", hint: s
     below = f'<p class="lc-error">{escape(error)}</p>' if error else f'<p class="lc-hint">{escape(hint)}</p>' if hint else ""
     bad = ' aria-invalid="true"' if error else ""
     return f'<label for="{name}">{escape(label)}</label><input id="{name}" name="{name}" type="{kind}" value="{escape(value)}"{bad} {extra}>{below}'
+
+
+def area(name: str, label: str, *, value: str = "", rows: int = 5, hint: str = "", extra: str = "") -> str:
+    """A labelled place for a long code; its signs stand in columns."""
+    below = f'<p class="lc-hint">{escape(hint)}</p>' if hint else ""
+    return (
+        f'<label for="{name}">{escape(label)}</label><textarea id="{name}" name="{name}" rows="{rows}" class="lc-code-input" '
+        f'autocomplete="off" spellcheck="false" {extra}>{escape(value)}</textarea>{below}'
+    )
+
+
+def new_password(*, wrong: AppError | None = None) -> str:
+    """The two fields in which a new password is chosen; ``wrong`` stands beside the one it is about."""
+    named = getattr(wrong, "field", None)
+
+    def said(name: str) -> str:
+        return wrong.message if wrong and named == name else ""
+
+    return field(
+        "password",
+        _("New password"),
+        kind="password",
+        error=said("password"),
+        hint=_("At least 8 characters."),
+        extra=f'required minlength="8" autocomplete="new-password" {strength_words()}',
+    ) + field(
+        "again", _("New password again"), kind="password", error=said("again"), extra='required minlength="8" autocomplete="new-password"'
+    )
+
+
+def check_same(values: Mapping[str, str]) -> None:
+    """Raises InvalidInput(passwords_differ) unless a new password was typed twice alike."""
+    if values.get("password") != values.get("again"):
+        raise InvalidInput("passwords_differ", N_("The two passwords differ."), field="again")
+
+
+def good_news(text: str) -> str:
+    """A sentence in green above the form."""
+    return f'<p class="lc-good-news" role="status">{escape(text)}</p>' if text else ""
+
+
+def code_block(identity: str, code: str) -> str:
+    """A code to read out, with buttons that copy it and keep it as a file."""
+    return (
+        f'<pre class="lc-code-block" id="{identity}">{escape(code)}</pre><p class="lc-plain-tools">'
+        f'<button type="button" data-copy="{identity}" data-done="{escape(_("Copied"))}">{escape(_("Copy"))}</button></p>'
+    )
 
 
 def problem(text: str) -> str:

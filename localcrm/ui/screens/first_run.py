@@ -19,6 +19,7 @@ from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _, use_language
 from localcrm.store.store import Store
 from localcrm.ui.kit import plain
+from localcrm.ui.screens.forgotten import code_page
 from localcrm.ui.screens.login import browser_name, form_values, remember_language, signed_in, wanted_language
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def routes(program: Program) -> list[Route]:
                     return away
                 try:
                     _check(values)
-                    store = await asyncio.to_thread(_create, program, values)
+                    store, code = await asyncio.to_thread(_create, program, values)
                 except AppError as error:
                     return _form(values.get("token", ""), values, error)
                 program.entry_token = None
@@ -56,7 +57,7 @@ def routes(program: Program) -> list[Route]:
                 password=values["password"],
                 client=browser_name(request.headers.get("user-agent", "")),
             )
-        return signed_in(program, token, "/")
+            return signed_in(program, request, token, code_page(store, values["login"].strip(), code, title=_("Everything is set up")))
 
     return [Route("/setup", show, methods=["GET"]), Route("/setup", submit, methods=["POST"])]
 
@@ -82,11 +83,10 @@ def _check(values: Mapping[str, str]) -> None:
     if not (code.isascii() and code.isalnum() and len(code) <= 8):
         raise InvalidInput("bad_code", N_("A code has at most 8 letters and digits, such as HQ."), field="code")
     check_password_strength(values.get("password", ""))
-    if values.get("password") != values.get("again"):
-        raise InvalidInput("passwords_differ", N_("The two passwords differ."), field="again")
+    plain.check_same(values)
 
 
-def _create(program: Program, values: Mapping[str, str]) -> Store:
+def _create(program: Program, values: Mapping[str, str]) -> tuple[Store, str]:
     assert program.create_folder is not None
     return program.create_folder(
         name=values["name"].strip(),

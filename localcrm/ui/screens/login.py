@@ -37,7 +37,8 @@ def routes(program: Program) -> list[Route]:
             if not program.store.node.enrolled:
                 program.store.forget_node()  # a command beside us may have finished it meanwhile
                 return remember_language(request, not_enrolled(program.store.node.code))
-            response = await asyncio.to_thread(form, program.store, next_path=own_path(request.query_params.get("next")))
+            said = _("The new password is set. Sign in with it.") if "reset" in request.query_params else ""
+            response = await asyncio.to_thread(form, program.store, next_path=own_path(request.query_params.get("next")), said=said)
         return remember_language(request, response)
 
     async def submit(request: Request) -> Response:
@@ -58,7 +59,7 @@ def routes(program: Program) -> list[Route]:
                 )
             except SignInNeeded as error:
                 return await asyncio.to_thread(form, program.store, next_path=next_path, login=values.get("login", ""), error=error.message)
-        return signed_in(program, token, next_path)
+        return signed_in(program, request, token, RedirectResponse(next_path, status_code=303))
 
     async def leave(request: Request) -> Response:
         session, token = request.scope.get("localcrm.session"), request.scope.get("localcrm.token")
@@ -74,12 +75,13 @@ def routes(program: Program) -> list[Route]:
     return [Route("/login", show, methods=["GET"]), Route("/login", submit, methods=["POST"]), Route("/logout", leave, methods=["POST"])]
 
 
-def form(store: Store, *, next_path: str, login: str = "", error: str = "") -> Response:
+def form(store: Store, *, next_path: str, login: str = "", error: str = "", said: str = "") -> Response:
     """The sign-in page: whose data these are, how far they are merged and backed up, and the way in."""
     chips = "".join(f'<span class="lc-chip {tone}">{escape(text)}</span>' for text, tone in standing(store))
     body = (
         f'<p class="lc-muted">{escape(store.node.name)} · {escape(store.node.code)}</p>'
         + plain.problem(error)
+        + plain.good_news(said)
         + f'<form method="post" action="/login"><input type="hidden" name="next" value="{escape(next_path)}">'
         + plain.field(
             "login", _("Login"), value=login, extra='autocomplete="username" required maxlength="200"' + ("" if login else " autofocus")
@@ -89,6 +91,7 @@ def form(store: Store, *, next_path: str, login: str = "", error: str = "") -> R
         )
         + plain.button(_("Sign in"))
         + "</form>"
+        + f'<p class="lc-plain-other"><a href="/forgot">{escape(_("Forgot password?"))}</a></p>'
         + f'<p class="lc-plain-standing">{chips}</p>'
     )
     return plain.page(_("Sign in"), body, status=401 if error else 200, address=f"/login?next={quote(next_path)}")
@@ -112,10 +115,11 @@ def not_enrolled(code: str) -> Response:
 _COOKIE_SECONDS = option("session_days").high * 86400
 
 
-def signed_in(program: Program, token: str, next_path: str) -> Response:
-    """The answer that carries the cookie of a new session."""
-    response = RedirectResponse(next_path, status_code=303)
-    response.set_cookie(cookie_of(program), token, max_age=_COOKIE_SECONDS, path="/", httponly=True, samesite="strict")
+def signed_in(program: Program, request: Request, token: str, response: Response) -> Response:
+    """The answer with the cookie of a new session."""
+    response.set_cookie(
+        cookie_of(program), token, max_age=_COOKIE_SECONDS, path="/", httponly=True, samesite="strict", secure=request.url.scheme == "https"
+    )
     return response
 
 
@@ -131,7 +135,7 @@ def own_path(wish: str | None) -> str:
     if (
         wish
         and wish.startswith("/")
-        and not wish.startswith(("//", "/\\", "/login", "/logout", "/setup", "/unlock"))
+        and not wish.startswith(("//", "/\\", "/login", "/logout", "/setup", "/unlock", "/forgot", "/locked"))
         and wish.isprintable()
     ):
         return wish

@@ -18,6 +18,7 @@
       location.assign("/login?next=" + encodeURIComponent(location.pathname + location.search));
     }
     const answer = await response.json();
+    if (response.status === 423) lc.lock();
     if (!response.ok) throw Object.assign(new Error(answer.message || response.statusText), answer);
     return answer;
   };
@@ -47,6 +48,86 @@
       event.preventDefault();
       event.returnValue = texts.leave;
     }
+  });
+
+  // the lock ------------------------------------------------------------------------------------------------------
+  // Everything the page shows is taken out of it and put back as it was: nothing can be read meanwhile, and what was typed is kept.
+  let lock = null;
+  lc.lock = () => {
+    if (lock) return;
+    lock = { kept: [...document.body.childNodes], title: document.title, focus: document.activeElement };
+    document.title = texts.locked;
+    lock.box = lockCard();
+    document.body.replaceChildren(lock.box);
+    lock.watch = new MutationObserver(() => {
+      for (const late of [...document.body.childNodes]) if (late !== lock.box) lock.kept.push(late), late.remove();
+    });
+    lock.watch.observe(document.body, { childList: true });
+    lock.box.querySelector("input").focus();
+  };
+  lc.unlock = () => {
+    if (!lock) return;
+    const { kept, title, focus, watch } = lock;
+    watch.disconnect();
+    lock = null;
+    reported = Date.now();
+    document.body.replaceChildren(...kept);
+    document.title = title;
+    focus?.focus?.();
+    window.dispatchEvent(new Event("resize"));
+  };
+  lc.lockNow = () => lc.fetch("/api/session/lock", {}).catch(() => {});
+  const lockCard = () => {
+    const box = make("main", "lc-plain lc-lock");
+    const card = make("div", "lc-plain-card");
+    const form = make("form");
+    const problem = make("p", "lc-problem");
+    const user = make("input");
+    const password = make("input");
+    const other = make("button", "lc-link", texts.other);
+    Object.assign(user, { type: "text", autocomplete: "username", value: texts.user, hidden: true, readOnly: true });
+    Object.assign(password, { type: "password", id: "lc-unlock", autocomplete: "current-password", required: true });
+    const label = make("label", "", texts.password);
+    label.htmlFor = password.id;
+    problem.setAttribute("role", "alert");
+    problem.hidden = true;
+    other.type = "button";
+    other.addEventListener("click", lc.signOut);
+    form.append(user, label, password, problem, make("button", "lc-primary", texts.unlock));
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const body = new URLSearchParams({ password: password.value });
+      let answer = { message: texts.offline };
+      try {
+        const response = await fetch("/api/session/unlock", { method: "POST", headers: { "X-Localcrm": "1" }, body });
+        if (response.ok) return lc.unlock();
+        if (response.status === 401) return location.assign("/login");
+        answer = await response.json();
+      } catch {}
+      problem.textContent = answer.message;
+      problem.hidden = false;
+      password.select();
+    });
+    card.append(make("h1", "", texts.locked), make("p", "", texts.user), make("p", "lc-muted", texts.kept), form, other);
+    box.append(card);
+    return box;
+  };
+  // Keys of the page behind it do nothing.
+  window.addEventListener("keydown", (event) => lock && event.stopPropagation(), true);
+
+  // That somebody is there is told now and then; the server decides when nobody is.
+  let reported = 0;
+  const used = () => {
+    if (lock || Date.now() - reported < 20000) return;
+    reported = Date.now();
+    lc.fetch("/api/session/used", {}).catch(() => {});
+  };
+  for (const name of ["pointerdown", "keydown", "wheel", "touchstart"]) window.addEventListener(name, used, { capture: true, passive: true });
+  used();
+  document.addEventListener("visibilitychange", async () => {
+    if (document.hidden) return;
+    const state = await lc.fetch("/api/session/state").catch(() => null);
+    if (state) state.locked ? lc.lock() : lc.unlock();
   });
 
   // palette -------------------------------------------------------------------------------------------------------

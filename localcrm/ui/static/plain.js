@@ -17,3 +17,17 @@ for (const input of document.querySelectorAll("input[data-strength]")) {
     meter.dataset.level = value ? level : "";
   });
 }
+// A code is copied, printed, or read from the file that somebody sent.
+for (const button of document.querySelectorAll("button[data-copy]")) {
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    button.textContent = button.dataset.done;
+  });
+}
+for (const button of document.querySelectorAll("button[data-print]")) button.addEventListener("click", () => window.print());
+for (const input of document.querySelectorAll("input[type=file][data-into]")) {
+  input.addEventListener("change", async () => {
+    const file = input.files[0];
+    if (file && file.size < 4096) document.getElementById(input.dataset.into).value = await file.text();
+  });
+}
