@@ -95,12 +95,11 @@ def restore(session: Session, file: Path, into: Path) -> None:
 def check(session: Session, repair: bool) -> None:
     from localcrm.domain import policy
     from localcrm.kernel.errors import StoreError
-    from localcrm.store.check import check as examine
     from localcrm.store.eventlog import BLIND_SPOT
 
     try:
         policy.require(session.actor_or_system(), "settings.manage")
-        document = examine(session.store, repair=repair, log_key=session.application.log_key)
+        document = session.application.check(repair=repair)
     except StoreError as error:
         if error.code != "damaged":
             raise

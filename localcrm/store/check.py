@@ -7,6 +7,7 @@ search index) is rebuilt on request; everything else needs a person, because gue
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from localcrm.store import ddl, eventlog, search
 from localcrm.store.changelog import parse_diff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
 
     from localcrm.store.connection import Connection
     from localcrm.store.store import Store
@@ -42,32 +43,37 @@ class Problem:
         return gettext(self.text).format(**self.params)
 
 
-def check(store: Store, *, repair: bool = False, log_key: bytes | None = None) -> dict[str, Any]:
+#: Yields what it finds, and changes nothing.
+Examination = Callable[["Connection"], Iterable["Problem"]]
+
+
+def check(store: Store, *, repair: bool = False, log_key: bytes | None = None, others: Sequence[Examination] = ()) -> dict[str, Any]:
     """Everything that can be wrong with a data file: {"ok", "problems": [{"code", "message"}]}.
 
     ``log_key`` is the public key the head of the system log must be signed with; without it signatures are not looked at.
+    ``others`` examine what only other rooms understand.
 
     With ``repair`` totals, triggers, indexes and the search index are rebuilt first where they are wrong; what is
     reported is the state afterwards.
     """
     with store.read() as connection:
-        problems = find_problems(connection, log_key)
+        problems = find_problems(connection, log_key, others)
     if repair and any(problem.code in _REPAIRS for problem in problems):
         with store.housekeeping() as connection:
             for code in dict.fromkeys(problem.code for problem in problems):
                 if code in _REPAIRS:
                     _REPAIRS[code](connection)
         with store.read() as connection:
-            problems = find_problems(connection, log_key)
+            problems = find_problems(connection, log_key, others)
     return {"ok": not problems, "problems": [{"code": problem.code, "message": problem.message} for problem in problems]}
 
 
-def find_problems(connection: Connection, log_key: bytes | None = None) -> list[Problem]:
+def find_problems(connection: Connection, log_key: bytes | None = None, others: Sequence[Examination] = ()) -> list[Problem]:
     """Every finding, at most MAX_LISTED of a kind."""
     problems: list[Problem] = list(_file(connection))
     if problems:  # nothing read from a damaged file can be trusted
         return problems
-    examinations: tuple[Callable[[Connection], Iterable[Problem]], ...] = (
+    examinations: tuple[Examination, ...] = (
         _shape,
         _log,
         _log_and_rows,
@@ -78,6 +84,7 @@ def find_problems(connection: Connection, log_key: bytes | None = None) -> list[
         _numbers,
         _replay,
         lambda connection: log_problems(connection, log_key),
+        *others,
     )
     for examine in examinations:
         counts: dict[str, int] = defaultdict(int)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from localcrm.kernel.i18n import N_
+from localcrm.store.signatures import has_signed
 
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
@@ -175,17 +176,8 @@ def verify(connection: Connection, public_key: bytes | None) -> Iterator[Fault]:
 
 
 def _is_signed(connection: Connection, head: _Head, public_key: bytes) -> bool:
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
     message = _signed_message(connection, head)
-    if message is None or not head.signature:
-        return False
-    try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(head.signature, message)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
+    return message is not None and bool(head.signature) and has_signed(public_key, message, head.signature or b"")
 
 
 # parts --------------------------------------------------------------------------------------------------------------

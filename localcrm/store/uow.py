@@ -6,7 +6,7 @@ event tells every open screen. A verb gets a UnitOfWork, reads and writes throug
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from localcrm.store.store import Store
 
 
+#: Called before the first write to a kind of record in a section; what it returns is done last, in the same transaction.
+Watch = Callable[["UnitOfWork"], Callable[[], None]]
+#: Who watches a kind of record, by its key.
+WATCHES: dict[str, Watch] = {}
+
+
 class UnitOfWork:
     """Reads and writes of one user action; made by ``Store.unit_of_work``."""
 
@@ -32,6 +38,7 @@ class UnitOfWork:
         self.connection = connection
         self.actor = actor
         self._indexed: dict[EntityType, dict[int, bool]] = {}  # rid → whether it is new
+        self._watched: dict[Watch, Callable[[], None]] = {}
 
     @property
     def node(self) -> Node:
@@ -73,6 +80,7 @@ class UnitOfWork:
 
     def insert_many(self, entity: EntityType, rows: Iterable[Mapping[str, Any]]) -> int:
         """Add rows of checked values, each with its ``id``; returns how many."""
+        self._watch(entity)
         fields = list(entity.fields.values())
         names = ", ".join(f'"{field.key}"' for field in fields)
         first = int(self.connection.value(f'SELECT coalesce(max(rid), 0) FROM "{entity.key}"')) + 1
@@ -108,13 +116,20 @@ class UnitOfWork:
 
     def remove(self, entity: EntityType, identity: str) -> None:
         """Remove a row physically; the store allows it for lines of drafts only."""
+        self._watch(entity)
         self.connection.execute(f'DELETE FROM "{entity.key}" WHERE id = ?', (bytes.fromhex(identity),))
+
+    def _watch(self, entity: EntityType) -> None:
+        watch = WATCHES.get(entity.key)
+        if watch is not None and watch not in self._watched:
+            self._watched[watch] = watch(self)
 
     def _log(self, kind: str, detail: str) -> None:
         store = self.store
         eventlog.append(self.connection, at=store.clock.now_ms(), kind=kind, user_id=self.actor, detail=detail, sign=store.sign_log)
 
     def _write(self, entity: EntityType, identity: str, stored: Mapping[str, Any]) -> None:
+        self._watch(entity)
         assignments = "".join(f'"{key}" = ?, ' for key in stored)
         key = bytes.fromhex(identity)
         self.connection.execute(f'UPDATE "{entity.key}" SET {assignments}version = version + 1 WHERE id = ?', (*stored.values(), key))
@@ -133,6 +148,11 @@ class UnitOfWork:
                 (series, period),
             )
         )
+
+    def _finish(self) -> None:
+        for last_step in list(self._watched.values()):
+            last_step()
+        self._flush_search()
 
     def _flush_search(self) -> None:
         for entity, rids in self._indexed.items():
@@ -157,7 +177,7 @@ def own_section(store: Store, connection: Connection, *, actor: str | None) -> I
     connection.execute("UPDATE sync_ctx SET tx = ?, applying = 0", (tx,))
     uow = UnitOfWork(store, connection, actor=actor)
     yield uow
-    uow._flush_search()  # noqa: SLF001 -- the section's own last step
+    uow._finish()  # noqa: SLF001 -- the section's own last step
     count = int(connection.value("SELECT coalesce(max(lseq), 0) FROM sync_log")) + 1 - first
     if count:
         connection.execute(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import localcrm
+from localcrm.domain.people import signing
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
 from localcrm.store import changelog, eventlog
@@ -113,6 +114,7 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
     if welcome is not None:
         with store.housekeeping() as connection:
             connection.execute("UPDATE sync_peer SET last_ok = ? WHERE node_no = ?", (store.clock.now_ms(), OFFICE_NO))
+        signing.examine(store)
     return welcome
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from localcrm.domain.admin.entities import Conflict, ConflictKind
+from localcrm.domain.people import signing
 from localcrm.domain.records import references
 from localcrm.kernel.clock import is_from_future, next_stamp, stamp_time
 from localcrm.kernel.errors import ExchangeError
@@ -87,9 +88,14 @@ def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int) -> Report
                 start=from_hseq,
                 have=cursor,
             )
+        is_about_rights = signing.concerns({change.table for change in batch.changes})
+        if is_about_rights:
+            signing.put_back(store, connection)  # what is signed next builds on what was signed last, not on what was changed by hand
         merge = _Merge(store, connection, batch, None, cursor)
         merge.run()
         connection.execute("UPDATE sync_peer SET recv_hseq = max(recv_hseq, ?) WHERE node_no = 1", (to_hseq,))
+        if is_about_rights:
+            signing.take_over(store, connection)
         return merge.report
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from localcrm.domain import policy, records
+from localcrm.domain.people import signing
 from localcrm.domain.people.entities import Department, Role, RoleField, RoleRight, User, UserRole
 from localcrm.domain.people.rights import actor_of
 from localcrm.domain.policy import Actor
@@ -87,6 +88,12 @@ def unassign_role(uow: UnitOfWork, actor: Actor, *, login: str, role: str) -> di
     for row in uow.where(_USER_ROLE, user_id=user["id"], role_id=wanted["id"]):
         uow.set_deleted(_USER_ROLE, row["id"], deleted=True)
     return {"login": login, "roles": roles_of(uow, user["id"])}
+
+
+def sign_rights(uow: UnitOfWork, actor: Actor) -> dict[str, int]:
+    """Sign roles and rights as they stand in the tables, also where somebody changed them by hand; returns {number}."""
+    _require_office_admin(uow, actor)
+    return {"number": signing.sign_anew(uow)}
 
 
 # verbs for the windows: by role ------------------------------------------------------------------------------------------
@@ -214,8 +221,9 @@ def who_sees(store: Store, actor: Actor, *, entity: str, id: str) -> list[dict[s
     kind, identity = entity_type(entity), parse_id(id)
     told = []
     with store.read() as connection:
-        for user in connection.all('SELECT id, login, name, role FROM "user" WHERE deleted = 0 AND active = 1 ORDER BY login'):
-            one = actor_of(connection, store.node, user_id=user[0].hex(), login=user[1], name=user[2], role=BasicRole(user[3]))
+        granted = signing.granted(store, connection)
+        for user, login, name in connection.all('SELECT id, login, name FROM "user" WHERE deleted = 0 AND active = 1 ORDER BY login'):
+            one = actor_of(connection, store.node, granted, user_id=user.hex(), login=login, name=name)
             sees = policy.visible(connection, one, kind, identity)
             changes = sees and policy.visible(connection, one, kind, identity, action="update")
             because = gettext(_because(one, kind, sees=sees))
@@ -349,17 +357,12 @@ def _refuse_circle(uow: UnitOfWork, kind: EntityType, key: str, start: str, abov
         above = record[key] if record else None
 
 
-#: Fields of a user that decide what he may see; nobody but an administrator changes them.
-GUARDED_FIELDS = ("role", "department_id", "superior_id", "branch_id")
-
-
 def check_guarded(actor: Actor, new: dict[str, Any], old: Record | None) -> None:
     """Who may manage users may not thereby grant rights, nor take over an account by its password."""
     if actor.is_admin:
         return
-    default = {key: _USER.fields[key].default for key in GUARDED_FIELDS}
-    for key in GUARDED_FIELDS:
-        if new[key] != (old or default)[key]:
+    for field in signing.HUB_FIELDS:  # they decide what somebody may see
+        if new[field.key] != (field.default if old is None else old[field.key]):
             policy.require_admin(actor)
     if old is not None and old["id"] != actor.user_id and (new["password"] != old["password"] or old["role"] == BasicRole.ADMIN):
         policy.require_admin(actor)
@@ -376,5 +379,6 @@ VERBS = (
     Verb(set_role_field, N_("Set what a role may do with a field")),
     Verb(copy_role, N_("Copy a role")),
     Verb(delete_role, N_("Delete a role")),
+    Verb(sign_rights, N_("Sign roles and rights as they stand")),
     Verb(hand_over, N_("Hand over a user's records")),
 )

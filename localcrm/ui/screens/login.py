@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from localcrm.domain.people.sessions import ABSOLUTE_MS, close_session, log_event, session_key, sign_in
+from localcrm.domain.people.signing import warning
 from localcrm.kernel.errors import SignInNeeded
 from localcrm.kernel.i18n import DEFAULT_LANGUAGE, gettext as _, use_language
 from localcrm.store.store import Store
@@ -78,7 +79,7 @@ def form(store: Store, *, next_path: str, login: str = "", error: str = "") -> R
     chips = "".join(f'<span class="lc-chip {tone}">{escape(text)}</span>' for text, tone in standing(store))
     body = (
         f'<p class="lc-muted">{escape(store.node.name)} · {escape(store.node.code)}</p>'
-        + plain.problem(error)
+        + plain.problem(error or warning(store))
         + f'<form method="post" action="/login"><input type="hidden" name="next" value="{escape(next_path)}">'
         + plain.field(
             "login", _("Login"), value=login, extra='autocomplete="username" required maxlength="200"' + ("" if login else " autofocus")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ROLE, USER, DEPARTMENT = Role.entity_type, User.entity_type, Department.entity_type
 NONE = "none"
 #: Kinds whose rights nobody grants: they are the rights.
-_NOT_GRANTED = frozenset({"role", "role_right", "role_field", "user_role", "share"})
+_NOT_GRANTED = frozenset({"role", "role_right", "role_field", "user_role", "role_filter", "policy", "share"})
 
 
 async def roles(session: Session, parameters: Mapping[str, str]) -> None:
