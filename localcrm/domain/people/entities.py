@@ -26,7 +26,7 @@ class User(Entity, key="user", no=1, label=N_("User"), kind=Kind.MASTER, title_f
     hired_on: Annotated[Day | None, F(12, N_("Hired on"), section=N_("Details"))] = None
     left_on: Annotated[Day | None, F(13, N_("Left on"), section=N_("Details"))] = None
     departments: Annotated[
-        LongText | None, F(14, N_("Further departments"), merge="hub", widget="departments", section=N_("Details"), editable=False)
+        LongText | None, F(14, N_("Further departments"), refs="department", merge="hub", section=N_("Details"), editable=False)
     ] = None
 
 
@@ -55,7 +55,7 @@ class RoleRight(Entity, key="role_right", no=6, label=N_("Right"), kind=Kind.HUB
     entity: Annotated[Text, F(2, N_("Kind of record"), column=1, editable=False)]
     action: Annotated[Text, F(3, N_("Action"), column=2, editable=False)]
     scope: Annotated[Scope, F(4, N_("Scope"), column=3, editable=False)] = Scope.ALL
-    departments: Annotated[LongText | None, F(5, N_("Chosen departments"), widget="longtext", editable=False)] = None
+    departments: Annotated[LongText | None, F(5, N_("Chosen departments"), refs="department", widget="longtext", editable=False)] = None
 
 
 class RoleField(Entity, key="role_field", no=7, label=N_("Field rule"), kind=Kind.HUB, title_field="field", by_hand=False):

@@ -10,7 +10,7 @@ from typing import Any
 
 from localcrm.domain import policy, records
 from localcrm.domain.people import signing
-from localcrm.domain.people.entities import Department, Role, RoleField, RoleRight, User, UserRole
+from localcrm.domain.people.entities import Department, Role, RoleField, RoleFilter, RoleRight, User, UserRole
 from localcrm.domain.people.rights import actor_of
 from localcrm.domain.policy import Actor
 from localcrm.domain.roles import BasicRole, FieldRule, Scope
@@ -24,7 +24,7 @@ from localcrm.store.store import Store
 from localcrm.store.uow import UnitOfWork
 
 _USER, _ROLE, _RIGHT, _FIELD = User.entity_type, Role.entity_type, RoleRight.entity_type, RoleField.entity_type
-_USER_ROLE, _DEPARTMENT = UserRole.entity_type, Department.entity_type
+_USER_ROLE, _DEPARTMENT, _FILTER = UserRole.entity_type, Department.entity_type, RoleFilter.entity_type
 #: Takes a right away, where a scope is asked for.
 NO_SCOPE = "none"
 
@@ -64,6 +64,22 @@ def set_field_rule(uow: UnitOfWork, actor: Actor, *, login: str, entity: str, fi
     _require_office_admin(uow, actor)
     role = own_role(uow, actor, user_by_login(uow, login))
     return {"login": login, **set_role_field(uow, actor, role_id=role["id"], entity=entity, field=field, rule=rule)}
+
+
+def set_limits(uow: UnitOfWork, actor: Actor, *, login: str, entity: str, allowed: list[str]) -> dict[str, Any]:
+    """The only records of a kind, such as warehouses, a user deals with, by id, code or name; none lifts the limit of his own rights."""
+    _require_office_admin(uow, actor)
+    role = own_role(uow, actor, user_by_login(uow, login))
+    return {"login": login, **set_role_limits(uow, actor, role_id=role["id"], entity=entity, allowed=allowed)}
+
+
+def set_departments(uow: UnitOfWork, actor: Actor, *, login: str, departments: list[str]) -> dict[str, Any]:
+    """The further departments a user works in besides his own, by id, code or name: exactly these. Returns {login, departments}."""
+    _require_office_admin(uow, actor)
+    user = user_by_login(uow, login)
+    chosen = [one for one in _named(uow, _DEPARTMENT, departments, field="departments") if one != user["department_id"]]
+    uow.update(_USER, user["id"], {"departments": " ".join(chosen) or None})
+    return {"login": login, "departments": chosen}
 
 
 def own_rights(uow: UnitOfWork, actor: Actor, *, login: str) -> Record:
@@ -161,12 +177,28 @@ def set_role_field(
     return {"entity": entity, "field": field, "rule": rule}
 
 
+def set_role_limits(uow: UnitOfWork, actor: Actor, *, role_id: RecordId, entity: str, allowed: list[str]) -> dict[str, Any]:
+    """The only records of a kind, such as warehouses, that whoever has a role deals with; an empty list limits nothing."""
+    _require_office_admin(uow, actor)
+    kind, role = entity_type(entity), uow.get(_ROLE, role_id)
+    if entity not in policy.LIMITING:
+        raise Refused("not_limiting", N_("Roles are not limited to single records of the kind “{entity}”."), entity=kind.label)
+    wanted = _named(uow, kind, allowed, field="allowed")
+    known = {row["allowed"]: row["id"] for row in uow.where(_FILTER, role_id=role["id"], entity=entity)}
+    for record in known.keys() - set(wanted):
+        uow.set_deleted(_FILTER, known[record], deleted=True)
+    for record in wanted:
+        if record not in known:
+            uow.insert(_FILTER, _FILTER.validate({"role_id": role["id"], "entity": entity, "allowed": record}))
+    return {"entity": entity, "allowed": wanted}
+
+
 def copy_role(uow: UnitOfWork, actor: Actor, *, role_id: RecordId, name: str) -> Record:
     """A new role with everything another one says; returns it."""
     _require_office_admin(uow, actor)
     source = uow.get(_ROLE, role_id)
     copy = records.create_record(uow, actor, entity="role", values={"name": name, "remark": source["remark"]})
-    for kind in (_RIGHT, _FIELD):
+    for kind in (_RIGHT, _FIELD, _FILTER):
         for row in uow.where(kind, role_id=source["id"]):
             uow.insert(kind, {**{key: row[key] for key in kind.fields}, "role_id": copy["id"]})
     return copy
@@ -178,7 +210,7 @@ def delete_role(uow: UnitOfWork, actor: Actor, *, role_id: RecordId) -> dict[str
     users = uow.where(_USER_ROLE, role_id=role_id)
     if users:
         raise Refused("role_in_use", N_("{count} users have this role. Take it from them first; nothing was deleted."), count=len(users))
-    for kind in (_RIGHT, _FIELD):
+    for kind in (_RIGHT, _FIELD, _FILTER):
         for row in uow.where(kind, role_id=role_id):
             uow.set_deleted(kind, row["id"], deleted=True)
     return records.delete_record(uow, actor, entity="role", id=role_id)
@@ -239,6 +271,8 @@ def _because(actor: Actor, kind: EntityType, *, sees: bool) -> str:
         return N_("no right to look at records of this kind")
     if kind.under:
         return N_("sees what it belongs to") if sees else N_("does not see what it belongs to")
+    if not sees and policy.limits(actor):
+        return N_("beyond what the roles are limited to, or beyond their reach")
     if reached.everything:
         return N_("sees all of them")
     return N_("within reach of a role") if sees else N_("beyond the reach of every role")
@@ -304,16 +338,22 @@ def _scope(kind: EntityType, wish: str) -> Scope:
 
 
 def _departments(uow: UnitOfWork, wishes: list[str] | None) -> str:
-    known = uow.where(_DEPARTMENT)
-    chosen = []
-    for wish in wishes or []:
-        found = [one["id"] for one in known if wish in {one["id"], one["code"], one["name"]}]
-        if len(found) != 1:
-            raise InvalidInput("no_such_department", N_("There is no department “{name}”."), name=wish[:60], field="departments")
-        chosen.append(found[0])
+    chosen = _named(uow, _DEPARTMENT, wishes or [], field="departments")
     if not chosen:
         raise InvalidInput("no_departments", N_("Choose at least one department."), field="departments")
-    return " ".join(sorted(set(chosen)))
+    return " ".join(chosen)
+
+
+def _named(uow: UnitOfWork, kind: EntityType, wishes: list[str], *, field: str) -> list[str]:
+    """Ids of records named by id, code or title, each once, in order."""
+    known = uow.where(kind)
+    chosen = set()
+    for wish in wishes:
+        found = [one["id"] for one in known if wish in {one["id"], one.get("code"), one[kind.title_field]}]
+        if len(found) != 1:
+            raise InvalidInput(f"no_such_{kind.key}", N_("{entity}: there is no “{name}”."), entity=kind.label, name=wish[:60], field=field)
+        chosen.add(found[0])
+    return sorted(chosen)
 
 
 def _require_office_admin(uow: UnitOfWork, actor: Actor) -> None:
@@ -336,8 +376,17 @@ def check_role(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record |
 def check_department(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:
     """A department is not above itself. Its place decides about sight, so only administrators say it."""
     policy.require_admin(actor)
-    if old is not None and new is not old:
+    if old is None:
+        return
+    if new is not old:
         _refuse_circle(uow, _DEPARTMENT, "parent_id", old["id"], new["parent_id"])
+    elif users := [user for user in uow.where(_USER) if old["id"] in (user["departments"] or "").split()]:
+        raise Refused(
+            "referenced",
+            N_("“{title}” is still in use ({users}) and was not deleted."),
+            title=old["name"],
+            users=f"{_USER.label} {len(users)}",
+        )
 
 
 def check_superior(uow: UnitOfWork, new: dict[str, Any], old: Record) -> None:
@@ -371,12 +420,15 @@ def check_guarded(actor: Actor, new: dict[str, Any], old: Record | None) -> None
 BEHAVIOURS = {"role": records.Behaviour(check=check_role), "department": records.Behaviour(check=check_department)}
 VERBS = (
     Verb(set_rights, N_("Set a user's own rights")),
+    Verb(set_limits, N_("Limit a user to certain warehouses")),
+    Verb(set_departments, N_("Set a user's further departments")),
     Verb(own_rights, N_("Open a user's own rights")),
     Verb(set_field_rule, N_("Set what a user may do with a field")),
     Verb(assign_role, N_("Give a user a role")),
     Verb(unassign_role, N_("Take a role from a user")),
     Verb(set_role_right, N_("Set a right of a role")),
     Verb(set_role_field, N_("Set what a role may do with a field")),
+    Verb(set_role_limits, N_("Limit a role to certain warehouses")),
     Verb(copy_role, N_("Copy a role")),
     Verb(delete_role, N_("Delete a role")),
     Verb(sign_rights, N_("Sign roles and rights as they stand")),

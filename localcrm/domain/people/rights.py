@@ -2,7 +2,8 @@
 
 Functions: the union of all roles, the widest scope of each action. Fields: the mildest rule among the roles that let the
 user see the kind of record at all, unless a rule is strict; rules of the user's own always hold. A basic role counts only
-for kinds of records about which no role of the user says anything. (features.md §2, "Resolution")
+for kinds of records about which no role of the user says anything. Limits, such as to warehouses, add up over the roles that name
+any, and bind whatever else a role says. (features.md §2, "Resolution")
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from datetime import date
 from functools import cached_property
 from typing import Any
 
-from localcrm.domain.people.entities import Department, Role, RoleField, RoleRight, User, UserRole
+from localcrm.domain.people.entities import Department, Role, RoleField, RoleFilter, RoleRight, User, UserRole
 from localcrm.domain.people.signing import Granted
 from localcrm.domain.policy import EVERYTHING, Actor, Reach, Rights, floor
 from localcrm.domain.roles import BasicRole, FieldRule, Scope, ShareLevel
@@ -23,7 +24,7 @@ from localcrm.store.connection import Connection
 from localcrm.store.node import Node
 
 _USER, _ROLE, _RIGHT, _FIELD = User.entity_type, Role.entity_type, RoleRight.entity_type, RoleField.entity_type
-_USER_ROLE, _DEPARTMENT = UserRole.entity_type, Department.entity_type
+_USER_ROLE, _DEPARTMENT, _FILTER = UserRole.entity_type, Department.entity_type, RoleFilter.entity_type
 _SEVERITY = {rule: place for place, rule in enumerate(FieldRule)}
 
 
@@ -73,7 +74,16 @@ def rights_of(connection: Connection, node: Node, granted: Granted, user_id: str
     company = _Company(connection, node, granted)
     reaches = _reaches(rights, lambda right: company.reach(right, user_id), BasicRole(granted.user(user_id)["role"]))
     personal = {role for role, is_personal in roles.items() if is_personal}
-    return Rights(reaches, _rules(rights, rules, personal, reaches), _shared(connection, company, user_id))
+    limits: dict[str, set[str]] = defaultdict(set)
+    for row in granted.of(_FILTER).values():
+        if row["role_id"] in roles:
+            limits[row["entity"]].add(row["allowed"])
+    return Rights(
+        reaches,
+        _rules(rights, rules, personal, reaches),
+        _shared(connection, company, user_id),
+        {entity: frozenset(ids) for entity, ids in limits.items()},
+    )
 
 
 def _shared(connection: Connection, company: _Company, user_id: str) -> dict[tuple[str, str], frozenset[str]]:

@@ -39,6 +39,8 @@ def show(field: Field, value: Any, titles: Mapping[str, str] | None = None) -> s
         return str(value)
     if field.kind == "ref":
         return (titles or {}).get(value) or "…"
+    if field.f.refs:
+        return _(", ").join((titles or {}).get(one) or "…" for one in str(value).split())
     if field.options:
         return gettext(field.options[value]) if value in field.options else str(value)
     return show_kind("percent" if field.f.widget == "percent" else field.kind, value)
