@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
-from localcrm.store import ddl, eventlog, search
+from localcrm.store import ddl, eventlog, search, witness
 from localcrm.store.changelog import parse_diff
 
 if TYPE_CHECKING:
@@ -229,15 +229,30 @@ _EVENT_TEXTS = {
     "event_cut": N_("The end of the system log was cut off: rows {first} to {last} are missing."),
     "event_added": N_("Rows {first} to {last} of the system log were not written by this program."),
     "event_head": N_("The head of the system log is missing; whether the end was cut off cannot be told."),
+    "event_start": N_(
+        "The beginning of the system log is not signed with the key of this installation: rows 1 to {last} were removed by somebody."
+    ),
+    "event_countersignature": N_("The countersignature over the system log is not from head office: somebody has put it there."),
+    "event_rolled_back": N_(
+        "Rows {first} to {last} of the system log are missing, though head office countersigned them on {time}: "
+        "the end was cut off, or the data file was put back to an earlier state."
+    ),
+    "event_rewritten": N_("The system log is not the one that head office countersigned up to row {last} on {time}: it was rewritten."),
     "event_signature": N_("The head of the system log is not signed with the key of this installation: the log was rewritten or replaced."),
 }
 
 
 def log_problems(connection: Connection, log_key: bytes | None) -> Iterator[Problem]:
     """The rows of the system log follow each other as they were written, up to the head that this node has signed."""
-    for fault in eventlog.verify(connection, log_key):
+    for fault in (*eventlog.verify(connection, log_key), *witness.faults(connection)):
         time = "" if fault.at is None else f"{_local(fault.at):%Y-%m-%d %H:%M:%S}"
         yield _problem(fault.code, _EVENT_TEXTS[fault.code], first=fault.first, last=fault.last, time=time)
+
+
+def log_blind_spot(connection: Connection) -> str:
+    """What ``log_problems`` cannot know, in the language of the moment."""
+    text, number, at = witness.blind_spot(connection)
+    return gettext(text).format(count=number, time=f"{_local(at):%Y-%m-%d %H:%M}")
 
 
 def _local(milliseconds: int) -> datetime:

@@ -31,10 +31,18 @@ def _chain_event_log(connection: Connection, sign_log: eventlog.Sign | None) -> 
         eventlog.sign_head(connection, sign_log)
 
 
+def _add_log_tables(connection: Connection, _sign_log: eventlog.Sign | None) -> None:
+    """Where the system log begins and how far it is countersigned."""
+    connection.script(ddl.LOG_TABLES)
+
+
 #: Raised by one with every released change of a declaration; travels in every exchange.
 SCHEMA_VERSION = 3
 #: (name, what it does with the file and the signer of its system log); the name is recorded in ``meta`` in the same transaction.
-MIGRATIONS: Sequence[tuple[str, Callable[[Connection, eventlog.Sign | None], None]]] = (("chain_event_log", _chain_event_log),)
+MIGRATIONS: Sequence[tuple[str, Callable[[Connection, eventlog.Sign | None], None]]] = (
+    ("chain_event_log", _chain_event_log),
+    ("log_tables", _add_log_tables),
+)
 
 
 def is_current(connection: Connection) -> bool:

@@ -141,7 +141,7 @@ def _open(store: Store, keys: NodeKeys, path: Path) -> Opened:
 
 def _write_down(store: Store, keys: NodeKeys, peer: exchange.Peer, target: Path | IO[bytes]) -> int:
     def said() -> Iterator[Message]:
-        yield exchange.welcome(store)
+        yield exchange.welcome(store, peer)
         yield exchange.ack(store, peer)
         yield from exchange.downs(store, peer, peer.recv_hseq)
 
@@ -243,7 +243,10 @@ def status(store: Store) -> dict[str, Any]:
 
 def _branches(connection: Any) -> list[dict[str, Any]]:
     head = changelog.head(connection)
-    rows = connection.all("SELECT node_no, code, name, recv_hseq, last_ok, state FROM sync_peer ORDER BY code")
+    rows = connection.all(
+        """SELECT p.node_no, code, name, recv_hseq, last_ok, state, coalesce(w.lost, 0)
+           FROM sync_peer p LEFT JOIN log_witness w ON w.node_no = p.node_no ORDER BY code"""
+    )
     return [
         {
             "code": code,
@@ -257,8 +260,9 @@ def _branches(connection: Any) -> list[dict[str, Any]]:
                 )
             ),
             "state": state,
+            "log_missing": missing,
         }
-        for node_no, code, name, recv, last_ok, state in rows
+        for node_no, code, name, recv, last_ok, state, missing in rows
     ]
 
 

@@ -99,7 +99,7 @@ def test_rights_changed_by_hand_at_a_branch_grant_nothing_and_are_named(company:
     signing.examine(branch.store)
     with branch.store.read() as connection:
         noted = [(event.kind, event.detail) for event in eventlog.rows(connection) if event.kind.startswith("rights")]
-    assert noted == [("rights_refused", "policy_altered")]
+    assert noted == [("rights_refused", "policy_altered 2")]
     assert signing.warning(branch.store).startswith("本数据文件中的角色和权限与总部签名的不符，仍按第 2 版执行")
 
 
@@ -198,7 +198,7 @@ def test_a_merge_that_has_arrived_in_part_leaves_the_last_version_in_force(compa
         company.hq.new("customer", name="甲")
     peer = node_sync._peer(company.hq.store, "node_no", 2)
     said = [
-        exchange.welcome(company.hq.store),
+        exchange.welcome(company.hq.store, peer),
         exchange.ack(company.hq.store, peer),
         *exchange.downs(company.hq.store, peer, peer.recv_hseq),
     ]

@@ -306,8 +306,8 @@ def examine(store: Store) -> None:
         code = fault(store, connection) or ""
         if code != known_fault(connection):
             set_meta(connection, _FAULT, code)
-            kind = "rights_refused" if code else "rights_fit"
-            eventlog.append(connection, at=store.clock.now_ms(), kind=kind, detail=code, sign=store.sign_log)
+            kind, detail = ("rights_refused", f"{code} {_number(store, connection)}") if code else ("rights_fit", "")
+            eventlog.append(connection, at=store.clock.now_ms(), kind=kind, detail=detail, sign=store.sign_log)
 
 
 def put_back(store: Store, connection: Connection) -> None:

@@ -156,6 +156,10 @@ class Centre:
                     with ui.element("td"):
                         text, tone = _branch_state(branch)
                         ui.label(text).classes("lc-chip").props(f"data-tone={tone}").style("width:fit-content")
+                        if missing := branch["log_missing"]:
+                            ui.label(_("Its system log lacks {count} rows").format(count=f"{missing:,}")).classes(
+                                "lc-bad-text lc-small-text"
+                            )
                     with ui.element("td").classes("lc-num"):
                         if self.may:
                             make = ui.button(_("Make exchange file"), on_click=lambda code=branch["code"]: self._make_file(code))
