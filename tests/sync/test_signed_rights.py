@@ -127,6 +127,15 @@ def test_a_user_made_at_a_branch_can_do_nothing_until_granted_whatever_his_row_s
     assert rights(branch, "wu") == {"read"}
 
 
+def test_rows_of_rights_that_were_removed_from_the_file_come_back_too(company: Company) -> None:
+    branch = company.branches["BR01"]
+    by_hand(branch, "DELETE FROM role_right")
+    assert (rights(branch), found(branch)) == ({"read"}, ["policy_altered"])
+    grant(company, "read", "update")
+    company.exchange("BR01")
+    assert (rights(branch), found(branch)) == ({"read", "update"}, [])
+
+
 def test_an_exchange_mends_what_was_changed_by_hand_before_it_builds_on_it(company: Company) -> None:
     branch = company.branches["BR01"]
     by_hand(branch, *GRANTS_ITSELF_MORE)

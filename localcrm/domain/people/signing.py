@@ -52,7 +52,9 @@ FAULTS: Mapping[str, str] = {
     "policy_unproven": N_(
         "The keys of this installation are missing, so roles and rights cannot be proven or changed. Restore the folder “keys” from a backup."
     ),
-    "policy_lost": N_("No roles and rights signed by head office are left here: nobody has any right until the next exchange with it."),
+    "policy_lost": N_(
+        "No roles and rights signed by head office are left here, so nobody has any right. Restore the last backup, or enrol this branch anew."
+    ),
 }
 
 
@@ -108,7 +110,8 @@ def _in_force(store: Store, connection: Connection) -> _Signed | None:
     if not _has_begun(store, connection):
         return _Signed(0, content_of(connection), b"")
     is_proven = _prover(store, connection)
-    for found in (_kept(connection), _standing(connection)):
+    for look in (_kept, _standing):
+        found = look(connection)
         if found is not None and found.number >= _seen(connection) and (is_proven is None or is_proven(found)):
             return found
     return None
@@ -184,14 +187,13 @@ def _lines(connection: Connection, kind: EntityType, fields: tuple[Field, ...]) 
     # Whether a user is in the bin is not head office's alone to say.
     live = "1" if kind is _USER else "deleted = 0"
     columns = ", ".join(f'"{column.key}"' for column in fields)
+    parts = [(str(column.no), column.store(column.default), column.kind == "ref") for column in fields]
     for identity, *values in connection.all(f'SELECT id, {columns} FROM "{kind.key}" WHERE {live} ORDER BY id'):
-        said = {str(f.no): _plain(value) for f, value in zip(fields, values, strict=True) if value != f.store(f.default)}
+        said = {
+            no: value.hex() if is_ref else value for (no, default, is_ref), value in zip(parts, values, strict=True) if value != default
+        }
         if said or kind is not _USER:
             yield [identity.hex(), said]
-
-
-def _plain(value: Stored) -> Stored:
-    return value.hex() if isinstance(value, bytes) else value
 
 
 @lru_cache(maxsize=4)
@@ -326,6 +328,13 @@ def put_back(store: Store, connection: Connection) -> None:
                 assigned = ", ".join(f'"{column.key}" = ?' for column in fields)
                 connection.execute(f'UPDATE "{kind.key}" SET {assigned}, deleted = ? WHERE rid = ?', (*right, gone, rid))
                 search.index_rows(connection, kind, [rid])
+        if len(fields) == len(kind.fields):  # of others it is not known what else stood in a row that was removed
+            present = {identity.hex() for (identity,) in connection.all(f'SELECT id FROM "{kind.key}"')}
+            for lost, said in signed.items():
+                if lost not in present:
+                    values = [_stored(column, said[column.key]) for column in fields]
+                    marks = ", ?" * len(fields)
+                    connection.execute(f'INSERT INTO "{kind.key}"(id, {columns}) VALUES (?{marks})', (bytes.fromhex(lost), *values))
 
 
 def _stored(column: Field, value: Any) -> Stored:
