@@ -57,6 +57,7 @@ def countersign(
     before, digest, last_told, lost = row or (0, b"", 0, 0)
     if told < last_told:
         return None
+    told = min(told, at)  # a clock set ahead once must not make all that is said later look old
     now = point.number if point else 0
     missing = before - now if now < before else before if point and now == before and point.hash != digest else 0
     if point is None:
@@ -73,6 +74,11 @@ def countersign(
             (node_no, point.number, point.hash, at, signature, told, missing or lost),
         )
     return missing
+
+
+def acknowledge(connection: Connection, node_no: int) -> None:
+    """Somebody has seen that rows are missing; the system log keeps it."""
+    connection.execute("UPDATE log_witness SET lost = 0 WHERE node_no = ?", (node_no,))
 
 
 # the branch -----------------------------------------------------------------------------------------------------------

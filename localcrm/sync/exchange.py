@@ -271,7 +271,7 @@ def _witness(store: Store, connection: Connection, peer: Peer, message: Hello) -
         store.node,
         eventlog.Signed(message.log_count, message.log_head, message.log_signature) if message.log_signature else None,
         node_no=peer.node_no,
-        public_key=connection.value("SELECT sign_key FROM sync_peer WHERE node_no = ?", (peer.node_no,)),
+        public_key=connection.value("SELECT sign_key FROM sync_peer WHERE node_no = ?", (peer.node_no,)) or b"",
         told=message.wall_ms,
         at=max(0, now),
         sign=store.sign_log,

@@ -14,7 +14,7 @@ from localcrm.kernel.clock import to_iso
 from localcrm.kernel.errors import AppError, ExchangeError, NotFound, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entity
-from localcrm.store import changelog
+from localcrm.store import changelog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
 from localcrm.store.node import OFFICE_NO
 from localcrm.store.query import Condition, ListQuery, every, record_json
@@ -319,6 +319,14 @@ def set_office_url(store: Store, actor: Actor, url: str | None) -> None:
     policy.require(actor, "sync.manage")
     with store.housekeeping() as connection:
         connection.execute("UPDATE sync_peer SET url = ? WHERE node_no = ?", ((url or "").strip().rstrip("/") or None, OFFICE_NO))
+
+
+def acknowledge_log(store: Store, actor: Actor, code: str) -> None:
+    """Head office has looked into the system log of a branch that became shorter; it is not pointed out any more."""
+    policy.require(actor, "sync.manage")
+    peer = _peer(store, "code", code)
+    with store.housekeeping() as connection:
+        witness.acknowledge(connection, peer.node_no)
 
 
 def _public(store: Store, node_no: int) -> NodePublic | None:

@@ -119,6 +119,8 @@ def test_a_data_file_put_back_as_a_whole_is_noticed_at_the_next_exchange(company
     assert found(branch) == []
     company.exchange("BR01")
     assert noted(hq) == [said]  # once
+    node_sync.acknowledge_log(hq.store, hq.actor, "BR01")
+    assert node_sync.status(hq.store)["branches"][0]["log_missing"] == 0
 
 
 def test_the_branch_is_told_over_http_in_the_same_breath(company: Company) -> None:
@@ -155,6 +157,19 @@ def test_a_file_that_is_read_late_says_nothing(company: Company) -> None:
     company.up("BR01")
     node_sync.unpack(hq.store, hq.keys, late)
     assert noted(hq) == []
+
+
+def test_a_clock_that_was_ahead_once_hides_nothing_later(company: Company) -> None:
+    from localcrm.sync import exchange
+
+    hq, branch = company.hq, company.branches["BR01"]
+    peer = node_sync._peer(hq.store, "node_no", 2)
+    ahead = msgspec.structs.replace(exchange.hello(branch.store), wall_ms=2**60)
+    list(exchange.hear_branch(hq.store, peer, [ahead]))
+    written_anew(branch, 2)
+    branch.clock.forward(minutes=1)  # type: ignore[attr-defined]
+    list(exchange.hear_branch(hq.store, peer, [exchange.hello(branch.store)]))
+    assert len(noted(hq)) == 1
 
 
 def test_programs_without_countersignatures_understand_and_are_understood(company: Company) -> None:

@@ -188,6 +188,16 @@ def test_a_damaged_copy_is_made_anew_from_tables_that_fit(company: Company) -> N
     assert rights(branch) == {"read"}
 
 
+@pytest.mark.parametrize("nonsense", ["number = -5, signature = NULL", "number = NULL", "digest = 'zz', signature = '\u4e00'"])
+def test_nonsense_in_the_place_of_a_signature_is_refused_like_any_other(company: Company, nonsense: str) -> None:
+    branch = company.branches["BR01"]
+    by_hand(branch, f"UPDATE policy SET {nonsense}")
+    with branch.store.housekeeping() as connection:
+        set_meta(connection, "policy.seen", "many")
+    assert found(branch) == ["policy_forged"]
+    assert rights(branch) == {"read"}
+
+
 def test_where_nothing_fits_nobody_may_do_anything(company: Company) -> None:
     branch = company.branches["BR01"]
     by_hand(branch, *GRANTS_ITSELF_MORE)

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from localcrm.domain.people.entities import Department, Policy, Role, RoleField, RoleFilter, RoleRight, User, UserRole
 from localcrm.kernel.errors import Refused
@@ -69,7 +69,7 @@ class _Claim(NamedTuple):
 class _Signed(Struct, frozen=True, array_like=True):
     """A version of the rights with its signature, as a node keeps it."""
 
-    number: int
+    number: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     content: bytes
     signature: bytes
 
@@ -150,13 +150,14 @@ def _kept(connection: Connection) -> _Signed | None:
 
 def _seen(connection: Connection) -> int:
     """The highest version that was ever in force here."""
-    return int(get_meta(connection, _SEEN) or 0)
+    seen = get_meta(connection, _SEEN)
+    return seen if isinstance(seen, int) else 0
 
 
 def _newest(connection: Connection) -> _Claim | None:
     """The signature that has arrived last."""
     row = connection.one("SELECT number, digest, signature FROM policy WHERE deleted = 0 ORDER BY number DESC LIMIT 1")
-    return None if row is None else _Claim(max(row[0], 0), _bytes(row[1]), _bytes(row[2]))
+    return None if row is None else _Claim(max(row[0] or 0, 0), _bytes(row[1]), _bytes(row[2]))
 
 
 def _standing(connection: Connection) -> _Signed | None:
@@ -165,9 +166,9 @@ def _standing(connection: Connection) -> _Signed | None:
     return None if newest is None else _Signed(newest.number, content_of(connection), newest.signature)
 
 
-def _bytes(text: str) -> bytes:
+def _bytes(text: str | None) -> bytes:
     try:
-        return bytes.fromhex(text)
+        return bytes.fromhex(text or "")
     except ValueError:
         return b""
 
