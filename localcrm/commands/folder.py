@@ -99,17 +99,18 @@ def restore(session: Session, file: Path, into: Path) -> None:
 def check(session: Session, repair: bool) -> None:
     from localcrm.domain import policy
     from localcrm.kernel.errors import StoreError
-    from localcrm.store.check import check as examine
-    from localcrm.store.eventlog import BLIND_SPOT
+    from localcrm.store.check import log_blind_spot
 
     try:
         policy.require(session.actor_or_system(), "settings.manage")
-        document = examine(session.store, repair=repair, log_key=session.application.log_key)
+        document = session.application.check(repair=repair)
+        with session.store.read() as connection:
+            blind_spot = [log_blind_spot(connection)]
     except StoreError as error:
         if error.code != "damaged":
             raise
-        document = {"ok": False, "problems": [{"code": error.code, "message": error.message}]}
-    session.show(document, text=lambda: [*_check_lines(document), gettext(BLIND_SPOT)])
+        document, blind_spot = {"ok": False, "problems": [{"code": error.code, "message": error.message}]}, []
+    session.show(document, text=lambda: [*_check_lines(document), *blind_spot])
     if not document["ok"]:
         sys.exit(REFUSED)
 

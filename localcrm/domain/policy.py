@@ -6,7 +6,7 @@ What a user's roles say is worked out in ``people.rights``; here it is only aske
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, reduce
 from operator import or_
@@ -19,7 +19,7 @@ from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import EntityType, Field, Kind, entities, entity as entity_type
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record
-from localcrm.store.view import About, Among, Both, Part, View, With
+from localcrm.store.view import About, Among, Both, Part, View, With, Within
 
 ACTIONS: Mapping[str, str] = {
     "read": N_("Look at"),
@@ -37,6 +37,8 @@ ACTIONS: Mapping[str, str] = {
 _EVERYWHERE = ("read", "create", "update", "delete", "import", "export")
 #: Actions that only some kinds of records have.
 _SPECIAL: Mapping[str, tuple[str, ...]] = {"sales_order": ("post", "reverse"), "conflict": ("resolve",)}
+#: Kinds of records that a role may be limited to. What names one of them in a reference is limited along with it.
+LIMITING = ("warehouse",)
 #: Permissions that no kind of record carries.
 OTHER_PERMISSIONS = ("sync.manage", "settings.manage")
 
@@ -60,12 +62,14 @@ EVERYTHING, NOTHING = Reach(everything=True), Reach()
 class Rights:
     """What the roles of a user come to: reach by permission, by kind of record what becomes of single fields.
 
-    ``shared``: single records beyond that reach, by (kind, action).
+    ``shared``: single records beyond that reach, by (kind, action). ``limits``: of kinds such as warehouses the only ones
+    that he deals with, whatever a right or a share reaches.
     """
 
     reaches: Mapping[str, Reach] = field(default_factory=dict)
     rules: Mapping[str, Mapping[str, FieldRule]] = field(default_factory=dict)
     shared: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    limits: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +199,7 @@ def view(actor: Actor, kind: EntityType, action: str = "read") -> View:
     rules = field_rules(actor, kind)
     return View(
         kind,
-        _rows(actor, kind, action),
+        _limited(actor, kind, _rows(actor, kind, action)),
         hidden=frozenset(key for key, rule in rules.items() if rule == FieldRule.HIDDEN),
         masked=frozenset(key for key, rule in rules.items() if rule == FieldRule.MASKED),
     )
@@ -298,6 +302,47 @@ def _rows(actor: Actor, kind: EntityType, action: str) -> tuple[Part, ...] | Non
     if seen_rows is None or taken is None or seen_rows == taken:
         return taken if seen_rows is None else seen_rows
     return (Both((View(kind, seen_rows), View(kind, taken))),)
+
+
+def _limited(actor: Actor, kind: EntityType, rows: tuple[Part, ...] | None) -> tuple[Part, ...] | None:
+    """The rows without those that name a record beyond what the actor is limited to."""
+    for part in _limits(actor, kind):
+        rows = (part,) if rows is None else (Both((View(kind, rows), View(kind, (part,)))),)
+    return rows
+
+
+def _limits(actor: Actor, kind: EntityType) -> Iterator[Within]:
+    for key, ids in limits(actor).items():
+        if kind.key == key:
+            yield Within("id", ids)
+        yield from (Within(field.key, ids) for field in kind.refs if field.f.ref == key)
+
+
+def limits(actor: Actor) -> Mapping[str, frozenset[str]]:
+    """Of some kinds of records the only ones the actor deals with; kinds that are not named are not limited."""
+    return {} if actor.is_admin or actor.rights is None else actor.rights.limits
+
+
+def is_within(actor: Actor, entity: str, identity: str) -> bool:
+    """Whether the actor may deal with a record of a kind he may be limited in, such as a warehouse."""
+    allowed = limits(actor).get(entity)
+    return allowed is None or identity in allowed
+
+
+def require_limits(actor: Actor, kind: EntityType, new: Mapping[str, Any], old: Mapping[str, Any] | None) -> None:
+    """Raise Forbidden when a record would name another one beyond what the actor is limited to, or be one itself."""
+    if old is None and kind.key in limits(actor):
+        raise Forbidden("limited", N_("You are limited to certain records under “{label}” and cannot add others."), label=kind.label)
+    for ref in kind.refs:
+        value = new[ref.key]
+        is_new = value is not None and (old is None or old[ref.key] != value)
+        if is_new and not is_within(actor, ref.f.ref or "", value):
+            raise Forbidden(
+                "limited",
+                N_("{label}: your rights are limited to others than this one. Nothing was saved."),
+                label=ref.label,
+                field=ref.key,
+            )
 
 
 def _with_parent(actor: Actor, kind: EntityType, parent: EntityType, action: str) -> str:

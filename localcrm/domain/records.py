@@ -65,6 +65,7 @@ def create_record(uow: UnitOfWork, actor: Actor, *, entity: str, values: Mapping
     prepared = behaviour.prepare(uow, actor, given, None) if behaviour.prepare else given
     checked = kind.validate({**own_fields.starting_values(uow, kind, given), **prepared})
     _check_hub_fields(uow, kind, checked, blank)
+    policy.require_limits(actor, kind, checked, None)
     _check_references(uow, kind, checked, None)
     own_fields.check(uow, kind, checked, None)
     if behaviour.check:
@@ -89,11 +90,11 @@ def update_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str, values
     """Change some fields of a record; with ``version`` a stale save is refused. Returns the record."""
     kind = entity_type(entity)
     policy.require(actor, f"{entity}.update")
-    if kind.kind is Kind.LEDGER:
-        raise Refused("ledger_row", N_("A posted movement is never changed. Enter a correcting movement instead."))
     require_here(uow, kind)
     behaviour = BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
     policy.require_record(uow.connection, actor, kind, parse_id(id), "update")
+    if kind.kind is Kind.LEDGER:
+        raise Refused("ledger_row", N_("A posted movement is never changed. Enter a correcting movement instead."))
     current = uow.get(kind, parse_id(id))
     given = _given(kind, values)
     policy.require_fields(actor, kind, given, current)
@@ -102,6 +103,7 @@ def update_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str, values
     prepared = behaviour.prepare(uow, actor, given, current) if behaviour.prepare else given
     checked = kind.validate({**{key: current[key] for key in kind.fields}, **prepared})
     _check_hub_fields(uow, kind, checked, current)
+    policy.require_limits(actor, kind, checked, current)
     _check_references(uow, kind, checked, current)
     own_fields.check(uow, kind, checked, current, identity=current["id"])
     if kind.owner and kind.owner in kind.fields and checked[kind.owner] != current[kind.owner]:

@@ -50,7 +50,8 @@ class Scaled:
 class F:
     """What a field says beyond its type.
 
-    no: number on the wire, for ever · label: English msgid · ref: key of the entity an id points to · column: place in
+    no: number on the wire, for ever · label: English msgid · ref: key of the entity an id points to · refs: the same
+    for a text of ids with blanks between · column: place in
     the default list · index: lists may be sorted by it quickly · search: weight in the search index · widget: how a
     form shows it when the type does not tell · section: form section · perm: permission key that guards it ·
     merge: rule of the exchange · options: suggested values with their labels · editable: False for what only verbs write.
@@ -59,6 +60,7 @@ class F:
     no: int
     label: str
     ref: str | None = None
+    refs: str | None = None
     column: int | None = None
     index: bool = False
     search: int | None = None

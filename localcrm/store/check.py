@@ -7,18 +7,19 @@ search index) is rebuilt on request; everything else needs a person, because gue
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
-from localcrm.store import ddl, eventlog, search
+from localcrm.store import ddl, eventlog, search, witness
 from localcrm.store.changelog import parse_diff
 from localcrm.store.numbers import known_formats, read_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
 
     from localcrm.store.connection import Connection
     from localcrm.store.store import Store
@@ -43,32 +44,37 @@ class Problem:
         return gettext(self.text).format(**self.params)
 
 
-def check(store: Store, *, repair: bool = False, log_key: bytes | None = None) -> dict[str, Any]:
+#: Yields what it finds, and changes nothing.
+Examination = Callable[["Connection"], Iterable["Problem"]]
+
+
+def check(store: Store, *, repair: bool = False, log_key: bytes | None = None, others: Sequence[Examination] = ()) -> dict[str, Any]:
     """Everything that can be wrong with a data file: {"ok", "problems": [{"code", "message"}]}.
 
     ``log_key`` is the public key the head of the system log must be signed with; without it signatures are not looked at.
+    ``others`` examine what only other rooms understand.
 
     With ``repair`` totals, triggers, indexes and the search index are rebuilt first where they are wrong; what is
     reported is the state afterwards.
     """
     with store.read() as connection:
-        problems = find_problems(connection, log_key)
+        problems = find_problems(connection, log_key, others)
     if repair and any(problem.code in _REPAIRS for problem in problems):
         with store.housekeeping() as connection:
             for code in dict.fromkeys(problem.code for problem in problems):
                 if code in _REPAIRS:
                     _REPAIRS[code](connection)
         with store.read() as connection:
-            problems = find_problems(connection, log_key)
+            problems = find_problems(connection, log_key, others)
     return {"ok": not problems, "problems": [{"code": problem.code, "message": problem.message} for problem in problems]}
 
 
-def find_problems(connection: Connection, log_key: bytes | None = None) -> list[Problem]:
+def find_problems(connection: Connection, log_key: bytes | None = None, others: Sequence[Examination] = ()) -> list[Problem]:
     """Every finding, at most MAX_LISTED of a kind."""
     problems: list[Problem] = list(_file(connection))
     if problems:  # nothing read from a damaged file can be trusted
         return problems
-    examinations: tuple[Callable[[Connection], Iterable[Problem]], ...] = (
+    examinations: tuple[Examination, ...] = (
         _shape,
         _log,
         _log_and_rows,
@@ -79,6 +85,7 @@ def find_problems(connection: Connection, log_key: bytes | None = None) -> list[
         _numbers,
         _replay,
         lambda connection: log_problems(connection, log_key),
+        *others,
     )
     for examine in examinations:
         counts: dict[str, int] = defaultdict(int)
@@ -223,15 +230,30 @@ _EVENT_TEXTS = {
     "event_cut": N_("The end of the system log was cut off: rows {first} to {last} are missing."),
     "event_added": N_("Rows {first} to {last} of the system log were not written by this program."),
     "event_head": N_("The head of the system log is missing; whether the end was cut off cannot be told."),
+    "event_start": N_(
+        "The beginning of the system log is not signed with the key of this installation: rows 1 to {last} were removed by somebody."
+    ),
+    "event_countersignature": N_("The countersignature over the system log is not from head office: somebody has put it there."),
+    "event_rolled_back": N_(
+        "Rows {first} to {last} of the system log are missing, though head office countersigned them on {time}: "
+        "the end was cut off, or the data file was put back to an earlier state."
+    ),
+    "event_rewritten": N_("The system log is not the one that head office countersigned up to row {last} on {time}: it was rewritten."),
     "event_signature": N_("The head of the system log is not signed with the key of this installation: the log was rewritten or replaced."),
 }
 
 
 def log_problems(connection: Connection, log_key: bytes | None) -> Iterator[Problem]:
     """The rows of the system log follow each other as they were written, up to the head that this node has signed."""
-    for fault in eventlog.verify(connection, log_key):
+    for fault in (*eventlog.verify(connection, log_key), *witness.faults(connection)):
         time = "" if fault.at is None else f"{_local(fault.at):%Y-%m-%d %H:%M:%S}"
         yield _problem(fault.code, _EVENT_TEXTS[fault.code], first=fault.first, last=fault.last, time=time)
+
+
+def log_blind_spot(connection: Connection) -> str:
+    """What ``log_problems`` cannot know, in the language of the moment."""
+    text, number, at = witness.blind_spot(connection)
+    return gettext(text).format(count=number, time=f"{_local(at):%Y-%m-%d %H:%M}")
 
 
 def _local(milliseconds: int) -> datetime:

@@ -37,6 +37,14 @@ ACCESS_TABLES = (
         asked INTEGER NOT NULL, used INTEGER) STRICT""",
     "CREATE TABLE password_recovery(user_id BLOB PRIMARY KEY, code_hash BLOB NOT NULL, made INTEGER NOT NULL) STRICT, WITHOUT ROWID",
 )
+LOG_TABLES = (
+    # At most one row: where the system log begins since its older rows were removed (see ``store.eventlog``).
+    """CREATE TABLE event_start(id INTEGER PRIMARY KEY CHECK(id = 1), number INTEGER NOT NULL, hash BLOB NOT NULL, at INTEGER NOT NULL,
+        user_id BLOB, signature BLOB) STRICT""",
+    # How far head office has countersigned the system log of a node: of each branch at head office, of itself at a branch.
+    """CREATE TABLE log_witness(node_no INTEGER PRIMARY KEY, number INTEGER NOT NULL, hash BLOB NOT NULL, at INTEGER NOT NULL,
+        signature BLOB NOT NULL, told INTEGER NOT NULL DEFAULT 0, lost INTEGER NOT NULL DEFAULT 0) STRICT""",
+)
 SYSTEM_TABLES = (
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID",
     # One row: what the triggers need to know about the transaction of the moment.
@@ -75,6 +83,7 @@ SYSTEM_TABLES = (
         told INTEGER NOT NULL DEFAULT 0) STRICT""",
     *ACCESS_TABLES,
     *EVENT_TABLES,
+    *LOG_TABLES,
     """CREATE TABLE user_setting(user_id BLOB NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
         PRIMARY KEY(user_id, key)) STRICT, WITHOUT ROWID""",
     """CREATE TABLE job_run(job TEXT PRIMARY KEY, last_start INTEGER, last_ok INTEGER, last_error TEXT) STRICT, WITHOUT ROWID""",
@@ -83,11 +92,11 @@ SYSTEM_TABLES = (
 )
 
 
-#: The system log is only ever added to.
+#: The system log is only ever added to; rows before its signed beginning may go.
 SYSTEM_TRIGGERS = {
-    f"event_log_{event.lower()}": f"CREATE TRIGGER event_log_{event.lower()} BEFORE {event} ON event_log BEGIN "
+    f"event_log_{event.lower()}": f"CREATE TRIGGER event_log_{event.lower()} BEFORE {event} ON event_log {condition}BEGIN "
     "SELECT RAISE(ABORT, 'LC:event_row'); END"
-    for event in ("UPDATE", "DELETE")
+    for event, condition in (("UPDATE", ""), ("DELETE", "WHEN OLD.id > coalesce((SELECT number FROM event_start), 0) "))
 }
 
 

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from localcrm.kernel.errors import Refused
 from localcrm.kernel.i18n import N_
+from localcrm.store.signatures import has_signed
 
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
@@ -22,14 +24,9 @@ if TYPE_CHECKING:
 #: Signs a message with the node's key; gives b"" where the key cannot be read.
 Sign = Callable[[bytes], bytes]
 
-#: What no look at this file alone can tell.
-BLIND_SPOT = N_(
-    "A data file that was put back to an earlier state as a whole, log and all, looks in order here; "
-    "that is noticed only once head office countersigns the log at an exchange."
-)
+_START = bytes(32)
 #: Longer details are cut: the log is read by people.
 MAX_DETAIL = 500
-_START = bytes(32)
 #: Texts as bytes: one that is no UTF-8 any more is to be named, not to stop the reader.
 _COLUMNS = "id, at, CAST(kind AS BLOB), user_id, CAST(detail AS BLOB)"
 
@@ -63,6 +60,24 @@ class Fault:
     first: int = 0
     last: int = 0
     at: int | None = None
+
+
+class Signed(NamedTuple):
+    """A point of the log as its node has signed it: the number of a row, its hash, the signature."""
+
+    number: int
+    hash: bytes
+    signature: bytes
+
+
+class Start(NamedTuple):
+    """Where the log begins since older rows were removed: the number and hash of the last of those, when and by whom, signed."""
+
+    number: int = 0
+    hash: bytes = _START
+    at: int = 0
+    user_id: bytes | None = None
+    signature: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +131,32 @@ def _is_own(connection: Connection, head: _Head, sign: Sign) -> bool:
     return bool(head.signature) and message is not None and sign(message) == head.signature
 
 
+def shorten(connection: Connection, *, before: int, at: int, user_id: str | None, sign: Sign | None) -> int:
+    """Remove the rows before the first one that is of ``before`` or later; returns how many.
+
+    What is left of them is a signed beginning from which the chain goes on. Raises Refused("log_not_whole") where something does not fit,
+    so that nobody removes the trace of what he did to the log.
+    """
+    head, start = _head(connection), _start(connection)
+    forged = head is not None and bool(sign and head.signature) and not (sign and _is_own(connection, head, sign))
+    if head is None or forged or next(verify(connection, None), None) is not None:
+        raise Refused(
+            "log_not_whole", N_("The system log is not whole, so nothing of it was removed. Look at what “localcrm check” says first.")
+        )
+    first = connection.value("SELECT min(id) FROM event_log WHERE at >= ?", (before,))
+    last = head.count if first is None else first - 1
+    if last <= start.number:
+        return 0
+    begun = Start(
+        last, connection.value("SELECT hash FROM event_log WHERE id = ?", (last,)), at, bytes.fromhex(user_id) if user_id else None
+    )
+    begun = begun._replace(signature=sign(_start_message(begun)) if sign else None)
+    connection.execute("INSERT OR REPLACE INTO event_start(id, number, hash, at, user_id, signature) VALUES (1, ?, ?, ?, ?, ?)", begun)
+    connection.execute("DELETE FROM event_log WHERE id <= ?", (last,))
+    append(connection, at=at, kind="log_shortened", user_id=user_id, detail=f"{start.number + 1} {last}", sign=sign)
+    return last - start.number
+
+
 # reading ------------------------------------------------------------------------------------------------------------
 
 
@@ -142,6 +183,37 @@ def users(connection: Connection) -> list[str]:
     return [user.hex() for (user,) in connection.all("SELECT DISTINCT user_id FROM event_log WHERE user_id IS NOT NULL")]
 
 
+def count_before(connection: Connection, before: int) -> int:
+    """How many rows ``shorten`` would remove."""
+    first = connection.value("SELECT min(id) FROM event_log WHERE at >= ?", (before,))
+    return int(connection.value("SELECT count(*) FROM event_log WHERE id < coalesce(?, id + 1)", (first,)))
+
+
+def signed_head(connection: Connection) -> Signed | None:
+    """The newest point of the log that is signed; what was added without the key comes after it."""
+    head = _head(connection)
+    digest = None if head is None else hash_at(connection, head.signed)
+    return None if head is None or digest is None or not head.signature else Signed(head.signed, digest, head.signature)
+
+
+def is_signed_by(public_key: bytes, point: Signed) -> bool:
+    """Whether a point of a log is signed by the node with this key."""
+    return has_signed(public_key, _message(point.number, point.hash), point.signature)
+
+
+def hash_at(connection: Connection, number: int) -> bytes | None:
+    """The hash of a row; None where it is not there, or not any more."""
+    start = _start(connection)
+    found: bytes | None = start.hash if number == start.number else connection.value("SELECT hash FROM event_log WHERE id = ?", (number,))
+    return found
+
+
+def length(connection: Connection) -> tuple[int, int]:
+    """Up to which row the log was removed, and the number of its newest row."""
+    start = _start(connection)
+    return start.number, int(connection.value("SELECT max(id) FROM event_log") or start.number)
+
+
 # proving ------------------------------------------------------------------------------------------------------------
 
 
@@ -149,10 +221,13 @@ def verify(connection: Connection, public_key: bytes | None) -> Iterator[Fault]:
     """What is wrong with the log; nothing when all fits. Without the node's public key signatures are not looked at.
 
     Codes: event_missing (a gap), event_altered, event_cut (rows missing at the end), event_added (rows after the head),
-    event_head (no head), event_signature.
+    event_head (no head), event_signature, event_start (a beginning that is not signed).
     """
-    number, previous, altered, at = 0, _START, 0, 0
-    for *row, digest in connection.stream(f"SELECT {_COLUMNS}, hash FROM event_log ORDER BY id"):
+    start = _start(connection)
+    if public_key is not None and start.number and not has_signed(public_key, _start_message(start), start.signature or b""):
+        yield Fault("event_start", 1, start.number)
+    number, previous, altered, at = start.number, start.hash, 0, 0
+    for *row, digest in connection.stream(f"SELECT {_COLUMNS}, hash FROM event_log WHERE id > ? ORDER BY id", (number,)):
         fields = _plain(row)
         if fields[0] > number + 1:  # whether the row after a gap fits cannot be told: what it continues is gone
             yield Fault("event_missing", number + 1, fields[0] - 1)
@@ -175,17 +250,8 @@ def verify(connection: Connection, public_key: bytes | None) -> Iterator[Fault]:
 
 
 def _is_signed(connection: Connection, head: _Head, public_key: bytes) -> bool:
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
     message = _signed_message(connection, head)
-    if message is None or not head.signature:
-        return False
-    try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(head.signature, message)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
+    return message is not None and bool(head.signature) and has_signed(public_key, message, head.signature or b"")
 
 
 # parts --------------------------------------------------------------------------------------------------------------
@@ -197,12 +263,20 @@ def _head(connection: Connection) -> _Head | None:
 
 
 def _last(connection: Connection) -> tuple[int, bytes]:
-    return connection.one("SELECT id, hash FROM event_log ORDER BY id DESC LIMIT 1") or (0, _START)
+    return connection.one("SELECT id, hash FROM event_log ORDER BY id DESC LIMIT 1") or _start(connection)[:2]
+
+
+def _start(connection: Connection) -> Start:
+    return Start(*connection.one("SELECT number, hash, at, user_id, signature FROM event_start") or ())
+
+
+def _start_message(start: Start) -> bytes:
+    return b"localcrm log start\0" + start.number.to_bytes(8) + start.hash + start.at.to_bytes(8) + (start.user_id or b"")
 
 
 def _signed_message(connection: Connection, head: _Head) -> bytes | None:
     """What the last signature is over: rows that were added without the key come after it."""
-    digest = head.hash if head.signed == head.count else connection.value("SELECT hash FROM event_log WHERE id = ?", (head.signed,))
+    digest = head.hash if head.signed == head.count else hash_at(connection, head.signed)
     return None if digest is None else _message(head.signed, digest)
 
 

@@ -47,6 +47,11 @@ def _add_access(connection: Connection, _sign_log: eventlog.Sign | None) -> None
         connection.execute(f"ALTER TABLE session ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
 
 
+def _add_log_tables(connection: Connection, _sign_log: eventlog.Sign | None) -> None:
+    """Where the system log begins and how far it is countersigned."""
+    connection.script(ddl.LOG_TABLES)
+
+
 #: Raised by one with every released change of a declaration; travels in every exchange.
 SCHEMA_VERSION = 3
 #: (name, what it does with the file and the signer of its system log); the name is recorded in ``meta`` in the same transaction.
@@ -54,6 +59,7 @@ MIGRATIONS: Sequence[tuple[str, Callable[[Connection, eventlog.Sign | None], Non
     ("chain_event_log", _chain_event_log),
     ("name_theme", _name_theme),
     ("add_access", _add_access),
+    ("log_tables", _add_log_tables),
 )
 
 

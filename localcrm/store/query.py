@@ -29,13 +29,16 @@ LONGEST_PART = 1000
 
 #: A record as the rest of the house sees it: "id", "deleted", "version" and one Python value per field.
 Record = dict[str, Any]
-Operator = Literal["=", "!=", "<", "<=", ">", ">=", "contains", "starts", "in", "any", "blank", "filled"]
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", "contains", "starts", "in", "any", "among", "blank", "filled"]
 _COMPARE = {"=": "IS", "!=": "IS NOT", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One filter: ``value`` is text as typed, or a typed value, or a list of them for "in"."""
+    """One filter: ``value`` is text as typed, or a typed value, or a list of them for "in".
+
+    "among" asks whether a reference or one of the further references of the record to the same kind is this one.
+    """
 
     field: str
     op: Operator
@@ -186,7 +189,7 @@ def _conditions(query: ListQuery, rids: list[int] | None, *, finds: bool = False
         field = query.entity.field(condition.field)
         if not _shows(query, field):
             raise _no_filter(field)
-        sql, values = _condition(field, condition)
+        sql, values = _among(query, field, condition) if condition.op == "among" else _condition(field, condition)
         parts.append(sql)
         params += values
     if query.restrict is not None and query.restrict.rows is not None:
@@ -205,6 +208,14 @@ def _shows(query: ListQuery, field: Field) -> bool:
 
 def _no_filter(field: Field) -> InvalidInput:
     return InvalidInput("bad_filter", N_("Lists cannot be filtered by “{field}”."), field=field.key)
+
+
+def _among(query: ListQuery, field: Field, condition: Condition) -> tuple[str, list[Any]]:
+    lists = [other for other in query.entity.fields.values() if other.f.refs and other.f.refs == field.f.ref and _shows(query, other)]
+    sql, values = _condition(field, Condition(field.key, "=", condition.value))
+    wanted = values[0].hex() if isinstance(values[0], bytes) else ""
+    also = "".join(f' OR instr("{other.key}", ?) > 0' for other in lists if wanted)
+    return f"({sql}{also})", [*values, *(wanted for _other in lists if wanted)]
 
 
 def _condition(field: Field, condition: Condition) -> tuple[str, list[Any]]:
@@ -301,11 +312,16 @@ def titles(connection: Connection, entity: EntityType, ids: Sequence[str]) -> di
 
 
 def ref_titles(connection: Connection, entity: EntityType, records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
-    """For every reference field the titles of what the records point to: field key → id → title."""
-    return {
+    """For every field of references the titles of what the records point to: field key → id → title."""
+    found = {
         field.key: titles(connection, entity_type(field.f.ref or ""), [r[field.key] for r in records if r.get(field.key)])
         for field in entity.refs
     }
+    for field in entity.fields.values():
+        if field.f.refs:
+            lists = [value for r in records if (value := r.get(field.key)) and not isinstance(value, Masked)]
+            found[field.key] = titles(connection, entity_type(field.f.refs), [one for value in lists for one in value.split()])
+    return found
 
 
 def every(connection: Connection, query: ListQuery) -> Iterator[Page]:

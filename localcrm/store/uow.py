@@ -6,7 +6,7 @@ event tells every open screen. A verb gets a UnitOfWork, reads and writes throug
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,19 @@ if TYPE_CHECKING:
     from localcrm.store.store import Store
 
 
+#: Called before the first write to a kind of record in a section; what it returns is done last, in the same transaction.
+Watch = Callable[["UnitOfWork"], Callable[[], None]]
+
+
+def _reshape(uow: UnitOfWork) -> Callable[[], None]:
+    """Definitions of fields become fields."""
+    return uow.store.reshape
+
+
+#: Who watches a kind of record, by its key.
+WATCHES: dict[str, Watch] = dict.fromkeys(SHAPING, _reshape)
+
+
 class UnitOfWork:
     """Reads and writes of one user action; made by ``Store.unit_of_work``."""
 
@@ -33,7 +46,7 @@ class UnitOfWork:
         self.connection = connection
         self.actor = actor
         self._indexed: dict[EntityType, dict[int, bool]] = {}  # rid → whether it is new
-        self._touched: set[str] = set()
+        self._watched: dict[Watch, Callable[[], None]] = {}
 
     @property
     def node(self) -> Node:
@@ -75,6 +88,7 @@ class UnitOfWork:
 
     def insert_many(self, entity: EntityType, rows: Iterable[Mapping[str, Any]]) -> int:
         """Add rows of checked values, each with its ``id``; returns how many."""
+        self._watch(entity)
         fields = list(entity.fields.values())
         names = ", ".join(f'"{field.key}"' for field in fields)
         first = int(self.connection.value(f'SELECT coalesce(max(rid), 0) FROM "{entity.key}"')) + 1
@@ -84,7 +98,6 @@ class UnitOfWork:
         ]
         self.connection.executemany(f'INSERT INTO "{entity.key}"(rid, id, {names}) VALUES (?, ?{", ?" * len(fields)})', stored)
         self._indexed.setdefault(entity, {}).update((row[0], True) for row in stored)
-        self._touched.add(entity.key)
         return len(stored)
 
     def update(self, entity: EntityType, identity: str, values: Mapping[str, Any], *, version: int | None = None) -> bool:
@@ -111,7 +124,13 @@ class UnitOfWork:
 
     def remove(self, entity: EntityType, identity: str) -> None:
         """Remove a row physically; the store allows it for lines of drafts only."""
+        self._watch(entity)
         self.connection.execute(f'DELETE FROM "{entity.key}" WHERE id = ?', (bytes.fromhex(identity),))
+
+    def _watch(self, entity: EntityType) -> None:
+        watch = WATCHES.get(entity.key)
+        if watch is not None and watch not in self._watched:
+            self._watched[watch] = watch(self)
 
     def log(self, kind: str, detail: str = "") -> None:
         """Note in the system log what goes with this change, or with none of a record."""
@@ -119,9 +138,9 @@ class UnitOfWork:
         eventlog.append(self.connection, at=store.clock.now_ms(), kind=kind, user_id=self.actor, detail=detail, sign=store.sign_log)
 
     def _write(self, entity: EntityType, identity: str, stored: Mapping[str, Any]) -> None:
+        self._watch(entity)
         assignments = "".join(f'"{key}" = ?, ' for key in stored)
         key = bytes.fromhex(identity)
-        self._touched.add(entity.key)
         self.connection.execute(f'UPDATE "{entity.key}" SET {assignments}version = version + 1 WHERE id = ?', (*stored.values(), key))
         if "deleted" in stored or any(field.key in stored for field in entity.searched):
             rid = self.connection.value(f'SELECT rid FROM "{entity.key}" WHERE id = ?', (key,))
@@ -141,9 +160,9 @@ class UnitOfWork:
 
     def _finish(self) -> None:
         """The section's own last step."""
+        for last_step in list(self._watched.values()):
+            last_step()
         self._flush_search()
-        if self._touched & SHAPING:
-            self.store.reshape()
 
     def _flush_search(self) -> None:
         for entity, rids in self._indexed.items():

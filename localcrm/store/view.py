@@ -48,14 +48,22 @@ class About:
 
 
 @dataclass(frozen=True, slots=True)
+class Within:
+    """Rows that name none but these records in a field (or are themselves one of them): an empty field names none."""
+
+    field: str
+    ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Both:
-    """Rows that two views of their kind show: those one may see, and of them those one may do something with."""
+    """Rows that two views of their kind show: those one may see, and of them those one may do something with or is limited to."""
 
     views: tuple[View, View]
 
 
 #: What a row may fit.
-Part = Among | With | About | Both
+Part = Among | With | About | Within | Both
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,9 @@ def _asked(part: Part, table: str) -> tuple[str, list[Any]]:
     if isinstance(part, Among):
         # The plus keeps SQLite from gathering all these rows by their index, where it is to read in the order of a list.
         return _one_of(f'+{table}."{part.field}"', part.ids)
+    if isinstance(part, Within):
+        sql, params = _one_of(f'+{table}."{part.field}"', part.ids)
+        return f'({table}."{part.field}" IS NULL OR {sql})', params
     if part.view.rows is None:
         return "1", []
     key = part.view.entity.key
@@ -133,7 +144,7 @@ def _found(part: Part, table: str) -> tuple[str, list[Any]]:
     if isinstance(part, Among):
         sql, params = _one_of(f'{table}."{part.field}"', part.ids)
         return f"({table}.deleted = 0 AND {sql})", params
-    if isinstance(part, About) or part.view.rows is None:
+    if isinstance(part, (About, Within)) or part.view.rows is None:
         return _asked(part, table)
     key = part.view.entity.key
     live, params = part.view.condition(f'"{key}"', finds=True)

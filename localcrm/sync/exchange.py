@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import localcrm
+from localcrm.domain.people import signing
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
-from localcrm.store import changelog, eventlog
+from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, set_meta
 from localcrm.store.node import OFFICE_NO, origin_of
+from localcrm.store.witness import Witness
 from localcrm.sync import codec, digest
 from localcrm.sync.extract import changes_for, own_changes
 from localcrm.sync.merge import Report, admit, apply
@@ -59,6 +61,7 @@ def hello(store: Store) -> Hello:
     with store.read() as connection:
         heads = connection.all("SELECT epoch, have_oseq FROM sync_origin WHERE node_no = ?", (node.node_no,))
         cursor = connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)) or 0
+        log = eventlog.signed_head(connection) or eventlog.Signed(0, b"", b"")
     return Hello(
         node_no=node.node_no,
         epoch=int.from_bytes(node.epoch),
@@ -67,6 +70,9 @@ def hello(store: Store) -> Hello:
         wall_ms=max(0, store.clock.now_ms()),
         schema_ver=SCHEMA_VERSION,
         program=localcrm.__version__,
+        log_head=log.hash,
+        log_count=log.number,
+        log_signature=log.signature,
     )
 
 
@@ -100,6 +106,7 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
         if isinstance(message, Welcome):
             welcome = message
             _check_office(store, welcome)
+            _take_witness(store, welcome)
         elif isinstance(message, Ack):
             _take_ack(store, message)
         elif isinstance(message, Changes):
@@ -113,6 +120,7 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
     if welcome is not None:
         with store.housekeeping() as connection:
             connection.execute("UPDATE sync_peer SET last_ok = ? WHERE node_no = ?", (store.clock.now_ms(), OFFICE_NO))
+        signing.examine(store)
     return welcome
 
 
@@ -130,6 +138,17 @@ def _check_office(store: Store, welcome: Welcome) -> None:
                 ),
             )
         connection.execute("UPDATE sync_peer SET hub_epoch = ? WHERE node_no = ?", (epoch, OFFICE_NO))
+
+
+def _take_witness(store: Store, welcome: Welcome) -> None:
+    """Keep head office's countersignature over our system log, and note what it says is missing in it."""
+    fresh = Witness(welcome.log_count, welcome.log_head, welcome.log_at, welcome.log_signature)
+    with store.housekeeping() as connection:
+        if fresh.signature:
+            witness.receive(connection, store.node, fresh)
+        if welcome.log_missing:
+            now, detail = store.clock.now_ms(), f"{store.node.code} {welcome.log_missing}"
+            eventlog.append(connection, at=now, kind="log_shorter", detail=detail, sign=store.sign_log)
 
 
 def _take_ack(store: Store, ack: Ack) -> None:
@@ -194,6 +213,8 @@ class Peer:
     epoch: bytes = b""
     acknowledged: int = 0
     """How far its last acknowledgement covers head office's log; nothing later may go down after it."""
+    log_missing: int = 0
+    """Rows that its system log lacks since the exchange before."""
     outcome: Outcome = field(default_factory=Outcome)
 
 
@@ -202,7 +223,7 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
     for message in messages:
         if isinstance(message, Hello):
             _meet(store, peer, message)
-            yield welcome(store)
+            yield welcome(store, peer)
             yield ack(store, peer)
         elif isinstance(message, Push):
             batch = codec.decode_batch(message.batch)
@@ -237,6 +258,27 @@ def _meet(store: Store, peer: Peer, message: Hello) -> None:
             "UPDATE sync_peer SET recv_hseq = ?, last_ok = ?, epoch = ? WHERE node_no = ?",
             (peer.recv_hseq, store.clock.now_ms(), peer.epoch, peer.node_no),
         )
+        _witness(store, connection, peer, message)
+
+
+def _witness(store: Store, connection: Connection, peer: Peer, message: Hello) -> None:
+    """Countersign the branch's system log; that it has become shorter is noted here and told to the branch."""
+    if store.sign_log is None:
+        return
+    now = store.clock.now_ms()
+    missing = witness.countersign(
+        connection,
+        store.node,
+        eventlog.Signed(message.log_count, message.log_head, message.log_signature) if message.log_signature else None,
+        node_no=peer.node_no,
+        public_key=connection.value("SELECT sign_key FROM sync_peer WHERE node_no = ?", (peer.node_no,)) or b"",
+        told=message.wall_ms,
+        at=max(0, now),
+        sign=store.sign_log,
+    )
+    peer.log_missing = missing or 0
+    if missing:
+        eventlog.append(connection, at=now, kind="log_shorter", detail=f"{peer.code} {missing}", sign=store.sign_log)
 
 
 def _has_met(store: Store, node_no: int, epoch: bytes) -> bool:
@@ -244,16 +286,22 @@ def _has_met(store: Store, node_no: int, epoch: bytes) -> bool:
         return connection.one("SELECT 1 FROM sync_origin WHERE node_no = ? AND epoch = ?", (node_no, epoch)) is not None
 
 
-def welcome(store: Store) -> Welcome:
-    """Who head office is."""
+def welcome(store: Store, peer: Peer) -> Welcome:
+    """Who head office is, and how far it has countersigned the branch's system log."""
     with store.read() as connection:
         head = changelog.head(connection)
+        point = witness.known(connection, peer.node_no) or Witness(0, b"", 0, b"")
     return Welcome(
         company_id=store.node.company_id,
         hub_epoch=int.from_bytes(store.node.epoch),
         head_hseq=head,
         wall_ms=max(0, store.clock.now_ms()),
         schema_ver=SCHEMA_VERSION,
+        log_count=point.number,
+        log_head=point.hash,
+        log_at=point.at,
+        log_signature=point.signature,
+        log_missing=peer.log_missing,
     )
 
 

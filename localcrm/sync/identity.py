@@ -22,6 +22,7 @@ from msgspec import Meta, Struct
 
 from localcrm.kernel.errors import ExchangeError, StoreError
 from localcrm.kernel.i18n import N_
+from localcrm.store.signatures import has_signed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,14 +66,7 @@ class NodePublic(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
 
     def has_signed(self, message: bytes, signature: bytes) -> bool:
         """Whether the signature is by the owner of these keys."""
-        from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-        try:
-            Ed25519PublicKey.from_public_bytes(self.sign_key).verify(signature, message)
-        except (InvalidSignature, ValueError):
-            return False
-        return True
+        return has_signed(self.sign_key, message, signature)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from localcrm.domain.admin.entities import Conflict, ConflictKind
+from localcrm.domain.people import signing
 from localcrm.domain.records import references
 from localcrm.kernel.clock import is_from_future, next_stamp, stamp_time
 from localcrm.kernel.errors import ExchangeError
@@ -100,10 +101,19 @@ def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int) -> Report
                 have=cursor,
             )
         before = changelog.head(connection)
+        is_about_rights = signing.concerns(_tables(batch))
+        if is_about_rights:
+            signing.put_back(store, connection)  # what is signed next builds on what was signed last, not on what was changed by hand
         report, _conflicts = _merge(store, connection, batch, None, cursor)
         erase.carry_out_since(store, connection, before)
         connection.execute("UPDATE sync_peer SET recv_hseq = max(recv_hseq, ?) WHERE node_no = 1", (to_hseq,))
+        if is_about_rights:
+            signing.take_over(store, connection)
         return report
+
+
+def _tables(batch: Batch) -> set[int]:
+    return {group.table for group in Changes.of(batch.changes).groups}
 
 
 def _merge(
@@ -124,8 +134,8 @@ def _merge(
 def _parts(batch: Batch) -> Iterator[tuple[Batch, bool]]:
     """A batch cut behind each transaction that defines fields, and whether a part does."""
     shaping = {entity.no for entity in entities() if entity.key in SHAPING}
-    changes = Changes.of(batch.changes)
-    if shaping.isdisjoint(group.table for group in changes.groups):
+    changes = batch.changes
+    if shaping.isdisjoint(_tables(batch)):
         yield batch, False
         return
     first_tx, first, place = 0, 0, 0

@@ -35,6 +35,9 @@ class Hello(Struct, frozen=True, tag="hello", forbid_unknown_fields=False):
     program: Annotated[str, Meta(max_length=40)] = ""
     log_head: Annotated[bytes, Meta(max_length=64)] = b""
     caps: Annotated[list[Annotated[str, Meta(max_length=40)]], Meta(max_length=100)] = []
+    log_count: Seq = 0
+    """How many rows the system log has that ``log_head``, their newest hash, stands for."""
+    log_signature: Annotated[bytes, Meta(max_length=64)] = b""
 
 
 class Push(Struct, frozen=True, tag="push"):
@@ -59,6 +62,13 @@ class Welcome(Struct, frozen=True, tag="welcome", forbid_unknown_fields=False):
     schema_ver: int
     reply_to: Annotated[bytes, Meta(max_length=16)] = b""
     action: Annotated[str, Meta(max_length=40)] = "ok"
+    log_count: Seq = 0
+    """How far head office has countersigned the branch's system log: rows, newest hash, when, signature."""
+    log_head: Annotated[bytes, Meta(max_length=64)] = b""
+    log_at: Seq = 0
+    log_signature: Annotated[bytes, Meta(max_length=64)] = b""
+    log_missing: Seq = 0
+    """Rows it lacks that were there at an earlier exchange, as this one found."""
 
 
 class Ack(Struct, frozen=True, tag="ack"):

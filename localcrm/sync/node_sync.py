@@ -14,7 +14,7 @@ from localcrm.kernel.clock import to_iso
 from localcrm.kernel.errors import AppError, ExchangeError, NotFound, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entity
-from localcrm.store import changelog
+from localcrm.store import changelog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
 from localcrm.store.node import OFFICE_NO
 from localcrm.store.query import Condition, ListQuery, every, record_json
@@ -141,7 +141,7 @@ def _open(store: Store, keys: NodeKeys, path: Path) -> Opened:
 
 def _write_down(store: Store, keys: NodeKeys, peer: exchange.Peer, target: Path | IO[bytes]) -> int:
     def said() -> Iterator[Message]:
-        yield exchange.welcome(store)
+        yield exchange.welcome(store, peer)
         yield exchange.ack(store, peer)
         yield from exchange.downs(store, peer, peer.recv_hseq)
 
@@ -243,7 +243,10 @@ def status(store: Store) -> dict[str, Any]:
 
 def _branches(connection: Any) -> list[dict[str, Any]]:
     head = changelog.head(connection)
-    rows = connection.all("SELECT node_no, code, name, recv_hseq, last_ok, state FROM sync_peer ORDER BY code")
+    rows = connection.all(
+        """SELECT p.node_no, code, name, recv_hseq, last_ok, state, coalesce(w.lost, 0)
+           FROM sync_peer p LEFT JOIN log_witness w ON w.node_no = p.node_no ORDER BY code"""
+    )
     return [
         {
             "code": code,
@@ -257,8 +260,9 @@ def _branches(connection: Any) -> list[dict[str, Any]]:
                 )
             ),
             "state": state,
+            "log_missing": missing,
         }
-        for node_no, code, name, recv, last_ok, state in rows
+        for node_no, code, name, recv, last_ok, state, missing in rows
     ]
 
 
@@ -315,6 +319,14 @@ def set_office_url(store: Store, actor: Actor, url: str | None) -> None:
     policy.require(actor, "sync.manage")
     with store.housekeeping() as connection:
         connection.execute("UPDATE sync_peer SET url = ? WHERE node_no = ?", ((url or "").strip().rstrip("/") or None, OFFICE_NO))
+
+
+def acknowledge_log(store: Store, actor: Actor, code: str) -> None:
+    """Head office has looked into the system log of a branch that became shorter; it is not pointed out any more."""
+    policy.require(actor, "sync.manage")
+    peer = _peer(store, "code", code)
+    with store.housekeeping() as connection:
+        witness.acknowledge(connection, peer.node_no)
 
 
 def _public(store: Store, node_no: int) -> NodePublic | None:

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from nicegui import context, ui
 
+from localcrm.domain.people.signing import warning
 from localcrm.kernel.i18n import gettext as _
 from localcrm.store.shapes import SHAPING
 from localcrm.ui import account, operations
@@ -40,6 +41,7 @@ def page_frame(session: Session, *, title: str, active: str) -> Iterator[ui.elem
             with ui.element("main").classes("lc-page") as content:
                 notices = ui.element("div").classes("lc-notices")
                 toasts = ui.element("div").classes("lc-toasts")
+                _rights_refused(session)
                 if session.looking_as:
                     _looking(session)
                 operations.set_places(notices, toasts)
@@ -85,6 +87,15 @@ def _looking(session: Session) -> None:
         ui.icon("visibility")
         ui.label(_("You see what {name} sees. Nothing can be changed.").format(name=session.actor.name)).classes("grow")
         ui.button(_("Stop looking"), on_click=stop).props("unelevated no-caps").classes("lc-btn").mark("stop-looking")
+
+
+def _rights_refused(session: Session) -> None:
+    """That rights changed past head office do not count, for as long as they lie here."""
+    text = warning(session.store)
+    if text:
+        with ui.element("div").classes("lc-notice lc-warn").mark("rights-refused").props('role="status"'):
+            ui.icon("gpp_bad")
+            ui.label(text).classes("grow")
 
 
 def texts(session: Session) -> dict[str, str]:

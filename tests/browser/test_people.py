@@ -75,7 +75,7 @@ def test_a_role_is_made_given_and_obeyed(open_page: OpenPage, office: Running) -
     right(page, "产品: 查看").or_(right(page, "商品: 查看")).first.click()
 
     page.get_by_role("tab", name="数据权限").click()
-    page.get_by_label("客户: 查看").click()
+    page.get_by_role("combobox", name="客户: 查看").click()
     menu(page, "本人及下属").click()
     page.wait_for_timeout(300)
 
@@ -144,6 +144,41 @@ def test_a_customer_is_shared_and_the_administrator_sees_with_whom(open_page: Op
     expect(page.locator(".q-dialog tr", has_text="何小梅").locator("td").nth(2)).to_have_text("否")
 
 
+def test_a_role_is_limited_to_warehouses_and_the_list_of_warehouses_obeys(open_page: OpenPage, office: Running) -> None:
+    with beside(office) as (store, actor):
+        verbs.run(store, actor, "records.create_record", {"entity": "warehouse", "values": {"code": "W2", "name": "柯桥二号仓"}})
+    page = open_page("/roles")
+    right(page, "仓库: 查看").click()
+    page.get_by_role("tab", name="数据权限").click()
+    page.get_by_role("combobox", name="仅限仓库").click()
+    menu(page, "柯桥二号仓").click()
+    page.keyboard.press("Escape")
+    expect(page.locator(".lc-limit .q-chip")).to_contain_text("柯桥二号仓")
+    page.wait_for_timeout(300)
+    page.reload()
+    page.get_by_role("tab", name="数据权限").click()
+    expect(page.locator(".lc-limit .q-chip")).to_contain_text("柯桥二号仓")
+    hers = open_page("/records/warehouse", login="mei")
+    expect(hers.locator(".ag-row")).to_have_count(1)
+    expect(hers.locator(".ag-row")).to_contain_text("柯桥二号仓")
+
+
+def test_a_user_works_in_further_departments(open_page: OpenPage) -> None:
+    page = open_page("/people")
+    user(page, "林晓").click(button="right")
+    menu(page, "兼任部门…").click()
+    page.locator(".q-dialog .q-checkbox", has_text="外贸组").click()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".lc-toast")).to_contain_text("林晓")
+    expect(department(page, "外贸组")).to_contain_text("2")
+    department(page, "外贸组").click()
+    expect(page.locator(".ag-row")).to_have_count(2)
+    expect(user(page, "林晓")).to_be_visible()
+    user(page, "林晓").click(button="right")
+    menu(page, "变更记录").click()
+    expect(page.locator(".q-dialog")).to_contain_text("外贸组")  # by name, not by its id
+
+
 def test_who_leaves_hands_over_and_signs_in_no_more(open_page: OpenPage) -> None:
     page = open_page("/people")
     user(page, "何小梅").click(button="right")
@@ -174,5 +209,7 @@ def test_both_pages_speak_english(open_page: OpenPage) -> None:
     for window in ("Functions", "Data scope", "Fields"):
         page.get_by_role("tab", name=window).click()
         expect(page.locator(".lc-rights")).to_contain_text("Field" if window == "Fields" else "Kind of record")
+        if window == "Data scope":
+            expect(page.locator(".lc-limit")).to_contain_text("Warehouse: only these")
     page.locator(".lc-language").click()
     expect(page.locator(".lc-title")).to_have_text("角色与权限")

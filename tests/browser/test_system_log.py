@@ -8,9 +8,23 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from tests.browser.conftest import PASSWORD, OpenPage, Running, beside, new_page
+from localcrm.store import eventlog
+from tests.browser.conftest import PASSWORD, Company, OpenPage, Running, beside, new_page, running
 
 pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory, server_environment: dict[str, str]) -> Iterator[Running]:
+    """A program whose log begins in September 2020."""
+    folder = tmp_path_factory.mktemp("office") / "hq"
+    made = Company(folder)
+    with made.store.housekeeping() as connection:
+        for number in range(3):
+            eventlog.append(connection, at=1_600_000_000_000 + number, kind="print", detail=f"Long ago {number}")
+    made.store.close()
+    with running(folder, server_environment) as program:
+        yield program
 
 
 @pytest.fixture
@@ -104,6 +118,36 @@ def test_what_matches_is_taken_away_as_a_file(open_page: OpenPage) -> None:
     assert [line.split(",")[2:] for line in lines[1:]] == [["未登录", "登录被拒", "admin"]]
     page.reload()
     expect(rows(page, "导出", "系统日志 · .csv · 1")).to_have_count(1)
+
+
+def test_old_rows_are_exported_first_and_then_removed(open_page: OpenPage) -> None:
+    page = open_page("/log")
+    page.get_by_role("button", name="清除旧记录…").click()
+    dialog = page.locator(".q-dialog")
+    expect(dialog).to_contain_text("3 行")
+    with page.expect_download() as download:
+        dialog.get_by_role("button", name="先导出这些记录").click()
+    assert download.value.suggested_filename.endswith(".xlsx")
+    choose(page, "要清除的记录", "10 年以前的")
+    expect(dialog).to_contain_text("没有这么早的记录。")
+    expect(dialog.get_by_role("button", name="清除", exact=True)).to_be_disabled()
+    choose(page, "要清除的记录", "5 年以前的")
+    dialog.get_by_role("button", name="清除", exact=True).click()
+    expect(page.locator(".lc-toast")).to_contain_text("已清除 3 条")
+    expect(rows(page, "清除了旧日志", "第 1 至 3 条")).to_have_count(1)
+    expect(page.locator(".lc-notice")).to_contain_text("没有记录被改动或删除")
+    page.get_by_placeholder("查找说明").fill("Long ago")
+    expect(page.locator(".lc-empty")).to_be_visible()
+
+
+def test_shortening_speaks_english(open_page: OpenPage) -> None:
+    page = open_page("/log")
+    page.locator(".lc-language").click()
+    page.get_by_role("button", name="Shorten…").click()
+    expect(page.locator(".q-dialog")).to_contain_text("No row is that old.")
+    page.get_by_role("button", name="Cancel").click()
+    page.locator(".lc-language").click()
+    expect(page.locator(".lc-title")).to_have_text("系统日志")
 
 
 def test_the_page_says_whether_the_log_is_whole(open_page: OpenPage, office: Running) -> None:

@@ -77,6 +77,7 @@ class Grant:
     rules: Mapping[tuple[str, str], tuple[str, bool]] = data_field(default_factory=dict)
     name: str = ""
     departments: tuple[str, ...] = ()
+    houses: tuple[int, ...] = ()  # the only warehouses it deals with, by their place in the sample
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,11 @@ class Person:
     department: str | None = None
     superior: str | None = None
     branch: str | None = None
+    further: tuple[str, ...] = ()  # departments
+
+    @property
+    def departments(self) -> tuple[str, ...]:
+        return (self.department, *self.further) if self.department else self.further
 
 
 def rights(kinds: list[EntityType] | None = None, /, *, others: str = "all", **scopes: str) -> dict[str, dict[str, str]]:
@@ -126,6 +132,8 @@ PEOPLE = (
     Person("subordinates", (Grant(rights(others="subordinates")),), department="sales"),
     Person("department", (Grant(rights(others="department")),), department="team"),
     Person("department_tree", (Grant(rights(others="department_tree")),), department="sales"),
+    Person("two_departments", (Grant(rights(others="department")),), department="office", further=("crew",)),
+    Person("two_trees", (Grant(rights(others="department_tree")),), department="office", further=("team",)),
     Person("departments", (Grant(rights(others="departments"), departments=("team", "office")),), department="crew"),
     Person("branch", (Grant(rights(others="branch")),), department="crew", superior="subordinates", branch="BR01"),
     Person("branch_of_node", (Grant(rights(others="branch")),)),
@@ -157,6 +165,11 @@ PEOPLE = (
         basic="staff",
         department="team",
     ),
+    Person("storekeeper", (Grant(rights(), name="仓管", houses=(0, 2)), Grant({}, houses=(5,))), department="office"),
+    Person(
+        "storekeeper_of_branch", (Grant(rights(others="branch", read="department_tree"), houses=(1, 6)),), department="sales", branch="BR01"
+    ),
+    Person("storekeeper_by_basic_role", (Grant({}, houses=(2, 4)),), basic="staff"),
     Person("bound", (Grant(rights(), name="全体"), Grant({}, rules("editable", "hidden", "masked", "read_only"))), department="crew"),
 )
 SIGNING_IN = [person for person in PEOPLE if person.login != "nobody"]
@@ -222,6 +235,9 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
             _grant(made, person, grant)
     with store.unit_of_work(None) as uow:
         Sample(uow, made).fill()
+    for person in PEOPLE:
+        for grant in person.grants:
+            _limit(made, person, grant)
     yield made
     store.close()
 
@@ -231,6 +247,8 @@ def _hire(company: Company) -> None:
         places = {"department_id": company.departments.get(person.department or ""), "branch_id": company.branches.get(person.branch or "")}
         company.ids[person.login] = company.new("user", login=person.login, name=f"{WORD} {person.login}", role=person.basic, **places)
     for person in PEOPLE:
+        if person.further:
+            company.do("people.set_departments", login=person.login, departments=list(person.further))
         if person.superior:
             company.do(
                 "records.update_record", entity="user", id=company.ids[person.login], values={"superior_id": company.ids[person.superior]}
@@ -259,6 +277,17 @@ def _grant(company: Company, person: Person, grant: Grant) -> None:
     for (kind, field), (rule, strict) in grant.rules.items():
         company.do("people.set_role_field", role_id=role, entity=kind, field=field, rule=rule, strict=strict)
     company.do("people.assign_role", login=person.login, role=grant.name)
+
+
+def _limit(company: Company, person: Person, grant: Grant) -> None:
+    """Write down which warehouses alone a role deals with, once there are any."""
+    houses = [company.rows["warehouse"][place]["id"] for place in grant.houses]
+    if houses and grant.name:
+        role = next(row["id"] for row in company.rows["role"] if row["name"] == grant.name)
+        company.do("people.set_role_limits", role_id=role, entity="warehouse", allowed=houses)
+    elif houses:
+        company.do("people.set_limits", login=person.login, entity="warehouse", allowed=houses)
+    company.__dict__.pop("rows", None)
 
 
 class Sample:
@@ -299,7 +328,7 @@ class Sample:
         return kind.validate({key: value for key, value in found.items() if value is not None})
 
     def value(self, kind: EntityType, field: Field, n: int) -> Any:
-        if field.secret or (field.f.merge == "hub" and field.kind == "choice") or (kind.kind is Kind.DOCUMENT and field.key == "status"):
+        if field.secret or (field.f.merge == "hub" and field.kind != "ref") or (kind.kind is Kind.DOCUMENT and field.key == "status"):
             return field.default
         if field.options:
             return list(field.options)[n % len(field.options)]
@@ -380,6 +409,10 @@ class Oracle:
     def above(self, kind: EntityType) -> EntityType:
         return entity(kind.fields[kind.under or ""].f.ref or "")
 
+    def of_deleted(self, kind: EntityType, row: Row) -> bool:
+        """Whether a line belongs to a document in the bin."""
+        return kind.kind is Kind.LINE and bool(self.by_id[self.above(kind).key, row[kind.under]]["deleted"])
+
     def may(self, who: Person, kind: EntityType, action: str = "read") -> bool:
         return bool(self.scopes(who, kind, action))
 
@@ -387,7 +420,7 @@ class Oracle:
         """Whether somebody may see a row, or do this to it."""
         if who.basic == "admin":
             return True
-        if not self.may(who, kind) or not self.may(who, kind, action):
+        if not self.may(who, kind) or not self.may(who, kind, action) or not self.within(who, kind, row):
             return False
         if kind.key in ABOUT:
             return self._sees_what_it_is_about(who, row)
@@ -398,9 +431,21 @@ class Oracle:
             for wish in {"read", action}
         )
 
+    def within(self, who: Person, kind: EntityType, row: Row) -> bool:
+        """Whether a row names no warehouse, nor is one, beyond those that the roles of somebody are limited to."""
+        houses = {self.rows["warehouse"][place]["id"] for grant in who.grants for place in grant.houses}
+        named = [row.get(field.key) for field in kind.refs if field.f.ref == "warehouse"]
+        named = [*filter(None, named), *([row["id"]] if kind.key == "warehouse" else [])]
+        return not houses or houses.issuperset(named)
+
+    def homes(self, user: Row) -> set[str]:
+        """Every department of a user."""
+        return {user["department_id"], *(user["departments"] or "").split()} - {None}
+
     def shared(self, who: Person, kind: EntityType, row: Row, action: str) -> bool:
         """Whether a record was shared with somebody, his department or one above it, or his branch, and for this."""
-        departments = self._upwards("department", "parent_id", self.company.departments.get(who.department or ""))
+        homes = [self.company.departments[name] for name in who.departments]
+        departments = [above for home in homes for above in self._upwards("department", "parent_id", home)]
         targets = {self.company.ids[who.login], *departments, self.company.branches[who.branch or "HQ"]}
         return any(
             share["record"] == row["id"]
@@ -434,15 +479,16 @@ class Oracle:
         user = self.by_id.get(("user", owner))
         if user is None or user["deleted"]:
             return False
+        mine = {self.company.departments[name] for name in who.departments}
         match scope:
             case "subordinates":
                 return me in self._upwards("user", "superior_id", user["superior_id"])
             case "department":
-                return bool(who.department) and user["department_id"] == self.company.departments[who.department or ""]
+                return bool(mine & self.homes(user))
             case "department_tree":
-                return self.company.departments.get(who.department or "") in self._upwards("department", "parent_id", user["department_id"])
+                return any(mine.intersection(self._upwards("department", "parent_id", home)) for home in self.homes(user))
             case "departments":
-                return user["department_id"] in {self.company.departments[name] for name in grant.departments}
+                return bool(self.homes(user) & {self.company.departments[name] for name in grant.departments})
         return False
 
     def _upwards(self, kind: str, key: str, start: str | None) -> list[str]:
@@ -957,7 +1003,7 @@ def for_workers(answer: Callable[[Person], Any]) -> dict[str, Any]:
 def test_records_are_changed_where_the_right_reaches(
     company: Company, oracle: Oracle, kind: EntityType, trial: Callable[..., bool]
 ) -> None:
-    live = sample_of([row for row in company.rows[kind.key] if not row["deleted"]])
+    live = sample_of([row for row in company.rows[kind.key] if not row["deleted"] and not oracle.of_deleted(kind, row)])
     gone = [row for row in company.rows[kind.key] if row["deleted"]][:3]
 
     def tried(verb: str, rows: list[Row], **more: Any) -> dict[str, list[bool]]:
@@ -1004,9 +1050,11 @@ def test_records_are_added_where_the_right_reaches(company: Company, oracle: Ora
         values = given | ({kind.under: parent["id"]} if kind.under else {})
         return outcome(who, "records.create_record", {"entity": kind.key, "values": values})
 
-    def made(who: Person, parent: Row) -> Row:
+    def made(who: Person, template: Row, parent: Row) -> Row:
         """The record as the program would make it: of whoever enters it, at the branch where that happens."""
         row: Row = {"id": None, "deleted": False, **dict.fromkeys(kind.fields)}
+        houses = [field.key for field in kind.refs if field.f.ref == "warehouse" and oracle.rule(who, kind, field.key) == "editable"]
+        row |= {key: template[key] for key in houses}
         if kind.owner in kind.fields:
             row[kind.owner] = company.ids[who.login]
         if "branch_id" in kind.fields and kind.key != "user":
@@ -1020,7 +1068,7 @@ def test_records_are_added_where_the_right_reaches(company: Company, oracle: Ora
     template = next((row for row in rows if any(add(admin, row, parent) == "done" for parent in parents)), rows[-1])
     for who in people:
         for parent in parents:
-            may = not only_admin(who, kind) and oracle.reaches(who, kind, made(who, parent), "create")
+            may = not only_admin(who, kind) and oracle.reaches(who, kind, made(who, template, parent), "create")
             assert (add(who, template, parent) != "forbidden") is may, (who.login, parent["id"])
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from localcrm.kernel.errors import StoreError
+from localcrm.kernel.errors import Refused, StoreError
 from localcrm.kernel.i18n import use_language
 from localcrm.store import eventlog
 from localcrm.store.check import check
@@ -249,3 +249,69 @@ def test_the_rows_of_an_older_file_are_chained_in_their_order(store, sign):
     assert problems(opened, key=PUBLIC if sign else None) == []
     store.__init__(folder)  # type: ignore[misc] -- for the fixture to close
     opened.close()
+
+
+# making it shorter ----------------------------------------------------------------------------------------------------
+
+
+def shortened(store: Store, *, before_row: int) -> int:
+    before = HandClock().ms + 60_000 * (before_row - 1)
+    with store.housekeeping() as connection:
+        return eventlog.shorten(connection, before=before, at=store.clock.now_ms(), user_id=USER, sign=store.sign_log)
+
+
+def numbers(store: Store) -> list[int]:
+    with store.read() as connection:
+        return [event.id for event in reversed(eventlog.rows(connection))]
+
+
+def test_old_rows_are_removed_and_the_rest_goes_on_being_proven(store):
+    with store.read() as connection:
+        assert eventlog.count_before(connection, HandClock().ms + 60_000 * 4) == 4
+    assert shortened(store, before_row=5) == 4
+    assert numbers(store) == [5, 6, 7, 8, 9, 10, 11]
+    with store.read() as connection:
+        newest = eventlog.rows(connection, limit=1)[0]
+    assert (newest.kind, newest.user_id, newest.detail) == ("log_shortened", USER, "1 4")
+    store.log("sign_in")
+    assert problems(store) == []
+    assert shortened(store, before_row=5) == 0
+    assert shortened(store, before_row=7) == 2
+    assert problems(store) == []
+    assert shortened(store, before_row=10_000) == 7
+    assert numbers(store) == [14]
+    assert problems(store) == []
+
+
+def test_rows_after_the_beginning_are_as_safe_as_before(store):
+    shortened(store, before_row=5)
+    with pytest.raises(StoreError) as refused, store.housekeeping() as connection:
+        connection.execute("DELETE FROM event_log WHERE id = 5")
+    assert refused.value.code == "event_row"
+    tampered(store, "DELETE FROM event_log WHERE id = 5")
+    assert problems(store) == ["The system log has a gap: rows 5 to 5 were removed."]
+
+
+def test_a_beginning_that_somebody_else_set_is_named(store):
+    tampered(
+        store,
+        "INSERT INTO event_start(id, number, hash, at) SELECT 1, id, hash, at FROM event_log WHERE id = 4",
+        "DELETE FROM event_log WHERE id <= 4",
+    )
+    assert problems(store) == [
+        "The beginning of the system log is not signed with the key of this installation: rows 1 to 4 were removed by somebody."
+    ]
+
+
+def test_a_log_that_is_not_whole_is_not_shortened(store):
+    tampered(store, "UPDATE event_log SET detail = '' WHERE id = 3")
+    with pytest.raises(Refused) as refused:
+        shortened(store, before_row=5)
+    assert refused.value.code == "log_not_whole"
+    assert numbers(store)[0] == 1
+
+
+def test_a_log_with_a_foreign_signature_is_not_shortened(store):
+    tampered(store, f"UPDATE event_head SET signature = x'{STRANGER.sign(b'x').hex()}'")
+    with pytest.raises(Refused):
+        shortened(store, before_row=5)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from localcrm.domain.people import signing
 from localcrm.store.node import Node, save_node
+from localcrm.sync.identity import NodeKeys
 from localcrm.ui.screens.login import form
 from tests.ui.conftest import Office
 
@@ -37,3 +39,13 @@ def test_a_name_is_shown_as_text(office: Office) -> None:
     office.store.forget_node()
     assert "&lt;script&gt;x" in page(office)
     assert "<script>x" not in page(office)
+
+
+def test_it_says_that_rights_changed_past_head_office_do_not_count(office: Office) -> None:
+    office.store.sign_log = NodeKeys.generate().sign
+    signing.examine(office.store)
+    with office.store.merging() as connection:
+        connection.execute("UPDATE \"user\" SET role = 'staff'")
+    assert "权限" not in page(office)
+    signing.examine(office.store)
+    assert '<p class="lc-problem" role="alert">本数据文件中的角色和权限与总部签名的不符，仍按第 1 版执行。</p>' in page(office)

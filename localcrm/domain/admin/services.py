@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from localcrm.domain import policy, records
@@ -14,12 +15,17 @@ from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entity as entity_type
+from localcrm.store import eventlog
 from localcrm.store.node import branch_id
 from localcrm.store.query import Record, record_json
 from localcrm.store.store import Store
 from localcrm.store.uow import UnitOfWork
 
 _CONFLICT = Conflict.entity_type
+#: Rows of the system log that are younger are never removed.
+KEPT_AT_LEAST = timedelta(days=365)
+#: Older days are no moments everywhere.
+_FIRST_DAY = date(1970, 1, 2)
 
 
 def set_up_office(store: Store, *, login: str, name: str, password: str) -> Actor:
@@ -66,12 +72,33 @@ def _take(uow: UnitOfWork, actor: Actor, conflict: Record, value: str | None) ->
         records.update_record(uow, actor, entity=kind.key, id=identity, values={key: value})
 
 
+def shorten_log(uow: UnitOfWork, actor: Actor, *, before: str) -> dict[str, int]:
+    """Remove the rows of the system log before a day, which is at least a year ago; returns {removed}.
+
+    A signed note of where the log begins stays, from which the rest can be proven. Export the rows first if they may be asked for.
+    """
+    policy.require(actor, "settings.manage")
+    try:
+        day = date.fromisoformat(before)
+    except ValueError:
+        raise InvalidInput(
+            "bad_date", N_("{label}: “{value}” is not a date (write 2026-11-23)."), label="before", value=before[:60], field="before"
+        ) from None
+    if day > date.today() - KEPT_AT_LEAST:
+        raise Refused("log_too_young", N_("The rows of the last year always stay. Choose a day at least a year ago; nothing was removed."))
+    store = uow.store
+    midnight = int(datetime.combine(max(day, _FIRST_DAY), time()).astimezone().timestamp() * 1000)
+    removed = eventlog.shorten(uow.connection, before=midnight, at=store.clock.now_ms(), user_id=actor.user_id, sign=store.sign_log)
+    return {"removed": removed}
+
+
 VERBS = (
     Verb(records.create_record, N_("Add a record")),
     Verb(records.update_record, N_("Change a record")),
     Verb(records.delete_record, N_("Delete a record")),
     Verb(records.undelete_record, N_("Restore a record")),
     Verb(records.take_back, N_("Put a value back from the history")),
+    Verb(shorten_log, N_("Remove old rows of the system log")),
     Verb(resolve_conflict, N_("Settle a conflict"), "conflict.resolve", record="id"),
     Verb(numbers.set_number_format, N_("Set a number format")),
     Verb(numbers.preview_number, N_("Show the next number")),

@@ -25,6 +25,9 @@ class User(Entity, key="user", no=1, label=N_("User"), kind=Kind.MASTER, title_f
     extension: Annotated[Text | None, F(11, N_("Extension"))] = None
     hired_on: Annotated[Day | None, F(12, N_("Hired on"), section=N_("Details"))] = None
     left_on: Annotated[Day | None, F(13, N_("Left on"), section=N_("Details"))] = None
+    departments: Annotated[
+        LongText | None, F(14, N_("Further departments"), refs="department", merge="hub", section=N_("Details"), editable=False)
+    ] = None
 
 
 class Department(Entity, key="department", no=4, label=N_("Department"), kind=Kind.HUB, title_field="name", order_by="position"):
@@ -52,7 +55,7 @@ class RoleRight(Entity, key="role_right", no=6, label=N_("Right"), kind=Kind.HUB
     entity: Annotated[Text, F(2, N_("Kind of record"), column=1, editable=False)]
     action: Annotated[Text, F(3, N_("Action"), column=2, editable=False)]
     scope: Annotated[Scope, F(4, N_("Scope"), column=3, editable=False)] = Scope.ALL
-    departments: Annotated[LongText | None, F(5, N_("Chosen departments"), widget="longtext", editable=False)] = None
+    departments: Annotated[LongText | None, F(5, N_("Chosen departments"), refs="department", widget="longtext", editable=False)] = None
 
 
 class RoleField(Entity, key="role_field", no=7, label=N_("Field rule"), kind=Kind.HUB, title_field="field", by_hand=False):
@@ -65,12 +68,30 @@ class RoleField(Entity, key="role_field", no=7, label=N_("Field rule"), kind=Kin
     strict: Annotated[bool, F(5, N_("No other role lifts it"), column=4, editable=False)] = False
 
 
+class RoleFilter(Entity, key="role_filter", no=18, label=N_("Limit of a role"), kind=Kind.HUB, title_field="entity", by_hand=False):
+    """One of the records, such as warehouses, that a role is limited to; without any of a kind it is not limited in them."""
+
+    role_id: Annotated[Id, F(1, N_("Role"), ref="role", column=1, editable=False)]
+    entity: Annotated[Text, F(2, N_("Kind of record"), column=2, editable=False)]
+    allowed: Annotated[Text, F(3, N_("Allowed record"), column=3, index=True, editable=False)]
+
+
 class UserRole(Entity, key="user_role", no=8, label=N_("Role of a user"), kind=Kind.HUB, title_field="remark", by_hand=False):
     """That a user has a role."""
 
     user_id: Annotated[Id, F(1, N_("User"), ref="user", column=1, editable=False)]
     role_id: Annotated[Id, F(2, N_("Role"), ref="role", column=2, editable=False)]
     remark: Annotated[Text | None, F(3, N_("Remark"), column=3, editable=False)] = None
+
+
+class Policy(
+    Entity, key="policy", no=17, label=N_("Signed rights"), kind=Kind.HUB, title_field="digest", order_by="-number", by_hand=False
+):
+    """What head office has signed of everything that decides about rights; ``number`` rises with every change of them."""
+
+    number: Annotated[int, F(1, N_("Version"), column=1, index=True, editable=False)]
+    digest: Annotated[Text, F(2, N_("Digest"), column=2, editable=False)]
+    signature: Annotated[Text, F(3, N_("Signature"), editable=False)]
 
 
 class Share(Entity, key="share", no=9, label=N_("Share"), kind=Kind.MASTER, title_field="record", by_hand=False, about=True):

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from localcrm.domain import policy, records
-from localcrm.domain.people.entities import Department, Role, RoleField, RoleRight, User, UserRole
+from localcrm.domain.people import signing
+from localcrm.domain.people.entities import Department, Role, RoleField, RoleFilter, RoleRight, User, UserRole
 from localcrm.domain.people.rights import actor_of
 from localcrm.domain.policy import Actor
 from localcrm.domain.roles import BasicRole, FieldRule, Scope
@@ -23,7 +24,7 @@ from localcrm.store.store import Store
 from localcrm.store.uow import UnitOfWork
 
 _USER, _ROLE, _RIGHT, _FIELD = User.entity_type, Role.entity_type, RoleRight.entity_type, RoleField.entity_type
-_USER_ROLE, _DEPARTMENT = UserRole.entity_type, Department.entity_type
+_USER_ROLE, _DEPARTMENT, _FILTER = UserRole.entity_type, Department.entity_type, RoleFilter.entity_type
 #: Takes a right away, where a scope is asked for.
 NO_SCOPE = "none"
 
@@ -65,6 +66,22 @@ def set_field_rule(uow: UnitOfWork, actor: Actor, *, login: str, entity: str, fi
     return {"login": login, **set_role_field(uow, actor, role_id=role["id"], entity=entity, field=field, rule=rule)}
 
 
+def set_limits(uow: UnitOfWork, actor: Actor, *, login: str, entity: str, allowed: list[str]) -> dict[str, Any]:
+    """The only records of a kind, such as warehouses, a user deals with, by id, code or name; none lifts the limit of his own rights."""
+    _require_office_admin(uow, actor)
+    role = own_role(uow, actor, user_by_login(uow, login))
+    return {"login": login, **set_role_limits(uow, actor, role_id=role["id"], entity=entity, allowed=allowed)}
+
+
+def set_departments(uow: UnitOfWork, actor: Actor, *, login: str, departments: list[str]) -> dict[str, Any]:
+    """The further departments a user works in besides his own, by id, code or name: exactly these. Returns {login, departments}."""
+    _require_office_admin(uow, actor)
+    user = user_by_login(uow, login)
+    chosen = [one for one in _named(uow, _DEPARTMENT, departments, field="departments") if one != user["department_id"]]
+    uow.update(_USER, user["id"], {"departments": " ".join(chosen) or None})
+    return {"login": login, "departments": chosen}
+
+
 def own_rights(uow: UnitOfWork, actor: Actor, *, login: str) -> Record:
     """The role that holds a user's own rights; made when there is none yet."""
     _require_office_admin(uow, actor)
@@ -87,6 +104,12 @@ def unassign_role(uow: UnitOfWork, actor: Actor, *, login: str, role: str) -> di
     for row in uow.where(_USER_ROLE, user_id=user["id"], role_id=wanted["id"]):
         uow.set_deleted(_USER_ROLE, row["id"], deleted=True)
     return {"login": login, "roles": roles_of(uow, user["id"])}
+
+
+def sign_rights(uow: UnitOfWork, actor: Actor) -> dict[str, int]:
+    """Sign roles and rights as they stand in the tables, also where somebody changed them by hand; returns {number}."""
+    _require_office_admin(uow, actor)
+    return {"number": signing.sign_anew(uow)}
 
 
 # verbs for the windows: by role ------------------------------------------------------------------------------------------
@@ -154,12 +177,28 @@ def set_role_field(
     return {"entity": entity, "field": field, "rule": rule}
 
 
+def set_role_limits(uow: UnitOfWork, actor: Actor, *, role_id: RecordId, entity: str, allowed: list[str]) -> dict[str, Any]:
+    """The only records of a kind, such as warehouses, that whoever has a role deals with; an empty list limits nothing."""
+    _require_office_admin(uow, actor)
+    kind, role = entity_type(entity), uow.get(_ROLE, role_id)
+    if entity not in policy.LIMITING:
+        raise Refused("not_limiting", N_("Roles are not limited to single records of the kind “{entity}”."), entity=kind.label)
+    wanted = _named(uow, kind, allowed, field="allowed")
+    known = {row["allowed"]: row["id"] for row in uow.where(_FILTER, role_id=role["id"], entity=entity)}
+    for record in known.keys() - set(wanted):
+        uow.set_deleted(_FILTER, known[record], deleted=True)
+    for record in wanted:
+        if record not in known:
+            uow.insert(_FILTER, _FILTER.validate({"role_id": role["id"], "entity": entity, "allowed": record}))
+    return {"entity": entity, "allowed": wanted}
+
+
 def copy_role(uow: UnitOfWork, actor: Actor, *, role_id: RecordId, name: str) -> Record:
     """A new role with everything another one says; returns it."""
     _require_office_admin(uow, actor)
     source = uow.get(_ROLE, role_id)
     copy = records.create_record(uow, actor, entity="role", values={"name": name, "remark": source["remark"]})
-    for kind in (_RIGHT, _FIELD):
+    for kind in (_RIGHT, _FIELD, _FILTER):
         for row in uow.where(kind, role_id=source["id"]):
             uow.insert(kind, {**{key: row[key] for key in kind.fields}, "role_id": copy["id"]})
     return copy
@@ -171,7 +210,7 @@ def delete_role(uow: UnitOfWork, actor: Actor, *, role_id: RecordId) -> dict[str
     users = uow.where(_USER_ROLE, role_id=role_id)
     if users:
         raise Refused("role_in_use", N_("{count} users have this role. Take it from them first; nothing was deleted."), count=len(users))
-    for kind in (_RIGHT, _FIELD):
+    for kind in (_RIGHT, _FIELD, _FILTER):
         for row in uow.where(kind, role_id=role_id):
             uow.set_deleted(kind, row["id"], deleted=True)
     return records.delete_record(uow, actor, entity="role", id=role_id)
@@ -214,8 +253,9 @@ def who_sees(store: Store, actor: Actor, *, entity: str, id: str) -> list[dict[s
     kind, identity = entity_type(entity), parse_id(id)
     told = []
     with store.read() as connection:
-        for user in connection.all('SELECT id, login, name, role FROM "user" WHERE deleted = 0 AND active = 1 ORDER BY login'):
-            one = actor_of(connection, store.node, user_id=user[0].hex(), login=user[1], name=user[2], role=BasicRole(user[3]))
+        granted = signing.granted(store, connection)
+        for user, login, name in connection.all('SELECT id, login, name FROM "user" WHERE deleted = 0 AND active = 1 ORDER BY login'):
+            one = actor_of(connection, store.node, granted, user_id=user.hex(), login=login, name=name)
             sees = policy.visible(connection, one, kind, identity)
             changes = sees and policy.visible(connection, one, kind, identity, action="update")
             because = gettext(_because(one, kind, sees=sees))
@@ -231,6 +271,8 @@ def _because(actor: Actor, kind: EntityType, *, sees: bool) -> str:
         return N_("no right to look at records of this kind")
     if kind.under:
         return N_("sees what it belongs to") if sees else N_("does not see what it belongs to")
+    if not sees and policy.limits(actor):
+        return N_("beyond what the roles are limited to, or beyond their reach")
     if reached.everything:
         return N_("sees all of them")
     return N_("within reach of a role") if sees else N_("beyond the reach of every role")
@@ -296,16 +338,22 @@ def _scope(kind: EntityType, wish: str) -> Scope:
 
 
 def _departments(uow: UnitOfWork, wishes: list[str] | None) -> str:
-    known = uow.where(_DEPARTMENT)
-    chosen = []
-    for wish in wishes or []:
-        found = [one["id"] for one in known if wish in {one["id"], one["code"], one["name"]}]
-        if len(found) != 1:
-            raise InvalidInput("no_such_department", N_("There is no department “{name}”."), name=wish[:60], field="departments")
-        chosen.append(found[0])
+    chosen = _named(uow, _DEPARTMENT, wishes or [], field="departments")
     if not chosen:
         raise InvalidInput("no_departments", N_("Choose at least one department."), field="departments")
-    return " ".join(sorted(set(chosen)))
+    return " ".join(chosen)
+
+
+def _named(uow: UnitOfWork, kind: EntityType, wishes: list[str], *, field: str) -> list[str]:
+    """Ids of records named by id, code or title, each once, in order."""
+    known = uow.where(kind)
+    chosen = set()
+    for wish in wishes:
+        found = [one["id"] for one in known if wish in {one["id"], one.get("code"), one[kind.title_field]}]
+        if len(found) != 1:
+            raise InvalidInput(f"no_such_{kind.key}", N_("{entity}: there is no “{name}”."), entity=kind.label, name=wish[:60], field=field)
+        chosen.add(found[0])
+    return sorted(chosen)
 
 
 def _require_office_admin(uow: UnitOfWork, actor: Actor) -> None:
@@ -328,8 +376,17 @@ def check_role(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record |
 def check_department(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:
     """A department is not above itself. Its place decides about sight, so only administrators say it."""
     policy.require_admin(actor)
-    if old is not None and new is not old:
+    if old is None:
+        return
+    if new is not old:
         _refuse_circle(uow, _DEPARTMENT, "parent_id", old["id"], new["parent_id"])
+    elif users := [user for user in uow.where(_USER) if old["id"] in (user["departments"] or "").split()]:
+        raise Refused(
+            "referenced",
+            N_("“{title}” is still in use ({users}) and was not deleted."),
+            title=old["name"],
+            users=f"{_USER.label} {len(users)}",
+        )
 
 
 def check_superior(uow: UnitOfWork, new: dict[str, Any], old: Record) -> None:
@@ -349,17 +406,12 @@ def _refuse_circle(uow: UnitOfWork, kind: EntityType, key: str, start: str, abov
         above = record[key] if record else None
 
 
-#: Fields of a user that decide what he may see; nobody but an administrator changes them.
-GUARDED_FIELDS = ("role", "department_id", "superior_id", "branch_id")
-
-
 def check_guarded(actor: Actor, new: dict[str, Any], old: Record | None) -> None:
     """Who may manage users may not thereby grant rights, nor take over an account by its password."""
     if actor.is_admin:
         return
-    default = {key: _USER.fields[key].default for key in GUARDED_FIELDS}
-    for key in GUARDED_FIELDS:
-        if new[key] != (old or default)[key]:
+    for field in signing.HUB_FIELDS:  # they decide what somebody may see
+        if new[field.key] != (field.default if old is None else old[field.key]):
             policy.require_admin(actor)
     if old is not None and old["id"] != actor.user_id and (new["password"] != old["password"] or old["role"] == BasicRole.ADMIN):
         policy.require_admin(actor)
@@ -368,13 +420,17 @@ def check_guarded(actor: Actor, new: dict[str, Any], old: Record | None) -> None
 BEHAVIOURS = {"role": records.Behaviour(check=check_role), "department": records.Behaviour(check=check_department)}
 VERBS = (
     Verb(set_rights, N_("Set a user's own rights")),
+    Verb(set_limits, N_("Limit a user to certain warehouses")),
+    Verb(set_departments, N_("Set a user's further departments")),
     Verb(own_rights, N_("Open a user's own rights")),
     Verb(set_field_rule, N_("Set what a user may do with a field")),
     Verb(assign_role, N_("Give a user a role")),
     Verb(unassign_role, N_("Take a role from a user")),
     Verb(set_role_right, N_("Set a right of a role")),
     Verb(set_role_field, N_("Set what a role may do with a field")),
+    Verb(set_role_limits, N_("Limit a role to certain warehouses")),
     Verb(copy_role, N_("Copy a role")),
     Verb(delete_role, N_("Delete a role")),
+    Verb(sign_rights, N_("Sign roles and rights as they stand")),
     Verb(hand_over, N_("Hand over a user's records")),
 )

@@ -2,7 +2,8 @@
 
 Functions: the union of all roles, the widest scope of each action. Fields: the mildest rule among the roles that let the
 user see the kind of record at all, unless a rule is strict; rules of the user's own always hold. A basic role counts only
-for kinds of records about which no role of the user says anything. (features.md §2, "Resolution")
+for kinds of records about which no role of the user says anything. Limits, such as to warehouses, add up over the roles that name
+any, and bind whatever else a role says. (features.md §2, "Resolution")
 """
 
 from __future__ import annotations
@@ -11,19 +12,25 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
+from typing import Any
 
+from localcrm.domain.people.entities import Department, Role, RoleField, RoleFilter, RoleRight, User, UserRole
+from localcrm.domain.people.signing import Granted
 from localcrm.domain.policy import EVERYTHING, Actor, Reach, Rights, floor
 from localcrm.domain.roles import BasicRole, FieldRule, Scope, ShareLevel
 from localcrm.kernel.schema import Kind, entities
 from localcrm.store.connection import Connection
 from localcrm.store.node import Node
 
+_USER, _ROLE, _RIGHT, _FIELD = User.entity_type, Role.entity_type, RoleRight.entity_type, RoleField.entity_type
+_USER_ROLE, _DEPARTMENT, _FILTER = UserRole.entity_type, Department.entity_type, RoleFilter.entity_type
 _SEVERITY = {rule: place for place, rule in enumerate(FieldRule)}
 
 
 @dataclass(frozen=True, slots=True)
 class _Right:
-    role: bytes
+    role: str
     entity: str
     action: str
     scope: Scope
@@ -32,48 +39,54 @@ class _Right:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    role: bytes
+    role: str
     entity: str
     field: str
     rule: FieldRule
     strict: bool
 
 
-def actor_of(connection: Connection, node: Node, *, user_id: str, login: str, name: str, role: BasicRole) -> Actor:
+def actor_of(connection: Connection, node: Node, granted: Granted, *, user_id: str, login: str, name: str) -> Actor:
     """A user as somebody who acts, with the rights of the moment."""
-    rights = None if role == BasicRole.ADMIN else rights_of(connection, node, user_id, role)
-    return Actor(user_id, login, name, role, rights)
+    basic = BasicRole(granted.user(user_id)["role"])
+    rights = None if basic == BasicRole.ADMIN else rights_of(connection, node, granted, user_id)
+    return Actor(user_id, login, name, basic, rights)
 
 
-def rights_of(connection: Connection, node: Node, user_id: str, basic: BasicRole) -> Rights:
+def rights_of(connection: Connection, node: Node, granted: Granted, user_id: str) -> Rights:
     """What the roles of a user come to; empty for somebody without any."""
-    me = bytes.fromhex(user_id)
-    roles: list[tuple[bytes, bool]] = connection.all(
-        """SELECT id, user_id IS NOT NULL FROM role WHERE deleted = 0 AND (user_id = ?
-             OR (user_id IS NULL AND id IN (SELECT role_id FROM user_role WHERE user_id = ? AND deleted = 0)))""",
-        (me, me),
-    )
-    marks = ",".join("?" * len(roles))
-    keys = [role for role, _personal in roles]
+    given = {row["role_id"] for row in granted.of(_USER_ROLE).values() if row["user_id"] == user_id}
+    roles = {
+        role: row["user_id"] is not None
+        for role, row in granted.of(_ROLE).items()
+        if row["user_id"] == user_id or (row["user_id"] is None and role in given)
+    }
     rights = [
-        _Right(role, entity, action, Scope(scope), frozenset((departments or "").split()))
-        for role, entity, action, scope, departments in connection.all(
-            f"SELECT role_id, entity, action, scope, departments FROM role_right WHERE role_id IN ({marks}) AND deleted = 0", keys
-        )
+        _Right(row["role_id"], row["entity"], row["action"], Scope(row["scope"]), frozenset((row["departments"] or "").split()))
+        for row in granted.of(_RIGHT).values()
+        if row["role_id"] in roles
     ]
     rules = [
-        _Rule(role, entity, field, FieldRule(rule), bool(strict))
-        for role, entity, field, rule, strict in connection.all(
-            f"SELECT role_id, entity, field, rule, strict FROM role_field WHERE role_id IN ({marks}) AND deleted = 0", keys
-        )
+        _Rule(row["role_id"], row["entity"], row["field"], FieldRule(row["rule"]), bool(row["strict"]))
+        for row in granted.of(_FIELD).values()
+        if row["role_id"] in roles
     ]
-    reaches = _reaches(rights, _resolver(connection, node, user_id), basic)
+    company = _Company(connection, node, granted)
+    reaches = _reaches(rights, lambda right: company.reach(right, user_id), BasicRole(granted.user(user_id)["role"]))
+    personal = {role for role, is_personal in roles.items() if is_personal}
+    limits: dict[str, set[str]] = defaultdict(set)
+    for row in granted.of(_FILTER).values():
+        if row["role_id"] in roles:
+            limits[row["entity"]].add(row["allowed"])
     return Rights(
-        reaches, _rules(rights, rules, {role for role, personal in roles if personal}, reaches), _shared(connection, node, user_id)
+        reaches,
+        _rules(rights, rules, personal, reaches),
+        _shared(connection, company, user_id),
+        {entity: frozenset(ids) for entity, ids in limits.items()},
     )
 
 
-def _shared(connection: Connection, node: Node, user_id: str) -> dict[tuple[str, str], frozenset[str]]:
+def _shared(connection: Connection, company: _Company, user_id: str) -> dict[tuple[str, str], frozenset[str]]:
     """Single records shared with a user, a department of his or one above it, or his branch, until today or later."""
     rows = connection.all(
         "SELECT entity, record, level, user_id, department_id, branch_id FROM share WHERE deleted = 0 AND (until IS NULL OR until >= ?)",
@@ -81,27 +94,14 @@ def _shared(connection: Connection, node: Node, user_id: str) -> dict[tuple[str,
     )
     if not rows:
         return {}
-    me = bytes.fromhex(user_id)
-    home = connection.one('SELECT department_id, branch_id FROM "user" WHERE id = ?', (me,)) or (None, None)
-    departments = _upwards(connection, home[0])
-    branch = home[1] or bytes.fromhex(node.branch_id)
+    targets = {user_id, company.branch(user_id), *company.upwards(user_id)}
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for entity, record, level, user, department, place in rows:
-        if user == me or department in departments or place == branch:
+    for entity, record, level, *shared_with in rows:
+        if any(target is not None and target.hex() in targets for target in shared_with):
             found[entity, "read"].add(record)
             if level == ShareLevel.WRITE:
                 found[entity, "update"].add(record)
     return {key: frozenset(ids) for key, ids in found.items()}
-
-
-def _upwards(connection: Connection, department: bytes | None) -> set[bytes]:
-    """A department and all above it."""
-    above: dict[bytes, bytes | None] = dict(connection.all("SELECT id, parent_id FROM department WHERE deleted = 0"))
-    found: set[bytes] = set()
-    while department is not None and department not in found:
-        found.add(department)
-        department = above.get(department)
-    return found
 
 
 def _reaches(rights: Iterable[_Right], resolve: Callable[[_Right], Reach], basic: BasicRole) -> dict[str, Reach]:
@@ -114,14 +114,14 @@ def _reaches(rights: Iterable[_Right], resolve: Callable[[_Right], Reach], basic
 
 
 def _rules(
-    rights: Iterable[_Right], rules: Iterable[_Rule], personal: set[bytes], reaches: Mapping[str, Reach]
+    rights: Iterable[_Right], rules: Iterable[_Rule], personal: set[str], reaches: Mapping[str, Reach]
 ) -> dict[str, dict[str, FieldRule]]:
-    showing: dict[str, set[bytes]] = defaultdict(set)  # roles that let the user see a kind at all
+    showing: dict[str, set[str]] = defaultdict(set)  # roles that let the user see a kind at all
     for right in rights:
         if right.action == "read":
             showing[right.entity].add(right.role)
     lines = {kind.key: kind.fields[kind.parent].f.ref or "" for kind in entities() if kind.kind is Kind.LINE and kind.parent}
-    by_field: dict[tuple[str, str], dict[bytes, _Rule]] = defaultdict(dict)
+    by_field: dict[tuple[str, str], dict[str, _Rule]] = defaultdict(dict)
     for rule in rules:
         by_field[rule.entity, rule.field][rule.role] = rule
     found: dict[str, dict[str, FieldRule]] = defaultdict(dict)
@@ -137,58 +137,72 @@ def _rules(
     return dict(found)
 
 
-def _resolver(connection: Connection, node: Node, user_id: str) -> Callable[[_Right], Reach]:
-    """Turns scopes into users and branches, reading the company's shape once and only if a scope asks for it."""
-    shape: list[_Company] = []
-
-    def resolve(right: _Right) -> Reach:
-        if right.scope == Scope.ALL:
-            return EVERYTHING
-        if not shape:
-            shape.append(_Company(connection))
-        return shape[0].reach(right, user_id, node.branch_id)
-
-    return resolve
-
-
 class _Company:
-    """Who works where and under whom."""
+    """Who works where and under whom; the company's shape is read only if a scope asks for it."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._department: dict[str, str] = {}
-        self._branch: dict[str, str] = {}
-        self._under: dict[str, list[str]] = defaultdict(list)
-        self._below: dict[str, list[str]] = defaultdict(list)
-        for user, department, superior, branch in connection.all(
-            'SELECT id, department_id, superior_id, branch_id FROM "user" WHERE deleted = 0'
-        ):
-            if department:
-                self._department[user.hex()] = department.hex()
-            if superior:
-                self._under[superior.hex()].append(user.hex())
-            if branch:
-                self._branch[user.hex()] = branch.hex()
-        for department, parent in connection.all("SELECT id, parent_id FROM department WHERE deleted = 0 AND parent_id IS NOT NULL"):
-            self._below[parent.hex()].append(department.hex())
+    def __init__(self, connection: Connection, node: Node, granted: Granted) -> None:
+        self._connection, self._node, self._granted = connection, node, granted
 
-    def reach(self, right: _Right, user: str, branch: str) -> Reach:
+    def branch(self, user: str) -> str:
+        """Where somebody works."""
+        return self._granted.user(user)["branch_id"] or self._node.branch_id
+
+    def upwards(self, user: str) -> set[str]:
+        """The departments of a user and all above them."""
+        above = {identity: [row["parent_id"]] for identity, row in self._granted.of(_DEPARTMENT).items() if row["parent_id"]}
+        return {one for home in departments_of(self._granted.user(user)) for one in _tree(home, above)}
+
+    def reach(self, right: _Right, user: str) -> Reach:
         """Whose records a right reaches for a user; the own ones always."""
-        home = self._department.get(user)
+        homes = departments_of(self._granted.user(user))
         match right.scope:
+            case Scope.ALL:
+                return EVERYTHING
             case Scope.SUBORDINATES:
                 return Reach(owners=frozenset(_tree(user, self._under)))
             case Scope.DEPARTMENT:
-                return self._people({home} if home else set(), user)
+                return self._people(homes, user)
             case Scope.DEPARTMENT_TREE:
-                return self._people(set(_tree(home, self._below)) if home else set(), user)
+                return self._people({one for home in homes for one in _tree(home, self._below)}, user)
             case Scope.DEPARTMENTS:
                 return self._people(set(right.departments), user)
             case Scope.BRANCH:
-                return Reach(owners=frozenset({user}), branches=frozenset({self._branch.get(user, branch)}))
+                return Reach(owners=frozenset({user}), branches=frozenset({self.branch(user)}))
         return Reach(owners=frozenset({user}))
 
     def _people(self, departments: set[str], user: str) -> Reach:
-        return Reach(owners=frozenset({user, *(who for who, where in self._department.items() if where in departments)}))
+        return Reach(owners=frozenset({user, *(who for who, where in self._homes.items() if where & departments)}))
+
+    @cached_property
+    def _users(self) -> Mapping[str, Mapping[str, Any]]:
+        gone = {user.hex() for (user,) in self._connection.all('SELECT id FROM "user" WHERE deleted = 1')}
+        return {user: row for user, row in self._granted.of(_USER).items() if user not in gone}
+
+    @cached_property
+    def _homes(self) -> Mapping[str, set[str]]:
+        return {user: departments_of(row) for user, row in self._users.items()}
+
+    @cached_property
+    def _under(self) -> Mapping[str, list[str]]:
+        return _by({user: row["superior_id"] for user, row in self._users.items()})
+
+    @cached_property
+    def _below(self) -> Mapping[str, list[str]]:
+        return _by({department: row["parent_id"] for department, row in self._granted.of(_DEPARTMENT).items()})
+
+
+def departments_of(user: Mapping[str, Any]) -> set[str]:
+    """Ids of every department a user works in."""
+    return {department for department in (user["department_id"], *(user["departments"] or "").split()) if department}
+
+
+def _by(above: Mapping[str, str | None]) -> Mapping[str, list[str]]:
+    """What stands directly under each, from what each stands under."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for one, parent in above.items():
+        if parent:
+            found[parent].append(one)
+    return found
 
 
 def _tree(root: str, below: Mapping[str, list[str]]) -> Iterator[str]:

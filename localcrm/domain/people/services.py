@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from localcrm.domain.options.company import company_number
-from localcrm.domain.people import grants, sharing
+from localcrm.domain.people import grants, sharing, signing
 from localcrm.domain.people.entities import User
 from localcrm.domain.people.passwords import password_hash, password_matches
 from localcrm.domain.people.rights import actor_of
@@ -105,12 +105,10 @@ def authenticate(store: Store, login: str, password: str) -> Actor:
 def actor_by_id(store: Store, user_id: str) -> Actor | None:
     """The actor a session belongs to, as of now; None when disabled, deleted or without rights."""
     with store.read() as connection:
-        row = connection.one(
-            'SELECT id, login, name, role FROM "user" WHERE id = ? AND deleted = 0 AND active = 1', (bytes.fromhex(user_id),)
-        )
+        row = connection.one('SELECT login, name FROM "user" WHERE id = ? AND deleted = 0 AND active = 1', (bytes.fromhex(user_id),))
         if row is None:
             return None
-        actor = actor_of(connection, store.node, user_id=row[0].hex(), login=row[1], name=row[2], role=BasicRole(row[3]))
+        actor = actor_of(connection, store.node, signing.granted(store, connection), user_id=user_id, login=row[0], name=row[1])
     return actor if actor.is_admin or (actor.rights and actor.rights.reaches) else None
 
 

@@ -58,11 +58,17 @@ def prepare_order(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Re
     filled["date"] = filled.get("date") or datetime.date.today()
     filled["owner_id"] = filled.get("owner_id") or actor.user_id
     if not filled.get("warehouse_id"):
-        own = uow.where(Warehouse.entity_type, branch_id=uow.node.branch_id) or uow.where(Warehouse.entity_type)
-        filled["warehouse_id"] = own[0]["id"] if own else None
+        filled["warehouse_id"] = _first_warehouse(uow, actor)
     if not filled.get("legal_entity_id"):
         filled["legal_entity_id"] = company_of_branch(uow.connection, uow.node.branch_id)
     return filled
+
+
+def _first_warehouse(uow: UnitOfWork, actor: Actor) -> str | None:
+    """The oldest warehouse of the branch, else of the company, among those the actor deals with."""
+    known = [house for house in uow.where(Warehouse.entity_type) if policy.is_within(actor, "warehouse", house["id"])]
+    own = [house for house in known if house["branch_id"] == uow.node.branch_id]
+    return next((house["id"] for house in own or known), None)
 
 
 def check_order(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
-from localcrm.kernel.schema import EntityType, Field, entity as entity_type
-from localcrm.store.query import Record, titles
+from localcrm.kernel.schema import EntityType, Field
+from localcrm.store.query import Record, ref_titles
 from localcrm.ui.kit.values import exact, show, tone
 
 if TYPE_CHECKING:
@@ -17,12 +17,8 @@ if TYPE_CHECKING:
 
 def ref_names(session: Session, entity: EntityType, record: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """Titles of what a record points to: field → id → title."""
-    names: dict[str, dict[str, str]] = {}
     with session.store.read() as connection:
-        for field in entity.refs:
-            if identity := record.get(field.key):
-                names[field.key] = titles(connection, entity_type(field.f.ref or ""), [identity])
-    return names
+        return ref_titles(connection, entity, [record])
 
 
 def facts(record: Record, names: Mapping[str, Mapping[str, str]], fields: Sequence[Field], extra: Sequence[tuple[str, str]] = ()) -> None:

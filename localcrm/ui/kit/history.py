@@ -74,8 +74,8 @@ def _word(connection: Connection, field: Field, value: Any) -> str:
         return "—"
     if isinstance(value, Masked):
         return str(value)
-    if field.kind == "ref":
-        return titles(connection, entity_type(field.f.ref or ""), [value]).get(value, "…")
+    if target := field.f.ref or field.f.refs:
+        return show(field, value, titles(connection, entity_type(target), str(value).split())) or "—"
     from localcrm.store.query import stored_value
 
     try:

@@ -43,6 +43,8 @@ def show(field: Field, value: Any, titles: Mapping[str, str] | None = None) -> s
         return _("picture of {size}").format(size=file_size(len(value) * 3 // 4))
     if field.kind == "ref":
         return (titles or {}).get(value) or "…"
+    if field.f.refs:
+        return _(", ").join((titles or {}).get(one) or "…" for one in str(value).split())
     if field.options:
         return in_words(field, str(value))
     return show_kind("percent" if field.f.widget == "percent" else field.kind, value)

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from localcrm.domain.options.table import option
 from localcrm.domain.people.sessions import close_session, log_event, session_key, sign_in
+from localcrm.domain.people.signing import warning
 from localcrm.kernel.errors import SignInNeeded
 from localcrm.kernel.i18n import DEFAULT_LANGUAGE, gettext as _, use_language
 from localcrm.store.store import Store
@@ -80,7 +81,7 @@ def form(store: Store, *, next_path: str, login: str = "", error: str = "", said
     chips = "".join(f'<span class="lc-chip {tone}">{escape(text)}</span>' for text, tone in standing(store))
     body = (
         f'<p class="lc-muted">{escape(store.node.name)} · {escape(store.node.code)}</p>'
-        + plain.problem(error)
+        + plain.problem(error or warning(store))
         + plain.good_news(said)
         + f'<form method="post" action="/login"><input type="hidden" name="next" value="{escape(next_path)}">'
         + plain.field(

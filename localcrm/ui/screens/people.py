@@ -79,6 +79,7 @@ class _People:
             found.append(Action("edit", _("Edit"), self._with_user(self.edit), "e"))
         if self.shapes_company:
             found.append(Action("roles", _("Roles…"), self._with_user(self.roles), "r", divided=True))
+            found.append(Action("departments", _("Further departments…"), self._with_user(self.departments)))
             found.append(Action("rights", _("Own rights…"), self._with_user(self.rights)))
         if self.is_admin:
             found.append(Action("look", _("See as this user"), self._with_user(self.look)))
@@ -99,18 +100,25 @@ class _People:
     # the tree ----------------------------------------------------------------------------------------------------------
 
     async def _draw_tree(self) -> None:
-        def read() -> tuple[list[Record], dict[str | None, int]]:
+        def read() -> tuple[list[Record], dict[str | None, int], int]:
             with self.session.store.read() as connection:
                 seen = policy.seen(self.session.actor, DEPARTMENT)
                 pages = every(connection, ListQuery(DEPARTMENT, sort="position", restrict=seen)) if seen else ()
                 departments = [row for page in pages for row in page.rows]
-                counts = dict(group_counts(connection, policy.view(self.session.actor, USER), "department_id"))
-            return departments, counts
+                view = policy.view(self.session.actor, USER)
+                counts = dict(group_counts(connection, view, "department_id"))
+                everybody = sum(counts.values())
+                if view.shows("departments"):
+                    query = ListQuery(USER, where=(Condition("departments", "filled"),), restrict=view)
+                    further = (one for page in every(connection, query) for row in page.rows for one in row["departments"].split())
+                    for one in further:
+                        counts[one] = counts.get(one, 0) + 1
+            return departments, counts, everybody
 
         outcome = await run_service(self.session, read)
         if not outcome.ok:
             return
-        departments, counts = outcome.value
+        departments, counts, everybody = outcome.value
         self.tree.clear()
         with self.tree:
             with ui.element("div").classes("lc-row").style("flex:none"):
@@ -119,7 +127,7 @@ class _People:
                     ui.button(icon="add", on_click=lambda: self._new_department(None)).props(
                         f'flat dense round size=sm aria-label="{_("New department")}"'
                     ).mark("new-department")
-            self._row(_("Everybody"), sum(counts.values()), None, 0)
+            self._row(_("Everybody"), everybody, None, 0)
             below: dict[str | None, list[Record]] = defaultdict(list)
             known = {row["id"] for row in departments}
             for row in departments:
@@ -169,7 +177,7 @@ class _People:
 
     async def _choose(self, department: str | None) -> None:
         self.department = department
-        self.grid.narrow("department_id", ("department_id", "=", department) if department else None)
+        self.grid.narrow("department_id", ("department_id", "among", department) if department else None)
         await self._draw_tree()
 
     async def _new_department(self, parent: str | None) -> None:
@@ -252,6 +260,41 @@ class _People:
                 if not (await run_verb(self.session, verb, {"login": user["login"], "role": role["id"]})).ok:
                     return
         toast(_("Roles of {name} saved").format(name=user["name"]))
+
+    async def departments(self, identity: str) -> None:
+        """Which departments the user works in besides his own."""
+
+        def read() -> tuple[Record, list[Record]]:
+            with self.session.store.read() as connection:
+                query = ListQuery(DEPARTMENT, sort="position", restrict=policy.view(self.session.actor, DEPARTMENT))
+                known = [row for page in every(connection, query) for row in page.rows]
+            return load_typed(self.session, USER, identity), known
+
+        outcome = await run_service(self.session, read)
+        if not outcome.ok:
+            return
+        user, known = outcome.value
+        held = set((user["departments"] or "").split())
+        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("departments-dialog"):
+            ui.label(_("Further departments of {name}").format(name=user["name"])).classes("lc-dialog-title")
+            ui.label(_("Besides the own one: rights that reach a department reach these too, in both directions.")).classes("lc-muted")
+            others = [row for row in known if row["id"] != user["department_id"]]
+            if not others:
+                ui.label(_("There is no other department.")).classes("lc-muted")
+            boxes = {
+                row["id"]: ui.checkbox(str(row["name"]), value=row["id"] in held).props("dense").mark(f"further-{row['name']}")
+                for row in others
+            }
+            with ui.element("div").classes("lc-dialog-buttons"):
+                ui.button(_("Cancel"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
+                ui.button(_("Save"), on_click=lambda: dialog.submit(True)).props("unelevated no-caps data-commit").classes("lc-pri").mark(
+                    "save"
+                )
+        if not await answer_of(dialog):
+            return
+        wanted = [key for key, box in boxes.items() if box.value]
+        if (await run_verb(self.session, "people.set_departments", {"login": user["login"], "departments": wanted})).ok:
+            toast(_("Departments of {name} saved").format(name=user["name"]))
 
     async def password(self, identity: str) -> None:
         """A new password for somebody who forgot his; his browsers are signed out."""

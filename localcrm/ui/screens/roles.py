@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nicegui import events, ui
 
 from localcrm.domain import policy
-from localcrm.domain.people.entities import Department, Role, RoleField, RoleRight, User, UserRole
+from localcrm.domain.people.entities import Department, Role, RoleField, RoleFilter, RoleRight, User, UserRole
 from localcrm.domain.roles import FieldRule, Scope
 from localcrm.kernel.errors import NotFound
 from localcrm.kernel.i18n import N_, gettext, gettext as _
@@ -32,7 +33,12 @@ if TYPE_CHECKING:
 ROLE, USER, DEPARTMENT = Role.entity_type, User.entity_type, Department.entity_type
 NONE = "none"
 #: Kinds whose rights nobody grants: they are the rights, or are set on a screen of their own.
-_NOT_GRANTED = frozenset({"role", "role_right", "role_field", "user_role", "share", "user_option", "company_option", "branch_option"})
+_NOT_GRANTED = frozenset(
+    {
+        *("role", "role_right", "role_field", "user_role", "role_filter", "policy", "share"),
+        *("user_option", "company_option", "branch_option"),
+    }
+)
 
 
 async def roles(session: Session, parameters: Mapping[str, str]) -> None:
@@ -55,6 +61,8 @@ class _Shown:
     rules: dict[tuple[str, str], Record] = field(default_factory=dict)
     holders: list[str] = field(default_factory=list)
     departments: dict[str, str] = field(default_factory=dict)
+    limits: dict[str, list[str]] = field(default_factory=dict)  # by kind, such as warehouses, the ids the role is limited to
+    limiting: dict[str, dict[str, str]] = field(default_factory=dict)  # by kind what there is: id → title
 
     @property
     def name(self) -> str:
@@ -72,6 +80,7 @@ class _Roles:
         self.editable = session.actor.is_admin and session.store.node.is_office
         self.named: list[Record] = []
         self.shown = _Shown(None)
+        self.writing = asyncio.Lock()
 
     async def build(self) -> None:
         """Roles at left, windows at right."""
@@ -88,7 +97,7 @@ class _Roles:
                 self.list = ui.element("div").classes("lc-groups lc-card").mark("roles")
                 self.right = ui.element("div").classes("lc-right-side lc-beside lc-card").mark("windows")
         await self._draw()
-        self.session.subscribe({"role", "role_right", "role_field", "user_role"}, lambda _changes: self._heard())
+        self.session.subscribe({"role", "role_right", "role_field", "role_filter", "user_role"}, lambda _changes: self._heard())
 
     # reading -----------------------------------------------------------------------------------------------------------
 
@@ -109,9 +118,13 @@ class _Roles:
                 mine = Condition("role_id", "=", shown.role["id"])
                 shown.rights = {(row["entity"], row["action"]): row for row in self._rows(connection, RoleRight.entity_type, mine)}
                 shown.rules = {(row["entity"], row["field"]): row for row in self._rows(connection, RoleField.entity_type, mine)}
+                for row in self._rows(connection, RoleFilter.entity_type, mine):
+                    shown.limits.setdefault(row["entity"], []).append(row["allowed"])
                 holders = [row["user_id"] for row in self._rows(connection, UserRole.entity_type, mine)]
                 shown.holders = sorted(titles(connection, USER, holders).values())
             shown.departments = {row["id"]: str(row["name"]) for row in self._rows(connection, DEPARTMENT)}
+            for kind in map(entity_type, policy.LIMITING):
+                shown.limiting[kind.key] = {row["id"]: str(row[kind.title_field]) for row in self._rows(connection, kind)}
         return named, shown
 
     def _rows(self, connection: Connection, kind: EntityType, *where: Condition) -> list[Record]:
@@ -126,8 +139,10 @@ class _Roles:
 
     async def _heard(self) -> None:
         """Draw what others changed; what was done here stands on the screen already, with the cursor where it was."""
-        before = self.named, self.shown
-        if await self._load() and (self.named, self.shown) != before:
+        async with self.writing:
+            before = self.named, self.shown
+            differs = await self._load() and (self.named, self.shown) != before
+        if differs:
             self._draw_all()
 
     async def _load(self) -> bool:
@@ -243,14 +258,19 @@ class _Roles:
             self._draw_panel()
 
     async def _set_right(self, kind: EntityType, action: str, scope: str, departments: Sequence[str]) -> None:
-        role_id = await self._role()
-        if role_id is None:
-            return
-        parameters = {"role_id": role_id, "entity": kind.key, "action": action, "scope": scope, "departments": list(departments)}
-        done = await run_verb(self.session, "people.set_role_right", parameters)
-        await self._load()
-        if not done.ok:
+        wish = {"entity": kind.key, "action": action, "scope": scope, "departments": list(departments)}
+        if not await self._write("people.set_role_right", wish):
             self._draw_panel()
+
+    async def _write(self, verb: str, wish: dict[str, Any]) -> bool:
+        """Write to the role shown and look again before the event of it is heard; returns whether it was done."""
+        async with self.writing:
+            role_id = await self._role()
+            if role_id is None:
+                return False
+            done = await run_verb(self.session, verb, {"role_id": role_id, **wish})
+            await self._load()
+        return done.ok
 
     async def _role(self) -> str | None:
         """The role the windows write to; a user's own one is made with the first right."""
@@ -264,6 +284,8 @@ class _Roles:
     # window 2: whose records ---------------------------------------------------------------------------------------------
 
     def _scopes(self) -> None:
+        for kind in map(entity_type, policy.LIMITING):
+            self._limit(kind)
         kinds = [kind for kind in granted_kinds() if any(key == kind.key for key, _action in self.shown.rights)]
         if not kinds:
             ui.label(_("Tick what may be done in the window “Functions” first.")).classes("lc-empty lc-muted")
@@ -278,6 +300,23 @@ class _Roles:
                         with ui.element("td").classes("lc-center"):
                             if (kind.key, action) in self.shown.rights:
                                 self._scope(kind, action)
+
+    def _limit(self, kind: EntityType) -> None:
+        """The records of a kind, such as warehouses, that the role is limited to."""
+        known, chosen = self.shown.limiting[kind.key], self.shown.limits.get(kind.key, [])
+        options = {**dict.fromkeys(chosen, "…"), **known}
+        label = _("{entity}: only these").format(entity=kind.label)
+        with ui.element("div").classes("lc-row lc-limit").mark(f"limit-{kind.key}"):
+            ui.label(label)
+            box = ui.select(options, value=list(chosen), multiple=True, clearable=True)
+            box.props(f'outlined dense options-dense use-chips hide-bottom-space aria-label="{label}"')
+            ui.label(_("None chosen: all of them.")).classes("lc-muted lc-small-text")
+            box.mark(f"limit-choice-{kind.key}").set_enabled(self.editable)
+            box.on_value_change(lambda event: self._set_limit(kind, list(event.value or [])))
+
+    async def _set_limit(self, kind: EntityType, allowed: list[str]) -> None:
+        if not await self._write("people.set_role_limits", {"entity": kind.key, "allowed": allowed}):
+            self._draw_panel()
 
     def _scope(self, kind: EntityType, action: str) -> None:
         right = self.shown.rights[kind.key, action]
@@ -363,14 +402,9 @@ class _Roles:
         self._draw_panel()
 
     async def _set_rule(self, key: str, rule: str, strict: bool | None) -> None:
-        role_id = await self._role()
-        if role_id is None:
-            return
         known = self.shown.rules.get((self.kind, key))
         holds = bool(known["strict"]) if strict is None and known else bool(strict)
-        parameters = {"role_id": role_id, "entity": self.kind, "field": key, "rule": rule, "strict": holds}
-        await run_verb(self.session, "people.set_role_field", parameters)
-        await self._load()
+        await self._write("people.set_role_field", {"entity": self.kind, "field": key, "rule": rule, "strict": holds})
         self._draw_panel()
 
     # roles -------------------------------------------------------------------------------------------------------------------

@@ -156,6 +156,12 @@ class Centre:
                     with ui.element("td"):
                         text, tone = _branch_state(branch)
                         ui.label(text).classes("lc-chip").props(f"data-tone={tone}").style("width:fit-content")
+                        if missing := branch["log_missing"]:
+                            text = _("Its system log lacks {count} rows").format(count=f"{missing:,}")
+                            ui.label(text).classes("lc-bad-text lc-small-text").mark(f"log-missing-{branch['code']}")
+                            if self.may:
+                                seen = ui.button(_("Noted"), on_click=lambda code=branch["code"]: self._acknowledge(code))
+                                seen.props("flat dense no-caps size=sm").mark(f"noted-{branch['code']}")
                     with ui.element("td").classes("lc-num"):
                         if self.may:
                             make = ui.button(_("Make exchange file"), on_click=lambda code=branch["code"]: self._make_file(code))
@@ -222,6 +228,12 @@ class Centre:
                 path, counts = outcome.value
                 ui.download.file(path, target)
                 toast(_("Exchange file with {count} changes; carry it to the other side.").format(count=f"{counts['changes']:,}"))
+
+    async def _acknowledge(self, code: str) -> None:
+        """Somebody has looked into a system log that became shorter."""
+        with self.problem:
+            await run_service(self.session, lambda: node_sync.acknowledge_log(self.session.store, self.session.actor, code))
+        await self._draw_state()
 
     async def _file_came(self, event: events.GenericEventArguments) -> None:
         if not _arrived(event):

@@ -11,21 +11,24 @@ from typing import TYPE_CHECKING, Any
 from nicegui import events, ui
 
 from localcrm.domain import policy
+from localcrm.domain.admin.services import KEPT_AT_LEAST
 from localcrm.domain.people.entities import User
+from localcrm.domain.people.signing import FAULTS
 from localcrm.jobs.work import JOBS
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import entities
 from localcrm.store import eventlog
-from localcrm.store.check import Problem, log_problems
+from localcrm.store.check import Problem, log_blind_spot, log_problems
 from localcrm.store.eventlog import Event, Wanted
 from localcrm.store.query import titles
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.import_job import upload_place
+from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.lines import heads
 from localcrm.ui.kit.moments import moment_input, parse_day
 from localcrm.ui.kit.theme import asset
-from localcrm.ui.operations import run_service
+from localcrm.ui.operations import run_service, run_verb, toast
 from localcrm.ui.registry import Screen, register
 
 if TYPE_CHECKING:
@@ -58,9 +61,15 @@ KINDS: Mapping[str, str] = {
     "setting": N_("Setting changed"),
     "person_export": N_("Took out a person's data"),
     "erased": N_("Erased a person's data"),
+    "rights_refused": N_("Rights refused that head office did not sign"),
+    "rights_fit": N_("Rights fit the signature again"),
+    "log_shorter": N_("System log became shorter"),
+    "log_shortened": N_("Old rows of the log removed"),
     "job_failed": N_("Scheduled task failed"),
     "job_done": N_("Scheduled task done"),
 }
+#: Of these, what somebody should look into.
+_BAD = frozenset({"sign_in_failed", "job_failed", "digest_differs", "rights_refused", "log_shorter"})
 #: Counts in a detail, written as name=number.
 _COUNTS: Mapping[str, str] = {
     "created": N_("{count} new"),
@@ -70,6 +79,8 @@ _COUNTS: Mapping[str, str] = {
     "sent": N_("{count} sent"),
     "received": N_("{count} received"),
 }
+#: What may be removed is at least so many years old.
+_YEARS = (1, 2, 3, 5, 10)
 #: Days that a clock can turn into a number everywhere.
 _FIRST_DAY, _LAST_DAY = date(1970, 1, 2), date(9000, 1, 1)
 
@@ -110,6 +121,7 @@ class _SystemLog:
                 with ui.button(_("Export")).props("unelevated no-caps").classes("lc-btn").mark("export"), ui.menu().classes("lc-menu"):
                     for suffix, label in (("xlsx", _("Excel workbook (.xlsx)")), ("csv", _("Text table (.csv)"))):
                         ui.menu_item(label, on_click=lambda suffix=suffix: self._export(suffix)).mark(f"export-{suffix}")
+                ui.button(_("Shorten…"), on_click=self._shorten).props("unelevated no-caps").classes("lc-btn").mark("shorten")
             self.proof = ui.element("div").classes("lc-notices").mark("log-proof")
             with self.proof:
                 ui.label(_("Checking whether the log is whole…")).classes("lc-muted")
@@ -197,17 +209,17 @@ class _SystemLog:
 
     # whether it is whole -------------------------------------------------------------------------------------------------
 
-    def _check(self) -> tuple[list[Problem], bool]:
+    def _check(self) -> tuple[list[Problem], bool, str]:
         key = self.session.program.log_key  # without it the rows can be followed, not whose they are
         with self.session.store.read() as connection:
-            return list(log_problems(connection, key)), key is not None
+            return list(log_problems(connection, key)), key is not None, log_blind_spot(connection)
 
     async def _prove(self) -> None:
         outcome = await run_service(self.session, self._check)
         self.proof.clear()
         if not outcome.ok:
             return
-        problems, is_signed = outcome.value
+        problems, is_signed, blind_spot = outcome.value
         if problems:
             text = problems[0].message
             if len(problems) > 1:
@@ -220,12 +232,59 @@ class _SystemLog:
         with self.proof, ui.element("div").classes(f"lc-notice {tone}").props('role="status"'):
             ui.icon("error_outline" if problems else "verified_user")
             ui.label(text).classes("grow")
-            ui.tooltip(gettext(eventlog.BLIND_SPOT)).classes("lc-log-tip")
+            ui.tooltip(blind_spot).classes("lc-log-tip")
+
+    # making it shorter ----------------------------------------------------------------------------------------------------
+
+    async def _shorten(self) -> None:
+        """Remove what is older than some years, after a look at how much that is and an offer to export it."""
+        years = {
+            number: _("older than {count} years").format(count=number) if number > 1 else _("older than one year") for number in _YEARS
+        }
+        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("shorten-dialog"):
+            ui.label(_("Remove old rows of the log")).classes("lc-dialog-title")
+            ui.label(
+                _("A signed note of where the log begins stays, so that the rest can still be proven. Removed rows do not come back.")
+            ).classes("lc-muted")
+            choice = (
+                ui.select(years, value=_YEARS[1]).props(f'outlined dense options-dense aria-label="{_("Rows to remove")}"').mark("years")
+            )
+            told = ui.label().mark("shorten-count")
+            with ui.element("div").classes("lc-dialog-buttons"):
+                ui.button(_("Cancel"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
+                ui.space()
+                take = ui.button(_("Export these rows"), on_click=lambda: self._export("xlsx", _before(choice.value)))
+                take.props("unelevated no-caps").classes("lc-btn").mark("export-old")
+                remove = ui.button(_("Remove"), on_click=lambda: dialog.submit(True)).props("unelevated no-caps data-commit color=negative")
+                remove.mark("remove-old")
+
+            async def count() -> None:
+                outcome = await run_service(self.session, lambda: self._count(_before(choice.value)))
+                found = outcome.value or 0
+                told.set_text(_("{count} rows").format(count=f"{found:,}") if found else _("No row is that old."))
+                for button in (take, remove):
+                    button.set_enabled(bool(found))
+
+            choice.on_value_change(count)
+        await count()
+        if not await answer_of(dialog):
+            return
+        outcome = await run_verb(self.session, "admin.shorten_log", {"before": _before(choice.value).isoformat()})
+        if outcome.ok:
+            toast(_("{count} rows removed").format(count=f"{outcome.value['removed']:,}"))
+            await self._draw()
+            await self._prove()
+
+    def _count(self, before: date) -> int:
+        policy.require(self.session.actor, PERMISSION)
+        with self.session.store.read() as connection:
+            return eventlog.count_before(connection, _midnight(before))
 
     # taking it away ------------------------------------------------------------------------------------------------------
 
-    async def _export(self, suffix: str) -> None:
-        wanted, name = self.wanted, f"{_('System log')} {now_utc().astimezone():%Y-%m-%d}.{suffix}"
+    async def _export(self, suffix: str, before: date | None = None) -> None:
+        wanted = self.wanted if before is None else Wanted(until=_midnight(before))
+        name = f"{_('System log')} {now_utc().astimezone():%Y-%m-%d}.{suffix}"
         outcome = await run_service(self.session, lambda: self._write(wanted, name))
         if outcome.ok:
             ui.download.file(outcome.value, name)
@@ -252,6 +311,11 @@ def _rows(read: Callable[[int | None], Sequence[Line]]) -> Iterator[list[Any]]:
         before = lines[-1].id
 
 
+def _before(years: int) -> date:
+    """The day that many years ago."""
+    return date.today() - years * KEPT_AT_LEAST
+
+
 def _midnight(day: date, *, later: int = 0) -> int:
     """Where a day, or one some days later, begins on the clock on the wall, in Unix milliseconds."""
     begun = min(max(day, _FIRST_DAY), _LAST_DAY) + timedelta(days=later)
@@ -267,7 +331,7 @@ def _line(event: Event, names: Mapping[str, str]) -> Line:
         names.get(event.user_id, event.user_id) if event.user_id else _("not signed in") if event.kind == "sign_in_failed" else _("Program")
     )
     what = gettext(KINDS[event.kind]) if event.kind in KINDS else event.kind
-    return Line(event.id, at, who, what, _detail(event), event.kind in {"sign_in_failed", "job_failed", "digest_differs"})
+    return Line(event.id, at, who, what, _detail(event), event.kind in _BAD)
 
 
 def _detail(event: Event) -> str:
@@ -276,6 +340,15 @@ def _detail(event: Event) -> str:
             return " · ".join(_word(part) for part in event.detail.split())
         case "digest_differs":
             return ", ".join(_word(part) for part in event.detail.split(","))
+        case "rights_refused":
+            code, _blank, number = event.detail.partition(" ")
+            return gettext(FAULTS[code]).format(number=number) if code in FAULTS else event.detail
+        case "log_shorter":
+            code, _blank, count = event.detail.partition(" ")
+            return _("{code} · {count} rows are missing").format(code=code, count=count)
+        case "log_shortened":
+            first, _blank, last = event.detail.partition(" ")
+            return _("Rows {first} to {last}").format(first=first, last=last)
         case "job_failed" | "job_done":
             job, colon, reason = event.detail.partition(": ")
             return f"{next((known.label for known in JOBS if known.name == job), job)}{colon}{reason}"
