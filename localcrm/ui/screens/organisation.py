@@ -247,7 +247,7 @@ def _letterhead(company: Record, accounts: Sequence[Record]) -> None:
 
 def _fact(label: str, text: str) -> None:
     with ui.element("div").classes("lc-row").style("gap:8px;align-items:baseline"):
-        ui.label(label).classes("lc-label").style("flex:none;min-width:64px")
+        ui.label(label).classes("lc-label").style("flex:none;min-width:84px")
         ui.label(text).style("overflow-wrap:anywhere")
 
 
