@@ -123,7 +123,7 @@ class NumberFormat:
 def split(text: str) -> tuple[str, ...]:
     """The segments of a format as written; raises InvalidInput for one that is none."""
     parts = tuple(_PART.findall(text))
-    if "".join(parts) != text or not text:
+    if "".join(parts) != text or not text or not text.isprintable():
         raise InvalidInput(
             "bad_number_format",
             N_("“{text}” is no number format. Text takes no spaces and no braces, for example SO-{{branch}}-{{yyyyMMdd}}-{{0000}}."),

@@ -97,6 +97,10 @@ def changes_since(connection: Connection, lseq: int, upto: int, *, remote: bool)
         ids.setdefault(entity.key, seen if len(seen) <= MANY else None)
         numbers = {int(n) for row in members[:MANY] if row[2] == UPDATE for n in _read(row[3])}
         touched[entity.key] = frozenset(entity.by_no[n].key for n in numbers if n in entity.by_no)
+    for order in ids.get("erasure") or ():  # what an order to erase overwrote is logged nowhere, but shown somewhere
+        for subject, record in connection.all("SELECT subject, record_id FROM erasure WHERE id = ?", (bytes.fromhex(order),)):
+            known = ids.get(subject, frozenset())
+            ids[subject] = None if known is None else known | {record}
     return Changes(ids, touched, remote)
 
 

@@ -336,19 +336,19 @@ def _numbers(connection: Connection) -> Iterator[Problem]:
         if field is None or not entity.series or field.f.editable:  # numbers that people may type have gaps by right
             continue
         formats = known_formats(connection, entity)
-        series: dict[tuple[str, str], list[int]] = defaultdict(list)
+        series: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
         for (number,) in connection.stream(f'SELECT number FROM "{entity.key}" WHERE number IS NOT NULL'):
             given = read_number(formats, number)
             if given is not None:
-                series[given.key, given.period].append(given.counter)
+                series[given.key, given.period].append((given.counter, number))
         yield from _number_faults(series)
 
 
-def _number_faults(series: dict[tuple[str, str], list[int]]) -> Iterator[Problem]:
-    for (key, period), counters in sorted(series.items()):
+def _number_faults(series: dict[tuple[str, str], list[tuple[int, str]]]) -> Iterator[Problem]:
+    for (key, period), given in sorted(series.items()):
         head = f"{key}-{period}".removesuffix("-")
-        used = sorted(set(counters))
-        if len(used) != len(counters):
+        used = sorted({counter for counter, _number in given})
+        if len({number for _counter, number in given}) != len(given):
             yield _problem("number_twice", N_("A number of the series {series} was given twice."), series=head)
         missing = next((place for place, counter in enumerate(used, start=1) if place != counter), None)
         if missing is not None:

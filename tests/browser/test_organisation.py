@@ -138,11 +138,15 @@ def test_an_order_chooses_among_several_companies(open_page: OpenPage, office: R
     expect(company).to_have_value("锦绣进出口")
 
 
-def test_staff_read_it_and_change_nothing(open_page: OpenPage) -> None:
+def test_staff_read_it_and_change_nothing(open_page: OpenPage, office: Running) -> None:
     page = open_page("/settings/organisation", login="lin")
     expect(page.locator("[data-company]").first).to_be_visible()
-    for act in ("new", "edit", "logo", "add-account", "edit-branch"):
-        expect(page.locator(f"[data-act={act}]")).to_have_count(0)
+    for name in ("new", "edit", "logo", "add-account", "edit-branch"):
+        expect(page.locator(f"[data-act={name}]")).to_have_count(0)
+    company = page.locator("[data-company]").first.get_attribute("data-company")
+    sent = page.request.post(f"{office.address}/api/picture/{company}/logo", data=png(), headers={"X-Localcrm": "1"})
+    taken = page.request.get(f"{office.address}/api/person/user/{company}")
+    assert (sent.status, taken.status) == (403, 403)
 
 
 # units and tax rates ---------------------------------------------------------------------------------------------------

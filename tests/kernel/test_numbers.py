@@ -45,6 +45,7 @@ def test_a_number_and_back(text: str, reset: str, number: str, key: str, period:
         ("SO-{branch}-{yyyy-MM}-{0000}", "never", "bad_number_format"),
         ("SO-{branch}-{0000", "never", "bad_number_format"),
         ("", "never", "bad_number_format"),
+        ("S\u202eO-{branch}-{0000}", "never", "bad_number_format"),
         ("销售订单编号销售订单编号-{branch}-{yyyyMMdd}-{000000}", "day", "number_too_long"),
     ],
 )

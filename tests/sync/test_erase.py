@@ -140,6 +140,16 @@ def test_a_branch_that_is_new_hears_nothing_of_it(company: Company, person: str)
     assert told(company.branches["BR02"], person) == NOTHING
 
 
+def test_every_open_screen_hears_of_it(company: Company, person: str) -> None:
+    company.exchange()
+    heard: list[frozenset[str] | None] = []
+    for node in (company.hq, company.branches["BR01"]):
+        node.store.listen(lambda changes: heard.append(changes.ids.get("contact", frozenset())))
+    erase(company.hq, person)
+    company.exchange("BR01")
+    assert [ids for ids in heard if ids] == [{person}, {person}]
+
+
 def test_nothing_is_written_into_the_record_again(company: Company, person: str) -> None:
     erase(company.hq, person)
     company.exchange()

@@ -28,6 +28,8 @@ from localcrm.store.uow import UnitOfWork
 
 _RULE = NumberRule.entity_type
 PERMISSION = "settings.manage"
+#: Stands for the code of any branch; no format has a space in it.
+_ANY = " "
 
 
 def numbered_kinds() -> list[EntityType]:
@@ -81,7 +83,7 @@ def _checked(connection: Connection, kind: EntityType, text: str, reset: str) ->
             "bad_choice", N_("{label}: “{value}” is not one of the choices."), label=label, value=reset[:60], field="reset"
         ) from None
     for other in numbered_kinds():
-        if other is not kind and any(form.meets(known) or form.key("-") == known.key("-") for known in known_formats(connection, other)):
+        if other is not kind and any(form.meets(known) or form.key(_ANY) == known.key(_ANY) for known in known_formats(connection, other)):
             raise Refused(
                 "series_meet", N_("“{other}” could get the same numbers. Put another text in front, such as {series}-."),
                 other=other.label, series=kind.series,
@@ -98,7 +100,7 @@ def _checked(connection: Connection, kind: EntityType, text: str, reset: str) ->
 
 def _given_before(connection: Connection, kind: EntityType, form: NumberFormat) -> str | None:
     """A number known here that the format would come to again, because another counter has given it."""
-    counted_on = [known for known in known_formats(connection, kind) if known.reset == form.reset and known.key("-") == form.key("-")]
+    counted_on = [known for known in known_formats(connection, kind) if known.reset == form.reset and known.key(_ANY) == form.key(_ANY)]
     for (number,) in connection.stream(f'SELECT number FROM "{kind.key}" WHERE number IS NOT NULL'):
         if form.read(number) and not any(known.read(number) for known in counted_on):
             return str(number)

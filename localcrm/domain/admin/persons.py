@@ -16,6 +16,7 @@ from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import EntityType, entities, entity as entity_type
 from localcrm.store import erase, eventlog
 from localcrm.store.changelog import history
+from localcrm.store.connection import Connection
 from localcrm.store.eventlog import Wanted
 from localcrm.store.query import Record, record_json, records_by_id
 from localcrm.store.uow import UnitOfWork
@@ -32,15 +33,6 @@ def person_data(uow: UnitOfWork, actor: Actor, *, entity: str, id: RecordId) -> 
     policy.require_admin(actor)
     kind, connection = _person(entity, PERSONS), uow.connection
     record = uow.get(kind, id, deleted=True)
-    related: dict[str, list[dict[str, Any]]] = {}
-    for other in entities():
-        for field in other.refs:
-            if field.f.ref == kind.key:
-                rows = connection.all(
-                    f'SELECT id FROM "{other.key}" WHERE "{field.key}" = ? ORDER BY rid LIMIT {MOST}', (bytes.fromhex(id),)
-                )
-                found = records_by_id(connection, other, [row[0].hex() for row in rows])
-                related.setdefault(other.key, []).extend(record_json(other, one) for one in found)
     uow.log("person_export", f"{entity} {id}")
     is_user = kind.key == "user"
     return {
@@ -50,11 +42,29 @@ def person_data(uow: UnitOfWork, actor: Actor, *, entity: str, id: RecordId) -> 
             {"at": row.at, "user": row.user_id, "node": row.node, "field": row.field, "old": row.old, "new": row.new}
             for row in history(connection, kind, id)
         ],
-        "related": {key: list({one["id"]: one for one in rows}.values()) for key, rows in related.items() if rows},
+        "related": _related(connection, kind, id),
         "log": [event._asdict() for event in eventlog.rows(connection, Wanted(user_id=id), limit=MOST)] if is_user else [],
         "settings": dict(connection.all("SELECT key, value FROM user_setting WHERE user_id = ?", (bytes.fromhex(id),))) if is_user else {},
         "sessions": _sessions(uow, id) if is_user else [],
     }
+
+
+def _related(connection: Connection, kind: EntityType, id: str) -> dict[str, list[dict[str, Any]]]:
+    """Records that refer to a person, or are about its record, by kind."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for other in entities():
+        asked: list[tuple[str, tuple[Any, ...]]] = [
+            (f'"{field.key}" = ?', (bytes.fromhex(id),)) for field in other.refs if field.f.ref == kind.key
+        ]
+        asked += [("entity = ? AND record = ?", (kind.key, id))] if other.about else []
+        ids = {row[0].hex() for condition, params in asked for row in _rows(connection, other, condition, params)}
+        if ids:
+            found[other.key] = [record_json(other, one) for one in records_by_id(connection, other, sorted(ids))]
+    return found
+
+
+def _rows(connection: Connection, kind: EntityType, condition: str, params: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    return connection.all(f'SELECT id FROM "{kind.key}" WHERE {condition} ORDER BY rid LIMIT {MOST}', params)
 
 
 def _sessions(uow: UnitOfWork, id: str) -> list[dict[str, Any]]:

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 COMPANY, ACCOUNT, BRANCH = LegalEntity.entity_type, BankAccount.entity_type, Branch.entity_type
 PICTURES = {"logo": N_("Logo"), "seal": N_("Seal")}
-STATES = {"active": (N_("in use"), "good"), "revoked": (N_("shut out"), "bad")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +196,7 @@ class _Organisation:
             word, tone, when = _("this computer"), "acc", None
         elif node_no in peers:
             state, last_ok = peers[node_no]
-            word, tone = (_(STATES[state][0]), STATES[state][1]) if state in STATES else (state, "warn")
+            word, tone = (_("in use"), "good") if state == "active" else (_("closed"), "bad")
             when = datetime.fromtimestamp(last_ok / 1000, tz=UTC) if last_ok else None
         else:
             word, tone, when = "—", "plain", None
@@ -248,7 +247,7 @@ def _letterhead(company: Record, accounts: Sequence[Record]) -> None:
 
 def _fact(label: str, text: str) -> None:
     with ui.element("div").classes("lc-row").style("gap:8px;align-items:baseline"):
-        ui.label(label).classes("lc-label").style("flex:none;min-width:64px")
+        ui.label(label).classes("lc-label").style("flex:none;min-width:84px")
         ui.label(text).style("overflow-wrap:anywhere")
 
 

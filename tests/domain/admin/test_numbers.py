@@ -146,6 +146,23 @@ def test_branches_take_the_rule_and_head_office_reports_them_all(company: factor
     assert company.hq.digest == branch.digest
 
 
+def test_what_head_office_could_not_know_is_passed_over_at_the_branch(company: factories.Company) -> None:
+    hq, branch = company.hq, company.branches["BR01"]
+    customer, product = branch.new("customer", name="义乌华美"), branch.new("product", code="P", name="布", stocked="false", price="1")
+
+    def post(day: str) -> str:
+        order = branch.order(customer, product)
+        branch.set("sales_order", order, date=day)
+        return str(branch.run("sales.post_order", order_id=order)["number"])
+
+    assert [post("2026-11-18"), post("2026-11-19")] == ["SO-BR01-20261118-0001", "SO-BR01-20261119-0001"]
+    hq.run("admin.set_number_format", series="sales_order", format="SO-{branch}-{yyyyMMdd}-{0000}", reset="month")
+    company.exchange("BR01")
+    assert [post("2026-11-19"), post("2026-11-19")] == ["SO-BR01-20261119-0002", "SO-BR01-20261119-0003"]
+    company.exchange("BR01")
+    assert [check(node.store)["problems"] for node in company.nodes] == [[], []]
+
+
 @pytest.mark.parametrize("verb", ["set_number_format", "preview_number", "number_gaps"])
 def test_only_who_may_manage_settings_deals_with_numbers(new: Do, store: Store, verb: str) -> None:
     clerk = actor_by_id(store, new("user", login="lin", name="林晓", password="Correct-Horse-7", role="staff")["id"])
