@@ -64,7 +64,7 @@ def welcome(session: Session, place: ui.element) -> None:
         box.delete()
         await asyncio.to_thread(session.note_told)
 
-    with place, ui.element("div").classes("lc-notice" if arrival.is_alarming else "lc-notice lc-info") as box:
+    with place, ui.element("div").classes("lc-notice" if arrival.is_alarming else "lc-welcome") as box:
         box.mark("welcome").props('role="status"')
         ui.icon("history" if not arrival.is_alarming else "error_outline")
         ui.label(" ".join(_welcome_words(arrival))).classes("grow")
