@@ -365,10 +365,12 @@ def _pages(page: _Options, one: Option, value: str, locked: bool) -> None:  # no
     """Several pages, saved once the list is folded up again."""
     shown = {screen.id: screen.label for screen in screens_for(page.session) if screen.section is not None}
     before = [key for key in value.split() if key in shown]
-    box = ui.select(shown, value=before, multiple=True).classes("lc-option-box lc-option-pages").mark(f"set-{one.key}")
+    box = (
+        ui.select(shown, value=before, multiple=True, label=None if before else _("Choose pages…"))
+        .classes("lc-option-box lc-option-pages")
+        .mark(f"set-{one.key}")
+    )
     box.props(f'outlined dense options-dense use-chips aria-label="{one.label}"')
-    if not before:
-        box.props(f'display-value="{_("none")}"')
 
     async def save() -> None:
         if box.value != before:
