@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from localcrm.domain.options.services import records_of
+from localcrm.domain.options.table import option
 from localcrm.domain.people.preferences import preferences
 from localcrm.kernel.errors import Refused
+from localcrm.kernel.schema import entity
 from localcrm.store import check
 from tests import factories
 from tests.factories import Company, HandClock, Installation
@@ -117,11 +120,44 @@ def test_head_office_alone_fixes_and_sets_what_holds_for_everybody(company: Comp
 def test_a_value_of_a_newer_program_is_kept_and_not_obeyed(company: Company) -> None:
     hq, one = company.hq, company.branches["BR01"]
     hq.run("options.set_company_option", key="negative_stock", value="block")
+    kind = entity("company_option")
     with hq.store.unit_of_work(None) as uow:
-        from localcrm.domain.options.entities import CompanyOption
-
-        kind = CompanyOption.entity_type
         uow.update(kind, uow.where(kind, key="negative_stock")[0]["id"], {"value": "ask the boss"})
     agree(company)
     state = next(row for row in one.run("options.company_options") if row["key"] == "negative_stock")
     assert (state["value"], state["source"]) == ("warn", "default")
+
+
+def test_nobody_speaks_for_another_branch(company: Company) -> None:
+    one, two = company.branches["BR01"], company.branches["BR02"]
+    kind = entity("branch_option")
+    with two.store.unit_of_work(None) as uow:
+        foreign = {"key": "negative_stock", "branch_id": one.store.node.branch_id, "value": "allow", "set_at": "2026-11-20T12:00:00Z"}
+        uow.insert(kind, kind.validate(foreign))
+    company.up("BR02")
+    assert company.hq.rows("SELECT reason FROM sync_quarantine") == [("not_owner",)]
+    assert company.hq.run("options.option_deviations") == []
+
+
+def test_what_amounts_mean_is_not_turned_round_at_a_branch_by_fixing_it(company: Company) -> None:
+    hq, one = company.hq, company.branches["BR01"]
+    one.run("options.set_company_option", key="prices_include_tax", value="no")
+    customer, product = hq.new("customer", name="甲公司"), hq.new("product", code="P", name="裁剪", price="1", stocked="false")
+    agree(company)
+    one.run("sales.post_order", order_id=one.order(customer, product))
+    agree(company)
+    with pytest.raises(Refused) as error:
+        hq.run("options.set_company_option", key="prices_include_tax", value="yes", fixed=True)
+    assert error.value.code == "locked_by_posting"
+    with pytest.raises(Refused):
+        one.run("options.reset_company_option", key="prices_include_tax")
+
+
+def test_a_branch_tells_all_it_has_set(company: Company) -> None:
+    one = company.branches["BR01"]
+    for value in ("7", "14", "14"):
+        one.run("options.set_company_option", key="exchange_days", value=value)
+    one.run("options.reset_company_option", key="exchange_days")
+    with one.store.read() as connection:
+        found = records_of(connection, one.store.node, option("exchange_days"), entity("branch_option"))
+    assert [one.get("branch_option", identity)["value"] for identity in found] == [None, "14", "7"]

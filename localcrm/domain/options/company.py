@@ -44,10 +44,10 @@ def office_row(connection: Connection, key: str) -> tuple[bytes, str | None, boo
     return (row[0], row[1], bool(row[2])) if row else None
 
 
-def branch_row(connection: Connection, node: Node, key: str) -> tuple[bytes, str | None] | None:
-    """Id and value of what this branch has set itself."""
-    row: tuple[bytes, str | None] | None = connection.one(
-        "SELECT id, value FROM branch_option WHERE key = ? AND branch_id = ? AND deleted = 0 ORDER BY id DESC LIMIT 1",
+def branch_row(connection: Connection, node: Node, key: str) -> tuple[bytes, str | None, int] | None:
+    """Id, value and moment (ms) of what this branch has set itself last."""
+    row: tuple[bytes, str | None, int] | None = connection.one(
+        "SELECT id, value, set_at FROM branch_option WHERE key = ? AND branch_id = ? AND deleted = 0 ORDER BY set_at DESC, id DESC LIMIT 1",
         (key, bytes.fromhex(node.branch_id)),
     )
     return row

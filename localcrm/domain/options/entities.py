@@ -31,10 +31,14 @@ class CompanyOption(
 
 
 class BranchOption(
-    Entity, key="branch_option", no=33, label=N_("Branch option"), kind=Kind.MASTER, title_field="key", order_by="key", by_hand=False
+    Entity, key="branch_option", no=33, label=N_("Branch option"), kind=Kind.LEDGER, title_field="key", order_by="key", by_hand=False
 ):
-    """Where a branch differs from head office; written by that branch alone. Without a value it does no longer."""
+    """Where a branch differs from head office, from ``set_at`` on; without a value it does no longer.
+
+    Only added to, as movements are: head office takes such a row from that branch alone.
+    """
 
     key: Annotated[Text, F(1, N_("Option"), column=1, index=True, editable=False)]
     branch_id: Annotated[Id, F(2, N_("Branch"), ref="branch", column=2, editable=False)]
     value: Annotated[LongText | None, F(3, N_("Value"), column=3, widget="longtext", editable=False)] = None
+    set_at: Annotated[Moment, F(4, N_("Set on"), column=4, editable=False)]

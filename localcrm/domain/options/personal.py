@@ -40,13 +40,18 @@ def choose(uow: UnitOfWork, user_id: str, key: str, value: str | None) -> None:
     newest = max(known, key=_order, default=None)
     if (newest["value"] if newest else None) == value:
         return
-    now = datetime.fromtimestamp(uow.store.clock.now_ms() / 1000, tz=UTC)
-    set_at = max(now, newest["set_at"] + timedelta(milliseconds=1)) if newest else now
+    set_at = next_moment(uow, newest["set_at"] if newest else None)
     own = max((row for row in known if row["node"] == uow.node.code), key=_order, default=None)
     if own is None:
         uow.insert(_KIND, _KIND.validate({"user_id": user_id, "key": key, "value": value, "node": uow.node.code, "set_at": set_at}))
     else:
         uow.update(_KIND, own["id"], {"value": value, "set_at": set_at})
+
+
+def next_moment(uow: UnitOfWork, last: datetime | None) -> datetime:
+    """Now, or just after ``last`` where this clock is behind the one that wrote it."""
+    now = datetime.fromtimestamp(uow.store.clock.now_ms() / 1000, tz=UTC)
+    return now if last is None else max(now, last + timedelta(milliseconds=1))
 
 
 def _order(row: Record) -> tuple[datetime, str]:

@@ -8,7 +8,7 @@ from typing import Any
 from localcrm.domain import policy
 from localcrm.domain.options.company import branch_row, company_value, office_row, office_value, usable
 from localcrm.domain.options.entities import BranchOption, CompanyOption
-from localcrm.domain.options.personal import choose, own_choices
+from localcrm.domain.options.personal import choose, next_moment, own_choices
 from localcrm.domain.options.table import Level, Option, described, option, options
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
@@ -130,13 +130,15 @@ def _set_at_office(uow: UnitOfWork, one: Option, value: str | None, fixed: bool 
         raise InvalidInput(
             "cannot_fix", N_("“{label}” is a matter of taste and cannot be fixed for others."), label=one.label, field="fixed"
         )
-    if (value or one.default) != office_value(uow.connection, one):
-        _require_unlocked(uow.connection, one)
     known = office_row(uow.connection, one.key)
+    was_fixed = known is not None and known[2]
+    turns = fixed is not None and fixed != was_fixed and any(other["key"] == one.key for other in deviations(uow.connection))
+    if turns or (value or one.default) != office_value(uow.connection, one):
+        _require_unlocked(uow.connection, one)
     if known is None:
         uow.insert(_OFFICE, _OFFICE.validate({"key": one.key, "value": value, "fixed": bool(fixed)}))
     else:
-        uow.update(_OFFICE, known[0].hex(), {"value": value, "fixed": known[2] if fixed is None else fixed})
+        uow.update(_OFFICE, known[0].hex(), {"value": value, "fixed": was_fixed if fixed is None else fixed})
 
 
 def _set_at_branch(uow: UnitOfWork, one: Option, value: str | None) -> None:
@@ -145,10 +147,9 @@ def _set_at_branch(uow: UnitOfWork, one: Option, value: str | None) -> None:
     if (value or office_value(uow.connection, one)) != company_value(uow.connection, uow.node, one.key):
         _require_unlocked(uow.connection, one)
     known = branch_row(uow.connection, uow.node, one.key)
-    if known is None:
-        uow.insert(_BRANCH, _BRANCH.validate({"key": one.key, "branch_id": uow.node.branch_id, "value": value}))
-    else:
-        uow.update(_BRANCH, known[0].hex(), {"value": value})
+    if (known[1] if known else None) != value:
+        set_at = next_moment(uow, _BRANCH.fields["set_at"].load(known[2]) if known else None)
+        uow.insert(_BRANCH, _BRANCH.validate({"key": one.key, "branch_id": uow.node.branch_id, "value": value, "set_at": set_at}))
 
 
 def _standing(uow: UnitOfWork, one: Option) -> dict[str, Any]:
@@ -180,8 +181,8 @@ class OptionState:
     """How a company option stands on this node.
 
     source: "default", "office" or "branch", whose value holds · office: head office's value · locked: code of the reason why it
-    cannot be changed here, "" when it can · record: kind and id of the record that holds it, where its history is · by, at: name and
-    moment (ISO 8601) of its last change.
+    cannot be changed here, "" when it can · kept_in: the kind of record that holds the value, None for a default · by, at: name and
+    moment (ISO 8601) of the last change.
     """
 
     option: Option
@@ -190,7 +191,7 @@ class OptionState:
     office: str
     fixed: bool
     locked: str
-    record: tuple[EntityType, str] | None
+    kept_in: EntityType | None
     by: str | None
     at: str | None
 
@@ -220,22 +221,35 @@ def state_of(connection: Connection, node: Node, one: Option) -> OptionState:
         office=office_value(connection, one),
         fixed=fixed,
         locked=locked,
-        record=changed,
+        kept_in=changed[0] if changed else None,
         by=by,
         at=at,
     )
+
+
+def records_of(connection: Connection, node: Node, one: Option, kind: EntityType) -> list[str]:
+    """Ids of the records that have said something of an option here, newest first; together they are its history."""
+    if kind is _OFFICE:
+        row = office_row(connection, one.key)
+        return [row[0].hex()] if row else []
+    rows = connection.all(
+        "SELECT id FROM branch_option WHERE key = ? AND branch_id = ? ORDER BY set_at DESC, id DESC",
+        (one.key, bytes.fromhex(node.branch_id)),
+    )
+    return [identity.hex() for (identity,) in rows]
 
 
 def deviations(connection: Connection) -> list[dict[str, Any]]:
     """Where branches differ, by branch and then by key; ``in_force`` False where head office has fixed the option."""
     rows = connection.all(
         """SELECT o.id, o.key, o.value, b.code, b.name FROM branch_option o JOIN branch b ON b.id = o.branch_id
-           WHERE o.deleted = 0 AND o.value IS NOT NULL ORDER BY b.code, o.key, o.id"""
+           WHERE o.deleted = 0 ORDER BY b.code, o.key, o.set_at, o.id"""
     )
     known = {one.key: one for one in options(Level.COMPANY)}  # a newer program may have set others
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for identity, key, value, code, name in rows:
         one = known.get(key)
+        found.pop((code, key), None)
         if one is None or (shown := usable(one, value)) is None:
             continue
         office, row = office_value(connection, one), office_row(connection, key)

@@ -13,12 +13,12 @@ from nicegui import ui
 
 from localcrm.domain.options.company import office_row, usable
 from localcrm.domain.options.personal import own_choices
-from localcrm.domain.options.services import PERMISSION, OptionState, deviations, state_of
+from localcrm.domain.options.services import PERMISSION, OptionState, deviations, records_of, state_of
 from localcrm.domain.options.shortcuts import SHORTCUTS, key_name, read_shortcuts
 from localcrm.domain.options.table import NO, SECTIONS, YES, Level, Option, OptionKind, option, options
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext, gettext as _
-from localcrm.kernel.schema import EntityType
+from localcrm.kernel.schema import EntityType, Kind
 from localcrm.ui.finding import OPTIONS_PATH, find_options, find_settings
 from localcrm.ui.frame import page_frame, page_head, redraw_navigation
 from localcrm.ui.kit import theme
@@ -203,8 +203,8 @@ class _Options:
         changed = one.key in self.state.own if state is None else _is_changed_here(self.session, state)
         for_all = state is None and self._may_company() and self.session.store.node.is_office
         with ui.element("div").classes("lc-option-menu"):
-            record = state.record if state is not None else None
-            if not changed and not for_all and record is None:
+            kind = state.kept_in if state is not None else None
+            if not changed and not for_all and kind is None:
                 return
             more = ui.button(icon="more_vert").props("flat dense round size=sm").classes("lc-bar-button").mark(f"more-{one.key}")
             more.props(f'aria-label="{_("More about “{label}”").format(label=one.label)}"')
@@ -215,8 +215,8 @@ class _Options:
                     ui.menu_item(_("Use for everybody who has chosen nothing"), partial(self._set_for_all, one)).mark(f"for-all-{one.key}")
                 if for_all and one.key in self.state.general:
                     ui.menu_item(_("No longer set it for everybody"), partial(self._unset_for_all, one)).mark(f"not-for-all-{one.key}")
-                if record is not None:
-                    ui.menu_item(_("History"), partial(self._history, one, *record)).mark(f"history-{one.key}")
+                if kind is not None:
+                    ui.menu_item(_("History"), partial(self._history, one, kind)).mark(f"history-{one.key}")
 
     # handlers ------------------------------------------------------------------------------------------------------------
 
@@ -286,8 +286,8 @@ class _Options:
                 await self._draw_again(one)
                 toast(done)
 
-    async def _history(self, one: Option, kind: EntityType, identity: str) -> None:
-        outcome = await run_service(self.session, lambda: _lines_of(self.session, one, kind, identity))
+    async def _history(self, one: Option, kind: EntityType) -> None:
+        outcome = await run_service(self.session, lambda: _lines_of(self.session, one, kind))
         if not outcome.ok:
             return
         with self.place, ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("option-history"):
@@ -365,10 +365,12 @@ def _pages(page: _Options, one: Option, value: str, locked: bool) -> None:  # no
     """Several pages, saved once the list is folded up again."""
     shown = {screen.id: screen.label for screen in screens_for(page.session) if screen.section is not None}
     before = [key for key in value.split() if key in shown]
-    box = ui.select(shown, value=before, multiple=True).classes("lc-option-box lc-option-pages").mark(f"set-{one.key}")
+    box = (
+        ui.select(shown, value=before, multiple=True, label=None if before else _("Choose pages…"))
+        .classes("lc-option-box lc-option-pages")
+        .mark(f"set-{one.key}")
+    )
     box.props(f'outlined dense options-dense use-chips aria-label="{one.label}"')
-    if not before:
-        box.props(f'display-value="{_("none")}"')
 
     async def save() -> None:
         if box.value != before:
@@ -463,15 +465,19 @@ def _is_changed_here(session: Session, state: OptionState) -> bool:
     return not state.locked and state.source == ("office" if session.store.node.is_office else "branch")
 
 
-def _lines_of(session: Session, one: Option, kind: EntityType, identity: str) -> list[Line]:
-    """What was set when by whom, values in words."""
+def _lines_of(session: Session, one: Option, kind: EntityType) -> list[Line]:
+    """What was set when by whom, newest first, values in words."""
     value, told = kind.fields["value"].label, {kind.fields[key].label for key in ("value", "fixed") if key in kind.fields}
+    with session.store.read() as connection:
+        ids = records_of(connection, session.store.node, one, kind)
+    lines = [line for identity in ids for line in history_lines(session, kind, identity) if line.field in told]
+    if kind.kind is Kind.LEDGER:  # a row says what it brings; what was there is in the row before
+        lines = [replace(line, old=before.new if before else line.old) for line, before in zip(lines, [*lines[1:], None], strict=True)]
 
     def shown(text: str) -> str:
         kept = usable(one, text)
         return text if kept is None else one.show(kept)
 
-    lines = [line for line in history_lines(session, kind, identity) if line.field in told]
     return [replace(line, old=shown(line.old), new=shown(line.new)) if line.field == value else line for line in lines]
 
 
