@@ -32,7 +32,7 @@ def _chain_event_log(connection: Connection, sign_log: eventlog.Sign | None) -> 
 
 
 #: Raised by one with every released change of a declaration; travels in every exchange.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 #: (name, what it does with the file and the signer of its system log); the name is recorded in ``meta`` in the same transaction.
 MIGRATIONS: Sequence[tuple[str, Callable[[Connection, eventlog.Sign | None], None]]] = (("chain_event_log", _chain_event_log),)
 
