@@ -152,11 +152,13 @@ def _capture(entity: EntityType) -> dict[str, str]:
     columns = [(DELETED_NO, "deleted", False), *((f.no, f.key, f.kind == "ref") for f in entity.fields.values())]
     differs = {name: f'NEW."{name}" IS NOT OLD."{name}"' for _no, name, _ref in columns}
     changed = ", ".join(
-        f"CASE WHEN {differs[name]} THEN '\"{number}\":[' || {_json('OLD', name, ref)} || ',' || {_json('NEW', name, ref)} || ']' END"
+        f"CASE WHEN {differs[name]} THEN '\"{number}\":' || json_array({_plain('OLD', name, ref)}, {_plain('NEW', name, ref)}) END"
         for number, name, ref in columns
     )
     old_row = (
-        "concat_ws(',', " + ", ".join(f"'\"{f.no}\":' || {_json('OLD', f.key, f.kind == 'ref')}" for f in entity.fields.values()) + ")"
+        "concat_ws(',', "
+        + ", ".join(f"'\"{f.no}\":' || json_quote({_plain('OLD', f.key, f.kind == 'ref')})" for f in entity.fields.values())
+        + ")"
     )
     return {
         f"{key}_ins": f'CREATE TRIGGER "{key}_ins" AFTER INSERT ON "{key}" WHEN {_CAPTURING} BEGIN '
@@ -175,10 +177,10 @@ def _capture(entity: EntityType) -> dict[str, str]:
     }
 
 
-def _json(image: str, column: str, is_ref: bool) -> str:
+def _plain(image: str, column: str, is_ref: bool) -> str:
     value = f'{image}."{column}"'
-    # json_quote refuses blobs: ids go as hex text and come back by the kind of their field. hex(NULL) is an empty text.
-    return f"iif({value} IS NULL, 'null', '\"' || lower(hex({value})) || '\"')" if is_ref else f"json_quote({value})"
+    # JSON knows no blobs: ids go as hex text and come back by the kind of their field. hex(NULL) is an empty text.
+    return f"lower(nullif(hex({value}), ''))" if is_ref else value
 
 
 def _guards(entity: EntityType) -> dict[str, str]:

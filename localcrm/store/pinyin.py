@@ -47,15 +47,10 @@ def _plain(reading: str) -> str:
 
 
 @lru_cache(maxsize=65536)
-def initial_words(characters: str) -> str:
-    """Every way to write one or two characters by initials, as words: 重庆 → "zq cq"."""
-    return " ".join(map("".join, itertools.product(*map(initials, characters))))
-
-
-@lru_cache(maxsize=16384)
-def spoken(character: str) -> str:
-    """Every reading as words: 重 → "zhong chong tong"; a letter or digit stands for itself."""
-    return " ".join(syllables(character) or (character,))
+def spell(characters: str) -> tuple[str, str]:
+    """One or two characters as words: every way to write them by initials, every reading of the first: 重庆 → "zq cq", "zhong chong tong"."""
+    written = " ".join(map("".join, itertools.product(*map(initials, characters))))
+    return written, " ".join(syllables(characters[0]) or characters[0])
 
 
 def written_by_initials(run: str, letters: str) -> bool:

@@ -13,10 +13,10 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from operator import add
+from operator import add, itemgetter
 from typing import TYPE_CHECKING, Any
 
 from localcrm.kernel.schema import EntityType, Field, Stored, entities
@@ -36,7 +36,7 @@ _ROW_BITS = 48
 _MAX_TEXT = 2000
 _LETTERS = string.ascii_lowercase + string.digits
 _RUN = re.compile(r"[^\W_]+")
-_NO_DIGITS = re.compile(r"[^\d\0]+")
+_NO_DIGITS = re.compile(r"\D+")
 
 
 def doc_id(entity: EntityType, rid: int) -> int:
@@ -59,7 +59,7 @@ def _is_long_number(run: str) -> bool:
 
 
 def _digits(text: str) -> str:
-    return _NO_DIGITS.sub("", text)
+    return text if text.isdecimal() else _NO_DIGITS.sub("", text)
 
 
 # indexing ----------------------------------------------------------------------------------------------------------
@@ -68,8 +68,8 @@ def _digits(text: str) -> str:
 def index_text(values: Sequence[str]) -> tuple[str, str, str, str]:
     """What is indexed for the searched values of one row: text, initials, syllables, tails of numbers."""
     text: list[str] = []
-    paired = spoken = ""
     chinese: list[str] = []
+    paired = ""
     for run in runs("\0".join([value[:_MAX_TEXT] for value in values])):
         if _is_long_number(run):
             text.append(run)
@@ -77,15 +77,20 @@ def index_text(values: Sequence[str]) -> tuple[str, str, str, str]:
         if run in paired:
             continue  # a short name is usually part of the name: its pairs are there already
         paired = f"{paired} {run}"
-        two = [*map(add, run, run[1:]), run[-1]]
-        text += two
+        pairs = _pairs(len(run))(run) if len(run) > 1 else (run,)
+        text += pairs
         if not run.isascii() and pinyin.holds_chinese(run):
-            chinese += two
-            spoken += run
-    initials, syllables = dict.fromkeys(map(pinyin.initial_words, chinese)), dict.fromkeys(map(pinyin.spoken, spoken))
-    digits = _NO_DIGITS.sub("", "\0".join([value[:200] for value in values])).split("\0")
-    tails = [number[::-1] for number in digits if len(number) >= MIN_TAIL]
-    return " ".join(text), " ".join(initials), " ".join(syllables), " ".join(tails)
+            chinese += pairs
+    initials, syllables = zip(*map(pinyin.spell, chinese), strict=True) if chinese else ((), ())
+    numbers = [_digits(value[:200]) for value in values if not value.isalpha()]
+    tails = [number[::-1] for number in numbers if len(number) >= MIN_TAIL]
+    return " ".join(text), " ".join(dict.fromkeys(initials)), " ".join(dict.fromkeys(syllables)), " ".join(tails)
+
+
+@lru_cache(maxsize=64)
+def _pairs(length: int) -> Callable[[str], tuple[str, ...]]:
+    """Cuts a run of this length, 2 or more, into its pairs and its last character."""
+    return itemgetter(*(slice(place, place + 2) for place in range(length)))
 
 
 def index_rows(connection: Connection, entity: EntityType, rids: Iterable[int], *, fresh: bool = False) -> None:

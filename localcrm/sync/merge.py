@@ -11,10 +11,12 @@ star: its own changes, and everything head office had admitted up to the last fo
 
 from __future__ import annotations
 
+import gc
 import json
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import repeat
 from operator import itemgetter
@@ -38,7 +40,7 @@ from localcrm.store.uow import own_section
 from localcrm.sync.codec import Batch, Changes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from localcrm.store.connection import Connection
     from localcrm.store.store import Store
@@ -123,7 +125,8 @@ def _merge(
     report, conflicts = Report(), list[dict[str, Any]]()
     for part, defines in _parts(batch):
         merge = _Merge(store, connection, part, sender, cursor)
-        merge.run()
+        with _collector_at_rest():
+            merge.run()
         report.add(merge.report)
         conflicts += merge.conflicts
         if defines:
@@ -145,6 +148,22 @@ def _parts(batch: Batch) -> Iterator[tuple[Batch, bool]]:
         if defines or number == len(batch.txs):
             yield Batch(batch.origins, batch.txs[first_tx:number], changes[first:place]), defines
             first_tx, first = number, place
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Keep the collector of cycles from looking again and again at what a portion makes by ten thousands and gives back as a whole.
+
+    A merge makes no cycles. What other threads leave behind meanwhile is collected afterwards; where two merges of one process overlap,
+    the collector is at work again as soon as the one that put it to rest ends.
+    """
+    was_at_work = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_at_work:
+            gc.enable()
 
 
 @dataclass(slots=True)
@@ -369,7 +388,8 @@ class _Merge:
 
     def _follow(self, work: _Work, place: int, row: _Row) -> None:
         """An update by somebody who had seen everything, and of columns that only concern the row."""
-        row.changed = {**(row.changed or {}), **dict(zip(work.group.columns, work.values[place], strict=True))}
+        changed = dict(zip(work.group.columns, work.values[place], strict=True))
+        row.changed = {**row.changed, **changed} if row.changed else changed
         self._note_targets(work, place)
 
     def _weigh(self, work: _Work, place: int, pk: bytes, row: _Row, prev: int | None, author: _Author, oseq: int) -> None:

@@ -47,6 +47,13 @@ def test_every_kind_of_change_comes_back() -> None:
     assert decode_batch(encode_batch(batch)) == batch
 
 
+def test_changes_that_were_read_are_a_sequence_like_any_other() -> None:
+    made = [Change(4, INSERT, ROW, [(n, "x")], None) for n in (1, 2, 1)]
+    changes = decode_batch(encode_batch(Batch([(1, 7)], [Tx(0, 1, 3, 5 << 16, 5 << 16, None, 0)], made))).changes
+    assert (len(changes), changes[0], changes[-1], changes[1:], list(changes)) == (3, made[0], made[2], made[1:], made)
+    assert changes != made[:2]
+
+
 def test_an_empty_batch_is_a_batch() -> None:
     assert decode_batch(encode_batch(Batch())) == Batch()
 

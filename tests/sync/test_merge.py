@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from itertools import permutations
 from typing import Any
 
@@ -716,6 +717,7 @@ def test_numbers_that_overlap_what_has_arrived_are_refused(company, one):
     with pytest.raises(AppError):
         admit(company.hq.store, batch, sender_no=number, sender_code="BR01")
     assert company.hq.digest == before
+    assert gc.isenabled()  # it rests during a merge, also during one that fails, and no longer
 
 
 # restored and copied folders --------------------------------------------------------------------------------------------------------
