@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 #: The options screen; an address with ``at`` shows one option.
 OPTIONS_PATH = "/settings/options"
-#: Screens of this section are settings too.
-SETTINGS_SECTION = "company"
+#: Screens of these sections are settings too.
+SETTINGS_SECTIONS = frozenset({"company", "settings"})
 
 
 def is_called(wanted: str, *msgids: str) -> bool:
@@ -46,12 +46,16 @@ def _spells(word: str, text: str) -> bool:
 
 def find_screens(session: Session, wanted: str) -> list[Screen]:
     """Screens of the navigation that are called like this; all of them for nothing."""
-    return [screen for screen in screens_for(session) if screen.section is not None and is_called(wanted, screen.label_msgid, screen.id)]
+    return [
+        screen
+        for screen in screens_for(session)
+        if screen.section is not None and is_called(wanted, screen.label, screen.label_msgid, screen.id)
+    ]
 
 
 def find_settings(session: Session, wanted: str) -> list[Screen]:
     """Other screens where something is set, called like this."""
-    return [screen for screen in find_screens(session, wanted) if screen.section == SETTINGS_SECTION and screen.path != OPTIONS_PATH]
+    return [screen for screen in find_screens(session, wanted) if screen.section in SETTINGS_SECTIONS and screen.path != OPTIONS_PATH]
 
 
 def find_options(session: Session, wanted: str, *, level: Level | None = None, wide: bool = False) -> list[Option]:

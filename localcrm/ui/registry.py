@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 Builder = Callable[["Session", Mapping[str, str]], Awaitable[None] | None]
 
 #: Sections of the navigation in order, with their labels; "" stands above the first heading.
-SECTIONS: dict[str, str] = {"": "", "customers": N_("Customers & contacts"), "trade": N_("Trade"), "company": N_("Company")}
+SECTIONS: dict[str, str] = {
+    "": "",
+    "customers": N_("Customers & contacts"),
+    "trade": N_("Trade"),
+    "company": N_("Company"),
+    "settings": N_("Settings"),
+}
 
 #: Heading of the pages a user has pinned to the top.
 PINNED = N_("Favourites")

@@ -1079,7 +1079,8 @@ UNDER = [pytest.param(kind, id=kind.key) for kind in KINDS if kind.under and kin
 def test_nothing_is_moved_under_what_is_out_of_reach(
     company: Company, oracle: Oracle, kind: EntityType, trial: Callable[..., bool]
 ) -> None:
-    above, live = oracle.above(kind), [row for row in company.rows[kind.key] if not row["deleted"]]
+    above = oracle.above(kind)
+    live = [row for row in company.rows[kind.key] if not row["deleted"] and not oracle.of_deleted(kind, row)]
     for who in SIGNING_IN:
         row = next((row for row in live if oracle.reaches(who, kind, row, "update")), None)
         if row is None or oracle.rule(who, kind, kind.under) != "editable":

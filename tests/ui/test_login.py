@@ -48,4 +48,6 @@ def test_it_says_that_rights_changed_past_head_office_do_not_count(office: Offic
         connection.execute("UPDATE \"user\" SET role = 'staff'")
     assert "权限" not in page(office)
     signing.examine(office.store)
-    assert '<p class="lc-problem" role="alert">本数据文件中的角色和权限与总部签名的不符，仍按第 1 版执行。</p>' in page(office)
+    assert '<p class="lc-problem" role="alert">本数据文件中的角色和权限与总部签名的不符，仍按第 1 版执行。请告诉管理员。</p>' in page(
+        office
+    )

@@ -351,7 +351,10 @@ def warning(store: Store) -> str:
     """The same as a sentence, for people who sign in or work; "" where everything fits."""
     with store.read() as connection:
         code = known_fault(connection)
-        return gettext(FAULTS[code]).format(number=_number(store, connection)) if code in FAULTS else ""
+        if code not in FAULTS:
+            return ""
+        text = gettext(FAULTS[code]).format(number=_number(store, connection))
+    return gettext(N_("{fault} Please tell an administrator.")).format(fault=text)
 
 
 def problems(store: Store, connection: Connection) -> Iterator[Problem]:

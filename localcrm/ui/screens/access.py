@@ -101,4 +101,4 @@ def _draw_ways_in(lan: Lan) -> None:
     ui.label(_("If the address does not open, allow localcrm in the firewall of this computer.")).classes("lc-muted lc-small-text")
 
 
-register(Screen("access", "/access", N_("Access & network"), "lock_open", PERMISSION, access_settings, "company", 90))
+register(Screen("access", "/access", N_("Access & network"), "lock_open", PERMISSION, access_settings, "settings", 60))

@@ -286,4 +286,4 @@ async def take_out(request: Request) -> Response:
 
 
 ROUTES = [Route("/api/person/{entity}/{id}", take_out, methods=["GET"])]
-register(Screen("data_tools", "/settings/data", N_("Data tools"), "build", PERMISSION, data_tools, "company", 72))
+register(Screen("data_tools", "/settings/data", N_("Data tools"), "build", PERMISSION, data_tools, "settings", 90))

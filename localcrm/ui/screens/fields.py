@@ -506,4 +506,4 @@ def _rules_of(field: Field, definition: Record | None) -> Sequence[str]:
     return words
 
 
-register(Screen("fields", "/fields", N_("Fields & names"), "tune", "settings.manage", fields_and_names, "company", 30))
+register(Screen("fields", "/fields", N_("Fields & names"), "tune", "settings.manage", fields_and_names, "settings", 30))

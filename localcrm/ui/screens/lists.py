@@ -137,4 +137,4 @@ class _Lists:
         await answer_of(dialog)
 
 
-register(Screen("lists", "/settings/lists", N_("Units and tax rates"), "straighten", "list_entry.read", lists, "company", 24))
+register(Screen("lists", "/settings/lists", N_("Units and tax rates"), "straighten", "list_entry.read", lists, "settings", 40))

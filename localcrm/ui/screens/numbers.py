@@ -276,4 +276,4 @@ class _FormatDialog:
             self.dialog.close()
 
 
-register(Screen("numbers", "/settings/numbers", N_("Numbering"), "tag", PERMISSION, numbers, "company", 62))
+register(Screen("numbers", "/settings/numbers", N_("Numbering"), "tag", PERMISSION, numbers, "settings", 50))

@@ -524,4 +524,4 @@ def _draw_deviations(differing: Sequence[Mapping[str, Any]]) -> None:
                 cell("" if each["in_force"] else _("not in force: fixed by head office"), "lc-muted")
 
 
-register(Screen("options", OPTIONS_PATH, N_("Options"), "tune", None, all_options, "company", 65))
+register(Screen("options", OPTIONS_PATH, N_("Options"), "tune", None, all_options, "settings", 10))

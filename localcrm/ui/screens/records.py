@@ -233,7 +233,7 @@ async def delete_with_undo(session: Session, entity: EntityType, identity: str) 
     return (await run_verb(session, "records.delete_record", params, done=done, undo=undo)).ok
 
 
-def _screen(entity_key: str, label: str, icon: str, section: str) -> Screen:
+def _screen(entity_key: str, label: str, icon: str, section: str | None) -> Screen:
     path = f"/records/{entity_key}"
     return Screen(entity_key, path, label, icon, f"{entity_key}.read", list_screen(entity_key, entity_key), section, lists=entity_key)
 
@@ -245,5 +245,5 @@ register(
     _screen("warehouse", N_("Warehouses"), "warehouse", "trade"),
     _screen("stock_move", N_("Stock movements"), "swap_vert", "trade"),
     _screen("receipt", N_("Receipts"), "payments", "trade"),
-    _screen("branch", N_("Branches"), "store", "company"),
+    _screen("branch", N_("Branches"), "store", None),
 )

@@ -17,6 +17,7 @@ from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.ids import parse_id
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
 from localcrm.store.query import Condition, ListQuery, Record, every, titles
+from localcrm.store.shapes import SHAPING
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.form import edit_dialog
@@ -37,6 +38,7 @@ _NOT_GRANTED = frozenset(
     {
         *("role", "role_right", "role_field", "user_role", "role_filter", "policy", "share"),
         *("user_option", "company_option", "branch_option"),
+        *SHAPING,
     }
 )
 
@@ -433,4 +435,4 @@ class _Roles:
                 await self._draw()
 
 
-register(Screen("roles", "/roles", N_("Roles and rights"), "admin_panel_settings", "role.read", roles, "company", 20))
+register(Screen("roles", "/roles", N_("Roles and rights"), "admin_panel_settings", "role.read", roles, "settings", 20))

@@ -318,4 +318,4 @@ def _warn(text: str, mark: str) -> None:
         ui.label(text)
 
 
-register(Screen("backups", "/settings/backups", N_("Backups & tasks"), "backup", settings.PERMISSION, backups_and_schedule, "company", 70))
+register(Screen("backups", "/settings/backups", N_("Backups & tasks"), "backup", settings.PERMISSION, backups_and_schedule, "settings", 70))

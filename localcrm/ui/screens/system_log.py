@@ -363,4 +363,4 @@ def _word(part: str) -> str:
     return _("System log") if part == "event_log" else next((kind.label for kind in entities() if kind.key == part), part)
 
 
-register(Screen("system_log", "/log", N_("System log"), "receipt_long", PERMISSION, system_log, "company", 60))
+register(Screen("system_log", "/log", N_("System log"), "receipt_long", PERMISSION, system_log, "settings", 80))
