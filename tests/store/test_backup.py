@@ -84,16 +84,16 @@ def test_two_restores_of_one_backup_are_two_nodes(office, tmp_path) -> None:
 
 def test_a_folder_with_a_passphrase_keeps_it(tmp_path) -> None:
     made = create_folder(tmp_path / "hq", role="office", code="HQ", name="总部", password=PASSWORD, passphrase="open sesame")
-    add(made.application, "甲")
+    add(made.application, "杭州西湖茶叶有限公司")
     backup(made.application.store, tmp_path / "b")
     made.application.close()
-    assert "甲".encode() not in (tmp_path / "b").read_bytes()
+    assert "杭州西湖茶叶有限公司".encode() not in (tmp_path / "b").read_bytes()
     restore(tmp_path / "b", tmp_path / "new")
     with pytest.raises(StoreError) as refused:
         open_folder(tmp_path / "new")
     assert refused.value.code == "passphrase_needed"
     copy = open_folder(tmp_path / "new", recovery_code=made.recovery_code)
-    assert names(copy) == ["甲"]
+    assert names(copy) == ["杭州西湖茶叶有限公司"]
     assert copy.store.node.epoch_index == 1
     copy.close()
 

@@ -116,7 +116,7 @@ class _People:
             return departments, counts, everybody
 
         outcome = await run_service(self.session, read)
-        if not outcome.ok:
+        if not outcome.ok or self.tree.is_deleted:
             return
         departments, counts, everybody = outcome.value
         self.tree.clear()

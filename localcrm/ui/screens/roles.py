@@ -144,7 +144,7 @@ class _Roles:
         async with self.writing:
             before = self.named, self.shown
             differs = await self._load() and (self.named, self.shown) != before
-        if differs:
+        if differs and not self.list.is_deleted:  # the page may have been left meanwhile
             self._draw_all()
 
     async def _load(self) -> bool:
@@ -207,6 +207,8 @@ class _Roles:
         self._draw_panel()
 
     def _draw_panel(self) -> None:
+        if self.panel.is_deleted:
+            return
         self.panel.clear()
         with self.panel:
             {"functions": self._functions, "scope": self._scopes, "fields": self._fields}[self.tab]()
