@@ -462,6 +462,8 @@ class _Merge:
         """What is wrong with one change of a group in which something is."""
         rules = self._rules(entity)
         given = {value[0]: value[-1] for value in values}
+        if op not in {INSERT, UPDATE, GONE}:
+            return "unknown_op"
         if not given.keys() <= rules.types.keys():
             return "unknown_column"
         if op == INSERT:

@@ -596,6 +596,12 @@ def test_a_master_record_cannot_be_removed_physically(company, one, customer):
     assert company.hq.get("customer", customer)["name"] == "甲公司"
 
 
+@pytest.mark.parametrize("op", [3, 4])
+def test_an_operation_that_does_not_exist_is_kept_out(company, one, customer, op):
+    assert quarantined(company, [Change(10, op, bytes.fromhex(customer), [(5, "1", "9")], None)]) == ["unknown_op"]
+    assert company.hq.get("customer", customer)["phone"] == "1"
+
+
 @pytest.mark.parametrize("hlc", [0, 1, 2**63 - 1])
 def test_any_stamp_is_admitted(company, customer, hlc):
     change = Change(10, UPDATE, bytes.fromhex(customer), [(5, "1", "9")], None)
