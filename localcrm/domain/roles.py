@@ -43,7 +43,9 @@ class ShareLevel(Choice):
 
 
 #: Kinds of records and subjects that only administrators touch, whatever a basic role gives.
-ADMIN_ONLY = frozenset({"user", "branch", "department", "role", "role_right", "role_field", "user_role", "sync", "settings"})
+ADMIN_ONLY = frozenset(
+    {"user", "branch", "department", "role", "role_right", "role_field", "user_role", "approval_flow", "sync", "settings"}
+)
 #: Of these, those that say who sees what: the right to write them is granted to nobody else.
 SAY_WHO_SEES = ADMIN_ONLY - {"user", "branch"}
 #: What staff may read of them: names are needed wherever a record names a person or a place.

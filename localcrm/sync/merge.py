@@ -21,6 +21,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from localcrm.domain.admin.entities import Conflict, ConflictKind
+from localcrm.domain.approvals.company import load_company
+from localcrm.domain.approvals.entities import ApprovalRequest, ApprovalStep
+from localcrm.domain.approvals.rules import decision_fault
 from localcrm.domain.records import references
 from localcrm.kernel.clock import is_from_future, next_stamp, stamp_time
 from localcrm.kernel.errors import ExchangeError
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
     from localcrm.store.store import Store
     from localcrm.sync.codec import Change, Tx
 
-_CONFLICT = Conflict.entity_type
+_CONFLICT, _REQUEST, _STEP = Conflict.entity_type, ApprovalRequest.entity_type, ApprovalStep.entity_type
 #: Longest value a conflict shows; the log keeps it whole.
 _SHOWN = 100_000
 
@@ -266,7 +269,7 @@ class _Merge:
         if entity is None:
             return "unknown_table"
         row = self._rows[table].get(pk)
-        reason = self._fault(entity, op, pk, values, row)
+        reason = self._fault(entity, op, pk, values, row) or self._decision_fault(entity, op, values, actor)
         if reason:
             return reason
         if row is not None and prev is not None and row.known_as == (self._origins[prev[0]], prev[1]):
@@ -386,6 +389,20 @@ class _Merge:
                 if no in office_only and (op == UPDATE or rest[-1] != office_only[no]):
                     return "head_office_only"
         return None
+
+    def _decision_fault(self, entity: EntityType, op: int, values: list[Any], actor: bytes | None) -> str | None:
+        """An approval counts only from somebody who was asked, where he decides; head office looks, branches trust it."""
+        if self._sender is None or entity is not _STEP or op != INSERT:
+            return None
+        given = dict(values)
+        made = {key: entity.fields[key].load(given[_no(entity, key)]) for key in ("request_id", "seat", "decision", "user_id")}
+        request = bytes.fromhex(made["request_id"])
+        asked = {key: self._now(_REQUEST, request, key) for key in ("author_id", "owner_id", "plan")}
+        if asked["plan"] is None:
+            return "unknown_parent"
+        told = {key: _REQUEST.fields[key].load(value) for key, value in asked.items()}
+        company, branch = load_company(self._connection), self._sender.branch_id.hex()
+        return decision_fault(told, made, author=actor.hex() if actor else None, branch=branch, company=company)
 
     def _document_fault(self, document_id: bytes | None) -> str | None:
         """Why a line of this document may not be touched."""

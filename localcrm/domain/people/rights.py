@@ -18,6 +18,8 @@ from localcrm.kernel.schema import Kind, entities
 from localcrm.store.connection import Connection
 from localcrm.store.node import Node
 
+#: What shows a user single records beyond the reach of his roles and beside shares, by subject: (kind, id) of each (see ``subjects``).
+ALSO_SEEN: dict[str, Callable[[Connection, str], Iterable[tuple[str, str]]]] = {}
 _SEVERITY = {rule: place for place, rule in enumerate(FieldRule)}
 
 
@@ -68,9 +70,11 @@ def rights_of(connection: Connection, node: Node, user_id: str, basic: BasicRole
         )
     ]
     reaches = _reaches(rights, _resolver(connection, node, user_id), basic)
-    return Rights(
-        reaches, _rules(rights, rules, {role for role, personal in roles if personal}, reaches), _shared(connection, node, user_id)
-    )
+    shared = _shared(connection, node, user_id)
+    for also_seen in ALSO_SEEN.values():
+        for entity, record in also_seen(connection, user_id):
+            shared[entity, "read"] = shared.get((entity, "read"), frozenset()) | {record}
+    return Rights(reaches, _rules(rights, rules, {role for role, personal in roles if personal}, reaches), shared)
 
 
 def _shared(connection: Connection, node: Node, user_id: str) -> dict[tuple[str, str], frozenset[str]]:

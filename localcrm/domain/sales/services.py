@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from localcrm.domain import policy, records
+from localcrm.domain.approvals.services import check_approved, check_editable
 from localcrm.domain.catalog.entities import Product, Warehouse
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance.entities import Receipt
@@ -159,6 +160,7 @@ def post_order(uow: UnitOfWork, actor: Actor, *, order_id: RecordId) -> dict[str
         raise InvalidInput("no_customer", N_("Choose a customer before posting."), field="customer_id")
     if not lines:
         raise Refused("no_lines", N_("The order has no lines yet; nothing was posted."))
+    check_approved(uow.connection, _ORDER, order)
     warnings = _post(uow, actor, order, lines, _stocked_products(uow, lines))
     return {**order_with_lines(uow, actor, order_id=order_id), "warnings": warnings}
 
@@ -327,6 +329,7 @@ def _check_editable_here(uow: UnitOfWork, order: Record) -> None:
     if order["status"] == OrderStatus.POSTED:
         raise Refused("posted_document", N_("A posted document is never changed. Reverse it instead."))
     _check_own(uow, order)
+    check_editable(uow.connection, _ORDER, order)
 
 
 def _check_own(uow: UnitOfWork, order: Record) -> None:
