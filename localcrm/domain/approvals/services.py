@@ -412,11 +412,12 @@ def preview_flow(connection: Connection, node: Node, actor: Actor, *, entity: st
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the inbox. ``title`` is empty where the document may not be seen (any more); ``decision``: the actor's own."""
+    """One line of the inbox. ``title`` is empty where the document may not be seen (any more); ``asked``: whose turn it is; ``decision``: the actor's own."""
 
     request: Request
     title: str
     names: Mapping[str, str]
+    asked: Sequence[str] = ()
     decision: Record | None = None
 
 
@@ -453,7 +454,7 @@ def _entries(connection: Connection, actor: Actor, found: Sequence[tuple[Request
         if kind.key in DOCUMENTS and policy.visible(connection, actor, kind, request.record["record"]):
             document = policy.shown(actor, kind, records_by_id(connection, kind, [request.record["record"]])[0])
             title = DOCUMENTS[kind.key].describe(connection, document)
-        entries.append(Entry(request, title, titles(connection, _USER, users), decision))
+        entries.append(Entry(request, title, titles(connection, _USER, users), list(dict.fromkeys(asked)), decision))
     return entries
 
 
