@@ -47,6 +47,8 @@ class Offered:
     users: Mapping[str, str] = field(default_factory=dict)
     roles: Mapping[str, str] = field(default_factory=dict)
     records: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    example: str | None = None
+    """Somebody with a superior, to try a flow with."""
 
 
 async def approval_flows(session: Session, parameters: Mapping[str, str]) -> None:  # noqa: ARG001 -- every builder gets them
@@ -85,15 +87,17 @@ class Flows:
         refs = {fact.ref for document in services.DOCUMENTS.values() for fact in document.facts if fact.ref}
         with self.session.store.read() as connection:
 
-            def names(key: str) -> dict[str, str]:
+            def rows(key: str) -> list[Record]:
                 kind = entity_type(key)
-                rows = select(connection, ListQuery(kind, sort=kind.title_field, limit=_MOST, restrict=view(kind))).rows
-                return {
-                    row["id"]: row[kind.title_field] for row in rows if row.get("active", True) and (key != "role" or not row["user_id"])
-                }
+                return select(connection, ListQuery(kind, sort=kind.title_field, limit=_MOST, restrict=view(kind))).rows
+
+            users = [row for row in rows("user") if row["active"]]
 
             flows = select(connection, ListQuery(FLOW, limit=_MOST, restrict=view(FLOW))).rows
-            return flows, Offered(names("user"), names("role"), {ref: names(ref) for ref in refs})
+            records = {ref: _named(ref, rows(ref)) for ref in refs}
+            roles = [row for row in rows("role") if not row["user_id"]]
+            example = next((row["id"] for row in users if row["superior_id"]), None)
+            return flows, Offered(_named("user", users), _named("role", roles), records, example)
 
     async def draw(self) -> None:
         """Read and show."""
@@ -179,6 +183,10 @@ class Flows:
         await run_verb(self.session, "records.delete_record", parameters, done=_("“{title}” deleted").format(title=flow["name"]), undo=undo)
 
 
+def _named(key: str, rows: Sequence[Record]) -> dict[str, str]:
+    return {row["id"]: row[entity_type(key).title_field] for row in rows}
+
+
 # in words ----------------------------------------------------------------------------------------------------------------
 
 
@@ -239,8 +247,7 @@ class FlowDialog:
             if one["fact"] in self.facts
         ]
         self.steps = [{"id": "", "level": 1, "rule": Rule.ONE.value, **one} for one in _loaded(flow["steps"])]
-        # Not the administrator who looks at it: he is often the one who is asked in the end.
-        self.author = next((user for user in offered.users if user != session.actor.user_id), None)
+        self.author = offered.example
         with ui.dialog().props("persistent") as self.dialog, ui.card().classes("lc-dialog").mark("flow-dialog") as card:
             ui.label(_("Edit “{label}”").format(label=flow["name"]) if flow["id"] else _("New flow")).classes("lc-dialog-title")
             self.problem = ui.label().classes("lc-notice").props('role="alert"')

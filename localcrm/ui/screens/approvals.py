@@ -106,7 +106,7 @@ class Inbox:
                 ui.label(_(EMPTY[self.box]))
             return
         with ui.element("table").classes("lc-table"):
-            heads(_("Document"), (_("Flow"), "lc-hide-phone"), (_("Submitted by"), "lc-hide-phone"), _("State"), "")
+            heads(_("Document"), (_("Flow"), "lc-hide-phone"), (_("Submitted by"), "lc-hide-phone"), (_("State"), self._state_class), "")
             for place, entry in enumerate(self.entries):
                 self._draw_row(place, entry)
 
@@ -124,7 +124,7 @@ class Inbox:
                     ui.label(f"“{record['comment']}”").classes("lc-small-text")
             cell(record["flow"], "lc-hide-phone")
             cell(names.get(record["author_id"], ""), "lc-hide-phone")
-            with ui.element("td"):
+            with ui.element("td").classes(self._state_class):
                 with ui.element("div").classes("lc-row"):
                     if entry.decision is not None:
                         own = Decision(entry.decision["decision"])
@@ -140,6 +140,11 @@ class Inbox:
                         reject.mark(f"reject-{place}")
                         approve = ui.button(_("Approve…"), on_click=partial(self._at, place, self.approve)).props("flat dense no-caps")
                         approve.mark(f"approve-{place}")
+
+    @property
+    def _state_class(self) -> str:
+        """What waits for one is all in the same state: on a phone the buttons have its place."""
+        return "lc-hide-phone" if self.box == "waiting" else ""
 
     # which line ------------------------------------------------------------------------------------------------------
 
