@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from localcrm.domain import records, verbs
 from localcrm.domain.admin import fields, services as admin
-from localcrm.domain.approvals import services as approvals
+from localcrm.domain.approvals import documents, services as approvals
 from localcrm.domain.catalog import services as catalog
 from localcrm.domain.crm import services as crm
 from localcrm.domain.finance import services as finance
@@ -24,5 +24,5 @@ for subject in SUBJECTS:
 records.BEHAVIOURS["product"] = replace(records.BEHAVIOURS["product"], derive=stock.derive_product)
 
 # Which documents can need an approval, and that those who are asked see them while they wait.
-approvals.DOCUMENTS["sales_order"] = approval.ORDER
-rights.ALSO_SEEN["approvals"] = approvals.shown_to_approver
+documents.DOCUMENTS["sales_order"] = approval.ORDER
+rights.ALSO_SEEN["approvals"] = documents.shown_to_approver

@@ -391,10 +391,12 @@ class _Merge:
         return None
 
     def _decision_fault(self, entity: EntityType, op: int, values: list[Any], actor: bytes | None) -> str | None:
-        """An approval counts only from somebody who was asked, where he decides; head office looks, branches trust it."""
-        if self._sender is None or entity is not _STEP or op != INSERT:
+        """Somebody submits in his own name, and decides only where and what he was asked; head office looks, branches trust it."""
+        if self._sender is None or entity not in {_REQUEST, _STEP} or op != INSERT:
             return None
         given = dict(values)
+        if entity is _REQUEST:
+            return None if given[_no(entity, "author_id")] == actor else "not_author"
         made = {key: entity.fields[key].load(given[_no(entity, key)]) for key in ("request_id", "seat", "decision", "user_id")}
         request = bytes.fromhex(made["request_id"])
         asked = {key: self._now(_REQUEST, request, key) for key in ("author_id", "owner_id", "plan")}

@@ -19,8 +19,8 @@ from starlette.routing import Route
 
 from localcrm.channels.tables import guess_mapping
 from localcrm.domain import policy, verbs
+from localcrm.domain.approvals.documents import standing
 from localcrm.domain.approvals.rules import State
-from localcrm.domain.approvals.services import standing
 from localcrm.domain.catalog.entities import Product, Warehouse
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance.entities import Receipt

@@ -355,11 +355,18 @@ class Sample:
         """Half of the drafts are asked about: first one of two people, then one more; of some the first step is approved, of some all is over."""
         request, step = entity("approval_request"), entity("approval_step")
         users = [user for user in self.pools["user"] if user != self.pools["user"][0]]  # the administrator sees everything anyway
-        drafts = [row["id"] for row in self.uow.where(entity("sales_order"), status="draft")]
+        drafts = self.uow.where(entity("sales_order"), status="draft")
         for n, order in enumerate(drafts[::2]):
             first, second, third, author = (users[(n * 3 + k * 5) % len(users)] for k in range(4))
             plan = [{"step": 1, "users": [first, second]}, {"step": 2, "users": [third]}]
-            values = {"entity": "sales_order", "record": order, "plan": json.dumps(plan), "author_id": author, "owner_id": None}
+            values = {
+                "entity": "sales_order",
+                "record": order["id"],
+                "branch_id": order["branch_id"],
+                "plan": json.dumps(plan),
+                "author_id": author,
+                "owner_id": None,
+            }
             identity = self.uow.insert(request, request.validate({**self.values(request, n), **values}))
             for seat, decision in ((), ((0, "approved"),), ((0, "approved"), (1, "rejected")))[n % 3]:
                 told = {"request_id": identity, "seat": seat, "decision": decision}

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from localcrm.domain import verbs
-from localcrm.domain.approvals import services as approvals
+from localcrm.domain.approvals.documents import latest_request
 from localcrm.domain.people.services import actor_by_id
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.schema import entity
+from localcrm.store.query import records_by_id
 from tests import factories
 from tests.factories import Company, Installation
 
@@ -55,7 +56,7 @@ class Trade:
         found = []
         for node in (self.hq, self.branch):
             with node.store.read() as connection:
-                latest = approvals.latest_request(connection, ORDER, order)
+                latest = latest_request(connection, ORDER, records_by_id(connection, ORDER, [order])[0])
             found.append(str(latest.state) if latest else "")
         return found
 
@@ -137,7 +138,8 @@ def test_who_belongs_to_head_office_decides_there(company: Company) -> None:
     trade = Trade(company, "吴敏")
     order, request = trade.submit()
     assert trade.decide(trade.branch, "吴敏", "approve", request) == "decides_elsewhere"
-    assert trade.states(order)[1] == "waiting"
+    company.up("BR01")
+    assert trade.states(order) == ["waiting", "waiting"]
 
 
 def test_head_office_holds_back_a_decision_of_somebody_who_may_not_take_it(company: Company) -> None:
@@ -174,3 +176,25 @@ def test_a_branch_does_not_define_flows(company: Company) -> None:
     with pytest.raises(AppError) as refused:
         trade.branch.run("records.create_record", **flow)
     assert refused.value.code == "office_only"
+
+
+def test_another_branch_can_neither_submit_an_order_nor_approve_it(company: Company) -> None:
+    trade = Trade(company, "吴敏")
+    order, _request = trade.submit()
+    trade.company.exchange()
+    other, request = company.branches["BR02"], entity("approval_request")
+    with other.store.read() as connection:
+        real = latest_request(connection, ORDER, records_by_id(connection, ORDER, [order])[0])
+        flow = connection.value("SELECT id FROM approval_flow").hex()
+    assert real is not None
+    plan = json.dumps([{"step": 1, "users": [trade.people["张三"]]}])
+    forged = {**real.record, "plan": plan, "flow_id": flow, "author_id": trade.people["林晓"], "branch_id": other.store.node.branch_id}
+    values = request.validate({key: forged[key] for key in request.fields})
+    with other.store.unit_of_work(trade.people["林晓"]) as uow:
+        made = uow.insert(request, values)
+    trade.decide(other, "张三", "approve", made)
+    with other.store.unit_of_work(trade.people["张三"]) as uow:  # in her name
+        uow.insert(request, values)
+    company.exchange()
+    assert trade.states(order) == ["waiting", "waiting"]  # such a request is nobody's, however it was decided
+    assert [row[0] for row in trade.hq.rows("SELECT reason FROM sync_quarantine")] == ["not_author"]

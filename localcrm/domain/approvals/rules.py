@@ -154,7 +154,7 @@ def read_steps(text: str | None) -> list[Step]:
 def _items(text: str | None, field: str, most: int) -> list[Mapping[str, Any]]:
     try:
         items = json.loads(text or "[]")
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         raise _unclear(field) from None
     if not isinstance(items, list) or len(items) > most or not all(isinstance(item, dict) for item in items):
         raise _unclear(field)
@@ -275,7 +275,7 @@ def read_plan(text: str) -> list[Seat]:
     """A plan from a request; one that makes no sense has no seats, and is never approved."""
     try:
         return [Seat(int(item["step"]), tuple(parse_id(user) for user in item["users"])) for item in json.loads(text)]
-    except (ValueError, TypeError, KeyError, AttributeError, InvalidInput):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, InvalidInput):
         return []
 
 

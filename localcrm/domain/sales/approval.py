@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from localcrm.domain.approvals.documents import Document
 from localcrm.domain.approvals.rules import Fact
-from localcrm.domain.approvals.services import Document
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.policy import SYSTEM
 from localcrm.domain.sales.entities import SalesOrder, SalesOrderLine

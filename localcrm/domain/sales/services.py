@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from localcrm.domain import policy, records
-from localcrm.domain.approvals.services import check_approved, check_editable
+from localcrm.domain.approvals.documents import check_approved, check_editable
 from localcrm.domain.catalog.entities import Product, Warehouse
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance.entities import Receipt

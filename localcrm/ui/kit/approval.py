@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from nicegui import ui
 
 from localcrm.domain import policy
-from localcrm.domain.approvals import services as approvals
 from localcrm.domain.approvals.entities import Decision
+from localcrm.domain.approvals.inbox import Place, Progress, progress
 from localcrm.domain.approvals.rules import State
-from localcrm.domain.approvals.services import Place, Progress
 from localcrm.kernel.errors import AppError, NotFound
 from localcrm.kernel.i18n import gettext, gettext as _
 from localcrm.kernel.schema import entity as entity_type
@@ -111,12 +110,12 @@ class ApprovalStrip:
         """Read how the document stands, and show it."""
         self.identity = identity
         found = await run_service(self.session, self._read) if identity else None
-        progress: Progress | None = found.value if found and found.ok else None
+        now: Progress | None = found.value if found and found.ok else None
         self.host.clear()
-        self.host.set_visibility(progress is not None)
-        if progress is not None:
+        self.host.set_visibility(now is not None)
+        if now is not None:
             with self.host:
-                self._draw(progress)
+                self._draw(now)
 
     def _read(self) -> Progress | None:
         session, identity = self.session, self.identity
@@ -124,12 +123,12 @@ class ApprovalStrip:
             return None
         with session.store.read() as connection:
             try:
-                return approvals.progress(connection, session.store.node, session.actor, entity=self.entity, id=identity)
+                return progress(connection, session.store.node, session.actor, entity=self.entity, id=identity)
             except NotFound:  # he was asked, and no longer is
                 return None
 
-    def _draw(self, progress: Progress) -> None:
-        now = progress.standing
+    def _draw(self, shown: Progress) -> None:
+        now = shown.standing
         state = now.request.state if now.request else None
         with ui.element("div").classes("lc-row lc-approval-head"):
             ui.label(_("Approval")).classes("lc-sub")
@@ -139,10 +138,10 @@ class ApprovalStrip:
                 ui.label(gettext(state.label)).classes("lc-chip").props(f"data-tone={TONES[state] or 'plain'}").mark("approval-state")
             if now.request is not None:
                 moment = now.request.record["submitted_at"]
-                told = _("{name}, {time}").format(name=progress.author, time=near_moment(moment))
+                told = _("{name}, {time}").format(name=shown.author, time=near_moment(moment))
                 ui.label(told).classes("lc-label").tooltip(exact(moment) or "")
             ui.space()
-            self._buttons(progress)
+            self._buttons(shown)
         if now.changed and state == State.APPROVED:
             ui.label(
                 _("Changed after it was approved: {parts}. The approval no longer counts; submit it again.").format(
@@ -152,22 +151,22 @@ class ApprovalStrip:
         elif now.request is None:
             ui.label(_("This has to be approved before it can be posted.")).classes("lc-muted")
         with ui.element("ol").classes("lc-approval-steps"):
-            for place in progress.places:
+            for place in shown.places:
                 _draw_place(place, waiting=now.is_waiting)
         withdrawn = [one for one in (now.request.decisions if now.request else ()) if one["decision"] == Decision.WITHDRAWN]
         if withdrawn and state == State.WITHDRAWN:
             ui.label(_("Withdrawn {time}").format(time=near_moment(withdrawn[-1]["decided_at"]))).classes("lc-label")
 
-    def _buttons(self, progress: Progress) -> None:
-        request = progress.standing.request
+    def _buttons(self, shown: Progress) -> None:
+        request = shown.standing.request
         if request is None:
             return
         identity = request.record["id"]
-        if progress.may_withdraw:
+        if shown.may_withdraw:
             ui.button(_("Withdraw"), on_click=lambda: self._do(withdraw_dialog, identity)).props("unelevated no-caps").classes(
                 "lc-btn"
             ).mark("withdraw")
-        if progress.may_decide:
+        if shown.may_decide:
             ui.button(_("Reject…"), on_click=lambda: self._do(reject_dialog, identity)).props("unelevated no-caps data-key=x").classes(
                 "lc-btn lc-bad-text"
             ).mark("reject")

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from nicegui import ui
 
 from localcrm.domain import policy
-from localcrm.domain.approvals import services
+from localcrm.domain.approvals.documents import DOCUMENTS
 from localcrm.domain.approvals.entities import AfterRejection, ApprovalFlow
+from localcrm.domain.approvals.inbox import preview_flow
 from localcrm.domain.approvals.rules import Comparison, Fact, Rule, Seat, Who
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext, gettext as _
@@ -84,7 +85,7 @@ class Flows:
 
     def _read(self) -> tuple[list[Record], Offered]:
         view = partial(policy.view, self.session.actor)
-        refs = {fact.ref for document in services.DOCUMENTS.values() for fact in document.facts if fact.ref}
+        refs = {fact.ref for document in DOCUMENTS.values() for fact in document.facts if fact.ref}
         with self.session.store.read() as connection:
 
             def rows(key: str) -> list[Record]:
@@ -96,7 +97,9 @@ class Flows:
             flows = select(connection, ListQuery(FLOW, limit=_MOST, restrict=view(FLOW))).rows
             records = {ref: _named(ref, rows(ref)) for ref in refs}
             roles = [row for row in rows("role") if not row["user_id"]]
-            example = next((row["id"] for row in users if row["superior_id"]), None)
+            # Not somebody right below the administrator who looks at it, if there is another: two steps show more than one.
+            below = [row for row in users if row["superior_id"]]
+            example = min(below, key=lambda row: row["superior_id"] == self.session.actor.user_id, default={"id": None})["id"]
             return flows, Offered(_named("user", users), _named("role", roles), records, example)
 
     async def draw(self) -> None:
@@ -196,7 +199,7 @@ def _loaded(text: str | None) -> list[dict[str, Any]]:
 
 def when_text(flow: Record, offered: Offered) -> str:
     """The conditions of a flow in words."""
-    facts = {fact.key: fact for fact in services.DOCUMENTS[flow["entity"]].facts} if flow["entity"] in services.DOCUMENTS else {}
+    facts = {fact.key: fact for fact in DOCUMENTS[flow["entity"]].facts} if flow["entity"] in DOCUMENTS else {}
     parts = [condition_text(facts[one["fact"]], one, offered) for one in _loaded(flow["conditions"]) if one["fact"] in facts]
     return _(", and ").join(parts) or _("always")
 
@@ -240,7 +243,7 @@ class FlowDialog:
 
     def __init__(self, session: Session, flow: Record, offered: Offered) -> None:
         self.session, self.flow, self.offered = session, flow, offered
-        self.facts = {fact.key: fact for fact in services.DOCUMENTS[flow["entity"]].facts}
+        self.facts = {fact.key: fact for fact in DOCUMENTS[flow["entity"]].facts}
         self.conditions = [
             {**one, "text": _value_text(self.facts[one["fact"]], one["value"], offered)}
             for one in _loaded(flow["conditions"])
@@ -399,7 +402,7 @@ class FlowDialog:
         def read() -> list[tuple[Seat, list[str]]] | str:
             with store.read() as connection:
                 try:
-                    return services.preview_flow(
+                    return preview_flow(
                         connection, store.node, self.session.actor, entity=self.flow["entity"], steps=json.dumps(self.steps), author=author
                     )
                 except InvalidInput as error:  # a step is not filled in yet

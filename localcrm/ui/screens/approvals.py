@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
-from localcrm.domain.approvals import services
 from localcrm.domain.approvals.entities import Decision
+from localcrm.domain.approvals.inbox import Entry, inbox
 from localcrm.domain.approvals.rules import State
-from localcrm.domain.approvals.services import Entry
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import entity as entity_type
 from localcrm.ui.endpoints import record_path
@@ -75,8 +74,8 @@ class Inbox:
     def _read(self) -> tuple[list[Entry], int]:
         self.session.check()  # what he sees because it waits for him may be newer than what the session knows
         with self.session.store.read() as connection:
-            entries = services.inbox(connection, self.session.actor, box=self.box)
-            waiting = entries if self.box == "waiting" else services.inbox(connection, self.session.actor, box="waiting")
+            entries = inbox(connection, self.session.actor, box=self.box)
+            waiting = entries if self.box == "waiting" else inbox(connection, self.session.actor, box="waiting")
         return entries, len(waiting)
 
     async def draw(self) -> None:

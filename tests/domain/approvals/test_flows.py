@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from localcrm.domain import policy, verbs
-from localcrm.domain.approvals import services as approvals
+from localcrm.domain.approvals import documents, inbox
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
+from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import AppError, Refused
 from localcrm.kernel.schema import entity
+from localcrm.store.query import records_by_id
 from localcrm.store.store import Store
 
 Do = Callable[..., Any]
@@ -104,8 +106,8 @@ def test_the_first_flow_that_fits_counts(office: Office) -> None:
 def test_discount_and_credit_limit_are_facts(office: Office, store: Store) -> None:
     order = office.order("51")
     with store.read() as connection:
-        record = approvals.records_by_id(connection, ORDER, [order])[0]
-        facts = approvals.DOCUMENTS["sales_order"].read(connection, record)
+        record = records_by_id(connection, ORDER, [order])[0]
+        facts = documents.DOCUMENTS["sales_order"].read(connection, record)
     assert {key: str(value) for key, value in facts.items() if key != "branch"} == {
         "amount": "5100.00",
         "discount": "1.0000",
@@ -274,7 +276,7 @@ def test_boxes_hold_what_waits_what_is_mine_and_what_i_decided(office: Office, s
 
     def box(user: str, name: str) -> list[tuple[str, str]]:
         with store.read() as connection:
-            return [(one.title, str(one.request.state)) for one in approvals.inbox(connection, office.actor(user), box=name)]
+            return [(one.title, str(one.request.state)) for one in inbox.inbox(connection, office.actor(user), box=name)]
 
     entry = "绍兴恒远纺织品有限公司 · 1,000.00"
     assert (box(office.zhang, "waiting"), box(office.lin, "waiting")) == ([(entry, "waiting")], [])
@@ -289,7 +291,7 @@ def test_a_page_knows_what_its_reader_may_do(office: Office, store: Store) -> No
 
     def page(user: str) -> tuple[bool, bool, bool] | None:
         with store.read() as connection:
-            now = approvals.progress(connection, store.node, office.actor(user), entity="sales_order", id=order)
+            now = inbox.progress(connection, store.node, office.actor(user), entity="sales_order", id=order)
         return now and (now.may_submit, now.may_withdraw, now.may_decide)
 
     assert (page(office.lin), page(office.zhang)) == ((True, False, False), (True, False, False))
@@ -300,5 +302,36 @@ def test_a_page_knows_what_its_reader_may_do(office: Office, store: Store) -> No
 def test_a_preview_names_those_who_would_be_asked(office: Office, store: Store, admin: Actor) -> None:
     steps = json.dumps([{"who": "superior"}, {"who": "user", "id": admin.user_id}])
     with store.read() as connection:
-        plan = approvals.preview_flow(connection, store.node, admin, entity="sales_order", steps=steps, author=office.lin)
+        plan = inbox.preview_flow(connection, store.node, admin, entity="sales_order", steps=steps, author=office.lin)
     assert [(seat.step, names) for seat, names in plan] == [(1, ["张三"]), (2, ["王芳"])]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"plan": '[{"step": Infinity, "users": []}]'},
+        {"content": "[1]"},
+        {"content": "{"},
+        {"record": "x"},
+        {"entity": "gone"},
+        {"entity": "user"},
+    ],
+)
+def test_a_request_from_elsewhere_may_hold_anything(office: Office, store: Store, wrong: dict[str, str]) -> None:
+    flow, order = office.flow({"who": "superior"}), office.order()
+    request = entity("approval_request")
+    sound = {"entity": "sales_order", "record": order, "flow_id": flow, "flow": "大额订单", "author_id": office.lin, "plan": "[]"}
+    sound |= {"content": "{}", "submitted_at": "2026-11-20T08:00:00Z", "branch_id": store.node.branch_id}
+    with store.unit_of_work(office.lin) as uow:
+        identity = uow.insert(request, request.validate(sound | wrong))
+        uow.insert(
+            entity("approval_step"),
+            {"request_id": identity, "seat": 7, "decision": "approved", "user_id": office.zhang, "decided_at": now_utc()},
+        )
+    for user in (office.lin, office.zhang):
+        with store.read() as connection:
+            for box in inbox.BOXES:
+                inbox.inbox(connection, office.actor(user), box=box)
+            inbox.progress(connection, store.node, office.actor(user), entity="sales_order", id=order)
+        assert code_of(lambda user=user: office.as_(user, "approvals.approve", request_id=identity)) in {"not_asked", "not_found"}
+    assert office.post(order) in {"approval_needed", "approval_waiting"}
