@@ -7,6 +7,7 @@ and keys are new every time, so two demos are two companies.
 from __future__ import annotations
 
 import datetime as dt
+import json
 import random
 import shutil
 import tempfile
@@ -174,6 +175,7 @@ def build_demo(folder: Path, *, branches: int = 2, customers: int = 200, seed: i
         company.trade(customers)
         company.merge()
         company.work_apart()
+        company.seek_approval()
         company.merge()
         return company.summary()
     except BaseException:
@@ -470,6 +472,25 @@ class _Company:
             "conflicts": counts["conflict"],
         }
 
+    def seek_approval(self) -> None:
+        """Large orders need the word of the superior and of the administrator: one waits for each, one comes back rejected."""
+        office = self._nodes[0]
+        if not office.customers:
+            return
+        store, (chief, clerk) = office.application.store, office.staff[:2]
+        steps = [{"who": "superior"}, {"who": "user", "id": self._admin.user_id}]
+        for position, (name, conditions) in enumerate(APPROVALS, start=1):
+            flow = {"name": name, "position": position, "steps": json.dumps(steps), "conditions": json.dumps(conditions)}
+            office.add(self._admin, "approval_flow", [flow])
+        requests = []
+        for person, quantity in ((chief, 4200), (clerk, 3600), (clerk, 5200)):
+            header = {"customer_id": office.customers[0], "warehouse_id": office.warehouse}
+            lines = [{"product_id": self._products[0][0], "quantity": str(quantity), "discount": "0.85"}]
+            order = run(store, person, "sales.save_order", {"header": header, "lines": lines})["id"]
+            requests.append(run(store, person, "approvals.submit", {"entity": "sales_order", "id": order})["request_id"])
+        run(store, chief, "approvals.reject", {"request_id": requests[1], "comment": "折扣低于九折，请和客户再谈"})
+        run(store, chief, "approvals.approve", {"request_id": requests[2], "comment": "老客户，同意"})
+
     def close(self) -> None:
         for node in self._nodes:
             node.application.close()
@@ -493,4 +514,9 @@ def _deal(actor: Actor, plan: dict[str, Any], *, draft: bool, paid: int, reverse
     return deal
 
 
+#: Names and conditions of the approval flows.
+APPROVALS: Sequence[tuple[str, list[dict[str, Any]]]] = (
+    ("大额低折扣", [{"fact": "amount", "op": "at_least", "value": "20000"}, {"fact": "discount", "op": "less", "value": "0.9"}]),
+    ("超信用额度", [{"fact": "over_limit", "op": "is", "value": True}]),
+)
 _METHODS: Sequence[str] = ("transfer", "wechat", "alipay")

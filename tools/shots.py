@@ -43,6 +43,8 @@ KEPT = (
     "people",
     "roles",
     "fields",
+    "approvals",
+    "approval-flow",
     "backups",
     "log",
     "numbering",
@@ -209,6 +211,18 @@ def let_in(page: Page) -> None:
     page.wait_for_selector(".lc-fingerprint")
 
 
+def waiting_order(page: Page) -> None:
+    """The order that waits longest."""
+    page.locator(".lc-table tr").nth(1).dblclick()
+    page.wait_for_selector(".oe-rows .oe-row")
+
+
+def edit_flow(page: Page) -> None:
+    """The first flow in its form."""
+    page.locator(".lc-table tr").nth(1).dblclick()
+    page.wait_for_selector(".q-dialog .lc-flow-line")
+
+
 #: name → (path, what is done before the picture)
 SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "customers": ("/customers", None),
@@ -224,6 +238,10 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "roles": ("/roles", None),
     "fields": ("/fields", None),
     "field-new": ("/fields", new_field),
+    "approvals": ("/approvals", None),
+    "approval-order": ("/approvals", waiting_order),
+    "approval-flows": ("/approval-flows", None),
+    "approval-flow": ("/approval-flows", edit_flow),
     "import": ("/import", None),
     "import-preview": ("/import", import_preview),
     "sync": ("/sync", None),

@@ -291,7 +291,9 @@ def shown(actor: Actor, kind: EntityType, record: Mapping[str, Any]) -> Record:
 
 def _rows(actor: Actor, kind: EntityType, action: str) -> tuple[Part, ...] | None:
     if kind.about:
-        return (About(tuple(view(actor, other) for other in readable_entities(actor) if not other.about), "field" in kind.fields),)
+        return (
+            About(tuple(view(actor, other) for other in readable_entities(actor) if not _tells_of_another(other)), "field" in kind.fields),
+        )
     if kind.under:
         parent = entity_type(kind.fields[kind.under].f.ref or "")
         if not may(actor, f"{parent.key}.read"):
@@ -343,6 +345,11 @@ def require_limits(actor: Actor, kind: EntityType, new: Mapping[str, Any], old: 
                 label=ref.label,
                 field=ref.key,
             )
+
+
+def _tells_of_another(kind: EntityType) -> bool:
+    """Whether a kind is about other records, or seen with one that is."""
+    return kind.about or (kind.under is not None and _tells_of_another(entity_type(kind.fields[kind.under].f.ref or "")))
 
 
 def _with_parent(actor: Actor, kind: EntityType, parent: EntityType, action: str) -> str:

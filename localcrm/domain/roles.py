@@ -47,7 +47,7 @@ _SET_UP = frozenset({"user", "branch", "number_rule", "legal_entity", "bank_acco
 #: Kinds of records and subjects that only administrators touch, whatever a basic role gives.
 ADMIN_ONLY = _SET_UP | frozenset(
     {
-        *("department", "role", "role_right", "role_field", "user_role", "role_filter", "policy"),
+        *("department", "role", "role_right", "role_field", "user_role", "role_filter", "policy", "approval_flow"),
         *("user_option", "company_option", "branch_option"),  # everybody reads and sets his own by verbs
         *("sync", "settings"),
     }

@@ -6,15 +6,16 @@ from dataclasses import replace
 
 from localcrm.domain import records, verbs
 from localcrm.domain.admin import fields, services as admin
+from localcrm.domain.approvals import documents, services as approvals
 from localcrm.domain.catalog import services as catalog
 from localcrm.domain.crm import services as crm
 from localcrm.domain.finance import services as finance
 from localcrm.domain.options import services as options
-from localcrm.domain.people import services as people
-from localcrm.domain.sales import services as sales
+from localcrm.domain.people import rights, services as people
+from localcrm.domain.sales import approval, services as sales
 from localcrm.domain.stock import services as stock
 
-SUBJECTS = (options, people, admin, fields, crm, catalog, stock, sales, finance)
+SUBJECTS = (options, people, admin, fields, approvals, crm, catalog, stock, sales, finance)
 
 for subject in SUBJECTS:
     records.BEHAVIOURS.update(subject.BEHAVIOURS)
@@ -22,3 +23,7 @@ for subject in SUBJECTS:
 
 # What is on hand is known to stock, which stands above the catalogue.
 records.BEHAVIOURS["product"] = replace(records.BEHAVIOURS["product"], derive=stock.derive_product)
+
+# Which documents can need an approval, and that those who are asked see them while they wait.
+documents.DOCUMENTS["sales_order"] = approval.ORDER
+rights.ALSO_SEEN["approvals"] = documents.shown_to_approver

@@ -25,6 +25,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from localcrm.domain.admin.entities import Conflict, ConflictKind
+from localcrm.domain.approvals.company import load_company
+from localcrm.domain.approvals.entities import ApprovalRequest, ApprovalStep
+from localcrm.domain.approvals.rules import decision_fault
 from localcrm.domain.people import signing
 from localcrm.domain.records import references
 from localcrm.kernel.clock import is_from_future, next_stamp, stamp_time
@@ -46,7 +49,7 @@ if TYPE_CHECKING:
     from localcrm.store.store import Store
     from localcrm.sync.codec import Change, Group, Tx
 
-_CONFLICT = Conflict.entity_type
+_CONFLICT, _REQUEST, _STEP = Conflict.entity_type, ApprovalRequest.entity_type, ApprovalStep.entity_type
 #: Longest value a conflict shows; the log keeps it whole.
 _SHOWN = 100_000
 
@@ -354,7 +357,7 @@ class _Merge:
         if work is None:
             return "unknown_table"
         row = work.rows.get(pk)
-        reason = self._fault(work, place, pk, row)
+        reason = self._fault(work, place, pk, row) or self._decision_fault(work, place, author.actor)
         if reason:
             return reason
         if row is None:
@@ -521,6 +524,23 @@ class _Merge:
                     return "head_office_only"
         return None
 
+    def _decision_fault(self, work: _Work, place: int, actor: bytes | None) -> str | None:
+        """Somebody submits in his own name, and decides only where and what he was asked; head office looks, branches trust it."""
+        entity = work.entity
+        if self._sender is None or entity not in {_REQUEST, _STEP} or work.group.op != INSERT:
+            return None
+        given = dict(work.group.values(place))
+        if entity is _REQUEST:
+            return None if given[_no(entity, "author_id")] == actor else "not_author"
+        made = {key: entity.fields[key].load(given[_no(entity, key)]) for key in ("request_id", "seat", "decision", "user_id")}
+        request = bytes.fromhex(made["request_id"])
+        asked = {key: self._now(_REQUEST, request, _no(_REQUEST, key)) for key in ("author_id", "owner_id", "plan")}
+        if asked["plan"] is None:
+            return "unknown_parent"
+        told = {key: _REQUEST.fields[key].load(value) for key, value in asked.items()}
+        company, branch = load_company(self._connection), self._sender.branch_id.hex()
+        return decision_fault(told, made, author=actor.hex() if actor else None, branch=branch, company=company)
+
     def _document_fault(self, document_id: bytes | None) -> str | None:
         """Why a line of this document may not be touched."""
         document = self._document(document_id) if document_id else None
@@ -558,10 +578,10 @@ class _Merge:
 
     def _now(self, entity: EntityType, pk: bytes, no: int) -> Stored:
         """A column of a row as the batch has left it so far."""
-        row = self._rows[entity.no][pk]
-        if row.changed and no in row.changed:
+        row = self._rows[entity.no].get(pk)
+        if row is not None and row.changed and no in row.changed:
             return row.changed[no]
-        if row.new is not None:
+        if row is not None and row.new is not None:
             return row.new[self._rules(entity).places[no]]
         found: Stored = self._connection.value(f'SELECT "{entity.by_no[no].key}" FROM "{entity.key}" WHERE id = ?', (pk,))
         return found

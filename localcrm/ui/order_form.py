@@ -21,6 +21,8 @@ from localcrm.channels.tables import guess_mapping
 from localcrm.domain import policy, verbs
 from localcrm.domain.admin.entities import LegalEntity
 from localcrm.domain.admin.organisation import company_of_branch
+from localcrm.domain.approvals.documents import standing
+from localcrm.domain.approvals.rules import State
 from localcrm.domain.catalog.entities import ListEntry, Product, Warehouse
 from localcrm.domain.catalog.rules import check_decimals
 from localcrm.domain.catalog.services import offered_tax_rates, unit_decimals
@@ -38,9 +40,10 @@ from localcrm.kernel.ids import parse_id
 from localcrm.kernel.money import ZERO_AMOUNTS, LineAmounts, capital_amount, parse_decimal
 from localcrm.kernel.schema import EntityType, plain_decimal
 from localcrm.store.connection import Connection
-from localcrm.store.query import Condition, ListQuery, Record, every, ref_titles, select, titles
+from localcrm.store.query import Condition, ListQuery, Record, every, records_by_id, ref_titles, select, titles
 from localcrm.store.view import Masked
 from localcrm.ui.endpoints import session_of
+from localcrm.ui.kit.approval import TONES as APPROVAL_TONES
 from localcrm.ui.kit.columns import DELIVERY, ORDER_STATES, PAYMENT
 from localcrm.ui.kit.values import TONES, grouped, in_chinese, show
 
@@ -72,6 +75,7 @@ def load_sheet(session: Session, order_id: str) -> Sheet:
         products = _products(connection, session, [line["product_id"] for line in lines])
         receipts = _receipts(connection, session, order_id)
         others = _other_numbers(connection, [order.get("reverses_id"), progress.get("reversed_by")])
+        approval = _approval(connection, order)
     own = order.get("branch_id") == session.store.node.branch_id
     state = str(progress.get("state") or "")
     draft = state == "draft" and not order["deleted"]
@@ -79,7 +83,8 @@ def load_sheet(session: Session, order_id: str) -> Sheet:
     return {
         "id": order_id,
         "version": order["version"],
-        "editable": draft and own and _enterable(session) and _may_change(session, order_id),
+        "editable": draft and own and not approval["waiting"] and _enterable(session) and _may_change(session, order_id),
+        "submit": draft and approval["needed"],
         "foreign": "" if own else names.get("branch_id", ""),
         "deleted": order["deleted"],
         "number": order.get("number") or "",
@@ -92,7 +97,8 @@ def load_sheet(session: Session, order_id: str) -> Sheet:
             {"label": gettext(words[progress[key]]), "tone": TONES.get(str(progress[key]), "")}
             for key, words in PROGRESS_WORDS.items()
             if state == "posted" and progress.get(key) in words
-        ],
+        ]
+        + (approval["chips"] if draft else []),
         "received": _money(Decimal(progress.get("received") or 0)) if "received" in progress else "—",
         "open": _money(Decimal(progress.get("open") or 0)) if "open" in progress else "—",
         "open_plain": progress.get("open") or "0.00",
@@ -170,6 +176,15 @@ def _names_when_posted(order: Mapping[str, Any]) -> dict[str, str]:
     """What a posted order says stays, whatever its customer or our own company is called since."""
     kept = {"customer_id": order.get("customer_name"), "legal_entity_id": order.get("legal_entity_name")}
     return {key: name for key, name in kept.items() if name}
+
+
+def _approval(connection: Connection, order: Record) -> dict[str, Any]:
+    """Whether the order waits for an approval or needs one before it is posted, and the chip that says so."""
+    now = standing(connection, ORDER, records_by_id(connection, ORDER, [order["id"]])[0])
+    chips = []
+    if now.request is not None and now.request.state != State.WITHDRAWN and not (now.request.state == State.APPROVED and now.changed):
+        chips = [{"label": gettext(now.request.state.label), "tone": APPROVAL_TONES[now.request.state]}]
+    return {"waiting": now.is_waiting, "needed": now.flow is not None, "chips": chips}
 
 
 def _with_rest(lines: list[dict[str, Any]], rest: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -398,7 +413,7 @@ def _rows(body: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def save(session: Session, body: Mapping[str, Any]) -> Sheet:
-    """Save the draft as it stands on the form; rows that cannot be saved yet are kept aside. With ``post`` it is posted too.
+    """Save the draft as it stands on the form; rows that cannot be saved yet are kept aside. With ``post`` it is posted too, with ``submit`` submitted.
 
     Answers with the sheet and, for a draft, ``ids``: key of a row on the form → id of its line.
     """
@@ -425,11 +440,29 @@ def save(session: Session, body: Mapping[str, Any]) -> Sheet:
     _keep_rest(session, saved["id"], rest)
     if body.get("post"):
         return _post(session, saved["id"], rest)
+    if body.get("submit"):
+        return _submit(session, saved["id"], rest)
     ids = [line["id"] for line in sorted(saved["lines"], key=lambda line: line["position"])]
     return {**load_sheet(session, saved["id"]), "ids": dict(zip(keys, ids, strict=True))}
 
 
 def _post(session: Session, order_id: str, rest: Sequence[Any]) -> Sheet:
+    posted = _finish(session, order_id, rest, "sales.post_order", {"order_id": order_id})
+    _keep_rest(session, order_id, [])
+    warnings = [
+        _("Only {on_hand} of {product} would be left: the stock is short.").format(on_hand=row["on_hand"], product=row["product"])
+        for row in posted.get("warnings", [])
+    ]
+    return {**load_sheet(session, order_id), "warnings": warnings}
+
+
+def _submit(session: Session, order_id: str, rest: Sequence[Any]) -> Sheet:
+    asked = _finish(session, order_id, rest, "approvals.submit", {"entity": ORDER.key, "id": order_id})["asked"]
+    return {**load_sheet(session, order_id), "asked": asked}
+
+
+def _finish(session: Session, order_id: str, rest: Sequence[Any], verb: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Post or submit a draft that was saved whole; an error tells that it is saved."""
     if rest:
         raise Refused(
             "faulty_rows",
@@ -438,16 +471,11 @@ def _post(session: Session, order_id: str, rest: Sequence[Any]) -> Sheet:
             saved=order_id,
         )
     try:
-        posted = verbs.run(session.store, session.actor, "sales.post_order", {"order_id": order_id})
+        done: dict[str, Any] = verbs.run(session.store, session.actor, verb, parameters)
     except AppError as error:
         error.params["saved"] = order_id
         raise
-    _keep_rest(session, order_id, [])
-    warnings = [
-        _("Only {on_hand} of {product} would be left: the stock is short.").format(on_hand=row["on_hand"], product=row["product"])
-        for row in posted.get("warnings", [])
-    ]
-    return {**load_sheet(session, order_id), "warnings": warnings}
+    return done
 
 
 def _keep_rest(session: Session, order_id: str, rest: Sequence[Any]) -> None:

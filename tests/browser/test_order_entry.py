@@ -241,7 +241,7 @@ def test_the_list_shows_progress_and_opens_by_enter(open_page: OpenPage) -> None
     expect(first).to_be_visible()
     first.click()
     first.click(button="right")
-    expect(page.locator(".q-menu.lc-menu .q-item")).to_have_count(9)
+    expect(page.locator(".q-menu.lc-menu .q-item")).to_have_count(10)
     page.keyboard.press("Escape")
     first.locator(".ag-cell").first.dblclick()
     expect(page).to_have_url(re.compile(r"/orders/[0-9a-f]{32}$"))

@@ -57,6 +57,8 @@ EACH_KIND = [pytest.param(kind, id=kind.key) for kind in KINDS]
 RIGHTS = frozenset({"role", "role_right", "role_field", "user_role", "share"})
 #: Kinds whose rows name another record, and sometimes a field of it: they are seen with that one.
 ABOUT = frozenset(kind.key for kind in KINDS if {"entity", "record"} <= kind.fields.keys())
+#: Kinds whose rows hang under such a row, and are made after it.
+UNDER_ABOUT = frozenset(kind.key for kind in KINDS if kind.under and kind.fields[kind.under].f.ref in ABOUT)
 #: Stands in every text of the sample.
 WORD = "恒远"
 #: Records per kind that are opened one by one.
@@ -301,15 +303,11 @@ class Sample:
 
     def fill(self) -> None:
         made: dict[str, list[str]] = {}
-        waiting = [kind for kind in KINDS if kind.key not in RIGHTS | ABOUT]
+        waiting = [kind for kind in KINDS if kind.key not in RIGHTS | ABOUT | UNDER_ABOUT]
         while waiting:
             ready = [kind for kind in waiting if all(field.f.ref in {*self.pools, kind.key} for field in kind.refs)]
             waiting.remove(kind := ready[0])
-            made[kind.key] = []
-            pool = self.pools.setdefault(kind.key, made[kind.key])
-            for n in range(len(PEOPLE) + 2):
-                made[kind.key].append(self.uow.insert(kind, self.values(kind, n)))
-            assert pool
+            self._fill(kind, made)
         for kind in KINDS:
             for identity in made.get(kind.key, [])[3:8:4]:
                 if kind.kind in {Kind.MASTER, Kind.HUB, Kind.DOCUMENT}:
@@ -320,7 +318,18 @@ class Sample:
         for kind in KINDS:
             if kind.key in ABOUT - RIGHTS:
                 self._about(kind, made)
+                self.pools[kind.key] = [row["id"] for row in self.uow.where(kind)]
+        for kind in KINDS:
+            if kind.key in UNDER_ABOUT:
+                self._fill(kind, made)
         self._shares(made)
+        self._approvals(made)
+
+    def _fill(self, kind: EntityType, made: dict[str, list[str]]) -> None:
+        made[kind.key] = []
+        self.pools.setdefault(kind.key, made[kind.key])
+        for n in range(len(PEOPLE) + 2):
+            made[kind.key].append(self.uow.insert(kind, self.values(kind, n)))
 
     def values(self, kind: EntityType, n: int) -> Row:
         """Checked values of the n-th record of a kind."""
@@ -347,8 +356,8 @@ class Sample:
         }.get(field.kind, f"{WORD} {kind.key} {field.key} {n:02}")
 
     def _about(self, telling: EntityType, made: Mapping[str, list[str]]) -> None:
-        """About every kind of record: about a whole record, its title, two other fields."""
-        for kind in KINDS:
+        """About every kind of record but those that are about others themselves: about a whole record, its title, two other fields."""
+        for kind in (kind for kind in KINDS if kind.key not in ABOUT):
             known = made.get(kind.key) or self.pools.get(kind.key, [])
             others = [field.key for field in kind.fields.values() if field.key != kind.title_field]
             for n, field in enumerate((None, kind.title_field, others[0], others[-1], None)):
@@ -370,6 +379,27 @@ class Sample:
                 )
                 if n % 7 == 6:
                     self.uow.set_deleted(share, identity, deleted=True)
+
+    def _approvals(self, made: Mapping[str, list[str]]) -> None:
+        """Half of the drafts are asked about: first one of two people, then one more; of some the first step is approved, of some all is over."""
+        request, step = entity("approval_request"), entity("approval_step")
+        users = [user for user in self.pools["user"] if user != self.pools["user"][0]]  # the administrator sees everything anyway
+        drafts = self.uow.where(entity("sales_order"), status="draft")
+        for n, order in enumerate(drafts[::2]):
+            first, second, third, author = (users[(n * 3 + k * 5) % len(users)] for k in range(4))
+            plan = [{"step": 1, "users": [first, second]}, {"step": 2, "users": [third]}]
+            values = {
+                "entity": "sales_order",
+                "record": order["id"],
+                "branch_id": order["branch_id"],
+                "plan": json.dumps(plan),
+                "author_id": author,
+                "owner_id": None,
+            }
+            identity = self.uow.insert(request, request.validate({**self.values(request, n), **values}))
+            for seat, decision in ((), ((0, "approved"),), ((0, "approved"), (1, "rejected")))[n % 3]:
+                told = {"request_id": identity, "seat": seat, "decision": decision}
+                self.uow.insert(step, step.validate({**self.values(step, n), **told}))
 
 
 # what they may see, worked out a second time -----------------------------------------------------------------------------------
@@ -427,7 +457,9 @@ class Oracle:
         if kind.under:
             return self._reaches_above(who, kind, row, action)
         return all(
-            self.shared(who, kind, row, wish) or any(self.fits(who, kind, row, *one) for one in self.scopes(who, kind, wish))
+            self.shared(who, kind, row, wish)
+            or (wish == "read" and self.waits(who, kind, row))
+            or any(self.fits(who, kind, row, *one) for one in self.scopes(who, kind, wish))
             for wish in {"read", action}
         )
 
@@ -456,6 +488,21 @@ class Oracle:
             for share in self.rows["share"]
             if share["entity"] == kind.key
         )
+
+    def waits(self, who: Person, kind: EntityType, row: Row) -> bool:
+        """Whether a draft waits for somebody to approve it: in its first step nobody has approved, or that was done and he is the second."""
+        me = self.company.ids[who.login]
+        if row.get("status") != "draft" or row["deleted"]:
+            return False
+        for request in self.rows["approval_request"]:
+            if (request["entity"], request["record"]) != (kind.key, row["id"]) or not request["plan"].startswith("["):
+                continue
+            made = {(one["seat"], one["decision"]) for one in self.rows["approval_step"] if one["request_id"] == request["id"]}
+            turn = next((n for n, _seat in enumerate(json.loads(request["plan"])) if (n, "approved") not in made), None)
+            over = any(decision in {"rejected", "withdrawn"} for _seat, decision in made)
+            if turn is not None and not over and me in json.loads(request["plan"])[turn]["users"] and me != request["author_id"]:
+                return True
+        return False
 
     def _reaches_above(self, who: Person, kind: EntityType, row: Row, action: str) -> bool:
         """With a document's lines what one may do with it; else what hangs under a record is changed where that one is."""
@@ -1010,6 +1057,8 @@ def test_records_are_changed_where_the_right_reaches(
         return for_workers(lambda who: [trial(who, verb, {"entity": kind.key, "id": row["id"], **more}) for row in rows])
 
     def allowed(rows: list[Row], action: str) -> dict[str, list[bool]]:
+        if kind.kind is Kind.LEDGER and action == "update":  # never changed: that is said before any of them is looked up
+            return for_workers(lambda who: [oracle.may(who, kind, action)] * len(rows))
         return for_workers(lambda who: [oracle.reaches(who, kind, row, action) and not only_admin(who, kind) for row in rows])
 
     assert tried("records.update_record", live, values={}) == allowed(live, "update")

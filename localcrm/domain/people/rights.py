@@ -25,6 +25,8 @@ from localcrm.store.node import Node
 
 _USER, _ROLE, _RIGHT, _FIELD = User.entity_type, Role.entity_type, RoleRight.entity_type, RoleField.entity_type
 _USER_ROLE, _DEPARTMENT, _FILTER = UserRole.entity_type, Department.entity_type, RoleFilter.entity_type
+#: What shows a user single records beyond the reach of his roles and beside shares, by subject: (kind, id) of each (see ``subjects``).
+ALSO_SEEN: dict[str, Callable[[Connection, str], Iterable[tuple[str, str]]]] = {}
 _SEVERITY = {rule: place for place, rule in enumerate(FieldRule)}
 
 
@@ -78,12 +80,11 @@ def rights_of(connection: Connection, node: Node, granted: Granted, user_id: str
     for row in granted.of(_FILTER).values():
         if row["role_id"] in roles:
             limits[row["entity"]].add(row["allowed"])
-    return Rights(
-        reaches,
-        _rules(rights, rules, personal, reaches),
-        _shared(connection, company, user_id),
-        {entity: frozenset(ids) for entity, ids in limits.items()},
-    )
+    shared = _shared(connection, company, user_id)
+    for also_seen in ALSO_SEEN.values():
+        for entity, record in also_seen(connection, user_id):
+            shared[entity, "read"] = shared.get((entity, "read"), frozenset()) | {record}
+    return Rights(reaches, _rules(rights, rules, personal, reaches), shared, {entity: frozenset(ids) for entity, ids in limits.items()})
 
 
 def _shared(connection: Connection, company: _Company, user_id: str) -> dict[tuple[str, str], frozenset[str]]:

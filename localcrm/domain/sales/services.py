@@ -13,6 +13,7 @@ from typing import Any
 from localcrm.domain import policy, records
 from localcrm.domain.admin.entities import LegalEntity
 from localcrm.domain.admin.organisation import company_of_branch
+from localcrm.domain.approvals.documents import check_approved, check_editable
 from localcrm.domain.catalog.entities import Product, Warehouse
 from localcrm.domain.catalog.rules import check_decimals
 from localcrm.domain.catalog.services import unit_decimals
@@ -180,6 +181,7 @@ def post_order(uow: UnitOfWork, actor: Actor, *, order_id: RecordId) -> dict[str
         raise InvalidInput("no_customer", N_("Choose a customer before posting."), field="customer_id")
     if not lines:
         raise Refused("no_lines", N_("The order has no lines yet; nothing was posted."))
+    check_approved(uow.connection, _ORDER, order)
     warnings = _post(uow, actor, order, lines, _stocked_products(uow, lines))
     return {**order_with_lines(uow, actor, order_id=order_id), "warnings": warnings}
 
@@ -373,6 +375,7 @@ def _check_editable_here(uow: UnitOfWork, order: Record) -> None:
     if order["status"] == OrderStatus.POSTED:
         raise Refused("posted_document", N_("A posted document is never changed. Reverse it instead."))
     _check_own(uow, order)
+    check_editable(uow.connection, _ORDER, order)
 
 
 def _check_own(uow: UnitOfWork, order: Record) -> None:

@@ -18,6 +18,7 @@ from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import entity as entity_type
 from localcrm.ui import order_form
 from localcrm.ui.frame import page_frame
+from localcrm.ui.kit.approval import ApprovalStrip, asked_text
 from localcrm.ui.kit.dialogs import confirm
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.theme import asset
@@ -65,11 +66,13 @@ class OrderPage:
                 return
             sheet, offered = outcome.value
             self.order_id = sheet["id"]
+            self.approval = ApprovalStrip(session, ORDER.key, self._decided)
             host = ui.element("div").classes("oe").mark("order")
         ui.on("order", self._heard)
         arguments = ", ".join(json.dumps(part, ensure_ascii=False) for part in (sheet, words(session) | offered))
         ui.timer(0.01, lambda: ui.run_javascript(f"localcrm.mountOrder(getHtmlElement({host.id}), {arguments})"), once=True)
-        session.subscribe({"sales_order", "sales_order_line", "receipt", "stock_move"}, self._changed)
+        session.subscribe({"sales_order", "sales_order_line", "receipt", "stock_move", "approval_request", "approval_step"}, self._changed)
+        await self.approval.show(self.order_id)
 
     # what the form asks for ----------------------------------------------------------------------------------------------
 
@@ -79,6 +82,12 @@ class OrderPage:
         match kind:
             case "posted":
                 toast(_("Posted: {number}").format(number=value))
+                await self.approval.show(self.order_id)
+            case "submitted":
+                toast(asked_text(value))
+                await self.approval.show(self.order_id)
+            case "saved":
+                await self.approval.show(self.order_id)
             case "create":
                 await self._create(str(value["entity"]), str(value["text"]))
             case "delete":
@@ -112,10 +121,18 @@ class OrderPage:
                 ui.run_javascript("localcrm.mayLeave = true")
                 ui.navigate.to("/orders")
 
-    def _changed(self, changes: Changes) -> None:
+    def _decided(self, seen: bool) -> None:
+        """Approved, rejected or withdrawn here: whoever sees the order no longer goes back to what waits for him."""
+        if seen:
+            ui.run_javascript("localcrm.order.reload()")
+        else:
+            ui.navigate.to("/approvals")
+
+    async def _changed(self, changes: Changes) -> None:
         """Somebody saved something about this order: a form without unsaved work shows it."""
         if self.order_id and (changes.touches("sales_order", self.order_id) or not set(changes.ids) <= {"sales_order"}):
             ui.run_javascript("localcrm.order && localcrm.order.reload(true)")
+            await self.approval.show(self.order_id)
 
 
 def words(session: Session) -> dict[str, Any]:
@@ -140,6 +157,7 @@ def words(session: Session) -> dict[str, Any]:
         "newTitle": _("New sales order"),
         "save": _("Save draft"),
         "post": _("Post"),
+        "submit": _("Submit for approval"),
         "delete": _("Delete draft"),
         "copy": _("Copy as new"),
         "reverse": _("Reverse…"),

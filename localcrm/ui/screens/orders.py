@@ -16,6 +16,7 @@ from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.ui import order_form
 from localcrm.ui.frame import page_frame, page_head
+from localcrm.ui.kit.approval import asked_text
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.form import Form
 from localcrm.ui.kit.grid import RecordGrid
@@ -96,6 +97,7 @@ class OrderList:
         wanted = [
             (True, Action("open", _("Open record"), self._chosen(self.open), "enter")),
             (may("sales_order.post"), Action("post", _("Post"), self._chosen(self.post), "p")),
+            (may("sales_order.update"), Action("submit", _("Submit for approval"), self._chosen(self.submit), "s")),
             (may("receipt.create"), Action("receive", _("Receive payment…"), self._chosen(self.receive), "r")),
             (may("sales_order.create"), Action("copy", _("Copy as new"), self._chosen(self.copy), "c")),
             (may("sales_order.reverse"), Action("reverse", _("Reverse…"), self._chosen(self.reverse), divided=True)),
@@ -150,6 +152,15 @@ class OrderList:
                         on_hand=row["on_hand"], product=row["product"]
                     )
                 )
+
+    async def submit(self, identity: str) -> None:
+        """Ask those whose word the draft needs."""
+        if await asyncio.to_thread(self.session.setting, order_form.rest_key(identity)):
+            ui.navigate.to(f"/orders/{identity}")  # rows wait to be mended there
+            return
+        outcome = await run_verb(self.session, "approvals.submit", {"entity": ORDER.key, "id": identity})
+        if outcome.ok:
+            toast(asked_text(outcome.value["asked"]))
 
     async def receive(self, identity: str) -> None:
         """Money came in."""

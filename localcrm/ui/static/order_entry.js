@@ -83,23 +83,23 @@
     }
 
     // saving --------------------------------------------------------------------------------------------------------
-    async save(post = false) {
+    async save(act = "") {
       clearTimeout(this.keeping);
       while (this.saving) await this.saving.catch(() => {});
-      if (!post && (!this.dirty || (!this.sheet.id && !this.filled().length && !this.header.customer_id))) return;
-      this.saving = this.send(post);
+      if (!act && (!this.dirty || (!this.sheet.id && !this.filled().length && !this.header.customer_id))) return;
+      this.saving = this.send(act);
       try {
         await this.saving;
       } finally {
         this.saving = null;
       }
     }
-    async send(post) {
+    async send(act) {
       const turn = this.turn;
       this.say(this.words.saving, "");
       let saved;
       try {
-        saved = await this.ask("save", { ...this.body(), post });
+        saved = await this.ask("save", { ...this.body(), post: act === "post", submit: act === "submit" });
       } catch (error) {
         if (error.saved) await this.load(await this.ask("sheet", { id: error.saved }));
         this.say(error.saved ? this.words.saved : this.words.notSaved, error.saved ? "" : "bad");
@@ -108,19 +108,20 @@
         throw error;
       }
       this.problem("");
-      if (post) {
+      if (act) {
         this.load(saved);
         for (const text of saved.warnings || []) this.notice(text, "lc-warn");
-        this.emit("posted", saved.number);
+        this.emit(act === "post" ? "posted" : "submitted", act === "post" ? saved.number : saved.asked);
         return;
       }
       this.take(saved, turn);
     }
     take(saved, turn) {
       // Only what the server gave: ids and the version. What is being typed stays as it is.
-      const { id, version, number, open, progress, totals } = saved;
+      const { id, version, number, open, progress, totals, submit } = saved;
       const isNew = !this.sheet.id;
-      Object.assign(this.sheet, { id, version, number, open, progress });
+      Object.assign(this.sheet, { id, version, number, open, progress, submit });
+      this.drawCommit();
       if (turn === this.turn) this.sheet.totals = totals;
       for (const row of this.rows) if (saved.ids && row.key in saved.ids) row.id = saved.ids[row.key];
       for (const input of this.host.querySelectorAll("[data-day]")) {
@@ -136,18 +137,19 @@
       this.words.saved = this.words.savedAt.replace("{time}", `${String(now.getHours()).padStart(2, "0")}:${String(now.getMinutes()).padStart(2, "0")}`);
       this.say(this.dirty ? this.words.unsaved : this.words.saved, "");
     }
-    async post() {
+    async finish(act) {
       document.activeElement?.blur();
       try {
-        await this.save(true);
+        await this.save(act);
       } catch {}
     }
     async reload(remote) {
       if (!this.sheet.id) return;
       if (remote && (this.dirty || this.saving)) return; // the save will tell
-      const fresh = await this.ask("sheet", { id: this.sheet.id });
+      const fresh = await this.ask("sheet", { id: this.sheet.id }).catch(() => null);
+      if (!fresh) return; // not to be seen any more
       const shown = (rows) => JSON.stringify(rows.map((row) => SENT.slice(1).map((key) => row[key] || "")));
-      const state = (sheet) => [sheet.version, sheet.editable, sheet.open, !sheet.reversed_by, JSON.stringify(sheet.progress)].join();
+      const state = (sheet) => [sheet.version, sheet.editable, sheet.open, !sheet.reversed_by, !sheet.submit, JSON.stringify(sheet.progress)].join();
       const same = state(fresh) === state(this.sheet) && shown(fresh.lines) === shown(this.filled());
       if (remote && (this.dirty || this.saving || same)) return;
       const place = this.place();
@@ -241,11 +243,8 @@
       if (this.sheet.editable) {
         if (this.sheet.id) tools.append(this.button(this.words.delete, "danger", () => this.emit("delete")));
         tools.append(this.button(this.words.save, "", () => this.save().catch(() => {}), "Ctrl S"));
-        if (this.words.mayPost) {
-          const post = this.button(this.words.post, "primary", () => this.post(), "Ctrl ⏎");
-          post.dataset.commit = "";
-          tools.append(post);
-        }
+        tools.append((this.commit = make("span")));
+        this.drawCommit();
       } else if (this.sheet.id) {
         tools.append(this.button(this.words.copy, "", () => lc.go("/orders/new?copy=" + this.sheet.id)));
         if (this.sheet.state.key === "posted" && !this.sheet.foreign) {
@@ -255,6 +254,17 @@
       }
       head.append(tools);
       return head;
+    }
+    drawCommit() {
+      // Posting, or where somebody has to agree first, submitting.
+      const act = this.sheet.submit ? "submit" : this.words.mayPost ? "post" : "";
+      if (!this.commit || this.commit.dataset.act === act) return;
+      this.commit.dataset.act = act;
+      this.commit.replaceChildren();
+      if (!act) return;
+      const button = this.button(this.words[act], "primary", () => this.finish(act), "Ctrl ⏎");
+      button.dataset.commit = "";
+      this.commit.append(button);
     }
     button(text, kind, run, key) {
       const button = make("button", "oe-button" + (kind ? " oe-" + kind : ""), text);
