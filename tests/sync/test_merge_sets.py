@@ -115,7 +115,7 @@ def test_whole_columns_are_judged_as_every_change_by_itself(office: Store) -> No
     seen: Counter[str] = Counter()
 
     @given(portions=st.lists(st.lists(changes(), min_size=1, max_size=15), min_size=1, max_size=2))
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=200, deadline=None, derandomize=True)  # what it must have met below, it meets every time
     def compare(portions: list[list[Change]]) -> None:
         together, alone = tried(office, portions, one_by_one=False), tried(office, portions, one_by_one=True)
         assert together == alone
