@@ -234,20 +234,14 @@ def test_what_others_changed_meanwhile_is_shown_after_unlocking(office: Running,
 
 
 @pytest.mark.usefixtures("nobody_else_is_asked")
-def test_everybody_chooses_within_what_head_office_allows(office: Running, open_page: OpenPage) -> None:
-    page = open_page("/access", own_session=True)
+def test_how_soon_a_screen_locks_is_an_option(office: Running, open_page: OpenPage) -> None:
+    page = open_page("/customers", own_session=True)
     page.locator(".lc-avatar").click()
     page.get_by_text("无人操作时锁屏…").click()
-    expect(page.locator(".q-dialog .q-radio")).to_have_count(4)
-    page.locator(".q-dialog .q-radio", has_text="5 分钟后").first.click()
-    page.keyboard.press("Control+Enter")
-    expect(page.locator(".lc-toast")).to_contain_text("5 分钟后")
-    page.locator(".q-select").first.click()
-    page.locator(".q-menu .q-item", has_text="可以不锁").click()
-    expect(page.locator(".lc-toast").last).to_contain_text("已保存")
-    page.locator(".lc-avatar").click()
-    page.get_by_text("无人操作时锁屏…").click()
-    expect(page.locator(".q-dialog .q-radio")).to_have_count(5)
+    page.wait_for_url("**at=idle_minutes")
+    page.locator("[data-option=idle_minutes] .q-select").click()
+    page.locator(".q-menu .q-item", has_text="15 分钟后").click()
+    expect(page.locator(".lc-toast").last).to_contain_text("无操作自动锁屏")
 
 
 # colleagues on the network ------------------------------------------------------------------------------------------------

@@ -255,7 +255,9 @@ class _SystemLog:
                 ui.space()
                 take = ui.button(_("Export these rows"), on_click=lambda: self._export("xlsx", _before(choice.value)))
                 take.props("unelevated no-caps").classes("lc-btn").mark("export-old")
-                remove = ui.button(_("Remove"), on_click=lambda: dialog.submit(True)).props("unelevated no-caps data-commit color=negative")
+                remove = ui.button(_("Remove rows"), on_click=lambda: dialog.submit(True)).props(
+                    "unelevated no-caps data-commit color=negative"
+                )
                 remove.mark("remove-old")
 
             async def count() -> None:
