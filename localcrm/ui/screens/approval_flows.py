@@ -470,4 +470,4 @@ def _icon(icon: str, word: str, act: Callable[[], Any]) -> None:
     ui.button(icon=icon, on_click=act).props(f'flat dense round size=sm aria-label="{word}"').mark(icon)
 
 
-register(Screen("approval_flows", "/approval-flows", N_("Approval flows"), "rule", "approval_flow.update", approval_flows, "company", 35))
+register(Screen("approval_flows", "/approval-flows", N_("Approval flows"), "rule", "approval_flow.update", approval_flows, "settings", 55))
