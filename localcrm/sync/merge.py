@@ -15,10 +15,8 @@ import gc
 import json
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from itertools import repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +31,6 @@ from localcrm.domain.records import references
 from localcrm.kernel.clock import is_from_future, next_stamp, stamp_time
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.money import MAX_SCALED
 from localcrm.kernel.schema import EntityType, Field, Kind, Stored, entities, entity_by_no
 from localcrm.store import changelog, erase, search
 from localcrm.store.ddl import DELETED_NO, GONE, INSERT, UPDATE, VOID
@@ -41,6 +38,7 @@ from localcrm.store.node import branch_id, origin_of
 from localcrm.store.shapes import SHAPING
 from localcrm.store.uow import own_section
 from localcrm.sync.codec import Batch, Changes
+from localcrm.sync.columns import Rules, is_sound, rules_of, stored_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -255,7 +253,7 @@ class _Merge:
         self._log: list[tuple[Any, ...]] = []
         self._quarantine: list[tuple[Any, ...]] = []
         self._last_hlc = int(connection.value("SELECT last_hlc FROM sync_ctx"))
-        self._known_rules: dict[int, _Rules] = {}
+        self._known_rules: dict[int, Rules] = {}
         self._next_tx = int(connection.value("SELECT coalesce(max(tx), 0) FROM sync_tx")) + 1
         self._next_lseq = changelog.head(connection) + 1
         self._origins = [origin_of(connection, no, epoch.to_bytes(8), self._code(no)) for no, epoch in batch.origins]
@@ -434,16 +432,16 @@ class _Merge:
             group=group,
             entity=entity,
             rows=self._rows[entity.no],
-            sound=_is_sound(group, entity, rules),
+            sound=is_sound(group, entity, rules),
             free=self._is_free(group, entity, rules),
             quiet=rules.loud.isdisjoint(group.columns),
             refs=[(key, columns[no]) for no, key in rules.refs.items() if no in columns] if self._sender else [],
-            stored=_stored_rows(columns, group.size, rules) if group.op == INSERT else [],
+            stored=stored_rows(columns, group.size, rules) if group.op == INSERT else [],
             values=list(zip(*group.new, strict=True)) if updates and columns else [()] * group.size,
             diffs=changelog.write_diffs(group.columns, group.old, group.new) if updates and columns else ["{}"] * group.size,
         )
 
-    def _is_free(self, group: Group, entity: EntityType, rules: _Rules) -> bool:
+    def _is_free(self, group: Group, entity: EntityType, rules: Rules) -> bool:
         """Whether ``_owner_fault`` has nothing to ask of any change of a group."""
         if entity.kind in {Kind.DOCUMENT, Kind.LINE}:
             return False
@@ -487,9 +485,9 @@ class _Merge:
             return "bad_value"
         return self._owner_fault(entity, op, pk, values)
 
-    def _rules(self, entity: EntityType) -> _Rules:
+    def _rules(self, entity: EntityType) -> Rules:
         if entity.no not in self._known_rules:
-            self._known_rules[entity.no] = _rules(entity)
+            self._known_rules[entity.no] = rules_of(entity)
         return self._known_rules[entity.no]
 
     def _owner_fault(self, entity: EntityType, op: int, pk: bytes, values: list[Any]) -> str | None:
@@ -902,63 +900,6 @@ def _line_types() -> list[_LineType]:
     return [_LineType(e, e.fields[e.parent or ""].f.ref or "") for e in entities() if e.kind is Kind.LINE]
 
 
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    """What the merge asks of every change of a table, by wire number."""
-
-    types: dict[int, frozenset[type]]
-    closer: dict[int, Callable[[Stored], bool]]  # beyond the type; empty values are always well
-    required: tuple[int, ...]
-    office_only: dict[int, Stored]  # with the default that anybody may write
-    watched: frozenset[int]
-    loud: frozenset[int]  # whose change means something beyond its row
-    refs: dict[int, str]  # to other records than the parent: their kind
-    defaults: dict[int, Stored]  # of a whole row, in the order in which it is written
-    places: dict[int, int]  # of each column in that order
-
-    def fits(self, no: int, column: Sequence[Stored]) -> bool:
-        """Whether every one of these values is one the column can hold."""
-        return self.types[no].issuperset(map(type, column)) and (no not in self.closer or all(map(self.closer[no], set(column))))
-
-
-_TYPES: dict[str, type] = {"TEXT": str, "INTEGER": int, "BLOB": bytes}
-
-
-def _rules(entity: EntityType) -> _Rules:
-    columns = entity.by_no
-    types = {no: _types(column) for no, column in columns.items()}
-    watched = frozenset(no for no, column in columns.items() if column.f.merge == "always_show")
-    defaults = {**{column.no: column.store(column.default) for column in entity.fields.values()}, DELETED_NO: 0}
-    closer = {no: check for no, column in columns.items() if (check := _closer(column))}
-    return _Rules(
-        types={DELETED_NO: frozenset({int}), **types},
-        closer={DELETED_NO: lambda value: value in {0, 1}, **closer},
-        required=tuple(no for no, column in columns.items() if column.required and not column.custom),
-        office_only={no: column.store(column.default) for no, column in columns.items() if column.f.merge == "hub"},
-        watched=watched,
-        loud=watched | {DELETED_NO} | ({_no(entity, "status")} if entity.kind is Kind.DOCUMENT else set()),
-        refs={column.no: column.f.ref or "" for column in entity.refs if column.key != entity.parent},
-        defaults=defaults,
-        places={no: place for place, no in enumerate(defaults)},
-    )
-
-
-def _is_sound(group: Group, entity: EntityType, rules: _Rules) -> bool:
-    """Whether nothing is wrong with any change of a group that could be told without its row."""
-    if group.op not in {INSERT, UPDATE, GONE} or not rules.types.keys() >= set(group.columns):
-        return False
-    if group.op == INSERT and not set(rules.required) <= set(group.columns):
-        return False
-    if (group.op == GONE and entity.kind is not Kind.LINE) or (group.op == UPDATE and entity.kind is Kind.LEDGER):
-        return False
-    return all(rules.fits(no, column) for side in (group.old, group.new) if side for no, column in zip(group.columns, side, strict=True))
-
-
-def _stored_rows(columns: dict[int, Sequence[Stored]], size: int, rules: _Rules) -> list[tuple[Stored, ...]]:
-    """Whole rows, in the order in which they are written, with defaults for what is not given."""
-    return list(zip(*(columns.get(no) or repeat(default, size) for no, default in rules.defaults.items()), strict=True))
-
-
 def _as_added(row: _Row, places: dict[int, int]) -> Sequence[Stored]:
     """A new row with what the batch changed of it afterwards."""
     assert row.new is not None
@@ -968,31 +909,3 @@ def _as_added(row: _Row, places: dict[int, int]) -> Sequence[Stored]:
     for no, value in row.changed.items():
         values[places[no]] = value
     return values
-
-
-def _types(column: Field) -> frozenset[type]:
-    """Types a column takes; the declaration's own bounds are the author's business."""
-    may_be_empty = column.custom is not None or (not column.required and column.default is None)
-    return frozenset({_TYPES[column.sql_type], *([type(None)] if may_be_empty else [])})
-
-
-def _closer(column: Field) -> Callable[[Stored], bool] | None:
-    """What the column's kind asks beyond its type."""
-    if column.kind == "ref":
-        return lambda value: value is None or (isinstance(value, bytes) and len(value) == 16)
-    if column.kind == "choice" and not column.custom:  # its own options may not have arrived yet
-        choices = column.choices or {}
-        return lambda value: value is None or value in choices
-    if column.kind in {"date", "datetime", "boolean"}:
-        return lambda value: value is None or _loads(column, value)
-    if column.scale:  # what no form takes would overflow the sums, and stop whoever adds to them next
-        return lambda value: value is None or (isinstance(value, int) and -MAX_SCALED <= value <= MAX_SCALED)
-    return None
-
-
-def _loads(column: Field, value: Stored) -> bool:
-    """Whether a value of the right type means something: a date that exists, a moment within the calendar, yes or no."""
-    try:
-        return column.store(column.load(value)) == value
-    except (ValueError, OverflowError, OSError):
-        return False

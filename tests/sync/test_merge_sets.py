@@ -104,8 +104,8 @@ def hear(store: Store, connection: Any, portion: list[Change]) -> dict[str, Any]
 def tried(store: Store, portions: list[list[Change]], *, one_by_one: bool) -> list[dict[str, Any]]:
     """``hear`` of portion after portion, taken back at the end."""
     heard: list[dict[str, Any]] = []
-    sound = (lambda *_group: False) if one_by_one else merge._is_sound
-    with suppress(InterruptedError), patch.object(merge, "_is_sound", sound), store.merging() as connection:
+    sound = (lambda *_group: False) if one_by_one else merge.is_sound
+    with suppress(InterruptedError), patch.object(merge, "is_sound", sound), store.merging() as connection:
         heard += [hear(store, connection, portion) for portion in portions]
         raise InterruptedError
     return heard
