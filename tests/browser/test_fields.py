@@ -125,3 +125,15 @@ def test_the_value_before_a_change_is_put_back_from_the_history(open_page: OpenP
     page.get_by_role("tab", name="变更记录").click()
     page.locator("tr", has_text="又改错了").get_by_role("button").click()
     expect(page.locator(".lc-toast").last).to_contain_text("地址已恢复为“写错的地址”")
+
+
+def test_the_page_speaks_english(open_page: OpenPage) -> None:
+    page = open_page("/fields")
+    page.locator(".lc-language").click()
+    expect(page.locator(".lc-title")).to_have_text("Fields & names")
+    expect(row(page, "Credit limit")).to_contain_text("Amount of money")
+    page.keyboard.press("n")
+    expect(dialog(page)).to_contain_text("New field of “Customer”")
+    page.get_by_role("button", name="Cancel").click()
+    page.locator(".lc-language").click()
+    expect(page.locator(".lc-title")).to_have_text("字段与名称")
