@@ -35,6 +35,7 @@ from localcrm.kernel.schema import (
 FIRST_NUMBER, LAST_NUMBER = 1000, 2**40
 #: Whole numbers that a spreadsheet keeps exactly.
 _MAX_WHOLE = 2**53
+_LENGTH = re.compile(r"\d{1,6}", re.ASCII)
 #: Signs that separate several choices where they are written in one line.
 _BETWEEN_CHOICES = re.compile(r"[\n;；、]+")
 
@@ -257,7 +258,7 @@ def _annotation(definition: Definition, listed: list[Option]) -> Any:
     found = _KINDS[definition.type][1]
     if definition.type in WRITTEN and definition.required:
         found = Annotated[found, StringConstraints(min_length=1)]
-    if definition.type in WRITTEN and (definition.most or "").isdecimal():
+    if definition.type in WRITTEN and is_length(definition.most or ""):
         found = Annotated[found, StringConstraints(max_length=int(definition.most or 0))]
     if definition.type in NUMBERED:
         for name, text in (("ge", definition.least), ("le", definition.most)):
@@ -270,6 +271,11 @@ def _annotation(definition: Definition, listed: list[Option]) -> Any:
         order = [option.value for option in listed]
         found = Annotated[found, BeforeValidator(lambda value: _in_order(order, value))]
     return found
+
+
+def is_length(text: str) -> bool:
+    """Whether a text says a greatest length; a definition from elsewhere may say anything."""
+    return _LENGTH.fullmatch(text) is not None
 
 
 def split_choices(text: str) -> list[str]:

@@ -166,6 +166,18 @@ def test_a_definition_that_claims_a_declared_number_makes_no_column(company: Com
     assert shown(company.hq) == {"x200001": "字段2"}
 
 
+@pytest.mark.parametrize("bounds", [[(9, "9" * 5000)], [(8, "x"), (9, "1e999")], [(7, "无此日期")], [(3, "长" * 50_000), (11, "\n")]])
+def test_a_definition_nobody_can_make_sense_of_stops_no_exchange(company: Company, one: Installation, bounds: list[tuple[int, str]]):
+    own = bytes.fromhex(one.store.node.branch_id)
+    for number, kind in enumerate(("text", "integer", "date"), start=200_001):
+        given = {1: "customer", 2: number, 3: f"字段{number}", 4: kind, 16: own, **dict(bounds)}
+        change = Change(14, INSERT, number.to_bytes(16), list(given.items()), None)
+        epoch = int.from_bytes(one.store.node.epoch)
+        batch = Batch([(2, epoch)], [Tx(0, number - 200_000, 1, 1 << 40, 1 << 40, None, 0)], [change])
+        assert admit(company.hq.store, batch, sender_no=2, sender_code="BR01").applied == 1
+    company.hq.new("customer", name="甲公司", x200001="值")
+
+
 def test_a_restored_branch_gives_other_numbers(company: Company, one: Installation):
     first = add(one, "行业", "text")
     with one.store.housekeeping() as connection:

@@ -24,6 +24,7 @@ from localcrm.kernel.custom import (
     FieldType,
     annotation,
     is_extensible,
+    is_length,
     lists_options,
     read_value,
     split_choices,
@@ -297,7 +298,7 @@ def _check_definition(kind: EntityType, values: Record, options: Sequence[Option
     bounds = {name: values[name] for name in ("least", "most") if values[name]}
     plain = annotation(Definition(id="", entity="", number=0, label="", type=definition.type))
     for name, text in bounds.items():
-        fits = text.isdecimal() if definition.type not in NUMBERED and name == "most" else read_value(plain, text) is not None
+        fits = is_length(text) if definition.type not in NUMBERED and name == "most" else read_value(plain, text) is not None
         if not fits or (definition.type not in NUMBERED and name == "least"):
             raise InvalidInput("bad_bound", N_("“{value}” cannot be a bound of this field."), value=text[:60], field=name)
     if definition.type in NUMBERED and len(bounds) == 2 and read_value(plain, bounds["least"]) > read_value(plain, bounds["most"]):
