@@ -52,6 +52,13 @@ def check(uow: UnitOfWork, kind: EntityType, new: Mapping[str, Any], old: Mappin
             )
 
 
+def check_complete(kind: EntityType, record: Mapping[str, Any]) -> None:
+    """Refuse to post a document that lacks what the company wants to be filled in."""
+    for field in kind.fields.values():
+        if field.custom and field.custom.to_post and record[field.key] is None:
+            raise InvalidInput("required", N_("{label} is required."), label=field.label, field=field.key)
+
+
 def _choices(field: Field, value: Any) -> list[str]:
     if not field.withdrawn:
         return []

@@ -22,6 +22,7 @@ from localcrm.kernel.schema import (
     F,
     Field,
     Id,
+    Kind,
     LongText,
     Moment,
     Money,
@@ -140,8 +141,8 @@ class GivenName:
 
 
 def is_extensible(entity: EntityType) -> bool:
-    """Whether a company may add fields: to master data that people enter on a form."""
-    return entity.by_hand and not entity.about and entity.kind == "master" and entity.key != "user"
+    """Whether a company may add fields: to master data and documents that people enter."""
+    return entity.by_hand and not entity.about and entity.kind in {Kind.MASTER, Kind.DOCUMENT} and entity.key != "user"
 
 
 def lists_options(field: Field) -> bool:
@@ -197,8 +198,8 @@ def _shape(entity: EntityType, added: list[Definition], offered: list[Option], c
     for definition in sorted(added, key=lambda one: (one.position, one.number)):
         listed = lists.get(definition.key, [])
         annotation = _annotation(definition, listed)
-        fields[definition.key] = _field(definition, annotation, listed, names.get(definition.key, {}))
-        more[definition.key] = (annotation, ...) if definition.required and not definition.retired else (annotation | None, None)
+        field = fields[definition.key] = _field(entity, definition, annotation, listed, names.get(definition.key, {}))
+        more[definition.key] = (annotation, ...) if field.required else (annotation | None, None)
     model = entity.declared.model
     return Shape(fields, create_model(model.__name__, __base__=model, **more) if more else model, names.get("", {}))
 
@@ -212,7 +213,7 @@ def _withdrawn(listed: list[Option]) -> frozenset[str]:
     return frozenset(option.value for option in listed if option.retired)
 
 
-def _field(definition: Definition, annotation: Any, listed: list[Option], names: Mapping[str, str]) -> Field:
+def _field(entity: EntityType, definition: Definition, annotation: Any, listed: list[Option], names: Mapping[str, str]) -> Field:
     kind, _annotated = _KINDS[definition.type]
     is_ref = kind == "ref"
     f = F(
@@ -226,17 +227,18 @@ def _field(definition: Definition, annotation: Any, listed: list[Option], names:
         section=definition.section or None,
         editable=definition.type != FieldType.SERIAL,
     )
+    wanted, is_document = definition.required and not definition.retired, entity.kind is Kind.DOCUMENT
     own = CustomField(
         id=definition.id,
         unique=definition.unique,
+        to_post=wanted and is_document,
         preset=read_value(annotation, definition.preset),
         hint=definition.hint or "",
         retired=definition.retired,
         branch_id=definition.branch_id,
     )
     choices = {option.value: option.label for option in listed} if definition.type in LISTS else None
-    required = definition.required and not definition.retired
-    return Field(definition.key, f, kind, required, None, _SCALES.get(kind, 0), choices, names, _withdrawn(listed), own)
+    return Field(definition.key, f, kind, wanted and not is_document, None, _SCALES.get(kind, 0), choices, names, _withdrawn(listed), own)
 
 
 def read_value(annotation: Any, text: str | None) -> Any:

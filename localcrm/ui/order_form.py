@@ -38,13 +38,14 @@ from localcrm.kernel.errors import AppError, Forbidden, InvalidInput, NotFound, 
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.ids import parse_id
 from localcrm.kernel.money import ZERO_AMOUNTS, LineAmounts, capital_amount, parse_decimal
-from localcrm.kernel.schema import EntityType, plain_decimal
+from localcrm.kernel.schema import EntityType, Field, plain_decimal
 from localcrm.store.connection import Connection
 from localcrm.store.query import Condition, ListQuery, Record, every, records_by_id, ref_titles, select, titles
 from localcrm.store.view import Masked
 from localcrm.ui.endpoints import session_of
 from localcrm.ui.kit.approval import TONES as APPROVAL_TONES
 from localcrm.ui.kit.columns import DELIVERY, ORDER_STATES, PAYMENT
+from localcrm.ui.kit.form import editing_text
 from localcrm.ui.kit.values import TONES, grouped, in_chinese, show
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
 ORDER, LINE = SalesOrder.entity_type, SalesOrderLine.entity_type
 CUSTOMER, PRODUCT = Customer.entity_type, Product.entity_type
 HEADER = ("customer_id", "warehouse_id", "owner_id", "legal_entity_id", "date", "delivery_date", "tax_included", "remark")
+#: Kinds of own fields that are not simply typed, as the script in the browser knows them.
+_INPUTS = {"ref": "ref", "boolean": "boolean"}
 TYPED = ("quantity", "price", "discount", "tax_rate", "remark")
 MAX_ROWS = 5000
 PROGRESS_WORDS = {"delivered": DELIVERY, "paid": PAYMENT}
@@ -60,6 +63,46 @@ PROGRESS_WORDS = {"delivered": DELIVERY, "paid": PAYMENT}
 _SOME_ID = "0" * 32
 
 Sheet = dict[str, Any]
+
+
+# what a company adds to the head of an order ----------------------------------------------------------------------------
+
+
+def own_fields() -> list[Field]:
+    """Fields of the company that are in use."""
+    return [field for field in ORDER.fields.values() if field.custom and field.is_used]
+
+
+def header_keys() -> list[str]:
+    """Everything in the head of an order."""
+    return [*HEADER, *(field.key for field in own_fields())]
+
+
+def own_inputs() -> list[dict[str, Any]]:
+    """What the browser needs to draw them."""
+    return [
+        {
+            "key": field.key,
+            "kind": _INPUTS.get(field.kind, "list" if field.kind == "choice" else "text"),
+            "entity": field.f.ref,
+            "options": [gettext(label) for label in field.offered.values()],
+            "hint": field.custom.hint if field.custom else "",
+            "required": field.custom is not None and field.custom.to_post,
+            "fixed": not field.f.editable,
+        }
+        for field in own_fields()
+    ]
+
+
+def _own_values(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Their values as the form takes them: ids, yes or no, else text as one types it."""
+    return {
+        field.key: value
+        if value is None or field.kind in _INPUTS
+        else (show(field, value) if field.options else editing_text(field, value))
+        for field in own_fields()
+        for value in (record.get(field.key),)
+    }
 
 
 # the sheet: one order as the form shows it ---------------------------------------------------------------------------
@@ -89,7 +132,7 @@ def load_sheet(session: Session, order_id: str) -> Sheet:
         "deleted": order["deleted"],
         "number": order.get("number") or "",
         "state": {"key": state, "label": gettext(ORDER_STATES[state]) if state in ORDER_STATES else state, "tone": TONES.get(state, "")},
-        "header": {key: ORDER.fields[key].to_json(order.get(key)) for key in HEADER},
+        "header": {**{key: ORDER.fields[key].to_json(order.get(key)) for key in HEADER}, **_own_values(order)},
         "titles": {**names, **_names_when_posted(order)},
         "lines": _with_rest([_line_texts(line, products) for line in lines], rest),
         "totals": _shown_totals(order),
@@ -116,7 +159,7 @@ def new_sheet(session: Session, *, customer_id: str | None = None, copy_of: str 
     names = {"owner_id": actor.name}
     lines: list[dict[str, Any]] = []
     with session.store.read() as connection:
-        header |= begin_order(connection, node)
+        header |= begin_order(connection, node) | _own_values({field.key: field.initial for field in own_fields()})
         house = Warehouse.entity_type
         pages = (
             select(connection, ListQuery(house, where=where, limit=1, restrict=view))
@@ -434,7 +477,7 @@ def save(session: Session, body: Mapping[str, Any]) -> Sheet:
             # A line that somebody else removed meanwhile comes back as a new one.
             keys.append(str(row.get("key")))
             good.append(line | ({"id": row["id"]} if row.get("id") in known else {}))
-    header = {key: _header_value(key, value) for key, value in (body.get("header") or {}).items() if key in HEADER}
+    header = {key: _header_value(key, value) for key, value in (body.get("header") or {}).items() if key in header_keys()}
     parameters = {"header": header, "lines": good, "order_id": order_id, "version": body.get("version") if order_id else None}
     saved = verbs.run(session.store, session.actor, "sales.save_order", parameters)
     _keep_rest(session, saved["id"], rest)
@@ -499,7 +542,7 @@ def compare(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
     theirs = load_sheet(session, str(body.get("id")))
     mine, names = body.get("header") or {}, body.get("titles") or {}
     rows = []
-    for key in HEADER:
+    for key in header_keys():
         field = ORDER.fields[key]
         if _blank(mine.get(key)) != _blank(theirs["header"][key]):
             texts = [_header_text(key, side, titles_) for side, titles_ in ((mine, names), (theirs["header"], theirs["titles"]))]
@@ -522,10 +565,10 @@ def _as_shown(row: Mapping[str, Any], products: Mapping[str, Record]) -> dict[st
 
 
 def _header_text(key: str, values: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    value = values.get(key)
-    if key == "tax_included":
+    value, field = values.get(key), ORDER.fields[key]
+    if field.kind == "boolean" and value is not None:
         return _("Yes") if value else _("No")
-    return (names.get(key) if key.endswith("_id") else str(value)) or "—" if value else "—"
+    return (names.get(key) if field.f.ref else str(value)) or "—" if value else "—"
 
 
 def _line_summary(row: Mapping[str, Any]) -> str:

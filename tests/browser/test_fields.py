@@ -127,6 +127,40 @@ def test_the_value_before_a_change_is_put_back_from_the_history(open_page: OpenP
     expect(page.locator(".lc-toast").last).to_contain_text("地址已恢复为“写错的地址”")
 
 
+def test_an_order_has_the_fields_of_the_company(open_page: OpenPage) -> None:
+    page = open_page("/fields?kind=sales_order")
+    for label, kind in (("合同号", "文本"), ("结算方式", "单选")):
+        page.keyboard.press("n")
+        labelled(page, "名称").fill(label)
+        choose_type(page, kind)
+        if kind == "单选":
+            labelled(page, "选项").fill("月结\n现结")
+        else:
+            dialog(page).get_by_text("必填").click()
+        page.keyboard.press("Control+Enter")
+        expect(page.locator(".q-dialog")).to_have_count(0)
+        expect(row(page, label)).to_be_visible()
+
+    page.goto(page.url.split("/fields")[0] + "/orders/new")
+    page.locator(".oe-header [data-field=customer_id] input").fill("金龙")
+    page.locator(".oe-pick.oe-on").click()
+    page.locator(".oe-product-input").first.click()
+    page.keyboard.type("XF75")
+    page.wait_for_selector(".oe-pick.oe-on")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-cell=quantity]:focus")
+    page.keyboard.type("3")
+    page.locator(".oe-own select").select_option("月结")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".oe-own [data-typed]")).to_have_attribute("aria-invalid", "true")
+    page.locator(".oe-own [data-typed]").fill("HT-118")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".lc-toast").last).to_contain_text("已过账")
+    expect(page.locator(".oe-own")).to_contain_text("HT-118")
+    expect(page.locator(".oe-own")).to_contain_text("月结")
+
+
 def test_the_page_speaks_english(open_page: OpenPage) -> None:
     page = open_page("/fields")
     page.locator(".lc-language").click()

@@ -176,7 +176,7 @@ def test_a_unit_and_a_rate_are_listed_offered_and_obeyed(open_page: OpenPage) ->
     page.locator(".oe-pick.oe-on", has_text="坯布").wait_for()
     page.keyboard.press("Enter")
     page.locator("[data-cell=quantity]").first.fill("1.5")
-    page.locator("[data-day=date]").click()  # a row says what is wrong once it is left
+    page.locator("[data-typed=date]").click()  # a row says what is wrong once it is left
     expect(page.locator(".oe-fault")).to_contain_text("“匹”只能是整数")
     expect(page.locator("[data-cell=tax_rate]").first).to_have_attribute("list", "oe-tax-rates")
     assert page.locator("#oe-tax-rates option").evaluate_all("options => options.map((one) => one.value)") == ["9%"]

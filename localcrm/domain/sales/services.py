@@ -10,7 +10,7 @@ from collections.abc import Mapping, Set as AbstractSet
 from decimal import Decimal
 from typing import Any
 
-from localcrm.domain import policy, records
+from localcrm.domain import own_fields, policy, records
 from localcrm.domain.admin.entities import LegalEntity
 from localcrm.domain.admin.organisation import company_of_branch
 from localcrm.domain.approvals.documents import check_approved, check_editable
@@ -181,6 +181,7 @@ def post_order(uow: UnitOfWork, actor: Actor, *, order_id: RecordId) -> dict[str
         raise InvalidInput("no_customer", N_("Choose a customer before posting."), field="customer_id")
     if not lines:
         raise Refused("no_lines", N_("The order has no lines yet; nothing was posted."))
+    own_fields.check_complete(_ORDER, order)
     check_approved(uow.connection, _ORDER, order)
     warnings = _post(uow, actor, order, lines, _stocked_products(uow, lines))
     return {**order_with_lines(uow, actor, order_id=order_id), "warnings": warnings}
@@ -207,7 +208,8 @@ def reverse_order(uow: UnitOfWork, actor: Actor, *, order_id: RecordId, remark: 
         "legal_entity_name",
     )
     values = {key: order[key] for key in copied} | {"reverses_id": order_id, "date": datetime.date.today(), "remark": remark}
-    reversal_id = uow.insert(_ORDER, _ORDER.validate(values))
+    own = {key: order[key] for key, field in _ORDER.fields.items() if field.custom and not field.custom.unique}
+    reversal_id = uow.insert(_ORDER, {**_ORDER.validate(values), **own})  # what may be written today does not bind what was written then
     for line in order_lines(uow, order_id):
         opposite = {**{key: line[key] for key in _LINE.fields}, "order_id": reversal_id}
         for key in ("quantity", "net", "tax", "gross"):

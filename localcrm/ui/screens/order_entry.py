@@ -23,7 +23,7 @@ from localcrm.ui.kit.dialogs import confirm
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import run_service, run_verb, toast
-from localcrm.ui.order_form import CUSTOMER, HEADER, LINE, ORDER, PRODUCT
+from localcrm.ui.order_form import CUSTOMER, LINE, ORDER, PRODUCT, header_keys, own_inputs
 from localcrm.ui.registry import Screen, register
 from localcrm.ui.screens.orders import receive_dialog, reverse_dialog
 
@@ -137,10 +137,11 @@ class OrderPage:
 
 def words(session: Session) -> dict[str, Any]:
     """Every text the form shows, and what its user may do."""
-    labels = {key: ORDER.fields[key].label for key in HEADER}
+    labels = {key: ORDER.fields[key].label for key in header_keys()}
     columns = {key: LINE.fields[key].label for key in ("quantity", "price", "discount", "tax_rate", "remark", "unit")}
     return {
         "labels": labels,
+        "own": own_inputs(),
         "columns": {
             **columns,
             "product": _("Product (code / pinyin / scan)"),

@@ -124,9 +124,9 @@
       this.drawCommit();
       if (turn === this.turn) this.sheet.totals = totals;
       for (const row of this.rows) if (saved.ids && row.key in saved.ids) row.id = saved.ids[row.key];
-      for (const input of this.host.querySelectorAll("[data-day]")) {
+      for (const input of this.host.querySelectorAll("[data-typed]")) {
         if (input === document.activeElement || turn !== this.turn) continue;
-        input.value = this.header[input.dataset.day] = saved.header[input.dataset.day] || "";
+        input.value = this.header[input.dataset.typed] = saved.header[input.dataset.typed] || "";
       }
       if (isNew) {
         history.replaceState(null, "", "/orders/" + id);
@@ -273,65 +273,86 @@
       button.addEventListener("click", run);
       return button;
     }
-    field(key, child, wide) {
+    field(key, child, wide, required = key === "customer_id") {
       const box = make("label", "lc-field" + (wide ? " oe-wide" : ""));
       box.dataset.field = key;
-      box.append(make("span", "lc-label" + (key === "customer_id" && this.sheet.editable ? " lc-required" : ""), this.words.labels[key]), child);
+      box.append(make("span", "lc-label" + (required && this.sheet.editable ? " lc-required" : ""), this.words.labels[key]), child);
       return box;
     }
     drawHeader() {
       const card = make("div", "lc-card oe-header");
-      for (const [key, entity] of this.words.pickers) {
-        if (!this.sheet.editable) {
-          card.append(this.field(key, this.readOnly(this.titles[key], key === "customer_id"), key === "customer_id"));
-          continue;
+      for (const [key, entity] of this.words.pickers) card.append(this.picked(key, entity));
+      // Typed, not chosen: the browser's own date field shows days in the order of its own language.
+      for (const key of ["date", "delivery_date"]) card.append(this.typed(key));
+      card.append(
+        this.ticked("tax_included", (on) => {
+          this.host.querySelector(".oe-price-head").textContent = on ? this.words.columns.priceWithTax : this.words.columns.price;
+        }),
+      );
+      if (this.words.own.length) {
+        const more = make("div", "oe-own");
+        for (const own of this.words.own) {
+          if (own.kind === "ref") more.append(this.picked(own.key, own.entity));
+          else if (own.kind === "boolean") more.append(this.ticked(own.key));
+          else more.append(this.typed(own.key, own));
         }
-        const input = this.input("oe-input" + (key === "customer_id" ? " oe-strong" : ""), this.titles[key] || "");
-        input.setAttribute("aria-label", this.words.labels[key]);
-        new Combo(input, {
-          words: this.words,
-          find: async (text) => (await lc.fetch(`/api/pick/${entity}?q=${encodeURIComponent(text)}`)).rows,
-          draw: (row) => [make("span", "", row.title), make("small", "", row.second)],
-          create: this.words.mayCreate[entity] ? (text) => this.emit("create", { entity, text }) : null,
-          all: true,
-          picked: (row) => this.setHeader(key, row.id, row.title, input),
-          left: () => (input.value = this.titles[key] || ""),
-        });
-        if (key === "customer_id") this.customerInput = input;
-        else this[key + "Input"] = input;
-        card.append(this.field(key, input, key === "customer_id"));
+        card.append(more);
       }
-      for (const key of ["date", "delivery_date"]) {
-        const value = this.header[key] || "";
-        if (!this.sheet.editable) {
-          card.append(this.field(key, this.readOnly(value)));
-          continue;
-        }
-        // Typed, not chosen: the browser's own date field shows days in the order of its own language.
-        const input = this.input("oe-input", value);
-        input.dataset.day = key;
-        input.setAttribute("aria-label", this.words.labels[key]);
-        input.addEventListener("change", () => ((this.header[key] = input.value.trim() || null), this.changed()));
-        card.append(this.field(key, input));
-      }
-      const box = make("input");
-      box.type = "checkbox";
-      box.checked = !!this.header.tax_included;
-      box.disabled = !this.sheet.editable;
-      box.addEventListener("change", () => {
-        this.header.tax_included = box.checked;
-        this.host.querySelector(".oe-price-head").textContent = box.checked ? this.words.columns.priceWithTax : this.words.columns.price;
-        this.changed();
-      });
-      const label = make("label", "oe-check");
-      label.append(box, make("span", "", this.words.labels.tax_included));
-      card.append(label);
       card.addEventListener("keydown", (event) => {
         if (event.key !== "Enter" || event.ctrlKey || event.isComposing || event.defaultPrevented) return;
         event.preventDefault();
         this.nextHeader(event.target);
       });
       return card;
+    }
+    picked(key, entity) {
+      const first = key === "customer_id";
+      if (!this.sheet.editable) return this.field(key, this.readOnly(this.titles[key], first), first);
+      const input = this.input("oe-input" + (first ? " oe-strong" : ""), this.titles[key] || "");
+      input.setAttribute("aria-label", this.words.labels[key]);
+      new Combo(input, {
+        words: this.words,
+        find: async (text) => (await lc.fetch(`/api/pick/${entity}?q=${encodeURIComponent(text)}`)).rows,
+        draw: (row) => [make("span", "", row.title), make("small", "", row.second)],
+        create: this.words.mayCreate[entity] ? (text) => this.emit("create", { entity, text }) : null,
+        all: true,
+        picked: (row) => this.setHeader(key, row.id, row.title, input),
+        left: () => (input.value = this.titles[key] || ""),
+      });
+      if (first) this.customerInput = input;
+      else this[key + "Input"] = input;
+      return this.field(key, input, first);
+    }
+    typed(key, own = {}) {
+      const value = this.header[key] || "";
+      if (!this.sheet.editable || own.fixed) return this.field(key, this.readOnly(value));
+      let input;
+      if (own.kind === "list") {
+        input = make("select", "oe-input");
+        for (const label of new Set(["", ...own.options, value])) input.append(new Option(label || "—", label));
+        input.value = value;
+      } else {
+        input = this.input("oe-input", value);
+        input.dataset.typed = key;
+        input.placeholder = own.hint || "";
+      }
+      input.setAttribute("aria-label", this.words.labels[key]);
+      input.addEventListener("change", () => ((this.header[key] = input.value.trim() || null), this.changed()));
+      return this.field(key, input, false, own.required);
+    }
+    ticked(key, also) {
+      const box = make("input");
+      box.type = "checkbox";
+      box.checked = !!this.header[key];
+      box.disabled = !this.sheet.editable;
+      box.addEventListener("change", () => {
+        this.header[key] = box.checked;
+        if (also) also(box.checked);
+        this.changed();
+      });
+      const label = make("label", "oe-check");
+      label.append(box, make("span", "", this.words.labels[key]));
+      return label;
     }
     readOnly(text, strong) {
       return make("div", "oe-value" + (strong ? " oe-strong" : ""), text || "—");
@@ -344,7 +365,7 @@
       return input;
     }
     nextHeader(input) {
-      const inputs = [...this.host.querySelectorAll(".oe-header input")];
+      const inputs = [...this.host.querySelectorAll(".oe-header input, .oe-header select")];
       const next = inputs[inputs.indexOf(input) + 1];
       if (next) next.focus();
       else this.focus(this.rows[0], "product");
