@@ -67,12 +67,12 @@ def test_garbage_is_not_a_database_and_stays_untouched(tmp_path: Path, garbage: 
 def test_the_wrong_key_opens_nothing(tmp_path: Path) -> None:
     key = secrets.token_bytes(32)
     store = office(tmp_path, key)
-    add(store, name="甲")
+    add(store, name="杭州西湖茶叶有限公司")
     store.close()
     assert code_of(lambda: open_store(tmp_path, key=secrets.token_bytes(32))) == "wrong_key"
     assert code_of(lambda: open_store(tmp_path)) == "wrong_key"
-    assert b"\xe7\x94\xb2" not in (tmp_path / DATABASE).read_bytes()
-    assert names(open_store(tmp_path, key=key)) == ["甲"]
+    assert "杭州西湖茶叶有限公司".encode() not in (tmp_path / DATABASE).read_bytes()
+    assert names(open_store(tmp_path, key=key)) == ["杭州西湖茶叶有限公司"]
 
 
 def test_a_file_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
