@@ -34,6 +34,10 @@ from localcrm.kernel.schema import (
 )
 
 FIRST_NUMBER, LAST_NUMBER = 1000, 2**40
+#: Numbers that one node may give in one of its epochs; epochs that are told apart.
+PER_NODE, _EPOCH_BITS = 1000, 6
+#: Fields of one kind that one branch, and all together, may add: a table takes 2,000 columns, a condition 1,000 parts.
+MOST_OF_BRANCH, MOST_OF_KIND = 100, 400
 #: Whole numbers that a spreadsheet keeps exactly.
 _MAX_WHOLE = 2**53
 _LENGTH = re.compile(r"\d{1,6}", re.ASCII)
@@ -122,12 +126,14 @@ class Definition:
 class Option:
     """One entry of an option list, of a company's field or of a declared one that offers values."""
 
+    id: str
     entity: str
     field: str
     value: str
     label: str
     position: int = 0
     retired: bool = False
+    branch_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +144,21 @@ class GivenName:
     field: str
     language: str
     text: str
+
+
+def first_number(node_no: int, epoch_index: int) -> int:
+    """The first of the PER_NODE numbers that a node may give in one of its epochs; no other node gives them."""
+    return FIRST_NUMBER + (node_no << _EPOCH_BITS | epoch_index % (1 << _EPOCH_BITS)) * PER_NODE
+
+
+def node_of(number: int) -> int:
+    """The node whose number it is."""
+    return (number - FIRST_NUMBER) // PER_NODE >> _EPOCH_BITS
+
+
+def may_become(before: str, after: str) -> bool:
+    """Whether a type may become another one without losing anything."""
+    return before == after or any(before == one and after in others for one, others in BECOMES.items())
 
 
 def is_extensible(entity: EntityType) -> bool:
@@ -154,19 +175,27 @@ def shapes(definitions: Iterable[Definition], options: Iterable[Option], names: 
     """The shape of every entity that differs from its declaration.
 
     ``here``: the branch whose own fields are shown; None shows those of all. Definitions that claim a declared number, or one
-    that another definition has, are passed over; of two the one with the smaller id counts, so that all nodes agree.
+    that another definition has, are passed over; the company's count before a branch's, then the one with the smaller id, so that all
+    nodes agree. So it is with two entries for one value of a list.
     """
     numbered: dict[tuple[str, int], Definition] = {}
-    for definition in sorted(definitions, key=lambda one: one.id):
+    for definition in sorted(definitions, key=_companys_first):
         if FIRST_NUMBER < definition.number <= LAST_NUMBER:
             numbered.setdefault((definition.entity, definition.number), definition)
     added = _grouped(_as_shown(definition, here) for definition in numbered.values())
-    offered, called = _grouped(options), _grouped(names)
+    listed: dict[tuple[str, str, str], Option] = {}
+    for option in sorted(options, key=_companys_first):
+        listed.setdefault((option.entity, option.field, option.value), option)
+    offered, called = _grouped(listed.values()), _grouped(names)
     return {
         entity.key: _shape(entity, fields, offered.get(entity.key, []), called.get(entity.key, []))
         for entity in entities()
         if (fields := added.get(entity.key, []) if is_extensible(entity) else []) or entity.key in {*offered, *called}
     }
+
+
+def _companys_first(one: Definition | Option) -> tuple[bool, str]:
+    return one.branch_id is not None, one.id
 
 
 def _as_shown(definition: Definition, here: str | None) -> Definition:
@@ -184,7 +213,9 @@ def _grouped(items: Iterable[Any]) -> dict[str, list[Any]]:
 def _shape(entity: EntityType, added: list[Definition], offered: list[Option], called: list[GivenName]) -> Shape:
     lists: dict[str, list[Option]] = {}
     for option in sorted(offered, key=lambda one: one.position):
-        lists.setdefault(option.field, []).append(option)
+        declared = entity.declared.fields.get(option.field)
+        if option.branch_id is None or declared is None or option.value not in declared.options:  # those are the company's to name
+            lists.setdefault(option.field, []).append(option)
     names: dict[str, dict[str, str]] = {}
     for name in called:
         names.setdefault(name.field, {})[name.language] = name.text

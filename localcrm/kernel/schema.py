@@ -54,7 +54,7 @@ class F:
     for a text of ids with blanks between · column: place in
     the default list · index: lists may be sorted by it quickly · search: weight in the search index · widget: how a
     form shows it when the type does not tell · section: form section · perm: permission key that guards it ·
-    merge: rule of the exchange · options: suggested values with their labels · editable: False for what only verbs write.
+    merge: rule of the exchange · options: suggested values with their labels · editable: False for what only verbs write · fixed: what a branch has once said of it stays, whoever changed the file.
     """
 
     no: int
@@ -70,6 +70,7 @@ class F:
     merge: Merge = "lww"
     options: Mapping[str, str] | None = None
     editable: bool = True
+    fixed: bool = False
 
 
 class Kind(StrEnum):

@@ -63,16 +63,29 @@ MIGRATIONS: Sequence[tuple[str, Callable[[Connection, eventlog.Sign | None], Non
 )
 
 
-def is_current(connection: Connection) -> bool:
-    """Whether the file needs nothing; raises StoreError for a file of a newer program."""
+def check_version(connection: Connection) -> None:
+    """Raise StoreError for a file of a newer program; nothing else in it may be looked at then."""
     if connection.value("SELECT count(*) FROM sqlite_master WHERE name = 'meta'") == 0:
-        return False
+        return
     version = connection.value("SELECT value FROM meta WHERE key = 'schema_version'") or 0
     if version > SCHEMA_VERSION:
         raise StoreError(
             "newer_schema",
             N_("This data file was written by a newer version of the program. Nothing was changed; install the newer version here too."),
         )
+
+
+def shapes_version(connection: Connection) -> int:
+    """How often the fields of this file were defined anew."""
+    is_new = connection.value("SELECT count(*) FROM sqlite_master WHERE name = 'meta'") == 0
+    return 0 if is_new else int(get_meta(connection, "shapes") or 0)
+
+
+def is_current(connection: Connection) -> bool:
+    """Whether the file needs nothing; raises StoreError for a file of a newer program."""
+    if connection.value("SELECT count(*) FROM sqlite_master WHERE name = 'meta'") == 0:
+        return False
+    check_version(connection)
     return bool(connection.value("SELECT value FROM meta WHERE key = 'ddl'") == fingerprint())
 
 
@@ -90,11 +103,15 @@ def fingerprint() -> str:
     return digest.hexdigest()
 
 
-def migrate(connection: Connection, sign_log: eventlog.Sign | None = None) -> None:
-    """Create or complete everything; the caller holds no transaction. ``sign_log`` signs a system log that is chained now."""
+def migrate(connection: Connection, sign_log: eventlog.Sign | None = None, *, shapes: int = 0) -> None:
+    """Create or complete everything; the caller holds no transaction. ``sign_log`` signs a system log that is chained now.
+
+    ``shapes`` is the ``shapes_version`` that the caller's fields are of: where another program has defined fields since, nothing is
+    done, for the triggers would leave those out.
+    """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if is_current(connection):
+        if shapes_version(connection) != shapes or is_current(connection):
             connection.execute("ROLLBACK")
             return
         is_new = connection.value("SELECT count(*) FROM sqlite_master WHERE name = 'meta'") == 0

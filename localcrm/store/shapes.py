@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from localcrm.store.connection import Connection
     from localcrm.store.query import Record
 
+_TYPES = frozenset(one.value for one in FieldType)
 #: Kinds of records that say what fields others have.
 SHAPING = frozenset({"custom_field", "field_option", "field_name"})
 
@@ -30,7 +31,7 @@ def read_shapes(connection: Connection) -> Shapes:
         return {}
     here = _own_branch(connection)
     return shapes(
-        [_definition(record) for record in fields],
+        [_definition(record) for record in fields if record["type"] in _TYPES],
         [_option(record) for record in options if not record["deleted"]],
         [_name(record) for record in sorted(names, key=lambda name: name["branch_id"] is not None) if _counts(record, here)],
         here=here,
@@ -42,8 +43,7 @@ def reshape(connection: Connection) -> Shapes:
     found = read_shapes(connection)
     with shaped(found):
         migrate.bring(connection)
-    generation = migrate.get_meta(connection, "shapes") or 0
-    migrate.set_meta(connection, "shapes", int(generation) + 1)
+    migrate.set_meta(connection, "shapes", migrate.shapes_version(connection) + 1)
     return found
 
 
@@ -52,6 +52,8 @@ def _records(connection: Connection, kind: str) -> list[Record]:
     if kind not in known or connection.value("SELECT count(*) FROM sqlite_master WHERE name = ?", (kind,)) == 0:
         return []
     entity = entity_type(kind)
+    if not {"id", *entity.fields} <= {row[1] for row in connection.all(f'PRAGMA table_info("{kind}")')}:
+        return []  # a file of an older program, which is brought up to date first
     return [load_record(entity, row) for row in connection.all(f'SELECT {record_columns(entity)} FROM "{kind}" ORDER BY id')]
 
 

@@ -18,7 +18,7 @@ from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import Shapes, shape_by_default, shaped, use_shapes
 from localcrm.store import changelog, eventlog, shapes as file_shapes
 from localcrm.store.connection import Connection, Pool
-from localcrm.store.migrate import get_meta, is_current, migrate
+from localcrm.store.migrate import check_version, get_meta, is_current, migrate, shapes_version
 from localcrm.store.node import Node, load_node
 from localcrm.store.uow import UnitOfWork, own_section, transaction
 
@@ -50,17 +50,24 @@ class Store:
         self._sets_default = False
         self._writer = Connection(self.path, key=key)
         try:
-            self.shapes = file_shapes.read_shapes(self._writer)
-            with shaped(self.shapes):
-                if not is_current(self._writer):
-                    migrate(self._writer, sign_log)
-            self._shapes_version = get_meta(self._writer, "shapes")
+            self._open_shapes(sign_log)
         except BaseException:
             self._writer.close()
             raise
         self._pool = Pool(self.path, key)
         self._seen = changelog.head(self._writer)
         self._data_version = self._writer.value("PRAGMA data_version")
+
+    def _open_shapes(self, sign_log: eventlog.Sign | None) -> None:
+        """Read the fields of the file, and bring it up to date with them; again where another program was at it meanwhile."""
+        while True:
+            check_version(self._writer)
+            self._shapes_version = shapes_version(self._writer)
+            self.shapes = file_shapes.read_shapes(self._writer)
+            with shaped(self.shapes):
+                if is_current(self._writer):
+                    return
+                migrate(self._writer, sign_log, shapes=self._shapes_version)
 
     # reading -----------------------------------------------------------------------------------------------------
 
@@ -121,7 +128,7 @@ class Store:
                     with shaped(self.shapes):
                         yield self._writer
                 if self._reshaped is not None:
-                    self._take_shapes(self._reshaped)
+                    self._take_shapes(self._reshaped, shapes_version(self._writer))
             finally:
                 self._reshaped = None
 
@@ -135,15 +142,16 @@ class Store:
         self._sets_default = True
         shape_by_default(self.shapes)
 
-    def _take_shapes(self, shapes: Shapes) -> None:
-        self.shapes, self._shapes_version = shapes, get_meta(self._writer, "shapes")
+    def _take_shapes(self, shapes: Shapes, version: int) -> None:
+        self.shapes, self._shapes_version = shapes, version
         if self._sets_default:
             shape_by_default(shapes)
 
     def _look_at_shapes(self) -> None:
         """Another program may have changed the definitions."""
-        if get_meta(self._writer, "shapes") != self._shapes_version:
-            self._take_shapes(file_shapes.read_shapes(self._writer))
+        version = shapes_version(self._writer)
+        if version != self._shapes_version:
+            self._take_shapes(file_shapes.read_shapes(self._writer), version)
 
     def log(self, kind: str, *, user_id: str | None = None, detail: str = "") -> None:
         """Note in the system log what is not a change of data, in a transaction of its own."""

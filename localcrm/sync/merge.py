@@ -17,18 +17,20 @@ from bisect import bisect_left, insort
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from localcrm.domain.admin.entities import Conflict, ConflictKind
+from localcrm.domain.admin.entities import Conflict, ConflictKind, CustomFieldRecord
 from localcrm.domain.approvals.company import load_company
 from localcrm.domain.approvals.entities import ApprovalRequest, ApprovalStep
-from localcrm.domain.approvals.rules import decision_fault
+from localcrm.domain.approvals.rules import Company, decision_fault
 from localcrm.domain.people import signing
 from localcrm.domain.records import references
 from localcrm.kernel.clock import is_from_future, next_stamp, stamp_time
+from localcrm.kernel.custom import MOST_OF_BRANCH, may_become, node_of
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import EntityType, Field, Kind, Stored, entities, entity_by_no
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from localcrm.sync.codec import Change, Group, Tx
 
 _CONFLICT, _REQUEST, _STEP = Conflict.entity_type, ApprovalRequest.entity_type, ApprovalStep.entity_type
+_DEFINITION = CustomFieldRecord.entity_type
 #: Longest value a conflict shows; the log keeps it whole.
 _SHOWN = 100_000
 
@@ -136,19 +139,20 @@ def _merge(
 
 
 def _parts(batch: Batch) -> Iterator[tuple[Batch, bool]]:
-    """A batch cut behind each transaction that defines fields, and whether a part does."""
+    """A batch cut behind transactions that define fields, and whether a part ends with some."""
     shaping = {entity.no for entity in entities() if entity.key in SHAPING}
     changes = batch.changes
     if shaping.isdisjoint(_tables(batch)):
         yield batch, False
         return
-    first_tx, first, place = 0, 0, 0
-    for number, tx in enumerate(batch.txs, start=1):
-        place += tx.count
-        defines = any(change.table in shaping for change in changes[place - tx.count : place])
-        if defines or number == len(batch.txs):
-            yield Batch(batch.origins, batch.txs[first_tx:number], changes[first:place]), defines
+    first_tx, first, place, defining = 0, 0, 0, False
+    for number, tx in enumerate(batch.txs):
+        defines = any(change.table in shaping for change in changes[place : place + tx.count])
+        if defining and not defines:  # definitions in a row need not know of each other
+            yield Batch(batch.origins, batch.txs[first_tx:number], changes[first:place]), True
             first_tx, first = number, place
+        defining, place = defines, place + tx.count
+    yield Batch(batch.origins, batch.txs[first_tx:], changes[first:place]), defining
 
 
 @contextmanager
@@ -506,10 +510,7 @@ class _Merge:
         if entity.kind is Kind.LEDGER:
             return self._foreign(dict(values).get(_no(entity, "branch_id")))
         if entity.home:
-            home = _no(entity, entity.home)
-            homes = [value[-1] for value in values if value[0] == home]
-            before = homes or [None] if op == INSERT else [self._now(entity, pk, home)]
-            return next(filter(None, map(self._foreign, [*before, *homes])), None)
+            return self._home_fault(entity, op, pk, values)
         if entity.kind is Kind.HUB or (entity.kind is Kind.STATE and op == INSERT):
             return "head_office_only"
         if entity.kind is Kind.STATE and any(self._goes_back(entity, pk, no, new) for no, _old, new in values):
@@ -522,6 +523,35 @@ class _Merge:
                     return "head_office_only"
         return None
 
+    def _home_fault(self, entity: EntityType, op: int, pk: bytes, values: list[Any]) -> str | None:
+        """A branch writes what it has defined for itself, and does not make something else of it."""
+        assert self._sender is not None
+        given = {value[0]: value[-1] for value in values}
+        home = _no(entity, entity.home or "")
+        owners = [given.get(home)] if op == INSERT else [self._now(entity, pk, home), *([given[home]] if home in given else [])]
+        if foreign := next(filter(None, map(self._foreign, owners)), None):
+            return foreign
+        if op == UPDATE and any(no in entity.by_no and entity.by_no[no].f.fixed for no in given):
+            return "fixed_column"
+        return self._definition_fault(op, pk, given) if entity is _DEFINITION else None
+
+    def _definition_fault(self, op: int, pk: bytes, given: dict[int, Any]) -> str | None:
+        """What a definition would do to the tables of everybody (see ``kernel.custom``)."""
+        assert self._sender is not None
+        kind = _no(_DEFINITION, "type")
+        if op == UPDATE:
+            return "type_loses" if kind in given and not may_become(str(self._now(_DEFINITION, pk, kind)), given[kind]) else None
+        if node_of(given[_no(_DEFINITION, "number")]) != self._sender.node_no:
+            return "not_owner"
+        table = given[_no(_DEFINITION, "entity")]
+        arriving = sum(
+            row.new is not None and row.new[self._rules(_DEFINITION).places[_no(_DEFINITION, "entity")]] == table
+            for row in self._rows[_DEFINITION.no].values()
+        )
+        counted = "SELECT count(*) FROM custom_field WHERE entity = ? AND branch_id = ?"
+        there = int(self._connection.value(counted, (table, self._sender.branch_id)))
+        return "too_many_fields" if there + arriving >= MOST_OF_BRANCH else None
+
     def _decision_fault(self, work: _Work, place: int, actor: bytes | None) -> str | None:
         """Somebody submits in his own name, and decides only where and what he was asked; head office looks, branches trust it."""
         entity = work.entity
@@ -532,12 +562,17 @@ class _Merge:
             return None if given[_no(entity, "author_id")] == actor else "not_author"
         made = {key: entity.fields[key].load(given[_no(entity, key)]) for key in ("request_id", "seat", "decision", "user_id")}
         request = bytes.fromhex(made["request_id"])
-        asked = {key: self._now(_REQUEST, request, _no(_REQUEST, key)) for key in ("author_id", "owner_id", "plan")}
+        asked = {key: self._now(_REQUEST, request, _no(_REQUEST, key)) for key in ("author_id", "owner_id", "branch_id", "plan")}
         if asked["plan"] is None:
             return "unknown_parent"
         told = {key: _REQUEST.fields[key].load(value) for key, value in asked.items()}
-        company, branch = load_company(self._connection), self._sender.branch_id.hex()
-        return decision_fault(told, made, author=actor.hex() if actor else None, branch=branch, company=company)
+        branch = self._sender.branch_id.hex()
+        return decision_fault(told, made, author=actor.hex() if actor else None, branch=branch, company=self._company)
+
+    @cached_property
+    def _company(self) -> Company:
+        """Who is who, as it was before this batch."""
+        return load_company(self._connection)
 
     def _document_fault(self, document_id: bytes | None) -> str | None:
         """Why a line of this document may not be touched."""

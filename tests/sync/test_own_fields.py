@@ -154,28 +154,73 @@ def test_a_branch_may_not_touch_what_head_office_defined(company: Company, one: 
     assert shown(company.hq) == {made["key"]: "信用等级"}
 
 
-def test_a_definition_that_claims_a_declared_number_makes_no_column(company: Company, one: Installation):
+def hears(company: Company, changes: list[Change], *, node_no: int = 2) -> list[str]:
+    """Head office takes in what a branch says whose program lets everything pass; returns why parts of it are kept out."""
+    code = f"BR{node_no - 1:02d}"
+    node = company.branches[code]
+    have = company.hq.value("SELECT have_oseq FROM sync_origin WHERE node_no = ?", node_no) or 0
+    before = company.hq.value("SELECT count(*) FROM sync_quarantine")
+    epoch = int.from_bytes(node.store.node.epoch)
+    txs = [Tx(0, have + 1, len(changes), (1 << 50) + have, (1 << 50) + have, None, 0)]
+    admit(company.hq.store, Batch([(node_no, epoch)], txs, changes), sender_no=node_no, sender_code=code)
+    return [row[0] for row in company.hq.rows("SELECT reason FROM sync_quarantine ORDER BY oseq")[before:]]
+
+
+def definition(branch: Installation, pk: bytes, number: int, **more: Any) -> Change:
+    given = {"entity": "customer", "number": number, "label": f"字段{number}", "type": "text"} | more
+    fields = entity("custom_field").fields
+    own = (fields["branch_id"].no, bytes.fromhex(branch.store.node.branch_id))
+    return Change(14, INSERT, pk, [*((fields[key].no, value) for key, value in given.items()), own], None)
+
+
+def test_a_definition_takes_numbers_of_its_own_branch_only(company: Company, one: Installation):
+    office = add(company.hq, "信用等级", "money")
+    others = [definition(one, bytes([n]) * 16, number) for n, number in enumerate((2, 2**60, 193_000, int(office["key"][1:])), start=1)]
+    assert hears(company, others) == ["not_owner"] * 4
+    twins = [definition(one, b"\7" * 16, 129_001, label="后"), definition(one, b"\6" * 16, 129_001, label="先")]
+    assert hears(company, twins) == []
+    assert shown(company.hq) == {office["key"]: "信用等级", "x129001": "先"}
+
+
+def test_a_branch_makes_nothing_else_of_what_it_has_defined(company: Company, one: Installation):
+    made = add(one, "行业", "text")
+    customer = one.new("customer", name="甲公司", **{made["key"]: "abc"})
+    agree(company)
+    fields, pk = entity("custom_field").fields, bytes.fromhex(made["id"])
+    for key, old, new in (("type", "text", "user"), ("type", "date", "date"), ("number", 1, 129_500), ("entity", "customer", "product")):
+        reason = "type_loses" if key == "type" else "fixed_column"
+        assert hears(company, [Change(14, UPDATE, pk, [(fields[key].no, old, new)], None)]) == [reason]
+    assert hears(company, [Change(14, UPDATE, pk, [(fields["type"].no, "text", "longtext")], None)]) == []
+    assert company.hq.get("customer", customer)[made["key"]] == "abc"
+
+
+def test_a_branch_names_no_option_of_the_company(company: Company, one: Installation):
+    key = add(company.hq, "信用等级", "choice", options=["A"])["key"]
     own = bytes.fromhex(one.store.node.branch_id)
-    rows = [(b"\1" * 16, 2), (b"\2" * 16, 2**60), (b"\3" * 16, 200_001), (b"\4" * 16, 200_001)]
+    rows = [(key, "A", "假"), ("level", "deal", "假"), (key, "B", "乙级")]
     changes = [
-        Change(14, INSERT, pk, [(1, "customer"), (2, no), (3, f"字段{n}"), (4, "text"), (16, own)], None) for n, (pk, no) in enumerate(rows)
+        Change(15, INSERT, bytes([n]) * 16, [(1, "customer"), (2, field), (3, value), (4, label), (6, 1), (7, own)], None)
+        for n, (field, value, label) in enumerate(rows, start=1)
     ]
-    epoch = int.from_bytes(one.store.node.epoch)
-    batch = Batch([(2, epoch)], [Tx(0, 1, len(changes), 1 << 40, 1 << 40, None, 0)], changes)
-    admit(company.hq.store, batch, sender_no=2, sender_code="BR01")
-    assert shown(company.hq) == {"x200001": "字段2"}
+    assert hears(company, changes) == []
+    with company.hq.store.read():
+        level, own_list = entity("customer").fields["level"], entity("customer").fields[key]
+        assert (level.options["deal"], level.withdrawn, own_list.options) == ("Deal customer", frozenset(), {"A": "A", "B": "乙级"})
+
+
+def test_a_branch_adds_no_more_fields_than_a_table_takes(company: Company, one: Installation):
+    changes = [definition(one, n.to_bytes(16), 129_000 + n) for n in range(1, 104)]
+    assert hears(company, changes) == ["too_many_fields"] * 3
+    assert len(shown(company.hq)) == 100
 
 
 @pytest.mark.parametrize("bounds", [[(9, "9" * 5000)], [(8, "x"), (9, "1e999")], [(7, "无此日期")], [(3, "长" * 50_000), (11, "\n")]])
 def test_a_definition_nobody_can_make_sense_of_stops_no_exchange(company: Company, one: Installation, bounds: list[tuple[int, str]]):
     own = bytes.fromhex(one.store.node.branch_id)
-    for number, kind in enumerate(("text", "integer", "date"), start=200_001):
+    for number, kind in enumerate(("text", "integer", "date"), start=129_001):
         given = {1: "customer", 2: number, 3: f"字段{number}", 4: kind, 16: own, **dict(bounds)}
-        change = Change(14, INSERT, number.to_bytes(16), list(given.items()), None)
-        epoch = int.from_bytes(one.store.node.epoch)
-        batch = Batch([(2, epoch)], [Tx(0, number - 200_000, 1, 1 << 40, 1 << 40, None, 0)], [change])
-        assert admit(company.hq.store, batch, sender_no=2, sender_code="BR01").applied == 1
-    company.hq.new("customer", name="甲公司", x200001="值")
+        assert hears(company, [Change(14, INSERT, number.to_bytes(16), list(given.items()), None)]) == []
+    company.hq.new("customer", name="甲公司", x129001="值")
 
 
 def test_a_restored_branch_gives_other_numbers(company: Company, one: Installation):

@@ -65,8 +65,8 @@ class CustomFieldRecord(
 ):
     """A field that the company, or one branch for itself, added to a kind of record (see ``kernel.custom``)."""
 
-    entity: Annotated[Text, F(1, N_("Kind of record"), column=2, editable=False)]
-    number: Annotated[int, F(2, N_("Field number"), editable=False)]
+    entity: Annotated[Text, F(1, N_("Kind of record"), column=2, editable=False, fixed=True)]
+    number: Annotated[int, F(2, N_("Field number"), editable=False, fixed=True)]
     label: Annotated[Name, F(3, N_("Name"), column=1)]
     type: Annotated[FieldType, F(4, N_("Type"), column=3)]
     required: Annotated[bool, F(5, N_("Required"), column=4)] = False
@@ -88,9 +88,9 @@ class FieldOption(
 ):
     """One entry of an option list; ``value`` is what records keep and never changes, ``label`` what people read."""
 
-    entity: Annotated[Text, F(1, N_("Kind of record"), column=2, editable=False)]
-    field: Annotated[Text, F(2, N_("Field"), column=3, editable=False)]
-    value: Annotated[Name, F(3, N_("Stored value"), editable=False)]
+    entity: Annotated[Text, F(1, N_("Kind of record"), column=2, editable=False, fixed=True)]
+    field: Annotated[Text, F(2, N_("Field"), column=3, editable=False, fixed=True)]
+    value: Annotated[Name, F(3, N_("Stored value"), editable=False, fixed=True)]
     label: Annotated[Name, F(4, N_("Name"), column=1)]
     position: Annotated[int, F(5, N_("Sort order"), column=4)] = 0
     retired: Annotated[bool, F(6, N_("No longer used"), column=5)] = False
@@ -102,9 +102,9 @@ class FieldName(
 ):
     """What the company, or one branch for itself, calls a field or (with ``field`` empty) a kind of record, in one language."""
 
-    entity: Annotated[Text, F(1, N_("Kind of record"), column=2, editable=False)]
-    field: Annotated[Text | None, F(2, N_("Field"), column=3, editable=False)] = None
-    language: Annotated[Text, F(3, N_("Language"), column=4, editable=False)]
+    entity: Annotated[Text, F(1, N_("Kind of record"), column=2, editable=False, fixed=True)]
+    field: Annotated[Text | None, F(2, N_("Field"), column=3, editable=False, fixed=True)] = None
+    language: Annotated[Text, F(3, N_("Language"), column=4, editable=False, fixed=True)]
     text: Annotated[Text | None, F(4, N_("Name"), column=1)] = None
     branch_id: Annotated[Id | None, F(5, N_("Branch"), ref="branch", column=5, editable=False)] = None
 

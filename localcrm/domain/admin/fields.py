@@ -17,15 +17,19 @@ from localcrm.domain.typed import in_every_language
 from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.custom import (
     BECOMES,
-    FIRST_NUMBER,
     LISTS,
+    MOST_OF_BRANCH,
+    MOST_OF_KIND,
     NUMBERED,
+    PER_NODE,
     Definition,
     FieldType,
     annotation,
+    first_number,
     is_extensible,
     is_length,
     lists_options,
+    may_become,
     read_value,
     split_choices,
 )
@@ -36,8 +40,7 @@ from localcrm.store.query import Record, record_json
 from localcrm.store.uow import UnitOfWork
 
 _FIELD, _OPTION, _NAME = CustomFieldRecord.entity_type, FieldOption.entity_type, FieldName.entity_type
-#: Numbers of fields that one node may give in one of its epochs; epochs that may be told apart.
-_PER_NODE, _EPOCH_BITS = 1000, 6
+_LAST_PLACE = 10**6
 #: Values shown where a field cannot be made unique.
 _EXAMPLES = 3
 
@@ -75,6 +78,9 @@ def add_field(
     """Add a field to a kind of record, for the company or, at a branch, for that branch; returns it with its ``key``."""
     kind = _extensible(entity)
     known = uow.where(_FIELD, entity=entity)
+    own = [row for row in known if row["branch_id"] == _home(uow)]
+    if len(known) >= MOST_OF_KIND or (_home(uow) and len(own) >= MOST_OF_BRANCH):
+        raise Refused("too_many_fields", N_("No more fields can be added here."))
     values = _FIELD.validate(
         {
             "entity": entity,
@@ -88,7 +94,7 @@ def add_field(
             "most": most,
             "hint": hint,
             "section": _section(kind, section),
-            "position": max((row["position"] for row in known), default=0) + 1,
+            "position": min(max((row["position"] for row in known), default=0), _LAST_PLACE) + 1,
             "searched": searched,
             "listed": listed,
             "branch_id": _home(uow),
@@ -143,7 +149,7 @@ def change_field(
     }
     changes = {key: (value or None) if value == "" and key != "label" else value for key, value in given.items() if value is not None}
     values = _FIELD.validate({**{key: current[key] for key in _FIELD.fields}, **changes})
-    if values["type"] != current["type"] and values["type"] not in BECOMES.get(FieldType(current["type"]), ()):
+    if not may_become(current["type"], values["type"]):
         raise Refused(
             "type_loses",
             N_("“{label}” cannot become “{type}”: values would be lost. Add a new field instead."),
@@ -278,11 +284,10 @@ def _require_office(uow: UnitOfWork) -> None:
 
 def _next_number(uow: UnitOfWork) -> int:
     """A wire number that no other node, and no other epoch of this one, can give."""
-    node = uow.node
-    first = FIRST_NUMBER + (node.node_no << _EPOCH_BITS | node.epoch_index % (1 << _EPOCH_BITS)) * _PER_NODE
-    last = uow.connection.value('SELECT max(number) FROM "custom_field" WHERE number BETWEEN ? AND ?', (first, first + _PER_NODE - 1))
+    first = first_number(uow.node.node_no, uow.node.epoch_index)
+    last = uow.connection.value('SELECT max(number) FROM "custom_field" WHERE number BETWEEN ? AND ?', (first, first + PER_NODE - 1))
     number = first if last is None else int(last) + 1
-    if number >= first + _PER_NODE:
+    if number >= first + PER_NODE:
         raise Refused("too_many_fields", N_("No more fields can be added here."))
     return number
 

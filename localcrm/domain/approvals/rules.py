@@ -330,7 +330,7 @@ def decision_fault(
     """Why head office does not take a decision over from a branch; ``author`` is who the change says made it."""
     user, plan, seat = decision["user_id"], read_plan(str(request["plan"])), decision["seat"]
     if decision["decision"] == Decision.WITHDRAWN:
-        may = {request["author_id"]}
+        may = {request["author_id"]} if branch == request["branch_id"] or decides_at(user, branch, company) else set()
     elif 0 <= seat < len(plan) and decides_at(user, branch, company):
         barred = {request["author_id"], request["owner_id"]}
         may = {*plan[seat].users, *sitting(plan[seat], author=request["author_id"], barred=barred, company=company)} - barred

@@ -13,6 +13,7 @@ from localcrm.domain.policy import Actor
 from localcrm.kernel.errors import AppError, InvalidInput, Refused
 from localcrm.kernel.i18n import use_language
 from localcrm.kernel.schema import entity, shaped
+from localcrm.store import changelog, shapes
 from localcrm.store.check import check
 from localcrm.store.query import Condition, ListQuery, select
 from localcrm.store.search import find_rows
@@ -232,4 +233,29 @@ def test_a_second_program_notices_new_fields(store: Store, do: Do):
     other.notice_other_programs()
     with other.read():
         assert key in entity("customer").fields
+    other.close()
+
+
+def test_a_program_that_opens_the_file_while_fields_are_defined_leaves_none_out(
+    store: Store, do: Do, new: Do, monkeypatch: pytest.MonkeyPatch
+):
+    keys: list[str] = []
+    real = shapes.read_shapes
+
+    def read_late(connection: Any) -> Any:
+        found = real(connection)
+        if not keys:
+            keys.append("")  # the field of another program comes in after this one has read
+            keys.append(field(do, "行业", "text"))
+        return found
+
+    monkeypatch.setattr(shapes, "read_shapes", read_late)
+    other = open_store(store.folder)
+    monkeypatch.undo()
+    made = new("customer", name="甲公司")
+    before = changelog.head(other._writer)
+    do("records.update_record", entity="customer", id=made["id"], values={keys[1]: "机械"})
+    assert changelog.head(other._writer) == before + 1
+    with other.read():
+        assert keys[1] in entity("customer").fields
     other.close()

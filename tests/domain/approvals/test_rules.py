@@ -174,7 +174,12 @@ def test_steps_that_cannot_be_meant_are_refused(text: str) -> None:
 
 
 def test_a_decision_is_taken_over_from_whoever_was_asked_where_he_decides() -> None:
-    request = {"author_id": AUTHOR, "owner_id": AUTHOR, "plan": rules.write_plan([Seat(1, (LEAD,)), Seat(2, (AUTHOR,))])}
+    request = {
+        "author_id": AUTHOR,
+        "owner_id": AUTHOR,
+        "branch_id": SALES,
+        "plan": rules.write_plan([Seat(1, (LEAD,)), Seat(2, (AUTHOR,))]),
+    }
     among = company(boss=Person(branch=ALL), other=Person(branch=SALES))
 
     def fault(user: str, decision: str = "approved", seat: int = 0, author: str | None = None) -> str | None:
@@ -188,6 +193,9 @@ def test_a_decision_is_taken_over_from_whoever_was_asked_where_he_decides() -> N
     assert fault(LEAD, seat=7) == "not_decider"
     assert fault(AUTHOR, "withdrawn", -1) is None
     assert fault(LEAD, "withdrawn", -1) == "not_decider"
+    request["branch_id"], among.people[AUTHOR] = ALL, Person(branch=ALL)
+    assert fault(AUTHOR, "withdrawn", -1) == "not_decider"  # another branch speaks in the name of its author
+    request["branch_id"], among.people[AUTHOR] = SALES, Person(branch=SALES)
     request["plan"] = rules.write_plan([Seat(1, (BOSS,))])
     assert fault(BOSS) == "not_decider"  # belongs to another branch, and decides there
     among = company(lead=Person(superior=OTHER, here=False))
