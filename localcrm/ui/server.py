@@ -17,7 +17,7 @@ import signal
 import socket
 import threading
 import webbrowser
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -154,24 +154,34 @@ async def running(program: Program, start_jobs: StartJobs | None) -> AsyncIterat
     stops: list[Callable[[], None]] = []
     if start_jobs is not None:
         program.when_open(lambda store: stops.append(start_jobs(store)))
-    watching = asyncio.create_task(_watch(program))
+    watching = [asyncio.create_task(_watch(program, look)) for look in (_look_at_file, _look_at_network)]
     try:
         yield
     finally:
-        watching.cancel()
+        for task in watching:
+            task.cancel()
         await program.lan.close()
         for stop in stops:
             await asyncio.to_thread(stop)
 
 
-async def _watch(program: Program) -> None:
+async def _look_at_file(program: Program) -> None:
+    assert program.store is not None
+    await asyncio.to_thread(program.store.notice_other_programs)
+    await program.sessions.lock_idle()
+
+
+async def _look_at_network(program: Program) -> None:
+    """Apart from the other: a network whose names answer slowly must not keep a screen from locking."""
+    await program.lan.settle()
+
+
+async def _watch(program: Program, look: Callable[[Program], Awaitable[None]]) -> None:
     while True:
         await asyncio.sleep(NOTICE_SECONDS)
         if program.store is not None:
             try:
-                await asyncio.to_thread(program.store.notice_other_programs)
-                await program.sessions.lock_idle()
-                await program.lan.settle()
+                await look(program)
             except AppError as error:
                 log.warning("the data file could not be looked at: %s", error.code)
 
