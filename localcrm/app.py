@@ -6,11 +6,9 @@ head office has let it in.
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,8 +24,9 @@ from localcrm.domain.people.services import check_password_strength
 from localcrm.kernel.errors import InvalidInput, StoreError
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.store.check import check
+from localcrm.store.folder import DATABASE
 from localcrm.store.node import OFFICE_NO, Node, Role, save_node
-from localcrm.store.store import DATABASE, Store, create_store, open_store
+from localcrm.store.store import Store, create_store, open_store
 
 if TYPE_CHECKING:
     from localcrm.sync.identity import NodeKeys
@@ -144,18 +143,6 @@ def choose_passphrase(folder: Path, new_passphrase: str, *, passphrase: str | No
     if key is None:
         raise StoreError("no_passphrase", N_("This data folder has no passphrase. One can be chosen only when a folder is set up."))
     change_passphrase(folder, key, new_passphrase)
-
-
-def default_folder() -> Path:
-    """Where data live when nobody says otherwise: LOCALCRM_DATA, else the system's place for a user's data."""
-    told = os.environ.get("LOCALCRM_DATA")
-    if told:
-        return Path(told)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "localcrm"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "localcrm"
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "localcrm"
 
 
 # --- serving ----------------------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ class Session:
     @property
     def folder(self) -> Path:
         """The data folder: --data, LOCALCRM_DATA, or the system's place."""
-        from localcrm.app import default_folder
+        from localcrm.store.folder import default_folder
 
         return self.data or default_folder()
 
@@ -78,10 +78,13 @@ class Session:
 
     def know_own_fields(self) -> None:
         """Open the folder, where there is one that needs no asking, for the fields that its company added."""
-        from localcrm.store.keys import is_protected
-        from localcrm.store.store import DATABASE
+        from localcrm.store.folder import DATABASE
 
-        if (self.folder / DATABASE).exists() and (self.passphrase or not is_protected(self.folder)):
+        if not (self.folder / DATABASE).exists():
+            return
+        from localcrm.store.keys import is_protected
+
+        if self.passphrase or not is_protected(self.folder):
             _ = self.application
 
     def secret(self, label: str, *, confirm: bool = False) -> str:

@@ -31,9 +31,9 @@ from localcrm.kernel.schema import entities
 from localcrm.store import changelog, eventlog
 from localcrm.store.connection import Connection
 from localcrm.store.files import open_atomically
+from localcrm.store.folder import DATABASE
 from localcrm.store.migrate import get_meta, set_meta
 from localcrm.store.node import load_node, save_node
-from localcrm.store.store import DATABASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -18,14 +18,13 @@ from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import Shapes, shape_by_default, shaped, use_shapes
 from localcrm.store import changelog, eventlog, shapes as file_shapes
 from localcrm.store.connection import Connection, Pool
+from localcrm.store.folder import DATABASE
 from localcrm.store.migrate import check_version, get_meta, is_current, migrate, shapes_version
 from localcrm.store.node import Node, load_node
 from localcrm.store.uow import UnitOfWork, own_section, transaction
 
 if TYPE_CHECKING:
     from localcrm.kernel.ports import Changes, Listener
-
-DATABASE = "localcrm.db"
 
 
 class Store:
@@ -149,7 +148,7 @@ class Store:
 
     def _look_at_shapes(self) -> None:
         """Another program may have changed the definitions."""
-        version = shapes_version(self._writer)
+        version = int(get_meta(self._writer, "shapes") or 0)
         if version != self._shapes_version:
             self._take_shapes(file_shapes.read_shapes(self._writer), version)
 

@@ -12,10 +12,11 @@ from localcrm.domain.admin.services import add_branch
 from localcrm.domain.policy import SYSTEM
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.schema import entity
+from localcrm.store.folder import DATABASE
 from localcrm.store.migrate import SCHEMA_VERSION, set_meta
 from localcrm.store.node import OFFICE_NO, Node, save_node
 from localcrm.store.query import ListQuery, select
-from localcrm.store.store import DATABASE, Store, create_store, open_store
+from localcrm.store.store import Store, create_store, open_store
 
 assert subjects.SUBJECTS
 

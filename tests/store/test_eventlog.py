@@ -15,7 +15,8 @@ from localcrm.kernel.i18n import use_language
 from localcrm.store import eventlog
 from localcrm.store.check import check
 from localcrm.store.eventlog import Event, Wanted
-from localcrm.store.store import DATABASE, Store, create_store, open_store
+from localcrm.store.folder import DATABASE
+from localcrm.store.store import Store, create_store, open_store
 from localcrm.sync.identity import NodeKeys
 from tests.factories import HandClock
 

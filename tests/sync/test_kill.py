@@ -20,7 +20,7 @@ import pytest
 
 from localcrm.domain.importing import import_rows
 from localcrm.store import check
-from localcrm.store.store import DATABASE
+from localcrm.store.folder import DATABASE
 from localcrm.sync import node_sync
 from tests import factories
 from tests.factories import Company, Installation

@@ -11,7 +11,7 @@ import pytest
 from localcrm.kernel.i18n import use_language
 from localcrm.store import eventlog, witness
 from localcrm.store.check import log_blind_spot, log_problems
-from localcrm.store.store import DATABASE
+from localcrm.store.folder import DATABASE
 from localcrm.sync import messages, node_sync
 from tests import factories
 from tests.factories import Company, HandClock, Installation
