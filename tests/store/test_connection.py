@@ -1,0 +1,49 @@
+"""Connections: how long one is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from localcrm.store import connection
+from tests import factories
+from tests.factories import Installation
+
+
+@pytest.fixture
+def hq() -> Iterator[Installation]:
+    with factories.company(branches=1) as company:
+        yield company.hq
+
+
+def test_a_reader_that_ran_many_different_statements_is_replaced(hq, monkeypatch):
+    """The driver would prepare every further statement anew each time."""
+    with hq.store.read() as first:
+        first.value("SELECT 1")
+    with hq.store.read() as same:
+        assert same is first
+        monkeypatch.setattr(connection, "STATEMENTS", 200)
+        for n in range(200):
+            assert same.value(f"SELECT {n}") == n
+        assert same.is_worn
+    with hq.store.read() as fresh:
+        assert fresh is not first
+        assert not fresh.is_worn
+        assert fresh.value('SELECT count(*) FROM "user"') >= 1
+
+
+def test_the_same_statement_over_and_over_wears_nothing(hq, monkeypatch):
+    with hq.store.read() as reader:
+        monkeypatch.setattr(connection, "STATEMENTS", 200)
+        for n in range(1000):
+            assert reader.value("SELECT ?", (n,)) == n
+    with hq.store.read() as again:
+        assert again is reader
+
+
+def test_setting_up_a_folder_leaves_the_writer_room_for_the_statements_of_the_day(hq):
+    with hq.store.unit_of_work(hq.actor.user_id) as uow:
+        for n in range(connection.STATEMENTS // 2):
+            uow.connection.value(f"SELECT {n}")
+        assert not uow.connection.is_worn
