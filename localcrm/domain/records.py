@@ -56,7 +56,7 @@ def create_record(uow: UnitOfWork, actor: Actor, *, entity: str, values: Mapping
     require_here(uow, kind)
     behaviour = BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
     begun = behaviour.begin(uow.connection, uow.node) if behaviour.begin else {}
-    blank = blank_record(uow.connection, uow.node, kind)
+    blank = _blank(kind, begun)
     given = {key: blank[key] if key in begun and values[key] == "" else value for key, value in _given(kind, values).items()}
     policy.require_fields(actor, kind, given, blank)
     _check_editable(kind, given, blank)
@@ -83,7 +83,11 @@ def blank_record(connection: Connection, node: Node, kind: EntityType) -> dict[s
     """Typed values that a new record begins with, for a form."""
     behaviour = BEHAVIOURS.get(kind.key, _NO_BEHAVIOUR)
     begun = behaviour.begin(connection, node) if behaviour.begin else {}
-    return {field.key: field.initial for field in kind.fields.values()} | begun
+    return _blank(kind, begun)
+
+
+def _blank(kind: EntityType, begun: Mapping[str, Any]) -> dict[str, Any]:
+    return {field.key: field.initial for field in kind.fields.values()} | dict(begun)
 
 
 def update_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str, values: Mapping[str, Any], version: int | None = None) -> Record:
