@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Container, Mapping
 from typing import Any
 
 from nicegui import ui
@@ -36,3 +37,24 @@ async def answer_of(dialog: ui.dialog) -> Any:
         raise asyncio.CancelledError
     dialog.delete()
     return answer
+
+
+async def ticked_in(
+    mark: str, title: str, names: Mapping[str, str], held: Container[str] = (), *, none: str, hint: str = ""
+) -> list[str] | None:
+    """A dialog with a box for each name, those held ticked, ``none`` where there is no name; the keys ticked at last, None if cancelled."""
+    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark(f"{mark}-dialog"):
+        ui.label(title).classes("lc-dialog-title")
+        if hint:
+            ui.label(hint).classes("lc-muted")
+        if not names:
+            ui.label(none).classes("lc-muted")
+        boxes = {key: ui.checkbox(name, value=key in held).props("dense").mark(f"{mark}-{name}") for key, name in names.items()}
+        with ui.element("div").classes("lc-dialog-buttons"):
+            ui.button(_("Cancel"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
+            ui.button(_("Save"), on_click=lambda: dialog.submit(True)).props("unelevated no-caps data-commit").classes("lc-pri").mark(
+                "save"
+            )
+    if not await answer_of(dialog):
+        return None
+    return [key for key, box in boxes.items() if box.value]

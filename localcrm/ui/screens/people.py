@@ -16,7 +16,7 @@ from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.store.query import Condition, ListQuery, Record, every, group_counts, select
 from localcrm.ui.frame import page_frame, page_head
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, ticked_in
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.look import own_key
@@ -238,23 +238,17 @@ class _People:
         if not outcome.ok:
             return
         user, roles, held = outcome.value
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("roles-dialog"):
-            ui.label(_("Roles of {name}").format(name=user["name"])).classes("lc-dialog-title")
-            if not roles:
-                ui.label(_("There are no roles yet. Make one on the page “Roles and rights”.")).classes("lc-muted")
-            boxes = {
-                role["id"]: ui.checkbox(str(role["name"]), value=role["id"] in held).props("dense").mark(f"role-{role['name']}")
-                for role in roles
-            }
-            with ui.element("div").classes("lc-dialog-buttons"):
-                ui.button(_("Cancel"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
-                ui.button(_("Save"), on_click=lambda: dialog.submit(True)).props("unelevated no-caps data-commit").classes("lc-pri").mark(
-                    "save"
-                )
-        if not await answer_of(dialog):
+        ticked = await ticked_in(
+            "role",
+            _("Roles of {name}").format(name=user["name"]),
+            {role["id"]: str(role["name"]) for role in roles},
+            held,
+            none=_("There are no roles yet. Make one on the page “Roles and rights”."),
+        )
+        if ticked is None:
             return
         for role in roles:
-            wanted = bool(boxes[role["id"]].value)
+            wanted = role["id"] in ticked
             if wanted != (role["id"] in held):
                 verb = "people.assign_role" if wanted else "people.unassign_role"
                 if not (await run_verb(self.session, verb, {"login": user["login"], "role": role["id"]})).ok:
@@ -275,24 +269,16 @@ class _People:
             return
         user, known = outcome.value
         held = set((user["departments"] or "").split())
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("departments-dialog"):
-            ui.label(_("Further departments of {name}").format(name=user["name"])).classes("lc-dialog-title")
-            ui.label(_("Besides the own one: rights that reach a department reach these too, in both directions.")).classes("lc-muted")
-            others = [row for row in known if row["id"] != user["department_id"]]
-            if not others:
-                ui.label(_("There is no other department.")).classes("lc-muted")
-            boxes = {
-                row["id"]: ui.checkbox(str(row["name"]), value=row["id"] in held).props("dense").mark(f"further-{row['name']}")
-                for row in others
-            }
-            with ui.element("div").classes("lc-dialog-buttons"):
-                ui.button(_("Cancel"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
-                ui.button(_("Save"), on_click=lambda: dialog.submit(True)).props("unelevated no-caps data-commit").classes("lc-pri").mark(
-                    "save"
-                )
-        if not await answer_of(dialog):
+        wanted = await ticked_in(
+            "further",
+            _("Further departments of {name}").format(name=user["name"]),
+            {row["id"]: str(row["name"]) for row in known if row["id"] != user["department_id"]},
+            held,
+            none=_("There is no other department."),
+            hint=_("Besides the own one: rights that reach a department reach these too, in both directions."),
+        )
+        if wanted is None:
             return
-        wanted = [key for key, box in boxes.items() if box.value]
         if (await run_verb(self.session, "people.set_departments", {"login": user["login"], "departments": wanted})).ok:
             toast(_("Departments of {name} saved").format(name=user["name"]))
 

@@ -19,7 +19,7 @@ from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_
 from localcrm.store.query import Condition, ListQuery, Record, every, titles
 from localcrm.store.shapes import SHAPING
 from localcrm.ui.frame import page_frame, page_head
-from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.dialogs import confirm, ticked_in
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.lines import heads
 from localcrm.ui.kit.look import own_key
@@ -352,18 +352,8 @@ class _Roles:
         self._draw_panel()
 
     async def _choose_departments(self) -> list[str]:
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("departments-dialog"):
-            ui.label(_("Chosen departments")).classes("lc-dialog-title")
-            if not self.shown.departments:
-                ui.label(_("There are no departments yet; add them on the page “People”.")).classes("lc-muted")
-            boxes = {key: ui.checkbox(name).props("dense").mark(f"department-{name}") for key, name in self.shown.departments.items()}
-            with ui.element("div").classes("lc-dialog-buttons"):
-                ui.button(_("Cancel"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
-                ui.button(_("Save"), on_click=lambda: dialog.submit(True)).props("unelevated no-caps data-commit").classes("lc-pri").mark(
-                    "save"
-                )
-        saved = await answer_of(dialog)
-        return [key for key, box in boxes.items() if box.value] if saved else []
+        none = _("There are no departments yet; add them on the page “People”.")
+        return await ticked_in("department", _("Chosen departments"), self.shown.departments, none=none) or []
 
     # window 3: fields ------------------------------------------------------------------------------------------------------
 
