@@ -55,7 +55,7 @@ class Store:
             raise
         self._pool = Pool(self.path, key)
         self._seen = changelog.head(self._writer)
-        self._data_version = self._writer.value("PRAGMA data_version")
+        self._data_version: int | None = self._writer.value("PRAGMA data_version")
 
     def _open_shapes(self, sign_log: eventlog.Sign | None) -> None:
         """Read the fields of the file, and bring it up to date with them; again where another program was at it meanwhile."""
@@ -121,6 +121,7 @@ class Store:
     def _writing(self) -> Iterator[Connection]:
         """A transaction of the one writer, with the fields of the file; what the block makes of them counts once it is committed."""
         with self._write_lock:
+            self._renew_worn_writer()
             try:
                 with transaction(self._writer):
                     self._look_at_shapes()
@@ -130,6 +131,13 @@ class Store:
                     self._take_shapes(self._reshaped, shapes_version(self._writer))
             finally:
                 self._reshaped = None
+
+    def _renew_worn_writer(self) -> None:
+        """Between two transactions; whether other programs wrote meanwhile the new connection cannot tell, so it is asked next time."""
+        if self._writer.is_worn and not self._writer.in_transaction:
+            worn, self._writer = self._writer, Connection(self.path, key=self.key)
+            self._data_version = None
+            worn.close()
 
     def reshape(self) -> None:
         """Inside a block that writes: make of the definitions just written the fields of the rest of the block."""

@@ -6,9 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from localcrm.domain.crm.entities import Customer
+from localcrm.kernel.ports import Changes
 from localcrm.store import connection
+from localcrm.store.store import open_store
 from tests import factories
 from tests.factories import Installation
+
+CUSTOMER = Customer.entity_type
 
 
 @pytest.fixture
@@ -47,3 +52,35 @@ def test_setting_up_a_folder_leaves_the_writer_room_for_the_statements_of_the_da
         for n in range(connection.STATEMENTS // 2):
             uow.connection.value(f"SELECT {n}")
         assert not uow.connection.is_worn
+
+
+def test_a_worn_writer_is_replaced_before_the_next_transaction(hq, monkeypatch):
+    """A program that runs for weeks writes as fast as on its first day."""
+    monkeypatch.setattr(connection, "STATEMENTS", 200)
+    with hq.store.unit_of_work(hq.actor.user_id) as uow:
+        for n in range(200):
+            uow.connection.value(f"SELECT {n}")
+        worn = uow.connection
+    assert worn.is_worn
+    heard: list[Changes] = []
+    hq.store.listen(heard.append)
+    customer = hq.new("customer", name="华东机电")
+    with hq.store.unit_of_work(hq.actor.user_id) as uow:
+        assert uow.connection is not worn
+        assert uow.get(CUSTOMER, customer)["name"] == "华东机电"
+    assert len(heard) == 1
+
+
+def test_a_new_writer_still_hears_of_what_another_program_wrote(hq, monkeypatch):
+    heard: list[Changes] = []
+    hq.store.listen(heard.append)
+    other = open_store(hq.store.folder)
+    with other.unit_of_work(hq.actor.user_id) as uow:
+        uow.insert(CUSTOMER, CUSTOMER.validate({"name": "另一窗口"}))
+    monkeypatch.setattr(connection, "STATEMENTS", 1)
+    with hq.store.housekeeping() as writer:
+        writer.value("SELECT 1")
+    assert hq.store.notice_other_programs() is not None
+    assert len(heard) == 1
+    assert hq.store.notice_other_programs() is None
+    other.close()

@@ -106,6 +106,19 @@ def unassign_role(uow: UnitOfWork, actor: Actor, *, login: str, role: str) -> di
     return {"login": login, "roles": roles_of(uow, user["id"])}
 
 
+def set_roles(uow: UnitOfWork, actor: Actor, *, login: str, roles: list[str]) -> dict[str, Any]:
+    """The roles of a user, by name or id: exactly these. Returns {login, roles}."""
+    _require_office_admin(uow, actor)
+    user, wanted = user_by_login(uow, login), {_role(uow, role)["id"] for role in roles}
+    held = uow.where(_USER_ROLE, user_id=user["id"])
+    for row in held:
+        if row["role_id"] not in wanted:
+            uow.set_deleted(_USER_ROLE, row["id"], deleted=True)
+    for role_id in sorted(wanted - {row["role_id"] for row in held}):
+        uow.insert(_USER_ROLE, {"user_id": user["id"], "role_id": role_id})
+    return {"login": login, "roles": roles_of(uow, user["id"])}
+
+
 def sign_rights(uow: UnitOfWork, actor: Actor) -> dict[str, int]:
     """Sign roles and rights as they stand in the tables, also where somebody changed them by hand; returns {number}."""
     _require_office_admin(uow, actor)
@@ -426,6 +439,7 @@ VERBS = (
     Verb(set_field_rule, N_("Set what a user may do with a field")),
     Verb(assign_role, N_("Give a user a role")),
     Verb(unassign_role, N_("Take a role from a user")),
+    Verb(set_roles, N_("Set the roles of a user")),
     Verb(set_role_right, N_("Set a right of a role")),
     Verb(set_role_field, N_("Set what a role may do with a field")),
     Verb(set_role_limits, N_("Limit a role to certain warehouses")),

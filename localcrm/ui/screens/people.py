@@ -247,13 +247,8 @@ class _People:
         )
         if ticked is None:
             return
-        for role in roles:
-            wanted = role["id"] in ticked
-            if wanted != (role["id"] in held):
-                verb = "people.assign_role" if wanted else "people.unassign_role"
-                if not (await run_verb(self.session, verb, {"login": user["login"], "role": role["id"]})).ok:
-                    return
-        toast(_("Roles of {name} saved").format(name=user["name"]))
+        done = _("Roles of {name} saved").format(name=user["name"])
+        await run_verb(self.session, "people.set_roles", {"login": user["login"], "roles": ticked}, done=done)
 
     async def departments(self, identity: str) -> None:
         """Which departments the user works in besides his own."""

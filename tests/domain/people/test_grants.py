@@ -142,6 +142,16 @@ def test_roles_are_given_taken_copied_and_kept_while_somebody_has_them(store: St
     assert code_of(lambda: do("people.assign_role", login="mei", role="业务员")) == "no_such_role"
 
 
+def test_all_roles_of_a_user_are_set_in_one_step_or_not_at_all(do: Do, new: Do, hire: Do) -> None:
+    hire("mei")
+    for name in ("业务员", "仓管", "出纳"):
+        new("role", name=name)
+    assert do("people.set_roles", login="mei", roles=["业务员", "仓管"])["roles"] == sorted(["业务员", "仓管"])
+    assert code_of(lambda: do("people.set_roles", login="mei", roles=["出纳", "没有这个"])) == "no_such_role"
+    assert do("people.set_roles", login="mei", roles=["仓管", "出纳"])["roles"] == sorted(["仓管", "出纳"])  # the refused one changed nothing
+    assert do("people.set_roles", login="mei", roles=[])["roles"] == []
+
+
 def test_the_mildest_field_rule_counts_unless_one_is_strict(store: Store, do: Do, new: Do, hire: Do) -> None:
     mei = hire("mei")
     customer = new("customer", name="甲", phone="0575-8412 3367", credit_limit="500")
