@@ -80,9 +80,9 @@ def _chosen(table: Table, kind: EntityType, mapping: tuple[str, ...]) -> dict[in
 
 def _guessed(table: Table, kind: EntityType) -> dict[int, str]:
     from localcrm.channels.tables import guess_mapping
-    from localcrm.domain.importing import spellings
+    from localcrm.domain.importing import importable_fields, spellings
 
-    editable = [(field.key, spellings(field)) for field in kind.fields.values() if field.f.editable and field.is_used]
+    editable = [(field.key, spellings(field)) for field in importable_fields(kind)]
     found = guess_mapping(table.headers, editable)
     if not found:
         raise InvalidInput(

@@ -98,6 +98,11 @@ def import_rows(
     return result
 
 
+def importable_fields(kind: EntityType) -> list[Field]:
+    """Fields that a column of a table can fill: what people enter, except files."""
+    return [field for field in kind.fields.values() if field.f.editable and field.is_used and field.kind != "files"]
+
+
 def spellings(field: Field) -> list[str]:
     """The label of a field in every language, for recognising columns."""
     return list(dict.fromkeys([*field.names.values(), *in_every_language(field.f.label)]))

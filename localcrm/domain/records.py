@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from localcrm.domain import own_fields, policy
+from localcrm.domain import attachments, own_fields, policy
 from localcrm.domain.policy import Actor
 from localcrm.domain.typed import read_text
 from localcrm.kernel.errors import InvalidInput, NotFound, Refused, StaleRecord
@@ -68,6 +68,7 @@ def create_record(uow: UnitOfWork, actor: Actor, *, entity: str, values: Mapping
     policy.require_limits(actor, kind, checked, None)
     _check_references(uow, kind, checked, None)
     own_fields.check(uow, kind, checked, None)
+    attachments.check_here(uow, kind, checked, None)
     if behaviour.check:
         behaviour.check(uow, actor, checked, None)
     record = uow.get(kind, uow.insert(kind, checked))
@@ -110,6 +111,7 @@ def update_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str, values
     policy.require_limits(actor, kind, checked, current)
     _check_references(uow, kind, checked, current)
     own_fields.check(uow, kind, checked, current, identity=current["id"])
+    attachments.check_here(uow, kind, checked, current)
     if kind.owner and kind.owner in kind.fields and checked[kind.owner] != current[kind.owner]:
         policy.require_record(uow.connection, actor, kind, current["id"], "transfer")
     if behaviour.check:

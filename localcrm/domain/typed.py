@@ -10,6 +10,7 @@ import re
 from functools import cache
 from typing import Any
 
+from localcrm.domain.areas import canonical
 from localcrm.kernel.custom import split_choices
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import LANGUAGES, N_, gettext, use_language
@@ -29,6 +30,8 @@ def read_text(field: Field, text: str) -> Any:
         return "\n".join(_labels(field).get(part.casefold(), part) for part in split_choices(text))
     if field.options:
         return _labels(field).get(text.casefold(), text)
+    if field.f.widget == "area":
+        return canonical(text)
     match field.kind:
         case "boolean":
             return _truths().get(text.casefold(), text)

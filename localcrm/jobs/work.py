@@ -52,6 +52,13 @@ def has_office_address(store: Store) -> bool:
     return not store.node.is_office and store.node.enrolled and bool(node_sync.status(store)["url"])
 
 
+def sweep_files(store: Store, _keys: KeysOf) -> None:
+    """Remove files that were erased, or added to a form that nobody saved."""
+    from localcrm.store import blobs
+
+    blobs.sweep(store)
+
+
 BACKUP = "backup"
 JOBS = (
     Job(
@@ -63,4 +70,5 @@ JOBS = (
         at=lambda store: settings.backup_settings(store).at,
     ),
     Job("exchange", N_("Exchange with head office"), timedelta(minutes=15), make_exchange, has_office_address, "sync.manage"),
+    Job("files", N_("Tidying up attached files"), timedelta(days=1), sweep_files, lambda store: store.node.enrolled),
 )

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field as Bounds, StringCon
 
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import (
+    Attachments,
     Choice,
     CustomField,
     Day,
@@ -61,17 +62,23 @@ class FieldType(Choice):
     USER = "user", N_("Person")
     DEPARTMENT = "department", N_("Department")
     SERIAL = "serial", N_("Serial number given by the program")
+    ATTACHMENT = "attachment", N_("Attached files")
+    AREA = "area", N_("Area (province, city, district)")
 
 
 #: Types with a list of options, with a smallest and largest value, with a greatest length.
 LISTS = frozenset({FieldType.CHOICE, FieldType.CHOICES})
 NUMBERED = frozenset({FieldType.INTEGER, FieldType.NUMBER, FieldType.MONEY, FieldType.DATE, FieldType.DATETIME})
 WRITTEN = frozenset({FieldType.TEXT, FieldType.LONGTEXT})
+#: Types that a new record cannot begin with a value of; types whose values cannot be forbidden to repeat.
+WITHOUT_PRESET = frozenset({FieldType.SERIAL, FieldType.USER, FieldType.DEPARTMENT, FieldType.ATTACHMENT, *LISTS})
+WITHOUT_UNIQUE = frozenset({FieldType.BOOLEAN, FieldType.ATTACHMENT, *LISTS})
 #: Types whose values the search index holds.
-SEARCHABLE = frozenset({FieldType.TEXT, FieldType.LONGTEXT, FieldType.CHOICE, FieldType.CHOICES, FieldType.SERIAL})
+SEARCHABLE = frozenset({FieldType.TEXT, FieldType.LONGTEXT, FieldType.CHOICE, FieldType.CHOICES, FieldType.SERIAL, FieldType.AREA})
 #: What a type may become without losing anything: the stored form stays the same.
 BECOMES: Mapping[FieldType, tuple[FieldType, ...]] = {
-    FieldType.TEXT: (FieldType.LONGTEXT,),
+    FieldType.TEXT: (FieldType.LONGTEXT, FieldType.AREA),
+    FieldType.AREA: (FieldType.TEXT,),
     FieldType.CHOICE: (FieldType.CHOICES, FieldType.TEXT),
     FieldType.SERIAL: (FieldType.TEXT,),
 }
@@ -90,6 +97,8 @@ _KINDS: Mapping[FieldType, tuple[str, Any]] = {
     FieldType.USER: ("ref", Id),
     FieldType.DEPARTMENT: ("ref", Id),
     FieldType.SERIAL: ("text", Text),
+    FieldType.ATTACHMENT: ("files", Attachments),
+    FieldType.AREA: ("text", Text),
 }
 _SCALES = {"quantity": 4, "money": 2}
 
@@ -164,6 +173,11 @@ def may_become(before: str, after: str) -> bool:
 def is_extensible(entity: EntityType) -> bool:
     """Whether a company may add fields: to master data and documents that people enter."""
     return entity.by_hand and not entity.about and entity.kind in {Kind.MASTER, Kind.DOCUMENT} and entity.key != "user"
+
+
+def types_for(entity: EntityType) -> list[FieldType]:
+    """Types that a field of such records may have: files are attached to master data, which stays open, not to documents, which are sealed."""
+    return [one for one in FieldType if one != FieldType.ATTACHMENT or entity.kind is Kind.MASTER]
 
 
 def lists_options(field: Field) -> bool:
@@ -252,9 +266,9 @@ def _field(entity: EntityType, definition: Definition, annotation: Any, listed: 
         definition.label,
         ref=definition.type.value if is_ref else None,
         column=FIRST_NUMBER + definition.position if definition.listed and not definition.retired else None,
-        index=kind != "longtext" and (definition.listed or definition.unique),
+        index=kind not in {"longtext", "files"} and (definition.listed or definition.unique),
         search=2 if definition.searched and definition.type in SEARCHABLE else None,
-        widget="longtext" if kind == "longtext" else None,
+        widget="longtext" if kind == "longtext" else "area" if definition.type == FieldType.AREA else None,
         section=definition.section or None,
         editable=definition.type != FieldType.SERIAL,
     )

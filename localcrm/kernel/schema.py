@@ -25,6 +25,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 from pydantic_core import PydanticUndefined
 
+from localcrm.kernel.attachments import check_attachments
 from localcrm.kernel.clock import to_iso
 from localcrm.kernel.errors import InvalidInput, NotFound
 from localcrm.kernel.i18n import N_, current_language, gettext
@@ -147,6 +148,7 @@ def _in_living_memory(value: _Date) -> _Date:
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(clean_text)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), AfterValidator(clean_text)]
 LongText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100_000), AfterValidator(clean_text)]
+Attachments = Annotated[str, StringConstraints(strip_whitespace=True, max_length=20_000), AfterValidator(check_attachments)]
 Id = Annotated[str, AfterValidator(_check_id)]
 Money = Annotated[Decimal, BeforeValidator(_decimal(MONEY_SCALE)), Scaled(kind="money", scale=MONEY_SCALE)]
 Quantity = Annotated[Decimal, BeforeValidator(_decimal(QUANTITY_SCALE)), Scaled(kind="quantity", scale=QUANTITY_SCALE)]
@@ -168,13 +170,17 @@ class Choice(StrEnum):
         return member
 
 
+#: Kinds of fields whose values are texts as they stand.
+_TEXTS = frozenset({"text", "longtext", "choice", "choices", "files"})
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Field:
     """One field of an entity, as everything derived sees it."""
 
     key: str
     f: F
-    kind: str  # text longtext integer boolean money quantity price rate date datetime ref choice choices
+    kind: str  # text longtext integer boolean money quantity price rate date datetime ref choice choices files
     required: bool
     default: Any
     scale: int
@@ -226,7 +232,7 @@ class Field:
         """Column type in a STRICT table."""
         if self.kind == "ref":
             return "BLOB"
-        return "TEXT" if self.kind in {"text", "longtext", "choice", "choices", "date"} else "INTEGER"
+        return "TEXT" if self.kind in {*_TEXTS, "date"} else "INTEGER"
 
     def store(self, value: Any) -> Stored:
         """The stored form of a Python value that pydantic has checked."""
@@ -242,13 +248,13 @@ class Field:
                 return round(milliseconds)
             case "boolean" | "integer":
                 return int(value)
-            case "text" | "longtext" | "choice" | "choices":
-                return str(value)
+        if self.kind in _TEXTS:
+            return str(value)
         return to_scaled(value, self.scale)
 
     def load(self, value: Any) -> Any:
         """The Python value of a stored form."""
-        if value is None or self.kind in {"text", "longtext", "integer", "choice", "choices"}:
+        if value is None or self.kind == "integer" or self.kind in _TEXTS:
             return value
         match self.kind:
             case "ref":
@@ -542,6 +548,8 @@ def _kind(base: type, f: F, scaled: Scaled | None) -> str:
             return kind
     if base is not str:
         raise TypeError(f"{base} cannot be stored; floats and free objects are banned")
+    if f.widget == "files":
+        return "files"
     return "longtext" if f.widget in {"longtext", "picture"} else "text"
 
 
@@ -605,6 +613,8 @@ _FAULTS: dict[str, tuple[str, str]] = {
     "app:number_too_large": ("number_too_large", N_("{label}: “{value}” is too large.")),
     "app:bad_date": _DATE_VALUE,
     "app:bad_choice": ("bad_choice", N_("{label}: “{value}” is not one of the choices.")),
+    "app:bad_attachment": ("bad_attachment", N_("{label}: this does not name attached files. Add a file with the button instead.")),
+    "app:too_many_files": ("too_many_files", N_("{label}: too many files. Pack some of them into one.")),
     "app:bad_id": ("bad_id", N_("{label}: “{value}” is not a record id.")),
     "greater_than": ("too_small", N_("{label} must be greater than {gt}.")),
     "greater_than_equal": ("too_small", N_("{label} must be at least {ge}.")),

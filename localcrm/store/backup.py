@@ -30,7 +30,7 @@ from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entities
 from localcrm.store import changelog, eventlog
 from localcrm.store.connection import Connection
-from localcrm.store.files import open_atomically
+from localcrm.store.files import open_atomically, writing
 from localcrm.store.folder import DATABASE
 from localcrm.store.migrate import get_meta, set_meta
 from localcrm.store.node import load_node, save_node
@@ -317,20 +317,6 @@ def _reading(path: Path) -> Iterator[zipfile.ZipFile]:
         if isinstance(error, StoreError) and error.code not in {"damaged", "wrong_key", "store"}:
             raise
         raise InvalidInput("bad_backup", _BAD_BACKUP) from error
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what the system says while something is written into one of our errors, named after ``path``."""
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(
-            "cannot_write_file",
-            N_("“{name}” could not be written ({reason}). Nothing was left half done."),
-            name=path.name,
-            reason=error.strerror or type(error).__name__,
-        ) from error
 
 
 _NOT_VERIFIED = N_("The backup could not be read back and was thrown away. Check the disk and try again.")

@@ -10,11 +10,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
-from localcrm.store import ddl, eventlog, search, witness
+from localcrm.store import blobs, ddl, eventlog, search, witness
 from localcrm.store.changelog import parse_diff
 from localcrm.store.numbers import known_formats, read_number
 
@@ -59,13 +60,14 @@ def check(store: Store, *, repair: bool = False, log_key: bytes | None = None, o
     """
     with store.read() as connection:
         problems = find_problems(connection, log_key, others)
+    problems += islice(_attachments(store), MAX_LISTED)
     if repair and any(problem.code in _REPAIRS for problem in problems):
         with store.housekeeping() as connection:
             for code in dict.fromkeys(problem.code for problem in problems):
                 if code in _REPAIRS:
                     _REPAIRS[code](connection)
         with store.read() as connection:
-            problems = find_problems(connection, log_key, others)
+            problems = [*find_problems(connection, log_key, others), *islice(_attachments(store), MAX_LISTED)]
     return {"ok": not problems, "problems": [{"code": problem.code, "message": problem.message} for problem in problems]}
 
 
@@ -94,6 +96,16 @@ def find_problems(connection: Connection, log_key: bytes | None = None, others: 
             if counts[problem.code] <= MAX_LISTED:
                 problems.append(problem)
     return problems
+
+
+def _attachments(store: Store) -> Iterator[Problem]:
+    """Contents of attached files are what their names say."""
+    for digest in blobs.problems(store):
+        yield _problem(
+            "file_damaged",
+            N_("The attached file {hash} is missing in the folder “blobs” or is damaged. Restore it from a backup."),
+            hash=digest[:12],
+        )
 
 
 def _problem(code: str, text: str, /, **params: Any) -> Problem:

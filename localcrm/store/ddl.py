@@ -45,6 +45,14 @@ LOG_TABLES = (
     """CREATE TABLE log_witness(node_no INTEGER PRIMARY KEY, number INTEGER NOT NULL, hash BLOB NOT NULL, at INTEGER NOT NULL,
         signature BLOB NOT NULL, told INTEGER NOT NULL DEFAULT 0, lost INTEGER NOT NULL DEFAULT 0) STRICT""",
 )
+BLOB_TABLES = (
+    # Contents of attached files (see ``store.blobs``), and which of them the other side of an exchange lacks: how many bytes it has.
+    """CREATE TABLE blob(hash BLOB PRIMARY KEY, size INTEGER NOT NULL, state TEXT NOT NULL, named INTEGER NOT NULL DEFAULT 0,
+        at INTEGER NOT NULL) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX blob_state ON blob(state, size, hash)",
+    """CREATE TABLE blob_lacking(node_no INTEGER NOT NULL, hash BLOB NOT NULL, have INTEGER NOT NULL,
+        PRIMARY KEY(node_no, hash)) STRICT, WITHOUT ROWID""",
+)
 SYSTEM_TABLES = (
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID",
     # One row: what the triggers need to know about the transaction of the moment.
@@ -76,6 +84,7 @@ SYSTEM_TABLES = (
         expires INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 0) STRICT""",
     """CREATE TABLE sync_bundle(bundle_id BLOB PRIMARY KEY, direction TEXT NOT NULL, peer INTEGER NOT NULL, from_seq INTEGER NOT NULL,
         to_seq INTEGER NOT NULL, at INTEGER NOT NULL) STRICT""",
+    *BLOB_TABLES,
     """CREATE TABLE number_series(series TEXT NOT NULL, period TEXT NOT NULL, last INTEGER NOT NULL,
         PRIMARY KEY(series, period)) STRICT, WITHOUT ROWID""",
     """CREATE TABLE session(token_hash BLOB PRIMARY KEY, user_id BLOB NOT NULL, created INTEGER NOT NULL, seen INTEGER NOT NULL,

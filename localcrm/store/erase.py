@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from localcrm.kernel.attachments import read_attachments
 from localcrm.kernel.schema import entities, entity as entity_type
-from localcrm.store import changelog, eventlog, search
+from localcrm.store import blobs, changelog, eventlog, search
 from localcrm.store.ddl import GONE, UPDATE
 
 if TYPE_CHECKING:
+    from localcrm.kernel.attachments import Attachment
     from localcrm.kernel.schema import EntityType, Field, Stored
     from localcrm.store.connection import Connection
     from localcrm.store.store import Store
 
 #: Stands where something must stand.
 ERASED = "***"
-_PERSONAL = frozenset({"text", "longtext", "date", "datetime"})
+_PERSONAL = frozenset({"text", "longtext", "date", "datetime", "files"})
 #: Columns of a conflict that hold values of the record it is about.
 _TOLD = ("base", "kept", "lost")
 
@@ -62,8 +64,10 @@ def carry_out(connection: Connection, entity: EntityType, pk: bytes) -> None:
     connection.execute("PRAGMA secure_delete = ON")  # what is overwritten leaves no trace in the pages of the file
     connection.execute("UPDATE sync_ctx SET applying = 1")
     fields = personal_fields(entity)
+    attached = _attached(connection, entity, pk)
     _overwrite(connection, entity, pk, {field.no: _always(erased_value(field)) for field in fields})
     _erase_conflicts(connection, entity, pk, [field.key for field in fields])
+    blobs.forget(connection, attached)
     connection.execute("UPDATE sync_quarantine SET raw = ? WHERE tbl = ? AND pk = ?", (_nothing(entity, pk), entity.no, pk))
     connection.execute("DELETE FROM user_setting WHERE instr(key, ?) > 0", (pk.hex(),))  # a form that was not saved
     rid = connection.value(f'SELECT rid FROM "{entity.key}" WHERE id = ?', (pk,))
@@ -72,6 +76,19 @@ def carry_out(connection: Connection, entity: EntityType, pk: bytes) -> None:
         connection.execute("INSERT INTO search(search) VALUES ('optimize')")  # until then the words before stay in the index
     connection.execute("UPDATE sync_ctx SET applying = ?", (capturing,))
     connection.execute("PRAGMA secure_delete = OFF")
+
+
+def _attached(connection: Connection, entity: EntityType, pk: bytes) -> list[Attachment]:
+    """Files that a record names, or ever named."""
+    fields = {field.no: field for field in blobs.file_fields(entity)}
+    if not fields:
+        return []
+    names = ", ".join(f'"{field.key}"' for field in fields.values())
+    texts = list(connection.one(f'SELECT {names} FROM "{entity.key}" WHERE id = ?', (pk,)) or ())
+    for (diff,) in connection.all("SELECT diff FROM sync_log WHERE tbl = ? AND pk = ? AND op = ?", (entity.no, pk, UPDATE)):
+        for no, values in changelog.parse_diff(entity, diff).items():
+            texts += values if no in fields else ()
+    return [file for text in texts for file in read_attachments(text)]
 
 
 def _logged_since(connection: Connection, entity: EntityType, pk: bytes, lseq: int) -> bool:

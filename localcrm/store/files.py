@@ -8,6 +8,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from localcrm.kernel.errors import StoreError
+from localcrm.kernel.i18n import N_
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -36,6 +39,20 @@ def open_atomically(path: Path, *, private: bool = False) -> Iterator[IO[bytes]]
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the system says while something is written into one of our errors, named after ``path``."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            "cannot_write_file",
+            N_("“{name}” could not be written ({reason}). Nothing was left half done."),
+            name=path.name,
+            reason=error.strerror or type(error).__name__,
+        ) from error
 
 
 def _umask() -> int:

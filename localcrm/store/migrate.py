@@ -52,6 +52,11 @@ def _add_log_tables(connection: Connection, _sign_log: eventlog.Sign | None) -> 
     connection.script(ddl.LOG_TABLES)
 
 
+def _add_blob_tables(connection: Connection, _sign_log: eventlog.Sign | None) -> None:
+    """Which contents of attached files are here."""
+    connection.script(ddl.BLOB_TABLES)
+
+
 #: Raised by one with every released change of a declaration; travels in every exchange.
 SCHEMA_VERSION = 3
 #: (name, what it does with the file and the signer of its system log); the name is recorded in ``meta`` in the same transaction.
@@ -60,6 +65,7 @@ MIGRATIONS: Sequence[tuple[str, Callable[[Connection, eventlog.Sign | None], Non
     ("name_theme", _name_theme),
     ("add_access", _add_access),
     ("log_tables", _add_log_tables),
+    ("blob_tables", _add_blob_tables),
 )
 
 

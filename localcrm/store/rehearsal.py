@@ -8,8 +8,9 @@ from pathlib import Path
 
 from localcrm.kernel.errors import StoreError
 from localcrm.kernel.schema import entities
-from localcrm.store.backup import restore, writing
+from localcrm.store.backup import restore
 from localcrm.store.check import check
+from localcrm.store.files import writing
 from localcrm.store.store import Store, open_store
 
 

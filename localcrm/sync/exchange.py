@@ -19,10 +19,10 @@ from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, set_meta
 from localcrm.store.node import OFFICE_NO, origin_of
 from localcrm.store.witness import Witness
-from localcrm.sync import codec, digest
+from localcrm.sync import attachments, codec, digest
 from localcrm.sync.extract import changes_for, own_changes
 from localcrm.sync.merge import Report, admit, apply
-from localcrm.sync.messages import Ack, Changes, Digests, Hello, Message, Pull, Push, Welcome
+from localcrm.sync.messages import Ack, Changes, Digests, Hello, Lacking, Message, Piece, Pull, Push, Welcome
 
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
@@ -39,6 +39,8 @@ class Outcome:
     duplicate: int = 0
     conflicts: int = 0
     quarantined: int = 0
+    files: int = 0
+    """Pieces of attached files that arrived."""
     digest: str = "unknown"
     """"equal", "differs", or "unknown" while something is still on the way."""
 
@@ -117,6 +119,10 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
             outcome.conflicts += max(0, _open_conflicts(store) - before)
         elif isinstance(message, Digests):
             outcome.digest = _compare(store, message)
+        elif isinstance(message, Piece):
+            outcome.files += attachments.take(store, message)
+        elif isinstance(message, Lacking):
+            attachments.hear_lacking(store, OFFICE_NO, message)
     if welcome is not None:
         with store.housekeeping() as connection:
             connection.execute("UPDATE sync_peer SET last_ok = ? WHERE node_no = ?", (store.clock.now_ms(), OFFICE_NO))
@@ -232,6 +238,12 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
             yield ack(store, peer)
         elif isinstance(message, Pull):
             yield from downs(store, peer, message.recv_hseq, portions=1)
+        elif isinstance(message, Piece):
+            peer.outcome.files += attachments.take(store, message)
+        elif isinstance(message, Lacking):
+            attachments.hear_lacking(store, peer.node_no, message)
+            yield from attachments.pieces(store, peer.node_no, attachments.PER_ROUND)
+            yield attachments.lacking(store)
 
 
 def _meet(store: Store, peer: Peer, message: Hello) -> None:

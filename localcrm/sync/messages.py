@@ -1,7 +1,8 @@
 """What the two sides say to each other: the same messages in a file and over HTTP, each inside a signed, sealed bundle.
 
 A branch speaks first. Up: Hello, then Push for every portion of its own changes, then Pull. Down: Welcome, Ack, then
-Changes for every portion of the head office's log, then Digests once nothing is missing. Places kept for later
+Changes for every portion of the head office's log, then Digests once nothing is missing. Behind all that, in both directions,
+pieces of attached files, and Lacking: what each side still wants of them. Places kept for later
 messages: ``caps`` in Hello (schema drift, scope), ``action`` in Welcome (new_epoch, bootstrap, upgrade, revoked).
 """
 
@@ -100,7 +101,23 @@ class Digests(Struct, frozen=True, tag="digests"):
     tables: Annotated[dict[Annotated[str, Meta(max_length=60)], Annotated[str, Meta(max_length=64)]], Meta(max_length=1000)]
 
 
-Message = Hello | Push | Pull | Welcome | Ack | Changes | Digests
+class Lacking(Struct, frozen=True, tag="lacking"):
+    """Contents of attached files that a side does not have: (SHA-256, bytes it has of it), smallest first."""
+
+    files: Annotated[list[tuple[Annotated[bytes, Meta(min_length=32, max_length=32)], Seq]], Meta(max_length=10_000)]
+    complete: bool = True
+    """Whether it lacks nothing else."""
+
+
+class Piece(Struct, frozen=True, tag="piece"):
+    """A part of a content of ``size`` bytes, from byte ``at`` on."""
+
+    hash: Annotated[bytes, Meta(min_length=32, max_length=32)]
+    at: Seq
+    data: Annotated[bytes, Meta(max_length=1 << 20)]
+
+
+Message = Hello | Push | Pull | Welcome | Ack | Changes | Digests | Lacking | Piece
 
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 

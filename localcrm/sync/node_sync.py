@@ -18,7 +18,7 @@ from localcrm.store import changelog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
 from localcrm.store.node import OFFICE_NO
 from localcrm.store.query import Condition, ListQuery, every, record_json
-from localcrm.sync import digest as digests, enrol, exchange, messages
+from localcrm.sync import attachments, digest as digests, enrol, exchange, messages
 from localcrm.sync.bundle import BundleFacts, Kind, Recipient, read_bundle, write_bundle
 from localcrm.sync.identity import NodeKeys, NodePublic
 from localcrm.sync.messages import Message, Welcome
@@ -96,6 +96,8 @@ def pack(store: Store, keys: NodeKeys, path: Path, *, for_code: str | None = Non
         for push in exchange.pushes(store):
             counted += exchange.count_changes(push)
             yield push
+        yield attachments.lacking(store)
+        yield from attachments.pieces(store, OFFICE_NO, attachments.PER_FILE)
 
     with _fresh(path):
         written = _write(store, keys, path, "up", said(), _office(store))
@@ -144,6 +146,8 @@ def _write_down(store: Store, keys: NodeKeys, peer: exchange.Peer, target: Path 
         yield exchange.welcome(store, peer)
         yield exchange.ack(store, peer)
         yield from exchange.downs(store, peer, peer.recv_hseq)
+        yield from attachments.pieces(store, peer.node_no, attachments.PER_FILE, since=peer.recv_hseq)
+        yield attachments.lacking(store)
 
     return _write(store, keys, target, "down", said(), peer)
 
@@ -176,20 +180,28 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
     _must_be_enrolled(store)
     address = url or _office_url(store)
     outcome, office = exchange.Outcome(), _office(store)
-    finished = False
+    sent, lacking, finished = set[attachments.Place](), attachments.lacking(store), False
     while not finished:
         push = next(exchange.pushes(store), None)
+        hello = exchange.hello(store)
+        said: list[Message]
         if push is not None:
             outcome.sent += exchange.count_changes(push)
-        hello = exchange.hello(store)
-        said: list[Message] = [hello, push] if push is not None else [hello, messages.Pull(hello.recv_hseq)]
+            said = [hello, push]
+        else:
+            pieces = list(attachments.pieces(store, OFFICE_NO, attachments.PER_ROUND, but=sent))
+            sent.update((piece.hash, piece.at) for piece in pieces)
+            said = [hello, messages.Pull(hello.recv_hseq), *pieces, lacking]
         with tempfile.TemporaryDirectory(dir=store.folder) as folder:
             request, answer = Path(folder) / "request", Path(folder) / "answer"
             _write(store, keys, request, "up", said, office)
             post_bundle(address, request, answer)
             with _open(store, keys, answer) as opened:
                 heard = exchange.hear_office(store, map(messages.decode, opened), outcome)
-        finished = push is None and _caught_up(store, heard)
+        # Files come last: as long as head office lacks some that are here, or its answers bring some.
+        lacked, lacking = lacking, attachments.lacking(store)
+        more = (lacking.files and lacking != lacked) or next(attachments.pieces(store, OFFICE_NO, 1, but=sent), None) is not None
+        finished = push is None and _caught_up(store, heard) and not more
     if outcome.sent or outcome.received:
         _note(store, office.code, sent=outcome.sent, received=outcome.received)
     return outcome.as_dict()

@@ -22,6 +22,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from localcrm.domain import policy, records
+from localcrm.domain.area_finder import find_areas
 from localcrm.domain.options.table import SECTIONS
 from localcrm.domain.people.sessions import log_event
 from localcrm.kernel.errors import AppError, InvalidInput
@@ -52,6 +53,7 @@ def routes() -> list[Route]:
     return [
         Route("/api/list/{entity}", _answer(list_page), methods=["POST"]),
         Route("/api/pick/{entity}", _answer(pick), methods=["GET"]),
+        Route("/api/areas", _answer(pick_area), methods=["GET"]),
         Route("/api/search", _answer(find), methods=["GET"]),
         Route("/api/export/{entity}.{suffix}", export, methods=["GET"]),
     ]
@@ -242,6 +244,11 @@ def pick(session: Session, parameters: Mapping[str, str], body: Any) -> dict[str
         page = select(connection, query)
         names = ref_titles(connection, entity, page.rows)
     return {"rows": [{"id": r["id"], "title": title_of(entity, r), "second": second_line(entity, r, names)} for r in page.rows]}
+
+
+def pick_area(session: Session, parameters: Mapping[str, str], body: Any) -> dict[str, Any]:  # noqa: ARG001
+    """Areas to choose from for what was typed, as ``pick`` answers."""
+    return {"rows": [{"id": area, "title": area, "second": ""} for area in find_areas(parameters.get("q", "")[:100])]}
 
 
 def title_of(entity: EntityType, record: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcrm.channels.tables import MAX_BYTES, Table, guess_mapping, read_table
 from localcrm.domain import policy
-from localcrm.domain.importing import ImportResult, import_rows, spellings
+from localcrm.domain.importing import ImportResult, import_rows, importable_fields, spellings
 from localcrm.domain.typed import read_text
 from localcrm.kernel.errors import InvalidInput, NotFound
 from localcrm.kernel.i18n import N_
@@ -98,8 +98,7 @@ class ImportJob:
         policy.require(actor, f"{kind.key}.import")
         self.store, self.actor, self.kind, self.path, self.name = store, actor, kind, path, name
         self.table: Table = read_table(path, max_bytes=MAX_BYTES)
-        editable = [field for field in kind.fields.values() if field.f.editable and field.is_used]
-        guessed = guess_mapping(self.table.headers, [(field.key, spellings(field)) for field in editable])
+        guessed = guess_mapping(self.table.headers, [(field.key, spellings(field)) for field in importable_fields(kind)])
         self.mapping: dict[int, str] = {self.table.headers.index(header): key for header, key in guessed.items()}
         self.update_on: str | None = None
         self.progress = Progress()
@@ -109,7 +108,7 @@ class ImportJob:
     @property
     def fields(self) -> list[Field]:
         """Fields a column may mean."""
-        return [field for field in self.kind.fields.values() if field.f.editable and field.is_used]
+        return importable_fields(self.kind)
 
     @property
     def keys_to_match(self) -> list[Field]:

@@ -106,6 +106,36 @@ def test_a_declared_field_is_called_otherwise(open_page: OpenPage) -> None:
     expect(other.locator(".ag-header-cell", has_text="联系电话")).to_be_visible()
 
 
+def test_an_area_is_found_by_first_letters(open_page: OpenPage) -> None:
+    page = open_page("/fields")
+    page.keyboard.press("n")
+    labelled(page, "名称").fill("所在地区")
+    choose_type(page, "地区")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".q-dialog")).to_have_count(0)
+
+    page.goto(page.url.replace("/fields", "/customers"))
+    page.locator(".ag-row", has_text="柯桥金龙布业").dblclick()
+    area = labelled(page, "所在地区")
+    area.click()
+    expect(page.locator(".lc-pick.lc-on")).to_have_text("上海市")
+    area.fill("kq")
+    expect(page.locator(".lc-pick.lc-on")).to_have_text("浙江省/绍兴市/柯桥区")
+    area.press("Enter")
+    expect(area).to_have_value("浙江省/绍兴市/柯桥区")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".q-dialog")).to_have_count(0)
+    page.locator(".ag-row", has_text="诸暨盛宏袜业").dblclick()
+    labelled(page, "所在地区").fill("Vietnam/Hanoi")
+    page.locator(".lc-pick", has_text="使用“Vietnam/Hanoi”").click()
+    expect(labelled(page, "所在地区")).to_have_value("Vietnam/Hanoi")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".q-dialog")).to_have_count(0)
+    expect(page.locator(".lc-facts")).to_contain_text("Vietnam/Hanoi")
+    page.locator(".ag-row", has_text="柯桥金龙布业").click()
+    expect(page.locator(".lc-facts")).to_contain_text("浙江省/绍兴市/柯桥区")
+
+
 def test_a_telephone_shows_it_too(open_page: OpenPage) -> None:
     page = open_page("/fields", size=(390, 844))
     expect(row(page, "行业")).to_be_visible()

@@ -37,6 +37,10 @@ class Office:
     def new(self, entity: str, **values: Any) -> dict[str, Any]:
         return verbs.run(self.store, self.admin, "records.create_record", {"entity": entity, "values": values})
 
+    def run(self, verb: str, **parameters: Any) -> Any:
+        """One user action of the administrator."""
+        return verbs.run(self.store, self.admin, verb, parameters)
+
     def token(self, login: str = "admin") -> str:
         return sign_in(self.store, login=login, password=PASSWORD)[1]
 

@@ -32,6 +32,7 @@ from localcrm.kernel.custom import (
     may_become,
     read_value,
     split_choices,
+    types_for,
 )
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import LANGUAGES, N_, gettext, use_language
@@ -298,6 +299,14 @@ def _check_definition(kind: EntityType, values: Record, options: Sequence[Option
         **{key: values[key] for key in Definition.__slots__ if key in values and key != "type"}, id=identity, type=FieldType(values["type"])
     )
     _check_label(kind, values["label"], but=definition.key)
+    if definition.type not in types_for(kind):
+        raise InvalidInput(
+            "bad_type",
+            N_("“{entity}” has no fields of the type “{type}”."),
+            entity=kind.label,
+            type=gettext(definition.type.label),
+            field="type",
+        )
     if options is not None and definition.type in LISTS and not options:
         raise InvalidInput("no_options", N_("“{label}” needs at least one option."), label=values["label"], field="options")
     bounds = {name: values[name] for name in ("least", "most") if values[name]}
@@ -308,6 +317,8 @@ def _check_definition(kind: EntityType, values: Record, options: Sequence[Option
             raise InvalidInput("bad_bound", N_("“{value}” cannot be a bound of this field."), value=text[:60], field=name)
     if definition.type in NUMBERED and len(bounds) == 2 and read_value(plain, bounds["least"]) > read_value(plain, bounds["most"]):
         raise InvalidInput("bounds_crossed", N_("The smallest value is greater than the largest one."), field="least")
+    if values["unique"] and definition.type == FieldType.ATTACHMENT:
+        raise InvalidInput("bad_unique", N_("Files cannot be forbidden to repeat."), field="unique")
     if values["preset"] and definition.type not in LISTS and read_value(annotation(definition), values["preset"]) is None:
         raise InvalidInput("bad_preset", N_("“{value}” cannot be a value of this field."), value=values["preset"][:60], field="preset")
 

@@ -116,7 +116,7 @@ def _column(field: Field, view: View, *, shown: bool) -> Column:
         field.label,
         field.kind,
         number,
-        sortable=plain and field.kind != "ref",
+        sortable=plain and field.kind not in {"ref", "files"},
         shown=shown,
         filter=kind if plain else "",
         chip=plain and bool(field.options),

@@ -9,6 +9,7 @@ from nicegui import ui
 
 from localcrm.kernel.schema import EntityType, Field
 from localcrm.store.query import Record, ref_titles
+from localcrm.ui.kit.files import file_links
 from localcrm.ui.kit.values import exact, show, tone
 
 if TYPE_CHECKING:
@@ -21,15 +22,26 @@ def ref_names(session: Session, entity: EntityType, record: Mapping[str, Any]) -
         return ref_titles(connection, entity, [record])
 
 
-def facts(record: Record, names: Mapping[str, Mapping[str, str]], fields: Sequence[Field], extra: Sequence[tuple[str, str]] = ()) -> None:
+def facts(
+    entity: EntityType,
+    record: Record,
+    names: Mapping[str, Mapping[str, str]],
+    fields: Sequence[Field],
+    extra: Sequence[tuple[str, str]] = (),
+) -> None:
     """Labels and values of a record."""
     with ui.element("div").classes("lc-facts").mark("facts"):
         for label, text in extra:
             _fact(label, text)
-        for field in sorted(fields, key=lambda field: field.kind == "longtext"):
+        for field in sorted(fields, key=lambda field: field.kind in {"longtext", "files"}):
             if field.key not in record or (record[field.key] is None and not field.is_used):
                 continue
             value = record[field.key]
+            if field.kind == "files" and isinstance(value, str):
+                with ui.element("div").classes("lc-fact lc-whole"):
+                    ui.label(field.label).classes("lc-label")
+                    file_links(entity, record["id"], field, value)
+                continue
             _fact(
                 field.label,
                 show(field, value, names.get(field.key)),

@@ -27,8 +27,9 @@ from localcrm.kernel.schema import EntityType, Field, entity as entity_type, pla
 from localcrm.store.query import Condition, ListQuery, Record, select, titles
 from localcrm.store.view import Masked
 from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.files import FilesInput, files_path
 from localcrm.ui.kit.moments import moment_input, parse_day, parse_moment
-from localcrm.ui.kit.picker import Picker, picker
+from localcrm.ui.kit.picker import AreaPicker, Picker, picker
 from localcrm.ui.kit.values import NUMBERS, show
 from localcrm.ui.operations import run_service, run_verb, toast
 
@@ -45,7 +46,7 @@ class FieldInput:
     def __init__(self, session: Session, field: Field, *, where: Mapping[str, str] | None = None, compact: bool = False) -> None:
         self.session, self.field, self.compact = session, field, compact
         self.changed: list[Callable[[], Any]] = []
-        whole = " lc-whole" if field.kind == "longtext" and not compact else ""
+        whole = " lc-whole" if field.kind in {"longtext", "files"} and not compact else ""
         number = " lc-number" if field.kind in NUMBERS else ""
         self.box = ui.element("div").classes(f"lc-field{whole}{number}").props(f"data-field={field.key}").mark(f"field-{field.key}")
         with self.box:
@@ -64,7 +65,7 @@ class FieldInput:
     @property
     def value(self) -> Any:
         """What was typed, in the form that verbs take; None for an empty field."""
-        raw = self.widget.value if isinstance(self.widget, Picker) else getattr(self.widget, "value", None)
+        raw = self.widget.value if isinstance(self.widget, Picker | FilesInput) else getattr(self.widget, "value", None)
         if self.field.kind == "choices":
             raw = "\n".join(raw or ())
         if isinstance(raw, str):
@@ -86,6 +87,8 @@ class FieldInput:
         widget: Any = self.widget
         if isinstance(widget, Picker):
             widget.set_value(value or None, title)
+        elif isinstance(widget, FilesInput):
+            widget.set_value(str(value) if value else None)
         elif self.field.kind == "boolean":
             widget.set_value(value in {True, "true", "1"})
         elif isinstance(widget, ui.select):
@@ -113,6 +116,8 @@ class FieldInput:
         """It may be read, not changed."""
         if isinstance(self.widget, Picker):
             self.widget.set_enabled(False)
+        elif isinstance(self.widget, FilesInput):
+            self.widget.protect()
         else:
             self.widget.props("disable")
 
@@ -139,6 +144,11 @@ class FieldInput:
                 label=field.label,
                 clearable=not field.required,
             )
+        if field.f.widget == "area":
+            area = AreaPicker(self.session, label=field.label, clearable=not field.required)
+            return area.on_change(lambda _area: self._notify())
+        if field.kind == "files":
+            return FilesInput(_plain(field.label), on_change=self._notify)
         if field.kind == "boolean":
             return ui.checkbox(field.label, on_change=self._notify).props("dense")
         if field.options:
@@ -270,6 +280,8 @@ class Form:
         for key, one in self.inputs.items():
             if key in values and not one.field.secret:
                 one.set_value(values[key], names.get(key))
+            if isinstance(one.widget, FilesInput) and values.get("id"):
+                one.widget.set_value(values.get(key), files_path(self.entity, values["id"], one.field))
             one.set_error("")
         self.loaded = self.values()
 

@@ -10,6 +10,7 @@ from nicegui import events, ui
 from nicegui.element import Element
 
 from localcrm.domain import policy
+from localcrm.domain.areas import canonical
 from localcrm.kernel.i18n import gettext as _
 from localcrm.kernel.schema import entity as entity_type
 from localcrm.ui.endpoints import record_title
@@ -30,7 +31,7 @@ class Picker(Element, component="../static/picker.js"):
         self.title = ""
         self._changed: list[Callable[[str | None], Any]] = []
         self._props.update(
-            entity=entity,
+            source=f"/api/pick/{entity}",
             label=label or entity_type(entity).label,
             where=dict(where or {}),
             clearable=clearable,
@@ -84,6 +85,24 @@ class Picker(Element, component="../static/picker.js"):
             result = callback(self.value)
             if asyncio.iscoroutine(result):
                 await result
+
+
+class AreaPicker(Picker):
+    """An area of the country, found as it is typed; ``value`` is its name. Another text can be taken as it is."""
+
+    def __init__(self, session: Session, *, label: str, clearable: bool = True) -> None:
+        super().__init__(session, "", label=label, clearable=clearable)
+        self._props.update(source="/api/areas", words={**self._props["words"], "create": _("Use “{text}”")})
+        self.allow_create(self._take)
+
+    def set_value(self, value: str | None, title: str | None = None) -> None:  # noqa: ARG002 -- it is its own title
+        """Show an area."""
+        super().set_value(value, value or "")
+
+    def _take(self, text: str) -> None:
+        self.set_value(canonical(text))
+        for callback in self._changed:
+            callback(self.value)
 
 
 def picker(

@@ -27,7 +27,7 @@ def apply(session: Session, texts: Mapping[str, str]) -> None:
     ui.add_head_html(f'<link rel="stylesheet" href="{asset("localcrm.css")}">')
     ui.add_head_html(f"<script>window.localcrmTexts = {words};</script>")
     ui.add_head_html(f"<script>window.localcrmKeys = {json.dumps(pressed_keys(session.look)).replace('<', chr(92) + 'u003c')};</script>")
-    ui.add_head_html(f'<script src="{asset("localcrm.js")}"></script>')
+    ui.add_head_html(f'<script src="{asset("localcrm.js")}"></script><script src="{asset("upload.js")}"></script>')
     ui.add_head_html('<link rel="icon" href="/static/icon.svg" type="image/svg+xml">')
     _dark[context.client] = ui.dark_mode(value=session.dark)
     ui.query("body").classes(body_classes(session))

@@ -294,7 +294,7 @@ class Workbench:
                 with ui.button(on_click=self.edit).props("unelevated no-caps").classes("lc-btn").mark("edit"):
                     ui.label(_("Edit"))
                     ui.label(own_key("e")).classes("lc-kbd q-ml-sm")
-        facts(found["customer"], found["names"], [f for f in CUSTOMER.readable if f.key != "name"], extra)
+        facts(CUSTOMER, found["customer"], found["names"], [f for f in CUSTOMER.readable if f.key != "name"], extra)
 
     def _contacts(self, found: dict[str, Any]) -> None:
         keys = ("name", "title", "phone", "email", "wechat", "is_main")

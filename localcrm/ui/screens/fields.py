@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
-from localcrm.kernel.custom import BECOMES, LISTS, NUMBERED, SEARCHABLE, WRITTEN, FieldType, is_extensible, lists_options
+from localcrm.kernel.custom import (
+    BECOMES,
+    LISTS,
+    NUMBERED,
+    SEARCHABLE,
+    WITHOUT_PRESET,
+    WITHOUT_UNIQUE,
+    WRITTEN,
+    FieldType,
+    is_extensible,
+    lists_options,
+    types_for,
+)
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import LANGUAGES, N_, gettext, gettext as _, use_language
 from localcrm.kernel.schema import EntityType, Field, entities, entity as entity_type
@@ -284,7 +296,7 @@ class _FieldDialog:
                 self.label = _text(_("Name"), now.get("label"), "field-label", required=True)
                 self.label.props("autofocus")
                 current = FieldType(now["type"]) if definition else FieldType.TEXT
-                types = [current, *BECOMES.get(current, ())] if definition else list(FieldType)
+                types = [current, *BECOMES.get(current, ())] if definition else types_for(kind)
                 with _labelled(_("Type")):
                     self.type = ui.select({one.value: gettext(one.label) for one in types}, value=current.value, on_change=self._fit)
                     self.type.props("outlined dense options-dense").mark("field-type")
@@ -330,11 +342,11 @@ class _FieldDialog:
         chosen = FieldType(self.type.value)
         if self.options is not None:
             self.options_box.set_visibility(chosen in LISTS)
-        _show(self.preset, chosen != FieldType.SERIAL and chosen not in LISTS and chosen not in {FieldType.USER, FieldType.DEPARTMENT})
+        _show(self.preset, chosen not in WITHOUT_PRESET)
         _show(self.least, chosen in NUMBERED)
         _show(self.most, chosen in NUMBERED or chosen in WRITTEN, _("Largest value") if chosen in NUMBERED else _("Greatest length"))
         self.flags["searched"].set_visibility(chosen in SEARCHABLE)
-        self.flags["unique"].set_visibility(chosen not in LISTS and chosen != FieldType.BOOLEAN)
+        self.flags["unique"].set_visibility(chosen not in WITHOUT_UNIQUE)
         self.flags["required"].set_visibility(chosen != FieldType.SERIAL)
 
     async def ask(self) -> None:

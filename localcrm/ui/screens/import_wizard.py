@@ -50,7 +50,7 @@ class ImportPage:
     def build(self) -> None:
         """Everything on one page, from top to bottom."""
         with page_frame(self.session, title=_("Import"), active="import"):
-            ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}"><script src="{asset("upload.js")}"></script>')
+            ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
             with page_head(_("Import")):
                 ui.label(_("From a spreadsheet, a csv file or address cards")).classes("lc-muted lc-wide-only")
             self.place = ui.element("div").classes("lc-col").style("max-width:1180px;width:100%")

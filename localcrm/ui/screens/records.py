@@ -156,7 +156,7 @@ async def read_dialog(session: Session, entity: EntityType, identity: str) -> No
     record, names = outcome.value
     with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("read"):
         ui.label(str(record[entity.title_field] or entity.label)).classes("lc-dialog-title")
-        facts(record, names, entity.readable)
+        facts(entity, record, names, entity.readable)
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Close"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
     await answer_of(dialog)

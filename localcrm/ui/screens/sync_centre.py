@@ -58,7 +58,7 @@ class Centre:
         """State above, conflicts below."""
         session = self.session
         with page_frame(session, title=_("Merging"), active="sync"):
-            ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}"><script src="{asset("upload.js")}"></script>')
+            ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
             with page_head(_("Merging")):
                 self.state_chip = ui.label().classes("lc-chip").mark("digest")
                 ui.space()

@@ -19,7 +19,7 @@ export default {
       </q-menu>
     </div>`,
   props: {
-    entity: String, value: String, title: String, label: String, placeholder: String, where: Object, creatable: Boolean, clearable: Boolean,
+    source: String, value: String, title: String, label: String, placeholder: String, where: Object, creatable: Boolean, clearable: Boolean,
     disabled: Boolean, autofocus: Boolean, error: String, words: Object,
   },
   data() {
@@ -44,7 +44,7 @@ export default {
       this.loading = true;
       const where = Object.entries(this.where || {}).map(([key, value]) => `&w.${key}=${encodeURIComponent(value)}`).join("");
       try {
-        const answer = await localcrm.fetch(`/api/pick/${this.entity}?q=${encodeURIComponent(text)}${where}`);
+        const answer = await localcrm.fetch(`${this.source}?q=${encodeURIComponent(text)}${where}`);
         if (turn !== this.turn) return;
         this.rows = answer.rows;
         this.at = 0;

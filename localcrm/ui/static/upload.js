@@ -1,7 +1,8 @@
 "use strict";
 // Files travel by plain HTTP: [data-upload] is a place to choose or drop one; the page hears "uploaded" with its token.
+// With data-local the place itself hears it, and takes several.
 (() => {
-  const send = (place, file) => {
+  const send = (place, file) => new Promise((sent) => {
     const bar = place.querySelector("progress");
     const request = new XMLHttpRequest();
     request.open("POST", (place.dataset.upload || "/api/upload/import") + "?name=" + encodeURIComponent(file.name));
@@ -13,7 +14,10 @@
     });
     const done = (answer) => {
       if (bar) bar.style.display = "none";
-      emitEvent(place.dataset.event || "uploaded", { name: file.name, ...answer });
+      const detail = { name: file.name, ...answer };
+      if ("local" in place.dataset) place.dispatchEvent(new CustomEvent("uploaded", { detail }));
+      else emitEvent(place.dataset.event || "uploaded", detail);
+      sent();
     };
     request.addEventListener("load", () => {
       let answer = {};
@@ -24,6 +28,9 @@
     });
     request.addEventListener("error", () => done({ error: window.localcrmTexts.offline }));
     request.send(file);
+  });
+  const take = async (place, files) => {
+    for (const file of [...files].slice(0, "local" in place.dataset ? files.length : 1)) await send(place, file);
   };
   window.localcrm.uploads = () => {
     for (const place of document.querySelectorAll("[data-upload]")) {
@@ -31,7 +38,7 @@
       place.dataset.ready = "1";
       const input = place.querySelector("input[type=file]");
       const chosen = () => {
-        if (input.files.length) send(place, input.files[0]);
+        take(place, input.files);
         input.value = "";
       };
       input.addEventListener("change", chosen);
@@ -41,7 +48,7 @@
       place.addEventListener("drop", (event) => {
         event.preventDefault();
         place.classList.remove("lc-over");
-        if (event.dataTransfer.files.length) send(place, event.dataTransfer.files[0]);
+        take(place, event.dataTransfer.files);
       });
     }
   };

@@ -84,6 +84,28 @@ def test_each_type_keeps_its_values_exactly(do: Do, new: Do, admin: Actor):
     assert new("customer", name="乙公司")[serial] == "HQ-0002"
 
 
+def test_an_area_is_kept_as_it_is_written_however_it_was_typed(store: Store, do: Do, new: Do):
+    area = field(do, "区域", "area", searched=True, listed=True)
+    new("customer", name="甲公司", **{area: "浙江绍兴柯桥"})
+    new("customer", name="乙公司", **{area: "浙江省 / 杭州市"})
+    abroad = new("customer", name="丙公司", **{area: "Vietnam/Hanoi"})
+    with store.read() as connection:
+        kind = entity("customer")
+        here = ListQuery(kind, where=(Condition(area, "starts", "浙江省"),), sort=area)
+        assert [row[area] for row in select(connection, here).rows] == ["浙江省/杭州市", "浙江省/绍兴市/柯桥区"]
+        assert len(find_rows(connection, View(kind), "柯桥") or []) == 1
+    assert abroad[area] == "Vietnam/Hanoi"
+
+
+def test_a_text_may_become_an_area_and_files_go_with_master_data_only(do: Do):
+    made = do("admin.add_field", entity="customer", label="区域", type="text")
+    assert do("admin.change_field", id=made["id"], type="area")["type"] == "area"
+    assert code_of(InvalidInput, lambda: field(do, "扫描件", "attachment", "sales_order")) == "bad_type"
+    assert code_of(InvalidInput, lambda: field(do, "扫描件", "attachment", unique=True)) == "bad_unique"
+    assert code_of(InvalidInput, lambda: field(do, "扫描件", "attachment", preset="a.pdf")) == "bad_preset"
+    assert field(do, "扫描件", "attachment")
+
+
 def test_a_new_record_starts_with_the_preset_and_may_be_emptied(do: Do, new: Do):
     key = field(do, "账期", "integer", preset="30")
     assert new("customer", name="甲公司")[key] == 30

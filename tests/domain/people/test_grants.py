@@ -148,7 +148,9 @@ def test_all_roles_of_a_user_are_set_in_one_step_or_not_at_all(do: Do, new: Do, 
         new("role", name=name)
     assert do("people.set_roles", login="mei", roles=["业务员", "仓管"])["roles"] == sorted(["业务员", "仓管"])
     assert code_of(lambda: do("people.set_roles", login="mei", roles=["出纳", "没有这个"])) == "no_such_role"
-    assert do("people.set_roles", login="mei", roles=["仓管", "出纳"])["roles"] == sorted(["仓管", "出纳"])  # the refused one changed nothing
+    assert do("people.set_roles", login="mei", roles=["仓管", "出纳"])["roles"] == sorted(
+        ["仓管", "出纳"]
+    )  # the refused one changed nothing
     assert do("people.set_roles", login="mei", roles=[])["roles"] == []
 
 

@@ -1,0 +1,104 @@
+"""Attached files over HTTP: in by a plain request, out to who sees the field, never as a page."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from localcrm.kernel.attachments import MAX_SIZE, read_attachments
+from localcrm.ui import attachments
+from tests.ui.conftest import COOKIE, HOST, PASSWORD, Office, guarded
+
+PAGE = b"<script>alert(1)</script>"
+
+
+@pytest.fixture
+def browser(office: Office) -> httpx.AsyncClient:
+    return as_(office)
+
+
+def as_(office: Office, token: str | None = None) -> httpx.AsyncClient:
+    app = guarded(office, Starlette(routes=attachments.ROUTES))
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=app),
+        base_url=f"http://{HOST}",
+        cookies={COOKIE: token or office.token()},
+        headers={"X-Localcrm": "1"},
+    )
+
+
+@pytest.fixture
+def field(office: Office) -> str:
+    office.run("admin.add_field", entity="customer", label="合同", type="attachment")
+    with office.store.read() as connection:
+        return f"x{connection.value('SELECT number FROM custom_field')}"
+
+
+async def attach(office: Office, browser: httpx.AsyncClient, field: str, name: str = "合同 1.html", data: bytes = PAGE) -> str:
+    """A customer with a file; returns where it is handed out."""
+    answer = await browser.post("/api/upload/attachment", params={"name": name}, content=data)
+    assert answer.status_code == 200, answer.text
+    line = answer.json()["line"]
+    customer = office.new("customer", name="绍兴恒远", **{field: line})["id"]
+    return f"/api/file/customer/{customer}/{field}/{read_attachments(line)[0].hash}"
+
+
+async def test_a_file_comes_back_as_it_went_in_and_only_to_be_saved(office: Office, browser: httpx.AsyncClient, field: str) -> None:
+    answer = await browser.get(await attach(office, browser, field))
+    assert answer.content == PAGE
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''%E5%90%88%E5%90%8C%201.html"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in answer.headers.get_list("content-security-policy")
+
+
+async def test_who_does_not_see_the_field_or_the_record_gets_nothing(office: Office, browser: httpx.AsyncClient, field: str) -> None:
+    path = await attach(office, browser, field)
+    office.new("user", login="mei", name="小美", role="staff", password=PASSWORD)
+    office.run("people.set_rights", login="mei", entity="customer", actions=["read"], scope="all")
+    assert (await as_(office, office.token("mei")).get(path)).content == PAGE
+    for rule in ("hidden", "masked"):
+        office.run("people.set_field_rule", login="mei", entity="customer", field=field, rule=rule)
+        assert (await as_(office, office.token("mei")).get(path)).json()["code"] == "no_such_file"
+    office.run("people.set_field_rule", login="mei", entity="customer", field=field, rule="editable")
+    office.run("people.set_rights", login="mei", entity="customer", actions=["read"], scope="own")
+    assert (await as_(office, office.token("mei")).get(path)).json()["code"] == "no_such_file"
+
+
+async def test_a_hash_alone_opens_nothing(office: Office, browser: httpx.AsyncClient, field: str) -> None:
+    path = await attach(office, browser, field)
+    other = office.new("customer", name="别的客户")["id"]
+    parts = path.split("/")
+    for wrong in (
+        path[:-1] + ("0" if path[-1] != "0" else "1"),
+        "/".join([*parts[:4], other, *parts[5:]]),
+        "/".join([*parts[:5], "name", parts[6]]),
+        "/".join([*parts[:5], "nothing", parts[6]]),
+        "/".join([*parts[:3], "user", office.admin.user_id, "login", parts[6]]),
+    ):
+        answer = await browser.get(wrong)
+        assert (answer.status_code, answer.json()["code"]) == (404, "no_such_file")
+
+
+async def test_only_what_was_added_here_can_be_attached(office: Office, field: str) -> None:
+    from localcrm.kernel.errors import InvalidInput
+
+    with pytest.raises(InvalidInput) as refused:
+        office.new("customer", name="绍兴恒远", **{field: f"{'a' * 64} 5 geheim.pdf"})
+    assert refused.value.code == "file_not_added"
+    with pytest.raises(InvalidInput) as refused:
+        office.new("customer", name="绍兴恒远", **{field: "geheim.pdf"})
+    assert refused.value.code == "bad_attachment"
+
+
+@pytest.mark.parametrize(("size", "code"), [(0, "file_empty"), (MAX_SIZE + 1, "file_too_large")])
+async def test_what_cannot_be_attached_is_refused_in_one_sentence(browser: httpx.AsyncClient, size: int, code: str) -> None:
+    answer = await browser.post("/api/upload/attachment", params={"name": "x.bin"}, content=bytes(size))
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+async def test_handing_out_a_file_is_noted(office: Office, browser: httpx.AsyncClient, field: str) -> None:
+    await browser.get(await attach(office, browser, field))
+    with office.store.read() as connection:
+        assert connection.value("SELECT detail FROM event_log ORDER BY id DESC LIMIT 1") == "customer 合同 1.html"
