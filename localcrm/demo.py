@@ -322,6 +322,17 @@ class _Company:
         keeper = node.staff[0]
         rows = [{"code": f"W-{node.code}", "name": f"{node.name.removesuffix('分公司')}仓库", "address": node.address}]
         node.warehouse = node.add(keeper, "warehouse", rows)[0]
+        node.add(
+            self._admin,
+            "account",
+            [
+                {
+                    "name": f"建设银行{node.name.removesuffix('分公司')}支行",
+                    "bank": "中国建设银行",
+                    "number": f"6217 0032 {1200 + len(node.customers)}",
+                }
+            ],
+        )
         day = self._today(150).isoformat()
         node.add(
             keeper,

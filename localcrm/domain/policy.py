@@ -38,7 +38,7 @@ _EVERYWHERE = ("read", "create", "update", "delete", "import", "export")
 #: Actions that only some kinds of records have.
 _SPECIAL: Mapping[str, tuple[str, ...]] = {"sales_order": ("post", "reverse"), "conflict": ("resolve",)}
 #: Kinds of records that a role may be limited to. What names one of them in a reference is limited along with it.
-LIMITING = ("warehouse",)
+LIMITING = ("warehouse", "account")
 #: Permissions that no kind of record carries.
 OTHER_PERMISSIONS = ("sync.manage", "settings.manage")
 

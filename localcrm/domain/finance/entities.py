@@ -1,11 +1,11 @@
-"""Money received: only ever added. What an order still owes is its total less these."""
+"""Where money lies, and money received: receipts are only ever added. What an order still owes is its total less these."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import Choice, Day, Entity, F, Id, Kind, Money, Text, Total
+from localcrm.kernel.schema import Choice, Day, Entity, F, Id, Kind, Money, Name, Text, Total
 
 
 class PaymentMethod(Choice):
@@ -16,6 +16,28 @@ class PaymentMethod(Choice):
     WECHAT = "wechat", N_("WeChat Pay")
     ALIPAY = "alipay", N_("Alipay")
     CHEQUE = "cheque", N_("Cheque")
+
+
+class AccountType(Choice):
+    """Where money lies."""
+
+    BANK = "bank", N_("Bank account")
+    CASH = "cash", N_("Cash box")
+    WECHAT = "wechat", N_("WeChat Pay")
+    ALIPAY = "alipay", N_("Alipay")
+    OTHER = "other", N_("Other")
+
+
+class Account(Entity, key="account", no=54, label=N_("Money account"), kind=Kind.MASTER, title_field="name", order_by="name"):
+    """A bank account, a cash box, an account of a payment service."""
+
+    name: Annotated[Name, F(1, N_("Account name"), column=1, index=True, search=10)]
+    type: Annotated[AccountType, F(2, N_("Type"), column=2)] = AccountType.BANK
+    bank: Annotated[Text | None, F(3, N_("Bank"), column=3)] = None
+    number: Annotated[Text | None, F(4, N_("Account number"), column=4, search=6)] = None
+    branch_id: Annotated[Id | None, F(5, N_("Branch"), ref="branch", column=5)] = None
+    active: Annotated[bool, F(6, N_("In use"), column=6)] = True
+    remark: Annotated[Text | None, F(7, N_("Remark"))] = None
 
 
 class Receipt(
@@ -38,5 +60,6 @@ class Receipt(
     order_id: Annotated[Id, F(4, N_("Sales order"), ref="sales_order", column=4)]
     amount: Annotated[Money, F(5, N_("Amount"), column=5)]
     method: Annotated[PaymentMethod, F(6, N_("Way of payment"), column=6)] = PaymentMethod.TRANSFER
-    branch_id: Annotated[Id | None, F(7, N_("Branch"), ref="branch", column=7, editable=False)] = None
-    remark: Annotated[Text | None, F(8, N_("Remark"), column=8)] = None
+    account_id: Annotated[Id | None, F(9, N_("Money account"), ref="account", column=7)] = None
+    branch_id: Annotated[Id | None, F(7, N_("Branch"), ref="branch", column=8, editable=False)] = None
+    remark: Annotated[Text | None, F(8, N_("Remark"), column=9)] = None

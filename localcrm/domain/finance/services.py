@@ -1,4 +1,4 @@
-"""Money received for orders."""
+"""Money received for orders, and the accounts it goes to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from localcrm.domain import policy
-from localcrm.domain.finance.entities import Receipt
+from localcrm.domain.finance.entities import Account, Receipt
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour, create_record
@@ -19,15 +19,17 @@ from localcrm.store.query import Record, record_json
 from localcrm.store.uow import UnitOfWork
 from localcrm.store.view import mask
 
-_RECEIPT = Receipt.entity_type
+_RECEIPT, _ACCOUNT = Receipt.entity_type, Account.entity_type
 
 
 def prepare_receipt(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
-    """A receipt is of today, of the order's customer, and numbered at once."""
+    """A receipt is of today, of the order's customer, goes to the branch's account where it has but one, and is numbered at once."""
     order = uow.find(entity("sales_order"), values["order_id"]) if values.get("order_id") else None
     filled = {**values, "branch_id": uow.node.branch_id}
     if order is not None:
         filled["customer_id"] = order["customer_id"]
+    if "account_id" not in values and len(own := _accounts_here(uow, actor)) == 1:
+        filled["account_id"] = own[0]["id"]
     day = _RECEIPT.fields["date"].load(str(values["date"])) if values.get("date") else datetime.date.today()
     return {**filled, "date": day, "number": next_number(uow, _RECEIPT, day)}
 
@@ -38,6 +40,9 @@ def check_receipt(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Recor
     order = uow.get(orders, new["order_id"])
     if order["status"] != "posted":
         raise Refused("not_posted", N_("Money can be received for posted orders only. Post the order first."))
+    account = uow.find(_ACCOUNT, new["account_id"]) if new["account_id"] else None
+    if account is not None and not account["active"]:
+        raise InvalidInput("not_in_use", N_("“{name}” is no longer in use. Choose another one."), name=account["name"], field="account_id")
     amount: Decimal = new["amount"]
     if amount == 0:
         raise InvalidInput("no_amount", N_("The amount must not be zero."), field="amount")
@@ -50,6 +55,26 @@ def check_receipt(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Recor
             received=_sum_for(actor, _RECEIPT, "amount", received),
             amount=f"{amount:,.2f}",
         )
+
+
+def prepare_account(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
+    """A new account belongs to the branch that enters it."""
+    return values if old is not None else {"branch_id": uow.node.branch_id, **values}
+
+
+def check_account(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
+    """Accounts of one branch are told apart by their names."""
+    twins = [one for one in uow.where(_ACCOUNT, name=new["name"]) if one["branch_id"] == new["branch_id"]]
+    if any(old is None or one["id"] != old["id"] for one in twins):
+        raise InvalidInput("name_taken", N_("There is already “{name}”."), name=new["name"], field="name")
+
+
+def _accounts_here(uow: UnitOfWork, actor: Actor) -> list[Record]:
+    """Accounts of this branch that are in use, among those the actor deals with."""
+    if not policy.may(actor, "account.read"):
+        return []
+    known = uow.where(_ACCOUNT, branch_id=uow.node.branch_id, active=True)
+    return [one for one in known if policy.is_within(actor, "account", one["id"])]
 
 
 def _sum_for(actor: Actor, kind: EntityType, key: str, value: Decimal) -> str:
@@ -77,13 +102,17 @@ def receive_payment(
     amount: str,
     date: str | None = None,
     method: str | None = None,
+    account_id: RecordId | None = None,
     remark: str | None = None,
 ) -> dict[str, Any]:
     """Enter money received for an order; returns the receipt."""
-    given = {"order_id": order_id, "amount": amount, "date": date, "method": method, "remark": remark}
+    given = {"order_id": order_id, "amount": amount, "date": date, "method": method, "account_id": account_id, "remark": remark}
     values = {key: value for key, value in given.items() if value is not None}  # what was not entered may be protected
     return record_json(_RECEIPT, create_record(uow, actor, entity="receipt", values=values))
 
 
-BEHAVIOURS = {"receipt": Behaviour(prepare=prepare_receipt, check=check_receipt)}
+BEHAVIOURS = {
+    "account": Behaviour(prepare=prepare_account, check=check_account),
+    "receipt": Behaviour(prepare=prepare_receipt, check=check_receipt),
+}
 VERBS = (Verb(receive_payment, N_("Receive money for an order"), "receipt.create"),)

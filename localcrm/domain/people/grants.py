@@ -433,7 +433,7 @@ def check_guarded(actor: Actor, new: dict[str, Any], old: Record | None) -> None
 BEHAVIOURS = {"role": records.Behaviour(check=check_role), "department": records.Behaviour(check=check_department)}
 VERBS = (
     Verb(set_rights, N_("Set a user's own rights")),
-    Verb(set_limits, N_("Limit a user to certain warehouses")),
+    Verb(set_limits, N_("Limit a user to certain warehouses or money accounts")),
     Verb(set_departments, N_("Set a user's further departments")),
     Verb(own_rights, N_("Open a user's own rights")),
     Verb(set_field_rule, N_("Set what a user may do with a field")),
@@ -442,7 +442,7 @@ VERBS = (
     Verb(set_roles, N_("Set the roles of a user")),
     Verb(set_role_right, N_("Set a right of a role")),
     Verb(set_role_field, N_("Set what a role may do with a field")),
-    Verb(set_role_limits, N_("Limit a role to certain warehouses")),
+    Verb(set_role_limits, N_("Limit a role to certain warehouses or money accounts")),
     Verb(copy_role, N_("Copy a role")),
     Verb(delete_role, N_("Delete a role")),
     Verb(sign_rights, N_("Sign roles and rights as they stand")),

@@ -206,7 +206,7 @@ async def receive_dialog(session: Session, order_id: str) -> dict[str, Any] | No
         ui.label(_("Unpaid {unpaid}").format(unpaid=sheet["open"])).classes("lc-sub")
         problem = ui.label().classes("lc-notice").props('role="alert"')
         problem.set_visibility(False)
-        fields = [receipt.fields[key] for key in ("amount", "date", "method", "remark")]
+        fields = [receipt.fields[key] for key in ("amount", "date", "method", "account_id", "remark")]
         preset = {"amount": Decimal(sheet["open_plain"]), "date": date.today()}
         form = Form(session, receipt, fields=fields, preset=preset, two=True)
 

@@ -245,5 +245,6 @@ register(
     _screen("warehouse", N_("Warehouses"), "warehouse", "trade"),
     _screen("stock_move", N_("Stock movements"), "swap_vert", "trade"),
     _screen("receipt", N_("Receipts"), "payments", "trade"),
+    _screen("account", N_("Money accounts"), "account_balance_wallet", "trade"),
     _screen("branch", N_("Branches"), "store", None),
 )

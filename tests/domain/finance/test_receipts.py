@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 
+from localcrm.domain import policy, verbs
+from localcrm.domain.people.services import actor_by_id
 from localcrm.kernel.errors import AppError
+from localcrm.kernel.schema import entity
+from localcrm.store.query import ListQuery, select
+from localcrm.store.store import Store
 
 Do = Callable[..., Any]
 
@@ -57,3 +62,51 @@ def test_nonsense_is_refused_by_name(new: Do, order: str, values: dict[str, Any]
     with pytest.raises(AppError) as refused:
         new("receipt", **{"order_id": order, "amount": "1", **values})
     assert refused.value.code in {"bad_id", "bad_date", "bad_number"}
+
+
+# accounts ----------------------------------------------------------------------------------------------------------------
+
+
+def test_money_goes_to_the_only_account_of_the_branch_unless_another_is_chosen(do: Do, new: Do, order: str) -> None:
+    assert do("finance.receive_payment", order_id=order, amount="1")["account_id"] is None
+    bank = new("account", name="建行 6217", type="bank")["id"]
+    assert do("finance.receive_payment", order_id=order, amount="1")["account_id"] == bank
+    cash = new("account", name="现金", type="cash")["id"]
+    assert do("finance.receive_payment", order_id=order, amount="1")["account_id"] is None  # which one is not for the program to say
+    assert do("finance.receive_payment", order_id=order, amount="1", account_id=cash)["account_id"] == cash
+
+
+def test_an_account_that_is_no_longer_used_takes_no_money_and_keeps_what_it_had(do: Do, new: Do, order: str) -> None:
+    bank = new("account", name="建行")["id"]
+    do("finance.receive_payment", order_id=order, amount="1")
+    do("records.update_record", entity="account", id=bank, values={"active": False})
+    assert code_of(lambda: do("finance.receive_payment", order_id=order, amount="1", account_id=bank)) == "not_in_use"
+    assert do("finance.receive_payment", order_id=order, amount="1")["account_id"] is None
+    assert code_of(lambda: do("records.delete_record", entity="account", id=bank)) == "referenced"
+    assert code_of(lambda: new("account", name="建行")) == "name_taken"
+
+
+def test_a_role_limited_to_an_account_sees_and_books_that_one_only(store: Store, do: Do, new: Do, order: str) -> None:
+    bank, cash = (new("account", name=name)["id"] for name in ("建行", "现金"))
+    for account in (bank, cash):
+        do("finance.receive_payment", order_id=order, amount="1", account_id=account)
+    user = new("user", login="cashier", name="出纳", role="staff")["id"]
+    do("people.set_limits", login="cashier", entity="account", allowed=["现金"])
+    cashier = actor_by_id(store, user)
+    assert cashier is not None
+
+    def books(**more: Any) -> Any:
+        return verbs.run(store, cashier, "finance.receive_payment", {"order_id": order, "amount": "1", **more})
+
+    assert books()["account_id"] == cash  # the only one that is his
+    assert code_of(lambda: books(account_id=bank)) == "limited"
+    with store.read() as connection:
+        for kind, name in (("receipt", "account_id"), ("account", "id")):
+            rows = select(connection, ListQuery(entity(kind), restrict=policy.view(cashier, entity(kind)))).rows
+            assert {row[name] for row in rows} == {cash}
+
+
+def code_of(call: Callable[[], Any]) -> str:
+    with pytest.raises(AppError) as refused:
+        call()
+    return refused.value.code
