@@ -5,8 +5,8 @@ applies what head office has admitted. Both keep every change in the log, also o
 
 A change names the change of the same row that its author had seen last (``prev``). If that is still the row's newest
 change, and nothing about the row was concurrent before, it simply applies. Otherwise the columns are decided one by
-one: the later stamp in the total order (eff_hlc, node, epoch, number) wins. What the author had seen follows from the
-star: its own changes, and everything head office had admitted up to the last foreign change in its chain of ``prev``.
+one: the later stamp in the total order (eff_hlc, node, epoch, number) wins (``conflicts``). What may not be applied at
+all is kept out and kept (``faults``).
 """
 
 from __future__ import annotations
@@ -17,30 +17,27 @@ from bisect import bisect_left, insort
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from localcrm.domain.admin.entities import Conflict, ConflictKind, CustomFieldRecord
-from localcrm.domain.approvals.company import load_company
-from localcrm.domain.approvals.entities import ApprovalRequest, ApprovalStep
-from localcrm.domain.approvals.rules import Company, decision_fault
+from localcrm.domain.admin.entities import Conflict
 from localcrm.domain.people import signing
-from localcrm.domain.records import references
-from localcrm.kernel.clock import is_from_future, next_stamp, stamp_time
-from localcrm.kernel.custom import MOST_OF_BRANCH, may_become, node_of
+from localcrm.kernel.clock import is_from_future, next_stamp
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import EntityType, Field, Kind, Stored, entities, entity_by_no
+from localcrm.kernel.schema import EntityType, Kind, Stored, entities, entity_by_no
 from localcrm.store import changelog, erase, search
-from localcrm.store.ddl import DELETED_NO, GONE, INSERT, UPDATE, VOID
+from localcrm.store.ddl import DELETED_NO, INSERT, UPDATE, VOID
 from localcrm.store.node import branch_id, origin_of
 from localcrm.store.shapes import SHAPING
 from localcrm.store.uow import own_section
 from localcrm.sync.codec import Batch, Changes
-from localcrm.sync.columns import Rules, is_sound, rules_of, stored_rows
+from localcrm.sync.columns import is_sound, stored_rows
+from localcrm.sync.conflicts import Conflicts, Entry
+from localcrm.sync.faults import Faults
+from localcrm.sync.known import Known, Row, Sender, Work, column_no
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -49,19 +46,7 @@ if TYPE_CHECKING:
     from localcrm.store.store import Store
     from localcrm.sync.codec import Change, Group, Tx
 
-_CONFLICT, _REQUEST, _STEP = Conflict.entity_type, ApprovalRequest.entity_type, ApprovalStep.entity_type
-_DEFINITION = CustomFieldRecord.entity_type
-#: Longest value a conflict shows; the log keeps it whole.
-_SHOWN = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """The branch whose changes head office is admitting."""
-
-    node_no: int
-    code: str
-    branch_id: bytes
+_CONFLICT = Conflict.entity_type
 
 
 @dataclass(slots=True)
@@ -171,47 +156,6 @@ def _collector_at_rest() -> Iterator[None]:
             gc.enable()
 
 
-@dataclass(slots=True)
-class _Row:
-    """What the merge knows of one row: its newest change, and what this batch does to it."""
-
-    newest: int
-    origin: int
-    """Of the newest change: local number."""
-    oseq: int
-    chain: bool = True
-    """Whether every change of the row was made by somebody who had seen the one before it in this log."""
-    new: tuple[Stored, ...] | None = None
-    """The whole row, as this batch adds it."""
-    changed: dict[int, Stored] | None = None
-    """What changes of this batch make of a row, also of a new one."""
-    gone: bool = False
-
-
-@dataclass(slots=True)
-class _Work:
-    """One group of the batch: what can be said of all its changes at once, and their values as the tables take them."""
-
-    group: Group
-    entity: EntityType
-    rows: dict[bytes, _Row]
-    """Rows of the table."""
-    sound: bool
-    """Whether every change may be made as far as its table, columns and values tell."""
-    free: bool
-    """Whether nobody owns what the changes touch."""
-    quiet: bool
-    """Whether updates that simply apply have no consequence beyond their row."""
-    refs: list[tuple[str, Sequence[Stored]]]
-    """References to other records than the parent: entity, one value per change."""
-    stored: list[tuple[Stored, ...]]
-    """INSERT: whole rows."""
-    values: list[tuple[Stored, ...]]
-    """UPDATE: the new values."""
-    diffs: list[str]
-    """UPDATE: as the log keeps them."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Author:
     """Who made a transaction, as which origin, and the stamp that counts."""
@@ -227,44 +171,30 @@ class _Author:
         return (self.stamp, self.node_no, self.epoch, oseq)
 
 
-@dataclass(slots=True)
-class _Entry:
-    """One earlier change of a row, as the slow path needs it."""
-
-    lseq: int
-    op: int
-    diff: dict[int, tuple[Stored, Stored]]
-    prev: int | None
-    stamp: tuple[int, int, bytes, int]
-    origin: int
-    actor: bytes | None
-    code: str
-
-
 class _Merge:
     def __init__(self, store: Store, connection: Connection, batch: Batch, sender: Sender | None, cursor: int = 0) -> None:
         self.report = Report()
-        self.conflicts: list[dict[str, Any]] = []
         self._store, self._connection, self._batch, self._sender, self._cursor = store, connection, batch, sender, cursor
+        self._known = known = Known(connection, sender)
+        self._faults, self._conflicts = Faults(known), Conflicts(known)
         self._changes = Changes.of(batch.changes)
-        self._works: list[_Work | None] = []
-        self._rows: dict[int, dict[bytes, _Row]] = defaultdict(dict)
-        self._documents: dict[bytes, tuple[str, bytes | None] | None] = {}
+        self._works: list[Work | None] = []
         self._last_admitted: dict[int, int] = {}
-        self._now_deleted: list[tuple[EntityType, bytes]] = []
-        self._now_restored: list[tuple[EntityType, bytes]] = []
-        self._referred: dict[str, set[bytes]] = defaultdict(set)
         self._log: list[tuple[Any, ...]] = []
         self._quarantine: list[tuple[Any, ...]] = []
         self._last_hlc = int(connection.value("SELECT last_hlc FROM sync_ctx"))
-        self._known_rules: dict[int, Rules] = {}
         self._next_tx = int(connection.value("SELECT coalesce(max(tx), 0) FROM sync_tx")) + 1
         self._next_lseq = changelog.head(connection) + 1
-        self._origins = [origin_of(connection, no, epoch.to_bytes(8), self._code(no)) for no, epoch in batch.origins]
+        self._origins = [origin_of(connection, no, epoch.to_bytes(8), known.code(no)) for no, epoch in batch.origins]
         self._have: dict[int, int] = dict(connection.all("SELECT origin, have_oseq FROM sync_origin"))
         #: Transactions not written yet, and by origin where those of this batch lie: first oseq, first lseq, count.
         self._txs: list[tuple[Any, ...]] = []
         self._spans: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
+
+    @property
+    def conflicts(self) -> list[dict[str, Any]]:
+        """Values of the conflict records to write."""
+        return self._conflicts.found
 
     # the way through a batch -----------------------------------------------------------------------------------------
 
@@ -279,7 +209,8 @@ class _Merge:
         for tx, start in fresh:
             self._transaction(tx, start)
         self._flush()
-        self._note_parents()
+        self._conflicts.note_parents()
+        self.report.conflicts = len(self.conflicts)
 
     def _fresh(self) -> list[tuple[Tx, int]]:
         """Transactions that did not arrive before, each with the place of its first change."""
@@ -359,7 +290,7 @@ class _Merge:
         if work is None:
             return "unknown_table"
         row = work.rows.get(pk)
-        reason = self._fault(work, place, pk, row) or self._decision_fault(work, place, author.actor)
+        reason = self._faults.of(work, place, pk, row, author.actor)
         if reason:
             return reason
         if row is None:
@@ -382,62 +313,62 @@ class _Merge:
             self._log_row(work.group, pk, changelog.write_row(dict(work.group.values(place))), prev_lseq)
         return None
 
-    def _insert(self, work: _Work, place: int, pk: bytes, origin: int, oseq: int) -> None:
-        work.rows[pk] = row = _Row(self._next_lseq, origin, oseq, new=work.stored[place])
+    def _insert(self, work: Work, place: int, pk: bytes, origin: int, oseq: int) -> None:
+        work.rows[pk] = row = Row(self._next_lseq, origin, oseq, new=work.stored[place])
         if work.entity.kind is Kind.DOCUMENT:
-            places = self._rules(work.entity).places
+            places = self._known.rules(work.entity).places
             assert row.new is not None
-            status, owner = row.new[places[_no(work.entity, "status")]], row.new[places[_no(work.entity, "branch_id")]]
-            self._documents[pk] = (str(status), owner)  # type: ignore[assignment]  # a reference
-        self._note_targets(work, place)
+            status, owner = (row.new[places[column_no(work.entity, key)]] for key in ("status", "branch_id"))
+            self._known.documents[pk] = (str(status), owner)  # type: ignore[assignment]  # a reference
+        self._conflicts.note_targets(work, place)
 
-    def _follow(self, work: _Work, place: int, row: _Row) -> None:
+    def _follow(self, work: Work, place: int, row: Row) -> None:
         """An update by somebody who had seen everything, and of columns that only concern the row."""
         changed = dict(zip(work.group.columns, work.values[place], strict=True))
         row.changed = {**row.changed, **changed} if row.changed else changed
-        self._note_targets(work, place)
+        self._conflicts.note_targets(work, place)
 
-    def _weigh(self, work: _Work, place: int, pk: bytes, row: _Row, prev: int | None, author: _Author, oseq: int) -> None:
+    def _weigh(self, work: Work, place: int, pk: bytes, row: Row, prev: int | None, author: _Author, oseq: int) -> None:
         """Any other update: the columns it wins are written, and people hear of what they should."""
         entity = work.entity
         diff = {no: (old, new) for no, old, new in work.group.values(place)}
-        stamp = author.total(oseq)
+        code = self._known.code(author.node_no)
+        mine = Entry(self._next_lseq, diff, prev, author.total(oseq), author.origin, author.actor, code)
         if row.chain and prev == row.newest:
             winners = diff
-            self._note_watched(entity, pk, diff, stamp, author.actor)
+            self._conflicts.note_watched(entity, pk, mine, diff)
         else:
             row.chain = False
-            mine = _Entry(self._next_lseq, UPDATE, diff, prev, stamp, author.origin, author.actor, self._code(author.node_no))
-            winners = self._decide(entity, pk, diff, mine)
-        row.changed = {**(row.changed or {}), **{no: new for no, (_old, new) in winners.items()}}
-        status = _no(entity, "status") if entity.kind is Kind.DOCUMENT else None
-        if status in winners:
-            _old, owner = self._documents.get(pk) or ("", None)
-            self._documents[pk] = (str(winners[status][1]), owner)
+            self._flush_log()
+            winners = self._conflicts.decide(entity, pk, mine)
+        now = {no: new for no, (_old, new) in winners.items()}
+        row.changed = {**(row.changed or {}), **now}
+        status = column_no(entity, "status") if entity.kind is Kind.DOCUMENT else None
+        if status in now:
+            _old, owner = self._known.documents.get(pk) or ("", None)
+            self._known.documents[pk] = (str(now[status]), owner)
         if self._sender:
-            self._note_references(entity, {no: new for no, (_old, new) in winners.items()})
-            if DELETED_NO in winners:
-                (self._now_deleted if winners[DELETED_NO][1] else self._now_restored).append((entity, pk))
+            self._conflicts.note_references(entity, now)
+            if DELETED_NO in now:
+                self._conflicts.note_register(entity, pk, now[DELETED_NO])
 
     def _log_row(self, group: Group, pk: bytes, diff: str | None, prev: int | None) -> None:
         self._log.append((self._next_lseq, self._next_tx, group.table, group.op, pk, diff, prev))
 
-    # what may not be applied -------------------------------------------------------------------------------------------
-
-    def _work(self, group: Group) -> _Work | None:
+    def _work(self, group: Group) -> Work | None:
         """What to know of a group before its changes are applied one by one; None for a table this program does not know."""
         entity = entity_by_no(group.table)
         if entity is None:
             return None
-        rules = self._rules(entity)
+        rules = self._known.rules(entity)
         columns = dict(zip(group.columns, group.new, strict=True))
         updates = group.op == UPDATE
-        return _Work(
+        return Work(
             group=group,
             entity=entity,
-            rows=self._rows[entity.no],
+            rows=self._known.rows[entity.no],
             sound=is_sound(group, entity, rules),
-            free=self._is_free(group, entity, rules),
+            free=self._faults.is_free(group, entity, rules),
             quiet=rules.loud.isdisjoint(group.columns),
             refs=[(key, columns[no]) for no, key in rules.refs.items() if no in columns] if self._sender else [],
             stored=stored_rows(columns, group.size, rules) if group.op == INSERT else [],
@@ -445,330 +376,13 @@ class _Merge:
             diffs=changelog.write_diffs(group.columns, group.old, group.new) if updates and columns else ["{}"] * group.size,
         )
 
-    def _is_free(self, group: Group, entity: EntityType, rules: Rules) -> bool:
-        """Whether ``_owner_fault`` has nothing to ask of any change of a group."""
-        if entity.kind in {Kind.DOCUMENT, Kind.LINE}:
-            return False
-        mine = entity.kind is Kind.MASTER and not entity.home and rules.office_only.keys().isdisjoint(group.columns)
-        return self._sender is None or mine
-
-    def _fault(self, work: _Work, place: int, pk: bytes, row: _Row | None) -> str | None:
-        entity, op = work.entity, work.group.op
-        if not work.sound:
-            return self._fault_of_one(entity, op, pk, work.group.values(place), row)
-        if op == INSERT:
-            if row is not None:
-                return "duplicate_id"
-        elif row is None or row.gone:
-            return "unknown_row"
-        return None if work.free else self._owner_fault(entity, op, pk, work.group.values(place))
-
-    def _fault_of_one(self, entity: EntityType, op: int, pk: bytes, values: list[Any], row: _Row | None) -> str | None:
-        """What is wrong with one change of a group in which something is."""
-        rules = self._rules(entity)
-        given = {value[0]: value[-1] for value in values}
-        if op not in {INSERT, UPDATE, GONE}:
-            return "unknown_op"
-        if not given.keys() <= rules.types.keys():
-            return "unknown_column"
-        if op == INSERT:
-            if row is not None:
-                return "duplicate_id"
-            if any(given.get(no) is None for no in rules.required):
-                return "missing_value"
-        elif row is None or row.gone:
-            return "unknown_row"
-        elif entity.kind is Kind.LEDGER:
-            return "ledger_row"
-        if op == GONE and entity.kind is not Kind.LINE:
-            return "physical_delete"
-        if not all(rules.fits(no, [value]) for no, value in given.items()):
-            return "bad_value"
-        # Others are told what a row began with from what its first change says was there.
-        if op == UPDATE and not all(rules.fits(no, [old]) for no, old, _new in values):
-            return "bad_value"
-        return self._owner_fault(entity, op, pk, values)
-
-    def _rules(self, entity: EntityType) -> Rules:
-        if entity.no not in self._known_rules:
-            self._known_rules[entity.no] = rules_of(entity)
-        return self._known_rules[entity.no]
-
-    def _owner_fault(self, entity: EntityType, op: int, pk: bytes, values: list[Any]) -> str | None:
-        """Ownership and immutability; a branch trusts that head office has checked who owns what."""
-        if entity.kind is Kind.DOCUMENT:
-            known = None if op == INSERT else self._document(pk)
-            if known and known[0] == "posted":
-                return "posted_document"
-            named = [value[-1] for value in values if value[0] == _no(entity, "branch_id")]
-            owners = named or [None] if op == INSERT else [(known or ("", None))[1], *named]
-            return next(filter(None, map(self._foreign, owners)), None)
-        if entity.kind is Kind.LINE:
-            return next(filter(None, (self._document_fault(parent) for parent in self._parents(entity, op, pk, values))), None)
-        if self._sender is None:
-            return None
-        if entity.kind is Kind.LEDGER:
-            return self._foreign(dict(values).get(_no(entity, "branch_id")))
-        if entity.home:
-            return self._home_fault(entity, op, pk, values)
-        if entity.kind is Kind.HUB or (entity.kind is Kind.STATE and op == INSERT):
-            return "head_office_only"
-        if entity.kind is Kind.STATE and any(self._goes_back(entity, pk, no, new) for no, _old, new in values):
-            return "state_goes_back"
-        office_only = self._rules(entity).office_only
-        if office_only:
-            for no, *rest in values:
-                # An update touches what it names: what it says was there before is only the branch's word.
-                if no in office_only and (op == UPDATE or rest[-1] != office_only[no]):
-                    return "head_office_only"
-        return None
-
-    def _home_fault(self, entity: EntityType, op: int, pk: bytes, values: list[Any]) -> str | None:
-        """A branch writes what it has defined for itself, and does not make something else of it."""
-        assert self._sender is not None
-        given = {value[0]: value[-1] for value in values}
-        home = _no(entity, entity.home or "")
-        owners = [given.get(home)] if op == INSERT else [self._now(entity, pk, home), *([given[home]] if home in given else [])]
-        if foreign := next(filter(None, map(self._foreign, owners)), None):
-            return foreign
-        if op == UPDATE and any(no in entity.by_no and entity.by_no[no].f.fixed for no in given):
-            return "fixed_column"
-        return self._definition_fault(op, pk, given) if entity is _DEFINITION else None
-
-    def _definition_fault(self, op: int, pk: bytes, given: dict[int, Any]) -> str | None:
-        """What a definition would do to the tables of everybody (see ``kernel.custom``)."""
-        assert self._sender is not None
-        kind = _no(_DEFINITION, "type")
-        if op == UPDATE:
-            return "type_loses" if kind in given and not may_become(str(self._now(_DEFINITION, pk, kind)), given[kind]) else None
-        if node_of(given[_no(_DEFINITION, "number")]) != self._sender.node_no:
-            return "not_owner"
-        table = given[_no(_DEFINITION, "entity")]
-        arriving = sum(
-            row.new is not None and row.new[self._rules(_DEFINITION).places[_no(_DEFINITION, "entity")]] == table
-            for row in self._rows[_DEFINITION.no].values()
-        )
-        counted = "SELECT count(*) FROM custom_field WHERE entity = ? AND branch_id = ?"
-        there = int(self._connection.value(counted, (table, self._sender.branch_id)))
-        return "too_many_fields" if there + arriving >= MOST_OF_BRANCH else None
-
-    def _decision_fault(self, work: _Work, place: int, actor: bytes | None) -> str | None:
-        """Somebody submits in his own name, and decides only where and what he was asked; head office looks, branches trust it."""
-        entity = work.entity
-        if self._sender is None or entity not in {_REQUEST, _STEP} or work.group.op != INSERT:
-            return None
-        given = dict(work.group.values(place))
-        if entity is _REQUEST:
-            return None if given[_no(entity, "author_id")] == actor else "not_author"
-        made = {key: entity.fields[key].load(given[_no(entity, key)]) for key in ("request_id", "seat", "decision", "user_id")}
-        request = bytes.fromhex(made["request_id"])
-        asked = {key: self._now(_REQUEST, request, _no(_REQUEST, key)) for key in ("author_id", "owner_id", "branch_id", "plan")}
-        if asked["plan"] is None:
-            return "unknown_parent"
-        told = {key: _REQUEST.fields[key].load(value) for key, value in asked.items()}
-        branch = self._sender.branch_id.hex()
-        return decision_fault(told, made, author=actor.hex() if actor else None, branch=branch, company=self._company)
-
-    @cached_property
-    def _company(self) -> Company:
-        """Who is who, as it was before this batch."""
-        return load_company(self._connection)
-
-    def _document_fault(self, document_id: bytes | None) -> str | None:
-        """Why a line of this document may not be touched."""
-        document = self._document(document_id) if document_id else None
-        if document is None:
-            return "unknown_parent"
-        return "posted_document" if document[0] == "posted" else self._foreign(document[1])
-
-    def _goes_back(self, entity: EntityType, pk: bytes, no: int, new: Stored) -> bool:
-        """Whether a closed list would move against the order in which it was declared: what was settled stays settled."""
-        ladder = list(entity.by_no[no].choices or ()) if no != DELETED_NO else []
-        if not ladder:
-            return False
-        return ladder.index(str(new)) < ladder.index(str(self._now(entity, pk, no)))
-
-    def _foreign(self, owner: Stored) -> str | None:
-        return "not_owner" if self._sender and owner != self._sender.branch_id else None
-
-    def _document(self, pk: bytes) -> tuple[str, bytes | None] | None:
-        if pk not in self._documents:
-            self._documents[pk] = None
-            for kind in {e.parent_type for e in _line_types()}:
-                found = self._connection.one(f'SELECT status, branch_id FROM "{kind}" WHERE id = ?', (pk,))
-                if found:
-                    self._documents[pk] = (found[0], found[1])
-        return self._documents[pk]
-
-    def _parents(self, entity: EntityType, op: int, pk: bytes, values: list[Any]) -> list[bytes | None]:
-        """The document a line belongs to, and the one it is moved to."""
-        key = _no(entity, entity.parent or "")
-        named = [value[-1] for value in values if value[0] == key]
-        if op == INSERT:
-            return named or [None]
-        now = self._now(entity, pk, key)
-        return [now if isinstance(now, bytes) else None, *(named if op == UPDATE else [])]
-
-    def _now(self, entity: EntityType, pk: bytes, no: int) -> Stored:
-        """A column of a row as the batch has left it so far."""
-        row = self._rows[entity.no].get(pk)
-        if row is not None and row.changed and no in row.changed:
-            return row.changed[no]
-        if row is not None and row.new is not None:
-            return row.new[self._rules(entity).places[no]]
-        found: Stored = self._connection.value(f'SELECT "{entity.by_no[no].key}" FROM "{entity.key}" WHERE id = ?', (pk,))
-        return found
-
     def _hold(self, change: Change, origin: int, oseq: int, reason: str) -> None:
         """Keep what could not be applied, with its reason; its number stays taken."""
         self._log.append((self._next_lseq, self._next_tx, max(change.table, 0), VOID, None, None, None))
         raw = msgspec.msgpack.encode([change.table, change.op, change.pk, change.values])
         self._quarantine.append((origin, oseq, change.table, change.pk, reason, raw, self._store.clock.now_ms()))
         self.report.quarantined += 1
-        entity = entity_by_no(change.table)
-        if self._sender:
-            self._conflict(
-                kind=ConflictKind.QUARANTINED,
-                entity=entity.key if entity else str(change.table),
-                record=change.pk.hex(),
-                lost=reason,
-                lost_node=self._sender.code,
-            )
-
-    # concurrent changes ------------------------------------------------------------------------------------------------
-
-    def _decide(
-        self, entity: EntityType, pk: bytes, diff: dict[int, tuple[Stored, Stored]], mine: _Entry
-    ) -> dict[int, tuple[Stored, Stored]]:
-        """The columns that this change wins; at head office, notes what was overwritten."""
-        self._flush_log()
-        entries = self._entries(entity, pk)
-        seen = _seen(mine, {entry.lseq: entry for entry in entries})
-        winners = {}
-        for no, (old, new) in diff.items():
-            touching = [entry for entry in entries if no in entry.diff]
-            rival = max(touching, key=lambda entry: entry.stamp, default=None)
-            if rival is None or mine.stamp > rival.stamp:
-                winners[no] = (old, new)
-            unseen = [entry for entry in touching if entry.origin != mine.origin and not seen(entry)]
-            if self._sender and entity.kind is not Kind.STATE and unseen:
-                other = max(unseen, key=lambda entry: entry.stamp)
-                if other.diff[no][1] != new:
-                    kept, lost = (mine, other) if no in winners else (rival or other, mine)
-                    self._overwritten(entity, pk, no, old, kept, lost)
-            elif no in winners:
-                self._note_watched(entity, pk, {no: (old, new)}, mine.stamp, mine.actor)
-        if self._sender and _deleted_by([*entries, mine]):
-            self._note_deleted_edited(entity, pk, diff, mine, [e for e in entries if e.origin != mine.origin and not seen(e)])
-        return winners
-
-    def _entries(self, entity: EntityType, pk: bytes) -> list[_Entry]:
-        rows = self._connection.all(
-            """SELECT l.lseq, l.op, l.diff, l.prev, t.eff_hlc, o.node_no, o.epoch, t.first_oseq + l.lseq - t.first_lseq, t.origin, t.actor, o.code
-               FROM sync_log l JOIN sync_tx t ON t.tx = l.tx JOIN sync_origin o ON o.origin = t.origin
-               WHERE l.tbl = ? AND l.pk = ? AND l.op = ? AND l.lseq < ? ORDER BY l.lseq""",
-            (entity.no, pk, UPDATE, self._next_lseq),
-        )
-        return [
-            _Entry(row[0], row[1], changelog.parse_diff(entity, row[2]), row[3], (row[4], row[5], row[6], row[7]), row[8], row[9], row[10])
-            for row in rows
-        ]
-
-    def _overwritten(self, entity: EntityType, pk: bytes, no: int, base: Stored, kept: _Entry, lost: _Entry) -> None:
-        if no == DELETED_NO:
-            return
-        column = entity.by_no[no]
-        self._conflict(
-            kind=ConflictKind.OVERWRITTEN,
-            entity=entity.key,
-            record=pk.hex(),
-            field=column.key,
-            base=_text(column, base),
-            kept=_text(column, kept.diff[no][1]),
-            lost=_text(column, lost.diff[no][1]),
-            **_who("kept", kept),
-            **_who("lost", lost),
-        )
-
-    def _note_deleted_edited(self, entity: EntityType, pk: bytes, diff: dict[int, Any], mine: _Entry, unseen: list[_Entry]) -> None:
-        """Deleted at one place, edited at the other: the row stays deleted, the edit stays underneath, a person decides."""
-        mine_deletes = diff.get(DELETED_NO, (0, 0))[1] == 1
-        if mine_deletes:
-            deletion, edit = mine, next((e for e in reversed(unseen) if set(e.diff) - {DELETED_NO}), None)
-        else:
-            edit = mine if set(diff) - {DELETED_NO} else None
-            deletion_found = next((e for e in reversed(unseen) if e.diff.get(DELETED_NO, (0, 0))[1] == 1), None)
-            if deletion_found is None:
-                return
-            deletion = deletion_found
-        if edit is None:
-            return
-        self._conflict(
-            kind=ConflictKind.DELETED_EDITED,
-            entity=entity.key,
-            record=pk.hex(),
-            field="deleted",
-            base="false",
-            kept="true",
-            lost="false",
-            **_who("kept", deletion),
-            **_who("lost", edit),
-        )
-
-    def _note_watched(
-        self, entity: EntityType, pk: bytes, diff: dict[int, tuple[Stored, Stored]], stamp: tuple[int, int, bytes, int], actor: bytes | None
-    ) -> None:
-        watched = self._rules(entity).watched
-        if self._sender is None or not watched:
-            return
-        for no, (old, new) in diff.items():
-            if no in watched:
-                column = entity.by_no[no]
-                author = _Entry(0, UPDATE, diff, None, stamp, 0, actor, self._code(stamp[1]))
-                self._conflict(
-                    kind=ConflictKind.WATCHED,
-                    entity=entity.key,
-                    record=pk.hex(),
-                    field=column.key,
-                    base=_text(column, old),
-                    kept=_text(column, new),
-                    lost=_text(column, old),
-                    **_who("kept", author),
-                )
-
-    def _note_references(self, entity: EntityType, values: dict[int, Stored]) -> None:
-        for no, key in self._rules(entity).refs.items():
-            target = values.get(no)
-            if isinstance(target, bytes):
-                self._referred[key].add(target)
-
-    def _note_targets(self, work: _Work, place: int) -> None:
-        """``_note_references`` of every value that a change of this place writes."""
-        for key, targets in work.refs:
-            target = targets[place]
-            if isinstance(target, bytes):
-                self._referred[key].add(target)
-
-    def _note_parents(self) -> None:
-        """Parents that stay deleted though somebody refers to them: asked once everything is written, told once per batch."""
-        orphaned = {(entity.key, pk) for entity, pk in self._now_deleted if references(self._connection, entity, pk.hex())}
-        for entity, pk in self._now_restored:
-            columns = ", ".join(f'"{column.key}"' for column in entity.refs)
-            row = self._connection.one(f'SELECT {columns} FROM "{entity.key}" WHERE id = ?', (pk,)) if columns else None
-            self._note_references(entity, dict(zip((column.no for column in entity.refs), row or (), strict=bool(row))))
-        for parent, targets in self._referred.items():
-            rows = self._connection.all(
-                f'SELECT id FROM "{parent}" WHERE deleted = 1 AND id IN (SELECT unhex(value) FROM json_each(?))',
-                (json.dumps([target.hex() for target in targets]),),
-            )
-            orphaned.update((parent, row[0]) for row in rows)
-        for parent, pk in sorted(orphaned):
-            values = {"field": "deleted", "base": "false", "kept": "true", "lost": "false"}
-            self._conflict(kind=ConflictKind.PARENT_DELETED, entity=parent, record=pk.hex(), **values)
-
-    def _conflict(self, **values: Any) -> None:
-        self.conflicts.append(values)
-        self.report.conflicts += 1
+        self._conflicts.note_quarantined(change, reason)
 
     # loading and writing -------------------------------------------------------------------------------------------------
 
@@ -784,7 +398,7 @@ class _Merge:
                 self._load_table(entity, list(ids))
 
     def _load_table(self, entity: EntityType, ids: list[bytes]) -> None:
-        known = self._rows[entity.no]
+        known = self._known.rows[entity.no]
         for start in range(0, len(ids), 500):
             portion = ids[start : start + 500]
             marks = ",".join("?" * len(portion))
@@ -795,7 +409,7 @@ class _Merge:
                         FROM sync_log INDEXED BY sync_log_row WHERE tbl = ? AND pk IN ({marks})) GROUP BY pk) JOIN sync_tx USING (tx)""",
                 (entity.no, *portion),
             ):
-                known[pk] = _Row(newest, origin, oseq, chain=not breaks)
+                known[pk] = Row(newest, origin, oseq, chain=not breaks)
             if entity.kind is Kind.LINE:
                 present = {row[0] for row in self._connection.all(f'SELECT id FROM "{entity.key}" WHERE id IN ({marks})', portion)}
                 for pk in portion:
@@ -803,7 +417,7 @@ class _Merge:
                         known[pk].gone = True
 
     def _flush(self) -> None:
-        for table, rows in self._rows.items():
+        for table, rows in self._known.rows.items():
             entity = entity_by_no(table)
             if entity is not None:
                 self._write_table(entity, rows)
@@ -827,7 +441,7 @@ class _Merge:
         self._connection.executemany("INSERT INTO sync_log(lseq, tx, tbl, op, pk, diff, prev) VALUES (?, ?, ?, ?, ?, ?, ?)", self._log)
         self._log.clear()
 
-    def _write_table(self, entity: EntityType, rows: dict[bytes, _Row]) -> None:
+    def _write_table(self, entity: EntityType, rows: dict[bytes, Row]) -> None:
         fresh = [(pk, row) for pk, row in rows.items() if row.new is not None]
         changed: dict[tuple[int, ...], list[tuple[Stored, ...]]] = defaultdict(list)
         for pk, row in rows.items():
@@ -848,14 +462,14 @@ class _Merge:
             found = self._connection.all(f'SELECT rid FROM "{entity.key}" WHERE id IN (SELECT unhex(value) FROM json_each(?))', (listed,))
             search.index_rows(self._connection, entity, [row[0] for row in found])
         if entity.searched:
-            places = self._rules(entity).places
+            places = self._known.rules(entity).places
             values = itemgetter(*(2 + places[field.no] for field in entity.searched), 0)
             search.index_new(self._connection, entity, [(row[0], values(row)[:-1]) for row in added if not row[-1]])
 
-    def _insert_rows(self, entity: EntityType, fresh: list[tuple[bytes, _Row]]) -> list[tuple[Any, ...]]:
+    def _insert_rows(self, entity: EntityType, fresh: list[tuple[bytes, Row]]) -> list[tuple[Any, ...]]:
         """Add rows; returns them as they were written: row number, id, columns, register."""
         first = int(self._connection.value(f'SELECT coalesce(max(rid), 0) FROM "{entity.key}"')) + 1
-        places = self._rules(entity).places
+        places = self._known.rules(entity).places
         rows = [(rid, pk, *_as_added(row, places)) for rid, (pk, row) in enumerate(fresh, first)]
         names = ", ".join(f'"{column.key}"' for column in entity.fields.values())
         marks = ", ".join("?" * (len(entity.fields) + 3))
@@ -885,57 +499,8 @@ class _Merge:
         # Nobody builds on what comes later; a chain of such would have no end.
         return lseq if lseq < self._next_lseq else None
 
-    def _code(self, node_no: int) -> str:
-        found = self._connection.value("SELECT code FROM branch WHERE node_no = ?", (node_no,)) or self._connection.value(
-            "SELECT code FROM sync_peer WHERE node_no = ?", (node_no,)
-        )
-        return str(found or f"#{node_no}")
 
-
-def _seen(mine: _Entry, by_lseq: dict[int, _Entry]) -> Any:
-    """Whether the author of a change had seen another one: its own, or admitted up to the last foreign one it built on."""
-    previous = mine.prev
-    while previous is not None:
-        entry = by_lseq.get(previous)
-        if entry is None or entry.origin != mine.origin:
-            break
-        previous = entry.prev
-    boundary = previous or 0
-    return lambda entry: entry.origin == mine.origin or entry.lseq <= boundary
-
-
-def _deleted_by(entries: list[_Entry]) -> bool:
-    """Whether a row with these changes lies in the bin."""
-    last = max((entry for entry in entries if DELETED_NO in entry.diff), key=lambda entry: entry.stamp, default=None)
-    return last is not None and last.diff[DELETED_NO][1] == 1
-
-
-def _who(side: str, entry: _Entry) -> dict[str, Any]:
-    return {f"{side}_by": entry.actor.hex() if entry.actor else None, f"{side}_at": stamp_time(entry.stamp[0]), f"{side}_node": entry.code}
-
-
-def _text(column: Field, value: Stored) -> str | None:
-    shown = column.show(value)
-    if isinstance(shown, bool):
-        return json.dumps(shown)
-    return None if shown is None else str(shown)[:_SHOWN]
-
-
-def _no(entity: EntityType, key: str) -> int:
-    return entity.fields[key].no
-
-
-@dataclass(frozen=True, slots=True)
-class _LineType:
-    entity: EntityType
-    parent_type: str
-
-
-def _line_types() -> list[_LineType]:
-    return [_LineType(e, e.fields[e.parent or ""].f.ref or "") for e in entities() if e.kind is Kind.LINE]
-
-
-def _as_added(row: _Row, places: dict[int, int]) -> Sequence[Stored]:
+def _as_added(row: Row, places: dict[int, int]) -> Sequence[Stored]:
     """A new row with what the batch changed of it afterwards."""
     assert row.new is not None
     if not row.changed:

@@ -613,9 +613,9 @@ def _check_deletions(
 
 
 def _as_text(entity: Any, column: int, value: Any) -> str | None:
-    from localcrm.sync.merge import _text
+    from localcrm.sync.conflicts import as_text
 
-    return _text(entity.by_no[column], value)
+    return as_text(entity.by_no[column], value)
 
 
 def _total_order(hq: Installation) -> dict[Change, tuple[Any, ...]]:

@@ -15,6 +15,7 @@ from localcrm.kernel.schema import EntityType, Field, entity
 from localcrm.store.store import Store
 from localcrm.sync import merge
 from localcrm.sync.codec import GONE, INSERT, UPDATE, Batch, Change, Tx, decode_batch, encode_batch
+from localcrm.sync.known import Sender
 from tests import factories
 from tests.factories import HandClock
 
@@ -89,7 +90,7 @@ def hear(store: Store, connection: Any, portion: list[Change]) -> dict[str, Any]
     ]
     txs = [Tx(0, have + 1 + n, 1, STAMP + have + n, STAMP + have + n, None, 0) for n in range(len(portion))]
     batch = decode_batch(encode_batch(Batch([(number, int.from_bytes(epoch))], txs, given)))
-    work = merge._Merge(store, connection, batch, merge.Sender(number, "BR01", bytes.fromhex(own)))
+    work = merge._Merge(store, connection, batch, Sender(number, "BR01", bytes.fromhex(own)))
     work.run()
     tables = [kind.key for kind in KINDS] + [total.name for kind in KINDS for total in kind.totals]
     return {

@@ -68,9 +68,9 @@ def test_a_history_says_the_same_again():
 
 def test_a_broken_merge_is_noticed_and_made_small(monkeypatch):
     """The oracle earns its keep: without the rule of the later stamp it finds a difference, and few events show it."""
-    from localcrm.sync import merge
+    from localcrm.sync.conflicts import Conflicts
 
-    monkeypatch.setattr(merge._Merge, "_decide", lambda _self, _entity, _pk, diff, _mine: diff)
+    monkeypatch.setattr(Conflicts, "decide", lambda _self, _entity, _pk, mine: mine.diff)
     seed, events = next((seed, simulation.plan(seed, 80)) for seed in range(20) if simulation._breaks(seed, simulation.plan(seed, 80)))
     fewer = simulation.shrink(seed, events, tries=60)
     with pytest.raises(simulation.Broken):

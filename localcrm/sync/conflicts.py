@@ -1,0 +1,240 @@
+"""What was concurrent: decides column by column whose value stays, and notes what a person should see.
+
+Only head office notes; branches hear of it as of any other record. What an author had seen follows from the star: its own
+changes, and everything head office had admitted up to the last foreign change in its chain of ``prev``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from localcrm.domain.admin.entities import ConflictKind
+from localcrm.domain.records import references
+from localcrm.kernel.clock import stamp_time
+from localcrm.kernel.schema import EntityType, Field, Kind, Stored, entity_by_no
+from localcrm.store import changelog
+from localcrm.store.ddl import DELETED_NO, UPDATE
+from localcrm.sync.known import Known, Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import TypeAlias
+
+    from localcrm.store.connection import Connection
+    from localcrm.sync.codec import Change
+
+    Total: TypeAlias = "tuple[int, int, bytes, int]"
+    Diff: TypeAlias = "dict[int, tuple[Stored, Stored]]"
+
+#: Longest value a conflict shows; the log keeps it whole.
+_SHOWN = 100_000
+
+
+@dataclass(slots=True)
+class Entry:
+    """One update of a row."""
+
+    lseq: int
+    diff: Diff
+    """By column: old and new value."""
+    prev: int | None
+    stamp: Total
+    """Place in the total order: stamp that counts, node, epoch, number."""
+    origin: int
+    actor: bytes | None
+    code: str
+    """Of the node it was made at."""
+
+
+class Conflicts:
+    """Decides, and collects what head office will write as records of its own once the batch is applied."""
+
+    def __init__(self, known: Known) -> None:
+        self.found: list[dict[str, Any]] = []
+        """Values of ``conflict`` records."""
+        self._known, self._at_office = known, known.sender is not None
+        self._now_deleted: list[tuple[EntityType, bytes]] = []
+        self._now_restored: list[tuple[EntityType, bytes]] = []
+        self._referred: dict[str, set[bytes]] = defaultdict(set)
+
+    def decide(self, entity: EntityType, pk: bytes, mine: Entry) -> Diff:
+        """The columns that a change wins against those before it, which must all be in the log."""
+        entries = _entries(self._known.connection, entity, pk, mine.lseq)
+        seen = _seen(mine, {entry.lseq: entry for entry in entries})
+        winners = {}
+        for no, (old, new) in mine.diff.items():
+            touching = [entry for entry in entries if no in entry.diff]
+            rival = max(touching, key=lambda entry: entry.stamp, default=None)
+            if rival is None or mine.stamp > rival.stamp:
+                winners[no] = (old, new)
+            unseen = [entry for entry in touching if entry.origin != mine.origin and not seen(entry)]
+            if self._at_office and entity.kind is not Kind.STATE and unseen:
+                other = max(unseen, key=lambda entry: entry.stamp)
+                if other.diff[no][1] != new:
+                    kept, lost = (mine, other) if no in winners else (rival or other, mine)
+                    self._overwritten(entity, pk, no, old, kept, lost)
+            elif no in winners:
+                self.note_watched(entity, pk, mine, [no])
+        if self._at_office and _deleted_by([*entries, mine]):
+            self._deleted_edited(entity, pk, mine, [e for e in entries if e.origin != mine.origin and not seen(e)])
+        return winners
+
+    # values ----------------------------------------------------------------------------------------------------------------
+
+    def note_watched(self, entity: EntityType, pk: bytes, mine: Entry, columns: Iterable[int]) -> None:
+        """Those of these columns that people always want to see changed."""
+        watched = self._known.rules(entity).watched
+        if not self._at_office or not watched:
+            return
+        for no in columns:
+            if no in watched:
+                column, (old, new) = entity.by_no[no], mine.diff[no]
+                self._note(
+                    kind=ConflictKind.WATCHED,
+                    entity=entity.key,
+                    record=pk.hex(),
+                    field=column.key,
+                    base=as_text(column, old),
+                    kept=as_text(column, new),
+                    lost=as_text(column, old),
+                    **_who("kept", mine),
+                )
+
+    def _overwritten(self, entity: EntityType, pk: bytes, no: int, base: Stored, kept: Entry, lost: Entry) -> None:
+        if no == DELETED_NO:
+            return
+        column = entity.by_no[no]
+        self._note(
+            kind=ConflictKind.OVERWRITTEN,
+            entity=entity.key,
+            record=pk.hex(),
+            field=column.key,
+            base=as_text(column, base),
+            kept=as_text(column, kept.diff[no][1]),
+            lost=as_text(column, lost.diff[no][1]),
+            **_who("kept", kept),
+            **_who("lost", lost),
+        )
+
+    def _deleted_edited(self, entity: EntityType, pk: bytes, mine: Entry, unseen: list[Entry]) -> None:
+        """Deleted at one place, edited at the other: the row stays deleted, the edit stays underneath, a person decides."""
+        mine_deletes = mine.diff.get(DELETED_NO, (0, 0))[1] == 1
+        if mine_deletes:
+            deletion, edit = mine, next((e for e in reversed(unseen) if set(e.diff) - {DELETED_NO}), None)
+        else:
+            edit = mine if set(mine.diff) - {DELETED_NO} else None
+            deletion_found = next((e for e in reversed(unseen) if e.diff.get(DELETED_NO, (0, 0))[1] == 1), None)
+            if deletion_found is None:
+                return
+            deletion = deletion_found
+        if edit is None:
+            return
+        self._note(
+            kind=ConflictKind.DELETED_EDITED,
+            entity=entity.key,
+            record=pk.hex(),
+            **_STAYS_DELETED,
+            **_who("kept", deletion),
+            **_who("lost", edit),
+        )
+
+    # references ------------------------------------------------------------------------------------------------------------
+
+    def note_register(self, entity: EntityType, pk: bytes, deleted: Stored) -> None:
+        """A row that was put into the recycle bin, or taken out of it."""
+        (self._now_deleted if deleted else self._now_restored).append((entity, pk))
+
+    def note_references(self, entity: EntityType, values: dict[int, Stored]) -> None:
+        """Records that these values of a row, by column, refer to."""
+        for no, key in self._known.rules(entity).refs.items():
+            target = values.get(no)
+            if isinstance(target, bytes):
+                self._referred[key].add(target)
+
+    def note_targets(self, work: Work, place: int) -> None:
+        """``note_references`` of every value that a change of this place writes."""
+        for key, targets in work.refs:
+            target = targets[place]
+            if isinstance(target, bytes):
+                self._referred[key].add(target)
+
+    def note_parents(self) -> None:
+        """Parents that stay deleted though somebody refers to them: asked once everything is written, told once per batch."""
+        connection = self._known.connection
+        orphaned = {(entity.key, pk) for entity, pk in self._now_deleted if references(connection, entity, pk.hex())}
+        for entity, pk in self._now_restored:
+            columns = ", ".join(f'"{column.key}"' for column in entity.refs)
+            row = connection.one(f'SELECT {columns} FROM "{entity.key}" WHERE id = ?', (pk,)) if columns else None
+            self.note_references(entity, dict(zip((column.no for column in entity.refs), row or (), strict=bool(row))))
+        for parent, targets in self._referred.items():
+            rows = connection.all(
+                f'SELECT id FROM "{parent}" WHERE deleted = 1 AND id IN (SELECT unhex(value) FROM json_each(?))',
+                (json.dumps([target.hex() for target in targets]),),
+            )
+            orphaned.update((parent, row[0]) for row in rows)
+        for parent, pk in sorted(orphaned):
+            self._note(kind=ConflictKind.PARENT_DELETED, entity=parent, record=pk.hex(), **_STAYS_DELETED)
+
+    # what was kept out -------------------------------------------------------------------------------------------------------
+
+    def note_quarantined(self, change: Change, reason: str) -> None:
+        """A change that was not applied."""
+        entity = entity_by_no(change.table)
+        if self._known.sender:
+            self._note(
+                kind=ConflictKind.QUARANTINED,
+                entity=entity.key if entity else str(change.table),
+                record=change.pk.hex(),
+                lost=reason,
+                lost_node=self._known.sender.code,
+            )
+
+    def _note(self, **values: Any) -> None:
+        self.found.append(values)
+
+
+_STAYS_DELETED = {"field": "deleted", "base": "false", "kept": "true", "lost": "false"}
+
+
+def as_text(column: Field, value: Stored) -> str | None:
+    """A value as a conflict shows it."""
+    shown = column.show(value)
+    if isinstance(shown, bool):
+        return json.dumps(shown)
+    return None if shown is None else str(shown)[:_SHOWN]
+
+
+def _who(side: str, entry: Entry) -> dict[str, Any]:
+    return {f"{side}_by": entry.actor.hex() if entry.actor else None, f"{side}_at": stamp_time(entry.stamp[0]), f"{side}_node": entry.code}
+
+
+def _entries(connection: Connection, entity: EntityType, pk: bytes, before: int) -> list[Entry]:
+    """Updates of a row that stand in the log before a number, in its order."""
+    rows = connection.all(
+        """SELECT l.lseq, l.diff, l.prev, t.eff_hlc, o.node_no, o.epoch, t.first_oseq + l.lseq - t.first_lseq, t.origin, t.actor, o.code
+           FROM sync_log l JOIN sync_tx t ON t.tx = l.tx JOIN sync_origin o ON o.origin = t.origin
+           WHERE l.tbl = ? AND l.pk = ? AND l.op = ? AND l.lseq < ? ORDER BY l.lseq""",
+        (entity.no, pk, UPDATE, before),
+    )
+    return [Entry(row[0], changelog.parse_diff(entity, row[1]), row[2], row[3:7], *row[7:]) for row in rows]
+
+
+def _seen(mine: Entry, by_lseq: dict[int, Entry]) -> Callable[[Entry], bool]:
+    """Whether the author of a change had seen another one: its own, or admitted up to the last foreign one it built on."""
+    previous = mine.prev
+    while previous is not None:
+        entry = by_lseq.get(previous)
+        if entry is None or entry.origin != mine.origin:
+            break
+        previous = entry.prev
+    boundary = previous or 0
+    return lambda entry: entry.origin == mine.origin or entry.lseq <= boundary
+
+
+def _deleted_by(entries: list[Entry]) -> bool:
+    """Whether a row with these changes lies in the bin."""
+    last = max((entry for entry in entries if DELETED_NO in entry.diff), key=lambda entry: entry.stamp, default=None)
+    return last is not None and last.diff[DELETED_NO][1] == 1
