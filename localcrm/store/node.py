@@ -83,3 +83,11 @@ def origin_of(connection: Connection, node_no: int, epoch: bytes, code: str, epo
             "INSERT INTO sync_origin(node_no, epoch, epoch_index, code) VALUES (?, ?, ?, ?)", (node_no, epoch, epoch_index, code)
         ).lastrowid
     return int(found)
+
+
+def stamp_of(connection: Connection, origin: int, oseq: int) -> int | None:
+    """The stamp that its author gave to the transaction of a change that is here; two nodes that share an identity differ in it."""
+    found: int | None = connection.value(
+        "SELECT hlc FROM sync_tx WHERE origin = ? AND first_oseq <= ? ORDER BY first_oseq DESC LIMIT 1", (origin, oseq)
+    )
+    return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 from weakref import WeakKeyDictionary
 
 import localcrm
@@ -17,7 +17,7 @@ from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
 from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, set_meta
-from localcrm.store.node import OFFICE_NO, origin_of
+from localcrm.store.node import OFFICE_NO, origin_of, stamp_of
 from localcrm.store.witness import Witness
 from localcrm.sync import attachments, codec, digest
 from localcrm.sync.extract import changes_for, own_changes
@@ -161,15 +161,16 @@ def _take_ack(store: Store, ack: Ack) -> None:
     """Note what head office has, and take over the stamps it admitted our changes with."""
     node_no = store.node.node_no
     with store.housekeeping() as connection:
+        for epoch, number, stamp in ack.newest:
+            origin, head = connection.one(
+                "SELECT origin, have_oseq FROM sync_origin WHERE node_no = ? AND epoch = ?", (node_no, epoch.to_bytes(8))
+            ) or (0, 0)
+            if 0 < number <= head and stamp_of(connection, origin, number) != stamp:
+                _refuse_copy()
         for epoch, have in ack.have:
             head = connection.value("SELECT have_oseq FROM sync_origin WHERE node_no = ? AND epoch = ?", (node_no, epoch.to_bytes(8)))
             if head is not None and have > head and epoch.to_bytes(8) == store.node.epoch:
-                raise ExchangeError(
-                    "copied_folder",
-                    N_(
-                        "Head office has changes of this branch that are not here: this folder is an old or copied one. Nothing was exchanged; restore it with “localcrm restore”."
-                    ),
-                )
+                _refuse_copy()
             connection.execute(
                 "UPDATE sync_origin SET acked_oseq = max(acked_oseq, min(have_oseq, ?)) WHERE node_no = ? AND epoch = ?",
                 (have, node_no, epoch.to_bytes(8)),
@@ -182,6 +183,15 @@ def _take_ack(store: Store, ack: Ack) -> None:
             )
         if ack.restamps:
             connection.execute("UPDATE sync_ctx SET last_hlc = (SELECT max(eff_hlc) FROM sync_tx)")
+
+
+def _refuse_copy() -> NoReturn:
+    raise ExchangeError(
+        "copied_folder",
+        N_(
+            "Head office has changes of this branch that are not here: this folder is an old or copied one. Nothing was exchanged; restore it with “localcrm restore”."
+        ),
+    )
 
 
 def _open_conflicts(store: Store) -> int:
@@ -329,7 +339,12 @@ def ack(store: Store, peer: Peer) -> Ack:
                 "SELECT first_oseq, eff_hlc FROM sync_tx WHERE origin = ? AND eff_hlc <> hlc AND first_lseq > ?", (origin, peer.recv_hseq)
             )
         ]
-    return Ack(have=[(int.from_bytes(epoch), have) for _origin, epoch, have in origins], restamps=restamps)
+        newest = [
+            (int.from_bytes(epoch), have, stamp)
+            for origin, epoch, have in origins
+            if (stamp := stamp_of(connection, origin, have)) is not None
+        ]
+    return Ack(have=[(int.from_bytes(epoch), have) for _origin, epoch, have in origins], restamps=restamps, newest=newest)
 
 
 def downs(store: Store, peer: Peer, cursor: int, *, portions: int | None = None) -> Iterator[Message]:

@@ -30,7 +30,7 @@ from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import EntityType, Kind, Stored, entities, entity_by_no
 from localcrm.store import changelog, erase, search
 from localcrm.store.ddl import DELETED_NO, INSERT, UPDATE, VOID
-from localcrm.store.node import branch_id, origin_of
+from localcrm.store.node import branch_id, origin_of, stamp_of
 from localcrm.store.shapes import SHAPING
 from localcrm.store.uow import own_section
 from localcrm.sync.codec import Batch, Changes
@@ -262,7 +262,17 @@ class _Merge:
             )
         if tx.first_oseq <= have < tx.first_oseq + tx.count - 1:
             raise ExchangeError("bad_message", N_("The exchange contains a message that cannot be understood. Nothing of it was applied."))
-        return tx.first_oseq <= have
+        if tx.first_oseq > have:
+            return False
+        if stamp_of(self._connection, origin, tx.first_oseq) != tx.hlc:
+            raise ExchangeError(
+                "copied_folder",
+                N_(
+                    "Branch {code} sends other work under numbers that have arrived before: there are two copies of its folder. Nothing of it was applied; at the copy that came second, make a backup and go on with “localcrm restore”."
+                ),
+                code=self._sender.code,
+            )
+        return True
 
     def _admitted_stamp(self, tx: Tx) -> int:
         """The stamp that counts. Head office replaces one from the future by a tick of its own clock, never refuses it.

@@ -76,6 +76,7 @@ class Ack(Struct, frozen=True, tag="ack"):
     """How much of the branch's work head office has, per epoch, and what became of it.
 
     ``restamps``: (epoch, first number of a transaction, stamp it was admitted with), all since the branch's cursor.
+    ``newest``: (epoch, number of the newest change, stamp that its author gave it): by it a copied folder knows that it is one.
     """
 
     have: Numbers
@@ -84,6 +85,7 @@ class Ack(Struct, frozen=True, tag="ack"):
     duplicate: Seq = 0
     conflicts: Seq = 0
     quarantined: Seq = 0
+    newest: Annotated[list[tuple[Epoch, Seq, Seq]], Meta(max_length=10_000)] = []
 
 
 class Changes(Struct, frozen=True, tag="changes"):

@@ -1,0 +1,137 @@
+"""Folders restored, copied, mixed up: a node is known for what it is, and nothing it was told is saved goes under."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from localcrm.app import create_folder, open_folder
+from localcrm.kernel.errors import AppError
+from localcrm.store.backup import backup, restore, settle_copy
+from localcrm.sync import node_sync
+from tests.factories import Company, HandClock, Installation
+
+
+def copied(node: Installation, folder: Path) -> Installation:
+    """The folder copied by hand, as it is now."""
+    node.store.close()
+    shutil.copytree(node.folder, folder)
+    node.restart()
+    return Installation(folder, node.code, node.keys, node.actor, node.clock)
+
+
+def restored(node: Installation, archive: Path, folder: Path) -> Installation:
+    """The node as its backup was, in a new folder and under a new epoch."""
+    restore(archive, folder)
+    again = Installation(folder, node.code, node.keys, node.actor, node.clock)
+    assert settle_copy(again.store)
+    return again
+
+
+def state(node: Installation) -> tuple[object, ...]:
+    """Data, log and cursors."""
+    return (
+        node.digest,
+        node.rows("SELECT * FROM sync_log"),
+        node.rows("SELECT origin, have_oseq, acked_oseq FROM sync_origin"),
+        node.rows("SELECT node_no, recv_hseq, hub_epoch FROM sync_peer"),
+    )
+
+
+def refusal(company: Company, code: str, *, way: str) -> str:
+    """The code with which an exchange is refused."""
+    with pytest.raises(AppError) as refused:
+        (company.up if way == "up" else company.down)(code)
+    return refused.value.code
+
+
+@pytest.mark.parametrize("lost", range(1, 4))
+def test_failure_06_a_restored_head_office_is_noticed_and_no_branch_forgets_anything(
+    company: Company, hq: Installation, one: Installation, tmp_path: Path, lost: int
+) -> None:
+    """Whatever part of the branch's work the backup lacks: nothing is exchanged over the hole, and the branch still has everything."""
+    for number in range(4):
+        if number == 4 - lost:
+            backup(hq.store, tmp_path / "backup.zip")
+        one.new("customer", name=f"客户{number}")
+        company.exchange("BR01")
+    hq.store.close()
+    company.hq = restored(hq, tmp_path / "backup.zip", tmp_path / "again")
+    one.new("customer", name="后来")
+    before, office = state(one), company.hq.digest
+    assert refusal(company, "BR01", way="up") == "ahead_of_office"
+    assert refusal(company, "BR01", way="down") == "office_restored"
+    assert state(one) == before
+    assert company.hq.digest == office
+    assert one.value("SELECT count(*) FROM customer") == 5
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+@pytest.mark.parametrize("theirs", [1, 3])
+def test_failure_07_of_two_copies_that_both_went_on_the_second_is_recognised(
+    company: Company, hq: Installation, one: Installation, clocks: dict[str, HandClock], tmp_path: Path, way: str, theirs: int
+) -> None:
+    """Both gave out the same numbers for different work: head office has those of the first and takes no others for them."""
+    copy = copied(one, tmp_path / "copy")
+    for number in range(2):
+        one.new("customer", name=f"正本{number}")
+    company.exchange("BR01")
+    clocks["BR01"].forward(minutes=1)
+    for number in range(theirs):
+        copy.new("customer", name=f"副本{number}")
+    company.branches["BR01"] = copy
+    before, office = state(copy), hq.digest
+    assert refusal(company, "BR01", way=way) == "copied_folder"
+    assert state(copy) == before
+    assert hq.digest == office
+    company.branches["BR01"] = one
+    company.exchange("BR01")
+    assert hq.digest == one.digest
+
+
+def test_failure_08_a_node_keeps_its_identity_over_fifty_starts(tmp_path: Path) -> None:
+    made = create_folder(tmp_path / "hq", role="office", code="HQ", name="总部", password="Correct-Horse-7").application
+    first = (made.store.node, made.keys)
+    made.close()
+    for _start in range(50):
+        again = open_folder(tmp_path / "hq")
+        assert (again.store.node, again.keys) == first
+        again.close()
+
+
+def test_failure_40_an_almost_empty_head_office_wipes_nothing(
+    company: Company, hq: Installation, one: Installation, tmp_path: Path
+) -> None:
+    """Head office's disk was lost and somebody goes on with the backup of the first day."""
+    backup(hq.store, tmp_path / "first-day.zip")
+    customer = hq.new("customer", name="甲公司")
+    company.exchange()
+    hq.store.close()
+    company.hq = restored(hq, tmp_path / "first-day.zip", tmp_path / "again")
+    before = state(one)
+    assert refusal(company, "BR01", way="down") == "office_restored"
+    assert refusal(company, "BR01", way="up") == "ahead_of_office"
+    assert state(one) == before
+    assert one.get("customer", customer)["name"] == "甲公司"
+
+
+def test_failure_43_journals_left_behind_by_another_file_are_not_mixed_into_a_restored_one(
+    company: Company, one: Installation, customer: str, tmp_path: Path
+) -> None:
+    """A restore goes into an empty folder only, and what it puts there is one file without journals."""
+    backup(one.store, tmp_path / "backup.zip")
+    one.new("customer", name="后来")
+    for suffix in ("-wal", "-shm"):
+        (tmp_path / "full").mkdir(exist_ok=True)
+        shutil.copy(f"{one.store.path}{suffix}", tmp_path / "full" / f"localcrm.db{suffix}")
+    with pytest.raises(AppError) as refused:
+        restore(tmp_path / "backup.zip", tmp_path / "full")
+    assert refused.value.code == "folder_not_empty"
+    restore(tmp_path / "backup.zip", tmp_path / "empty")
+    assert {entry.name for entry in (tmp_path / "empty").iterdir() if entry.is_file()} == {"localcrm.db"}
+    again = Installation(tmp_path / "empty", one.code, one.keys, one.actor, one.clock)
+    assert again.value("PRAGMA integrity_check") == "ok"
+    assert again.get("customer", customer)["name"] == "甲公司"
+    again.store.close()
