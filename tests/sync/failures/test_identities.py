@@ -10,7 +10,6 @@ import pytest
 from localcrm.app import create_folder, open_folder
 from localcrm.kernel.errors import AppError
 from localcrm.store.backup import backup, restore, settle_copy
-from localcrm.sync import node_sync
 from tests.factories import Company, HandClock, Installation
 
 
