@@ -61,6 +61,8 @@ def is_sound(group: Group, entity: EntityType, rules: Rules) -> bool:
     """Whether nothing is wrong with any change of a group that could be told without its row."""
     if group.op not in {INSERT, UPDATE, GONE} or not rules.types.keys() >= set(group.columns):
         return False
+    if group.op != UPDATE and DELETED_NO in group.columns:
+        return False
     if group.op == INSERT and not set(rules.required) <= set(group.columns):
         return False
     if (group.op == GONE and entity.kind is not Kind.LINE) or (group.op == UPDATE and entity.kind is Kind.LEDGER):

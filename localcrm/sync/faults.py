@@ -59,7 +59,7 @@ class Faults:
         given = {value[0]: value[-1] for value in values}
         if op not in {INSERT, UPDATE, GONE}:
             return "unknown_op"
-        if not given.keys() <= rules.types.keys():
+        if not given.keys() <= rules.types.keys() or (op != UPDATE and DELETED_NO in given):
             return "unknown_column"
         if op == INSERT:
             if row is not None:
@@ -89,9 +89,13 @@ class Faults:
                 return "posted_document"
             named = [value[-1] for value in values if value[0] == column_no(entity, "branch_id")]
             owners = named or [None] if op == INSERT else [(known or ("", None))[1], *named]
-            return next(filter(None, map(self._foreign, owners)), None)
+            return next(filter(None, map(self._foreign, owners)), None) or self._lies(
+                op, values, column_no(entity, "status"), known and known[0]
+            )
         if entity.kind is Kind.LINE:
-            return next(filter(None, (self._document_fault(parent) for parent in self._parents(entity, op, pk, values))), None)
+            parents = self._parents(entity, op, pk, values)
+            fault = next(filter(None, map(self._document_fault, parents)), None)
+            return fault or self._lies(op, values, column_no(entity, entity.parent or ""), parents[0])
         if self._sender is None:
             return None
         if entity.kind is Kind.LEDGER:
@@ -109,6 +113,14 @@ class Faults:
                 if no in office_only and (op == UPDATE or rest[-1] != office_only[no]):
                     return "head_office_only"
         return None
+
+    def _lies(self, op: int, values: list[Any], column: int, now: Stored) -> str | None:
+        """Whether an update says that a column held something else than it does. Others are told what a row began with from what its
+        first change says was there; of these columns it depends whether they take what follows.
+        """
+        if self._sender is None or op != UPDATE:
+            return None
+        return "bad_value" if any(no == column and old != now for no, old, _new in values) else None
 
     def _foreign(self, owner: Stored) -> str | None:
         return "not_owner" if self._sender and owner != self._sender.branch_id else None

@@ -98,6 +98,11 @@ class Known:
         found: Stored = self.connection.value(f'SELECT "{entity.by_no[no].key}" FROM "{entity.key}" WHERE id = ?', (pk,))
         return found
 
+    def whole(self, entity: EntityType, pk: bytes) -> dict[int, Stored]:
+        """Every column of a row that is not empty."""
+        values = {no: self.now(entity, pk, no) for no in entity.by_no}
+        return {no: value for no, value in values.items() if value is not None}
+
     def document(self, pk: bytes) -> tuple[str, bytes | None] | None:
         """Status and owning branch of a document that has lines; None for one that does not exist."""
         if pk not in self.documents:

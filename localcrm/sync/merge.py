@@ -319,8 +319,9 @@ class _Merge:
                 self._weigh(work, place, pk, row, prev_lseq, author, oseq)
             row.newest, row.origin, row.oseq = self._next_lseq, author.origin, oseq
         else:
+            # What was removed is what stood here, not what its author says: others are told from it what the row began with.
+            self._log_row(work.group, pk, changelog.write_row(self._known.whole(work.entity, pk)), prev_lseq)
             row.gone, row.new = True, None
-            self._log_row(work.group, pk, changelog.write_row(dict(work.group.values(place))), prev_lseq)
         return None
 
     def _insert(self, work: Work, place: int, pk: bytes, origin: int, oseq: int) -> None:
