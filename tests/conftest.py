@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from localcrm.kernel.i18n import DEFAULT_LANGUAGE, set_language
+from tests.guarantees import proven
 
 # Time limits fail on a busy machine and show nothing; a fixed seed in CI makes a red run repeatable.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -17,8 +18,12 @@ settings.register_profile("ci", settings.get_profile("house"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "house")
 
 
+@pytest.hookimpl(tryfirst=True)  # before -k chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    proves = proven()
     for item in items:
+        place = Path(item.path).relative_to(Path(__file__).parent.parent).as_posix()
+        item.extra_keyword_matches |= proves.get((place, getattr(item, "originalname", "")), set())
         if "browser" in Path(item.path).relative_to(Path(__file__).parent).parts:
             item.add_marker(pytest.mark.browser)
         if item.get_closest_marker("soak") and not os.environ.get("LOCALCRM_SOAK"):
