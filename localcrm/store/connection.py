@@ -82,7 +82,8 @@ class Connection:
             self._raw.execute("SELECT count(*) FROM sqlite_master")
             if not read_only:
                 self._raw.execute("PRAGMA journal_mode = WAL")
-                self._raw.execute("PRAGMA synchronous = NORMAL")
+                # What is said to be saved, or acknowledged to the other side, must outlive a power cut: one wait for the disk per commit.
+                self._raw.execute("PRAGMA synchronous = FULL")
                 # Merges and imports commit some thousand pages at a time; copying them back once per commit costs a tenth.
                 self._raw.execute("PRAGMA wal_autocheckpoint = 4000")
             self._raw.execute("PRAGMA recursive_triggers = ON")

@@ -200,6 +200,16 @@ def test_failure_38_what_was_not_applied_whole_is_not_acknowledged(company: Comp
     assert len(company.digests) == 1
 
 
+def test_failure_38_what_was_acknowledged_has_reached_the_disk(company: Company) -> None:
+    """In the mode one below, the last commits wait for the system to write them: a power cut at head office would take back what a branch
+    was told has arrived, and no exchange between the two could go on.
+    """
+    full = 2
+    for node in company.nodes:
+        with node.store.housekeeping() as connection:
+            assert connection.value("PRAGMA synchronous") == full
+
+
 def test_failure_39_a_reader_that_follows_two_writers_misses_nothing(company: Company, hq: Installation, one: Installation) -> None:
     """People write at head office while a branch's work is merged and another branch reads on: numbers are given in the order of commits."""
     for number in range(60):
