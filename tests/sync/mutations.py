@@ -15,8 +15,9 @@ from typing import Any
 
 import msgspec
 
+from localcrm.kernel.custom import FieldType, first_number
 from localcrm.kernel.errors import ExchangeError
-from localcrm.kernel.schema import entities
+from localcrm.kernel.schema import entities, entity
 from localcrm.store.migrate import SCHEMA_VERSION
 from localcrm.sync import bundle, codec, exchange
 from localcrm.sync.bundle import BundleFacts, Recipient, write_bundle
@@ -24,6 +25,8 @@ from localcrm.sync.codec import Batch, Change
 from localcrm.sync.messages import Changes as Portion, Hello, Message, Push, encode
 from tests.factories import Company, Installation
 
+_CUSTOMER, _FIELD = entity("customer"), entity("custom_field")
+_NAME = _CUSTOMER.fields["name"].no
 #: Values at the borders of every type, and what no program of ours would write.
 NASTY: list[Any] = [
     None, 0, 1, -1, 2**63 - 1, -(2**63), 10**15 + 1, 253_402_300_800_000, "", "x", "甲" * 300, "posted", "draft", "bogus",
@@ -185,7 +188,9 @@ def forged_down(made: Sample, rng: Random, path: Path) -> None:
     batch = _renumbered(made, rng)
     batch.origins = [(3, batch.origins[0][1]), *batch.origins[1:]]
     batch.txs = [tx._replace(hseq=cursor + 1 + n) for n, tx in enumerate(batch.txs)]
-    portion = Portion(cursor, cursor + len(batch.changes), _encoded(_spoiled_batch(batch, rng), rng))
+    portion = Portion(
+        cursor, cursor + len(batch.changes), _encoded(_spoiled_batch(batch, rng, bytes.fromhex(one.store.node.branch_id)), rng)
+    )
     peer = exchange.Peer(2, "BR01", cursor)
     said: list[Message] = [exchange.welcome(hq.store, peer), portion]
     facts = BundleFacts(hub_id=hq.store.node.company_id, kind="down", sender_no=1, sender_epoch=0, schema_ver=SCHEMA_VERSION)
@@ -216,7 +221,8 @@ def _compressing(rng: Random | None) -> Iterator[None]:
 
 
 def _spoiled_push(made: Sample, rng: Random) -> bytes:
-    return encode(Push(_encoded(_spoiled_batch(_renumbered(made, rng), rng), rng)))
+    home = bytes.fromhex(made.company.branches["BR01"].store.node.branch_id)
+    return encode(Push(_encoded(_spoiled_batch(_renumbered(made, rng), rng, home), rng)))
 
 
 def _renumbered(made: Sample, rng: Random) -> Batch:
@@ -238,7 +244,7 @@ def _renumbered(made: Sample, rng: Random) -> Batch:
     return Batch(list(batch.origins), txs, [again(change) for change in batch.changes])
 
 
-def _spoiled_batch(batch: Batch, rng: Random) -> Batch:
+def _spoiled_batch(batch: Batch, rng: Random, home: bytes) -> Batch:
     """A few things in it are not as they should be."""
     txs, changes = list(batch.txs), list(batch.changes)
     for _n in range(rng.choice([1, 1, 2, 5])):
@@ -252,7 +258,39 @@ def _spoiled_batch(batch: Batch, rng: Random) -> Batch:
             changes[place] = _spoiled_change(changes[place], changes, rng)
     if rng.random() < 0.1:
         rng.shuffle(changes)
+    if rng.random() < 0.08:  # fields of its own, and values in them; numbers come again
+        number = first_number(2, 0) + rng.randrange(6)
+        made = [
+            _definition(rng, number, home),
+            Change(_CUSTOMER.no, codec.INSERT, rng.randbytes(16), [(_NAME, "己公司"), (number, rng.choice(NASTY))], None),
+        ]
+        txs += [
+            txs[-1]._replace(first_oseq=txs[-1].first_oseq + txs[-1].count + n, count=1, hlc=txs[-1].hlc + n, eff_hlc=txs[-1].hlc + n)
+            for n in range(2)
+        ]
+        changes += made
     return Batch(batch.origins, txs, changes)
+
+
+def _definition(rng: Random, number: int, home: bytes) -> Change:
+    """A field that a branch adds to customers, mostly as it may, or to something else."""
+    values: dict[str, Any] = {
+        "entity": rng.choice(["customer", "customer", "customer", "sales_order", "user", "conflict", "nothing", ""]),
+        "number": rng.choice([number, number, number, 1, 0, -1, 2**40, 2**63 - 1]),
+        "label": rng.choice(["甲", "", "a" * 300, '"; DROP TABLE customer; --']),
+        "type": rng.choice(list(FieldType)).value,
+        "required": rng.randrange(2),
+        "unique": rng.randrange(2),
+        "preset": rng.choice([None, "", "x", "5", "2026-02-30", "9" * 30]),
+        "least": rng.choice([None, "x", "5", "-1"]),
+        "most": rng.choice([None, "x", "4", "1e400"]),
+        "searched": rng.randrange(2),
+        "listed": rng.randrange(2),
+        "retired": rng.randrange(2),
+        "branch_id": home,
+    }
+    pairs = [(_FIELD.fields[key].no, value) for key, value in values.items() if value is not None]
+    return Change(_FIELD.no, codec.INSERT, rng.randbytes(16), pairs, None)
 
 
 def _spoiled_change(change: Change, others: list[Change], rng: Random) -> Change:
