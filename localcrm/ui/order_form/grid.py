@@ -1,0 +1,208 @@
+"""The lines of an order: what was typed into a row, and every number that the form shows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from localcrm.domain import policy
+from localcrm.domain.catalog.entities import ListEntry, Product
+from localcrm.domain.catalog.rules import check_decimals
+from localcrm.domain.catalog.services import offered_tax_rates, unit_decimals
+from localcrm.domain.sales import rules
+from localcrm.domain.sales.entities import SalesOrderLine
+from localcrm.kernel.errors import InvalidInput, Refused
+from localcrm.kernel.i18n import N_
+from localcrm.kernel.money import ZERO_AMOUNTS, LineAmounts, capital_amount, parse_decimal
+from localcrm.kernel.schema import EntityType, plain_decimal
+from localcrm.store.connection import Connection
+from localcrm.store.query import Condition, ListQuery, Record, select
+from localcrm.store.view import Masked
+from localcrm.ui.kit.values import grouped, in_chinese, show
+
+if TYPE_CHECKING:
+    from localcrm.ui.sessions import Session
+
+LINE, PRODUCT = SalesOrderLine.entity_type, Product.entity_type
+TYPED = ("quantity", "price", "discount", "tax_rate", "remark")
+MAX_ROWS = 5000
+#: Stands for the order while one line is checked.
+_SOME_ID = "0" * 32
+
+
+def tax_rates(session: Session) -> list[str]:
+    """Tax rates offered in a line, as they are typed."""
+    if policy.seen(session.actor, ListEntry.entity_type) is None:
+        return []
+    with session.store.read() as connection:
+        return [percent(rate) for rate in offered_tax_rates(connection)]
+
+
+def products_of(connection: Connection, session: Session, ids: Sequence[str]) -> dict[str, Record]:
+    """The products of some rows by id, as far as the user sees them; those in the recycle bin too."""
+    found: dict[str, Record] = {}
+    view = policy.seen(session.actor, PRODUCT)
+    if view is None:
+        return found
+    decimals = unit_decimals(connection)
+    for identity in dict.fromkeys(ids):
+        for deleted in (False, True):
+            page = select(connection, ListQuery(PRODUCT, where=(Condition("id", "=", identity),), limit=1, deleted=deleted, restrict=view))
+            if page.rows:
+                found[identity] = page.rows[0] | {"decimals": decimals}
+                break
+    return found
+
+
+def line_texts(line: Mapping[str, Any], products: Mapping[str, Record]) -> dict[str, Any]:
+    """A line as a row of the form."""
+    product = products.get(line["product_id"], {})
+    return {
+        "id": line["id"],
+        "product_id": line["product_id"],
+        "code": product.get("code") or "",
+        "name": line.get("description") or product.get("name") or "",
+        "spec": product.get("spec") or "",
+        "unit": line.get("unit") or product.get("unit") or "",
+        "remark": line.get("remark") or "",
+        **number_texts(line),
+        **shown_amounts(LINE, line),
+    }
+
+
+def number_texts(line: Mapping[str, Any]) -> dict[str, str]:
+    """The numbers of a line as people write them."""
+    return {
+        "quantity": number_text(line, "quantity", grouped),
+        "price": number_text(line, "price", lambda price: grouped(price, "price")),
+        "discount": "" if line.get("discount") == 1 else number_text(line, "discount", percent),
+        "tax_rate": number_text(line, "tax_rate", percent),
+    }
+
+
+def number_text(line: Mapping[str, Any], key: str, text: Callable[[Decimal], str]) -> str:
+    """A number of a line in words; nothing for one that is not there, or not to be seen."""
+    value = line.get(key)
+    return text(value) if isinstance(value, Decimal) else str(value or "")
+
+
+def shown_amounts(kind: EntityType, record: Mapping[str, Any]) -> dict[str, str]:
+    """Net, tax and total of a saved record, as far as they may be seen."""
+    return {key: show(kind.fields[key], record.get(key)) or "—" for key in ("net", "tax", "gross")}
+
+
+def _amount_texts(amounts: LineAmounts) -> dict[str, str]:
+    return {"net": money(amounts.net), "tax": money(amounts.tax), "gross": money(amounts.gross)}
+
+
+def totals(amounts: LineAmounts) -> dict[str, str]:
+    """Net, tax and total of what is being entered."""
+    return {**_amount_texts(amounts), "capital": capital_amount(amounts.gross) if in_chinese() else ""}
+
+
+def money(value: Decimal) -> str:
+    """An amount with two places."""
+    return f"{value:,.2f}"
+
+
+def percent(value: Decimal) -> str:
+    """A rate as people write it: 0.13 is 13%."""
+    return f"{plain_decimal(value * 100)}%"
+
+
+def read_share(text: str, *, percent_from: Decimal) -> Decimal | None:
+    """A rate as people type it: 95%, 0.95 and 95 are the same. A bare number from ``percent_from`` on is percent; None for nothing."""
+    if not text.strip():
+        return None
+    number = parse_decimal(text)
+    if not text.rstrip().endswith(("%", "％")) and number >= percent_from:
+        number /= 100
+    return number
+
+
+def checked_line(row: Mapping[str, Any], products: Mapping[str, Record]) -> dict[str, Any]:
+    """A row of the form as typed values of an order line; raises InvalidInput that names the cell."""
+    product = products.get(row.get("product_id") or "")
+    if product is None:
+        wanted = str(row.get("code") or row.get("name") or "").strip()
+        if wanted:
+            raise InvalidInput(
+                "unknown_product",
+                N_("There is no product “{text}”. Choose one from the list, or press Alt+N to add it."),
+                text=wanted[:60],
+                field="product_id",
+            )
+        raise InvalidInput("no_product", N_("Choose a product."), field="product_id")
+    typed: dict[str, str] = {key: str(row.get(key) or "").strip() for key in TYPED}
+    given = {
+        "product_id": product["id"],
+        "quantity": typed["quantity"] or None,
+        "price": typed["price"] or product.get("price"),
+        "discount": _share("discount", typed["discount"], Decimal(1)),
+        "tax_rate": _share("tax_rate", typed["tax_rate"], product.get("tax_rate")),
+        "remark": typed["remark"] or None,
+    }
+    for key in ("price", "tax_rate"):
+        if given[key] is None or isinstance(given[key], Masked):  # the product's own may not be seen
+            raise InvalidInput("required", N_("{label} is required."), label=LINE.fields[key].label, field=key)
+    checked = LINE.validate({**given, "order_id": _SOME_ID})
+    check_decimals(checked["quantity"], product.get("unit"), product["decimals"])
+    return {key: checked[key] for key in given}
+
+
+#: From where on a bare number is percent: a discount of 1 is the whole price, a tax rate of 1 is one percent.
+_PERCENT_FROM = {"discount": Decimal("1.0001"), "tax_rate": Decimal(1)}
+
+
+def _share(key: str, text: str, default: Decimal | None) -> Decimal | None:
+    try:
+        found = read_share(text, percent_from=_PERCENT_FROM[key])
+    except InvalidInput as error:
+        raise InvalidInput(error.code, error.text, **{**error.params, "field": key}) from None
+    return default if found is None else found
+
+
+def preview(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Amounts of every row and their totals by the rules; a row that cannot be computed has a ``fault`` {field, message} and counts nothing."""
+    tax_included = bool(body.get("tax_included"))
+    rows = rows_of(body)
+    with session.store.read() as connection:
+        products = products_of(connection, session, [row["product_id"] for row in rows if row.get("product_id")])
+    shown: dict[str, Any] = {}
+    total = ZERO_AMOUNTS
+    for row in rows:
+        try:
+            line = checked_line(row, products)
+        except InvalidInput as error:
+            shown[str(row.get("key"))] = {"fault": {"field": error.field or "product_id", "message": error.message}}
+            continue
+        amounts = rules.amounts_of_line(line, tax_included=tax_included)
+        total += amounts
+        shown[str(row.get("key"))] = {**number_texts(line), **_amount_texts(amounts)}
+    return {"lines": shown, "totals": totals(total)}
+
+
+def rows_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows that the browser sent; raises InvalidInput, or Refused when there are more than an order takes."""
+    rows = body.get("lines") or []
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InvalidInput("bad_request", N_("The request cannot be understood."))
+    if len(rows) > MAX_ROWS:
+        raise Refused("too_many_rows", N_("An order takes at most {limit} rows. Nothing was saved; please split it."), limit=MAX_ROWS)
+    return rows
+
+
+def as_shown(row: Mapping[str, Any], products: Mapping[str, Record]) -> dict[str, Any]:
+    """A row as it will look once it is saved; one that cannot be saved as it is."""
+    try:
+        return {**row, **number_texts(checked_line(row, products))}
+    except InvalidInput:
+        return dict(row)
+
+
+def line_summary(row: Mapping[str, Any]) -> str:
+    """A row in one line of text."""
+    parts = [f"{row.get('code') or ''} {row.get('name') or ''}".strip(), f"{row.get('quantity') or '—'} × {row.get('price') or '—'}"]
+    parts += [str(row[key]) for key in ("discount", "tax_rate", "remark") if row.get(key)]
+    return " · ".join(parts)

@@ -1,0 +1,109 @@
+"""Saving, posting and submitting what stands on the form, and what differs from what somebody else saved."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from localcrm.domain import verbs
+from localcrm.kernel.errors import AppError, InvalidInput, Refused
+from localcrm.kernel.i18n import N_, gettext as _
+from localcrm.ui.order_form.grid import TYPED, as_shown, checked_line, line_summary, products_of, rows_of
+from localcrm.ui.order_form.head import ORDER, blank, header_keys, header_text, header_value
+from localcrm.ui.order_form.sheet import Sheet, lines_of, load_sheet, rest_key
+
+if TYPE_CHECKING:
+    from localcrm.ui.sessions import Session
+
+
+def save(session: Session, body: Mapping[str, Any]) -> Sheet:
+    """Save the draft as it stands on the form; rows that cannot be saved yet are kept aside. With ``post`` it is posted too, with ``submit`` submitted.
+
+    Answers with the sheet and, for a draft, ``ids``: key of a row on the form → id of its line.
+    """
+    rows = rows_of(body)
+    order_id = body.get("id") or None
+    with session.store.read() as connection:
+        products = products_of(connection, session, [row["product_id"] for row in rows if row.get("product_id")])
+        known = {line["id"] for line in lines_of(connection, session, order_id)} if order_id else set()
+    good: list[dict[str, Any]] = []
+    rest: list[dict[str, Any]] = []
+    keys = []
+    for position, row in enumerate(rows, start=1):
+        try:
+            line = checked_line(row, products)
+        except InvalidInput:
+            rest.append({**{key: row.get(key) for key in ("product_id", "code", "name", "spec", "unit", *TYPED)}, "position": position})
+        else:
+            # A line that somebody else removed meanwhile comes back as a new one.
+            keys.append(str(row.get("key")))
+            good.append(line | ({"id": row["id"]} if row.get("id") in known else {}))
+    header = {key: header_value(key, value) for key, value in (body.get("header") or {}).items() if key in header_keys()}
+    parameters = {"header": header, "lines": good, "order_id": order_id, "version": body.get("version") if order_id else None}
+    saved = verbs.run(session.store, session.actor, "sales.save_order", parameters)
+    _keep_rest(session, saved["id"], rest)
+    if body.get("post"):
+        return _post(session, saved["id"], rest)
+    if body.get("submit"):
+        return _submit(session, saved["id"], rest)
+    ids = [line["id"] for line in sorted(saved["lines"], key=lambda line: line["position"])]
+    return {**load_sheet(session, saved["id"]), "ids": dict(zip(keys, ids, strict=True))}
+
+
+def _post(session: Session, order_id: str, rest: Sequence[Any]) -> Sheet:
+    posted = _finish(session, order_id, rest, "sales.post_order", {"order_id": order_id})
+    _keep_rest(session, order_id, [])
+    warnings = [
+        _("Only {on_hand} of {product} would be left: the stock is short.").format(on_hand=row["on_hand"], product=row["product"])
+        for row in posted.get("warnings", [])
+    ]
+    return {**load_sheet(session, order_id), "warnings": warnings}
+
+
+def _submit(session: Session, order_id: str, rest: Sequence[Any]) -> Sheet:
+    asked = _finish(session, order_id, rest, "approvals.submit", {"entity": ORDER.key, "id": order_id})["asked"]
+    return {**load_sheet(session, order_id), "asked": asked}
+
+
+def _finish(session: Session, order_id: str, rest: Sequence[Any], verb: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Post or submit a draft that was saved whole; an error tells that it is saved."""
+    if rest:
+        raise Refused(
+            "faulty_rows",
+            N_("Rows marked in red cannot be posted yet ({count}). Everything is saved as a draft; mend or remove them and post again."),
+            count=len(rest),
+            saved=order_id,
+        )
+    try:
+        done: dict[str, Any] = verbs.run(session.store, session.actor, verb, parameters)
+    except AppError as error:
+        error.params["saved"] = order_id
+        raise
+    return done
+
+
+def _keep_rest(session: Session, order_id: str, rest: Sequence[Any]) -> None:
+    text = json.dumps(rest, ensure_ascii=False) if rest else None
+    if (text or "") != session.setting(rest_key(order_id)):
+        session.save_setting(rest_key(order_id), text)
+
+
+def compare(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
+    """What differs between the form and what somebody else saved: {"rows": [{label, yours, theirs}], "sheet": theirs}."""
+    theirs = load_sheet(session, str(body.get("id")))
+    mine, names = body.get("header") or {}, body.get("titles") or {}
+    rows = []
+    for key in header_keys():
+        field = ORDER.fields[key]
+        if blank(mine.get(key)) != blank(theirs["header"][key]):
+            texts = [header_text(key, side, titles_) for side, titles_ in ((mine, names), (theirs["header"], theirs["titles"]))]
+            rows.append({"label": field.label, "yours": texts[0], "theirs": texts[1]})
+    with session.store.read() as connection:
+        products = products_of(connection, session, [row["product_id"] for row in rows_of(body) if row.get("product_id")])
+    own, other = [line_summary(as_shown(row, products)) for row in rows_of(body)], [line_summary(row) for row in theirs["lines"]]
+    for number in range(max(len(own), len(other))):
+        yours, others = (side[number] if number < len(side) else "—" for side in (own, other))
+        if yours != others:
+            rows.append({"label": _("Row {number}").format(number=number + 1), "yours": yours, "theirs": others})
+    return {"rows": rows, "sheet": theirs}

@@ -1,0 +1,211 @@
+"""The sheet: one order as the form shows it, and a new one that nobody has saved yet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from localcrm.domain import policy
+from localcrm.domain.admin.entities import LegalEntity
+from localcrm.domain.admin.organisation import company_of_branch
+from localcrm.domain.approvals.documents import standing
+from localcrm.domain.approvals.rules import State
+from localcrm.domain.catalog.entities import Warehouse
+from localcrm.domain.finance.entities import Receipt
+from localcrm.domain.records import records_json
+from localcrm.domain.sales.services import begin_order
+from localcrm.kernel.errors import Forbidden, NotFound, Refused
+from localcrm.kernel.i18n import N_, gettext
+from localcrm.kernel.ids import parse_id
+from localcrm.kernel.money import ZERO_AMOUNTS, capital_amount
+from localcrm.store.connection import Connection
+from localcrm.store.query import Condition, ListQuery, Record, every, records_by_id, ref_titles, select, titles
+from localcrm.ui.kit.approval import TONES as APPROVAL_TONES
+from localcrm.ui.kit.columns import DELIVERY, ORDER_STATES, PAYMENT
+from localcrm.ui.kit.values import TONES, in_chinese, show
+from localcrm.ui.order_form.grid import LINE, line_texts, money, products_of, shown_amounts, totals
+from localcrm.ui.order_form.head import CUSTOMER, HEADER, ORDER, own_fields, own_values
+
+if TYPE_CHECKING:
+    from localcrm.ui.sessions import Session
+
+PROGRESS_WORDS = {"delivered": DELIVERY, "paid": PAYMENT}
+
+Sheet = dict[str, Any]
+
+
+def load_sheet(session: Session, order_id: str) -> Sheet:
+    """An order with its lines, totals, progress and receipts; raises NotFound."""
+    with session.store.read() as connection:
+        order = _order(connection, session, order_id)
+        lines = lines_of(connection, session, order_id)
+        progress = records_json(connection, session.actor, ORDER, [order])[0]
+        names = {key: found.get(order.get(key) or "", "") for key, found in ref_titles(connection, ORDER, [order]).items()}
+        products = products_of(connection, session, [line["product_id"] for line in lines])
+        receipts = _receipts(connection, session, order_id)
+        others = _other_numbers(connection, [order.get("reverses_id"), progress.get("reversed_by")])
+        approval = _approval(connection, order)
+    own = order.get("branch_id") == session.store.node.branch_id
+    state = str(progress.get("state") or "")
+    draft = state == "draft" and not order["deleted"]
+    rest = json.loads(session.setting(rest_key(order_id)) or "[]") if draft else []
+    return {
+        "id": order_id,
+        "version": order["version"],
+        "editable": draft and own and not approval["waiting"] and _enterable(session) and _may_change(session, order_id),
+        "submit": draft and approval["needed"],
+        "foreign": "" if own else names.get("branch_id", ""),
+        "deleted": order["deleted"],
+        "number": order.get("number") or "",
+        "state": {"key": state, "label": gettext(ORDER_STATES[state]) if state in ORDER_STATES else state, "tone": TONES.get(state, "")},
+        "header": {**{key: ORDER.fields[key].to_json(order.get(key)) for key in HEADER}, **own_values(order)},
+        "titles": {**names, **_names_when_posted(order)},
+        "lines": _with_rest([line_texts(line, products) for line in lines], rest),
+        "totals": _shown_totals(order),
+        "progress": [
+            {"label": gettext(words[progress[key]]), "tone": TONES.get(str(progress[key]), "")}
+            for key, words in PROGRESS_WORDS.items()
+            if state == "posted" and progress.get(key) in words
+        ]
+        + (approval["chips"] if draft else []),
+        "received": money(Decimal(progress.get("received") or 0)) if "received" in progress else "—",
+        "open": money(Decimal(progress.get("open") or 0)) if "open" in progress else "—",
+        "open_plain": progress.get("open") or "0.00",
+        "receipts": receipts,
+        "reverses": others.get(order.get("reverses_id") or ""),
+        "reversed_by": others.get(progress.get("reversed_by") or ""),
+    }
+
+
+def new_sheet(session: Session, *, customer_id: str | None = None, copy_of: str | None = None) -> Sheet:
+    """An order nobody has saved yet: of today, by whoever enters it, from the branch's first warehouse; or like another order."""
+    node, actor = session.store.node, session.actor
+    header: dict[str, Any] = dict.fromkeys(HEADER)
+    header |= {"date": date.today().isoformat(), "owner_id": actor.user_id}
+    names = {"owner_id": actor.name}
+    lines: list[dict[str, Any]] = []
+    with session.store.read() as connection:
+        header |= begin_order(connection, node) | own_values({field.key: field.initial for field in own_fields()})
+        house = Warehouse.entity_type
+        pages = (
+            select(connection, ListQuery(house, where=where, limit=1, restrict=view))
+            for where in ((Condition("branch_id", "=", node.branch_id),), ())
+            if (view := policy.seen(actor, house)) is not None
+        )
+        warehouse = next((page.rows[0] for page in pages if page.rows), None)
+        if warehouse:
+            header["warehouse_id"], names["warehouse_id"] = warehouse["id"], warehouse["name"]
+        company = company_of_branch(connection, node.branch_id)
+        if company:
+            header["legal_entity_id"] = company
+            names["legal_entity_id"] = titles(connection, LegalEntity.entity_type, [company])[company]
+        if customer_id and policy.visible(connection, actor, CUSTOMER, parse_id(customer_id)):
+            header["customer_id"] = parse_id(customer_id)
+            names["customer_id"] = titles(connection, CUSTOMER, [parse_id(customer_id)])[parse_id(customer_id)]
+    if copy_of:
+        other = load_sheet(session, parse_id(copy_of))
+        for key in ("customer_id", "warehouse_id", "legal_entity_id", "tax_included"):
+            header[key] = other["header"][key]
+            names[key] = other["titles"].get(key, "")
+        lines = [{**line, "id": None, "quantity": line["quantity"].removeprefix("-")} for line in other["lines"]]
+    return {
+        "id": None,
+        "version": None,
+        "editable": session.may("sales_order.create") and _enterable(session),
+        "number": "",
+        "state": {"key": "draft", "label": gettext(ORDER_STATES["draft"]), "tone": TONES["draft"]},
+        "header": header,
+        "titles": names,
+        "lines": lines,
+        "totals": totals(ZERO_AMOUNTS),
+        "receipts": [],
+    }
+
+
+def _names_when_posted(order: Mapping[str, Any]) -> dict[str, str]:
+    """What a posted order says stays, whatever its customer or our own company is called since."""
+    kept = {"customer_id": order.get("customer_name"), "legal_entity_id": order.get("legal_entity_name")}
+    return {key: name for key, name in kept.items() if name}
+
+
+def _approval(connection: Connection, order: Record) -> dict[str, Any]:
+    """Whether the order waits for an approval or needs one before it is posted, and the chip that says so."""
+    now = standing(connection, ORDER, records_by_id(connection, ORDER, [order["id"]])[0])
+    chips = []
+    if now.request is not None and now.request.state != State.WITHDRAWN and not (now.request.state == State.APPROVED and now.changed):
+        chips = [{"label": gettext(now.request.state.label), "tone": APPROVAL_TONES[now.request.state]}]
+    return {"waiting": now.is_waiting, "needed": now.flow is not None, "chips": chips}
+
+
+def _with_rest(lines: list[dict[str, Any]], rest: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The saved lines with the rows that wait to be mended, each where it stood."""
+    for row in sorted(rest, key=lambda row: int(row["position"])):
+        lines.insert(row["position"] - 1, row)
+    return lines
+
+
+def rest_key(order_id: str) -> str:
+    """The user's setting that keeps rows which cannot be saved yet."""
+    return f"order-rest:{order_id}"
+
+
+def _order(connection: Connection, session: Session, order_id: str) -> Record:
+    where, restrict = (Condition("id", "=", parse_id(order_id)),), policy.view(session.actor, ORDER)
+    for deleted in (False, True):
+        page = select(connection, ListQuery(ORDER, where=where, limit=1, deleted=deleted, restrict=restrict))
+        if page.rows:
+            return page.rows[0]
+    raise NotFound("not_found", N_("{entity}: this record does not exist or was deleted."), entity=ORDER.label)
+
+
+def lines_of(connection: Connection, session: Session, order_id: str) -> list[Record]:
+    """The lines of an order in their order, as far as the user sees them."""
+    query = ListQuery(LINE, where=(Condition("order_id", "=", order_id),), sort="position", restrict=policy.view(session.actor, LINE))
+    return [line for page in every(connection, query) for line in page.rows]
+
+
+def _receipts(connection: Connection, session: Session, order_id: str) -> list[dict[str, str]]:
+    receipt = Receipt.entity_type
+    view = policy.seen(session.actor, receipt)
+    if view is None:
+        return []
+    page = select(connection, ListQuery(receipt, where=(Condition("order_id", "=", order_id),), limit=100, restrict=view))
+    return [
+        {
+            "number": row.get("number") or "",
+            "date": show(receipt.fields["date"], row.get("date")) or "",
+            "amount": show(receipt.fields["amount"], row.get("amount")) or "—",
+            "method": show(receipt.fields["method"], row.get("method")) or "",
+        }
+        for row in page.rows
+    ]
+
+
+def _other_numbers(connection: Connection, ids: Sequence[str | None]) -> dict[str, dict[str, str]]:
+    found = titles(connection, ORDER, [identity for identity in ids if identity])
+    return {identity: {"id": identity, "number": number} for identity, number in found.items()}
+
+
+def _shown_totals(order: Mapping[str, Any]) -> dict[str, str]:
+    gross = order.get("gross")
+    capital = capital_amount(gross) if isinstance(gross, Decimal) and in_chinese() else ""
+    return {**shown_amounts(ORDER, order), "capital": capital}
+
+
+def _enterable(session: Session) -> bool:
+    """Whether the user sees enough of an order to enter one: amounts that must not be seen cannot be worked out on the screen."""
+    return not policy.field_rules(session.actor, ORDER) and not policy.field_rules(session.actor, LINE)
+
+
+def _may_change(session: Session, order_id: str) -> bool:
+    if not session.may("sales_order.update"):
+        return False
+    with session.store.read() as connection:
+        try:
+            policy.require_record(connection, session.actor, ORDER, order_id, "update")
+        except (Forbidden, Refused):
+            return False
+    return True
