@@ -6,7 +6,7 @@ fill in values, check them, follow up, or derive what is not stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -33,13 +33,16 @@ class Behaviour:
 
     begin: what a new record begins with where that is not for the declaration to say · prepare: fills in values before they are checked (old is None for a new record) · check: refuses what the
     declaration cannot know · after: follows up in the same transaction · derive: values that are shown but not stored,
-    in JSON form; what the actor may not see is left out of them.
+    in JSON form; what the actor may not see is left out of them. For lines, with the id of their document: check_document refuses
+    any change of its lines · after_document follows up when some have changed; once, however many are written together.
     """
 
     begin: Callable[[Connection, Node], dict[str, Any]] | None = None
     prepare: Callable[[UnitOfWork, Actor, dict[str, Any], Record | None], dict[str, Any]] | None = None
     check: Callable[[UnitOfWork, Actor, dict[str, Any], Record | None], None] | None = None
     after: Callable[[UnitOfWork, Actor, Record, Record | None], None] | None = None
+    check_document: Callable[[UnitOfWork, Actor, str], None] | None = None
+    after_document: Callable[[UnitOfWork, Actor, str], None] | None = None
     derive: Callable[[Connection, Actor, list[Record]], list[dict[str, Any]]] | None = None
 
 
@@ -49,12 +52,15 @@ BEHAVIOURS: dict[str, Behaviour] = {}
 
 def create_record(uow: UnitOfWork, actor: Actor, *, entity: str, values: Mapping[str, Any]) -> Record:
     """Add a record from values as typed; returns it. Raises InvalidInput, Refused or Forbidden."""
+    return _create(uow, actor, entity, values, BEHAVIOURS.get(entity, _NO_BEHAVIOUR))
+
+
+def _create(uow: UnitOfWork, actor: Actor, entity: str, values: Mapping[str, Any], behaviour: Behaviour) -> Record:
     kind = entity_type(entity)
     policy.require(actor, f"{entity}.create")
     if not policy.written_by_hand(kind):
         raise Refused("not_by_hand", N_("Records of the kind “{entity}” are not entered by hand."), entity=kind.label)
     require_here(uow, kind)
-    behaviour = BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
     begun = behaviour.begin(uow.connection, uow.node) if behaviour.begin else {}
     blank = _blank(kind, begun)
     given = {key: blank[key] if key in begun and values[key] == "" else value for key, value in _given(kind, values).items()}
@@ -71,12 +77,14 @@ def create_record(uow: UnitOfWork, actor: Actor, *, entity: str, values: Mapping
     attachments.check_here(uow, kind, checked, None)
     if behaviour.check:
         behaviour.check(uow, actor, checked, None)
+    _check_documents(uow, actor, kind, behaviour, checked)
     record = uow.get(kind, uow.insert(kind, checked))
     if policy.may(actor, f"{entity}.read"):
         policy.require_record(uow.connection, actor, kind, record["id"], "create")
     if behaviour.after:
         behaviour.after(uow, actor, record, None)
         record = uow.get(kind, record["id"])
+    _follow_documents(uow, actor, kind, behaviour, record)
     return policy.shown(actor, kind, record)
 
 
@@ -93,10 +101,15 @@ def _blank(kind: EntityType, begun: Mapping[str, Any]) -> dict[str, Any]:
 
 def update_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str, values: Mapping[str, Any], version: int | None = None) -> Record:
     """Change some fields of a record; with ``version`` a stale save is refused. Returns the record."""
+    return _update(uow, actor, entity, id, values, BEHAVIOURS.get(entity, _NO_BEHAVIOUR), version=version)
+
+
+def _update(
+    uow: UnitOfWork, actor: Actor, entity: str, id: str, values: Mapping[str, Any], behaviour: Behaviour, *, version: int | None = None
+) -> Record:
     kind = entity_type(entity)
     policy.require(actor, f"{entity}.update")
     require_here(uow, kind)
-    behaviour = BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
     policy.require_record(uow.connection, actor, kind, parse_id(id), "update")
     if kind.kind is Kind.LEDGER:
         raise Refused("ledger_row", N_("A posted movement is never changed. Enter a correcting movement instead."))
@@ -116,6 +129,7 @@ def update_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str, values
         policy.require_record(uow.connection, actor, kind, current["id"], "transfer")
     if behaviour.check:
         behaviour.check(uow, actor, checked, current)
+    _check_documents(uow, actor, kind, behaviour, checked, current)
     try:
         uow.update(kind, current["id"], {key: checked[key] for key in prepared}, version=version)
     except StaleRecord as stale:  # the rules fill in values too, such as amounts, and not all of them may be seen
@@ -126,11 +140,17 @@ def update_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str, values
     if behaviour.after:
         behaviour.after(uow, actor, record, current)
         record = uow.get(kind, current["id"])
+    if record["version"] != current["version"]:
+        _follow_documents(uow, actor, kind, behaviour, record, current)
     return policy.shown(actor, kind, record)
 
 
 def delete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> dict[str, str]:
     """Put a record into the recycle bin; refused, with the list, while live records refer to it."""
+    return _delete(uow, actor, entity, id, BEHAVIOURS.get(entity, _NO_BEHAVIOUR))
+
+
+def _delete(uow: UnitOfWork, actor: Actor, entity: str, id: str, behaviour: Behaviour) -> dict[str, str]:
     kind = entity_type(entity)
     policy.require(actor, f"{entity}.delete")
     require_here(uow, kind)
@@ -139,13 +159,14 @@ def delete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> dic
     _check_deletable(kind)
     if kind.kind is Kind.DOCUMENT and record["status"] == "posted":
         raise Refused("posted_document", N_("A posted document is never changed. Reverse it instead."))
-    behaviour = BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
     if behaviour.check:
         behaviour.check(uow, actor, record, record)
     if kind.kind is Kind.LINE:
+        _check_documents(uow, actor, kind, behaviour, record)
         uow.remove(kind, record["id"])
         if behaviour.after:
             behaviour.after(uow, actor, record, record)
+        _follow_documents(uow, actor, kind, behaviour, record)
         return {"id": record["id"]}
     users = references(uow.connection, kind, record["id"])
     if users:
@@ -172,6 +193,47 @@ def undelete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> d
             behaviour.check(uow, actor, dict(record), record)
         uow.set_deleted(kind, record["id"], deleted=False)
     return {"id": record["id"]}
+
+
+def save_lines(uow: UnitOfWork, actor: Actor, *, entity: str, document: str, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Make these the lines of a document, in this order: those without ``id`` are new, absent ones go.
+
+    For a verb that has written the head of the same document in the same breath: that head's own check has said whether the
+    document may change at all, so it is not asked again with every line. What follows from the lines follows once, at the end.
+    """
+    kind, behaviour = entity_type(entity), BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
+    parent, place = str(kind.parent), str(kind.order_by)
+    each = replace(behaviour, check_document=None, after_document=None)
+    before = _versions(uow, kind, {parent: document})
+    given = [{**line, "id": parse_id(str(line["id"])) if line.get("id") else ""} for line in lines]
+    kept = {line["id"] for line in given}
+    for identity in before:
+        if identity not in kept:
+            _delete(uow, actor, entity, identity, each)
+    for position, line in enumerate(given, start=1):
+        values = {key: value for key, value in line.items() if key != "id"} | {parent: document, place: position}
+        if line["id"]:  # a line of another document is taken from it by that one's rules
+            _update(uow, actor, entity, line["id"], values, each if line["id"] in before else behaviour)
+        else:
+            _create(uow, actor, entity, values, each)
+    if behaviour.after_document and _versions(uow, kind, {parent: document}) != before:
+        behaviour.after_document(uow, actor, document)
+
+
+def _versions(uow: UnitOfWork, kind: EntityType, where: Mapping[str, str]) -> dict[str, int]:
+    return {row["id"]: row["version"] for row in uow.where(kind, **where)}
+
+
+def _check_documents(uow: UnitOfWork, actor: Actor, kind: EntityType, behaviour: Behaviour, *rows: Mapping[str, Any]) -> None:
+    if behaviour.check_document:
+        for document in {row[str(kind.parent)] for row in rows}:
+            behaviour.check_document(uow, actor, document)
+
+
+def _follow_documents(uow: UnitOfWork, actor: Actor, kind: EntityType, behaviour: Behaviour, *rows: Mapping[str, Any]) -> None:
+    if behaviour.after_document:
+        for document in {row[str(kind.parent)] for row in rows}:
+            behaviour.after_document(uow, actor, document)
 
 
 def read_record(connection: Connection, actor: Actor, *, entity: str, id: str, deleted: bool = True) -> dict[str, Any]:

@@ -31,7 +31,6 @@ from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.ids import parse_id
 from localcrm.kernel.schema import EntityType
 from localcrm.store.connection import Connection
 from localcrm.store.node import Node
@@ -116,19 +115,20 @@ def prepare_line(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Rec
 
 
 def check_line(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
-    """Lines change only while their order is a draft of this branch; quantities are as fine as their unit allows."""
+    """Quantities are as fine as their unit allows."""
     if new is not old:
         check_decimals(new["quantity"], new["unit"], unit_decimals(uow.connection))
-    for order_id in {new["order_id"], (old or new)["order_id"]}:
-        _check_editable_here(uow, uow.get(_ORDER, order_id))
 
 
-def refresh_order(uow: UnitOfWork, actor: Actor, line: Record, old: Record | None) -> None:  # noqa: ARG001
+def check_order_of_lines(uow: UnitOfWork, actor: Actor, order_id: str) -> None:  # noqa: ARG001
+    """Lines change only while their order is a draft of this branch."""
+    _check_editable_here(uow, uow.get(_ORDER, order_id))
+
+
+def refresh_order(uow: UnitOfWork, actor: Actor, order_id: str) -> None:  # noqa: ARG001
     """The order's totals follow its lines; whoever still looks at the order as it was must look again."""
-    if old is None or old is line or old["version"] != line["version"]:
-        for order_id in {line["order_id"], (old or line)["order_id"]}:
-            if not _refresh_totals(uow, order_id):
-                uow.touch(_ORDER, order_id)
+    if not _refresh_totals(uow, order_id):
+        uow.touch(_ORDER, order_id)
 
 
 def save_order(
@@ -145,17 +145,7 @@ def save_order(
         order = records.create_record(uow, actor, entity="sales_order", values=header)
     else:
         order = records.update_record(uow, actor, entity="sales_order", id=order_id, values=header, version=version)
-    given = [{**line, "id": parse_id(str(line["id"]))} if line.get("id") else line for line in lines]
-    kept = {line["id"] for line in given if line.get("id")}
-    for line in order_lines(uow, order["id"]):
-        if line["id"] not in kept:
-            records.delete_record(uow, actor, entity="sales_order_line", id=line["id"])
-    for position, line in enumerate(given, start=1):
-        values = {key: value for key, value in line.items() if key != "id"} | {"order_id": order["id"], "position": position}
-        if line.get("id"):
-            records.update_record(uow, actor, entity="sales_order_line", id=line["id"], values=values)
-        else:
-            records.create_record(uow, actor, entity="sales_order_line", values=values)
+    records.save_lines(uow, actor, entity="sales_order_line", document=order["id"], lines=lines)
     return order_with_lines(uow, actor, order_id=order["id"])
 
 
@@ -387,7 +377,9 @@ def _check_own(uow: UnitOfWork, order: Record) -> None:
 
 BEHAVIOURS = {
     "sales_order": Behaviour(begin=begin_order, prepare=prepare_order, check=check_order, after=reprice_order, derive=derive_order),
-    "sales_order_line": Behaviour(prepare=prepare_line, check=check_line, after=refresh_order),
+    "sales_order_line": Behaviour(
+        prepare=prepare_line, check=check_line, check_document=check_order_of_lines, after_document=refresh_order
+    ),
 }
 VERBS = (
     Verb(save_order, N_("Save a sales order")),
