@@ -29,20 +29,12 @@ def starting_values(uow: UnitOfWork, kind: EntityType, given: Mapping[str, Any])
 
 def check(uow: UnitOfWork, kind: EntityType, new: Mapping[str, Any], old: Mapping[str, Any] | None, *, identity: str = "") -> None:
     """Refuse what another record has where none may, and options that are retired; what stays as it was stays well."""
+    check_offered(kind, new, old)
     for field in kind.fields.values():
         value = new[field.key]
-        if value is None or (old is not None and old[field.key] == value):
+        if field.custom is None or not field.custom.unique or value is None or (old is not None and old[field.key] == value):
             continue
-        before = "" if old is None else str(old[field.key] or "")
-        if field.withdrawn.intersection(_choices(field, value)) - set(_choices(field, before)):
-            raise InvalidInput(
-                "option_retired",
-                N_("{label}: “{value}” is no longer offered."),
-                label=field.label,
-                value=in_words(field, value),
-                field=field.key,
-            )
-        if field.custom is not None and field.custom.unique and _is_taken(uow, kind, field, value, identity):
+        if _is_taken(uow, kind, field, value, identity):
             raise InvalidInput(
                 "not_unique",
                 N_("{label}: another record has “{value}” already, perhaps one in the recycle bin."),
@@ -52,11 +44,29 @@ def check(uow: UnitOfWork, kind: EntityType, new: Mapping[str, Any], old: Mappin
             )
 
 
-def check_complete(kind: EntityType, record: Mapping[str, Any]) -> None:
-    """Refuse to post a document that lacks what the company wants to be filled in."""
+def check_offered(kind: EntityType, new: Mapping[str, Any], old: Mapping[str, Any] | None) -> None:
+    """Refuse options that are retired, unless the record has them already."""
+    for field in kind.fields.values():
+        value = new[field.key]
+        if value is None or not field.withdrawn:
+            continue
+        before = "" if old is None else str(old.get(field.key) or "")
+        if field.withdrawn.intersection(_choices(field, value)) - set(_choices(field, before)):
+            raise InvalidInput(
+                "option_retired",
+                N_("{label}: “{value}” is no longer offered."),
+                label=field.label,
+                value=in_words(field, value),
+                field=field.key,
+            )
+
+
+def check_complete(kind: EntityType, record: Mapping[str, Any], *, row: int | None = None) -> None:
+    """Refuse to post a document that lacks what the company wants to be filled in, in its head or in a ``row``, counted from 1."""
     for field in kind.fields.values():
         if field.custom and field.custom.to_post and record[field.key] is None:
-            raise InvalidInput("required", N_("{label} is required."), label=field.label, field=field.key)
+            text = N_("{label} is required.") if row is None else N_("Row {row}: {label} is required.")
+            raise InvalidInput("required", text, label=field.label, field=field.key, row=row)
 
 
 def _choices(field: Field, value: Any) -> list[str]:

@@ -101,6 +101,8 @@ _KINDS: Mapping[FieldType, tuple[str, Any]] = {
     FieldType.AREA: ("text", Text),
 }
 _SCALES = {"quantity": 4, "money": 2}
+#: Kinds of records that are drafts at first: what is required of them is asked for when they are posted.
+_DRAFTED = frozenset({Kind.DOCUMENT, Kind.LINE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,8 +173,8 @@ def may_become(before: str, after: str) -> bool:
 
 
 def is_extensible(entity: EntityType) -> bool:
-    """Whether a company may add fields: to master data and documents that people enter."""
-    return entity.by_hand and not entity.about and entity.kind in {Kind.MASTER, Kind.DOCUMENT} and entity.key != "user"
+    """Whether a company may add fields: to master data, documents and their lines that people enter."""
+    return entity.by_hand and not entity.about and entity.kind in {Kind.MASTER, *_DRAFTED} and entity.key != "user"
 
 
 def types_for(entity: EntityType) -> list[FieldType]:
@@ -260,30 +262,31 @@ def _withdrawn(listed: list[Option]) -> frozenset[str]:
 
 def _field(entity: EntityType, definition: Definition, annotation: Any, listed: list[Option], names: Mapping[str, str]) -> Field:
     kind, _annotated = _KINDS[definition.type]
-    is_ref = kind == "ref"
+    is_ref, is_line = kind == "ref", entity.kind is Kind.LINE
+    unique = definition.unique and not is_line  # lines repeat, and are found with their document
     f = F(
         definition.number,
         definition.label,
         ref=definition.type.value if is_ref else None,
         column=FIRST_NUMBER + definition.position if definition.listed and not definition.retired else None,
-        index=kind not in {"longtext", "files"} and (definition.listed or definition.unique),
-        search=2 if definition.searched and definition.type in SEARCHABLE else None,
+        index=kind not in {"longtext", "files"} and (definition.listed or unique),
+        search=2 if definition.searched and definition.type in SEARCHABLE and not is_line else None,
         widget="longtext" if kind == "longtext" else "area" if definition.type == FieldType.AREA else None,
         section=definition.section or None,
         editable=definition.type != FieldType.SERIAL,
     )
-    wanted, is_document = definition.required and not definition.retired, entity.kind is Kind.DOCUMENT
+    wanted, is_drafted = definition.required and not definition.retired, entity.kind in _DRAFTED
     own = CustomField(
         id=definition.id,
-        unique=definition.unique,
-        to_post=wanted and is_document,
+        unique=unique,
+        to_post=wanted and is_drafted,
         preset=read_value(annotation, definition.preset),
         hint=definition.hint or "",
         retired=definition.retired,
         branch_id=definition.branch_id,
     )
     choices = {option.value: option.label for option in listed} if definition.type in LISTS else None
-    return Field(definition.key, f, kind, wanted and not is_document, None, _SCALES.get(kind, 0), choices, names, _withdrawn(listed), own)
+    return Field(definition.key, f, kind, wanted and not is_drafted, None, _SCALES.get(kind, 0), choices, names, _withdrawn(listed), own)
 
 
 def read_value(annotation: Any, text: str | None) -> Any:

@@ -296,7 +296,7 @@ class CustomField:
 
     id: str
     unique: bool = False
-    to_post: bool = False  # a document is not posted without it; a draft may wait for it
+    to_post: bool = False  # a document is not posted without it, or a line of it; a draft may wait for it
     preset: Any = None  # value that a new record starts with, typed; the table has no default, so that data files agree
     hint: str = ""
     retired: bool = False

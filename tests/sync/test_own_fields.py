@@ -230,3 +230,77 @@ def test_a_restored_branch_gives_other_numbers(company: Company, one: Installati
     one.store.forget_node()
     second = add(one, "区域", "text")
     assert int(second["key"][1:]) - int(first["key"][1:]) == 1000
+
+
+# fields on lines -------------------------------------------------------------------------------------------------------------------
+
+
+def sold(node: Installation, *, post: bool, **values: Any) -> dict[str, Any]:
+    """An order of one line at a node."""
+    product = node.new(
+        "product", code=f"P{node.value('SELECT count(*) FROM product')}-{node.store.node.code}", name="布", price="9.80", stocked=False
+    )
+    lines = [{"product_id": product, "quantity": "2", **values}]
+    order: dict[str, Any] = node.run("sales.save_order", header={"customer_id": node.new("customer", name="甲公司")}, lines=lines)
+    return dict(node.run("sales.post_order", order_id=order["id"])) if post else order
+
+
+def line_of(node: Installation, order: dict[str, Any]) -> dict[str, Any]:
+    return node.get("sales_order_line", order["lines"][0]["id"])
+
+
+def add_to_lines(node: Installation, label: str, type: str, **more: Any) -> dict[str, Any]:
+    return dict(node.run("admin.add_field", entity="sales_order_line", label=label, type=type, **more))
+
+
+def test_two_branches_add_fields_to_their_lines_apart(company: Company, one: Installation, two: Installation):
+    width, dye = add_to_lines(one, "幅宽", "number", required=True), add_to_lines(two, "工艺", "choices", options=["染色", "印花"])
+    first, second = sold(one, post=True, **{width["key"]: "150"}), sold(two, post=False, **{dye["key"]: "印花、染色"})
+    agree(company)
+    for node in company.nodes:
+        assert line_of(node, first)[width["key"]] == "150"
+        assert line_of(node, second)[dye["key"]] == "染色\n印花"
+    assert two.run("sales.post_order", order_id=second["id"])["status"] == "posted"  # what one branch requires, another need not know
+    agree(company)
+    assert company.hq.conflicts() == []
+
+
+def test_a_draft_changed_at_its_branch_while_the_field_is_made_the_companys(company: Company, one: Installation):
+    dye = add_to_lines(one, "工艺", "choice", options=["染色", "印花"])
+    order = sold(one, post=False, **{dye["key"]: "染色"})
+    agree(company)
+    company.hq.run("admin.promote_field", id=dye["id"])
+    one.run("sales.save_order", order_id=order["id"], header={}, lines=[{"id": order["lines"][0]["id"], dye["key"]: "印花"}])
+    agree(company)
+    assert [line_of(node, order)[dye["key"]] for node in company.nodes] == ["印花"] * len(company.nodes)
+
+
+def test_a_posted_line_stays_whatever_is_defined_about_lines(company: Company, one: Installation, two: Installation):
+    order = sold(one, post=True)
+    agree(company)
+    before = [line_of(node, order) for node in company.nodes]
+    made = add_to_lines(company.hq, "等级", "choice", options=["一等", "二等"], required=True)
+    own = add_to_lines(two, "匹号", "serial")
+    company.hq.run("admin.change_field", id=made["id"], preset="一等")
+    company.hq.run("admin.change_field", id=made["id"], preset="二等", hint="看布面")
+    agree(company)
+    after = [line_of(node, order) for node in company.nodes]
+    assert [(line.pop(made["key"]), line.pop(own["key"])) for line in after] == [(None, None)] * len(after)
+    assert after == before
+    with pytest.raises(Refused) as refused:
+        one.set("sales_order_line", order["lines"][0]["id"], **{made["key"]: "一等"})
+    assert refused.value.code == "posted_document"
+
+    # Nor does a line change when a branch's program lets everything pass.
+    line = bytes.fromhex(order["lines"][0]["id"])
+    number = entity("sales_order_line").no
+    assert hears(company, [Change(number, UPDATE, line, [(int(made["key"][1:]), None, "一等")], None)]) == ["posted_document"]
+    assert line_of(company.hq, order)[made["key"]] is None
+
+
+def test_a_definition_from_elsewhere_makes_nothing_unique_on_lines(company: Company, one: Installation):
+    assert hears(company, [definition(one, b"\7" * 16, 129_001, entity="sales_order_line", unique=1, searched=1)]) == []
+    with company.hq.store.read():
+        field = entity("sales_order_line").fields["x129001"]
+    assert field.custom is not None
+    assert (field.custom.unique, field.f.index, field.f.search) == (False, False, None)

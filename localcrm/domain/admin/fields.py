@@ -36,7 +36,7 @@ from localcrm.kernel.custom import (
 )
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import LANGUAGES, N_, gettext, use_language
-from localcrm.kernel.schema import EntityType, Field, clean_text, entity as entity_type
+from localcrm.kernel.schema import EntityType, Field, Kind, clean_text, entity as entity_type
 from localcrm.store.query import Record, record_json
 from localcrm.store.uow import UnitOfWork
 
@@ -187,11 +187,13 @@ def merge_fields(uow: UnitOfWork, actor: Actor, *, keep: RecordId, drop: RecordI
     if keep == drop or kept["entity"] != dropped["entity"] or dropped["type"] not in fitting:
         raise Refused("fields_differ", N_("Only two fields of one kind of record that hold the same kind of value can become one."))
     into, out = f"x{kept['number']}", f"x{dropped['number']}"
+    found = _with_value(uow, kind, out)
+    _check_not_posted(uow, kind, [record for record in found if record[into] is None], dropped["label"])
     if FieldType(kept["type"]) in LISTS:
         _take_over_options(uow, kept, out, into)
         uow.store.reshape()
     copied, different = 0, 0
-    for record in _with_value(uow, kind, out):
+    for record in found:
         if record[into] is None:
             copied += uow.update(kind, record["id"], {into: record[out]})
         elif record[into] != record[out]:
@@ -307,6 +309,8 @@ def _check_definition(kind: EntityType, values: Record, options: Sequence[Option
             type=gettext(definition.type.label),
             field="type",
         )
+    if kind.kind is Kind.LINE:
+        _check_of_line(values)
     if options is not None and definition.type in LISTS and not options:
         raise InvalidInput("no_options", N_("“{label}” needs at least one option."), label=values["label"], field="options")
     bounds = {name: values[name] for name in ("least", "most") if values[name]}
@@ -321,6 +325,21 @@ def _check_definition(kind: EntityType, values: Record, options: Sequence[Option
         raise InvalidInput("bad_unique", N_("Files cannot be forbidden to repeat."), field="unique")
     if values["preset"] and definition.type not in LISTS and read_value(annotation(definition), values["preset"]) is None:
         raise InvalidInput("bad_preset", N_("“{value}” cannot be a value of this field."), value=values["preset"][:60], field="preset")
+
+
+def _check_of_line(values: Record) -> None:
+    """What means nothing on a line of a document."""
+    if values["unique"]:
+        raise Refused(
+            "unique_on_lines",
+            N_(
+                "“{label}” cannot be unique on a line: a copied document, a reversal and goods that are sold again rightly "
+                "have the same value once more."
+            ),
+            label=values["label"],
+        )
+    if values["searched"]:
+        raise Refused("searched_on_lines", N_("“{label}” cannot be searched: lines are found with their document."), label=values["label"])
 
 
 def _check_label(kind: EntityType, text: str, *, but: str, language: str = "") -> None:
@@ -402,6 +421,24 @@ def _take_over_options(uow: UnitOfWork, kept: Record, out: str, into: str) -> No
 def _with_value(uow: UnitOfWork, kind: EntityType, key: str) -> list[Record]:
     ids = uow.connection.all(f'SELECT id FROM "{kind.key}" WHERE "{key}" IS NOT NULL AND deleted = 0')
     return [uow.get(kind, row[0].hex()) for row in ids]
+
+
+def _check_not_posted(uow: UnitOfWork, kind: EntityType, rows: Sequence[Record], label: str) -> None:
+    """What is posted never changes, not even from one field into another."""
+    if kind.kind not in {Kind.DOCUMENT, Kind.LINE}:
+        return
+    document = entity_type(kind.fields[kind.parent].f.ref or "") if kind.parent else kind
+    own = [row[kind.parent] if kind.parent else row["id"] for row in rows]
+    count = sum(uow.get(document, identity, deleted=True)["status"] == "posted" for identity in own)
+    if count:
+        raise Refused(
+            "posted_have_it",
+            N_(
+                "{count} posted records have “{label}”, and what is posted never changes. Nothing was changed; keep both fields, or retire one."
+            ),
+            count=count,
+            label=label,
+        )
 
 
 def _shown(actor: Actor, record: Record) -> dict[str, Any]:

@@ -172,6 +172,8 @@ def post_order(uow: UnitOfWork, actor: Actor, *, order_id: RecordId) -> dict[str
     if not lines:
         raise Refused("no_lines", N_("The order has no lines yet; nothing was posted."))
     own_fields.check_complete(_ORDER, order)
+    for row, line in enumerate(lines, start=1):
+        own_fields.check_complete(_LINE, line, row=row)
     check_approved(uow.connection, _ORDER, order)
     warnings = _post(uow, actor, order, lines, _stocked_products(uow, lines))
     return {**order_with_lines(uow, actor, order_id=order_id), "warnings": warnings}

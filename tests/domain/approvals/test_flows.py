@@ -162,6 +162,19 @@ def test_a_rejection_says_why_and_starts_again(office: Office) -> None:
     assert office.submit(order)["asked"] == ["张三"]
 
 
+def test_a_field_of_the_company_on_a_line_is_part_of_what_was_approved(office: Office) -> None:
+    office.flow({"who": "superior"})
+    width = office.do("admin.add_field", entity="sales_order_line", label="幅宽", type="number")["key"]
+    order = office.order()
+    line = office.do("sales.order_with_lines", order_id=order)["lines"][0]["id"]
+    office.as_(office.zhang, "approvals.approve", request_id=office.submit(order)["request_id"])
+    office.do("admin.add_field", entity="sales_order_line", label="色号", type="text", preset="本白")  # no change of what is there
+    assert code_of(lambda: office.submit(order)) == "already_approved"
+    office.as_(office.lin, "sales.save_order", order_id=order, header={}, lines=[{"id": line, width: "148"}])
+    with pytest.raises(Refused, match="明细的幅宽"):
+        office.as_(office.lin, "sales.post_order", order_id=order)
+
+
 def test_a_flow_may_go_on_at_the_step_that_rejected(office: Office) -> None:
     admin = office.do("people.own_rights", login="admin")["user_id"]
     office.flow({"who": "user", "id": office.zhang}, {"who": "user", "id": admin}, after_rejection="rejected")
