@@ -19,6 +19,7 @@ from localcrm.domain.typed import in_every_language, read_text
 from localcrm.kernel.errors import AppError, Forbidden, InvalidInput, NotFound, Refused, StoreError
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Field, Kind, entity as entity_type
+from localcrm.store.connection import Connection
 from localcrm.store.query import Record
 from localcrm.store.store import Store
 from localcrm.store.uow import UnitOfWork
@@ -244,7 +245,7 @@ class _Rows:
         target = entity_type(field.f.ref or "")
         place = (target.key, text)
         if place not in self._references:
-            self._references[place] = _look_up(uow, self._actor, field, target, text)
+            self._references[place] = look_up(uow.connection, self._actor, field, text)
         return self._references[place]
 
 
@@ -272,18 +273,21 @@ def _match_key(field: Field, value: Any) -> Any:
     return field.to_json(value)
 
 
-def _look_up(uow: UnitOfWork, actor: Actor, field: Field, target: EntityType, text: str) -> str:
-    """The id of the record that a cell names by id, number, login, code or title, among those the actor may see."""
+def look_up(connection: Connection, actor: Actor, field: Field, text: str) -> str:
+    """The id of the record that a cell names by id, number, login, code or title, among those the actor may see.
+
+    Raises InvalidInput("no_such_record", "ambiguous_reference").
+    """
+    target = entity_type(field.f.ref or "")
     view = policy.seen(actor, target) or View(target, rows=())
     condition, params = view.condition(f'"{target.key}"')
-    if _ID.fullmatch(text.lower()) and uow.find(target, text.lower()) and policy.visible(uow.connection, actor, target, text.lower()):
+    among = f'SELECT id FROM "{target.key}" WHERE deleted = 0 AND {condition}'
+    if _ID.fullmatch(text.lower()) and connection.one(f"{among} AND id = ?", (*params, bytes.fromhex(text))):
         return text.lower()
     for key in dict.fromkeys(("number", "login", "code", target.title_field)):
         if key not in target.fields or not view.shows(key):
             continue
-        found = uow.connection.all(
-            f'SELECT id FROM "{target.key}" WHERE "{key}" = ? AND deleted = 0 AND {condition} LIMIT 2', (text, *params)
-        )
+        found = connection.all(f'{among} AND "{key}" = ? LIMIT 2', (*params, text))
         if len(found) == 1:
             return str(found[0][0].hex())
         if found:

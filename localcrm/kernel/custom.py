@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field as Bounds, StringConstraints, TypeAdapter, ValidationError, create_model
+from pydantic_core import PydanticKnownError
 
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import (
@@ -311,9 +312,8 @@ def _annotation(definition: Definition, listed: list[Option]) -> Any:
     if definition.type in WRITTEN and is_length(definition.most or ""):
         found = Annotated[found, StringConstraints(max_length=int(definition.most or 0))]
     if definition.type in NUMBERED:
-        for name, text in (("ge", definition.least), ("le", definition.most)):
-            bound = read_value(found, text)
-            found = found if bound is None else Annotated[found, Bounds(**{name: bound})]
+        least, most = read_value(found, definition.least), read_value(found, definition.most)
+        found = Annotated[found, AfterValidator(lambda value: _within(definition, least, most, value))]
     if definition.type in LISTS:
         values = frozenset(option.value for option in listed)
         found = Annotated[found, AfterValidator(lambda text: _among(values, text))]
@@ -340,6 +340,15 @@ def _in_order(order: list[str], value: object) -> object:
     if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
         return value
     return "\n".join(sorted(dict.fromkeys(value), key=lambda part: (order.index(part) if part in order else len(order), part)))
+
+
+def _within(definition: Definition, least: Any, most: Any, value: Any) -> Any:
+    """Refuse a value beyond the bounds, and name these as they were typed: 1, not Decimal('1.0000')."""
+    if least is not None and value < least:
+        raise PydanticKnownError("greater_than_equal", {"ge": definition.least or ""})
+    if most is not None and value > most:
+        raise PydanticKnownError("less_than_equal", {"le": definition.most or ""})
+    return value
 
 
 def _among(values: frozenset[str], text: str) -> str:

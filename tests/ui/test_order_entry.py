@@ -88,6 +88,7 @@ def test_amounts_are_those_of_the_house_rules(session: Session, body: dict[str, 
         "net": "10,407.08",
         "tax": "1,352.92",
         "gross": "11,760.00",
+        "refs": {},
     }
     assert shown["lines"]["2"]["discount"] == "95%"
     assert shown["totals"] == {"net": "16,998.23", "tax": "2,209.77", "gross": "19,208.00", "capital": ""}

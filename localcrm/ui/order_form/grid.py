@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field as dataclass_field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -10,16 +11,18 @@ from localcrm.domain import policy
 from localcrm.domain.catalog.entities import ListEntry, Product
 from localcrm.domain.catalog.rules import check_decimals
 from localcrm.domain.catalog.services import offered_tax_rates, unit_decimals
+from localcrm.domain.own_fields import check_offered
 from localcrm.domain.sales import rules
 from localcrm.domain.sales.entities import SalesOrderLine
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.money import ZERO_AMOUNTS, LineAmounts, capital_amount, parse_decimal
-from localcrm.kernel.schema import EntityType, plain_decimal
+from localcrm.kernel.schema import EntityType, Field, plain_decimal
 from localcrm.store.connection import Connection
-from localcrm.store.query import Condition, ListQuery, Record, select
+from localcrm.store.query import Condition, ListQuery, Record, every, ref_titles, select
 from localcrm.store.view import Masked
 from localcrm.ui.kit.values import grouped, in_chinese, show
+from localcrm.ui.order_form.own import entered_fields, own_fields, own_texts, read_own
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -55,8 +58,10 @@ def products_of(connection: Connection, session: Session, ids: Sequence[str]) ->
     return found
 
 
-def line_texts(line: Mapping[str, Any], products: Mapping[str, Record]) -> dict[str, Any]:
-    """A line as a row of the form."""
+def line_texts(
+    line: Mapping[str, Any], products: Mapping[str, Record], own: Sequence[Field], names: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    """A line as a row of the form, with the company's ``own`` fields; ``names`` of what it refers to by field and id."""
     product = products.get(line["product_id"], {})
     return {
         "id": line["id"],
@@ -67,6 +72,7 @@ def line_texts(line: Mapping[str, Any], products: Mapping[str, Record]) -> dict[
         "unit": line.get("unit") or product.get("unit") or "",
         "remark": line.get("remark") or "",
         **number_texts(line),
+        **own_texts(own, line, names),
         **shown_amounts(LINE, line),
     }
 
@@ -121,8 +127,10 @@ def read_share(text: str, *, percent_from: Decimal) -> Decimal | None:
     return number
 
 
-def checked_line(row: Mapping[str, Any], products: Mapping[str, Record]) -> dict[str, Any]:
-    """A row of the form as typed values of an order line; raises InvalidInput that names the cell."""
+def checked_line(
+    row: Mapping[str, Any], products: Mapping[str, Record], own: Mapping[str, Any] | None = None, saved: Record | None = None
+) -> dict[str, Any]:
+    """A row of the form as typed values of an order line, the company's ``own`` fields among them; raises InvalidInput that names the cell."""
     product = products.get(row.get("product_id") or "")
     if product is None:
         wanted = str(row.get("code") or row.get("name") or "").strip()
@@ -142,12 +150,14 @@ def checked_line(row: Mapping[str, Any], products: Mapping[str, Record]) -> dict
         "discount": _share("discount", typed["discount"], Decimal(1)),
         "tax_rate": _share("tax_rate", typed["tax_rate"], product.get("tax_rate")),
         "remark": typed["remark"] or None,
+        **(own or {}),
     }
     for key in ("price", "tax_rate"):
         if given[key] is None or isinstance(given[key], Masked):  # the product's own may not be seen
             raise InvalidInput("required", N_("{label} is required."), label=LINE.fields[key].label, field=key)
     checked = LINE.validate({**given, "order_id": _SOME_ID})
     check_decimals(checked["quantity"], product.get("unit"), product["decimals"])
+    check_offered(LINE, checked, saved)
     return {key: checked[key] for key in given}
 
 
@@ -163,24 +173,36 @@ def _share(key: str, text: str, default: Decimal | None) -> Decimal | None:
     return default if found is None else found
 
 
-def preview(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Amounts of every row and their totals by the rules; a row that cannot be computed has a ``fault`` {field, message} and counts nothing."""
-    tax_included = bool(body.get("tax_included"))
-    rows = rows_of(body)
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A row that the browser sent: ``line`` its typed values and ``texts`` the same as people write them, or ``fault``; ``saved``: the line it was."""
+
+    row: dict[str, Any]
+    saved: Record | None = None
+    line: Record = dataclass_field(default_factory=dict)
+    texts: dict[str, Any] = dataclass_field(default_factory=dict)
+    fault: InvalidInput | None = None
+
+
+def checked_rows(session: Session, body: Mapping[str, Any]) -> list[Checked]:
+    """Every row that the browser sent of an order, tried one by one; raises InvalidInput or Refused where they are no rows or too many."""
+    rows, fields = rows_of(body), entered_fields(session, LINE)
     with session.store.read() as connection:
         products = products_of(connection, session, [row["product_id"] for row in rows if row.get("product_id")])
-    shown: dict[str, Any] = {}
-    total = ZERO_AMOUNTS
-    for row in rows:
-        try:
-            line = checked_line(row, products)
-        except InvalidInput as error:
-            shown[str(row.get("key"))] = {"fault": {"field": error.field or "product_id", "message": error.message}}
-            continue
-        amounts = rules.amounts_of_line(line, tax_included=tax_included)
-        total += amounts
-        shown[str(row.get("key"))] = {**number_texts(line), **_amount_texts(amounts)}
-    return {"lines": shown, "totals": totals(total)}
+        saved = {line["id"]: line for line in lines_of(connection, session, str(body["id"]))} if body.get("id") else {}
+
+        def tried(row: dict[str, Any]) -> Checked:
+            was = saved.get(row.get("id") or "")
+            try:
+                own = {field.key: read_own(connection, session, field, row) for field in fields if field.key in row}
+                line = checked_line(row, products, own, was)
+            except InvalidInput as fault:
+                return Checked(row, was, fault=fault)
+            return Checked(row, was, line, number_texts(line))
+
+        found = [tried(row) for row in rows]
+        names = ref_titles(connection, LINE, [one.line for one in found])
+    return [replace(one, texts={**one.texts, **own_texts(fields, one.line, names)}) if not one.fault else one for one in found]
 
 
 def rows_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -193,16 +215,30 @@ def rows_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def as_shown(row: Mapping[str, Any], products: Mapping[str, Record]) -> dict[str, Any]:
-    """A row as it will look once it is saved; one that cannot be saved as it is."""
-    try:
-        return {**row, **number_texts(checked_line(row, products))}
-    except InvalidInput:
-        return dict(row)
+def lines_of(connection: Connection, session: Session, order_id: str) -> list[Record]:
+    """The lines of an order in their order, as far as the user sees them."""
+    query = ListQuery(LINE, where=(Condition("order_id", "=", order_id),), sort="position", restrict=policy.view(session.actor, LINE))
+    return [line for page in every(connection, query) for line in page.rows]
 
 
-def line_summary(row: Mapping[str, Any]) -> str:
+def preview(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Amounts of every row and their totals by the rules; a row that cannot be computed has a ``fault`` {field, message} and counts nothing."""
+    shown: dict[str, Any] = {}
+    total = ZERO_AMOUNTS
+    for one in checked_rows(session, body):
+        if one.fault:
+            shown[str(one.row.get("key"))] = {"fault": {"field": one.fault.field or "product_id", "message": one.fault.message}}
+            continue
+        amounts = rules.amounts_of_line(one.line, tax_included=bool(body.get("tax_included")))
+        total += amounts
+        shown[str(one.row.get("key"))] = {**one.texts, **_amount_texts(amounts)}
+    return {"lines": shown, "totals": totals(total)}
+
+
+def line_summary(session: Session, row: Mapping[str, Any]) -> str:
     """A row in one line of text."""
     parts = [f"{row.get('code') or ''} {row.get('name') or ''}".strip(), f"{row.get('quantity') or '—'} × {row.get('price') or '—'}"]
-    parts += [str(row[key]) for key in ("discount", "tax_rate", "remark") if row.get(key)]
+    parts += [str(row[key]) for key in ("discount", "tax_rate") if row.get(key)]
+    parts += [f"{field.label} {row[field.key]}" for field in own_fields(session, LINE) if row.get(field.key)]
+    parts += [str(row["remark"])] if row.get("remark") else []
     return " · ".join(parts)

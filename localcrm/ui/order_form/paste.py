@@ -11,8 +11,10 @@ from localcrm.domain.sales import offers
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.money import parse_decimal
+from localcrm.kernel.schema import Field
 from localcrm.ui.order_form.grid import LINE, MAX_ROWS, PRODUCT
 from localcrm.ui.order_form.lookups import offer_texts
+from localcrm.ui.order_form.own import entered_fields
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 def pasted(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
     """Rows from a spreadsheet's clipboard; a code nobody knows becomes a row all the same."""
     cells = [line.split("\t") for line in str(body.get("text") or "").splitlines() if line.strip()]
-    rows = read_pasted(cells)
+    rows = read_pasted(cells, entered_fields(session, LINE))
     if len(rows) > MAX_ROWS:
         raise Refused("too_many_rows", N_("An order takes at most {limit} rows. Nothing was saved; please split it."), limit=MAX_ROWS)
     with session.store.read() as connection:
@@ -51,20 +53,24 @@ def pasted(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
 _NUMBERS = ("quantity", "price", "discount")
 
 
-def read_pasted(cells: Sequence[Sequence[str]]) -> list[dict[str, str]]:
-    """Rows of a pasted block: by its header where it has one, else code, then (whatever stands between), quantity, price, discount, remark."""
+def read_pasted(cells: Sequence[Sequence[str]], own: Sequence[Field] = ()) -> list[dict[str, str]]:
+    """Rows of a pasted block: by its header where it has one, else code, then (whatever stands between), quantity, price, discount, remark.
+
+    Fields of the company (``own``) are recognised by the header only: without one nothing tells a colour from a remark.
+    """
     trimmed = [[cell.strip() for cell in row] for row in cells]
-    mapping = _header(trimmed[0]) if trimmed else {}
+    mapping = _header(trimmed[0], own) if trimmed else {}
     if mapping:
         return [{"code": "", **{key: row[index] for index, key in mapping.items() if index < len(row)}} for row in trimmed[1:] if any(row)]
     return [_pasted_row(row) for row in trimmed if any(row)]
 
 
-def _header(row: Sequence[str]) -> dict[int, str]:
+def _header(row: Sequence[str], own: Sequence[Field]) -> dict[int, str]:
     """Column number → key, when the row is a header: it names the product and holds no number."""
     fields = [
         ("code", spellings(PRODUCT.fields["code"])),
         *((key, spellings(LINE.fields[key])) for key in ("quantity", "price", "discount", "tax_rate", "remark")),
+        *((field.key, spellings(field)) for field in own),
     ]
     found = guess_mapping(row, fields)
     if "code" not in found.values() or any(_is_number(cell) for cell in row):

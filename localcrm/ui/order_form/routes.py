@@ -43,7 +43,7 @@ def _route(function: Callable[[Session, Mapping[str, Any]], dict[str, Any]]) -> 
             return JSONResponse(await asyncio.to_thread(function, session_of(request), body))
         except AppError as error:
             told = {"code": error.code, "message": error.message, "stale": isinstance(error, StaleRecord)}
-            told |= {key: str(error.params[key]) for key in ("field", "saved") if error.params.get(key)}
+            told |= {key: str(error.params[key]) for key in ("field", "saved", "row") if error.params.get(key)}
             return JSONResponse(told, status_code=error.http_status)
 
     return Route(f"/api/order/{function.__name__}", endpoint, methods=["POST"])

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from localcrm.domain import verbs
-from localcrm.kernel.errors import AppError, InvalidInput, Refused
+from localcrm.kernel.errors import AppError, Refused
 from localcrm.kernel.i18n import N_, gettext as _
-from localcrm.ui.order_form.grid import TYPED, as_shown, checked_line, line_summary, products_of, rows_of
+from localcrm.ui.order_form.grid import LINE, TYPED, checked_rows, line_summary
 from localcrm.ui.order_form.head import ORDER, blank, header_keys, header_text, header_value
-from localcrm.ui.order_form.sheet import Sheet, lines_of, load_sheet, rest_key
+from localcrm.ui.order_form.own import entered_fields
+from localcrm.ui.order_form.sheet import Sheet, load_sheet, rest_key
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -22,24 +23,20 @@ def save(session: Session, body: Mapping[str, Any]) -> Sheet:
 
     Answers with the sheet and, for a draft, ``ids``: key of a row on the form → id of its line.
     """
-    rows = rows_of(body)
     order_id = body.get("id") or None
-    with session.store.read() as connection:
-        products = products_of(connection, session, [row["product_id"] for row in rows if row.get("product_id")])
-        known = {line["id"] for line in lines_of(connection, session, order_id)} if order_id else set()
+    kept = ("product_id", "code", "name", "spec", "unit", *TYPED, *(field.key for field in entered_fields(session, LINE)), "refs")
     good: list[dict[str, Any]] = []
     rest: list[dict[str, Any]] = []
     keys = []
-    for position, row in enumerate(rows, start=1):
-        try:
-            line = checked_line(row, products)
-        except InvalidInput:
-            rest.append({**{key: row.get(key) for key in ("product_id", "code", "name", "spec", "unit", *TYPED)}, "position": position})
+    for position, one in enumerate(checked_rows(session, body), start=1):
+        if one.fault:
+            rest.append({**{key: one.row.get(key) for key in kept}, "position": position})
         else:
             # A line that somebody else removed meanwhile comes back as a new one.
-            keys.append(str(row.get("key")))
-            good.append(line | ({"id": row["id"]} if row.get("id") in known else {}))
-    header = {key: header_value(key, value) for key, value in (body.get("header") or {}).items() if key in header_keys()}
+            keys.append(str(one.row.get("key")))
+            good.append(one.line | ({"id": one.saved["id"]} if one.saved else {}))
+    entered = header_keys(session, entered=True)
+    header = {key: header_value(key, value) for key, value in (body.get("header") or {}).items() if key in entered}
     parameters = {"header": header, "lines": good, "order_id": order_id, "version": body.get("version") if order_id else None}
     saved = verbs.run(session.store, session.actor, "sales.save_order", parameters)
     _keep_rest(session, saved["id"], rest)
@@ -94,14 +91,13 @@ def compare(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
     theirs = load_sheet(session, str(body.get("id")))
     mine, names = body.get("header") or {}, body.get("titles") or {}
     rows = []
-    for key in header_keys():
+    for key in header_keys(session):
         field = ORDER.fields[key]
         if blank(mine.get(key)) != blank(theirs["header"][key]):
             texts = [header_text(key, side, titles_) for side, titles_ in ((mine, names), (theirs["header"], theirs["titles"]))]
             rows.append({"label": field.label, "yours": texts[0], "theirs": texts[1]})
-    with session.store.read() as connection:
-        products = products_of(connection, session, [row["product_id"] for row in rows_of(body) if row.get("product_id")])
-    own, other = [line_summary(as_shown(row, products)) for row in rows_of(body)], [line_summary(row) for row in theirs["lines"]]
+    own = [line_summary(session, {**one.row, **one.texts}) for one in checked_rows(session, body)]
+    other = [line_summary(session, row) for row in theirs["lines"]]
     for number in range(max(len(own), len(other))):
         yours, others = (side[number] if number < len(side) else "—" for side in (own, other))
         if yours != others:

@@ -22,12 +22,13 @@ from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.ids import parse_id
 from localcrm.kernel.money import ZERO_AMOUNTS, capital_amount
 from localcrm.store.connection import Connection
-from localcrm.store.query import Condition, ListQuery, Record, every, records_by_id, ref_titles, select, titles
+from localcrm.store.query import Condition, ListQuery, Record, records_by_id, ref_titles, select, titles
 from localcrm.ui.kit.approval import TONES as APPROVAL_TONES
 from localcrm.ui.kit.columns import DELIVERY, ORDER_STATES, PAYMENT
 from localcrm.ui.kit.values import TONES, in_chinese, show
-from localcrm.ui.order_form.grid import LINE, line_texts, money, products_of, shown_amounts, totals
-from localcrm.ui.order_form.head import CUSTOMER, HEADER, ORDER, own_fields, own_values
+from localcrm.ui.order_form.grid import LINE, line_texts, lines_of, money, products_of, shown_amounts, totals
+from localcrm.ui.order_form.head import CUSTOMER, HEADER, ORDER
+from localcrm.ui.order_form.own import own_fields, own_inputs, own_values, without_fixed
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -42,6 +43,7 @@ def load_sheet(session: Session, order_id: str) -> Sheet:
     with session.store.read() as connection:
         order = _order(connection, session, order_id)
         lines = lines_of(connection, session, order_id)
+        titles_of_lines = ref_titles(connection, LINE, lines)
         progress = records_json(connection, session.actor, ORDER, [order])[0]
         names = {key: found.get(order.get(key) or "", "") for key, found in ref_titles(connection, ORDER, [order]).items()}
         products = products_of(connection, session, [line["product_id"] for line in lines])
@@ -61,9 +63,9 @@ def load_sheet(session: Session, order_id: str) -> Sheet:
         "deleted": order["deleted"],
         "number": order.get("number") or "",
         "state": {"key": state, "label": gettext(ORDER_STATES[state]) if state in ORDER_STATES else state, "tone": TONES.get(state, "")},
-        "header": {**{key: ORDER.fields[key].to_json(order.get(key)) for key in HEADER}, **own_values(order)},
+        "header": {**{key: ORDER.fields[key].to_json(order.get(key)) for key in HEADER}, **own_values(session, ORDER, order)},
         "titles": {**names, **_names_when_posted(order)},
-        "lines": _with_rest([line_texts(line, products) for line in lines], rest),
+        "lines": _with_rest([line_texts(line, products, own_fields(session, LINE), titles_of_lines) for line in lines], rest),
         "totals": _shown_totals(order),
         "progress": [
             {"label": gettext(words[progress[key]]), "tone": TONES.get(str(progress[key]), "")}
@@ -88,7 +90,8 @@ def new_sheet(session: Session, *, customer_id: str | None = None, copy_of: str 
     names = {"owner_id": actor.name}
     lines: list[dict[str, Any]] = []
     with session.store.read() as connection:
-        header |= begin_order(connection, node) | own_values({field.key: field.initial for field in own_fields()})
+        header |= begin_order(connection, node)
+        header |= own_values(session, ORDER, {field.key: field.initial for field in own_fields(session, ORDER)})
         house = Warehouse.entity_type
         pages = (
             select(connection, ListQuery(house, where=where, limit=1, restrict=view))
@@ -110,7 +113,9 @@ def new_sheet(session: Session, *, customer_id: str | None = None, copy_of: str 
         for key in ("customer_id", "warehouse_id", "legal_entity_id", "tax_included"):
             header[key] = other["header"][key]
             names[key] = other["titles"].get(key, "")
-        lines = [{**line, "id": None, "quantity": line["quantity"].removeprefix("-")} for line in other["lines"]]
+        lines = [
+            {**without_fixed(session, LINE, line), "id": None, "quantity": line["quantity"].removeprefix("-")} for line in other["lines"]
+        ]
     return {
         "id": None,
         "version": None,
@@ -123,6 +128,12 @@ def new_sheet(session: Session, *, customer_id: str | None = None, copy_of: str 
         "totals": totals(ZERO_AMOUNTS),
         "receipts": [],
     }
+
+
+def inputs_of(session: Session) -> dict[str, list[dict[str, Any]]]:
+    """Fields of the company in the head (``own``) and in the lines (``ownColumns``), as the browser needs them to draw them."""
+    with session.store.read() as connection:
+        return {"own": own_inputs(session, ORDER, connection), "ownColumns": own_inputs(session, LINE, connection)}
 
 
 def _names_when_posted(order: Mapping[str, Any]) -> dict[str, str]:
@@ -161,12 +172,6 @@ def _order(connection: Connection, session: Session, order_id: str) -> Record:
     raise NotFound("not_found", N_("{entity}: this record does not exist or was deleted."), entity=ORDER.label)
 
 
-def lines_of(connection: Connection, session: Session, order_id: str) -> list[Record]:
-    """The lines of an order in their order, as far as the user sees them."""
-    query = ListQuery(LINE, where=(Condition("order_id", "=", order_id),), sort="position", restrict=policy.view(session.actor, LINE))
-    return [line for page in every(connection, query) for line in page.rows]
-
-
 def _receipts(connection: Connection, session: Session, order_id: str) -> list[dict[str, str]]:
     receipt = Receipt.entity_type
     view = policy.seen(session.actor, receipt)
@@ -196,8 +201,13 @@ def _shown_totals(order: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _enterable(session: Session) -> bool:
-    """Whether the user sees enough of an order to enter one: amounts that must not be seen cannot be worked out on the screen."""
-    return not policy.field_rules(session.actor, ORDER) and not policy.field_rules(session.actor, LINE)
+    """Whether the user sees enough of an order to enter one: amounts that must not be seen cannot be worked out on the screen.
+
+    Rules about fields of the company only fix or hide these.
+    """
+    return not any(
+        kind.fields[key].custom is None for kind in (ORDER, LINE) for key in policy.field_rules(session.actor, kind).keys() & kind.fields
+    )
 
 
 def _may_change(session: Session, order_id: str) -> bool:

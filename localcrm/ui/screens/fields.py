@@ -24,7 +24,7 @@ from localcrm.kernel.custom import (
 )
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import LANGUAGES, N_, gettext, gettext as _, use_language
-from localcrm.kernel.schema import EntityType, Field, entities, entity as entity_type
+from localcrm.kernel.schema import EntityType, Field, Kind, entities, entity as entity_type
 from localcrm.store.query import Condition, ListQuery, Record, select, titles
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import answer_of
@@ -345,8 +345,11 @@ class _FieldDialog:
         _show(self.preset, chosen not in WITHOUT_PRESET)
         _show(self.least, chosen in NUMBERED)
         _show(self.most, chosen in NUMBERED or chosen in WRITTEN, _("Largest value") if chosen in NUMBERED else _("Greatest length"))
-        self.flags["searched"].set_visibility(chosen in SEARCHABLE)
-        self.flags["unique"].set_visibility(chosen not in WITHOUT_UNIQUE)
+        alone = self.kind.kind is not Kind.LINE  # a line has no list, no form and no search of its own, and lines repeat
+        _show(self.section, alone)
+        self.flags["listed"].set_visibility(alone)
+        self.flags["searched"].set_visibility(alone and chosen in SEARCHABLE)
+        self.flags["unique"].set_visibility(alone and chosen not in WITHOUT_UNIQUE)
         self.flags["required"].set_visibility(chosen != FieldType.SERIAL)
 
     async def ask(self) -> None:
@@ -477,7 +480,7 @@ def _text(label: str, value: str | None, mark: str, *, required: bool = False) -
         return ui.input(value=value or "").props(f'outlined dense hide-bottom-space aria-label="{label.replace(chr(34), "")}"').mark(mark)
 
 
-def _show(one: ui.input, visible: bool, label: str | None = None) -> None:
+def _show(one: ui.element, visible: bool, label: str | None = None) -> None:
     """Show or hide an input with its label."""
     box = one.parent_slot.parent if one.parent_slot else one
     box.set_visibility(visible)

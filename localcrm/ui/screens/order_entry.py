@@ -23,7 +23,7 @@ from localcrm.ui.kit.dialogs import confirm
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import run_service, run_verb, toast
-from localcrm.ui.order_form import CUSTOMER, LINE, ORDER, PRODUCT, header_keys, own_inputs
+from localcrm.ui.order_form import CUSTOMER, LINE, ORDER, PRODUCT, header_keys
 from localcrm.ui.registry import Screen, register
 from localcrm.ui.screens.orders import receive_dialog, reverse_dialog
 
@@ -50,7 +50,7 @@ class OrderPage:
         session, wish = self.session, parameters["id"]
 
         def read() -> tuple[order_form.Sheet, dict[str, Any]]:
-            offered = {"pickers": order_form.pickers(session), "taxRates": order_form.tax_rates(session)}
+            offered = {"pickers": order_form.pickers(session), "taxRates": order_form.tax_rates(session), **order_form.inputs_of(session)}
             if wish == "new":
                 return order_form.new_sheet(session, customer_id=parameters.get("customer"), copy_of=parameters.get("copy")), offered
             return order_form.load_sheet(session, wish), offered
@@ -137,11 +137,10 @@ class OrderPage:
 
 def words(session: Session) -> dict[str, Any]:
     """Every text the form shows, and what its user may do."""
-    labels = {key: ORDER.fields[key].label for key in header_keys()}
+    labels = {key: ORDER.fields[key].label for key in header_keys(session)}
     columns = {key: LINE.fields[key].label for key in ("quantity", "price", "discount", "tax_rate", "remark", "unit")}
     return {
         "labels": labels,
-        "own": own_inputs(),
         "columns": {
             **columns,
             "product": _("Product (code / pinyin / scan)"),
@@ -175,6 +174,8 @@ def words(session: Session) -> dict[str, Any]:
         "deleted": _("This draft is in the recycle bin."),
         "addRow": _("＋ Add row"),
         "hint": _("⏎ next cell · ↑↓ rows · Ctrl V paste from a spreadsheet · Alt N new product"),
+        "listHint": _("Alt ↓ list"),
+        "between": order_form.between(),
         "pickHint": _("⏎ choose · Tab next cell · Ctrl V paste a table · Alt N new product"),
         "productHint": _("Code, pinyin or barcode"),
         "nothing": _("Nothing found"),

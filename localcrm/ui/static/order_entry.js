@@ -4,13 +4,23 @@
 (() => {
   const lc = window.localcrm;
   const make = lc.make;
-  const CELLS = ["product", "quantity", "price", "discount", "tax_rate", "remark"];
+  // The cells of every order from left to right; the company's own stand between these and the remark.
+  const CELLS = ["product", "quantity", "price", "discount", "tax_rate"];
   const ENTER_GOES = ["product", "quantity", "price", "discount"];
-  const SENT = ["id", "product_id", "code", "name", "spec", "unit", "quantity", "price", "discount", "tax_rate", "remark"];
+  const SENT = ["id", "product_id", "code", "name", "spec", "unit", "quantity", "price", "discount", "tax_rate", "remark", "refs"];
+  // Least widths of the company's columns in pixels, by what they hold.
+  const WIDTHS = { integer: 76, quantity: 84, money: 96, date: 104, datetime: 136, boolean: 70, choice: 92, ref: 92, longtext: 140 };
+  const BETWEEN = /[;；、\n]+\s*/;
 
   class Order {
     constructor(host, sheet, words) {
       Object.assign(this, { host, words, rows: [], serial: 0, dirty: false, saving: null, focused: null });
+      this.own = words.ownColumns.filter((own) => !own.fixed);
+      this.fixed = words.ownColumns.filter((own) => own.fixed);
+      const keys = this.own.map((own) => own.key);
+      this.cells = [...CELLS, ...keys, "remark"];
+      this.enterGoes = [...ENTER_GOES, ...keys];
+      this.sent = [...SENT, ...keys];
       this.load(sheet);
     }
 
@@ -25,16 +35,27 @@
       if (sheet.id && location.pathname !== "/orders/" + sheet.id) history.replaceState(null, "", "/orders/" + sheet.id);
     }
     row(values) {
-      return { key: String(++this.serial), ...values };
+      return { ...values, key: String(++this.serial), refs: { ...values.refs } };
+    }
+    preset(values) {
+      // What a new line starts with where nothing was given.
+      const row = { ...values, refs: { ...values.refs } };
+      for (const own of this.own) {
+        if (own.key in row) continue;
+        row[own.key] = own.preset;
+        if (own.preset_id) row.refs[own.key] = own.preset_id;
+      }
+      return row;
     }
     blank(row) {
-      return !row.product_id && !["code", "name", "quantity", "price", "discount", "remark"].some((key) => (row[key] || "").trim());
+      const typed = ["code", "name", "quantity", "price", "discount", "remark"].some((key) => (row[key] || "").trim());
+      return !row.product_id && !typed && !this.own.some((own) => (row[own.key] || "").trim() !== own.preset);
     }
     filled() {
       return this.rows.filter((row) => !this.blank(row));
     }
     body() {
-      const lines = this.filled().map((row) => ({ key: row.key, ...Object.fromEntries(SENT.map((key) => [key, row[key] ?? null])) }));
+      const lines = this.filled().map((row) => ({ key: row.key, ...Object.fromEntries(this.sent.map((key) => [key, row[key] ?? null])) }));
       return { id: this.sheet.id, version: this.sheet.version, header: this.header, titles: this.titles, tax_included: this.header.tax_included, lines };
     }
     context() {
@@ -104,7 +125,7 @@
         if (error.saved) await this.load(await this.ask("sheet", { id: error.saved }));
         this.say(error.saved ? this.words.saved : this.words.notSaved, error.saved ? "" : "bad");
         if (error.stale) this.compare();
-        else this.problem(error.message || this.words.offline, error.field);
+        else this.problem(error.message || this.words.offline, error.field, error.row);
         throw error;
       }
       this.problem("");
@@ -123,7 +144,13 @@
       Object.assign(this.sheet, { id, version, number, open, progress, submit });
       this.drawCommit();
       if (turn === this.turn) this.sheet.totals = totals;
-      for (const row of this.rows) if (saved.ids && row.key in saved.ids) row.id = saved.ids[row.key];
+      const lines = new Map(saved.lines.map((line) => [line.id, line]));
+      for (const row of this.rows) {
+        if (!saved.ids || !(row.key in saved.ids)) continue;
+        row.id = saved.ids[row.key];
+        for (const own of this.fixed) row[own.key] = lines.get(row.id)?.[own.key] || "";
+        if (this.fixed.length) this.showRow(row);
+      }
       for (const input of this.host.querySelectorAll("[data-typed]")) {
         if (input === document.activeElement || turn !== this.turn) continue;
         input.value = this.header[input.dataset.typed] = saved.header[input.dataset.typed] || "";
@@ -148,7 +175,7 @@
       if (remote && (this.dirty || this.saving)) return; // the save will tell
       const fresh = await this.ask("sheet", { id: this.sheet.id }).catch(() => null);
       if (!fresh) return; // not to be seen any more
-      const shown = (rows) => JSON.stringify(rows.map((row) => SENT.slice(1).map((key) => row[key] || "")));
+      const shown = (rows) => JSON.stringify(rows.map((row) => this.sent.slice(1).map((key) => row[key] || "")));
       const state = (sheet) => [sheet.version, sheet.editable, sheet.open, !sheet.reversed_by, !sheet.submit, JSON.stringify(sheet.progress)].join();
       const same = state(fresh) === state(this.sheet) && shown(fresh.lines) === shown(this.filled());
       if (remote && (this.dirty || this.saving || same)) return;
@@ -292,7 +319,8 @@
       if (this.words.own.length) {
         const more = make("div", "oe-own");
         for (const own of this.words.own) {
-          if (own.kind === "ref") more.append(this.picked(own.key, own.entity));
+          if (own.fixed) more.append(this.field(own.key, this.readOnly(this.titles[own.key] || this.header[own.key])));
+          else if (own.kind === "ref") more.append(this.picked(own.key, own.entity));
           else if (own.kind === "boolean") more.append(this.ticked(own.key));
           else more.append(this.typed(own.key, own));
         }
@@ -300,6 +328,7 @@
       }
       card.addEventListener("keydown", (event) => {
         if (event.key !== "Enter" || event.ctrlKey || event.isComposing || event.defaultPrevented) return;
+        if (event.target.tagName === "TEXTAREA") return; // a new line
         event.preventDefault();
         this.nextHeader(event.target);
       });
@@ -325,14 +354,14 @@
     }
     typed(key, own = {}) {
       const value = this.header[key] || "";
-      if (!this.sheet.editable || own.fixed) return this.field(key, this.readOnly(value));
+      if (!this.sheet.editable) return this.field(key, this.readOnly(value));
       let input;
       if (own.kind === "list") {
         input = make("select", "oe-input");
         for (const label of new Set(["", ...own.options, value])) input.append(new Option(label || "—", label));
         input.value = value;
       } else {
-        input = this.input("oe-input", value);
+        input = own.kind === "note" ? this.noteInput("oe-input oe-note", value) : this.input("oe-input", value);
         input.dataset.typed = key;
         input.placeholder = own.hint || "";
       }
@@ -357,6 +386,12 @@
     readOnly(text, strong) {
       return make("div", "oe-value" + (strong ? " oe-strong" : ""), text || "—");
     }
+    noteInput(className, value) {
+      const input = make("textarea", className);
+      input.value = value;
+      input.rows = 1;
+      return input;
+    }
     input(className, value) {
       const input = make("input", className);
       input.value = value ?? "";
@@ -365,7 +400,7 @@
       return input;
     }
     nextHeader(input) {
-      const inputs = [...this.host.querySelectorAll(".oe-header input, .oe-header select")];
+      const inputs = [...this.host.querySelectorAll(".oe-header input, .oe-header select, .oe-header textarea")];
       const next = inputs[inputs.indexOf(input) + 1];
       if (next) next.focus();
       else this.focus(this.rows[0], "product");
@@ -396,13 +431,17 @@
       this.status.textContent = text;
       this.status.classList.toggle("lc-bad-text", tone === "bad");
     }
-    problem(text, field) {
+    problem(text, field, row) {
       this.notices.querySelectorAll(".oe-problem").forEach((box) => box.remove());
       this.host.querySelectorAll(".oe-header [aria-invalid]").forEach((input) => input.removeAttribute("aria-invalid"));
       if (!text) return;
       this.notice(text, "oe-problem");
-      const input = field && this.host.querySelector(`.oe-header [data-field="${CSS.escape(field)}"] input`);
-      if (input) input.setAttribute("aria-invalid", "true"), input.focus();
+      const inHead = ["input", "select", "textarea"].map((tag) => `.oe-header [data-field="${CSS.escape(field || "")}"] ${tag}`).join();
+      const input = row ? this.rows[row - 1]?.inputs[field] : field && this.host.querySelector(inHead);
+      if (!input) return;
+      input.focus();
+      input.setAttribute("aria-invalid", "true");
+      input.scrollIntoView({ block: "nearest", inline: "nearest" });
     }
     notice(text, kind) {
       const box = make("div", "lc-notice " + kind);
@@ -422,23 +461,30 @@
       const head = make("div", "oe-row oe-head");
       head.setAttribute("role", "row");
       const columns = this.words.columns;
+      const own = this.words.ownColumns;
       const heads = [
-        ["#", ""], [columns.product, "oe-c-product"], [columns.spec, "oe-c-spec"], [columns.unit, "oe-c-unit"], [columns.quantity, "lc-num"],
+        ["#", "oe-c-no"], [columns.product, "oe-c-product"], [columns.spec, "oe-c-spec"], [columns.unit, "oe-c-unit"], [columns.quantity, "lc-num"],
         [this.header.tax_included ? columns.priceWithTax : columns.price, "lc-num oe-price-head"], [columns.discount, "lc-num"],
-        [columns.tax_rate, "lc-num"], [columns.amount, "lc-num"], [columns.remark, ""], ["", ""],
+        [columns.tax_rate, "lc-num"], [columns.amount, "lc-num"],
+        ...own.map((one) => [one.label, "oe-c-own" + (one.number ? " lc-num" : ""), one]), [columns.remark, "oe-c-remark"], ["", "oe-c-more"],
       ];
-      for (const [text, kind] of heads) {
-        const cell = make("div", kind, text);
+      for (const [text, kind, one] of heads) {
+        const cell = make("div", kind);
         cell.setAttribute("role", "columnheader");
+        cell.append(one ? make("span", "lc-cut" + (one.required && this.sheet.editable ? " lc-required" : ""), text) : text);
+        if (one) cell.title = one.hint ? `${text}: ${one.hint}` : text;
         head.append(cell);
       }
+      card.classList.toggle("oe-has-own", !!own.length);
+      card.style.setProperty("--oe-own", own.map((one) => `minmax(${WIDTHS[one.type] || 104}px, ${one.number ? 0.6 : 1}fr)`).join(" "));
       this.list = make("div", "oe-rows");
       this.list.append(...this.rows.map((row) => this.drawRow(row)));
       card.append(head, this.list);
       this.foot = make("div", "oe-foot");
       if (this.sheet.editable) {
         const add = this.button(this.words.addRow, "plain", () => this.insert(this.rows.length, true));
-        this.foot.append(add, make("span", "oe-hint lc-muted", this.words.hint));
+        const lists = this.own.some((own) => own.options.length || own.kind === "ref");
+        this.foot.append(add, make("span", "oe-hint lc-muted", this.words.hint + (lists ? " · " + this.words.listHint : "")));
       }
       card.append(this.foot);
       card.addEventListener("keydown", (event) => this.key(event));
@@ -473,6 +519,8 @@
       for (const key of ["quantity", "price", "discount", "tax_rate"]) cell("lc-num oe-c-" + key, this.cellInput(row, key));
       row.amount_box = make("span");
       cell("lc-num oe-c-amount", row.amount_box);
+      row.fixed = {};
+      for (const own of this.words.ownColumns) cell("oe-c-own" + (own.number ? " lc-num" : ""), this.ownCell(row, own)).dataset.label = own.label;
       cell("oe-c-remark", this.cellInput(row, "remark"));
       const more = make("button", "oe-more", "⋯");
       more.type = "button";
@@ -488,13 +536,17 @@
     }
     cellInput(row, key) {
       if (!this.sheet.editable) return make("span", key === "remark" ? "lc-cut" : "", row[key] || (key === "discount" ? "—" : ""));
-      const input = this.input("oe-cell", row[key]);
-      input.dataset.cell = key;
-      input.setAttribute("aria-label", this.words.columns[key]);
-      if (key !== "remark") input.inputMode = "decimal";
+      const input = this.asCell(row, key, this.input("oe-cell", row[key]), this.words.columns[key], key !== "remark");
       if (key === "tax_rate" && this.words.taxRates.length) input.setAttribute("list", this.taxRates());
+      return input;
+    }
+    asCell(row, key, input, label, number) {
+      input.dataset.cell = key;
+      input.setAttribute("aria-label", label);
+      if (number) input.inputMode = "decimal";
       input.addEventListener("input", () => {
         row[key] = input.value;
+        delete row.refs[key]; // another name is another person
         row.tidy = null;
         this.changed();
       });
@@ -504,6 +556,48 @@
         this.showRow(row);
       });
       row.inputs[key] = input;
+      return input;
+    }
+    // a field of the company: typed, or chosen from a list that opens while one types
+    ownCell(row, own) {
+      const key = own.key;
+      if (!this.sheet.editable || own.fixed) {
+        const text = (row.fixed[key] = make("span", "lc-cut", row[key] || ""));
+        text.title = row[key] || "";
+        return text;
+      }
+      const plain = own.kind === "note" ? this.noteInput("oe-cell", row[key] || "") : this.input("oe-cell", row[key]);
+      const input = this.asCell(row, key, plain, own.label, own.number);
+      if (own.hint) input.title = own.hint;
+      if (own.kind === "text" || own.kind === "note") return input;
+      const many = own.kind === "many";
+      const parts = () => input.value.split(BETWEEN).filter(Boolean);
+      const typing = () => (many ? input.value.split(BETWEEN).pop() : input.value).trim().toLowerCase(); // of several the last one
+      const set = (text, id) => {
+        row[key] = input.value = text;
+        if (id) row.refs[key] = id;
+        row.tidy = null;
+        this.changed();
+      };
+      const combo = new Combo(input, {
+        words: this.words,
+        all: true,
+        inGrid: true,
+        find: async (text) => {
+          if (own.kind === "ref") return (await lc.fetch(`/api/pick/${own.entity}?q=${encodeURIComponent(text)}`)).rows;
+          const sought = text && typing();
+          const chosen = many ? parts() : [];
+          return own.options.filter((label) => !chosen.includes(label) && label.toLowerCase().includes(sought)).map((title) => ({ title }));
+        },
+        draw: (found) => [make("span", "", found.title), make("small", "", found.second || "")],
+        // What needs no list goes on to the next cell: nothing, a whole entry, or what no list knows (the row will say so).
+        accept: () => (!combo.box && !combo.timer) || (!many && own.options.some((label) => label.toLowerCase() === typing())) || (combo.box && !combo.rows.length),
+        picked: (found) => {
+          if (!many) return set(found.title, found.id), this.goOn(row, key, false);
+          const kept = typing() && !own.options.includes(parts().at(-1)) ? parts().slice(0, -1) : parts();
+          set([...kept, found.title].join(this.words.between) + this.words.between);
+        },
+      });
       return input;
     }
     taxRates() {
@@ -597,7 +691,9 @@
       row.spec_box.textContent = row.spec || (row.product_id ? "—" : "");
       row.unit_box.textContent = row.unit || (row.product_id ? "—" : "");
       row.amount_box.textContent = (this.header.tax_included ? row.gross : row.net) || (row.product_id ? "—" : "");
-      for (const key of CELLS.slice(1)) {
+      if (row.tidy?.refs && !row.fault) row.refs = { ...row.tidy.refs };
+      for (const own of this.fixed) row.fixed[own.key].textContent = row.fixed[own.key].title = row[own.key] || "";
+      for (const key of this.cells.slice(1)) {
         const input = row.inputs[key];
         if (!input || input === at) continue;
         if (row.tidy && key in row.tidy && !row.fault) row[key] = row.tidy[key];
@@ -676,7 +772,7 @@
       this.rows.forEach((row, index) => row.no && (row.no.textContent = index + 1));
     }
     insert(index, focus, values = {}) {
-      const row = this.row(values);
+      const row = this.row(this.preset(values));
       this.rows.splice(index, 0, row);
       const before = this.rows[index + 1]?.element || null;
       this.list.insertBefore(this.drawRow(row), before);
@@ -713,6 +809,7 @@
     }
     duplicate(row) {
       const { key, id, element, inputs, combo, ...values } = row;
+      for (const own of this.fixed) delete values[own.key];
       this.insert(this.rows.indexOf(row) + 1, true, values);
       this.changed();
     }
@@ -742,7 +839,12 @@
       if (!row || !cell || !this.sheet.editable) return;
       const control = event.ctrlKey || event.metaKey;
       const index = this.rows.indexOf(row);
-      if (event.key === "Enter" && !control) this.goOn(row, cell, event.shiftKey);
+      const note = event.target.tagName === "TEXTAREA" ? event.target : null;
+      if (note && event.key.startsWith("Arrow") && note.value.includes("\n")) return;
+      if (note && event.key === "Enter" && event.altKey) {
+        note.setRangeText("\n", note.selectionStart, note.selectionEnd, "end");
+        note.dispatchEvent(new Event("input"));
+      } else if (event.key === "Enter" && !control) this.goOn(row, cell, event.shiftKey);
       else if ((event.key === "Delete" || event.key === "Backspace") && control) this.remove(row);
       else if (event.key === "Insert" && !control) this.insert(index, true);
       else if (event.key === "ArrowUp" && !control) this.focus(this.rows[index - 1], cell);
@@ -754,11 +856,12 @@
     }
     goOn(row, cell, back) {
       const index = this.rows.indexOf(row);
-      const place = ENTER_GOES.indexOf(cell);
+      const goes = this.enterGoes;
+      const place = goes.indexOf(cell);
       if (back) {
-        if (place > 0) this.focus(row, ENTER_GOES[place - 1]);
-        else this.focus(this.rows[index - 1], ENTER_GOES[ENTER_GOES.length - 1]);
-      } else if (place >= 0 && place < ENTER_GOES.length - 1 && row.product_id) this.focus(row, ENTER_GOES[place + 1]);
+        if (place > 0) this.focus(row, goes[place - 1]);
+        else this.focus(this.rows[index - 1], goes[goes.length - 1]);
+      } else if (place >= 0 && place < goes.length - 1 && row.product_id) this.focus(row, goes[place + 1]);
       else if (!row.product_id) this.focus(row, "product");
       else if (index + 1 < this.rows.length) this.focus(this.rows[index + 1], "product");
       else this.insert(index + 1, true);
@@ -791,14 +894,15 @@
     }
     fillDown(row, cell, text) {
       const lines = text.replace(/\r/g, "").replace(/\n+$/, "").split("\n");
-      const first = CELLS.indexOf(cell);
+      const first = this.cells.indexOf(cell);
       let index = this.rows.indexOf(row);
       for (const line of lines) {
         const target = this.rows[index] || this.insert(index, false);
         line.split("\t").forEach((value, step) => {
-          const key = CELLS[first + step];
+          const key = this.cells[first + step];
           if (!key) return;
           target[key] = value.trim();
+          delete target.refs[key];
           target.tidy = null;
           target.inputs[key].value = target[key];
         });
@@ -940,7 +1044,7 @@
       else if (step && this.box && this.rows.length) {
         this.index = (this.index + step + this.rows.length) % this.rows.length;
         this.mark();
-      } else if (event.key === "ArrowDown" && this.options.all) this.load("");
+      } else if (event.key === "ArrowDown" && this.options.all && (event.altKey || !this.options.inGrid)) this.load("");
       else if (event.key === "Enter" && !control && !event.shiftKey) {
         if (this.options.accept?.()) return this.close();
         if (!this.box && !this.timer && !this.options.typed) return;

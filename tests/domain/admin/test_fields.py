@@ -106,6 +106,14 @@ def test_a_text_may_become_an_area_and_files_go_with_master_data_only(do: Do):
     assert field(do, "扫描件", "attachment")
 
 
+@pytest.mark.parametrize(("type", "least", "typed"), [("number", "1", "0.5"), ("integer", "10", "9"), ("date", "2026-01-31", "2026-01-30")])
+def test_a_bound_is_named_as_it_was_typed(do: Do, new: Do, type: str, least: str, typed: str):
+    key = field(do, "备用", type, least=least)
+    with pytest.raises(InvalidInput) as refused:
+        new("customer", name="甲公司", **{key: typed})
+    assert (refused.value.code, refused.value.params["ge"]) == ("too_small", least)
+
+
 def test_a_new_record_starts_with_the_preset_and_may_be_emptied(do: Do, new: Do):
     key = field(do, "账期", "integer", preset="30")
     assert new("customer", name="甲公司")[key] == 30
