@@ -315,7 +315,8 @@ class _FieldDialog:
                         new_value_mode="add-unique",
                     )
                     self.section.props("outlined dense options-dense").mark("field-section")
-                self.hint = _text(_("Explanation under the field"), now.get("hint"), "field-hint")
+                where = _("Explanation at the head of the column") if kind.kind is Kind.LINE else _("Explanation under the field")
+                self.hint = _text(where, now.get("hint"), "field-hint")
             with ui.element("div").classes("lc-row lc-wrap"):
                 self.flags = {
                     key: ui.checkbox(word, value=bool(now.get(key))).props("dense").mark(f"field-{key}")
@@ -511,7 +512,7 @@ def _type_label(field: Field, definition: Record | None) -> str:
 
 
 def _rules_of(field: Field, definition: Record | None) -> Sequence[str]:
-    words = [_("required")] if field.required else []
+    words = [_("required")] if field.required or (field.custom and field.custom.to_post) else []
     if definition is not None:
         words += [_("no two alike")] if definition["unique"] else []
         bounds = (definition["least"] or "", definition["most"] or "")

@@ -313,7 +313,7 @@
       for (const key of ["date", "delivery_date"]) card.append(this.typed(key));
       card.append(
         this.ticked("tax_included", (on) => {
-          this.host.querySelector(".oe-price-head").textContent = on ? this.words.columns.priceWithTax : this.words.columns.price;
+          this.host.querySelector(".oe-price-head > span").textContent = on ? this.words.columns.priceWithTax : this.words.columns.price;
         }),
       );
       if (this.words.own.length) {
@@ -471,8 +471,8 @@
       for (const [text, kind, one] of heads) {
         const cell = make("div", kind);
         cell.setAttribute("role", "columnheader");
-        cell.append(one ? make("span", "lc-cut" + (one.required && this.sheet.editable ? " lc-required" : ""), text) : text);
-        if (one) cell.title = one.hint ? `${text}: ${one.hint}` : text;
+        cell.append(make("span", "lc-cut" + (one?.required && this.sheet.editable ? " lc-required" : ""), text));
+        cell.title = one?.hint ? `${text}: ${one.hint}` : text;
         head.append(cell);
       }
       card.classList.toggle("oe-has-own", !!own.length);
@@ -520,7 +520,10 @@
       row.amount_box = make("span");
       cell("lc-num oe-c-amount", row.amount_box);
       row.fixed = {};
-      for (const own of this.words.ownColumns) cell("oe-c-own" + (own.number ? " lc-num" : ""), this.ownCell(row, own)).dataset.label = own.label;
+      for (const own of this.words.ownColumns) {
+        const list = this.sheet.editable && !own.fixed && !["text", "note"].includes(own.kind);
+        cell("oe-c-own" + (own.number ? " lc-num" : "") + (list ? " oe-c-list" : ""), this.ownCell(row, own)).dataset.label = own.label;
+      }
       cell("oe-c-remark", this.cellInput(row, "remark"));
       const more = make("button", "oe-more", "⋯");
       more.type = "button";
@@ -587,11 +590,13 @@
           if (own.kind === "ref") return (await lc.fetch(`/api/pick/${own.entity}?q=${encodeURIComponent(text)}`)).rows;
           const sought = text && typing();
           const chosen = many ? parts() : [];
-          return own.options.filter((label) => !chosen.includes(label) && label.toLowerCase().includes(sought)).map((title) => ({ title }));
+          const found = own.options.filter((label) => !chosen.includes(label) && label.toLowerCase().includes(sought));
+          const whole = found.filter((label) => label.toLowerCase() === sought);
+          return [...new Set([...whole, ...found])].map((title) => ({ title }));
         },
         draw: (found) => [make("span", "", found.title), make("small", "", found.second || "")],
-        // What needs no list goes on to the next cell: nothing, a whole entry, or what no list knows (the row will say so).
-        accept: () => (!combo.box && !combo.timer) || (!many && own.options.some((label) => label.toLowerCase() === typing())) || (combo.box && !combo.rows.length),
+        // Where no list is open one goes on to the next cell; also from what no list knows, and the row will say so.
+        accept: () => (combo.box ? !combo.rows.length : !combo.timer),
         picked: (found) => {
           if (!many) return set(found.title, found.id), this.goOn(row, key, false);
           const kept = typing() && !own.options.includes(parts().at(-1)) ? parts().slice(0, -1) : parts();
@@ -704,6 +709,7 @@
       if (row.inputs.product && row.inputs.product !== at) row.inputs.product.value = row.code || "";
       // Not before one has left the row: what is half typed is not wrong yet.
       const quiet = this.focused?.row === row || this.blank(row);
+      row.element.classList.toggle("oe-new", this.blank(row));
       row.element.classList.toggle("oe-bad", !!row.fault && !quiet);
       row.fault_box.textContent = row.fault && !quiet ? row.fault.message : "";
     }
