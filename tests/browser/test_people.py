@@ -163,6 +163,52 @@ def test_a_role_is_limited_to_warehouses_and_the_list_of_warehouses_obeys(open_p
     expect(hers.locator(".ag-row")).to_contain_text("柯桥二号仓")
 
 
+def test_a_right_reaches_the_records_of_chosen_departments(open_page: OpenPage, office: Running) -> None:
+    with beside(office) as (store, actor):
+
+        def add(entity: str, **values: object) -> str:
+            return str(verbs.run(store, actor, "records.create_record", {"entity": entity, "values": values})["id"])
+
+        for area in ("华东组", "华南组", "华北组"):
+            owner = add(
+                "user", login=f"in-{area}", name=f"{area}业务", password=PASSWORD, role="staff", department_id=add("department", name=area)
+            )
+            add("customer", name=f"{area}的客户", owner_id=owner)
+        add("user", login="qian", name="钱经理", password=PASSWORD, role="none")
+        role = add("role", name="区域经理")
+        verbs.run(store, actor, "people.assign_role", {"login": "qian", "role": "区域经理"})
+
+    page = open_page(f"/roles?role={role}")
+    right(page, "客户: 查看").click()
+    page.get_by_role("tab", name="数据权限").click()
+    page.get_by_role("combobox", name="客户: 查看").click()
+    menu(page, "指定部门").click()
+    dialog = page.locator(".q-dialog .lc-dialog")
+    for area in ("华东组", "华南组"):
+        dialog.get_by_role("checkbox", name=area).click()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".q-dialog")).to_have_count(0)
+    chosen = page.locator(".lc-rights tr", has_text="客户").get_by_role("button", name="华东组、华南组")
+    expect(chosen).to_be_visible()
+
+    hers = open_page("/customers", login="qian")
+    expect(hers.locator(".ag-row")).to_have_count(2)
+    expect(hers.locator(".ag-row", has_text="华东组的客户")).to_be_visible()
+    expect(hers.locator(".ag-row", has_text="华南组的客户")).to_be_visible()
+
+    page.reload()
+    page.get_by_role("tab", name="数据权限").click()
+    chosen.click()
+    for area, ticked in (("华东组", True), ("华南组", True), ("华北组", False)):
+        expect(dialog.get_by_role("checkbox", name=area)).to_be_checked(checked=ticked)
+    dialog.get_by_role("checkbox", name="华东组").click()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".lc-rights")).not_to_contain_text("华东组")
+    hers.reload()
+    expect(hers.locator(".ag-row")).to_have_count(1)
+    expect(hers.locator(".ag-row", has_text="华南组的客户")).to_be_visible()
+
+
 def test_a_user_works_in_further_departments(open_page: OpenPage) -> None:
     page = open_page("/people")
     user(page, "林晓").click(button="right")

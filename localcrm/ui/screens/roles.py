@@ -260,6 +260,8 @@ class _Roles:
         if granted and action != "read" and read is None:
             await self._set_right(kind, "read", Scope.ALL.value, [])  # what may not be seen cannot be changed either
             self._draw_panel()
+        elif self.tab != "functions":  # somebody was quicker than the write
+            self._draw_panel()
 
     async def _set_right(self, kind: EntityType, action: str, scope: str, departments: Sequence[str]) -> None:
         wish = {"entity": kind.key, "action": action, "scope": scope, "departments": list(departments)}
@@ -339,21 +341,22 @@ class _Roles:
             box.mark(f"scope-{kind.key}-{action}").style("min-width:128px").set_enabled(self.editable)
             box.on_value_change(lambda event: self._rescope(kind, action, str(event.value)))
             if right["scope"] == Scope.DEPARTMENTS:
-                chosen = str(right["departments"] or "").split()
-                names = _(", ").join(self.shown.departments.get(one, "…") for one in chosen)
-                ui.label(names).classes("lc-muted lc-small-text")
+                names = _(", ").join(self.shown.departments.get(one, "…") for one in str(right["departments"] or "").split())
+                again = ui.button(names, on_click=lambda: self._rescope(kind, action, Scope.DEPARTMENTS)).props("flat dense no-caps")
+                again.classes("lc-btn lc-small-text").mark(f"departments-{kind.key}-{action}").set_enabled(self.editable)
 
     async def _rescope(self, kind: EntityType, action: str, scope: str) -> None:
         departments: list[str] = []
         if scope == Scope.DEPARTMENTS:
-            departments = await self._choose_departments()
+            held = str(self.shown.rights[kind.key, action]["departments"] or "").split()
+            departments = await self._choose_departments(held)
         if departments or scope != Scope.DEPARTMENTS:
             await self._set_right(kind, action, scope, departments)
         self._draw_panel()
 
-    async def _choose_departments(self) -> list[str]:
+    async def _choose_departments(self, held: Sequence[str]) -> list[str]:
         none = _("There are no departments yet; add them on the page “People”.")
-        return await ticked_in("department", _("Chosen departments"), self.shown.departments, none=none) or []
+        return await ticked_in("department", _("Chosen departments"), self.shown.departments, held, none=none) or []
 
     # window 3: fields ------------------------------------------------------------------------------------------------------
 
