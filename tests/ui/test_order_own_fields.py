@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -100,6 +101,14 @@ def test_what_is_typed_is_read_as_in_every_form_and_shown_so_that_it_can_be_type
     assert again == shown
     saved = order_form.save(session, body({**row, **{keys[kind]: text for kind, text in tidy.items()}}))["lines"][0]
     assert {kind: saved[key] for kind, key in keys.items()} == tidy
+
+
+def test_a_day_is_typed_shortly(session: Session, add: Add, row: dict[str, Any]) -> None:
+    key, today = add("交期", "date"), date.today()
+    assert [seen(session, {**row, key: typed})[key] for typed in ("12-10", "+3")] == [
+        f"{today.year}-12-10",
+        (today + timedelta(days=3)).isoformat(),
+    ]
 
 
 @pytest.mark.parametrize(
