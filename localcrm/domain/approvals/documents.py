@@ -24,17 +24,21 @@ from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Field, Kind, entities, entity as entity_type
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record, load_record, record_columns
+from localcrm.store.uow import UnitOfWork
 
 _FLOW, _REQUEST, _STEP = ApprovalFlow.entity_type, ApprovalRequest.entity_type, ApprovalStep.entity_type
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """How a kind of document is bound: the facts conditions may ask for, how they are found, and one line that says which it is."""
+    """How a kind of document is bound: the facts conditions may ask for, how they are found, one line that says which it is, and what
+    refuses a draft that lacks something it is not posted without: nobody is asked about that one.
+    """
 
     facts: tuple[Fact, ...]
     read: Callable[[Connection, Record], Mapping[str, Any]]
     describe: Callable[[Connection, Mapping[str, Any]], str]
+    check_ready: Callable[[UnitOfWork, Record], None]
 
 
 #: Documents that can need an approval, by kind of record (see ``subjects``).

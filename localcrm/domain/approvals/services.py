@@ -47,6 +47,7 @@ def submit(uow: UnitOfWork, actor: Actor, *, entity: str, id: RecordId, comment:
         raise Refused("already_approved", N_("This was approved just as it is; it can be posted."))
     if now.flow is None:
         raise Refused("no_flow", N_("It needs no approval; it can be posted."))
+    DOCUMENTS[kind.key].check_ready(uow, document)
     owner = document[kind.owner] if kind.owner else None
     plan = _plan(uow, kind, now.flow, author, {author, owner} - {None}, now.request)
     if not all(seat.users for seat in plan):

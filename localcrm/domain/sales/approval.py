@@ -12,6 +12,7 @@ from localcrm.domain.crm.entities import Customer
 from localcrm.domain.policy import SYSTEM
 from localcrm.domain.sales.entities import SalesOrder, SalesOrderLine
 from localcrm.domain.sales.glance import customer_glances
+from localcrm.domain.sales.services import check_ready
 from localcrm.kernel.i18n import N_
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record, records_by_id, titles
@@ -59,4 +60,4 @@ def describe_order(connection: Connection, order: Mapping[str, Any]) -> str:
     return " · ".join(part for part in (order.get("number"), name, amount) if part) or _ORDER.label
 
 
-ORDER = Document(FACTS, order_facts, describe_order)
+ORDER = Document(FACTS, order_facts, describe_order, check_ready)

@@ -166,7 +166,16 @@ def post_order(uow: UnitOfWork, actor: Actor, *, order_id: RecordId) -> dict[str
     """Post a draft; returns the order with its number and, under ``warnings``, what is now short in stock."""
     order = uow.get(_ORDER, order_id)
     _check_editable_here(uow, order)
+    check_ready(uow, order)
+    check_approved(uow.connection, _ORDER, order)
     lines = order_lines(uow, order_id)
+    warnings = _post(uow, actor, order, lines, _stocked_products(uow, lines))
+    return {**order_with_lines(uow, actor, order_id=order_id), "warnings": warnings}
+
+
+def check_ready(uow: UnitOfWork, order: Record) -> None:
+    """Refuse an order that lacks what it is not posted without; where an approval is needed, before anybody is asked."""
+    lines = order_lines(uow, order["id"])
     if order["customer_id"] is None:
         raise InvalidInput("no_customer", N_("Choose a customer before posting."), field="customer_id")
     if not lines:
@@ -174,9 +183,6 @@ def post_order(uow: UnitOfWork, actor: Actor, *, order_id: RecordId) -> dict[str
     own_fields.check_complete(_ORDER, order)
     for row, line in enumerate(lines, start=1):
         own_fields.check_complete(_LINE, line, row=row)
-    check_approved(uow.connection, _ORDER, order)
-    warnings = _post(uow, actor, order, lines, _stocked_products(uow, lines))
-    return {**order_with_lines(uow, actor, order_id=order_id), "warnings": warnings}
 
 
 def reverse_order(uow: UnitOfWork, actor: Actor, *, order_id: RecordId, remark: str | None = None) -> dict[str, Any]:

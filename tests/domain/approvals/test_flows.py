@@ -13,7 +13,7 @@ from localcrm.domain.approvals import documents, inbox
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
 from localcrm.kernel.clock import now_utc
-from localcrm.kernel.errors import AppError, Refused
+from localcrm.kernel.errors import AppError, InvalidInput, Refused
 from localcrm.kernel.schema import entity
 from localcrm.store.query import records_by_id
 from localcrm.store.store import Store
@@ -159,6 +159,17 @@ def test_a_rejection_says_why_and_starts_again(office: Office) -> None:
     assert office.do("approvals.reject", request_id=request, comment="折扣太低")["state"] == "rejected"
     assert office.post(order) == "approval_needed"
     office.change(order, remark="已改")
+    assert office.submit(order)["asked"] == ["张三"]
+
+
+def test_nobody_is_asked_about_an_order_that_lacks_what_it_is_not_posted_without(office: Office) -> None:
+    office.flow({"who": "superior"})
+    width = office.do("admin.add_field", entity="sales_order_line", label="幅宽", type="number", required=True)["key"]
+    order = office.order()
+    with pytest.raises(InvalidInput, match="第 1 行：请填写幅宽"):
+        office.submit(order)
+    line = office.do("sales.order_with_lines", order_id=order)["lines"][0]["id"]
+    office.as_(office.lin, "sales.save_order", order_id=order, header={}, lines=[{"id": line, width: "148"}])
     assert office.submit(order)["asked"] == ["张三"]
 
 
