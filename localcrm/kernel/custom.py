@@ -269,7 +269,7 @@ def _field(entity: EntityType, definition: Definition, annotation: Any, listed: 
         definition.number,
         definition.label,
         ref=definition.type.value if is_ref else None,
-        column=FIRST_NUMBER + definition.position if definition.listed and not definition.retired else None,
+        column=FIRST_NUMBER + definition.position if (definition.listed or is_line) and not definition.retired else None,
         index=kind not in {"longtext", "files"} and (definition.listed or unique),
         search=2 if definition.searched and definition.type in SEARCHABLE and not is_line else None,
         widget="longtext" if kind == "longtext" else "area" if definition.type == FieldType.AREA else None,

@@ -10,6 +10,7 @@ import pytest
 from openpyxl import load_workbook
 from starlette.applications import Starlette
 
+from localcrm.domain import verbs
 from localcrm.ui import endpoints
 from tests.ui.conftest import COOKIE, HOST, Office, guarded
 
@@ -173,6 +174,19 @@ async def test_an_export_holds_the_filtered_list_as_shown(browser: Browser, tmp_
         ("柯桥金龙布业", "成交客户", 50000.5, "王芳"),
         ("绍兴恒远纺织品有限公司", "成交客户", 100000, "王芳"),
     ]
+
+
+async def test_an_export_of_order_lines_has_the_companys_own_columns(browser: Browser, office: Office, tmp_path: Any) -> None:
+    def do(verb: str, **parameters: Any) -> Any:
+        return verbs.run(office.store, office.admin, verb, parameters)
+
+    dye = do("admin.add_field", entity="sales_order_line", label="工艺", type="choices", options=["染色", "印花"])["key"]
+    product = office.new("product", code="P1", name="样布", price="9.80")["id"]
+    do("sales.save_order", header={}, lines=[{"product_id": product, "quantity": "2", dye: "印花、染色"}])
+    answer = await browser.client.get("/api/export/sales_order_line.xlsx")
+    (tmp_path / "list.xlsx").write_bytes(answer.content)
+    head, line = load_workbook(tmp_path / "list.xlsx").active.iter_rows(values_only=True)
+    assert (head[-1], line[-1]) == ("工艺", "染色、印花")
 
 
 async def test_an_export_in_an_unknown_format_is_refused(browser: Browser) -> None:
