@@ -19,10 +19,10 @@ from localcrm.kernel.i18n import N_
 from localcrm.kernel.money import ZERO_AMOUNTS, LineAmounts, capital_amount, parse_decimal
 from localcrm.kernel.schema import EntityType, Field, plain_decimal
 from localcrm.store.connection import Connection
-from localcrm.store.query import Condition, ListQuery, Record, every, ref_titles, select
+from localcrm.store.query import Condition, ListQuery, Record, every, select
 from localcrm.store.view import Masked
 from localcrm.ui.kit.values import grouped, in_chinese, show
-from localcrm.ui.order_form.own import entered_fields, own_fields, own_texts, read_own
+from localcrm.ui.order_form.own import entered_fields, own_fields, own_names, own_texts, read_own
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -201,7 +201,7 @@ def checked_rows(session: Session, body: Mapping[str, Any]) -> list[Checked]:
             return Checked(row, was, line, number_texts(line))
 
         found = [tried(row) for row in rows]
-        names = ref_titles(connection, LINE, [one.line for one in found])
+        names = own_names(connection, fields, [one.line for one in found])
     return [replace(one, texts={**one.texts, **own_texts(fields, one.line, names)}) if not one.fault else one for one in found]
 
 

@@ -12,9 +12,9 @@ from localcrm.domain.roles import FieldRule
 from localcrm.domain.typed import read_text
 from localcrm.kernel.custom import split_choices
 from localcrm.kernel.i18n import gettext, gettext as _
-from localcrm.kernel.schema import EntityType, Field
+from localcrm.kernel.schema import EntityType, Field, entity as entity_type
 from localcrm.store.connection import Connection
-from localcrm.store.query import Record, ref_titles
+from localcrm.store.query import Record, titles
 from localcrm.store.view import Masked
 from localcrm.ui.kit.form import editing_text
 from localcrm.ui.kit.moments import parse_day, parse_moment
@@ -43,7 +43,7 @@ def entered_fields(session: Session, kind: EntityType) -> list[Field]:
 def own_inputs(session: Session, kind: EntityType, connection: Connection) -> list[dict[str, Any]]:
     """What the browser needs to draw them; ``preset`` is what a new line starts with, ``preset_id`` whom it names."""
     fields, entered = own_fields(session, kind), {field.key for field in entered_fields(session, kind)}
-    names = ref_titles(connection, kind, [{field.key: field.initial for field in fields}])
+    names = own_names(connection, fields, [{field.key: field.initial for field in fields}])
     return [
         {
             "key": field.key,
@@ -66,6 +66,15 @@ def own_inputs(session: Session, kind: EntityType, connection: Connection) -> li
 def between() -> str:
     """What stands between several choices: a comma could be part of one."""
     return "、" if in_chinese() else "; "
+
+
+def own_names(connection: Connection, fields: Sequence[Field], records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """What the records' own fields refer to: field key → id → title."""
+    return {
+        field.key: titles(connection, entity_type(field.f.ref), [value for record in records if (value := record.get(field.key))])
+        for field in fields
+        if field.f.ref
+    }
 
 
 def own_text(field: Field, value: Any, names: Mapping[str, str] | None = None) -> str:

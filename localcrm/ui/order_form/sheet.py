@@ -28,7 +28,7 @@ from localcrm.ui.kit.columns import DELIVERY, ORDER_STATES, PAYMENT
 from localcrm.ui.kit.values import TONES, in_chinese, show
 from localcrm.ui.order_form.grid import LINE, line_texts, lines_of, money, products_of, shown_amounts, totals
 from localcrm.ui.order_form.head import CUSTOMER, HEADER, ORDER
-from localcrm.ui.order_form.own import own_fields, own_inputs, own_values, without_fixed
+from localcrm.ui.order_form.own import own_fields, own_inputs, own_names, own_values, without_fixed
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -43,7 +43,8 @@ def load_sheet(session: Session, order_id: str) -> Sheet:
     with session.store.read() as connection:
         order = _order(connection, session, order_id)
         lines = lines_of(connection, session, order_id)
-        titles_of_lines = ref_titles(connection, LINE, lines)
+        fields = own_fields(session, LINE)
+        named = own_names(connection, fields, lines)
         progress = records_json(connection, session.actor, ORDER, [order])[0]
         names = {key: found.get(order.get(key) or "", "") for key, found in ref_titles(connection, ORDER, [order]).items()}
         products = products_of(connection, session, [line["product_id"] for line in lines])
@@ -65,7 +66,7 @@ def load_sheet(session: Session, order_id: str) -> Sheet:
         "state": {"key": state, "label": gettext(ORDER_STATES[state]) if state in ORDER_STATES else state, "tone": TONES.get(state, "")},
         "header": {**{key: ORDER.fields[key].to_json(order.get(key)) for key in HEADER}, **own_values(session, ORDER, order)},
         "titles": {**names, **_names_when_posted(order)},
-        "lines": _with_rest([line_texts(line, products, own_fields(session, LINE), titles_of_lines) for line in lines], rest),
+        "lines": _with_rest([line_texts(line, products, fields, named) for line in lines], rest),
         "totals": _shown_totals(order),
         "progress": [
             {"label": gettext(words[progress[key]]), "tone": TONES.get(str(progress[key]), "")}

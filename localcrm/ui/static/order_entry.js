@@ -471,7 +471,7 @@
       for (const [text, kind, one] of heads) {
         const cell = make("div", kind);
         cell.setAttribute("role", "columnheader");
-        cell.append(make("span", "lc-cut" + (one?.required && this.sheet.editable ? " lc-required" : ""), text));
+        cell.append(make("span", one?.required && this.sheet.editable ? "lc-required" : "", text));
         cell.title = one?.hint ? `${text}: ${one.hint}` : text;
         head.append(cell);
       }
@@ -522,7 +522,9 @@
       row.fixed = {};
       for (const own of this.words.ownColumns) {
         const list = this.sheet.editable && !own.fixed && !["text", "note"].includes(own.kind);
-        cell("oe-c-own" + (own.number ? " lc-num" : "") + (list ? " oe-c-list" : ""), this.ownCell(row, own)).dataset.label = own.label;
+        const box = cell("oe-c-own" + (own.number ? " lc-num" : "") + (list ? " oe-c-list" : ""), this.ownCell(row, own));
+        box.dataset.label = own.label; // where there is no head above it
+        if (own.required && this.sheet.editable) box.dataset.required = "";
       }
       cell("oe-c-remark", this.cellInput(row, "remark"));
       const more = make("button", "oe-more", "⋯");
@@ -977,6 +979,7 @@
       input.addEventListener("keydown", (event) => this.key(event));
       input.addEventListener("blur", () => {
         clearTimeout(this.timer);
+        this.timer = null; // or Enter would choose, on coming back, what nobody sees
         this.turn += 1;
         this.close();
         options.left?.();
