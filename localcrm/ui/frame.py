@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -15,7 +16,7 @@ from localcrm.kernel.i18n import gettext as _
 from localcrm.store.shapes import SHAPING
 from localcrm.ui import account, operations
 from localcrm.ui.kit import shortcuts, syncstate, theme
-from localcrm.ui.registry import home_page, navigation
+from localcrm.ui.registry import Screen, home_page, navigation, screens_for
 
 if TYPE_CHECKING:
     from nicegui.client import Client
@@ -36,7 +37,7 @@ def page_frame(session: Session, *, title: str, active: str) -> Iterator[ui.elem
         _bar(session)
         shortcuts.sheet_key()
         with ui.element("div").classes("lc-main"):
-            _navigation(session, active)
+            _navigations[client] = _Navigation(session, active)
             ui.element("div").classes("lc-veil").on("click", js_handler="() => document.body.classList.remove('lc-nav-open')")
             with ui.element("main").classes("lc-page") as content:
                 notices = ui.element("div").classes("lc-notices")
@@ -142,29 +143,62 @@ def _bar(session: Session) -> None:
         account.menu(session)
 
 
-def _navigation(session: Session, active: str) -> None:
-    bar = ui.element("nav").classes("lc-nav").props(f'aria-label="{_("Navigation")}"')
+class _Navigation:
+    """The links to every page, each with the number of what waits there for the user."""
 
-    def draw() -> None:
-        bar.clear()
-        with bar:
-            for label, members in navigation(session):
+    def __init__(self, session: Session, active: str) -> None:
+        self.session, self.active = session, active
+        self.bar = ui.element("nav").classes("lc-nav").props(f'aria-label="{_("Navigation")}"')
+        self.badges: dict[str, ui.label] = {}
+        self.draw()
+        for screen in screens_for(session):
+            if screen.badge is not None:
+                session.subscribe(screen.badge.entities, partial(self._changed, screen))
+
+    def draw(self) -> None:
+        """As the user has arranged it. Numbers follow once the page is there: no page waits for them."""
+        self.bar.clear()
+        self.badges.clear()
+        with self.bar:
+            for label, members in navigation(self.session):
                 if label:
                     ui.label(_(label)).classes("lc-nav-head")
                 for screen in members:
-                    link = ui.element("a").props(f'href="{screen.path}"').classes("lc-nav-link" + (" lc-on" if screen.id == active else ""))
-                    with link.mark(f"nav-{screen.id}"):
-                        ui.icon(screen.icon)
-                        ui.label(screen.label)
+                    self._draw_link(screen)
 
-    draw()
-    _navigations[context.client] = draw
+    def _draw_link(self, screen: Screen) -> None:
+        link = ui.element("a").props(f'href="{screen.path}"').classes("lc-nav-link" + (" lc-on" if screen.id == self.active else ""))
+        with link.mark(f"nav-{screen.id}"):
+            ui.icon(screen.icon)
+            ui.label(screen.label).classes("grow lc-cut")
+            if screen.badge is not None:
+                self.badges[screen.id] = ui.label().classes("lc-badge").mark(f"badge-{screen.id}")
+                ui.timer(0, partial(self._count, screen), once=True)
+
+    def _changed(self, screen: Screen, _changes: Changes) -> Awaitable[None]:
+        return self._count(screen)
+
+    async def _count(self, screen: Screen) -> None:
+        badge = screen.badge
+        if badge is None or screen.id not in self.badges:  # the user has hidden the page
+            return
+        outcome = await operations.run_service(self.session, lambda: badge.count(self.session))
+        label = self.badges.get(screen.id)
+        if not outcome.ok or label is None:
+            return
+        count: int = outcome.value
+        words = _(badge.words).format(count=count) if count else ""
+        label.set_text("" if not count else str(count) if count <= MOST_COUNTED else f"{MOST_COUNTED}+")
+        label.props["title"] = label.props["aria-label"] = words
+        label.update()
 
 
-#: How the navigation of a page is drawn again.
-_navigations: WeakKeyDictionary[Client, Callable[[], None]] = WeakKeyDictionary()
+#: Larger numbers of a badge say only that it is more.
+MOST_COUNTED = 99
+#: The navigation of each open page.
+_navigations: WeakKeyDictionary[Client, _Navigation] = WeakKeyDictionary()
 
 
 def redraw_navigation() -> None:
     """Draw the navigation of the page of the moment again: the user has arranged it otherwise."""
-    _navigations[context.client]()
+    _navigations[context.client].draw()

@@ -32,6 +32,19 @@ LAST_PAGE = "last_page"
 
 
 @dataclass(frozen=True, slots=True)
+class Badge:
+    """How much waits for the user behind a link of the navigation; nothing is shown for 0.
+
+    count: reads the data file, in a worker thread, with the rights of the session · entities: counted again when one of these changes ·
+    words: what the number means, with ``{count}``.
+    """
+
+    count: Callable[[Session], int]
+    entities: frozenset[str]
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Screen:
     """A page: ``section`` None keeps it out of the navigation, ``permission`` None shows it to everybody who is signed in."""
 
@@ -44,6 +57,7 @@ class Screen:
     section: str | None = ""
     place: int = 50  # within the section, lowest first
     lists: str = ""  # the kind of record it lists; what the company calls it, the screen is called too
+    badge: Badge | None = None
 
     @property
     def label(self) -> str:
