@@ -75,6 +75,12 @@ def test_an_order_is_submitted_approved_by_key_and_posted(open_page: OpenPage, o
     expect(page.locator(".lc-approval")).to_contain_text("待审批")
     expect(page.locator(".oe-tools [data-commit]")).to_have_count(0)
 
+    elsewhere = open_page("/customers", login="zhang", size=(390, 844))
+    waiting = elsewhere.locator(".lc-nav-link[href='/approvals'] .lc-badge")
+    expect(waiting).to_have_text("1")
+    expect(waiting).to_have_attribute("aria-label", "1 张单据待您审批")
+    expect(page.locator(".lc-badge").first).to_be_hidden()  # whoever submitted it has nothing to do
+
     other = open_page("/approvals", login="zhang")
     expect(other.locator(".lc-table tr", has_text="柯桥金龙布业")).to_contain_text("5,880.00")
     expect(other.locator(".lc-quick .lc-count")).to_have_text("1")
@@ -82,6 +88,7 @@ def test_an_order_is_submitted_approved_by_key_and_posted(open_page: OpenPage, o
     dialog(other).locator("textarea").fill("可以")
     other.keyboard.press("Control+Enter")
     expect(other.locator(".lc-empty")).to_contain_text("没有待您审批的单据")
+    expect(waiting).to_be_empty()
 
     expect(page.locator(".lc-approval")).to_contain_text("可以")
     expect(page.locator(".oe-tools [data-commit]")).to_contain_text("过账")

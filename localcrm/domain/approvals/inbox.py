@@ -55,6 +55,11 @@ def inbox(connection: Connection, actor: Actor, *, box: str) -> list[Entry]:
     return _entries(connection, actor, [(requests[step["request_id"]], step) for step in reversed(steps) if step["request_id"] in requests])
 
 
+def waiting_count(connection: Connection, actor: Actor) -> int:
+    """How many documents wait for the actor."""
+    return len(waits_for(connection, actor.user_id)) if actor.user_id else 0
+
+
 def _entries(connection: Connection, actor: Actor, found: Sequence[tuple[Request, Record | None]]) -> list[Entry]:
     company = load_company(connection) if found else None
     entries = []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nicegui import ui
 
 from localcrm.domain.approvals.entities import Decision
-from localcrm.domain.approvals.inbox import Entry, inbox
+from localcrm.domain.approvals.inbox import Entry, inbox, waiting_count
 from localcrm.domain.approvals.rules import State
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import entity as entity_type
@@ -21,7 +21,7 @@ from localcrm.ui.kit.menu import Action, action_button, action_keys, context_men
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import exact, near_moment
 from localcrm.ui.operations import run_service, toast
-from localcrm.ui.registry import Screen, register
+from localcrm.ui.registry import Badge, Screen, register
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -228,4 +228,23 @@ def _told(entry: Entry) -> str:
     return " · ".join(part for part in (names.get(last["user_id"]), near_moment(last["decided_at"]), last["comment"]) if part)
 
 
-register(Screen("approvals", "/approvals", N_("Approvals"), "task_alt", None, approvals, "trade", 60))
+def _waiting(session: Session) -> int:
+    with session.store.read() as connection:
+        return waiting_count(connection, session.actor)
+
+
+#: What decides whom a document waits for: requests, decisions, and who is who.
+_DECIDING = frozenset({"approval_request", "approval_step", "user", "user_role", "role", "department"})
+register(
+    Screen(
+        "approvals",
+        "/approvals",
+        N_("Approvals"),
+        "task_alt",
+        None,
+        approvals,
+        "trade",
+        60,
+        badge=Badge(_waiting, _DECIDING, N_("{count} documents wait for your approval")),
+    )
+)
