@@ -48,7 +48,7 @@ _SET_UP = frozenset({"user", "branch", "number_rule", "legal_entity", "bank_acco
 ADMIN_ONLY = _SET_UP | frozenset(
     {
         *("department", "role", "role_right", "role_field", "user_role", "role_filter", "policy", "approval_flow"),
-        *("user_option", "company_option", "branch_option"),  # everybody reads and sets his own by verbs
+        *("user_option", "company_option", "role_option", "branch_option"),  # everybody reads and sets his own by verbs
         *("sync", "settings"),
     }
 )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 #: Changes that arrive within this time are told to a screen together.
 GATHER_SECONDS = 0.1
 #: What sessions draw with.
-OPTIONS = frozenset({"user_option", "company_option", "branch_option"})
+OPTIONS = frozenset({"user_option", "company_option", "role_option", "branch_option", "role", "user_role"})
 #: What a locked session has missed is told at most this long after it was unlocked.
 HELD_SECONDS = 1.0
 

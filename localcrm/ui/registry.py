@@ -88,12 +88,13 @@ def screens_for(session: Session) -> list[Screen]:
     return [screen for screen in screens() if screen.permission is None or session.may(screen.permission)]
 
 
-def navigation(session: Session) -> list[tuple[str, list[Screen]]]:
-    """What the navigation shows, by heading (msgid): favourites first, then every section as the user has arranged it."""
+def navigation(session: Session, setting: Callable[[str], str] | None = None) -> list[tuple[str, list[Screen]]]:
+    """What the navigation shows, by heading (msgid): favourites first, then every section as the user has arranged it, or as ``setting`` says."""
+    setting = setting or session.setting
     shown = {screen.id: screen for screen in screens_for(session) if screen.section is not None}
-    pinned = [shown[key] for key in session.setting("menu_pinned").split() if key in shown]
-    hidden = {*session.setting("menu_hidden").split(), *(screen.id for screen in pinned)}
-    order = {key: place for place, key in enumerate(session.setting("menu_order").split())}
+    pinned = [shown[key] for key in setting("menu_pinned").split() if key in shown]
+    hidden = {*setting("menu_hidden").split(), *(screen.id for screen in pinned)}
+    order = {key: place for place, key in enumerate(setting("menu_order").split())}
     parts = [(PINNED, pinned)]
     for section, label in SECTIONS.items():
         members = [screen for screen in shown.values() if screen.section == section and screen.id not in hidden]

@@ -211,6 +211,67 @@ def test_a_default_for_everybody(open_page: OpenPage, office: Running) -> None:
     expect(option(page, "density")).not_to_contain_text("总部已为没有自选者设定")
 
 
+def test_a_role_has_defaults_of_its_own(open_page: OpenPage, office: Running) -> None:
+    with beside(office) as (store, admin):
+        for name in ("销售", "仓库"):
+            verbs.run(store, admin, "records.create_record", {"entity": "role", "values": {"name": name}})
+        verbs.run(store, admin, "people.assign_role", {"login": "lin", "role": "销售"})
+    page = open_page(PAGE)
+    page.get_by_role("button", name="角色", exact=True).click()
+    page.locator(".lc-option-role .q-field__control").click()
+    page.locator(".q-menu .q-item", has_text="销售").click()
+    choose(page, "density", "宽松")
+    is_set(page, "行距")
+    expect(option(page, "density")).to_contain_text("本角色的默认值")
+    expect(page.locator("body.lc-roomy")).to_have_count(0)  # it is not the administrator's
+
+    clerk = open_page(PAGE, login="lin")
+    expect(clerk.locator("body.lc-roomy")).to_be_attached()
+    expect(option(clerk, "density")).to_contain_text("来自您的角色“销售”")
+    choose(clerk, "density", "紧凑")
+    is_set(clerk, "行距")
+    expect(option(clerk, "density")).not_to_contain_text("来自您的角色")
+    option(clerk, "density").get_by_label("的更多操作").click()
+    clerk.get_by_text("恢复默认", exact=True).click()
+    expect(option(clerk, "density")).to_contain_text("来自您的角色“销售”")
+
+    option(page, "density").get_by_label("的更多操作").click()
+    page.get_by_text("取消默认", exact=True).click()
+    expect(option(page, "density")).not_to_contain_text("本角色的默认值")
+
+
+def test_columns_are_arranged_for_a_role(open_page: OpenPage, office: Running) -> None:
+    page = open_page("/records/product")
+    page.get_by_role("button", name="列", exact=True).click()
+    dialog = page.locator(".q-dialog .lc-dialog")
+    expect(page.locator(".ag-header-cell", has_text="规格")).to_be_visible()
+    dialog.get_by_text("规格").click()
+    dialog.get_by_role("button", name="显示所选").click()
+    expect(page.locator(".ag-header-cell", has_text="规格")).to_have_count(0)
+    expect(dialog).to_have_count(0)
+    for _try in range(50):
+        with beside(office) as (store, admin):
+            if "columns:product" in preferences(store, admin.user_id or ""):
+                break
+        page.wait_for_timeout(100)
+    page.get_by_role("button", name="列", exact=True).click()
+    dialog.get_by_role("button", name="用于角色").click()
+    dialog.get_by_text("销售").click()
+    dialog.get_by_role("button", name="保存").click()
+    expect(page.locator(".lc-toast")).to_contain_text("已设为“销售”的默认列")
+    clerk = open_page("/records/product", login="lin")
+    expect(clerk.locator(".ag-header-cell", has_text="商品编码")).to_be_visible()
+    expect(clerk.locator(".ag-header-cell", has_text="规格")).to_have_count(0)
+    page.goto(f"{office.address}{PAGE}")
+    page.get_by_role("button", name="角色", exact=True).click()
+    page.locator(".lc-option-role .q-field__control").click()
+    page.locator(".q-menu .q-item", has_text="销售").click()
+    row = page.locator(".lc-option", has_text="商品").last
+    expect(row).to_contain_text("王芳 设置于")
+    row.get_by_role("button", name="取消默认").click()
+    expect(page.locator(".lc-options").first).to_contain_text("先把列表的列调整成希望的样子")
+
+
 def test_a_clerk_sees_his_own_options_only(open_page: OpenPage, office: Running) -> None:
     page = open_page(PAGE, login="lin")
     expect(option(page, "theme")).to_be_visible()

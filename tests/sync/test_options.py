@@ -74,6 +74,25 @@ def test_giving_up_a_choice_travels_too(company: Company) -> None:
     assert [theme(node) for node in company.nodes] == ["light"] * 3
 
 
+def test_the_default_of_a_role_reaches_whoever_has_it_at_a_branch(company: Company) -> None:
+    hq, one = company.hq, company.branches["BR01"]
+    role = hq.run("records.create_record", entity="role", values={"name": "销售"})["id"]
+    hq.run("people.assign_role", login="admin", role="销售")
+    hq.run("options.set_role_option", role_id=role, key="theme", value="dark")
+    agree(company)
+    assert theme(one) == "dark"
+    with pytest.raises(Refused) as error:
+        one.run("options.set_role_option", role_id=role, key="theme", value="system")
+    assert error.value.code == "office_only"
+    one.run("options.set_option", key="theme", value="system")
+    agree(company)
+    assert [theme(node) for node in company.nodes] == ["system"] * 3
+    one.run("options.reset_option", key="theme")
+    hq.run("options.reset_role_option", role_id=role, key="theme")
+    agree(company)
+    assert [theme(node) for node in company.nodes] == ["light"] * 3
+
+
 def test_a_branch_differs_and_head_office_sees_it(company: Company) -> None:
     hq, one, two = company.hq, company.branches["BR01"], company.branches["BR02"]
     hq.run("options.set_company_option", key="exchange_days", value="7")

@@ -30,6 +30,16 @@ class CompanyOption(
     fixed: Annotated[bool, F(3, N_("Fixed for all branches"), column=3, editable=False)] = False
 
 
+class RoleOption(
+    Entity, key="role_option", no=39, label=N_("Option of a role"), kind=Kind.HUB, title_field="key", order_by="key", by_hand=False
+):
+    """What holds of a personal option, or of the columns of a list, for those who have a role and have chosen nothing; without a value nothing."""
+
+    role_id: Annotated[Id, F(1, N_("Role"), ref="role", column=1, editable=False)]
+    key: Annotated[Text, F(2, N_("Option"), column=2, editable=False)]
+    value: Annotated[LongText | None, F(3, N_("Value"), column=3, widget="longtext", editable=False)] = None
+
+
 class BranchOption(
     Entity, key="branch_option", no=33, label=N_("Branch option"), kind=Kind.LEDGER, title_field="key", order_by="key", by_hand=False
 ):

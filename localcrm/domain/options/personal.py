@@ -7,11 +7,12 @@ later than everything its author had seen even where a clock is wrong.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from localcrm.domain.options.company import office_value, usable
 from localcrm.domain.options.entities import UserOption
-from localcrm.domain.options.table import option
+from localcrm.domain.options.table import FREE, Level, option, options, roams
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record
 from localcrm.store.uow import UnitOfWork
@@ -28,10 +29,37 @@ def own_choices(connection: Connection, user_id: str) -> dict[str, str]:
     return {key: value for key, value in newest.items() if value is not None}
 
 
+@dataclass(frozen=True, slots=True)
+class Default:
+    """What holds for a user who has chosen nothing; ``role``: name of the role it comes from, "" where it holds for everybody."""
+
+    value: str
+    role: str = ""
+
+
+def defaults(connection: Connection, user_id: str) -> dict[str, Default]:
+    """By key what holds for a user who has chosen nothing: what his roles say, else head office, else what is built in.
+
+    Of several roles the one whose name stands first in the list of roles. Every option has one, columns only where a role says something.
+    """
+    found = {one.key: Default(office_value(connection, one)) for one in options(Level.PERSONAL)}
+    rows = connection.all(
+        """SELECT o.key, o.value, r.name FROM user_role u JOIN role r ON r.id = u.role_id AND r.deleted = 0 AND r.user_id IS NULL
+           JOIN role_option o ON o.role_id = r.id AND o.deleted = 0
+           WHERE u.user_id = ? AND u.deleted = 0 AND o.value IS NOT NULL ORDER BY r.name DESC, r.id DESC""",
+        (bytes.fromhex(user_id),),
+    )
+    return found | {key: Default(value, role) for key, value, role in rows if can_roam(key, value)}
+
+
+def can_roam(key: str, value: str) -> bool:
+    """Whether this program can do anything with what roams with a user; another version may have written it."""
+    return roams(key) and (key.startswith(FREE) or usable(option(key), value) is not None)
+
+
 def personal_value(connection: Connection, user_id: str, key: str) -> str:
-    """What holds of one option for a user: his own choice, else what holds for everybody."""
-    one = option(key)
-    return usable(one, own_choices(connection, user_id).get(key)) or office_value(connection, one)
+    """What holds of one option for a user: his own choice, else the default."""
+    return usable(option(key), own_choices(connection, user_id).get(key)) or defaults(connection, user_id)[key].value
 
 
 def choose(uow: UnitOfWork, user_id: str, key: str, value: str | None) -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from localcrm.domain import policy
 from localcrm.domain.options.company import branch_row, company_value, office_row, office_value, usable
-from localcrm.domain.options.entities import BranchOption, CompanyOption
-from localcrm.domain.options.personal import choose, next_moment, own_choices
-from localcrm.domain.options.table import Level, Option, described, option, options
+from localcrm.domain.options.entities import BranchOption, CompanyOption, RoleOption
+from localcrm.domain.options.personal import can_roam, choose, defaults, next_moment, own_choices
+from localcrm.domain.options.table import FREE, LONGEST, Level, Option, described, option, options
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
-from localcrm.domain.verbs import Verb
+from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import InvalidInput, Refused
-from localcrm.kernel.i18n import N_
+from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Kind, entities, entity
 from localcrm.store.changelog import history
 from localcrm.store.connection import Connection
@@ -23,21 +24,22 @@ from localcrm.store.query import titles
 from localcrm.store.uow import UnitOfWork
 
 PERMISSION = "settings.manage"
-_OFFICE, _BRANCH = CompanyOption.entity_type, BranchOption.entity_type
+_OFFICE_ONLY = N_("{label} is set by head office. Nothing was changed.")
+_OFFICE, _BRANCH, _OF_ROLE = CompanyOption.entity_type, BranchOption.entity_type, RoleOption.entity_type
 
 
 # one's own --------------------------------------------------------------------------------------------------------------
 
 
 def set_option(uow: UnitOfWork, actor: Actor, *, key: str, value: str) -> dict[str, Any]:
-    """Set a personal option of whoever asks; it follows him to every node. Returns {key, value, own}."""
+    """Set a personal option of whoever asks; it follows him to every node. Returns {key, value, own, role}."""
     one = _personal(actor, key)
     choose(uow, actor.user_id or "", key, one.clean(value))
     return _personal_state(uow.connection, actor, one)
 
 
 def reset_option(uow: UnitOfWork, actor: Actor, *, key: str) -> dict[str, Any]:
-    """Give up one's own choice: from now on what holds for everybody holds. Returns {key, value, own}."""
+    """Give up one's own choice: from now on the default holds. Returns {key, value, own, role}; role: name of the role the default comes from."""
     one = _personal(actor, key)
     _forget(uow, actor, [key])
     return _personal_state(uow.connection, actor, one)
@@ -64,10 +66,14 @@ def _forget(uow: UnitOfWork, actor: Actor, keys: list[str]) -> None:
 
 
 def _personal(actor: Actor, key: str) -> Option:
-    one = option(key)
+    one = _require_personal(option(key))
+    _require_somebody(actor)
+    return one
+
+
+def _require_personal(one: Option) -> Option:
     if one.level is not Level.PERSONAL:
         raise InvalidInput("company_option", N_("“{label}” is an option of the company, not of a person."), label=one.label, field="key")
-    _require_somebody(actor)
     return one
 
 
@@ -78,8 +84,97 @@ def _require_somebody(actor: Actor) -> None:
 
 
 def _personal_state(connection: Connection, actor: Actor, one: Option) -> dict[str, Any]:
-    own = usable(one, own_choices(connection, actor.user_id or "").get(one.key))
-    return {"key": one.key, "value": own if own is not None else office_value(connection, one), "own": own is not None}
+    user = actor.user_id or ""
+    own, default = usable(one, own_choices(connection, user).get(one.key)), defaults(connection, user)[one.key]
+    return {
+        "key": one.key,
+        "value": default.value if own is None else own,
+        "own": own is not None,
+        "role": default.role if own is None else "",
+    }
+
+
+# of a role ------------------------------------------------------------------------------------------------------------------
+
+
+def set_role_option(uow: UnitOfWork, actor: Actor, *, role_id: RecordId, key: str, value: str) -> dict[str, Any]:
+    """At head office: what holds of a personal option, or of the columns of a list, for those who have a role and have chosen nothing.
+
+    Of several roles of a user the one whose name stands first holds. Returns {role_id, key, value}.
+    """
+    one = _of_role(uow, actor, role_id, key)
+    return _set_of_role(uow, role_id, key, one.clean(value) if one else _columns(value))
+
+
+def reset_role_option(uow: UnitOfWork, actor: Actor, *, role_id: RecordId, key: str) -> dict[str, Any]:
+    """At head office: a role no longer says anything of an option. Returns {role_id, key, value: None}."""
+    _of_role(uow, actor, role_id, key)
+    return _set_of_role(uow, role_id, key, None)
+
+
+def role_options(uow: UnitOfWork, actor: Actor, *, role_id: RecordId) -> list[dict[str, Any]]:
+    """What a role says: [{key, value, by, at}], by key."""
+    policy.require(actor, PERMISSION)
+    said = said_by_role(uow.connection, role_id).items()
+    return [{"key": key, "value": kept.value, "by": kept.by, "at": kept.at} for key, kept in said]
+
+
+def _of_role(uow: UnitOfWork, actor: Actor, role_id: RecordId, key: str) -> Option | None:
+    """The option a role is to say something of; None for the columns of a list."""
+    policy.require(actor, PERMISSION)
+    one = None if key.startswith(FREE) else _require_personal(option(key))
+    if not uow.node.is_office:
+        raise Refused("office_only", _OFFICE_ONLY, label=one.label if one else gettext(N_("Columns of lists")))
+    if uow.get(entity("role"), role_id)["user_id"] is not None:
+        raise Refused("own_rights", N_("These are the rights of one user and no role. Nothing was changed."))
+    return one
+
+
+def _columns(value: str) -> str:
+    """Columns as a list in the browser writes them."""
+    try:
+        is_list = len(value) <= LONGEST and isinstance(json.loads(value), list)
+    except (ValueError, RecursionError):
+        is_list = False
+    if not is_list:
+        raise InvalidInput("bad_option_value", N_("These are no columns of a list. Nothing was changed."), field="value")
+    return value
+
+
+def _set_of_role(uow: UnitOfWork, role_id: str, key: str, value: str | None) -> dict[str, Any]:
+    known = uow.where(_OF_ROLE, role_id=role_id, key=key)
+    if known:
+        uow.update(_OF_ROLE, known[0]["id"], {"value": value})
+    elif value is not None:
+        uow.insert(_OF_ROLE, _OF_ROLE.validate({"role_id": role_id, "key": key, "value": value}))
+    return {"role_id": role_id, "key": key, "value": value}
+
+
+_ROLES = "SELECT id, name FROM role WHERE deleted = 0 AND user_id IS NULL ORDER BY name, id"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a role says of an option: the value, its record, and who set it when (name, ISO 8601)."""
+
+    value: str
+    record: str
+    by: str | None
+    at: str | None
+
+
+def said_by_role(connection: Connection, role_id: str) -> dict[str, Said]:
+    """What a role says that this program understands, by key of the option or list."""
+    rows = connection.all(
+        "SELECT key, value, id FROM role_option WHERE role_id = ? AND deleted = 0 AND value IS NOT NULL ORDER BY key, id",
+        (bytes.fromhex(role_id),),
+    )
+    return {key: Said(value, row.hex(), *_last_change(connection, _OF_ROLE, row.hex())) for key, value, row in rows if can_roam(key, value)}
+
+
+def named_roles(connection: Connection) -> dict[str, str]:
+    """Names of the roles by id, in the order in which they count."""
+    return {role.hex(): name for role, name in connection.all(_ROLES)}
 
 
 # the company's ------------------------------------------------------------------------------------------------------------
@@ -97,7 +192,7 @@ def set_company_option(uow: UnitOfWork, actor: Actor, *, key: str, value: str, f
         _set_at_office(uow, one, checked, fixed)
     else:
         if fixed is not None or one.level is Level.PERSONAL:
-            raise Refused("office_only", N_("{label} is set by head office. Nothing was changed."), label=one.label)
+            raise Refused("office_only", _OFFICE_ONLY, label=one.label)
         _set_at_branch(uow, one, checked)
     return _standing(uow, one)
 
@@ -273,6 +368,9 @@ VERBS = (
     Verb(reset_option, N_("Reset a personal option")),
     Verb(reset_options, N_("Reset all personal options")),
     Verb(personal_options, N_("Show one's own options")),
+    Verb(set_role_option, N_("Set a default of a role")),
+    Verb(reset_role_option, N_("Reset a default of a role")),
+    Verb(role_options, N_("Show the defaults of a role")),
     Verb(set_company_option, N_("Set an option of the company")),
     Verb(reset_company_option, N_("Reset an option of the company")),
     Verb(company_options, N_("Show the options of the company")),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from localcrm.domain import policy, records
+from localcrm.domain.options.entities import RoleOption
 from localcrm.domain.people import signing
 from localcrm.domain.people.entities import Department, Role, RoleField, RoleFilter, RoleRight, User, UserRole
 from localcrm.domain.people.rights import actor_of
@@ -25,6 +26,8 @@ from localcrm.store.uow import UnitOfWork
 
 _USER, _ROLE, _RIGHT, _FIELD = User.entity_type, Role.entity_type, RoleRight.entity_type, RoleField.entity_type
 _USER_ROLE, _DEPARTMENT, _FILTER = UserRole.entity_type, Department.entity_type, RoleFilter.entity_type
+#: What a role says: it is copied and deleted with the role.
+_OF_A_ROLE = (_RIGHT, _FIELD, _FILTER, RoleOption.entity_type)
 #: Takes a right away, where a scope is asked for.
 NO_SCOPE = "none"
 
@@ -211,7 +214,7 @@ def copy_role(uow: UnitOfWork, actor: Actor, *, role_id: RecordId, name: str) ->
     _require_office_admin(uow, actor)
     source = uow.get(_ROLE, role_id)
     copy = records.create_record(uow, actor, entity="role", values={"name": name, "remark": source["remark"]})
-    for kind in (_RIGHT, _FIELD, _FILTER):
+    for kind in _OF_A_ROLE:
         for row in uow.where(kind, role_id=source["id"]):
             uow.insert(kind, {**{key: row[key] for key in kind.fields}, "role_id": copy["id"]})
     return copy
@@ -223,7 +226,7 @@ def delete_role(uow: UnitOfWork, actor: Actor, *, role_id: RecordId) -> dict[str
     users = uow.where(_USER_ROLE, role_id=role_id)
     if users:
         raise Refused("role_in_use", N_("{count} users have this role. Take it from them first; nothing was deleted."), count=len(users))
-    for kind in (_RIGHT, _FIELD, _FILTER):
+    for kind in _OF_A_ROLE:
         for row in uow.where(kind, role_id=role_id):
             uow.set_deleted(kind, row["id"], deleted=True)
     return records.delete_record(uow, actor, entity="role", id=role_id)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from localcrm.domain.options.company import office_value, usable
-from localcrm.domain.options.personal import choose, own_choices
+from localcrm.domain.options.company import usable
+from localcrm.domain.options.personal import choose, defaults, own_choices
 from localcrm.domain.options.table import FREE, LONGEST, Level, option, options, roams
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
@@ -11,11 +11,11 @@ from localcrm.store.store import Store
 
 
 def preferences(store: Store, user_id: str) -> dict[str, str]:
-    """Everything that holds for a user: his own choices, else what holds for everybody; options always have a value."""
+    """Everything that holds for a user: his own choices, else the defaults; options always have a value."""
     with store.read() as connection:
         here: dict[str, str] = dict(connection.all("SELECT key, value FROM user_setting WHERE user_id = ?", (bytes.fromhex(user_id),)))
         chosen = own_choices(connection, user_id)
-        general = {one.key: office_value(connection, one) for one in options(Level.PERSONAL)}
+        general = {key: default.value for key, default in defaults(connection, user_id).items()}
     return {**general, **_usable(here), **_usable(chosen)}
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from nicegui import events, ui
 
 from localcrm.domain import policy
+from localcrm.domain.options.services import PERMISSION, named_roles
+from localcrm.domain.options.table import FREE
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import gettext as _
 from localcrm.kernel.ports import Changes
@@ -21,11 +23,11 @@ from localcrm.kernel.schema import EntityType, Kind
 from localcrm.store.query import TOTAL_CAP
 from localcrm.ui.endpoints import BLOCK
 from localcrm.ui.kit.columns import Column, columns
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, ticked_in
 from localcrm.ui.kit.menu import Action, action_keys, context_menu
 from localcrm.ui.kit.theme import row_height
 from localcrm.ui.kit.values import in_chinese
-from localcrm.ui.operations import show_failure
+from localcrm.ui.operations import run_verb, show_failure, toast
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -167,6 +169,10 @@ class RecordGrid:
                 key: ui.checkbox(labels.get(key, key), value=shown).props("dense").mark(f"column-{key}") for key, shown in states or []
             }
             with ui.element("div").classes("lc-dialog-buttons"):
+                if self.session.may(PERMISSION) and self.session.store.node.is_office and self.session.setting(self._setting):
+                    ui.button(_("For a role…"), on_click=lambda: dialog.submit("role")).props("flat no-caps").classes("lc-btn").mark(
+                        "columns-for-role"
+                    ).tooltip(_("Whoever has the role and has not arranged this list sees it as you do"))
                 ui.button(_("Standard columns"), on_click=lambda: dialog.submit("reset")).props("flat no-caps").classes("lc-btn")
                 ui.button(_("Show these"), on_click=lambda: dialog.submit("set")).props("unelevated no-caps").classes("lc-pri").mark(
                     "set-columns"
@@ -176,6 +182,28 @@ class RecordGrid:
             self._call("resetColumns")
         elif answer == "set":
             self._call("setColumns", [key for key, box in boxes.items() if box.value])
+        elif answer == "role":
+            await self._columns_for_roles()
+
+    @property
+    def _setting(self) -> str:
+        """Where the columns are kept."""
+        return f"{FREE}{self.name}"
+
+    async def _columns_for_roles(self) -> None:
+        """The columns as they are become those of some roles."""
+
+        def names() -> dict[str, str]:
+            with self.session.store.read() as connection:
+                return named_roles(connection)
+
+        roles = await asyncio.to_thread(names)
+        chosen = await ticked_in("role", _("Columns like these for"), roles, none=_("There are no roles yet."))
+        for role in chosen or []:
+            given = {"role_id": role, "key": self._setting, "value": self.session.setting(self._setting)}
+            outcome = await run_verb(self.session, "options.set_role_option", given)
+            if outcome.ok:
+                toast(_("“{role}” has these columns where nobody has arranged his own").format(role=roles[role]))
 
     # events ------------------------------------------------------------------------------------------------------------
 
@@ -196,7 +224,9 @@ class RecordGrid:
                 count = f"{TOTAL_CAP:,}+" if value < 0 else f"{value:,}"
                 self.total_label.set_text(_("{count} records").format(count=count))
             case "state":
-                await asyncio.to_thread(self.session.save_setting, f"columns:{self.name}", str(value) or None)
+                await asyncio.to_thread(self.session.save_setting, self._setting, str(value) or None)
+                if not value:
+                    self._call("arrange", self.session.setting(self._setting))
             case "failed":
                 show_failure(AppError("list", str(value)))
         if result is not None:
@@ -214,7 +244,7 @@ class RecordGrid:
             "entity": self.entity.key,
             "host": f"c{self.box.id}",
             "query": self.query,
-            "state": self.session.setting(f"columns:{self.name}"),
+            "state": self.session.setting(self._setting),
             "card": CARDS.get(self.entity.key, ("", "", "", "")),
             "pickFirst": pick_first,
             "block": self.block,

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from nicegui import ui
 
 from localcrm.domain.options.company import office_row, usable
-from localcrm.domain.options.personal import own_choices
-from localcrm.domain.options.services import PERMISSION, OptionState, deviations, records_of, state_of
+from localcrm.domain.options.entities import RoleOption
+from localcrm.domain.options.personal import Default, defaults, own_choices
+from localcrm.domain.options.services import PERMISSION, OptionState, Said, deviations, named_roles, records_of, said_by_role, state_of
 from localcrm.domain.options.shortcuts import SHORTCUTS, key_name, read_shortcuts
-from localcrm.domain.options.table import NO, SECTIONS, YES, Level, Option, OptionKind, option, options
+from localcrm.domain.options.table import FREE, NO, SECTIONS, YES, Level, Option, OptionKind, option, options
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext, gettext as _
-from localcrm.kernel.schema import EntityType, Kind
+from localcrm.kernel.schema import EntityType, Kind, entities
 from localcrm.ui.finding import OPTIONS_PATH, find_options, find_settings
 from localcrm.ui.frame import page_frame, page_head, redraw_navigation
 from localcrm.ui.kit import theme
@@ -35,9 +36,11 @@ if TYPE_CHECKING:
 
     from localcrm.ui.sessions import Session
 
+_OF_ROLE = RoleOption.entity_type
 #: Up to so many choices stand side by side; more fold into a list.
 SIDE_BY_SIDE = 3
-LEVELS = {Level.PERSONAL: N_("Mine"), Level.COMPANY: N_("Company")}
+#: What the screen shows, by the words of its tabs.
+VIEWS = {"personal": N_("Mine"), "role": N_("Roles"), "company": N_("Company")}
 #: Why a company option cannot be changed here.
 LOCKED = {
     "fixed_by_office": N_("Fixed by head office for all branches"),
@@ -47,33 +50,48 @@ LOCKED = {
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is set. own: one's own choices by key · general: what head office has set for those without a choice, by key ·
+    """What is set. own: one's own choices by key · default: what holds for the user without them, by key · general: what head
+    office has set for those without a choice, by key · roles: names by id, at head office · said: by the role shown, by key ·
     company: by key, empty without the right · differing: see ``deviations``.
     """
 
     own: Mapping[str, str] = field(default_factory=dict)
+    default: Mapping[str, Default] = field(default_factory=dict)
     general: Mapping[str, str] = field(default_factory=dict)
+    roles: Mapping[str, str] = field(default_factory=dict)
+    said: Mapping[str, Said] = field(default_factory=dict)
     company: Mapping[str, OptionState] = field(default_factory=dict)
     differing: Sequence[Mapping[str, Any]] = ()
 
 
 async def all_options(session: Session, parameters: Mapping[str, str]) -> None:
-    """Build the screen; ``at`` in the address is the key of the option to show."""
-    await _Options(session, parameters.get("at", "")).build()
+    """Build the screen; in the address ``at`` is the key of the option to show, ``role`` the id of a role whose defaults are wanted."""
+    await _Options(session, parameters.get("at", ""), parameters.get("role", "")).build()
 
 
 class _Options:
     """One open page."""
 
-    def __init__(self, session: Session, wish: str) -> None:
+    def __init__(self, session: Session, wish: str, role: str) -> None:
         self.session, self.state = session, State()
         self.wish = next((one.key for level in Level for one in options(level) if one.key == wish), "")
-        self.level = option(self.wish).level if self.wish and self._may_company() else Level.PERSONAL
+        self.view = option(self.wish).level.value if self.wish and self._may_company() else "personal"
+        self.role = ""
+        if role and self._may_roles():
+            self.view, self.role = "role", role
         self.text = ""
         self.rows: dict[str, ui.element] = {}
 
     def _may_company(self) -> bool:
         return self.session.may(PERMISSION)
+
+    def _may_roles(self) -> bool:
+        return self._may_company() and self.session.store.node.is_office
+
+    @property
+    def level(self) -> Level:
+        """Whose options are shown; those of a role are the personal ones."""
+        return Level.COMPANY if self.view == "company" else Level.PERSONAL
 
     async def build(self) -> None:
         """Tabs and search above, then a card per section."""
@@ -81,7 +99,8 @@ class _Options:
             ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
             with page_head(_("Options")):
                 if self._may_company():
-                    tabs = ui.toggle({level.value: _(label) for level, label in LEVELS.items()}, value=self.level.value)
+                    views = {view: _(label) for view, label in VIEWS.items() if view != "role" or self._may_roles()}
+                    tabs = ui.toggle(views, value=self.view)
                     tabs.props("no-caps unelevated dense").classes("lc-choices").mark("levels").on_value_change(self._turn)
                 find = ui.input(placeholder=_("Search all settings"), on_change=self._search).classes("lc-find").mark("find-option")
                 find.props(f'outlined dense clearable debounce=200 data-find aria-label="{_("Search all settings")}"')
@@ -92,44 +111,88 @@ class _Options:
                 self.reset_button.classes("lc-btn").mark("reset-all")
             self.place = ui.element("div").classes("lc-options").mark("options")
         await self._draw()
-        self.session.subscribe({"company_option", "branch_option"}, lambda changes: self._draw() if changes.remote else None)
+        self.session.subscribe(
+            {"company_option", "branch_option", "role_option", "role"}, lambda changes: self._draw() if changes.remote else None
+        )
         if self.wish:
             ui.run_javascript(f"document.querySelector('[data-option=\"{self.wish}\"]')?.scrollIntoView({{block: 'center'}})")
 
     def _read(self) -> State:
         session = self.session
         with session.store.read() as connection:
-            own = own_choices(connection, session.user_id)
+            own, default = own_choices(connection, session.user_id), defaults(connection, session.user_id)
             if not self._may_company():
-                return State(own)
+                return State(own, default)
             node = session.store.node
             general = {
                 one.key: row[1] for one in options(Level.PERSONAL) if (row := office_row(connection, one.key)) and row[1] is not None
             }
             company = {one.key: state_of(connection, node, one) for one in options(Level.COMPANY)}
-            return State(own, general, company, deviations(connection) if node.is_office else ())
+            if not node.is_office:
+                return State(own, default, general, company=company)
+            roles = named_roles(connection)
+            if self.role not in roles:
+                self.role = next(iter(roles), "")
+            said = said_by_role(connection, self.role) if self.role else {}
+            return State(own, default, general, roles, said, company, deviations(connection))
 
     async def _draw(self) -> None:
         """Everything that is asked for."""
         if not await self._look():
             return
-        found = await asyncio.to_thread(
-            find_options, self.session, self.text, level=None if self.text else self.level, wide=bool(self.text)
-        )
-        others = await asyncio.to_thread(find_settings, self.session, self.text) if self.text else []
-        self.reset_button.set_visibility(bool(self.text) or self.level is Level.PERSONAL)
+        of_role = self.view == "role"
+        level = self.level if of_role or not self.text else None
+        found = await asyncio.to_thread(find_options, self.session, self.text, level=level, wide=bool(self.text))
+        others = await asyncio.to_thread(find_settings, self.session, self.text) if self.text and not of_role else []
+        self.reset_button.set_visibility(self.view == "personal" or (bool(self.text) and not of_role))
         self.place.clear()
         self.rows.clear()
         with self.place:
+            if of_role and not self._draw_role():
+                return
             if not found and not others:
                 with ui.element("div").classes("lc-empty"):
                     ui.label(_("No setting is called “{text}”.").format(text=self.text))
-            for level in Level:
-                self._draw_level([one for one in found if one.level is level], level)
+            for each in Level:
+                self._draw_level([one for one in found if one.level is each], each)
+            if of_role and not self.text:
+                self._draw_columns()
             if others:
                 _draw_others(others)
             self.differing = ui.element("div").classes("lc-options")
         self._draw_differing()
+
+    def _draw_role(self) -> bool:
+        """Whose defaults are shown; False where there is no role."""
+        if not self.role:
+            with ui.element("div").classes("lc-empty"):
+                ui.label(_("There are no roles yet."))
+                ui.button(_("Roles and rights"), on_click=lambda: ui.navigate.to("/roles")).props("unelevated no-caps").classes("lc-btn")
+            return False
+        with ui.element("div").classes("lc-row lc-option-role"):
+            box = ui.select(dict(self.state.roles), value=self.role, on_change=self._choose_role)
+            box.props(f'outlined dense options-dense hide-bottom-space aria-label="{_("Role")}"').classes("lc-option-box").mark("of-role")
+            ui.label(
+                _("This holds for whoever has the role and has chosen nothing himself. Of several roles the first in this list counts.")
+            ).classes("lc-muted lc-small-text grow")
+        return True
+
+    def _draw_columns(self) -> None:
+        """The lists whose columns the role arranges; they are set where the list is."""
+        lists = [key for key in self.state.said if key.startswith(FREE)]
+        ui.label(_("Columns of lists")).classes("lc-sub")
+        with ui.element("div").classes("lc-card lc-option-card").mark("role-columns"):
+            if not lists:
+                ui.label(_("Arrange a list as the role should see it, then: Columns → For a role…")).classes("lc-muted lc-option")
+            for key in lists:
+                name = key.removeprefix(FREE)
+                with ui.element("div").classes("lc-option"):
+                    with ui.element("div").classes("lc-option-text"):
+                        ui.label(_list_name(name)).classes("lc-option-name")
+                        with ui.element("div").classes("lc-row lc-option-standing"):
+                            _draw_set_by(self.state.said[key].by, self.state.said[key].at)
+                    drop = ui.button(_("No default any more"), on_click=partial(self._drop_columns, key)).props("flat dense no-caps")
+                    drop.mark(f"drop-{key}")
 
     async def _draw_again(self, one: Option) -> None:
         """What changes with an option; other rows stay, somebody may be about to press a button there."""
@@ -160,7 +223,7 @@ class _Options:
             members = [one for one in found if one.section == section]
             if members:
                 name = _(SECTIONS[section])
-                ui.label(f"{_(LEVELS[level])} · {name}" if self.text else name).classes("lc-sub")
+                ui.label(f"{_(VIEWS[level.value])} · {name}" if self.text and self.view != "role" else name).classes("lc-sub")
                 with ui.element("div").classes("lc-card lc-option-card"):
                     for one in members:
                         self._draw_option(one)
@@ -181,18 +244,37 @@ class _Options:
             ui.label(one.effect).classes("lc-muted lc-small-text")
             if state is not None:
                 _draw_standing(state)
-            elif one.key in self.state.general:
-                ui.label(_("Set by head office for everybody who has chosen nothing")).classes("lc-muted lc-small-text")
+            else:
+                self._draw_origin(one)
         with ui.element("div").classes("lc-option-control"):
             editor = EDITORS.get(one.key, _EDITORS[one.kind])
-            editor(self, one, self._value(one), bool(state and state.locked))
+            editor(self, one, self.value(one), bool(state and state.locked))
             if state is not None and self.session.store.node.is_office:
                 self._draw_fixed(one, state)
         self._draw_menu(one, state)
 
-    def _value(self, one: Option) -> str:
+    def _draw_origin(self, one: Option) -> None:
+        """Where a value comes from that was not chosen."""
+        said, default = self.state.said.get(one.key), self.state.default.get(one.key)
+        with ui.element("div").classes("lc-row lc-option-standing"):
+            if self.view == "role":
+                if said is not None:
+                    ui.label(_("default of this role")).classes("lc-chip lc-acc").mark(f"said-{one.key}")
+                    _draw_set_by(said.by, said.at)
+            elif default is not None and default.role and one.key not in self.state.own:
+                ui.label(_("from your role “{role}”").format(role=default.role)).classes("lc-chip lc-acc").mark(f"from-{one.key}")
+            elif one.key in self.state.general:
+                ui.label(_("Set by head office for everybody who has chosen nothing")).classes("lc-muted lc-small-text")
+
+    def value(self, one: Option) -> str:
+        """What is set as the screen shows it."""
         state = self.state.company.get(one.key)
-        return state.value if state is not None else self.session.setting(one.key, one.default)
+        if state is not None:
+            return state.value
+        if self.view == "role":
+            said = self.state.said.get(one.key)
+            return said.value if said is not None else usable(one, self.state.general.get(one.key)) or one.default
+        return self.session.setting(one.key, one.default)
 
     def _draw_fixed(self, one: Option, state: OptionState) -> None:
         box = ui.checkbox(_("Same for all branches"), value=state.fixed).props("dense").mark(f"fixed-{one.key}")
@@ -200,8 +282,11 @@ class _Options:
 
     def _draw_menu(self, one: Option, state: OptionState | None) -> None:
         """The way back to the default, and for head office the way to set it for everybody."""
-        changed = one.key in self.state.own if state is None else _is_changed_here(self.session, state)
-        for_all = state is None and self._may_company() and self.session.store.node.is_office
+        of_role = self.view == "role" and state is None
+        said = self.state.said.get(one.key) if of_role else None
+        own = one.key in (self.state.said if of_role else self.state.own)
+        changed = own if state is None else _is_changed_here(self.session, state)
+        for_all = state is None and not of_role and self._may_roles()
         with ui.element("div").classes("lc-option-menu"):
             kind = state.kept_in if state is not None else None
             if not changed and not for_all and kind is None:
@@ -210,19 +295,32 @@ class _Options:
             more.props(f'aria-label="{_("More about “{label}”").format(label=one.label)}"')
             with more, ui.menu().classes("lc-menu").props("auto-close"):
                 if changed:
-                    ui.menu_item(_("Reset to default"), partial(self._reset, one)).mark(f"reset-{one.key}")
+                    text = _("No default any more") if of_role else _("Reset to default")
+                    ui.menu_item(text, partial(self._reset, one)).mark(f"reset-{one.key}")
                 if for_all:
                     ui.menu_item(_("Use for everybody who has chosen nothing"), partial(self._set_for_all, one)).mark(f"for-all-{one.key}")
                 if for_all and one.key in self.state.general:
                     ui.menu_item(_("No longer set it for everybody"), partial(self._unset_for_all, one)).mark(f"not-for-all-{one.key}")
                 if kind is not None:
                     ui.menu_item(_("History"), partial(self._history, one, kind)).mark(f"history-{one.key}")
+                if said is not None:
+                    ui.menu_item(_("History"), partial(self._history, one, _OF_ROLE, said.record)).mark(f"history-{one.key}")
 
     # handlers ------------------------------------------------------------------------------------------------------------
 
     async def _turn(self, event: events.ValueChangeEventArguments[Any]) -> None:
-        self.level = Level(event.value)
+        self.view = str(event.value)
         await self._draw()
+
+    async def _choose_role(self, event: events.ValueChangeEventArguments[Any]) -> None:
+        self.role = str(event.value)
+        await self._draw()
+
+    async def _drop_columns(self, key: str) -> None:
+        with self.place:
+            outcome = await run_verb(self.session, "options.reset_role_option", {"role_id": self.role, "key": key})
+        if outcome.ok:
+            await self._draw()
 
     async def _search(self, event: events.ValueChangeEventArguments[Any]) -> None:
         self.text = str(event.value or "").strip()[:100]
@@ -231,23 +329,25 @@ class _Options:
     async def set(self, one: Option, value: str, *, fixed: bool | None = None, on_error: Callable[[AppError], bool] | None = None) -> None:
         """Save what an editor says; with the company's options also whether branches may differ."""
         given: dict[str, Any] = {"key": one.key, "value": value} | ({} if fixed is None else {"fixed": fixed})
-        verb = "options.set_option" if one.level is Level.PERSONAL else "options.set_company_option"
-        await self._run(one, verb, given, _("“{label}” is set").format(label=one.label), on_error)
+        await self._run(one, "set", given, _("“{label}” is set").format(label=one.label), on_error)
 
     async def _reset(self, one: Option) -> None:
-        verb = "options.reset_option" if one.level is Level.PERSONAL else "options.reset_company_option"
-        await self._run(one, verb, {"key": one.key}, _("“{label}” is as it was at first").format(label=one.label))
+        await self._run(one, "reset", {"key": one.key}, _("“{label}” is as it was at first").format(label=one.label))
 
     async def _run(
         self, one: Option, verb: str, given: Mapping[str, Any], done: str, on_error: Callable[[AppError], bool] | None = None
     ) -> None:
         """Change an option and draw what follows from it; where the change began is drawn anew, hence not there."""
         undo = self._before(one)
+        of_role = self.view == "role" and one.level is Level.PERSONAL
+        whose = "role_option" if of_role else "option" if one.level is Level.PERSONAL else "company_option"
         with self.place:
-            outcome = await run_verb(self.session, verb, given, on_error=on_error)
+            outcome = await run_verb(
+                self.session, f"options.{verb}_{whose}", {**given, **({"role_id": self.role} if of_role else {})}, on_error=on_error
+            )
             if outcome.ok:
                 await asyncio.to_thread(self.session.take_options)
-                if one.key == "language":
+                if one.key == "language" and not of_role:
                     ui.navigate.reload()
                     return
                 theme.restyle(self.session)
@@ -260,6 +360,9 @@ class _Options:
     def _before(self, one: Option) -> Callable[[], Awaitable[Any]]:
         """What brings back how an option stands now."""
         state = self.state.company.get(one.key)
+        if state is None and self.view == "role":
+            said = self.state.said.get(one.key)
+            return partial(self.set, one, said.value) if said is not None else partial(self._reset, one)
         if state is None:
             own = self.state.own.get(one.key)
             return partial(self.set, one, own) if own is not None else partial(self._reset, one)
@@ -268,7 +371,7 @@ class _Options:
         return partial(self.set, one, state.value, fixed=state.fixed if self.session.store.node.is_office else None)
 
     async def _set_for_all(self, one: Option) -> None:
-        given = {"key": one.key, "value": self._value(one)}
+        given = {"key": one.key, "value": self.value(one)}
         label = _("Everybody who has chosen nothing now has “{label}” like this").format(label=one.label)
         await self._for_all(one, "options.set_company_option", given, label)
 
@@ -286,8 +389,8 @@ class _Options:
                 await self._draw_again(one)
                 toast(done)
 
-    async def _history(self, one: Option, kind: EntityType) -> None:
-        outcome = await run_service(self.session, lambda: _lines_of(self.session, one, kind))
+    async def _history(self, one: Option, kind: EntityType, record: str | None = None) -> None:
+        outcome = await run_service(self.session, lambda: _lines_of(self.session, one, kind, record))
         if not outcome.ok:
             return
         with self.place, ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("option-history"):
@@ -350,7 +453,7 @@ def _typed(page: _Options, one: Option, value: str, locked: bool) -> None:
 
     async def save() -> None:
         typed = str(box.value or "").strip()
-        if typed != one.show(page._value(one)):  # noqa: SLF001 -- the editors are parts of the page
+        if typed != one.show(page.value(one)):
             await page.set(one, typed, on_error=show)
 
     box.on("blur", save).on("keydown.enter", js_handler="(event) => event.target.blur()")
@@ -381,7 +484,11 @@ def _pages(page: _Options, one: Option, value: str, locked: bool) -> None:  # no
 
 def _order(page: _Options, one: Option, value: str, locked: bool) -> None:  # noqa: ARG001
     """The pages of each group with arrows."""
-    groups = [(label, members) for label, members in navigation(page.session) if label != PINNED and len(members) > 1]
+    groups = [
+        (label, members)
+        for label, members in navigation(page.session, lambda key: page.value(option(key)))
+        if label != PINNED and len(members) > 1
+    ]
     every = [screen.id for _label, members in groups for screen in members]
 
     def move(identity: str, beside: str) -> Awaitable[None]:
@@ -465,11 +572,11 @@ def _is_changed_here(session: Session, state: OptionState) -> bool:
     return not state.locked and state.source == ("office" if session.store.node.is_office else "branch")
 
 
-def _lines_of(session: Session, one: Option, kind: EntityType) -> list[Line]:
-    """What was set when by whom, newest first, values in words."""
+def _lines_of(session: Session, one: Option, kind: EntityType, record: str | None) -> list[Line]:
+    """What was set when by whom, newest first, values in words; of all records that say something of the option, or of one."""
     value, told = kind.fields["value"].label, {kind.fields[key].label for key in ("value", "fixed") if key in kind.fields}
     with session.store.read() as connection:
-        ids = records_of(connection, session.store.node, one, kind)
+        ids = [record] if record else records_of(connection, session.store.node, one, kind)
     lines = [line for identity in ids for line in history_lines(session, kind, identity) if line.field in told]
     if kind.kind is Kind.LEDGER:  # a row says what it brings; what was there is in the row before
         lines = [replace(line, old=before.new if before else line.old) for line, before in zip(lines, [*lines[1:], None], strict=True)]
@@ -490,10 +597,21 @@ def _draw_standing(state: OptionState) -> None:
                 ui.label(_(LOCKED[state.locked]))
         if state.source == "branch":
             ui.label(_("differs from head office: {value}").format(value=state.option.show(state.office))).classes("lc-chip lc-acc")
-        if state.at is not None:
-            moment = datetime.fromisoformat(state.at)
-            text = _("set by {who}, {when}").format(who=state.by or _("the program"), when=near_moment(moment))
-            ui.label(text).classes("lc-muted lc-small-text").mark("set-by").tooltip(exact(moment) or "")
+        _draw_set_by(state.by, state.at)
+
+
+def _draw_set_by(by: str | None, at: str | None) -> None:
+    """Who set it when; nothing for what was never set."""
+    if at is not None:
+        moment = datetime.fromisoformat(at)
+        text = _("set by {who}, {when}").format(who=by or _("the program"), when=near_moment(moment))
+        ui.label(text).classes("lc-muted lc-small-text").mark("set-by").tooltip(exact(moment) or "")
+
+
+def _list_name(name: str) -> str:
+    """What a list is called: mostly it is that of a kind of record."""
+    kind = next((kind for kind in entities() if kind.key == name), None)
+    return kind.label if kind else name
 
 
 def _draw_others(found: Sequence[Screen]) -> None:

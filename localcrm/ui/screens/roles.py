@@ -18,6 +18,7 @@ from localcrm.kernel.ids import parse_id
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
 from localcrm.store.query import Condition, ListQuery, Record, every, titles
 from localcrm.store.shapes import SHAPING
+from localcrm.ui.finding import OPTIONS_PATH
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import confirm, ticked_in
 from localcrm.ui.kit.form import edit_dialog
@@ -178,6 +179,7 @@ class _Roles:
                     [
                         Action("rename", _("Edit"), lambda: edit_dialog(self.session, ROLE, identity=row["id"])),
                         Action("copy", _("Copy role…"), lambda: self.copy(row)),
+                        Action("options", _("Defaults of options…"), lambda: ui.navigate.to(f"{OPTIONS_PATH}?role={row['id']}")),
                         Action("delete", _("Delete"), lambda: self.delete(row), danger=True, divided=True),
                     ]
                 )

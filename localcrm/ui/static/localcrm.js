@@ -297,11 +297,7 @@
     }
     ready(api) {
       this.api = api;
-      if (this.config.state) {
-        try {
-          api.applyColumnState({ state: JSON.parse(this.config.state), applyOrder: true });
-        } catch {}
-      }
+      this.arrange(this.config.state);
       api.setGridOption("datasource", this.source());
       let timer;
       const keep = () => {
@@ -437,6 +433,12 @@
       const state = this.api.getColumnState().map((column) => ({ colId: column.colId, hide: !shown.includes(column.colId) }));
       this.api.applyColumnState({ state });
       this.emit("state", JSON.stringify(this.api.getColumnState()));
+    }
+    arrange(state) {
+      if (!state) return;
+      try {
+        this.api.applyColumnState({ state: JSON.parse(state), applyOrder: true });
+      } catch {}
     }
     resetColumns() {
       this.api.resetColumnState();

@@ -11,7 +11,7 @@ from localcrm.domain import verbs
 from localcrm.domain.options.shortcuts import SHORTCUTS, read_shortcuts, write_shortcuts
 from localcrm.domain.options.table import OPTIONS, Level, option, roams
 from localcrm.domain.people import sessions
-from localcrm.domain.people.preferences import preferences
+from localcrm.domain.people.preferences import preferences, save_preference
 from localcrm.domain.policy import Actor
 from localcrm.domain.roles import BasicRole
 from localcrm.kernel.errors import AppError, InvalidInput
@@ -100,12 +100,12 @@ def test_keys_do_not_clash_and_leave_the_browsers_alone() -> None:
 
 
 def test_everybody_sets_his_own_and_gives_it_up_again(do: Do, clerk: Do, store: Store, admin: Actor) -> None:
-    assert clerk("options.set_option", key="theme", value="dark") == {"key": "theme", "value": "dark", "own": True}
+    assert clerk("options.set_option", key="theme", value="dark") == {"key": "theme", "value": "dark", "own": True, "role": ""}
     assert clerk("options.set_option", key="rows", value="200")["own"]
     told = {one["key"]: (one["value"], one["own"]) for one in clerk("options.personal_options")}
     assert (told["theme"], told["rows"], told["density"]) == (("dark", True), ("200", True), ("compact", False))
     assert preferences(store, admin.user_id or "")["theme"] == "light"
-    assert clerk("options.reset_option", key="theme") == {"key": "theme", "value": "light", "own": False}
+    assert clerk("options.reset_option", key="theme") == {"key": "theme", "value": "light", "own": False, "role": ""}
     assert clerk("options.reset_options") == {"reset": ["rows"]}
     assert do("options.reset_options") == {"reset": []}
 
@@ -116,6 +116,74 @@ def test_what_head_office_sets_holds_for_who_has_no_choice_of_his_own(do: Do, cl
     assert preferences(store, admin.user_id or "")["density"] == "comfortable"
     assert clerk("options.reset_option", key="density")["value"] == "comfortable"
     assert refused(do, "options.set_company_option", key="density", value="compact", fixed=True) == "cannot_fix"
+
+
+COLUMNS = '[{"colId":"phone","width":160}]'
+
+
+@pytest.fixture
+def roles(do: Do, new: Do, clerk: Do) -> dict[str, str]:
+    """林晓 is in sales and in the warehouse."""
+    made = {name: new("role", name=name)["id"] for name in ("B 销售", "A 仓库", "C 财务")}
+    do("people.set_roles", login="lin", roles=["B 销售", "A 仓库"])
+    return made
+
+
+def test_what_a_role_says_holds_before_what_holds_for_everybody(do: Do, clerk: Do, roles: dict[str, str]) -> None:
+    def density() -> tuple[str, bool, str]:
+        told = next(one for one in clerk("options.personal_options") if one["key"] == "density")
+        return told["value"], told["own"], told["role"]
+
+    do("options.set_company_option", key="density", value="compact")
+    do("options.set_role_option", role_id=roles["C 财务"], key="density", value="comfortable")
+    assert density() == ("compact", False, "")  # he has no such role
+    do("options.set_role_option", role_id=roles["B 销售"], key="density", value="comfortable")
+    assert density() == ("comfortable", False, "B 销售")
+    do("options.set_role_option", role_id=roles["A 仓库"], key="density", value="compact")
+    assert density() == ("compact", False, "A 仓库")  # the first by name
+    clerk("options.set_option", key="density", value="comfortable")
+    assert density() == ("comfortable", True, "")
+    clerk("options.reset_option", key="density")
+    assert density() == ("compact", False, "A 仓库")
+    do("options.reset_role_option", role_id=roles["A 仓库"], key="density")
+    assert density() == ("comfortable", False, "B 销售")
+    do("people.unassign_role", login="lin", role="B 销售")
+    assert density() == ("compact", False, "")
+
+
+def test_columns_of_a_list_are_a_default_of_a_role_too(do: Do, clerk: Do, roles: dict[str, str], store: Store) -> None:
+    with store.read() as connection:
+        lin = connection.value("SELECT id FROM user WHERE login = 'lin'").hex()
+    do("options.set_role_option", role_id=roles["B 销售"], key="columns:customer", value=COLUMNS)
+    assert preferences(store, lin)["columns:customer"] == COLUMNS
+    save_preference(store, lin, "columns:customer", "[]")
+    assert preferences(store, lin)["columns:customer"] == "[]"
+    clerk("options.reset_options")
+    assert preferences(store, lin)["columns:customer"] == COLUMNS
+    (told,) = do("options.role_options", role_id=roles["B 销售"])
+    assert (told["key"], told["value"], told["by"]) == ("columns:customer", COLUMNS, "王芳")
+
+
+def test_what_a_role_says_goes_with_the_role(do: Do, roles: dict[str, str]) -> None:
+    do("options.set_role_option", role_id=roles["C 财务"], key="theme", value="dark")
+    copy = do("people.copy_role", role_id=roles["C 财务"], name="D 出纳")["id"]
+    assert [one["value"] for one in do("options.role_options", role_id=copy)] == ["dark"]
+    do("people.delete_role", role_id=roles["C 财务"])
+    assert do("options.role_options", role_id=roles["C 财务"]) == []
+
+
+def test_only_what_fits_is_a_default_of_a_role(do: Do, clerk: Do, roles: dict[str, str]) -> None:
+    role = roles["B 销售"]
+    for given, code in (
+        ({"key": "theme", "value": "pink"}, "bad_option_value"),
+        ({"key": "negative_stock", "value": "allow"}, "company_option"),
+        ({"key": "nonsense", "value": "1"}, "unknown_option"),
+        ({"key": "columns:customer", "value": "{"}, "bad_option_value"),
+    ):
+        assert refused(do, "options.set_role_option", role_id=role, **given) == code
+    own = do("people.own_rights", login="lin")["id"]
+    assert refused(do, "options.set_role_option", role_id=own, key="theme", value="dark") == "own_rights"
+    assert refused(clerk, "options.set_role_option", role_id=role, key="theme", value="dark") == "forbidden"
 
 
 def test_wrong_places_are_refused(do: Do, clerk: Do, store: Store) -> None:
