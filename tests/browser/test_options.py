@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import date, timedelta
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -195,6 +196,29 @@ def test_head_office_sets_the_company_and_is_told_what_does_not_fit(open_page: O
     expect(page.locator("[data-field=tax_rate] input")).to_have_value("9%")
 
 
+def test_a_value_is_planned_for_a_later_day_and_withdrawn(open_page: OpenPage) -> None:
+    page = open_page(f"{PAGE}?at=negative_stock")
+    option(page, "negative_stock").get_by_label("的更多操作").click()
+    page.get_by_text("以后某天起生效").click()
+    dialog = page.locator(".q-dialog .lc-dialog")
+    dialog.get_by_role("button", name="禁止", exact=True).click()
+    dialog.get_by_label("生效日期").fill("-1")
+    dialog.get_by_role("button", name="保存").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("请填写今天以后的日期")
+    dialog.get_by_label("生效日期").fill("+40")
+    dialog.get_by_role("button", name="保存").click()
+    expect(dialog).to_have_count(0)
+    day = (date.today() + timedelta(days=40)).isoformat()
+    expect(option(page, "negative_stock")).to_contain_text(f"{day} 起：禁止")
+    expect(option(page, "negative_stock")).to_contain_text("王芳 设置于 今天")
+    expect(option(page, "negative_stock").locator("button[aria-pressed=true]")).to_have_text("提醒")  # until then
+    option(page, "negative_stock").get_by_role("button", name="撤回").click()
+    expect(page.locator(".lc-toast")).to_contain_text("已撤回“负库存”以后的安排")
+    expect(option(page, "negative_stock")).not_to_contain_text(day)
+    option(page, "prices_include_tax").locator(".lc-option-name").wait_for()
+    expect(option(page, "prices_include_tax").get_by_label("的更多操作")).to_have_count(0)  # it locks; it is not dated
+
+
 def test_a_default_for_everybody(open_page: OpenPage, office: Running) -> None:
     page = open_page(PAGE)
     choose(page, "density", "宽松")
@@ -213,13 +237,15 @@ def test_a_default_for_everybody(open_page: OpenPage, office: Running) -> None:
 
 def test_a_role_has_defaults_of_its_own(open_page: OpenPage, office: Running) -> None:
     with beside(office) as (store, admin):
-        for name in ("销售", "仓库"):
-            verbs.run(store, admin, "records.create_record", {"entity": "role", "values": {"name": name}})
+        for name in ("仓库", "销售"):
+            role = verbs.run(store, admin, "records.create_record", {"entity": "role", "values": {"name": name}})["id"]
+        verbs.run(store, admin, "options.set_role_option", {"role_id": role, "key": "rows", "value": "200"})
         verbs.run(store, admin, "people.assign_role", {"login": "lin", "role": "销售"})
     page = open_page(PAGE)
     page.get_by_role("button", name="角色", exact=True).click()
     page.locator(".lc-option-role .q-field__control").click()
     page.locator(".q-menu .q-item", has_text="销售").click()
+    expect(option(page, "rows")).to_contain_text("本角色的默认值")
     choose(page, "density", "宽松")
     is_set(page, "行距")
     expect(option(page, "density")).to_contain_text("本角色的默认值")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 
 import pytest
 
+from localcrm.domain.options import company as options_here
 from localcrm.domain.options.services import records_of
 from localcrm.domain.options.table import option
 from localcrm.domain.people.preferences import preferences
@@ -126,6 +128,50 @@ def test_a_branch_differs_and_head_office_sees_it(company: Company) -> None:
     assert one.run("options.reset_company_option", key="exchange_days")["source"] == "office"
     agree(company)
     assert hq.run("options.option_deviations") == []
+
+
+class Calendar(date):
+    """The calendar on the wall, as a test turns its leaves."""
+
+    day = date(2026, 12, 1)
+
+    @classmethod
+    def today(cls) -> date:  # type: ignore[override]
+        return cls.day
+
+
+def test_a_later_value_comes_into_force_at_a_branch_that_is_alone_on_that_day(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options_here, "date", Calendar)
+    Calendar.day = date(2026, 12, 1)
+    hq, one, two = company.hq, company.branches["BR01"], company.branches["BR02"]
+
+    def state(node: Installation) -> tuple[str, str, str | None, str | None]:
+        told = next(row for row in node.run("options.company_options") if row["key"] == "free_tries")
+        return told["value"], told["source"], told["next_value"], told["next_from"]
+
+    hq.run("options.set_company_option", key="free_tries", value="5", from_day="2027-01-01")
+    agree(company)
+    two.run("options.set_company_option", key="free_tries", value="8", from_day="2027-01-15")  # this branch plans for itself
+    with pytest.raises(Refused) as error:
+        one.run("options.withdraw_company_option", key="free_tries")
+    assert error.value.code == "nothing_planned"  # not by this branch
+    assert state(one) == ("3", "default", "5", "2027-01-01")
+    Calendar.day = date(2027, 1, 1)
+    assert [state(node) for node in (hq, one)] == [("5", "office", None, None)] * 2
+    assert state(two) == ("5", "office", "8", "2027-01-15")
+    Calendar.day = date(2027, 1, 15)
+    assert state(two) == ("8", "branch", None, None)
+    agree(company)
+    assert [(row["code"], row["value"], row["office"]) for row in hq.run("options.option_deviations")] == [("BR02", "8", "5")]
+
+    two.run("options.set_company_option", key="free_tries", value="9", from_day="2027-02-01")
+    assert two.run("options.withdraw_company_option", key="free_tries")["next_value"] is None
+    hq.run("options.set_company_option", key="free_tries", value="6", from_day="2027-02-01")
+    agree(company)
+    hq.run("options.withdraw_company_option", key="free_tries")
+    agree(company)
+    Calendar.day = date(2027, 2, 1)
+    assert [state(node)[0] for node in company.nodes] == ["5", "5", "8"]
 
 
 def test_head_office_alone_fixes_and_sets_what_holds_for_everybody(company: Company) -> None:

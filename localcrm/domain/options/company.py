@@ -1,7 +1,13 @@
-"""What holds here of the company's options: head office's value, or the branch's own where head office leaves it to branches."""
+"""What holds here of the company's options: head office's value, or the branch's own where head office leaves it to branches.
+
+A row says a value and, where one is planned, what holds instead from a day on. Which of the two it is follows from the calendar each
+time it is asked: nothing has to run on that day, and a branch without a network obeys it as well.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
 from localcrm.domain.options.table import YES, Option, option
@@ -10,11 +16,38 @@ from localcrm.store.connection import Connection
 from localcrm.store.node import Node
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a row says. value: None for what holds without it · next_from: the day (ISO) from which ``next_value`` holds, None for never ·
+    set_at: of a branch's row, in ms.
+    """
+
+    id: bytes
+    value: str | None
+    fixed: bool
+    next_value: str | None
+    next_from: str | None
+    set_at: int = 0
+
+    def on(self, day: date) -> str | None:
+        """The value that holds on a day."""
+        return self.value if self.next_from is None or day.isoformat() < self.next_from else self.next_value
+
+    def planned(self, day: date) -> tuple[str | None, str] | None:
+        """Value and first day of what has not begun yet."""
+        return None if self.next_from is None or self.next_from <= day.isoformat() else (self.next_value, self.next_from)
+
+
+def today() -> date:
+    """The business day: that of the calendar on the wall here."""
+    return date.today()
+
+
 def company_value(connection: Connection, node: Node, key: str) -> str:
-    """The value that holds on this node, in the option's spelling."""
+    """The value that holds on this node today, in the option's spelling."""
     one, office = option(key), office_row(connection, key)
-    own = None if node.is_office or (office and office[2]) else branch_row(connection, node, key)
-    return (own and usable(one, own[1])) or office_value(connection, one)
+    own = None if node.is_office or (office and office.fixed) else branch_row(connection, node, key)
+    return (own and usable(one, own.on(today()))) or office_value(connection, one)
 
 
 def company_number(connection: Connection, node: Node, key: str) -> int:
@@ -33,24 +66,32 @@ def company_yes(connection: Connection, node: Node, key: str) -> bool:
 
 
 def office_value(connection: Connection, one: Option) -> str:
-    """What head office has set, or the default."""
+    """What head office has set for today, or the default."""
     row = office_row(connection, one.key)
-    return (row and usable(one, row[1])) or one.default
+    return (row and usable(one, row.on(today()))) or one.default
 
 
-def office_row(connection: Connection, key: str) -> tuple[bytes, str | None, bool] | None:
-    """Id, value and whether it is fixed of what head office has set; the newest, should there be two: ids follow time."""
-    row = connection.one("SELECT id, value, fixed FROM company_option WHERE key = ? AND deleted = 0 ORDER BY id DESC LIMIT 1", (key,))
-    return (row[0], row[1], bool(row[2])) if row else None
-
-
-def branch_row(connection: Connection, node: Node, key: str) -> tuple[bytes, str | None, int] | None:
-    """Id, value and moment (ms) of what this branch has set itself last."""
-    row: tuple[bytes, str | None, int] | None = connection.one(
-        "SELECT id, value, set_at FROM branch_option WHERE key = ? AND branch_id = ? AND deleted = 0 ORDER BY set_at DESC, id DESC LIMIT 1",
-        (key, bytes.fromhex(node.branch_id)),
+def office_row(connection: Connection, key: str) -> Kept | None:
+    """What head office has set; the newest, should there be two: ids follow time."""
+    row = connection.one(
+        "SELECT id, value, fixed, next_value, next_from FROM company_option WHERE key = ? AND deleted = 0 ORDER BY id DESC LIMIT 1", (key,)
     )
-    return row
+    return Kept(row[0], row[1], bool(row[2]), row[3], row[4]) if row else None
+
+
+def branch_row(connection: Connection, node: Node, key: str) -> Kept | None:
+    """What this branch has set itself last."""
+    return next(iter(branch_rows(connection, node, key, most=1)), None)
+
+
+def branch_rows(connection: Connection, node: Node, key: str, *, most: int = -1) -> list[Kept]:
+    """All that this branch has set itself, the last first; ``most`` -1: every one."""
+    rows = connection.all(
+        """SELECT id, value, next_value, next_from, set_at FROM branch_option WHERE key = ? AND branch_id = ? AND deleted = 0
+           ORDER BY set_at DESC, id DESC LIMIT ?""",
+        (key, bytes.fromhex(node.branch_id), most),
+    )
+    return [Kept(row, value, False, *planned) for row, value, *planned in rows]
 
 
 def usable(one: Option, value: str | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import Entity, F, Id, Kind, LongText, Moment, Text
+from localcrm.kernel.schema import Day, Entity, F, Id, Kind, LongText, Moment, Text
 
 
 class UserOption(
@@ -28,6 +28,8 @@ class CompanyOption(
     key: Annotated[Text, F(1, N_("Option"), column=1, index=True, editable=False)]
     value: Annotated[LongText | None, F(2, N_("Value"), column=2, widget="longtext", editable=False)] = None
     fixed: Annotated[bool, F(3, N_("Fixed for all branches"), column=3, editable=False)] = False
+    next_value: Annotated[LongText | None, F(4, N_("Later value"), column=4, widget="longtext", editable=False)] = None
+    next_from: Annotated[Day | None, F(5, N_("Later value from"), column=5, editable=False)] = None
 
 
 class RoleOption(
@@ -43,7 +45,7 @@ class RoleOption(
 class BranchOption(
     Entity, key="branch_option", no=33, label=N_("Branch option"), kind=Kind.LEDGER, title_field="key", order_by="key", by_hand=False
 ):
-    """Where a branch differs from head office, from ``set_at`` on; without a value it does no longer.
+    """Where a branch differs from head office, from ``set_at`` on; without a value it does no longer. A row says all that holds, also what is planned.
 
     Only added to, as movements are: head office takes such a row from that branch alone.
     """
@@ -52,3 +54,5 @@ class BranchOption(
     branch_id: Annotated[Id, F(2, N_("Branch"), ref="branch", column=2, editable=False)]
     value: Annotated[LongText | None, F(3, N_("Value"), column=3, widget="longtext", editable=False)] = None
     set_at: Annotated[Moment, F(4, N_("Set on"), column=4, editable=False)]
+    next_value: Annotated[LongText | None, F(5, N_("Later value"), column=5, widget="longtext", editable=False)] = None
+    next_from: Annotated[Day | None, F(6, N_("Later value from"), column=6, editable=False)] = None

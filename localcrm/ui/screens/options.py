@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
-from localcrm.domain.options.company import office_row, usable
+from localcrm.domain.options.company import office_row, today, usable
 from localcrm.domain.options.entities import RoleOption
 from localcrm.domain.options.personal import Default, defaults, own_choices
 from localcrm.domain.options.services import PERMISSION, OptionState, Said, deviations, named_roles, records_of, said_by_role, state_of
@@ -26,6 +26,7 @@ from localcrm.ui.kit import theme
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.history import Line, history_lines, history_table
 from localcrm.ui.kit.lines import cell, heads
+from localcrm.ui.kit.moments import moment_input, parse_day
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import exact, near_moment
 from localcrm.ui.operations import run_service, run_verb, toast
@@ -125,7 +126,9 @@ class _Options:
                 return State(own, default)
             node = session.store.node
             general = {
-                one.key: row[1] for one in options(Level.PERSONAL) if (row := office_row(connection, one.key)) and row[1] is not None
+                one.key: value
+                for one in options(Level.PERSONAL)
+                if (row := office_row(connection, one.key)) and (value := row.value) is not None
             }
             company = {one.key: state_of(connection, node, one) for one in options(Level.COMPANY)}
             if not node.is_office:
@@ -244,6 +247,8 @@ class _Options:
             ui.label(one.effect).classes("lc-muted lc-small-text")
             if state is not None:
                 _draw_standing(state)
+                if state.next_value is not None:
+                    self._draw_planned(one, state, state.next_value)
             else:
                 self._draw_origin(one)
         with ui.element("div").classes("lc-option-control"):
@@ -252,6 +257,16 @@ class _Options:
             if state is not None and self.session.store.node.is_office:
                 self._draw_fixed(one, state)
         self._draw_menu(one, state)
+
+    def _draw_planned(self, one: Option, state: OptionState, value: str) -> None:
+        """What holds from a later day on, who planned it, and the way to withdraw it."""
+        with ui.element("div").classes("lc-row lc-option-standing").mark(f"planned-{one.key}"):
+            with ui.element("div").classes("lc-chip lc-acc"):
+                ui.icon("event").props("size=14px")
+                ui.label(_("from {day}: {value}").format(day=state.next_from, value=one.show(value)))
+            _draw_set_by(state.next_by, state.next_at)
+            if state.may_withdraw:
+                ui.button(_("Withdraw"), on_click=partial(self._withdraw, one)).props("flat dense no-caps").mark(f"withdraw-{one.key}")
 
     def _draw_origin(self, one: Option) -> None:
         """Where a value comes from that was not chosen."""
@@ -289,11 +304,14 @@ class _Options:
         for_all = state is None and not of_role and self._may_roles()
         with ui.element("div").classes("lc-option-menu"):
             kind = state.kept_in if state is not None else None
-            if not changed and not for_all and kind is None:
+            may_plan = state is not None and not state.locked and not one.arithmetic
+            if not changed and not for_all and kind is None and not may_plan:
                 return
             more = ui.button(icon="more_vert").props("flat dense round size=sm").classes("lc-bar-button").mark(f"more-{one.key}")
             more.props(f'aria-label="{_("More about “{label}”").format(label=one.label)}"')
             with more, ui.menu().classes("lc-menu").props("auto-close"):
+                if may_plan:
+                    ui.menu_item(_("From a later day…"), partial(self._plan, one)).mark(f"plan-{one.key}")
                 if changed:
                     text = _("No default any more") if of_role else _("Reset to default")
                     ui.menu_item(text, partial(self._reset, one)).mark(f"reset-{one.key}")
@@ -326,7 +344,7 @@ class _Options:
         self.text = str(event.value or "").strip()[:100]
         await self._draw()
 
-    async def set(self, one: Option, value: str, *, fixed: bool | None = None, on_error: Callable[[AppError], bool] | None = None) -> None:
+    async def set(self, one: Option, value: str, *, fixed: bool | None = None, on_error: OnError | None = None) -> None:
         """Save what an editor says; with the company's options also whether branches may differ."""
         given: dict[str, Any] = {"key": one.key, "value": value} | ({} if fixed is None else {"fixed": fixed})
         await self._run(one, "set", given, _("“{label}” is set").format(label=one.label), on_error)
@@ -334,9 +352,7 @@ class _Options:
     async def _reset(self, one: Option) -> None:
         await self._run(one, "reset", {"key": one.key}, _("“{label}” is as it was at first").format(label=one.label))
 
-    async def _run(
-        self, one: Option, verb: str, given: Mapping[str, Any], done: str, on_error: Callable[[AppError], bool] | None = None
-    ) -> None:
+    async def _run(self, one: Option, verb: str, given: Mapping[str, Any], done: str, on_error: OnError | None = None) -> None:
         """Change an option and draw what follows from it; where the change began is drawn anew, hence not there."""
         undo = self._before(one)
         of_role = self.view == "role" and one.level is Level.PERSONAL
@@ -379,6 +395,19 @@ class _Options:
         label = _("“{label}” is as it was at first for everybody who has chosen nothing").format(label=one.label)
         await self._for_all(one, "options.reset_company_option", {"key": one.key}, label)
 
+    async def _plan(self, one: Option) -> None:
+        """Ask for a value and the day from which it is to hold."""
+        with self.place:
+            await _Plan(self, one).ask()
+            await self._draw_again(one)
+
+    async def _withdraw(self, one: Option) -> None:
+        with self.place:
+            outcome = await run_verb(self.session, "options.withdraw_company_option", {"key": one.key})
+            await self._draw_again(one)
+            if outcome.ok:
+                toast(_("What was planned for “{label}” is withdrawn").format(label=one.label))
+
     async def _for_all(self, one: Option, verb: str, given: Mapping[str, Any], done: str) -> None:
         with self.place:
             outcome = await run_verb(self.session, verb, given)
@@ -413,17 +442,69 @@ class _Options:
             ui.navigate.reload()
 
 
+class _Plan:
+    """A value for a later day, chosen with the same editors; nothing is saved before the day is there too."""
+
+    def __init__(self, page: _Options, one: Option) -> None:
+        self.page, self.session, self.one = page, page.session, one
+        state = page.state.company[one.key]
+        self.chosen = self.typed = state.next_value or state.value
+        self.day = state.next_from or ""
+
+    def value(self, one: Option) -> str:  # noqa: ARG002 -- there is only this one
+        """What is chosen so far, in its spelling."""
+        return self.chosen
+
+    async def set(self, one: Option, value: str, *, fixed: bool | None = None, on_error: OnError | None = None) -> None:  # noqa: ARG002
+        """Keep what an editor says for the moment; what does not fit is said at once and refused when it is saved."""
+        self.typed = value
+        try:
+            self.chosen = one.clean(value)
+        except InvalidInput as error:
+            (on_error or self._failed)(error)
+
+    async def ask(self) -> None:
+        """Show the dialog until it is saved or left."""
+        with ui.dialog() as self.dialog, ui.card().classes("lc-dialog lc-narrow").mark("plan"):
+            ui.label(_("“{label}” from a later day").format(label=self.one.label)).classes("lc-dialog-title")
+            ui.label(_("Until then everything stays as it is, also at branches without a network.")).classes("lc-muted")
+            with ui.element("div").classes("lc-field"):
+                ui.label(_("Later value")).classes("lc-label")
+                EDITORS.get(self.one.key, _EDITORS[self.one.kind])(self, self.one, self.chosen, False)
+            with ui.element("div").classes("lc-field"):
+                ui.label(_("From the day")).classes("lc-label")
+                self.box = moment_input(_("From the day"), with_time=False, on_change=lambda _event: None)
+                self.box.set_value(self.day)
+            self.problem = ui.label().classes("lc-field-error").props('role="alert"').mark("plan-problem")
+            with ui.element("div").classes("lc-dialog-buttons"):
+                ui.button(_("Cancel"), on_click=self.dialog.close).props("flat no-caps").classes("lc-btn")
+                ui.button(_("Save"), on_click=self._save).props("unelevated no-caps data-commit").classes("lc-pri").mark("save-plan")
+        await answer_of(self.dialog)
+
+    async def _save(self) -> None:
+        typed = str(self.box.value or "")
+        day = parse_day(typed, today())
+        given = {"key": self.one.key, "value": self.typed, "from_day": day.isoformat() if day else typed}
+        if (await run_verb(self.session, "options.set_company_option", given, on_error=self._failed)).ok:
+            self.dialog.close()
+
+    def _failed(self, error: AppError) -> bool:
+        self.problem.set_text(error.message)
+        return isinstance(error, InvalidInput)
+
+
 # editors: one per kind of value, and some of their own -----------------------------------------------------------------------
 
-Editor = Callable[[_Options, Option, str, bool], None]
+OnError = Callable[[AppError], bool]
+Editor = Callable[["_Options | _Plan", Option, str, bool], None]
 
 
-def _switch(page: _Options, one: Option, value: str, locked: bool) -> None:
+def _switch(page: _Options | _Plan, one: Option, value: str, locked: bool) -> None:
     box = ui.switch(value=value == YES).props(f'dense aria-label="{one.label}"' + (" disable" if locked else "")).mark(f"set-{one.key}")
     box.on_value_change(lambda event: page.set(one, YES if event.value else NO))
 
 
-def _choices(page: _Options, one: Option, value: str, locked: bool) -> None:
+def _choices(page: _Options | _Plan, one: Option, value: str, locked: bool) -> None:
     labels = {key: gettext(label) for key, label in one.choices.items()}
     if len(labels) > SIDE_BY_SIDE:
         _list(page, one, labels, value, locked)
@@ -432,13 +513,13 @@ def _choices(page: _Options, one: Option, value: str, locked: bool) -> None:
     box.mark(f"set-{one.key}").on_value_change(lambda event: page.set(one, str(event.value)))
 
 
-def _list(page: _Options, one: Option, labels: Mapping[str, str], value: str, locked: bool) -> None:
+def _list(page: _Options | _Plan, one: Option, labels: Mapping[str, str], value: str, locked: bool) -> None:
     box = ui.select(dict(labels), value=value if value in labels else None)
     box.props(f'outlined dense options-dense aria-label="{one.label}"' + (" disable" if locked else "")).classes("lc-option-box")
     box.mark(f"set-{one.key}").on_value_change(lambda event: page.set(one, str(event.value or "")))
 
 
-def _typed(page: _Options, one: Option, value: str, locked: bool) -> None:
+def _typed(page: _Options | _Plan, one: Option, value: str, locked: bool) -> None:
     """Saved when the field is left, or by Enter."""
     box = ui.input(value=one.show(value)).classes("lc-option-number").mark(f"set-{one.key}")
     box.props(
@@ -459,12 +540,12 @@ def _typed(page: _Options, one: Option, value: str, locked: bool) -> None:
     box.on("blur", save).on("keydown.enter", js_handler="(event) => event.target.blur()")
 
 
-def _page_of_first(page: _Options, one: Option, value: str, locked: bool) -> None:
+def _page_of_first(page: _Options | _Plan, one: Option, value: str, locked: bool) -> None:
     shown = [screen for screen in screens_for(page.session) if screen.section is not None]
     _list(page, one, {"": _("The first of the navigation"), **{screen.id: screen.label for screen in shown}}, value, locked)
 
 
-def _pages(page: _Options, one: Option, value: str, locked: bool) -> None:  # noqa: ARG001 -- nobody locks a personal option
+def _pages(page: _Options | _Plan, one: Option, value: str, locked: bool) -> None:  # noqa: ARG001 -- nobody locks a personal option
     """Several pages, saved once the list is folded up again."""
     shown = {screen.id: screen.label for screen in screens_for(page.session) if screen.section is not None}
     before = [key for key in value.split() if key in shown]
@@ -482,7 +563,7 @@ def _pages(page: _Options, one: Option, value: str, locked: bool) -> None:  # no
     box.on("popup-hide", save)
 
 
-def _order(page: _Options, one: Option, value: str, locked: bool) -> None:  # noqa: ARG001
+def _order(page: _Options | _Plan, one: Option, value: str, locked: bool) -> None:  # noqa: ARG001
     """The pages of each group with arrows."""
     groups = [
         (label, members)
@@ -515,7 +596,7 @@ def _order(page: _Options, one: Option, value: str, locked: bool) -> None:  # no
                             button.mark(f"{icon}-{screen.id}")
 
 
-def _keys(page: _Options, one: Option, value: str, locked: bool) -> None:  # noqa: ARG001
+def _keys(page: _Options | _Plan, one: Option, value: str, locked: bool) -> None:  # noqa: ARG001
     """A field per key: press another one in it."""
     own = read_shortcuts(value)
 
@@ -574,18 +655,22 @@ def _is_changed_here(session: Session, state: OptionState) -> bool:
 
 def _lines_of(session: Session, one: Option, kind: EntityType, record: str | None) -> list[Line]:
     """What was set when by whom, newest first, values in words; of all records that say something of the option, or of one."""
-    value, told = kind.fields["value"].label, {kind.fields[key].label for key in ("value", "fixed") if key in kind.fields}
+    values = {kind.fields[key].label for key in ("value", "next_value") if key in kind.fields}
+    told = values | {kind.fields[key].label for key in ("fixed", "next_from") if key in kind.fields}
     with session.store.read() as connection:
         ids = [record] if record else records_of(connection, session.store.node, one, kind)
     lines = [line for identity in ids for line in history_lines(session, kind, identity) if line.field in told]
     if kind.kind is Kind.LEDGER:  # a row says what it brings; what was there is in the row before
-        lines = [replace(line, old=before.new if before else line.old) for line, before in zip(lines, [*lines[1:], None], strict=True)]
+        lines = [
+            replace(line, old=next((before.new for before in lines[n + 1 :] if before.field == line.field), line.old))
+            for n, line in enumerate(lines)
+        ]
 
     def shown(text: str) -> str:
         kept = usable(one, text)
         return text if kept is None else one.show(kept)
 
-    return [replace(line, old=shown(line.old), new=shown(line.new)) if line.field == value else line for line in lines]
+    return [replace(line, old=shown(line.old), new=shown(line.new)) if line.field in values else line for line in lines]
 
 
 def _draw_standing(state: OptionState) -> None:

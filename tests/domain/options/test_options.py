@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
 
 from localcrm.domain import verbs
+from localcrm.domain.options import company
 from localcrm.domain.options.shortcuts import SHORTCUTS, read_shortcuts, write_shortcuts
 from localcrm.domain.options.table import OPTIONS, Level, option, roams
 from localcrm.domain.people import sessions
@@ -33,6 +35,23 @@ def clerk(store: Store, new: Do) -> Do:
     made = new("user", login="lin", name="林晓", password=PASSWORD, role="staff")
     actor = Actor(made["id"], "lin", "林晓", BasicRole.STAFF)
     return lambda verb, **parameters: verbs.run(store, actor, verb, parameters)
+
+
+class Calendar(date):
+    """The calendar on the wall, as a test turns its leaves."""
+
+    day = date(2026, 12, 1)
+
+    @classmethod
+    def today(cls) -> date:  # type: ignore[override]
+        return cls.day
+
+
+@pytest.fixture
+def calendar(monkeypatch: pytest.MonkeyPatch) -> type[Calendar]:
+    Calendar.day = date(2026, 12, 1)
+    monkeypatch.setattr(company, "date", Calendar)
+    return Calendar
 
 
 # values --------------------------------------------------------------------------------------------------------------------
@@ -236,6 +255,49 @@ def test_the_company_tells_who_set_what(do: Do) -> None:
     assert told["at"].endswith("Z")
     assert do("options.set_company_option", key="negative_stock", value="allow")["fixed"]  # what is not said stays
     assert do("options.reset_company_option", key="negative_stock")["source"] == "default"
+
+
+def now(do: Do, key: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(one for one in do("options.company_options") if one["key"] == key)
+    return found
+
+
+def test_a_later_value_holds_from_its_day_on_with_nothing_running(do: Do, calendar: type[Calendar]) -> None:
+    do("options.set_company_option", key="negative_stock", value="warn")
+    told = do("options.set_company_option", key="negative_stock", value="block", from_day="2027-01-01")
+    assert (told["value"], told["next_value"], told["next_from"]) == ("warn", "block", "2027-01-01")
+    assert now(do, "negative_stock")["next_by"] == "王芳"
+    calendar.day = date(2026, 12, 31)
+    assert now(do, "negative_stock")["value"] == "warn"
+    calendar.day = date(2027, 1, 1)
+    told = now(do, "negative_stock")
+    assert (told["value"], told["source"], told["next_value"], told["by"]) == ("block", "office", None, "王芳")
+    do("options.set_company_option", key="negative_stock", value="allow")
+    assert now(do, "negative_stock")["value"] == "allow"
+
+
+def test_what_is_planned_is_replaced_withdrawn_and_outlives_a_change_of_today(do: Do, calendar: type[Calendar]) -> None:
+    do("options.set_company_option", key="free_tries", value="5", from_day="2027-01-01")
+    do("options.set_company_option", key="free_tries", value="6", from_day="2027-02-01")
+    do("options.set_company_option", key="free_tries", value="4")
+    told = now(do, "free_tries")
+    assert (told["value"], told["next_value"], told["next_from"]) == ("4", "6", "2027-02-01")
+    assert do("options.withdraw_company_option", key="free_tries")["next_from"] is None
+    assert refused(do, "options.withdraw_company_option", key="free_tries") == "nothing_planned"
+    calendar.day = date(2027, 3, 1)
+    assert now(do, "free_tries")["value"] == "4"
+    do("options.set_company_option", key="free_tries", value="7", from_day="2027-04-01")
+    assert do("options.reset_company_option", key="free_tries")["next_from"] is None
+
+
+@pytest.mark.parametrize("day", ["2026-12-01", "2026-11-30", "2026-13-01", "tomorrow", ""])
+def test_a_day_that_has_come_or_is_none_is_refused(do: Do, calendar: type[Calendar], day: str) -> None:
+    assert refused(do, "options.set_company_option", key="free_tries", value="5", from_day=day) == "day_not_later"
+
+
+def test_what_posting_locks_and_what_people_choose_is_not_dated(do: Do, calendar: type[Calendar]) -> None:
+    for key, value in (("prices_include_tax", "no"), ("theme", "dark")):
+        assert refused(do, "options.set_company_option", key=key, value=value, from_day="2027-01-01") == "not_dated"
 
 
 @pytest.fixture
