@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from localcrm.ui.kit.values import near_moment
 from localcrm.ui.operations import run_verb, toast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from localcrm.domain.people.arrival import Arrival
     from localcrm.ui.sessions import Session
@@ -64,10 +65,14 @@ def welcome(session: Session, place: ui.element) -> None:
         box.delete()
         await asyncio.to_thread(session.note_told)
 
-    with place, ui.element("div").classes("lc-notice" if arrival.is_alarming else "lc-welcome") as box:
+    look = "lc-notice" if arrival.failed or arrival.resets else "lc-notice lc-warn" if arrival.given else "lc-welcome"
+    with place, ui.element("div").classes(look) as box:
         box.mark("welcome").props('role="status"')
         ui.icon("history" if not arrival.is_alarming else "error_outline")
         ui.label(" ".join(_welcome_words(arrival))).classes("grow")
+        if arrival.given:
+            change = ui.button(_("Change password…"), on_click=lambda: _change_password(session, then=close))
+            change.props("unelevated no-caps").classes("lc-btn").mark("choose-password")
         ui.button(icon="close", on_click=close).props(f'flat dense round size=sm aria-label="{_("Close")}"').mark("welcome-close")
 
 
@@ -80,6 +85,9 @@ def _welcome_words(arrival: Arrival) -> Iterator[str]:
             )
         else:
             yield _("Your password was reset {when} with the recovery code. If that was not you, change it now.").format(when=when)
+    if arrival.given:
+        when = near_moment(datetime.fromtimestamp(arrival.given.at / 1000, tz=UTC))
+        yield _("{name} set your password {when}. Choose one that only you know.").format(name=arrival.given.by, when=when)
     if arrival.last is not None:
         yield _("Last sign-in {when}.").format(when=near_moment(datetime.fromtimestamp(arrival.last / 1000, tz=UTC)))
     if arrival.failed:
@@ -106,7 +114,8 @@ async def _switch_dark(session: Session) -> None:
     ui.navigate.reload()
 
 
-def _change_password(session: Session) -> None:
+def _change_password(session: Session, *, then: Callable[[], Awaitable[None]] | None = None) -> None:
+    """Ask for the old password and a new one; ``then`` is called once it is set."""
     actor = session.actor
     with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow"):
         ui.label(_("Change password")).classes("lc-dialog-title")
@@ -137,8 +146,12 @@ def _change_password(session: Session) -> None:
             if outcome.ok:
                 ended = await asyncio.to_thread(close_sessions_of, session.store, session.user_id, keep=session.key)
                 session.program.end_sessions(ended)
+                if session.arrival:
+                    session.arrival = replace(session.arrival, given=None)
                 dialog.close()
                 toast(_("Password changed. Other browsers of yours were signed out."))
+                if then:
+                    await then()
 
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Cancel"), on_click=dialog.close).props("flat no-caps")

@@ -225,6 +225,25 @@ def test_a_user_works_in_further_departments(open_page: OpenPage) -> None:
     expect(page.locator(".q-dialog")).to_contain_text("外贸组")  # by name, not by its id
 
 
+def test_who_was_given_a_password_is_told_by_whom_and_chooses_his_own(open_page: OpenPage, office: Running) -> None:
+    with beside(office) as (store, admin):
+        values = {"login": "zhao", "name": "赵新", "password": PASSWORD, "role": "staff"}
+        verbs.run(store, admin, "records.create_record", {"entity": "user", "values": values})
+    page = open_page("/customers", login="zhao", own_session=True)
+    notice = page.locator(".lc-notice", has_text="王芳 于 今天")
+    expect(notice).to_contain_text("请改成只有您自己知道的密码")
+    notice.get_by_role("button", name="修改密码").click()
+    own = "My-Own-Secret-8"
+    for label, text in (("原密码", PASSWORD), ("新密码", own), ("再输一次新密码", own)):
+        page.get_by_label(label, exact=True).fill(text)
+    page.get_by_role("button", name="修改密码", exact=True).click()
+    expect(page.locator(".lc-toast")).to_contain_text("密码已修改")
+    expect(notice).to_have_count(0)
+    page.reload()
+    expect(page.locator(".lc-nav-link").first).to_be_visible()
+    expect(notice).to_have_count(0)
+
+
 def test_who_leaves_hands_over_and_signs_in_no_more(open_page: OpenPage) -> None:
     page = open_page("/people")
     user(page, "何小梅").click(button="right")

@@ -1,20 +1,27 @@
-"""What somebody should hear when he comes in: his last sign-in, wrong tries since, and that his password was reset.
+"""What somebody should hear when he comes in: his last sign-in, wrong tries since, and that somebody else has set his password.
 
-All of it is read from the system log of this node, so nothing has to be kept for it.
+Sign-ins, tries and resets are read from the system log of this node; who has set the password that holds, at whatever node, from
+the history of the user. So nothing has to be kept for it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
+from localcrm.domain.people.entities import User
 from localcrm.domain.people.sessions import WRONG_GUESSES, UserSession, login_key
+from localcrm.store.changelog import history
 from localcrm.store.connection import Connection
+from localcrm.store.query import titles
 from localcrm.store.store import Store
+
+_USER = User.entity_type
 
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """When a password was set without the old one; ``by`` answered at head office, "" for the recovery code."""
+    """When a password was set without the old one; ``by`` answered at head office or set it, "" for the recovery code."""
 
     at: int
     by: str
@@ -22,16 +29,19 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """``last``: the sign-in before this one, None for the first. Times in Unix milliseconds."""
+    """``last``: the sign-in before this one, None for the first · ``given``: who has set the password that holds, where it was somebody
+    else than the user, until he chooses one himself. Times in Unix milliseconds.
+    """
 
     last: int | None
     failed: int
     resets: tuple[Reset, ...] = ()
+    given: Reset | None = None
 
     @property
     def is_alarming(self) -> bool:
         """Whether the user should rather look twice."""
-        return bool(self.failed or self.resets)
+        return bool(self.failed or self.resets or self.given)
 
 
 def arrival(store: Store, session: UserSession) -> Arrival:
@@ -50,7 +60,18 @@ def arrival(store: Store, session: UserSession) -> Arrival:
             "ORDER BY id",
             (since, own, user),
         )
-    return Arrival(before[1] if before else None, int(failed), tuple(Reset(at, by or "") for at, by in resets))
+        given = _given_password(connection, session.user_id)
+    return Arrival(before[1] if before else None, int(failed), tuple(Reset(at, by or "") for at, by in resets), given)
+
+
+def _given_password(connection: Connection, user_id: str) -> Reset | None:
+    """Who has set the password that holds, where it was another user: the newest change of it, else whoever added the user."""
+    changes = history(connection, _USER, user_id)
+    newest = next((change for change in changes if change.field == "password" or change.first), None)
+    if newest is None or newest.user_id in {None, user_id}:
+        return None
+    name = titles(connection, _USER, [newest.user_id or ""]).get(newest.user_id or "", "")
+    return Reset(round(datetime.fromisoformat(newest.at).timestamp() * 1000), name)
 
 
 def untold(store: Store, session: UserSession) -> Arrival | None:

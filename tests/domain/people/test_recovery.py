@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from localcrm.domain import verbs
 from localcrm.domain.people import arrival, recovery, services, sessions
 from localcrm.domain.people.arrival import Arrival, Reset
 from localcrm.domain.policy import Actor
+from localcrm.domain.roles import BasicRole
 from localcrm.kernel.codes import new_recovery_code
 from localcrm.kernel.errors import AppError
 from localcrm.store.store import Store
@@ -114,6 +116,27 @@ def test_what_is_quiet_is_told_once_and_what_is_alarming_until_it_was_read(store
     assert arrival.untold(store, third) == arrival.untold(store, third) is not None
     arrival.note_told(store, third.key)
     assert arrival.untold(store, third) is None
+
+
+def test_a_password_somebody_else_has_set_is_told_until_one_is_chosen(store: Store, new: Any, do: Any, clock: StandingClock) -> None:
+    lin = new("user", login="lin", name="林晓", password=PASSWORD, role="staff")
+
+    def given(password: str) -> Reset | None:
+        clock.go_on(seconds=60)
+        session = sessions.find_session(store, sessions.sign_in(store, login="lin", password=password)[1])
+        assert session is not None
+        return arrival.arrival(store, session).given
+
+    first = given(PASSWORD)
+    assert first is not None
+    assert first.by == "王芳"
+    own = Actor(lin["id"], "lin", "林晓", BasicRole.STAFF)
+    verbs.run(store, own, "people.set_password", {"login": "lin", "password": NEW, "old_password": PASSWORD})
+    assert given(NEW) is None
+    do("records.update_record", entity="user", id=lin["id"], values={"phone": "1380575"})
+    assert given(NEW) is None
+    do("records.update_record", entity="user", id=lin["id"], values={"password": PASSWORD})
+    assert [given(PASSWORD) is not None for _sign_in in range(2)] == [True, True]
 
 
 def test_only_administrators_have_one(store: Store, new: Any) -> None:
