@@ -159,10 +159,11 @@ def resolve(session: Session, id: str, keep: str) -> None:
 def serve_hub(session: Session, host: str, port: int) -> None:
     from localcrm.app import serve_hub as serve
     from localcrm.kernel.errors import Refused
+    from localcrm.kernel.hosts import plain_host, url_host
 
     if not session.store.node.is_office:
         raise Refused("not_office", N_("Only head office can do this."))
-    session.show({"address": f"http://{host}:{port}"})
+    session.show({"address": f"http://{url_host(plain_host(host))}:{port}"})
     serve(session.application, host=host, port=port)
 
 

@@ -13,11 +13,14 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from ipaddress import IPv6Address, IPv6Network
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localcrm.domain.admin.network import lan_is_on, lan_port, remember_lan_port
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import AppError, Refused, StoreError
+from localcrm.kernel.hosts import plain_host, url_host
 from localcrm.kernel.i18n import N_
 from localcrm.store.tls import TlsCertificate, tls_certificate
 
@@ -29,7 +32,8 @@ if TYPE_CHECKING:
     from localcrm.ui.program import Program
 
 PREFERRED_PORT = 8461
-EVERYWHERE = "0.0.0.0"  # noqa: S104 -- what the administrator switched on
+#: What the administrator switched on: every address of this computer, of either kind.
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 #: How often addresses and certificate are looked at again, and a port that was taken tried anew.
 LOOK_SECONDS = 60.0
 FAREWELL_SECONDS = 0.1
@@ -64,12 +68,12 @@ class Lan:
     @property
     def hosts(self) -> frozenset[str]:
         """What a browser may name as the host; nothing while it is closed."""
-        return frozenset(f"{name}:{self.port}" for name in self.names) if self.is_open else frozenset()
+        return frozenset(f"{url_host(name)}:{self.port}" for name in self.names) if self.is_open else frozenset()
 
     @property
     def addresses(self) -> list[str]:
         """Where the screens are, the surest first."""
-        return [f"https://{name}:{self.port}/" for name in self.names] if self.is_open else []
+        return [f"https://{url_host(name)}:{self.port}/" for name in self.names] if self.is_open else []
 
     async def settle(self) -> None:
         """Bring what listens in line with the setting."""
@@ -145,8 +149,12 @@ class Lan:
         assert self.certificate is not None
         assert self.app is not None
         known = await asyncio.to_thread(lan_port, store)
-        listening = listen(self.host or EVERYWHERE, known or PREFERRED_PORT, PREFERRED_PORT, 0)
-        self.port = int(listening.getsockname()[1])
+        first, *others = EVERYWHERE if self.host in {None, "::"} else (self.host or "",)
+        listening = [listen(first, known or PREFERRED_PORT, PREFERRED_PORT, 0)]
+        self.port = int(listening[0].getsockname()[1])
+        for other in others:
+            with suppress(AppError):  # a computer without IPv6, or another program has the port there
+                listening.append(listen(other, self.port))
         if self.port != known:
             await asyncio.to_thread(remember_lan_port, store, self.port)
         config = uvicorn.Config(
@@ -162,7 +170,7 @@ class Lan:
             ssl_keyfile_password=self.certificate.key_password,
         )
         self._server = Beside(config)
-        self._task = asyncio.create_task(self._server.serve(sockets=[listening]), name="local network")
+        self._task = asyncio.create_task(self._server.serve(sockets=listening), name="local network")
         await begun.wait()
         self.announce(self)
 
@@ -178,22 +186,59 @@ class Lan:
 
 
 def own_names(host: str | None = None) -> tuple[str, ...]:
-    """Addresses (IPv4) of this computer on its networks, then its names; only ``host`` itself where one is given."""
-    if host is not None and host != EVERYWHERE:
+    """Addresses of this computer on its networks, IPv4 first, then its names; only ``host`` itself where one is given."""
+    if host is not None and host not in EVERYWHERE:
         return (host,)
-    addresses = [address for address in _addresses() if not address.startswith(("127.", "0."))]
+    later = [] if host == EVERYWHERE[0] else _lasting(_ipv6_addresses())
+    addresses = [address for address in _ipv4_addresses() if not address.startswith(("127.", "0."))]
     name = socket.gethostname().lower()
     names = [name, f"{name}.local", socket.getfqdn().lower()]
-    return tuple(dict.fromkeys([*addresses, *(each for each in names if _NAME.fullmatch(each) and not each.startswith("localhost"))]))
+    return tuple(
+        dict.fromkeys([*addresses, *later, *(each for each in names if _NAME.fullmatch(each) and not each.startswith("localhost"))])
+    )
 
 
-def _addresses() -> Sequence[str]:
-    found: list[str] = []
-    # Choosing where a datagram would go from sends nothing; one try for each kind of private network, one for all others.
-    for target in ("192.168.0.1", "10.0.0.1", "172.16.0.1", "203.0.113.1"):
-        with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect((target, 9))
-            found.append(str(probe.getsockname()[0]))
+def _ipv4_addresses() -> Sequence[str]:
+    # One try for each kind of private network, one for all others.
+    found = [_own_end(target) for target in ("192.168.0.1", "10.0.0.1", "172.16.0.1", "203.0.113.1")]
+    return [*filter(None, found), *_resolved(socket.AF_INET)]
+
+
+def _ipv6_addresses() -> Sequence[str]:
+    """Without those that a system makes up anew every day: each would need a new certificate, and every browser would warn again."""
+    try:
+        rows = [line.split() for line in _KNOWN_TO_LINUX.read_text(encoding="ascii").splitlines()]
+    except OSError:  # other systems do not say which ones last; towards a private network (fd…) they use one that does
+        return [*filter(None, [_own_end("fd00::1")]), *_resolved(socket.AF_INET6)]
+    return [str(IPv6Address(bytes.fromhex(row[0]))) for row in rows if not int(row[4], 16) & (_TEMPORARY | _DEPRECATED)]
+
+
+#: Address, number of the network card, length of the prefix, scope, flags, name of the card; all in hex.
+_KNOWN_TO_LINUX = Path("/proc/net/if_inet6")
+_TEMPORARY, _DEPRECATED = 0x01, 0x20
+
+
+def _lasting(addresses: Sequence[str]) -> list[str]:
+    """IPv6 addresses that a browser elsewhere can open, those of private networks first."""
+    found = [
+        address for address in map(IPv6Address, addresses) if not (address.is_loopback or address.is_link_local or address.is_multicast)
+    ]
+    return [str(address) for address in sorted(found, key=lambda address: address not in _PRIVATE)]
+
+
+_PRIVATE = IPv6Network("fc00::/7")
+
+
+def _own_end(target: str) -> str | None:
+    """The address from which this computer would speak to another one; choosing where a datagram would go from sends nothing."""
+    kind = socket.AF_INET6 if ":" in target else socket.AF_INET
+    with suppress(OSError), socket.socket(kind, socket.SOCK_DGRAM) as probe:
+        probe.connect((target, 9))
+        return plain_host(str(probe.getsockname()[0]))
+    return None
+
+
+def _resolved(kind: socket.AddressFamily) -> list[str]:
     with suppress(OSError):
-        found += [str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)]
-    return found
+        return [plain_host(str(info[4][0])) for info in socket.getaddrinfo(socket.gethostname(), None, kind)]
+    return []

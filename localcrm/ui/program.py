@@ -58,6 +58,8 @@ class Program:
 
     folder: Path
     port: int
+    #: Where the browser here reaches it.
+    host: str = "127.0.0.1"
     store: Store | None = None
     create_folder: CreateFolder | None = None
     #: Set where the folder is protected and nobody has given the passphrase yet.

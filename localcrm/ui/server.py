@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from localcrm.kernel.errors import AppError, StoreError
+from localcrm.kernel.hosts import is_ipv6, plain_host, url_host
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.store.files import write_file_atomically
 from localcrm.store.store import Store
@@ -64,6 +65,7 @@ def run_server(
     protected, and the first page asks for the passphrase. Without ``port`` the preferred one is taken, or any free one. Any other
     ``host`` than loopback is served beside it, over HTTPS only, once the folder is open.
     """
+    host = plain_host(host)
     network = None if host in LOOPBACK else host
     if network is not None:
         listen(network, 0).close()  # before anything else: an address that is not ours is refused
@@ -74,6 +76,7 @@ def run_server(
         listening = listen("127.0.0.1" if network else host, *([port] if port is not None else [PREFERRED_PORT, 0]))
         number = int(listening.getsockname()[1])
         program = new_program(folder, port=number, store=store, create_folder=create_folder, unlock_folder=unlock_folder)
+        program.host = host if host == "::1" else "127.0.0.1"
         program.keys = keys
         address = first_address(program)
         program.when_open(lambda _store: _write_state(folder, program))
@@ -113,7 +116,7 @@ def new_program(
 
 def first_address(program: Program) -> str:
     """What the browser opens first; before the folder is set up or unlocked it carries the one-time token."""
-    base = f"http://127.0.0.1:{program.port}"
+    base = f"http://{url_host(program.host)}:{program.port}"
     return f"{base}{program.entry_path}?token={program.entry_token}" if program.entry_token else f"{base}/"
 
 
@@ -229,21 +232,31 @@ def _announce(lan: Lan, say: Callable[[str], None]) -> None:
 
 
 def listen(host: str, *ports: int) -> socket.socket:
-    """A listening socket on the first of these ports that is free; 0 is any."""
+    """A listening socket on the first of these ports that is free; 0 is any. Raises StoreError(not_our_address, port_taken)."""
     for wish in ports:
-        found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        try:
+            found = _listen(host, wish)
+        except OSError as error:
+            if error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT} or isinstance(error, socket.gaierror):
+                raise StoreError("not_our_address", N_("“{host}” is no address of this computer."), host=host[:60]) from error
+        else:
+            found.listen(128)
+            return found
+    raise StoreError("port_taken", N_("Port {port} is in use by another program. Choose another one with --port."), port=ports[0])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    found = socket.socket(socket.AF_INET6 if is_ipv6(host) else socket.AF_INET)
+    try:
         if os.name == "posix":
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            found.bind((host, wish))
-        except OSError as error:
-            found.close()
-            if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
-                raise StoreError("not_our_address", N_("“{host}” is no address of this computer."), host=host[:60]) from error
-            continue
-        found.listen(128)
-        return found
-    raise StoreError("port_taken", N_("Port {port} is in use by another program. Choose another one with --port."), port=ports[0])
+        if is_ipv6(host):
+            found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # IPv4 has a socket of its own
+        found.bind((host, port))
+    except OSError:
+        found.close()
+        raise
+    return found
 
 
 def _write_state(folder: Path, program: Program) -> None:

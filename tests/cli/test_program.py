@@ -64,18 +64,21 @@ def test_a_whole_visit_by_script(tmp_path) -> None:
     assert (refused.returncode, refused.stdout, json.loads(refused.stderr)["code"]) == (1, "", "password_needed")
 
 
-def test_another_host_is_served_over_https_beside_loopback(office) -> None:
+@pytest.mark.parametrize("is_right_kind", [str.isdecimal, lambda end: ":" in end], ids=["IPv4", "IPv6"])
+def test_another_host_is_served_over_https_beside_loopback(office, is_right_kind) -> None:
     import os
     import re
     import signal
     import socket
     import ssl
 
+    from localcrm.kernel.hosts import url_host
     from localcrm.ui.lan import own_names
 
-    address = own_names()[0]
-    if not address[0].isdigit():
-        pytest.skip("this machine is on no network")
+    address = next((name for name in own_names() if is_right_kind(name.replace(".", ""))), "")
+    if not address:
+        pytest.skip("this machine is on no network of this kind")
+    shown = url_host(address)
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("LOCALCRM_", "PYTEST", "NICEGUI"))}
     environment |= {"LOCALCRM_LANG": "en", "LOCALCRM_DATA": str(office.folder), "PYTHONUNBUFFERED": "1"}
     words = [sys.executable, "-m", "localcrm", "--no-browser", "--port", "0", "--host", address]
@@ -83,7 +86,7 @@ def test_another_host_is_served_over_https_beside_loopback(office) -> None:
     assert process.stdout is not None
     try:
         assert re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())
-        found = re.search(rf"https://{re.escape(address)}:(\d+)/", process.stdout.readline())
+        found = re.search(rf"https://{re.escape(shown)}:(\d+)/", process.stdout.readline())
         assert found is not None
         assert len(re.findall(r"\b[0-9A-F]{2}\b", process.stdout.readline())) == 32
         context = ssl.create_default_context(cafile=office.folder / "keys" / "lan.crt")
@@ -91,7 +94,7 @@ def test_another_host_is_served_over_https_beside_loopback(office) -> None:
             socket.create_connection((address, int(found[1])), timeout=5) as plain,
             context.wrap_socket(plain, server_hostname=address) as tls,
         ):
-            tls.sendall(f"GET /alive HTTP/1.1\r\nHost: {address}:{found[1]}\r\nConnection: close\r\n\r\n".encode())
+            tls.sendall(f"GET /alive HTTP/1.1\r\nHost: {shown}:{found[1]}\r\nConnection: close\r\n\r\n".encode())
             assert tls.recv(100).startswith(b"HTTP/1.1 200")
     finally:
         process.send_signal(signal.SIGTERM)

@@ -82,18 +82,20 @@ async def test_a_foreign_page_is_refused_even_for_reading(office: Office, origin
 @pytest.fixture
 def on_network(office: Office, monkeypatch: pytest.MonkeyPatch) -> Office:
     """As if the network were served."""
-    monkeypatch.setattr(Lan, "hosts", frozenset({"192.168.1.5:8461", "hq-pc.local:8461"}))
+    monkeypatch.setattr(Lan, "hosts", frozenset({"192.168.1.5:8461", "[fd00::5]:8461", "hq-pc.local:8461"}))
     return office
 
 
-@pytest.mark.parametrize("host", ["192.168.1.5:8461", "HQ-PC.local:8461"])
+@pytest.mark.parametrize("host", ["192.168.1.5:8461", "[fd00::5]:8461", "[FD00::5]:8461", "HQ-PC.local:8461"])
 async def test_the_network_is_served_under_its_own_names(on_network: Office, host: str) -> None:
     async with client(on_network, host=host, scheme="https") as browser:
         assert (await browser.get("/login", headers={"Origin": f"https://{host.lower()}"})).status_code == 200
         assert (await browser.get("/login", headers={"Origin": f"http://{host.lower()}"})).json()["code"] == "wrong_origin"
 
 
-@pytest.mark.parametrize("host", ["192.168.1.6:8461", "evil.example:8461", HOST, "localhost:8461", "192.168.1.5", "192.168.1.5:8460"])
+@pytest.mark.parametrize(
+    "host", ["192.168.1.6:8461", "[fd00::6]:8461", "evil.example:8461", HOST, "localhost:8461", "192.168.1.5", "192.168.1.5:8460"]
+)
 async def test_the_network_is_served_under_no_other_name(on_network: Office, host: str) -> None:
     async with client(on_network, host=host, scheme="https") as browser:
         assert (await browser.get("/login")).json()["code"] == "wrong_host"

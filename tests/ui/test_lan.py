@@ -7,6 +7,7 @@ import hashlib
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ async def hello(scope: Any, _receive: Any, send: Any) -> None:
 @pytest.fixture
 async def lan(office: Office, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lan]:
     """A program that serves its network at 127.0.0.1, as if that were another computer's way in."""
-    monkeypatch.setattr(network, "EVERYWHERE", "127.0.0.1")
+    monkeypatch.setattr(network, "EVERYWHERE", ("127.0.0.1", "::1"))
     monkeypatch.setattr(network, "own_names", lambda _host=None: ("127.0.0.1", "hq-pc"))
     office.program.lan.app = hello
     yield office.program.lan
@@ -41,12 +42,12 @@ async def switch(office: Office, *, on: bool) -> None:
     await office.program.lan.settle()
 
 
-def reach(port: int, *, trusted: bytes | None = None) -> tuple[str, bytes]:
+def reach(port: int, *, at: str = "127.0.0.1", trusted: bytes | None = None) -> tuple[str, bytes]:
     """Fingerprint of the certificate and what is answered; ``trusted`` checks certificate and name as a browser does."""
     context = ssl.create_default_context(cadata=trusted.decode() if trusted else None)
     if trusted is None:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as plain, context.wrap_socket(plain, server_hostname="127.0.0.1") as tls:
+    with socket.create_connection((at, port), timeout=5) as plain, context.wrap_socket(plain, server_hostname=at) as tls:
         certificate = tls.getpeercert(binary_form=True) or b""
         tls.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
         answer = b""
@@ -78,6 +79,49 @@ async def test_a_client_compares_the_fingerprint_and_speaks_https(office: Office
     fingerprint, answer = await asyncio.to_thread(reach, lan.port, trusted=lan.certificate.file.read_bytes())
     assert fingerprint == lan.certificate.fingerprint
     assert answer.endswith(b"https")
+
+
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="whether there is IPv6 is known on Linux only")
+async def test_ipv6_is_served_on_the_same_port_and_stands_in_the_certificate(
+    office: Office, lan: Lan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "own_names", lambda _host=None: ("127.0.0.1", "::1", "hq-pc"))
+    await switch(office, on=True)
+    assert lan.certificate is not None
+    assert lan.addresses[:2] == [f"https://127.0.0.1:{lan.port}/", f"https://[::1]:{lan.port}/"]
+    assert f"[::1]:{lan.port}" in lan.hosts
+    for at in ("127.0.0.1", "::1"):
+        answer = await asyncio.to_thread(reach, lan.port, at=at, trusted=lan.certificate.file.read_bytes())
+        assert answer == (lan.certificate.fingerprint, answer[1])
+        assert answer[1].endswith(b"https")
+    await switch(office, on=False)
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.to_thread(reach, lan.port, at="::1")
+
+
+async def test_a_computer_without_ipv6_is_served_as_ever(office: Office, lan: Lan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "EVERYWHERE", ("127.0.0.1", "fd00:dead:beef::1"))  # not its own
+    await switch(office, on=True)
+    assert (await asyncio.to_thread(reach, lan.port))[1].endswith(b"https")
+
+
+def test_addresses_that_last_are_shown_those_of_private_networks_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {
+        "20010db8000000000000000000000005 02 40 00 80 eth0": "lasting",
+        "20010db8000000000123456789abcdef 02 40 00 01 eth0": "made up for a day",
+        "20010db8000000000000000000000006 02 40 00 20 eth0": "no longer used",
+        "fd000000000000000000000000000005 02 40 00 80 eth0": "of a private network",
+        "fe8000000000000000fc00fffe000001 02 40 20 80 eth0": "of one cable",
+        "00000000000000000000000000000001 01 80 10 80 lo": "loopback",
+    }
+    known = tmp_path / "if_inet6"
+    known.write_text("\n".join(rows) + "\n")
+    monkeypatch.setattr(network, "_KNOWN_TO_LINUX", known)
+    assert [name for name in network.own_names() if ":" in name] == ["fd00::5", "2001:db8::5"]
+    assert network.own_names("::") == network.own_names()
+    assert not [name for name in network.own_names("0.0.0.0") if ":" in name]
+    known.unlink()
+    assert not [name for name in network.own_names() if name.startswith(("fe80", "::1"))]
 
 
 async def test_plain_http_is_answered_nothing(office: Office, lan: Lan, caplog: pytest.LogCaptureFixture) -> None:
