@@ -18,9 +18,9 @@ from localcrm.domain import policy
 from localcrm.domain.people.passwords import password_hash
 from localcrm.domain.people.recovery import replace_password
 from localcrm.domain.people.services import check_password_strength
-from localcrm.domain.people.sessions import close_sessions_of, log_event, login_key, one_guess, seconds_to_wait
+from localcrm.domain.people.sessions import brake, close_sessions_of, log_event, one_guess
 from localcrm.kernel.codes import read_code, write_code
-from localcrm.kernel.errors import AppError, InvalidInput, NotFound, Refused, SignInNeeded
+from localcrm.kernel.errors import InvalidInput, NotFound, Refused
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.store.node import OFFICE_NO
 from localcrm.sync.identity import NodeKeys, NodePublic
@@ -68,10 +68,9 @@ def ask(store: Store, *, login: str) -> str:
     Raises Refused(not_enrolled, own_office), SignInNeeded(too_many_tries).
     """
     _require_branch(store)
-    if wait := seconds_to_wait(store, login, ("reset_asked",)):
-        raise SignInNeeded("too_many_tries", N_("Too many tries. Try again in {seconds} seconds."), seconds=wait)
     nonce, node, now = os.urandom(_NONCE), store.node, store.clock.now_ms()
     with store.housekeeping() as connection:
+        brake(store, connection, login, "reset_asked")
         user_id = _user_of(connection, login)
         counter = int(connection.value("SELECT coalesce(max(counter), 0) + 1 FROM password_reset"))
         connection.execute("DELETE FROM password_reset WHERE asked < ? OR counter <= ?", (now - _KEPT_MS, counter - _KEPT))
@@ -79,7 +78,6 @@ def ask(store: Store, *, login: str) -> str:
             "INSERT INTO password_reset(counter, user_id, nonce, epoch, asked) VALUES (?, ?, ?, ?, ?)",
             (counter, user_id, nonce, node.epoch, now),
         )
-    log_event(store, "reset_asked", detail=login_key(login))
     tag = os.urandom(_TAG) if user_id is None else _tag(user_id)
     return write_code(node.node_no.to_bytes(2) + tag + (counter & 0xFFFF).to_bytes(2) + nonce)
 
@@ -97,12 +95,8 @@ def reset_password(store: Store, *, login: str, answer: str, password: str) -> N
     """
     _require_branch(store)
     check_password_strength(password)
-    with one_guess(store, login):
-        try:
-            user_id, counter, by = _checked(store, login, answer)
-        except AppError:
-            log_event(store, "reset_failed", detail=login_key(login))
-            raise
+    with one_guess(store, login, "reset_failed"):
+        user_id, counter, by = _checked(store, login, answer)
     hashed = password_hash(password)
     with store.unit_of_work(user_id) as uow:
         used = uow.connection.execute(

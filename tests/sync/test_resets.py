@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -187,6 +191,22 @@ def test_asking_without_end_is_braked_and_kept_short(company: Company, branch: I
         clocks["BR01"].forward(minutes=20)
         resets.ask(branch.store, login=f"login {number}")
     assert branch.value("SELECT count(*) FROM password_reset") == 200
+
+
+def test_many_who_ask_at_once_are_braked_as_if_they_asked_in_turn(branch: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    together, urandom = threading.Barrier(8), os.urandom
+    monkeypatch.setattr(resets.os, "urandom", lambda size: time.sleep(0.05) or urandom(size))  # all are under way at once
+
+    def ask(_number: int) -> str:
+        together.wait()
+        try:
+            return resets.ask(branch.store, login="lin") and "asked"
+        except AppError as error:
+            return error.code
+
+    with ThreadPoolExecutor(8) as pool:
+        told = sorted(pool.map(ask, range(8)))
+    assert told == ["asked"] * 3 + ["too_many_tries"] * 5
 
 
 def test_head_office_answers_only_to_open_branches_and_only_its_administrators(company: Company, branch: Installation) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from localcrm.domain.options.company import company_number
 from localcrm.domain.options.personal import personal_value
 from localcrm.domain.people.passwords import password_matches
-from localcrm.domain.people.sessions import UserSession, log_event, login_key, one_guess
+from localcrm.domain.people.sessions import UserSession, one_guess
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
 from localcrm.store.connection import Connection
@@ -58,7 +58,6 @@ def unlock(store: Store, session: UserSession, *, password: str) -> None:
     login, stored = row or ("", None)
     with one_guess(store, login):
         if not password_matches(password, stored or ""):
-            log_event(store, "sign_in_failed", detail=login_key(login))
             raise InvalidInput("wrong_password", N_("The password is wrong. The screen stays locked."), field="password")
     with store.housekeeping() as connection:
         connection.execute(

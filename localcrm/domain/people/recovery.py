@@ -12,10 +12,10 @@ from localcrm.domain import policy
 from localcrm.domain.people.entities import User
 from localcrm.domain.people.passwords import password_hash
 from localcrm.domain.people.services import authenticate, check_password_strength
-from localcrm.domain.people.sessions import close_sessions_of, log_event, login_key, one_guess
+from localcrm.domain.people.sessions import close_sessions_of, log_event, one_guess
 from localcrm.domain.policy import Actor
 from localcrm.kernel.codes import new_recovery_code, read_recovery_code
-from localcrm.kernel.errors import AppError, InvalidInput, Refused, SignInNeeded
+from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.store.store import Store
 from localcrm.store.uow import UnitOfWork
@@ -40,11 +40,7 @@ def renew_code(store: Store, actor: Actor, *, password: str) -> str:
     policy.require_admin(actor)
     _require_office(store)
     with one_guess(store, actor.login):
-        try:
-            proven = authenticate(store, actor.login, password)
-        except SignInNeeded:
-            log_event(store, "sign_in_failed", detail=login_key(actor.login))
-            raise
+        proven = authenticate(store, actor.login, password)
     code = first_code(store, proven.user_id or "")
     log_event(store, "recovery_code", user_id=proven.user_id)
     return code
@@ -58,12 +54,8 @@ def recover(store: Store, *, login: str, code: str, password: str) -> str:
     """
     _require_office(store)
     check_password_strength(password)
-    with one_guess(store, login):
-        try:
-            user_id = _owner(store, login, code)
-        except AppError:
-            log_event(store, "reset_failed", detail=login_key(login))
-            raise
+    with one_guess(store, login, "reset_failed"):
+        user_id = _owner(store, login, code)
     hashed, following = password_hash(password), new_recovery_code()
     with store.unit_of_work(user_id) as uow:
         replace_password(uow, user_id, hashed)

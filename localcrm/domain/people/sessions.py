@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,8 +16,10 @@ from dataclasses import dataclass
 from localcrm.domain.options.company import company_number
 from localcrm.domain.people.services import authenticate
 from localcrm.domain.policy import Actor
-from localcrm.kernel.errors import SignInNeeded, StoreError
+from localcrm.kernel.errors import AppError, SignInNeeded, StoreError
 from localcrm.kernel.i18n import N_
+from localcrm.store import eventlog
+from localcrm.store.connection import Connection
 from localcrm.store.store import Store
 
 IDLE_MS = 12 * 3600 * 1000
@@ -32,8 +33,6 @@ FREE_TRIES_IN_ALL = 20
 LONGEST_WAIT_MS = 60 * 1000
 #: What the system log calls a wrong guess at somebody's password, recovery code or answer of head office; they all count together.
 WRONG_GUESSES = ("sign_in_failed", "reset_failed")
-
-_guessing = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +54,7 @@ def sign_in(store: Store, *, login: str, password: str, client: str = "", replac
     Raises SignInNeeded: bad_credentials, no_rights, or too_many_tries while a wait is running (the password is not even looked at).
     """
     with one_guess(store, login):
-        try:
-            actor = authenticate(store, login, password)
-        except SignInNeeded as error:
-            log_event(store, "sign_in_failed", detail=login_key(login) if error.code == "bad_credentials" else login.strip()[:100])
-            raise
+        actor = authenticate(store, login, password)
     if replaces:
         close_session(store, session_key(replaces))
     token = open_session(store, actor, client=client)
@@ -68,13 +63,25 @@ def sign_in(store: Store, *, login: str, password: str, client: str = "", replac
 
 
 @contextmanager
-def one_guess(store: Store, login: str) -> Iterator[None]:
-    """Look at one guess at a secret of a login; the block notes a wrong one. Raises SignInNeeded too_many_tries while a wait is running."""
-    with _guessing:  # one at a time: parallel guesses would all see the same count, and each check takes 20 MB
-        wait = seconds_to_wait(store, login)
-        if wait:
+def one_guess(store: Store, login: str, kind: str = "sign_in_failed") -> Iterator[None]:
+    """Look at one guess at a secret of a login; what the block raises is noted as a wrong one. Raises SignInNeeded too_many_tries while a wait runs.
+
+    Counting, looking and noting are one write transaction: guesses beside each other, also in another program on the folder,
+    would all see the same count. So the block reads only.
+    """
+    wrong: AppError | None = None
+    with store.housekeeping() as connection:
+        if wait := _seconds_to_wait(store, connection, login, WRONG_GUESSES):
             raise SignInNeeded("too_many_tries", N_("Too many wrong passwords. Try again in {seconds} seconds."), seconds=wait)
-        yield
+        try:
+            yield
+        except AppError as error:
+            wrong = error
+            # Who has the right password and no rights has not guessed: it is not counted for his login.
+            detail = login.strip()[:100] if error.code == "no_rights" else login_key(login)
+            eventlog.append(connection, at=store.clock.now_ms(), kind=kind, detail=detail, sign=store.sign_log)
+    if wrong is not None:
+        raise wrong
 
 
 def open_session(store: Store, actor: Actor, *, client: str = "") -> str:
@@ -142,14 +149,25 @@ def session_key(token: str) -> str:
 
 def seconds_to_wait(store: Store, login: str, kinds: Collection[str] = WRONG_GUESSES) -> int:
     """How long the next try must wait: doubling with every wrong password beyond the free ones."""
-    now, key = store.clock.now_ms(), login_key(login)
     with store.read() as connection:
-        newest = int(connection.value("SELECT coalesce(max(id), 0) FROM event_log"))
-        rows = connection.all(
-            f"SELECT at, detail FROM event_log WHERE id > ? AND kind IN ({', '.join('?' * len(kinds))}) AND at > ? ORDER BY id",
-            (newest - 2000, *kinds, now - WINDOW_MS),
-        )
-        free = company_number(connection, store.node, "free_tries")
+        return _seconds_to_wait(store, connection, login, kinds)
+
+
+def brake(store: Store, connection: Connection, login: str, kind: str) -> None:
+    """Inside a transaction that writes: count something that nobody may do without end. Raises SignInNeeded too_many_tries."""
+    if wait := _seconds_to_wait(store, connection, login, (kind,)):
+        raise SignInNeeded("too_many_tries", N_("Too many tries. Try again in {seconds} seconds."), seconds=wait)
+    eventlog.append(connection, at=store.clock.now_ms(), kind=kind, detail=login_key(login), sign=store.sign_log)
+
+
+def _seconds_to_wait(store: Store, connection: Connection, login: str, kinds: Collection[str]) -> int:
+    now, key = store.clock.now_ms(), login_key(login)
+    newest = int(connection.value("SELECT coalesce(max(id), 0) FROM event_log"))
+    rows = connection.all(
+        f"SELECT at, detail FROM event_log WHERE id > ? AND kind IN ({', '.join('?' * len(kinds))}) AND at > ? ORDER BY id",
+        (newest - 2000, *kinds, now - WINDOW_MS),
+    )
+    free = company_number(connection, store.node, "free_tries")
     own = [at for at, detail in rows if detail == key]
     ready = max(_ready_at(own, free), _ready_at([at for at, _ in rows], FREE_TRIES_IN_ALL))
     return max(0, -(-(ready - now) // 1000))

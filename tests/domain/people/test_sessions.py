@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from localcrm.domain.people import sessions
+from localcrm.domain.people import services, sessions
 from localcrm.domain.people.preferences import preferences, save_preference
 from localcrm.domain.policy import Actor
 from localcrm.kernel.errors import InvalidInput, SignInNeeded
@@ -121,6 +124,41 @@ def test_a_quarter_of_an_hour_forgives(store: Store, clock: StandingClock, admin
         code_of(store, "wrong")
     clock.go_on(hours=0.26)
     assert sessions.seconds_to_wait(store, "admin") == 0
+
+
+BESIDE = """
+import sys
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from localcrm.domain import subjects
+from localcrm.domain.people import services, sessions
+from localcrm.kernel.errors import AppError
+from localcrm.store.store import open_store
+try:
+    sessions.sign_in(open_store(Path(sys.argv[1])), login="admin", password="another guess")
+except AppError as error:
+    print(error.code)
+"""
+
+
+def test_another_program_on_the_same_folder_cannot_guess_beside_the_brake(
+    store: Store, monkeypatch: pytest.MonkeyPatch, admin: Actor
+) -> None:
+    assert [code_of(store, "wrong") for _ in range(2)] == ["bad_credentials"] * 2  # the next wrong one is the last without waiting
+    matches, others = services.password_matches, []
+
+    def meanwhile(password: str, kept: str) -> bool:
+        """While this guess is looked at, another program makes one too."""
+        others.append(subprocess.Popen([sys.executable, "-c", BESIDE, str(store.folder)], stdout=subprocess.PIPE, text=True))
+        with suppress(subprocess.TimeoutExpired):
+            others[0].wait(timeout=3)
+        return matches(password, kept)
+
+    monkeypatch.setattr(services, "password_matches", meanwhile)
+    assert code_of(store, "wrong") == "bad_credentials"
+    assert others[0].communicate(timeout=20)[0] == "too_many_tries\n"
 
 
 def test_every_try_is_noted(store: Store, clock: StandingClock, admin: Actor) -> None:
