@@ -147,7 +147,10 @@ def _write(store: Store, actor: Actor, reader: _Rows, portion: list[TextRow], *,
     result = ImportResult()
     try:
         with store.unit_of_work(actor.user_id) as uow:
+            reader.begin()
             for number, cells in portion:
+                if dry_run:
+                    reader.bring_back(uow, cells)
                 try:
                     with _alone(uow):
                         outcome = reader.take(uow, cells, dry_run=dry_run)
@@ -177,6 +180,22 @@ def _alone(uow: UnitOfWork) -> Iterator[None]:
             uow.connection.execute("RELEASE one_row")
 
 
+@dataclass(slots=True)
+class _Earlier:
+    """A row that passed a dry run, and the portion in which what it would have left is there: a change of a record, or a new one."""
+
+    portion: int
+    identity: str | None
+    values: Mapping[str, Any]
+
+    def write(self, uow: UnitOfWork, actor: Actor, kind: EntityType) -> None:
+        """Do it again."""
+        if self.identity is None:
+            records.create_record(uow, actor, entity=kind.key, values=self.values)
+        else:
+            records.update_record(uow, actor, entity=kind.key, id=self.identity, values=self.values)
+
+
 class _Rows:
     """Turns rows into records, remembering what it had to look up."""
 
@@ -184,6 +203,8 @@ class _Rows:
         self._kind, self._actor, self._matched = kind, actor, matched
         self._known: dict[Any, str | None] | None = None  # key → id; None when several records have it
         self._tried: dict[Any, dict[str, Any]] = {}  # what a dry run would have created
+        self._portion = 0
+        self._earlier: dict[tuple[str, str], _Earlier] = {}  # what a dry run would have left, by field and value that must not repeat
         self._references: dict[tuple[str, str], str] = {}
 
     def take(self, uow: UnitOfWork, cells: Mapping[str, str], *, dry_run: bool) -> str:
@@ -194,19 +215,50 @@ class _Rows:
             return "skipped" if values.items() <= self._tried[key].items() else "updated"
         found = None if key is None else self._find(uow, key)
         if found is not None:
-            return self._change(uow, found, values)
+            outcome = self._change(uow, found, values)
+            self._remember(cells, _Earlier(self._portion, found, values), dry_run=dry_run)
+            return outcome
         record = records.create_record(uow, self._actor, entity=self._kind.key, values=values)
         if key is not None and self._known is not None:
             if dry_run:
                 self._tried[key] = values
             else:
                 self._known[key] = record["id"]
+        self._remember(cells, _Earlier(self._portion, None, values), dry_run=dry_run)
         return "created"
 
     def _change(self, uow: UnitOfWork, identity: str, values: dict[str, Any]) -> str:
         before: Record = uow.get(self._kind, identity)
         after = records.update_record(uow, self._actor, entity=self._kind.key, id=identity, values=values)
         return "skipped" if after["version"] == before["version"] else "updated"
+
+    # what must not repeat ------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """The next portion; of a dry run nothing of those before is there any more."""
+        self._portion += 1
+
+    def bring_back(self, uow: UnitOfWork, cells: Mapping[str, str]) -> None:
+        """In a dry run: write again what an earlier portion would have left with a value that this row repeats.
+
+        So the rules themselves say whether it may; a whole file in one transaction would keep colleagues from saving.
+        """
+        for place in self._places(cells):
+            earlier = self._earlier.get(place)
+            if earlier is not None and earlier.portion != self._portion:
+                with suppress(InvalidInput, Refused, NotFound, Forbidden), _alone(uow):
+                    earlier.write(uow, self._actor, self._kind)
+                earlier.portion = self._portion
+
+    def _remember(self, cells: Mapping[str, str], earlier: _Earlier, *, dry_run: bool) -> None:
+        if dry_run:
+            self._earlier |= dict.fromkeys(self._places(cells), earlier)
+
+    def _places(self, cells: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Field and value of all in a row that must not repeat; values that differ in case only are for the rules to tell apart."""
+        distinct = records.BEHAVIOURS.get(self._kind.key, records.Behaviour()).distinct
+        own = (field.key for field in self._kind.fields.values() if field.custom is not None and field.custom.unique)
+        return [(key, text) for key in (*distinct, *own) if (text := cells.get(key, "").strip().casefold())]
 
     # recognising -------------------------------------------------------------------------------------------------
 

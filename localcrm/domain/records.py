@@ -33,8 +33,9 @@ class Behaviour:
 
     begin: what a new record begins with where that is not for the declaration to say · prepare: fills in values before they are checked (old is None for a new record) · check: refuses what the
     declaration cannot know · after: follows up in the same transaction · derive: values that are shown but not stored,
-    in JSON form; what the actor may not see is left out of them. For lines, with the id of their document: check_document refuses
-    any change of its lines · after_document follows up when some have changed; once, however many are written together.
+    in JSON form; what the actor may not see is left out of them · distinct: fields whose value ``check`` compares with those of other
+    records of the kind. For lines, with the id of their document: check_document refuses any change of its lines · after_document follows
+    up when some have changed; once, however many are written together.
     """
 
     begin: Callable[[Connection, Node], dict[str, Any]] | None = None
@@ -44,6 +45,7 @@ class Behaviour:
     check_document: Callable[[UnitOfWork, Actor, str], None] | None = None
     after_document: Callable[[UnitOfWork, Actor, str], None] | None = None
     derive: Callable[[Connection, Actor, list[Record]], list[dict[str, Any]]] | None = None
+    distinct: tuple[str, ...] = ()
 
 
 _NO_BEHAVIOUR = Behaviour()

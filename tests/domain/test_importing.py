@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from localcrm.domain import verbs
 from localcrm.domain.importing import PORTION, import_rows
 from localcrm.domain.policy import Actor
 from localcrm.domain.roles import BasicRole
@@ -113,6 +114,33 @@ def test_one_file_that_names_a_record_twice_makes_it_once(bring, rows) -> None:
     assert rows("customer") == []
     assert bring("customer", *same, update_on="name") == {"created": 1, "updated": 1, "skipped": 1}
     assert tried["created"] == 1
+
+
+def test_a_dry_run_tells_what_repeats_much_later_in_the_file(bring, store, admin) -> None:
+    field = verbs.run(store, admin, "admin.add_field", {"entity": "product", "label": "条码2", "type": "text", "unique": True})["key"]
+    goods = [{"code": f"P{number}", "name": f"布 {number}", field: f"B{number}"} for number in range(2 * PORTION)]
+    goods[PORTION + 7]["code"] = "P7"
+    goods[PORTION + 8] |= {"code": "p8", field: "B8"}  # another code, the same barcode
+    goods[PORTION + 9]["code"] = "P7"
+    tried = bring("product", *goods, dry_run=True)
+    assert tried["errors"] == [
+        (PORTION + 9, "code", "code_taken"),
+        (PORTION + 10, field, "not_unique"),
+        (PORTION + 11, "code", "code_taken"),
+    ]
+    assert bring("product", *goods) == tried
+
+
+def test_a_dry_run_tells_what_repeats_a_change_of_much_earlier(bring) -> None:
+    bring("product", {"code": "OLD", "name": "旧布"})
+    goods = [
+        {"code": "NEW", "name": "旧布"},
+        *({"code": f"P{n}", "name": f"布 {n}"} for n in range(PORTION)),
+        {"code": "NEW", "name": "新布"},
+    ]
+    tried = bring("product", *goods, update_on="name", dry_run=True)
+    assert (tried["updated"], tried["errors"]) == (1, [(PORTION + 3, "code", "code_taken")])
+    assert bring("product", *goods, update_on="name") == tried
 
 
 def test_two_records_that_are_alike_are_not_guessed_between(bring) -> None:

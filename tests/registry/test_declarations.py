@@ -98,6 +98,7 @@ def test_a_field_is_declared_completely(kind: EntityType, field: Field):
 @pytest.mark.parametrize("kind", ALL)
 def test_the_behaviour_of_an_entity_is_bound_to_one_that_exists(kind: EntityType):
     assert set(records.BEHAVIOURS) <= {known.key for known in entities()}
+    assert set(records.BEHAVIOURS.get(kind.key, records.Behaviour()).distinct) <= set(kind.fields)
     if kind.series:
         assert "number" in kind.fields
 

@@ -74,8 +74,8 @@ def offered_tax_rates(connection: Connection) -> list[Decimal]:
 
 
 BEHAVIOURS = {
-    "list_entry": Behaviour(check=check_entry),
-    "product": Behaviour(begin=begin_product, check=check_product),
-    "warehouse": Behaviour(prepare=prepare_warehouse, check=check_warehouse),
+    "list_entry": Behaviour(check=check_entry, distinct=("name",)),
+    "product": Behaviour(begin=begin_product, check=check_product, distinct=("code",)),
+    "warehouse": Behaviour(prepare=prepare_warehouse, check=check_warehouse, distinct=("code",)),
 }
 VERBS = ()

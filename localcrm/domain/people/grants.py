@@ -433,7 +433,7 @@ def check_guarded(actor: Actor, new: dict[str, Any], old: Record | None) -> None
         policy.require_admin(actor)
 
 
-BEHAVIOURS = {"role": records.Behaviour(check=check_role), "department": records.Behaviour(check=check_department)}
+BEHAVIOURS = {"role": records.Behaviour(check=check_role, distinct=("name",)), "department": records.Behaviour(check=check_department)}
 VERBS = (
     Verb(set_rights, N_("Set a user's own rights")),
     Verb(set_limits, N_("Limit a user to certain warehouses or money accounts")),

@@ -112,5 +112,5 @@ def actor_by_id(store: Store, user_id: str) -> Actor | None:
     return actor if actor.is_admin or (actor.rights and actor.rights.reaches) else None
 
 
-BEHAVIOURS = {"user": Behaviour(prepare=prepare_user, check=check_user), **grants.BEHAVIOURS}
+BEHAVIOURS = {"user": Behaviour(prepare=prepare_user, check=check_user, distinct=("login",)), **grants.BEHAVIOURS}
 VERBS = (Verb(set_password, N_("Set a password")), *grants.VERBS, *sharing.VERBS)
