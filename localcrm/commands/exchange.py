@@ -20,8 +20,22 @@ _MAX_FILE = 4 << 20
     "sync",
     cls=Group,
     places={
-        name: f"localcrm.commands.exchange:{name}"
-        for name in ("invite", "join", "approve", "run", "status", "pack", "unpack", "digest", "conflicts", "resolve")
+        name: f"localcrm.commands.exchange:{name.replace('-', '_')}"
+        for name in (
+            "invite",
+            "join",
+            "approve",
+            "run",
+            "status",
+            "pack",
+            "unpack",
+            "digest",
+            "conflicts",
+            "resolve",
+            "close",
+            "reopen",
+            "allow-deletions",
+        )
     },
     help=N_("Exchange with head office or with branches, by file or network."),
 )
@@ -76,6 +90,30 @@ def approve(session: Session, request: Path, output: Path | None) -> None:
     reply = node_sync.approve(session.store, session.application.keys, actor, _read(request))
     _write(target, reply)
     session.show({"file": str(target), "bytes": len(reply)})
+
+
+@command("close", help=N_("Hear a branch no more, as when its computer was stolen (at head office)."))
+@argument("code")
+def close(session: Session, code: str) -> None:
+    from localcrm.sync import node_sync
+
+    session.show(node_sync.close_branch(session.store, _manager(session), code))
+
+
+@command("reopen", help=N_("Hear a branch again that was closed by mistake (at head office)."))
+@argument("code")
+def reopen(session: Session, code: str) -> None:
+    from localcrm.sync import node_sync
+
+    session.show(node_sync.reopen_branch(session.store, _manager(session), code))
+
+
+@command("allow-deletions", help=N_("Take in what a branch deletes in the next 24 hours, however much (at head office)."))
+@argument("code")
+def allow_deletions(session: Session, code: str) -> None:
+    from localcrm.sync import node_sync
+
+    session.show(node_sync.allow_deletions(session.store, _manager(session), code))
 
 
 # exchanging --------------------------------------------------------------------------------------------------------------

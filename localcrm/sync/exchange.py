@@ -19,7 +19,7 @@ from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, set_meta
 from localcrm.store.node import OFFICE_NO, origin_of, stamp_of
 from localcrm.store.witness import Witness
-from localcrm.sync import attachments, codec, digest
+from localcrm.sync import attachments, brake, codec, digest
 from localcrm.sync.extract import changes_for, own_changes
 from localcrm.sync.merge import Report, admit, apply
 from localcrm.sync.messages import Ack, Changes, Digests, Hello, Lacking, Message, Piece, Pull, Push, Welcome
@@ -244,6 +244,7 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
         elif isinstance(message, Push):
             batch = codec.decode_batch(message.batch)
             peer.outcome.received += len(batch.changes)
+            brake.hold_back(store, batch, node_no=peer.node_no, code=peer.code)
             peer.outcome.add(admit(store, batch, sender_no=peer.node_no, sender_code=peer.code))
             yield ack(store, peer)
         elif isinstance(message, Pull):

@@ -14,11 +14,11 @@ from localcrm.kernel.clock import to_iso
 from localcrm.kernel.errors import AppError, ExchangeError, NotFound, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entity
-from localcrm.store import changelog, witness
+from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
 from localcrm.store.node import OFFICE_NO
 from localcrm.store.query import Condition, ListQuery, every, record_json
-from localcrm.sync import attachments, digest as digests, enrol, exchange, messages
+from localcrm.sync import attachments, brake, digest as digests, enrol, exchange, messages
 from localcrm.sync.bundle import BundleFacts, Kind, Recipient, read_bundle, write_bundle
 from localcrm.sync.identity import NodeKeys, NodePublic
 from localcrm.sync.messages import Message, Welcome
@@ -273,6 +273,7 @@ def _branches(connection: Any) -> list[dict[str, Any]]:
             ),
             "state": state,
             "log_missing": missing,
+            "held_back": brake.held_back(connection, node_no),
         }
         for node_no, code, name, recv, last_ok, state, missing in rows
     ]
@@ -331,6 +332,45 @@ def set_office_url(store: Store, actor: Actor, url: str | None) -> None:
     policy.require(actor, "sync.manage")
     with store.housekeeping() as connection:
         connection.execute("UPDATE sync_peer SET url = ? WHERE node_no = ?", ((url or "").strip().rstrip("/") or None, OFFICE_NO))
+
+
+def close_branch(store: Store, actor: Actor, code: str) -> dict[str, Any]:
+    """A branch is heard no more and gets nothing more, neither over the network nor by file; what it has, it keeps.
+
+    Returns {"code", "state"}; raises Refused at a branch, NotFound for an unknown code.
+    """
+    return _set_state(store, actor, code, "closed")
+
+
+def reopen_branch(store: Store, actor: Actor, code: str) -> dict[str, Any]:
+    """Hear a branch again that was closed by mistake; returns {"code", "state"}."""
+    return _set_state(store, actor, code, "active")
+
+
+def _set_state(store: Store, actor: Actor, code: str, state: str) -> dict[str, Any]:
+    policy.require(actor, "sync.manage")
+    if not store.node.is_office:
+        raise Refused("not_office", N_("Only head office can do this."))
+    peer = _peer(store, "code", code.strip().upper())
+    with store.housekeeping() as connection:
+        connection.execute("UPDATE sync_peer SET state = ? WHERE node_no = ?", (state, peer.node_no))
+        kind = "branch_closed" if state == "closed" else "branch_reopened"
+        eventlog.append(connection, at=store.clock.now_ms(), kind=kind, user_id=actor.user_id, detail=peer.code, sign=store.sign_log)
+    return {"code": peer.code, "state": state}
+
+
+def allow_deletions(store: Store, actor: Actor, code: str) -> dict[str, Any]:
+    """Take in what a branch deletes in the next 24 hours, however much it is (see ``brake``); returns {"code", "count"}."""
+    policy.require(actor, "sync.manage")
+    peer = _peer(store, "code", code.strip().upper())
+    with store.housekeeping() as connection:
+        asked = brake.held_back(connection, peer.node_no)
+        brake.release(connection, peer.node_no, until_ms=store.clock.now_ms() + brake.ALLOWED_MS)
+        detail = f"{peer.code} {asked['entity']} {asked['count']}" if asked else peer.code
+        eventlog.append(
+            connection, at=store.clock.now_ms(), kind="brake_released", user_id=actor.user_id, detail=detail, sign=store.sign_log
+        )
+    return {"code": peer.code, "count": asked["count"] if asked else 0}
 
 
 def acknowledge_log(store: Store, actor: Actor, code: str) -> None:

@@ -64,12 +64,16 @@ KINDS: Mapping[str, str] = {
     "rights_refused": N_("Rights refused that head office did not sign"),
     "rights_fit": N_("Rights fit the signature again"),
     "log_shorter": N_("System log became shorter"),
+    "branch_closed": N_("Branch closed"),
+    "branch_reopened": N_("Branch opened again"),
+    "brake": N_("A great many deletions held back"),
+    "brake_released": N_("A great many deletions allowed"),
     "log_shortened": N_("Old rows of the log removed"),
     "job_failed": N_("Scheduled task failed"),
     "job_done": N_("Scheduled task done"),
 }
 #: Of these, what somebody should look into.
-_BAD = frozenset({"sign_in_failed", "job_failed", "digest_differs", "rights_refused", "log_shorter"})
+_BAD = frozenset({"sign_in_failed", "job_failed", "digest_differs", "rights_refused", "log_shorter", "brake"})
 #: Counts in a detail, written as name=number.
 _COUNTS: Mapping[str, str] = {
     "created": N_("{count} new"),
@@ -348,6 +352,8 @@ def _detail(event: Event) -> str:
         case "log_shorter":
             code, _blank, count = event.detail.partition(" ")
             return _("{code} · {count} rows are missing").format(code=code, count=count)
+        case "brake" | "brake_released":
+            return " ".join(_word(part) for part in event.detail.split())
         case "log_shortened":
             first, _blank, last = event.detail.partition(" ")
             return _("Rows {first} to {last}").format(first=first, last=last)

@@ -252,8 +252,7 @@ def test_failure_42_a_closed_branch_is_not_heard_and_gets_nothing(
 ) -> None:
     one.new("customer", name="乙")
     hq.new("customer", name="丙")
-    with hq.store.housekeeping() as connection:
-        connection.execute("UPDATE sync_peer SET state = 'revoked' WHERE code = 'BR01'")
+    assert node_sync.close_branch(hq.store, hq.actor, "br01") == {"code": "BR01", "state": "closed"}
     before = hq.digest, one.digest
     monkeypatch.setattr(http, "post_bundle", lambda _url, request, answer: node_sync.answer_bundle(hq.store, hq.keys, request, answer))
     roads: dict[str, Callable[[], object]] = {
@@ -265,6 +264,9 @@ def test_failure_42_a_closed_branch_is_not_heard_and_gets_nothing(
         roads[way]()
     assert refused.value.code == "revoked"
     assert (hq.digest, one.digest) == before
+    node_sync.reopen_branch(hq.store, hq.actor, "BR01")
+    company.exchange("BR01")
+    assert hq.digest == one.digest
 
 
 def test_failure_42_a_later_file_for_others_cannot_be_opened_by_a_closed_branch(

@@ -10,6 +10,7 @@ import pytest
 from localcrm.app import create_folder, open_folder
 from localcrm.kernel.errors import AppError
 from localcrm.store.backup import backup, restore, settle_copy
+from localcrm.sync import node_sync
 from tests.factories import Company, HandClock, Installation
 
 
@@ -114,6 +115,47 @@ def test_failure_40_an_almost_empty_head_office_wipes_nothing(
     assert refusal(company, "BR01", way="up") == "ahead_of_office"
     assert state(one) == before
     assert one.get("customer", customer)["name"] == "甲公司"
+
+
+@pytest.fixture
+def crowd(company: Company, one: Installation) -> list[str]:
+    """Sixty customers that everybody has, and that a branch then deletes by mistake."""
+    made = [one.new("customer", name=f"客户{n}") for n in range(60)]
+    company.exchange()
+    for customer in made:
+        one.delete("customer", customer)
+    return made
+
+
+def test_failure_40_a_great_many_deletions_wait_until_head_office_allows_them(
+    company: Company, hq: Installation, one: Installation, crowd: list[str]
+) -> None:
+    one.set("customer", one.new("customer", name="新客户"), phone="1")
+    for _again in range(2):
+        assert refusal(company, "BR01", way="up") == "many_deletions"
+    assert hq.value("SELECT count(*) FROM customer WHERE deleted = 0") == 60
+    (branch,) = [row for row in node_sync.status(hq.store)["branches"] if row["code"] == "BR01"]
+    assert branch["held_back"] == {"entity": "customer", "count": 60}
+    assert hq.value("SELECT count(*) FROM event_log WHERE kind = 'brake'") == 1
+
+    assert node_sync.allow_deletions(hq.store, hq.actor, "BR01") == {"code": "BR01", "count": 60}
+    company.exchange()
+    assert hq.value("SELECT count(*) FROM customer WHERE deleted = 0") == 1
+    assert len(company.digests) == 1
+    (branch,) = [row for row in node_sync.status(hq.store)["branches"] if row["code"] == "BR01"]
+    assert branch["held_back"] is None
+
+
+def test_failure_40_a_branch_that_takes_its_deletions_back_needs_nobodys_leave(
+    company: Company, hq: Installation, one: Installation, crowd: list[str]
+) -> None:
+    assert refusal(company, "BR01", way="up") == "many_deletions"
+    for customer in crowd:
+        one.undelete("customer", customer)
+    company.exchange()
+    assert all(row["held_back"] is None for row in node_sync.status(hq.store)["branches"])
+    assert hq.value("SELECT count(*) FROM customer WHERE deleted = 0") == 60
+    assert len(company.digests) == 1
 
 
 def test_failure_43_journals_left_behind_by_another_file_are_not_mixed_into_a_restored_one(
