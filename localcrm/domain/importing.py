@@ -143,7 +143,7 @@ def _write(store: Store, actor: Actor, reader: _Rows, portion: list[TextRow], *,
         with store.unit_of_work(actor.user_id) as uow:
             for number, cells in portion:
                 try:
-                    with _alone(uow):
+                    with alone(uow):
                         outcome = reader.take(uow, cells, dry_run=dry_run)
                 except (InvalidInput, Refused, NotFound, Forbidden) as error:
                     result.refuse(number, error.params.get("field"), error.code, error.message)
@@ -157,7 +157,7 @@ def _write(store: Store, actor: Actor, reader: _Rows, portion: list[TextRow], *,
 
 
 @contextmanager
-def _alone(uow: UnitOfWork) -> Iterator[None]:
+def alone(uow: UnitOfWork) -> Iterator[None]:
     """Part of a transaction that vanishes by itself when it is refused, with the numbers it took."""
     uow.connection.execute("SAVEPOINT one_row")
     try:

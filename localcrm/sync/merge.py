@@ -16,13 +16,15 @@ import json
 from bisect import bisect_left, insort
 from collections import defaultdict
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from localcrm.domain.admin import conflicts
+from localcrm.domain.admin.conflicts import as_text as _text
 from localcrm.domain.admin.entities import Conflict, ConflictKind, CustomFieldRecord
 from localcrm.domain.approvals.company import load_company
 from localcrm.domain.approvals.entities import ApprovalRequest, ApprovalStep
@@ -51,8 +53,6 @@ if TYPE_CHECKING:
 
 _CONFLICT, _REQUEST, _STEP = Conflict.entity_type, ApprovalRequest.entity_type, ApprovalStep.entity_type
 _DEFINITION = CustomFieldRecord.entity_type
-#: Longest value a conflict shows; the log keeps it whole.
-_SHOWN = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +84,13 @@ def admit(store: Store, batch: Batch, *, sender_no: int, sender_code: str) -> Re
     sender = Sender(sender_no, sender_code, bytes.fromhex(branch_id(store.node.company_id, sender_code)))
     with store.merging() as connection:
         before = changelog.head(connection)
-        report, conflicts = _merge(store, connection, batch, sender)
-        if conflicts:
+        report, found = _merge(store, connection, batch, sender)
+        if found:
             with own_section(store, connection, actor=None) as uow:
-                for values in conflicts:
+                for values in found.conflicts:
                     uow.insert(_CONFLICT, _CONFLICT.validate(values))
+                report.conflicts += conflicts.note_same_values(uow, found.never_twice)
+                conflicts.agree(uow, found.settled_apart)
         erase.carry_out_since(store, connection, before)
         return report
 
@@ -110,7 +112,7 @@ def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int) -> Report
         is_about_rights = signing.concerns(_tables(batch))
         if is_about_rights:
             signing.put_back(store, connection)  # what is signed next builds on what was signed last, not on what was changed by hand
-        report, _conflicts = _merge(store, connection, batch, None, cursor)
+        report, _found = _merge(store, connection, batch, None, cursor)
         erase.carry_out_since(store, connection, before)
         connection.execute("UPDATE sync_peer SET recv_hseq = max(recv_hseq, ?) WHERE node_no = 1", (to_hseq,))
         if is_about_rights:
@@ -122,20 +124,32 @@ def _tables(batch: Batch) -> set[int]:
     return {group.table for group in Changes.of(batch.changes).groups}
 
 
-def _merge(
-    store: Store, connection: Connection, batch: Batch, sender: Sender | None, cursor: int = 0
-) -> tuple[Report, list[dict[str, Any]]]:
+@dataclass(slots=True)
+class _Found:
+    """What head office follows up after a merge: conflicts to note, values written that may not repeat, conflicts settled apart."""
+
+    conflicts: list[dict[str, Any]] = field(default_factory=list)
+    never_twice: list[tuple[EntityType, Field, bytes]] = field(default_factory=list)
+    settled_apart: list[bytes] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.conflicts or self.never_twice or self.settled_apart)
+
+
+def _merge(store: Store, connection: Connection, batch: Batch, sender: Sender | None, cursor: int = 0) -> tuple[Report, _Found]:
     """Apply a batch; what the company's fields are may change in its midst, and counts for what follows."""
-    report, conflicts = Report(), list[dict[str, Any]]()
+    report, found = Report(), _Found()
     for part, defines in _parts(batch):
         merge = _Merge(store, connection, part, sender, cursor)
         with _collector_at_rest():
             merge.run()
         report.add(merge.report)
-        conflicts += merge.conflicts
+        found.conflicts += merge.conflicts
+        found.never_twice += merge.never_twice() if sender else ()
+        found.settled_apart += merge.settled_apart
         if defines:
             store.reshape()
-    return report, conflicts
+    return report, found
 
 
 def _parts(batch: Batch) -> Iterator[tuple[Batch, bool]]:
@@ -245,6 +259,7 @@ class _Merge:
     def __init__(self, store: Store, connection: Connection, batch: Batch, sender: Sender | None, cursor: int = 0) -> None:
         self.report = Report()
         self.conflicts: list[dict[str, Any]] = []
+        self.settled_apart: list[bytes] = []
         self._store, self._connection, self._batch, self._sender, self._cursor = store, connection, batch, sender, cursor
         self._changes = Changes.of(batch.changes)
         self._works: list[_Work | None] = []
@@ -280,6 +295,16 @@ class _Merge:
             self._transaction(tx, start)
         self._flush()
         self._note_parents()
+
+    def never_twice(self) -> Iterator[tuple[EntityType, Field, bytes]]:
+        """Values that the company wants only once and that this batch wrote or brought back: kind of record, field, row."""
+        for table, rows in self._rows.items():
+            entity = entity_by_no(table)
+            for column in entity.fields.values() if entity else ():
+                if entity and column.custom and column.custom.unique:
+                    for pk, row in rows.items():
+                        if row.new is not None or not {column.no, DELETED_NO}.isdisjoint(row.changed or ()):
+                            yield entity, column, pk
 
     def _fresh(self) -> list[tuple[Tx, int]]:
         """Transactions that did not arrive before, each with the place of its first change."""
@@ -409,6 +434,8 @@ class _Merge:
             row.chain = False
             mine = _Entry(self._next_lseq, UPDATE, diff, prev, stamp, author.origin, author.actor, self._code(author.node_no))
             winners = self._decide(entity, pk, diff, mine)
+            if self._sender and entity is _CONFLICT:
+                self.settled_apart.append(pk)
         row.changed = {**(row.changed or {}), **{no: new for no, (_old, new) in winners.items()}}
         status = _no(entity, "status") if entity.kind is Kind.DOCUMENT else None
         if status in winners:
@@ -912,13 +939,6 @@ def _deleted_by(entries: list[_Entry]) -> bool:
 
 def _who(side: str, entry: _Entry) -> dict[str, Any]:
     return {f"{side}_by": entry.actor.hex() if entry.actor else None, f"{side}_at": stamp_time(entry.stamp[0]), f"{side}_node": entry.code}
-
-
-def _text(column: Field, value: Stored) -> str | None:
-    shown = column.show(value)
-    if isinstance(shown, bool):
-        return json.dumps(shown)
-    return None if shown is None else str(shown)[:_SHOWN]
 
 
 def _no(entity: EntityType, key: str) -> int:
