@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from nicegui import context, ui
 
 from localcrm.domain.people.signing import warning
+from localcrm.kernel.errors import SessionLocked, SignInNeeded
 from localcrm.kernel.i18n import gettext as _
 from localcrm.store.shapes import SHAPING
 from localcrm.ui import account, operations
 from localcrm.ui.kit import shortcuts, syncstate, theme
-from localcrm.ui.registry import home_page, navigation
+from localcrm.ui.registry import Screen, home_page, navigation
 
 if TYPE_CHECKING:
     from nicegui.client import Client
 
     from localcrm.kernel.ports import Changes
     from localcrm.ui.sessions import Session
+
+#: Higher counts are not told apart in the navigation.
+MOST_COUNTED = 1000
 
 
 @contextmanager
@@ -155,14 +160,37 @@ def _navigation(session: Session, active: str) -> None:
                     link = ui.element("a").props(f'href="{screen.path}"').classes("lc-nav-link" + (" lc-on" if screen.id == active else ""))
                     with link.mark(f"nav-{screen.id}"):
                         ui.icon(screen.icon)
-                        ui.label(screen.label)
+                        ui.label(screen.label).classes("lc-nav-label")
+                        if screen.count is not None:
+                            counts[screen.id] = ui.label(known.get(screen.id, "")).classes("lc-nav-count").mark(f"count-{screen.id}")
 
+    async def count(screen: Screen, *_changes: Changes) -> None:
+        """What waits on a screen, once now and after every change."""
+        assert screen.count is not None
+        try:
+            found = await asyncio.to_thread(screen.count, session)
+        except (SignInNeeded, SessionLocked):  # the page itself sees to that
+            return
+        known[screen.id] = shown_count(found)
+        if not counts[screen.id].is_deleted:
+            counts[screen.id].set_text(known[screen.id])
+
+    counts: dict[str, ui.label] = {}
+    known: dict[str, str] = {}
     draw()
+    for screen in [screen for _label, members in navigation(session) for screen in members if screen.id in counts]:
+        ui.timer(0.01, partial(count, screen), once=True)
+        session.subscribe({screen.counted}, partial(count, screen))
     _navigations[context.client] = draw
 
 
 #: How the navigation of a page is drawn again.
 _navigations: WeakKeyDictionary[Client, Callable[[], None]] = WeakKeyDictionary()
+
+
+def shown_count(count: int) -> str:
+    """A count as the navigation has room for; nothing where nothing waits."""
+    return "" if not count else f"{count:,}" if count < MOST_COUNTED else f"{MOST_COUNTED:,}+"
 
 
 def redraw_navigation() -> None:

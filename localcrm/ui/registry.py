@@ -44,6 +44,9 @@ class Screen:
     section: str | None = ""
     place: int = 50  # within the section, lowest first
     lists: str = ""  # the kind of record it lists; what the company calls it, the screen is called too
+    #: What waits there for this user, shown in the navigation, and the kind of record it is counted anew after; asks the data file.
+    count: Callable[[Session], int] | None = None
+    counted: str = ""
 
     @property
     def label(self) -> str:
