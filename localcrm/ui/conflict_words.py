@@ -88,6 +88,8 @@ class Told:
             return ""
         if self.item.conflict.get("field") == "deleted":
             return _("Restore it") if self.item.now == "true" else _("Delete it")
+        if self.item.kind == ConflictKind.WATCHED:
+            return _("Put {value} back").format(value=_short(self.lost.text))
         return _("Use {value} instead").format(value=_short(self.lost.text))
 
 

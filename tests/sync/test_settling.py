@@ -10,6 +10,7 @@ from localcrm.domain.admin import conflicts
 from localcrm.domain.admin.conflicts import Rule
 from localcrm.kernel.errors import Refused
 from localcrm.store import check
+from localcrm.sync import node_sync
 from tests import factories
 from tests.factories import Company, HandClock, Installation
 
@@ -179,6 +180,27 @@ def test_a_rule_settles_every_conflict_of_a_field(company: Company, one: Install
     agree(company)
     assert [{node.get("customer", one)["phone"] for node in company.nodes} for one in customers] == [{"11"}, {"11"}, {"33"}]
     assert len(company.hq.conflicts(state="open")) == 1
+
+
+# how a branch stands -------------------------------------------------------------------------------------------------------
+
+
+def test_an_old_file_says_nothing_of_a_clock_and_one_from_the_future_does(company: Company, clocks: dict[str, HandClock]):
+    path = company.folder / "BR01.up"
+    branch = company.branches["BR01"]
+    node_sync.pack(branch.store, branch.keys, path)
+    clocks["HQ"].forward(days=3)  # three days on a stick
+    node_sync.unpack(company.hq.store, company.hq.keys, path)
+    clocks["BR02"].forward(days=368)
+    company.up("BR02")
+    one, two = node_sync.status(company.hq.store)["branches"]
+    assert (one["by_file"], one["clock_ms"]) == (True, None)
+    assert (two["by_file"], two["clock_ms"]) == (True, 365 * 86_400_000)
+
+
+def test_an_invited_branch_is_awaited_until_it_asks(company: Company):
+    node_sync.invite(company.hq.store, company.hq.keys, company.hq.actor, code="BR07")
+    assert [one["code"] for one in node_sync.status(company.hq.store)["invites"]] == ["BR07"]
 
 
 # values that may not repeat ---------------------------------------------------------------------------------------------------

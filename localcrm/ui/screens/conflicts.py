@@ -61,6 +61,7 @@ class Inbox:
         self.shown: list[Told] = []
         self.blocks: list[ui.element] = []
         self.ticked: set[str] = set()
+        self.drawn: tuple[Any, ...] = ()
         self.at = 0
         self.most = CARDS
 
@@ -75,10 +76,10 @@ class Inbox:
                         self.tabs[key].mark(f"tab-{key}").props(f"data-act=tab-{key}")
                 ui.space()
                 if self.may:
-                    button = ui.button(_("Settle by a rule…"), on_click=self.by_rule).props("unelevated no-caps data-act=by-rule")
-                    button.classes("lc-btn").mark("by-rule")
+                    self.rule = ui.button(_("Settle by a rule…"), on_click=self.by_rule).props("unelevated no-caps data-act=by-rule")
+                    self.rule.classes("lc-btn").mark("by-rule")
                     action_button(self._actions())
-            self.narrow = ui.element("div").classes("lc-row lc-wrap-row").mark("filters")
+            self.narrow = ui.element("div").classes("lc-row lc-wrap-row").style("flex:none").mark("filters")
             self.list = ui.element("div").classes("lc-col").style("flex:none").mark("conflicts")
             self.bar = ui.element("div").classes("lc-chosen").mark("chosen")
             action_keys([*self._actions(), *self._moves()])
@@ -115,6 +116,10 @@ class Inbox:
         shown = cards(self.shown)
         self.shown = [one for card in shown for one in card.told]  # as they stand on the page
         self.at = next((n for n, one in enumerate(self.shown) if one.item.id == chosen), min(self.at, max(0, len(self.shown) - 1)))
+        now = (waiting, total, self.tab, record, dict(self.filters), self.told, self.most, set(self.ticked))
+        if now == self.drawn:  # nothing jumps while somebody reads
+            return
+        self.drawn = now
         self._draw_tabs(waiting)
         self._draw_filters(record)
         self._draw_cards(shown, total - len(self.told))
@@ -126,6 +131,8 @@ class Inbox:
         return (not kind or one.item.kind == kind) and (not branch or branch in one.places) and entity in {"", conflict.get("entity")}
 
     def _draw_tabs(self, waiting: int) -> None:
+        if self.may:
+            self.rule.set_enabled(self.tab == "open" and bool(self.shown))
         for key, label in TABS.items():
             chip = self.tabs[key]
             chip.classes(add="lc-acc" if key == self.tab else "", remove="" if key == self.tab else "lc-acc")
@@ -190,7 +197,9 @@ class Inbox:
                     ui.label(card.kind.label).classes("lc-chip")
                 ui.space()
                 if card.kind and card.path:
-                    ui.button(_("History"), on_click=partial(self._history, card)).props("flat dense no-caps icon=history").mark("history")
+                    ui.button(_("History"), on_click=partial(self._history, card)).props("flat dense no-caps size=sm icon=history").mark(
+                        "history"
+                    )
             for one in card.told:
                 self._block(one)
 
@@ -265,8 +274,6 @@ class Inbox:
             if one.item.can_edit and not (again and one.item.kind == ConflictKind.DUPLICATE):
                 label = _("Change one of them…") if one.item.kind == ConflictKind.DUPLICATE else _("Another value…")
                 _button(label, "e", "edit", partial(self._on, one, self.edit))
-            ui.space()
-            ui.label(_("What you choose goes to every branch.")).classes("lc-muted lc-small-text lc-wide-only")
 
     def _draw_bar(self) -> None:
         self.bar.clear()
@@ -331,6 +338,7 @@ class Inbox:
 
     def _tick(self, identity: str, event: Any) -> None:
         (self.ticked.add if event.value else self.ticked.discard)(identity)
+        self.drawn = (*self.drawn[:-1], set(self.ticked))
         self._draw_bar()
 
     async def _untick(self) -> None:
@@ -618,7 +626,7 @@ def _value_box(side: Side, tag: str, *, mark: str, live: bool = False, path: str
                 ui.label(side.text or "—")
         else:
             ui.label(side.text or "—").classes("lc-what")
-        where = ui.label(" · ".join(filter(None, [side.who, side.at])) or "—").classes("lc-muted")
+        where = ui.label(" · ".join(filter(None, [side.who, side.at]))).classes("lc-muted")
         if side.exact:
             where.tooltip(side.exact)
         if tag:
