@@ -164,6 +164,9 @@ class Inbox:
                 box.props(f'{_SELECT} aria-label="{every[key]}"').classes("lc-log-filter").mark(f"filter-{key}").props(
                     f"data-act=filter-{key}"
                 )
+            if self.may and self.tab == "open":
+                ui.space()
+                ui.label(_("What you choose goes to every branch.")).classes("lc-muted lc-small-text lc-wide-only")
 
     # cards -----------------------------------------------------------------------------------------------------------
 
@@ -255,7 +258,7 @@ class Inbox:
         tags = {"kept": _("overwritten since"), "lost": other}
         for side, text, told in (("kept", kept, one.kept), ("lost", lost, one.lost)):
             is_live = live == conflict.get(side)
-            tag = _("in use now") if is_live else "" if deleted else tags[side]
+            tag = (_("Now") if deleted else _("in use now")) if is_live else "" if deleted else tags[side]
             _value_box(Side(text if text is not None else _("(empty)"), told.who, told.at, told.exact), tag, mark=side, live=is_live)
 
     def _buttons(self, one: Told) -> None:
@@ -491,6 +494,7 @@ class Inbox:
             ui.label(_("What counts")).classes("lc-label")
             rule = ui.toggle({one.value: gettext(one.label) for one in Rule}, value=chosen["rule"])
             rule.props("no-caps unelevated dense").classes("lc-choices lc-rule").mark("rule")
+            which_branch = ui.label(_("Where two branches disagree, choose above which of them is meant.")).classes("lc-muted")
             place = ui.element("div").classes("lc-col").mark("preview")
             yes = _dialog_buttons(dialog)
 
@@ -505,6 +509,7 @@ class Inbox:
                 if outcome.ok and not place.is_deleted:
                     chosen["steps"] = outcome.value
                     await self._preview(place, yes, outcome.value)
+                    which_branch.set_visibility(rule.value == Rule.BRANCH and not branch)
 
             which.on_value_change(look)
             rule.on_value_change(look)

@@ -22,6 +22,7 @@ from localcrm.kernel.i18n import N_, gettext as _, use_language
 from localcrm.sync import enrol, node_sync
 from localcrm.ui.kit import plain
 from localcrm.ui.kit.syncstate import company_name
+from localcrm.ui.kit.values import in_two_lines
 from localcrm.ui.screens.first_run import LOOPBACK
 from localcrm.ui.screens.login import remember_language, wanted_language
 
@@ -156,9 +157,10 @@ def _asked(store: Store, keys: NodeKeys, request: Request) -> str:
     return (
         f'<p class="lc-muted">{escape(f"{node.code} {node.name}")}</p>'
         f"<h2>{escape(_('1. Send the request to head office'))}</h2>"
-        f'<a class="lc-primary" href="{escape(_address(request, "/join/request"))}" id="request" download>{escape(_("Save the request file"))}</a>'
+        f'<p class="lc-plain-tools"><a href="{escape(_address(request, "/join/request"))}" id="request" download>'
+        f"{escape(_('Save the request file'))}</a></p>"
         f"<h2>{escape(_('2. Compare the digits by telephone'))}</h2>"
-        f'<p class="lc-muted">{escape(told)}</p><p class="lc-code-block lc-digits" id="fingerprint">{escape(digits)}</p>'
+        f'<p class="lc-muted">{escape(told)}</p><p class="lc-code-block lc-digits" id="fingerprint">{escape(in_two_lines(digits))}</p>'
         f"<h2>{escape(_('3. Read the reply of head office'))}</h2>"
         f'<form method="post" action="{escape(_address(request, "/join/upload/reply"))}" enctype="multipart/form-data">'
         + plain.file("file", _("Reply file"))

@@ -27,7 +27,7 @@ from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.jobs import do_job, node_keys, working
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.theme import asset
-from localcrm.ui.kit.values import ago, near_moment
+from localcrm.ui.kit.values import ago, in_two_lines, near_moment
 from localcrm.ui.operations import run_service, show_failure, toast
 from localcrm.ui.registry import Screen, register
 
@@ -472,7 +472,7 @@ async def _show_fingerprint(title: str, fingerprint: str) -> None:
     """The digits of a branch, for whoever is asked for them by telephone."""
     with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("fingerprint-dialog"):
         ui.label(title).classes("lc-dialog-title")
-        ui.label(fingerprint).classes("lc-code-block lc-digits").mark("fingerprint")
+        ui.label(in_two_lines(fingerprint)).classes("lc-code-block lc-digits").mark("fingerprint")
         ui.label(_("The branch sees the same digits on its page “Merging”.")).classes("lc-muted")
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Close"), on_click=dialog.close).props("unelevated no-caps autofocus").classes("lc-pri")
@@ -483,7 +483,7 @@ async def _compare(question: str, fingerprint: str) -> bool:
     """Whether the digits that a branch reads out are those of its request."""
     with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("compare-dialog"):
         ui.label(question).classes("lc-dialog-title")
-        ui.label(fingerprint).classes("lc-code-block lc-digits").mark("fingerprint")
+        ui.label(in_two_lines(fingerprint)).classes("lc-code-block lc-digits").mark("fingerprint")
         ui.label(
             _(
                 "Call the branch and let somebody there read out the six groups of digits on its screen. If one digit differs, do not approve."
