@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from localcrm.domain.admin import conflicts
+from localcrm.domain.admin import after_merge
 from localcrm.domain.admin.conflicts import as_text as _text
 from localcrm.domain.admin.entities import Conflict, ConflictKind, CustomFieldRecord
 from localcrm.domain.approvals.company import load_company
@@ -89,8 +89,8 @@ def admit(store: Store, batch: Batch, *, sender_no: int, sender_code: str) -> Re
             with own_section(store, connection, actor=None) as uow:
                 for values in found.conflicts:
                     uow.insert(_CONFLICT, _CONFLICT.validate(values))
-                report.conflicts += conflicts.note_same_values(uow, found.never_twice)
-                conflicts.agree(uow, found.settled_apart)
+                report.conflicts += after_merge.note_same_values(uow, found.never_twice)
+                after_merge.agree(uow, found.settled_apart)
         erase.carry_out_since(store, connection, before)
         return report
 

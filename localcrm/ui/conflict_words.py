@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from localcrm.domain import policy
-from localcrm.domain.admin.conflicts import CONFLICT, Item, Step, chosen_text, concerned_field, reason_texts
+from localcrm.domain.admin.conflicts import CONFLICT, Item, Step, chosen_text, concerned_field
 from localcrm.domain.admin.entities import ConflictKind
+from localcrm.domain.admin.reasons import reason_texts
 from localcrm.domain.records import used_by
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import gettext, gettext as _
@@ -249,6 +250,8 @@ def step_texts(connection: Connection, told: Mapping[str, Told], steps: Iterable
         kind, key = _kind_and_key(one.item)
         label = of.label or (_("Recycle bin") if key == "deleted" else of.reason)
         now, after = (value_text(connection, kind, key, text) or "—" for text in (one.item.now, one.becomes))
+        if one.item.changed_since and of.has_values:
+            now = _("{value} (changed again since)").format(value=now)
         rows.append((of.title, label, now, after))
     return rows
 

@@ -7,7 +7,7 @@ written into the record it is about, by the rules of that record, and the state 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +21,9 @@ from localcrm.kernel.errors import Forbidden, InvalidInput, NotFound, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.ids import parse_id
 from localcrm.kernel.schema import Choice, EntityType, Field, Stored, entities, entity as entity_type
-from localcrm.store.changelog import HistoryRow, history
 from localcrm.store.connection import Connection
 from localcrm.store.node import OFFICE_NO
-from localcrm.store.query import Condition, ListQuery, Record, record_json, select, stored_value
+from localcrm.store.query import Condition, ListQuery, Record, record_json, select
 from localcrm.store.uow import UnitOfWork
 from localcrm.store.view import Masked
 
@@ -37,74 +36,6 @@ WITH_VALUE = frozenset({ConflictKind.OVERWRITTEN, ConflictKind.WATCHED, Conflict
 MOST_SHOWN = 100_000
 #: Most conflicts that are settled at once.
 MOST_AT_ONCE = 1000
-#: Records with one value that may not repeat, told of for one that arrives.
-_MOST_ALIKE = 20
-
-#: Why head office does not take a change over: what happened, and what to do now.
-REASONS: Mapping[str, tuple[str, str]] = {
-    "posted_document": (
-        N_("The document had already been posted when the change arrived."),
-        N_("A posted document stays as it is. If the change is needed, reverse the document and enter it anew."),
-    ),
-    "not_owner": (
-        N_("The record belongs to somebody else: another branch, or head office."),
-        N_("Ask whoever it belongs to to make the change, or have it handed over first."),
-    ),
-    "head_office_only": (
-        N_("Only head office may change this."),
-        N_("Tell head office what should be changed; it enters it for everybody."),
-    ),
-    "ledger_row": (
-        N_("A movement or payment was changed after it had been booked."),
-        N_("What is booked stays. Enter a correcting movement instead."),
-    ),
-    "physical_delete": (N_("Something was removed that may only be put into the recycle bin."), N_("Delete it from the list instead.")),
-    "state_goes_back": (N_("Something settled was to become open again."), N_("Nothing to do: it stays settled.")),
-    "duplicate_id": (N_("The same record arrived twice."), N_("Nothing to do: the record is here already.")),
-    "unknown_row": (
-        N_("The record that was changed does not exist here."),
-        N_("Look whether it is missing at head office. If it is, enter it there and make the change again."),
-    ),
-    "unknown_parent": (
-        N_("The document that this belongs to does not exist here."),
-        N_("Look whether the document is missing at head office. If it is, enter it anew at the branch."),
-    ),
-    "unknown_table": (
-        N_("The branch has a newer program and sent records of a kind that is not known here yet."),
-        N_("Bring this program up to date; the change is kept until then."),
-    ),
-    "unknown_column": (
-        N_("The branch has a newer program and sent a field that is not known here yet."),
-        N_("Bring this program up to date; the change is kept until then."),
-    ),
-    "unknown_op": (
-        N_("The branch has a newer program and sent a kind of change that is not known here yet."),
-        N_("Bring this program up to date; the change is kept until then."),
-    ),
-    "bad_value": (N_("A value does not fit its field."), N_("Look at the record at the branch, mend the value there and save.")),
-    "missing_value": (N_("A required value was missing."), N_("Complete the record at the branch and save.")),
-    "fixed_column": (
-        N_("The definition of a field was to become that of another one."),
-        N_("Retire the field at the branch and add a new one."),
-    ),
-    "type_loses": (
-        N_("The type of a field was changed so that values would be lost."),
-        N_("Add a new field of that type at the branch instead."),
-    ),
-    "too_many_fields": (
-        N_("The branch has added more fields than a list can hold."),
-        N_("Retire or delete fields at the branch that nobody uses."),
-    ),
-    "not_author": (N_("A document was submitted in somebody else's name."), N_("Whoever wants it approved submits it himself.")),
-    "not_decider": (
-        N_("Somebody decided who had not been asked, or not at this branch."),
-        N_("The decision does not count. Whoever is asked decides where he belongs."),
-    ),
-}
-_UNKNOWN_REASON = (
-    N_("Head office could not take the change over."),
-    N_("The change is kept. Compare the record at the branch with this one."),
-)
 
 
 class Rule(Choice):
@@ -178,6 +109,11 @@ class Step:
         """As ``settle_conflicts`` takes it; only what was looked at is settled."""
         return {"id": self.item.id, "keep": self.keep or "", "present": self.item.now or ""}
 
+    @property
+    def way_back(self) -> dict[str, str]:
+        """The choice that puts the value before back, unless somebody has changed it since."""
+        return {"id": self.item.id, "keep": f"value={self.item.now or ''}", "present": self.becomes or ""}
+
 
 # looking ----------------------------------------------------------------------------------------------------------------
 
@@ -216,18 +152,13 @@ def find_items(
 
 def item_of(connection: Connection, conflict: Record) -> Item:
     """A conflict with what its record says now."""
-    found = _row(connection, conflict)
+    found = live_text(connection, conflict)
     return Item(conflict, found[0] if found else None, found is not None)
 
 
 def concerned_field(conflict: Mapping[str, Any]) -> tuple[EntityType | None, Field | None]:
     """Kind of record and field that a conflict is about; None for what this program does not know, and for "deleted"."""
     return _kind(conflict), _field(conflict)
-
-
-def reason_texts(code: str | None) -> tuple[str, str]:
-    """Msgids for a change that was not accepted: what happened, what to do."""
-    return REASONS.get(code or "", _UNKNOWN_REASON)
 
 
 def as_text(field: Field, value: Stored) -> str | None:
@@ -342,7 +273,7 @@ def _check_choice(keep: str) -> None:
 
 
 def _check_present(uow: UnitOfWork, conflict: Record, present: str | None) -> None:
-    found = _row(uow.connection, conflict)
+    found = live_text(uow.connection, conflict)
     if present is not None and found is not None and (found[0] or "") != present:
         raise Refused("changed_meanwhile", N_("The value was changed a moment ago. Nothing was overwritten; look at it again."))
 
@@ -375,69 +306,6 @@ def _take(uow: UnitOfWork, actor: Actor, conflict: Record, keep: str, record: st
         records.update_record(uow, actor, entity=kind.key, id=identity, values={key: value})
 
 
-# what head office notes after a merge -----------------------------------------------------------------------------------------
-
-
-def note_same_values(uow: UnitOfWork, written: Iterable[tuple[EntityType, Field, bytes]]) -> int:
-    """Of values that may not repeat and have just arrived, tell once of each pair of live records that share one; returns how many.
-
-    Both records stay as they are: what was entered apart is nobody's fault, and a person knows which of the two is wrong.
-    """
-    told = 0
-    for kind, field, pk in written:
-        column = f'"{field.key}"'
-        alike = uow.connection.all(
-            f'SELECT o.id, o.{column} FROM "{kind.key}" r JOIN "{kind.key}" o ON o.{column} = r.{column} AND o.id <> r.id '
-            f"WHERE r.id = ? AND r.deleted = 0 AND o.deleted = 0 ORDER BY o.rid LIMIT {_MOST_ALIKE}",
-            (pk,),
-        )
-        for other, stored in alike:
-            told += _note_same_value(uow, kind, field, pk.hex(), other.hex(), as_text(field, stored))
-    return told
-
-
-def _note_same_value(uow: UnitOfWork, kind: EntityType, field: Field, record: str, other: str, value: str | None) -> bool:
-    known = """SELECT 1 FROM conflict WHERE kind = ? AND entity = ? AND field = ? AND kept = ?
-               AND ((record = ? AND other = ?) OR (record = ? AND other = ?))"""
-    if uow.connection.one(known, (ConflictKind.DUPLICATE.value, kind.key, field.key, value, record, other, other, record)):
-        return False
-    values: dict[str, Any] = {"kind": ConflictKind.DUPLICATE, "entity": kind.key, "record": record, "other": other, "field": field.key}
-    values |= {"kept": value, "lost": value, **_author(uow, kind, field, other, "kept"), **_author(uow, kind, field, record, "lost")}
-    uow.insert(CONFLICT, CONFLICT.validate(values))
-    return True
-
-
-def _author(uow: UnitOfWork, kind: EntityType, field: Field, identity: str, side: str) -> dict[str, Any]:
-    """Who wrote the value of a record that is there now, as one side of a conflict."""
-    row = next((row for row in history(uow.connection, kind, identity) if row.field == field.key), None)
-    return {f"{side}_by": row.user_id, f"{side}_at": row.at, f"{side}_node": row.node} if row else {}
-
-
-def agree(uow: UnitOfWork, settled_apart: Collection[bytes]) -> None:
-    """Conflicts that two places settled apart: the later settlement counts, and the record says so too.
-
-    The merge has chosen the later settlement. Where that left the value alone, the earlier one may have written another:
-    the value goes back, unless somebody else has changed it since.
-    """
-    for pk in sorted(settled_apart):
-        conflict = uow.find(CONFLICT, pk.hex())
-        if conflict is None or conflict["state"] != ConflictState.RESOLVED or conflict["kind"] not in WITH_ANOTHER:
-            continue
-        found, wanted = _row(uow.connection, conflict), chosen_text(conflict, str(conflict["resolution"]))
-        if found is None or found[0] == wanted or found[0] not in _decided(history(uow.connection, CONFLICT, pk.hex()), conflict):
-            continue
-        kind, field = entity_type(conflict["entity"]), _field(conflict)
-        if field is None:
-            uow.set_deleted(kind, conflict["record"], deleted=wanted == "true")
-        else:
-            uow.update(kind, conflict["record"], {field.key: field.load(stored_value(field, wanted))})
-
-
-def _decided(rows: Iterable[HistoryRow], conflict: Record) -> set[str | None]:
-    """Every value that somebody settled the conflict with."""
-    return {chosen_text(conflict, str(row.new)) for row in rows if row.field == "resolution" and row.new is not None}
-
-
 # parts ------------------------------------------------------------------------------------------------------------------------
 
 
@@ -450,8 +318,8 @@ def _field(conflict: Mapping[str, Any]) -> Field | None:
     return kind.fields.get(conflict.get("field") or "") if kind else None
 
 
-def _row(connection: Connection, conflict: Mapping[str, Any]) -> tuple[str | None] | None:
-    """The live value of what a conflict is about, as text; None where there is no such record here."""
+def live_text(connection: Connection, conflict: Mapping[str, Any]) -> tuple[str | None] | None:
+    """The live value of what a conflict is about, as text, in a tuple; None where there is no such record here."""
     kind, field, key = _kind(conflict), _field(conflict), conflict.get("field")
     record = str(conflict.get("record") or "")
     if kind is None or len(record) != 32:

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
-from localcrm.domain.admin.conflicts import CONFLICT, Item, Rule, Step, concerned_field, count_open, find_items, plan, step
+from localcrm.domain.admin.conflicts import CONFLICT, Step, concerned_field, count_open, find_items, step
 from localcrm.domain.admin.entities import ConflictKind
 from localcrm.kernel.errors import AppError
-from localcrm.kernel.i18n import N_, gettext, gettext as _
+from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.schema import entities
 from localcrm.store.query import Condition, stored_value
-from localcrm.ui.conflict_words import Card, Side, Teller, Told, cards, step_texts
+from localcrm.ui.conflict_rules import ask, ask_rule, settle_many
+from localcrm.ui.conflict_words import Card, Side, Teller, Told, cards
 from localcrm.ui.endpoints import record_title
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.form import FieldInput
 from localcrm.ui.kit.history import history_lines, history_table
-from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, action_button, action_keys
 from localcrm.ui.kit.theme import asset
-from localcrm.ui.operations import Undo, run_service, run_verb, show_failure, toast
+from localcrm.ui.operations import Undo, run_service, run_verb
 from localcrm.ui.registry import Screen, register
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ EMPTY = {
     "open": N_("Nothing to look at: every value that was overwritten has been settled."),
     "resolved": N_("Nothing has been settled yet."),
 }
-#: Records that are shown at once, lines of a preview.
-CARDS, LINES = 30, 50
+#: Records that are shown at once.
+CARDS = 30
 _SELECT = "outlined dense options-dense hide-bottom-space"
 
 
@@ -468,142 +468,21 @@ class Inbox:
 
     async def _settle_ticked(self, keep: str) -> None:
         steps = [step(one.item, keep) for one in self.shown if one.item.id in self.ticked]
+        title = _("Leave as they are") if keep == "kept" else _("Use the other values")
         with self.list:
-            await self._ask_and_settle(_("Leave as they are") if keep == "kept" else _("Use the other values"), steps)
-
-    async def _ask_and_settle(self, title: str, steps: list[Step]) -> None:
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("preview-dialog"):
-            ui.label(title).classes("lc-dialog-title")
-            place = ui.element("div").classes("lc-col")
-            yes = _dialog_buttons(dialog)
-            await self._preview(place, yes, steps)
-        if await answer_of(dialog):
-            await self._settle_many(steps)
+            if await ask(self.session, self.shown, title, steps):
+                await self._settle_many(steps)
 
     async def by_rule(self) -> None:
         """Which ones, whose value, and what that would change."""
         if not self.may or self.tab != "open" or not self.shown:
             return
-        scopes = self._scopes()
-        chosen: dict[str, Any] = {"scope": next(iter(scopes)), "rule": Rule.OFFICE.value, "steps": []}
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("rule-dialog"):
-            ui.label(_("Settle by a rule")).classes("lc-dialog-title")
-            ui.label(_("Which ones")).classes("lc-label")
-            which = ui.select({key: label for key, (label, _items, _branch) in scopes.items()}, value=chosen["scope"])
-            which.props(f'{_SELECT} data-act=scope aria-label="{_("Which ones")}"').mark("scope")
-            ui.label(_("What counts")).classes("lc-label")
-            rule = ui.toggle({one.value: gettext(one.label) for one in Rule}, value=chosen["rule"])
-            rule.props("no-caps unelevated dense").classes("lc-choices lc-rule").mark("rule")
-            which_branch = ui.label(_("Where two branches disagree, choose above which of them is meant.")).classes("lc-muted")
-            place = ui.element("div").classes("lc-col").mark("preview")
-            yes = _dialog_buttons(dialog)
-
-            async def look() -> None:
-                _label, items, branch = scopes[str(which.value)]
-
-                def planned() -> list[Step]:
-                    with self.session.store.read() as connection:
-                        return plan(connection, items, Rule(str(rule.value)), branch=branch)
-
-                outcome = await run_service(self.session, planned)
-                if outcome.ok and not place.is_deleted:
-                    chosen["steps"] = outcome.value
-                    await self._preview(place, yes, outcome.value)
-                    which_branch.set_visibility(rule.value == Rule.BRANCH and not branch)
-
-            which.on_value_change(look)
-            rule.on_value_change(look)
-            await look()
-        if await answer_of(dialog):
-            await self._settle_many(chosen["steps"])
-
-    def _scopes(self) -> dict[str, tuple[str, list[Item], str]]:
-        """Which conflicts a rule may be for: label, conflicts, and the branch meant by "the branch's value"."""
-        one = self.current
-        branch = self.filters["branch"]
-        found: dict[str, tuple[str, list[Item], str]] = {}
-        if one is not None:
-            same = [other.item for other in self.shown if other.path == one.path and other.title == one.title]
-            found["record"] = (_("All of “{title}” ({count})").format(title=one.title, count=len(same)), same, branch)
-            if one.label and one.kind:
-                alike = [other.item for other in self.shown if (other.kind, other.label) == (one.kind, one.label)]
-                text = _("All of {kind}: {field} ({count})").format(kind=one.kind.label, field=one.label, count=len(alike))
-                found["field"] = (text, alike, branch)
-        for code in sorted({code for other in self.shown for code in other.places}):
-            there = [other.item for other in self.shown if code in other.places]
-            found[f"branch-{code}"] = (_("All that {branch} is concerned by ({count})").format(branch=code, count=len(there)), there, code)
-        found["all"] = (_("All that are shown ({count})").format(count=len(self.shown)), [other.item for other in self.shown], branch)
-        return found
-
-    async def _preview(self, place: ui.element, yes: ui.button, steps: list[Step]) -> None:
-        """What would be changed, what only be ticked off, and what is left alone."""
-        told = {one.item.id: one for one in self.shown}
-        changing = [one for one in steps if one.changes and one.item.id in told]
-        untouched = sum(one.keep is not None and not one.changes for one in steps)
-        left = sum(one.keep is None for one in steps)
-
-        def words() -> list[tuple[str, str, str, str]]:
-            with self.session.store.read() as connection:
-                return step_texts(connection, told, changing[:LINES])
-
-        outcome = await run_service(self.session, words)
-        if not outcome.ok or place.is_deleted:
-            return
-        place.clear()
-        with place:
-            if changing:
-                with ui.element("div").classes("lc-scroll").style("max-height:46vh"), ui.element("table").classes("lc-table"):
-                    heads(_("Record"), _("Field"), _("Now"), _("Afterwards"))
-                    for number, (title, label, now, after) in enumerate(outcome.value):
-                        with ui.element("tr").mark(f"step-{number}"):
-                            cell(title, "lc-strong lc-wrap")
-                            cell(label)
-                            cell(now, "lc-muted lc-wrap")
-                            cell(after, "lc-wrap")
-            parts = [_("{count} values are changed").format(count=len(changing))]
-            if untouched:
-                parts.append(_("{count} settled without a change").format(count=untouched))
-            if left:
-                parts.append(_("{count} stay open: this says nothing about them").format(count=left))
-            ui.label(" · ".join(parts)).classes("lc-muted").mark("preview-sum")
-        count = len(steps) - left
-        yes.set_text(_("Settle {count}").format(count=count))
-        yes.set_enabled(count > 0)
+        await self._settle_many(await ask_rule(self.session, self.shown, current=self.current, branch=self.filters["branch"]))
 
     async def _settle_many(self, steps: list[Step]) -> None:
-        wanted = [one for one in steps if one.keep is not None]
-        undo = {
-            one.item.id: {"id": one.item.id, "keep": f"value={one.item.now or ''}", "present": one.becomes or ""}
-            for one in wanted
-            if one.changes
-        }
-        outcome = await run_verb(self.session, "admin.settle_conflicts", {"choices": [one.choice for one in wanted]})
-        if not outcome.ok:
-            return
-        settled, left = outcome.value["settled"], outcome.value["left"]
-        back = [undo[identity] for identity in settled if identity in undo]
-
-        async def take_back() -> None:
-            await run_verb(
-                self.session,
-                "admin.settle_conflicts",
-                {"choices": back, "again": True},
-                done=_("The values before are back; all stay settled."),
-            )
-
-        if settled:
-            toast(_("{count} settled").format(count=len(settled)), undo=(_("Undo"), take_back) if back else None)
-        if left:
-            show_failure(_Left(left))
+        await settle_many(self.session, steps)
         self.ticked.clear()
         await self.draw()
-
-
-class _Left(AppError):
-    """What could not be settled with the others, with the first reason."""
-
-    def __init__(self, left: Sequence[Mapping[str, str]]) -> None:
-        super().__init__(left[0]["code"], N_("{count} stay open. The first reason: {reason}"), count=len(left), reason=left[0]["message"])
 
 
 # pieces ------------------------------------------------------------------------------------------------------------------
@@ -641,13 +520,6 @@ def _value_box(side: Side, tag: str, *, mark: str, live: bool = False, path: str
 def _typed(value: Any) -> str:
     """What was typed, as the verb takes it."""
     return json.dumps(value) if isinstance(value, bool) else str(value if value is not None else "")
-
-
-def _dialog_buttons(dialog: ui.dialog) -> ui.button:
-    with ui.element("div").classes("lc-dialog-buttons"):
-        ui.button(_("Cancel"), on_click=lambda: dialog.submit(None)).props("flat no-caps").classes("lc-btn")
-        yes = ui.button(_("Settle"), on_click=lambda: dialog.submit(True)).props("unelevated no-caps data-commit data-act=dialog-yes")
-        return yes.classes("lc-pri").mark("dialog-yes")
 
 
 def waiting(session: Session) -> int:

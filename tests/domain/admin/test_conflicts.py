@@ -9,7 +9,7 @@ import pytest
 
 import localcrm
 from localcrm.domain import verbs
-from localcrm.domain.admin import conflicts
+from localcrm.domain.admin import conflicts, reasons
 from localcrm.domain.admin.entities import Conflict
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
@@ -148,4 +148,4 @@ def test_every_reason_of_the_merge_is_told_in_words() -> None:
     source = "".join(path.read_text() for path in (*(root / "sync").glob("*.py"), root / "domain/approvals/rules.py"))
     said = set(re.findall(r'(?:return|else) "([a-z]+_[a-z_]+)"', source) + re.findall(r'"([a-z]+_[a-z_]+)" if ', source))
     assert {"not_owner", "posted_document", "not_decider"} <= said
-    assert said - conflicts.REASONS.keys() == set()
+    assert said - reasons.REASONS.keys() == set()
