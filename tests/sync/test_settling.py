@@ -75,15 +75,15 @@ def clash(company: Company, one: Installation, two: Installation, clocks: dict[s
     ("first", "second", "phone"),
     [
         ("kept", "lost", "0571-6666"),
-        ("lost", "kept", "0574-8888"),
+        ("lost", "kept", "0571-6666"),
         ("lost", "lost", "0571-6666"),
         ("kept", "kept", "0574-8888"),
-        ("value=0575-9999", "kept", "0574-8888"),
+        ("value=0575-9999", "kept", "0575-9999"),
         ("kept", "value=0575-9999", "0575-9999"),
     ],
 )
 @pytest.mark.parametrize("places", [("HQ", "BR01"), ("BR01", "HQ"), ("BR01", "BR02"), ("BR02", "BR01")])
-def test_settled_at_two_places_apart_the_later_settlement_counts(
+def test_settled_at_two_places_apart_a_chosen_value_counts_and_the_conflict_says_so(
     company: Company, clash: tuple[str, str], clocks: dict[str, HandClock], places: tuple[str, str], first: str, second: str, phone: str
 ):
     customer, conflict = clash
@@ -95,7 +95,7 @@ def test_settled_at_two_places_apart_the_later_settlement_counts(
     assert phones(company, customer) == {phone}
     for node in company.nodes:
         assert [(row["id"], row["state"]) for row in node.conflicts()] == [(conflict, "resolved")]
-        assert node.value("SELECT resolution FROM conflict") == second
+        assert node.value("SELECT resolution FROM conflict") == (second if second != "kept" else first)
 
 
 def test_two_third_values_are_a_new_conflict_of_two_people(company: Company, clash: tuple[str, str], one: Installation, two: Installation):

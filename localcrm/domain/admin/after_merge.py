@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
-from localcrm.domain.admin.conflicts import CONFLICT, WITH_ANOTHER, as_text, chosen_text, concerned_field, live_text
+from localcrm.domain.admin.conflicts import CONFLICT, WITH_ANOTHER, as_text, chosen_text, live_text
 from localcrm.domain.admin.entities import ConflictKind, ConflictState
-from localcrm.kernel.schema import entity as entity_type
 from localcrm.store.changelog import history
 from localcrm.store.query import stored_value
 
 if TYPE_CHECKING:
     from localcrm.kernel.schema import EntityType, Field
     from localcrm.store.changelog import HistoryRow
-    from localcrm.store.query import Record
     from localcrm.store.uow import UnitOfWork
 
 #: Records with one value that may not repeat, told of for one that arrives.
 MOST_ALIKE = 20
+#: Columns that say how a conflict was settled.
+_SETTLEMENT = ("resolution", "resolved_by", "resolved_at")
 
 
 def note_same_values(uow: UnitOfWork, written: Iterable[tuple[EntityType, Field, bytes]]) -> int:
@@ -57,25 +57,29 @@ def _author(uow: UnitOfWork, kind: EntityType, field: Field, identity: str, side
 
 
 def agree(uow: UnitOfWork, settled_apart: Collection[bytes]) -> None:
-    """Conflicts that two places settled apart: the later settlement counts, and the record says so too.
+    """Conflicts that two places settled apart: they say what the record says.
 
-    The merge has chosen the later settlement. Where that left the value alone, the earlier one may have written another:
-    the value goes back, unless somebody else has changed it since.
+    Of two chosen values the later one is live, and so is its settlement. But whoever left things as they were wrote nothing, so a
+    value chosen elsewhere stands even if that was earlier: the conflict then names that settlement instead of the later one.
     """
     for pk in sorted(settled_apart):
         conflict = uow.find(CONFLICT, pk.hex())
         if conflict is None or conflict["state"] != ConflictState.RESOLVED or conflict["kind"] not in WITH_ANOTHER:
             continue
-        found, wanted = live_text(uow.connection, conflict), chosen_text(conflict, str(conflict["resolution"]))
-        if found is None or found[0] == wanted or found[0] not in _decided(history(uow.connection, CONFLICT, pk.hex()), conflict):
+        found = live_text(uow.connection, conflict)
+        if found is None or found[0] == chosen_text(conflict, str(conflict["resolution"])):
             continue
-        kind, field = entity_type(conflict["entity"]), concerned_field(conflict)[1]
-        if field is None:
-            uow.set_deleted(kind, conflict["record"], deleted=wanted == "true")
-        else:
-            uow.update(kind, conflict["record"], {field.key: field.load(stored_value(field, wanted))})
+        settlements = _settlements(history(uow.connection, CONFLICT, pk.hex()))
+        standing = next((one for one in settlements if chosen_text(conflict, str(one["resolution"])) == found[0]), None)
+        if standing is not None:
+            told = {key: CONFLICT.fields[key].load(stored_value(CONFLICT.fields[key], standing.get(key))) for key in _SETTLEMENT}
+            uow.update(CONFLICT, conflict["id"], told)
 
 
-def _decided(rows: Iterable[HistoryRow], conflict: Record) -> set[str | None]:
-    """Every value that somebody settled the conflict with."""
-    return {chosen_text(conflict, str(row.new)) for row in rows if row.field == "resolution" and row.new is not None}
+def _settlements(rows: Iterable[HistoryRow]) -> list[dict[str, Any]]:
+    """Every settlement of a conflict that chose something, newest first: what, by whom, when."""
+    found: dict[int, dict[str, Any]] = {}
+    for row in rows:
+        if row.field in _SETTLEMENT and not row.first:
+            found.setdefault(row.lseq, {})[row.field] = row.new
+    return [one for one in found.values() if one.get("resolution") not in {None, "kept"}]

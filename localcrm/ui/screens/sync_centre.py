@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from localcrm.domain import policy
 from localcrm.domain.admin.conflicts import count_open, open_by_branch
 from localcrm.jobs import scheduler, work
 from localcrm.kernel.clock import now_utc
-from localcrm.kernel.errors import InvalidInput
+from localcrm.kernel.errors import InvalidInput, NotFound, StoreError
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.schema import entities
 from localcrm.store.migrate import SCHEMA_VERSION
@@ -107,16 +108,19 @@ class Centre:
 
     # how things stand ------------------------------------------------------------------------------------------------
 
-    def _read(self) -> tuple[dict[str, Any], int, dict[str, int]]:
-        store, actor = self.session.store, self.session.actor
+    def _read(self) -> tuple[dict[str, Any], int, dict[str, int], str]:
+        store, actor, digits = self.session.store, self.session.actor, ""
+        with suppress(NotFound, StoreError):  # a folder without its keys can still be looked at
+            digits = "" if self.office else self.keys.public.fingerprint
+        status = node_sync.status(store)
         with store.read() as connection:
-            return node_sync.status(store), count_open(connection, actor), open_by_branch(connection, actor)
+            return status, count_open(connection, actor), open_by_branch(connection, actor), digits
 
     async def _draw(self) -> None:
         outcome = await run_service(self.session, self._read)
         if not outcome.ok or self.peers.is_deleted:
             return
-        status, waiting, self.conflicts = outcome.value
+        status, waiting, self.conflicts, self.digits = outcome.value
         text, tone = {
             "equal": (_("All data are equal"), "good"),
             "differs": (_("Data differ: exchange once more"), "bad"),
@@ -224,7 +228,7 @@ class Centre:
             (_("Last exchange"), _ago(status["last_ok"])),
             (_("Changes waiting to be sent"), f"{status['waiting']:,}"),
             (_("Address of head office"), status["url"] or _("not known; exchange by file")),
-            (_("Fingerprint of this branch"), self.keys.public.fingerprint if self.may else ""),
+            (_("Fingerprint of this branch"), self.digits),
         ]
         with ui.element("div").classes("lc-facts"):
             for label, text in rows:
