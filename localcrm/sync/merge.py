@@ -331,7 +331,7 @@ class _Merge:
         for index, oseq in enumerate(range(tx.first_oseq, tx.first_oseq + tx.count), start):
             reason = self._change(index, author, oseq)
             if reason:
-                self._hold(self._changes[index], origin, oseq, reason)
+                self._hold(self._changes[index], author, oseq, reason)
             else:
                 self.report.applied += 1
             self._next_lseq += 1
@@ -646,11 +646,11 @@ class _Merge:
         found: Stored = self._connection.value(f'SELECT "{entity.by_no[no].key}" FROM "{entity.key}" WHERE id = ?', (pk,))
         return found
 
-    def _hold(self, change: Change, origin: int, oseq: int, reason: str) -> None:
+    def _hold(self, change: Change, author: _Author, oseq: int, reason: str) -> None:
         """Keep what could not be applied, with its reason; its number stays taken."""
         self._log.append((self._next_lseq, self._next_tx, max(change.table, 0), VOID, None, None, None))
         raw = msgspec.msgpack.encode([change.table, change.op, change.pk, change.values])
-        self._quarantine.append((origin, oseq, change.table, change.pk, reason, raw, self._store.clock.now_ms()))
+        self._quarantine.append((author.origin, oseq, change.table, change.pk, reason, raw, self._store.clock.now_ms()))
         self.report.quarantined += 1
         entity = entity_by_no(change.table)
         if self._sender:
@@ -660,6 +660,8 @@ class _Merge:
                 record=change.pk.hex(),
                 lost=reason,
                 lost_node=self._sender.code,
+                lost_by=author.actor.hex() if author.actor else None,
+                lost_at=stamp_time(author.stamp),
             )
 
     # concurrent changes ------------------------------------------------------------------------------------------------

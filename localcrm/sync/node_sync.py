@@ -13,7 +13,7 @@ from localcrm.domain.policy import SYSTEM, Actor
 from localcrm.kernel.clock import to_iso
 from localcrm.kernel.errors import AppError, ExchangeError, NotFound, Refused
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import entity
+from localcrm.kernel.schema import entity, entity_by_no
 from localcrm.store import changelog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
 from localcrm.store.node import OFFICE_NO
@@ -282,6 +282,18 @@ def _branches(connection: Any) -> list[dict[str, Any]]:
         }
         for node_no, code, name, recv, last_ok, state, missing, program, schema_ver, clock_ms, by_file, *keys in rows
     ]
+
+
+def waiting_kinds(store: Store, code: str) -> dict[str, int]:
+    """At head office: the changes that wait for a branch, by kind of record, most first."""
+    peer = _peer(store, "code", code)
+    with store.read() as connection:
+        rows = connection.all(
+            """SELECT l.tbl, count(*) FROM sync_log l JOIN sync_tx t ON t.tx = l.tx JOIN sync_origin o ON o.origin = t.origin
+               WHERE l.lseq > ? AND o.node_no <> ? GROUP BY l.tbl ORDER BY 2 DESC, 1""",
+            (peer.recv_hseq, peer.node_no),
+        )
+    return {kind.key: int(count) for table, count in rows if (kind := entity_by_no(table)) is not None}
 
 
 def digest(store: Store, *, for_code: str | None = None) -> dict[str, Any]:

@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from localcrm.domain import policy
-from localcrm.domain.admin.conflicts import CONFLICT, Item, Step, chosen_text, concerned_field
+from localcrm.domain.admin.conflicts import CONFLICT, Item, Step, chosen_text, concerned_field, held_values
 from localcrm.domain.admin.entities import ConflictKind
 from localcrm.domain.admin.reasons import reason_texts
 from localcrm.domain.records import used_by
 from localcrm.kernel.errors import InvalidInput
-from localcrm.kernel.i18n import gettext, gettext as _
+from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import EntityType, entity as entity_type
+from localcrm.store.changelog import history
 from localcrm.store.query import stored_value, titles
 from localcrm.store.view import Masked
 from localcrm.ui.endpoints import record_path
@@ -23,6 +24,10 @@ from localcrm.ui.kit.values import exact, near_moment, show
 if TYPE_CHECKING:
     from localcrm.domain.policy import Actor
     from localcrm.store.connection import Connection
+
+
+#: Values of a change that was not taken over that are told.
+MOST_WANTED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,16 +180,16 @@ class Teller:
                 if not users:
                     happened = _("“{title}” was deleted; nothing refers to it any more.").format(title=title)
                     return happened, _("Keep it deleted, unless it is still needed.")
-                happened = _("“{title}” was deleted at one place while another place still used it: {users}.").format(
-                    title=title, users=users
-                )
-                return happened, _(
+                who = self._deleted_by(kind, str(conflict["record"]))
+                happened = _("“{title}” was deleted ({who}) while another place still used it: {users}.")
+                return happened.format(title=title, users=users, who=who), _(
                     "Restore it if it is still needed. If not, let those records refer to another one, then keep it deleted."
                 )
             case ConflictKind.QUARANTINED:
                 what, then = map(gettext, reason_texts(conflict.get("lost")))
-                code = conflict.get("lost_node")
-                return _("A change from {branch} was not taken over. {what}").format(branch=code, what=what) if code else what, then
+                who = self._author(item, "lost")
+                told = _("A change by {who} was not taken over. {what}").format(who=who, what=what) if who else what
+                return " ".join(filter(None, [told, self._wanted(item)])), then
             case ConflictKind.DIGEST:
                 return _("After an exchange the data of the two sides were not equal."), _(
                     "Exchange once more; if it stays so, run the check under Data tools."
@@ -194,6 +199,27 @@ class Teller:
             if item.is_there
             else (_("This record is not known here."), _("Nothing can be taken; settle it when you have seen it."))
         )
+
+    def _author(self, item: Item, side: str) -> str:
+        told = self._side(item, side)
+        return " · ".join(filter(None, [told.who, told.at]))
+
+    def _deleted_by(self, kind: EntityType, record: str) -> str:
+        """Who put a record into the recycle bin, where and when."""
+        row = next((row for row in history(self._connection, kind, record) if row.field == "deleted" and row.new), None)
+        if row is None:
+            return "—"
+        user = self._titles(entity_type("user"), [row.user_id]).get(row.user_id) if row.user_id else None
+        return " · ".join([" ".join(filter(None, [row.node, user])), near_moment(datetime.fromisoformat(row.at))])
+
+    def _wanted(self, item: Item) -> str:
+        """What a change that was not taken over would have written."""
+        kind = concerned_field(item.conflict)[0]
+        parts = [
+            f"{field.label}: {_short(value_text(self._connection, kind, field.key, text))}"
+            for field, text in held_values(self._connection, self._actor, item.conflict)[:MOST_WANTED]
+        ]
+        return _("It said {values}.").format(values=gettext(N_("; ")).join(parts)) if parts else ""
 
     def _settled(self, item: Item) -> str:
         conflict = item.conflict

@@ -158,7 +158,7 @@ def test_what_has_no_two_values_says_what_to_do(open_page: OpenPage, office: Run
     expect(held).to_contain_text("请冲销后重新录入")
     held.locator("[data-act=keep]").click()
     expect(held).to_have_count(0)
-    orphan = block(page, "一处删除了“柯桥新亚袜业”")
+    orphan = block(page, "“柯桥新亚袜业”已被删除")
     expect(orphan).to_contain_text("联系人 1")
     orphan.locator("[data-act=take]").click()
     expect(orphan).to_have_count(0)

@@ -9,8 +9,12 @@ import pytest
 from localcrm.domain.admin import conflicts
 from localcrm.domain.admin.conflicts import Rule
 from localcrm.kernel.errors import Refused
+from localcrm.kernel.schema import entity
 from localcrm.store import check
 from localcrm.sync import node_sync
+from localcrm.sync.codec import UPDATE, Batch, Change, Tx
+from localcrm.sync.merge import admit
+from localcrm.ui.conflict_words import Teller
 from tests import factories
 from tests.factories import Company, HandClock, Installation
 
@@ -201,6 +205,32 @@ def test_an_old_file_says_nothing_of_a_clock_and_one_from_the_future_does(compan
 def test_an_invited_branch_is_awaited_until_it_asks(company: Company):
     node_sync.invite(company.hq.store, company.hq.keys, company.hq.actor, code="BR07")
     assert [one["code"] for one in node_sync.status(company.hq.store)["invites"]] == ["BR07"]
+
+
+def test_what_waits_for_a_branch_is_told_by_kind(company: Company, one: Installation):
+    company.exchange()
+    for name in ("甲", "乙"):
+        company.hq.new("customer", name=name)
+    company.hq.new("product", code="P", name="布")
+    one.new("customer", name="丙")
+    assert node_sync.waiting_kinds(company.hq.store, "BR01") == {"customer": 2, "product": 1}
+
+
+def test_what_was_not_taken_over_is_told_with_who_and_what(company: Company, one: Installation):
+    made = company.hq.run("admin.add_field", entity="customer", label="信用等级", type="text")
+    agree(company)
+    label, epoch, user = (
+        entity("custom_field").fields["label"].no,
+        int.from_bytes(one.store.node.epoch),
+        bytes.fromhex(one.actor.user_id or ""),
+    )
+    changes = [Change(14, UPDATE, bytes.fromhex(made["id"]), [(label, "信用等级", "等级")], None)]
+    admit(company.hq.store, Batch([(2, epoch)], [Tx(0, 1, 1, 1 << 40, 1 << 40, user, 0)], changes), sender_no=2, sender_code="BR01")
+    with company.hq.store.read() as connection:
+        (told,) = Teller(connection, company.hq.actor, conflicts.find_items(connection, company.hq.actor)[1])
+    assert told.item.conflict["lost_by"] == one.actor.user_id
+    assert all(text in told.happened for text in ("BR01 管理员", "等级"))
+    assert told.next_step
 
 
 # values that may not repeat ---------------------------------------------------------------------------------------------------

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from localcrm.domain import policy, records
 from localcrm.domain.admin.entities import Conflict, ConflictKind, ConflictState
@@ -154,6 +157,23 @@ def item_of(connection: Connection, conflict: Record) -> Item:
     """A conflict with what its record says now."""
     found = live_text(connection, conflict)
     return Item(conflict, found[0] if found else None, found is not None)
+
+
+def held_values(connection: Connection, actor: Actor, conflict: Mapping[str, Any]) -> list[tuple[Field, str | None]]:
+    """What a change that was not taken over would have written, as far as the actor may read it; known at head office only."""
+    kind, record = _kind(conflict), str(conflict.get("record") or "")
+    seen = policy.seen(actor, kind) if kind else None
+    if kind is None or seen is None or len(record) != 32:
+        return []
+    newest = "SELECT raw FROM sync_quarantine WHERE tbl = ? AND pk = ? AND reason = ? ORDER BY first_seen DESC, oseq DESC LIMIT 1"
+    raw = connection.value(newest, (kind.no, bytes.fromhex(record), conflict.get("lost")))
+    found = []
+    for no, *values in msgspec.msgpack.decode(raw)[3] if raw else ():
+        field = kind.by_no.get(no)
+        if field is not None and seen.shows(field.key) and not field.secret:
+            with suppress(ValueError, TypeError, ArithmeticError):  # it may have been held back because it makes no sense
+                found.append((field, as_text(field, values[-1])))
+    return found
 
 
 def concerned_field(conflict: Mapping[str, Any]) -> tuple[EntityType | None, Field | None]:

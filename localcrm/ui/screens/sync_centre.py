@@ -18,7 +18,7 @@ from localcrm.jobs import scheduler, work
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import InvalidInput, NotFound, StoreError
 from localcrm.kernel.i18n import N_, gettext as _
-from localcrm.kernel.schema import entities
+from localcrm.kernel.schema import entities, entity
 from localcrm.store.migrate import SCHEMA_VERSION
 from localcrm.sync import enrol, node_sync
 from localcrm.sync.identity import NodeKeys
@@ -197,7 +197,12 @@ class Centre:
                 button.mark(f"fingerprint-{code}").props(f"data-act=fingerprint-{code}")
         cell(_ago(branch["last_ok"]))
         cell({None: "—", True: _("file"), False: _("network")}[branch["by_file"]], "lc-hide-phone lc-muted")
-        cell(f"{branch['waiting']:,}", "lc-num")
+        with ui.element("td").classes("lc-num"):
+            if branch["waiting"]:
+                count = ui.button(f"{branch['waiting']:,}", on_click=partial(self._show_waiting, branch)).props("flat dense no-caps")
+                count.mark(f"waiting-{code}").props(f"data-act=waiting-{code}")
+            else:
+                ui.label("0")
         with ui.element("td").classes("lc-num").mark(f"conflicts-{code}"):
             if count := self.conflicts.get(code, 0):
                 with ui.element("a").props(f'href="/conflicts?branch={code}"'):
@@ -222,6 +227,23 @@ class Centre:
             if self.may:
                 make = ui.button(_("Make exchange file"), on_click=partial(self._make_file, code))
                 make.props(f"flat dense no-caps data-act=make-file-{code}").mark(f"make-file-{code}")
+
+    async def _show_waiting(self, branch: Mapping[str, Any]) -> None:
+        """What the changes are that wait for a branch."""
+        outcome = await run_service(self.session, lambda: node_sync.waiting_kinds(self.session.store, branch["code"]))
+        if not outcome.ok:
+            return
+        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("waiting-dialog"):
+            ui.label(_("Waiting for {branch}").format(branch=f"{branch['code']} {branch['name']}")).classes("lc-dialog-title")
+            with ui.element("table").classes("lc-table"):
+                heads(_("Kind of record"), (_("Changes"), "lc-num"))
+                for key, count in outcome.value.items():
+                    with ui.element("tr"):
+                        cell(entity(key).label)
+                        cell(f"{count:,}", "lc-num")
+            with ui.element("div").classes("lc-dialog-buttons"):
+                ui.button(_("Close"), on_click=dialog.close).props("unelevated no-caps autofocus").classes("lc-pri")
+        await answer_of(dialog)
 
     def _draw_office(self, status: Mapping[str, Any]) -> None:
         rows = [
