@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field as data_field
 from datetime import datetime
@@ -11,11 +12,11 @@ from localcrm.domain import policy
 from localcrm.domain.admin.conflicts import CONFLICT, Item, Step, chosen_text, concerned_field, held_values
 from localcrm.domain.admin.entities import ConflictKind
 from localcrm.domain.admin.reasons import reason_texts
-from localcrm.domain.records import used_by
+from localcrm.domain.records import read_history, used_by
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_, gettext, gettext as _
-from localcrm.kernel.schema import EntityType, entity as entity_type
-from localcrm.store.changelog import history
+from localcrm.kernel.schema import EntityType, Field, entity as entity_type
+from localcrm.store.changelog import HistoryRow, history
 from localcrm.store.query import stored_value, titles
 from localcrm.store.view import Masked
 from localcrm.ui.endpoints import record_path
@@ -45,7 +46,8 @@ class Side:
 class Told:
     """One conflict as the screen shows it.
 
-    ``happened`` and ``next_step`` stand in the place of two values where there are none · ``now`` is the live value · ``settled`` how it was settled, by whom and when · ``other`` the second record of two with the same value: title, address.
+    ``happened`` and ``next_step`` stand in the place of two values where there are none · ``now`` is the live value · ``settled`` how it was settled, by whom and when · ``other`` the second record of two with the same value: title, address ·
+    ``edits`` what was changed of a record that was deleted elsewhere.
     """
 
     item: Item
@@ -62,6 +64,7 @@ class Told:
     next_step: str = ""
     settled: str = ""
     other: tuple[str, str] = ("", "")
+    edits: str = ""
 
     @property
     def places(self) -> set[str]:
@@ -149,6 +152,7 @@ class Teller:
             next_step=next_step,
             settled=self._settled(item),
             other=self._other(item, kind),
+            edits=self._edits(item, kind),
         )
 
     def word(self, item: Item, text: str | None) -> str | None:
@@ -212,13 +216,29 @@ class Teller:
         user = self._titles(entity_type("user"), [row.user_id]).get(row.user_id) if row.user_id else None
         return " · ".join([" ".join(filter(None, [row.node, user])), near_moment(datetime.fromisoformat(row.at))])
 
+    def _edits(self, item: Item, kind: EntityType | None) -> str:
+        """What the change says that met a deletion, as the history of the record has it."""
+        conflict = item.conflict
+        if item.kind != ConflictKind.DELETED_EDITED or kind is None or not item.is_there:
+            return ""
+        rows = read_history(self._connection, self._actor, entity=kind.key, id=str(conflict["record"]))
+        made = (conflict.get("lost_node"), conflict.get("lost_at"))
+        edits = [row for row in rows if row.field in kind.fields and (row.node, datetime.fromisoformat(row.at)) == made]
+        return gettext(N_("; ")).join(self._edit(kind, row) for row in edits[:MOST_WANTED])
+
+    def _edit(self, kind: EntityType, row: HistoryRow) -> str:
+        text = row.new if isinstance(row.new, str) or row.new is None else json.dumps(row.new)
+        return self._named(kind, kind.fields[row.field], text)
+
+    def _named(self, kind: EntityType | None, field: Field, text: str | None) -> str:
+        value = _short(value_text(self._connection, kind, field.key, text))
+        return _("{label}: {value}").format(label=field.label, value=value)
+
     def _wanted(self, item: Item) -> str:
         """What a change that was not taken over would have written."""
         kind = concerned_field(item.conflict)[0]
-        parts = [
-            f"{field.label}: {_short(value_text(self._connection, kind, field.key, text))}"
-            for field, text in held_values(self._connection, self._actor, item.conflict)[:MOST_WANTED]
-        ]
+        held = held_values(self._connection, self._actor, item.conflict)[:MOST_WANTED]
+        parts = [self._named(kind, field, text) for field, text in held]
         return _("It said {values}.").format(values=gettext(N_("; ")).join(parts)) if parts else ""
 
     def _settled(self, item: Item) -> str:

@@ -141,6 +141,9 @@ def test_a_restored_record_lives_everywhere(company: Company, one: Installation,
     two.set("customer", customer, phone="0575-2")
     agree(company)
     (found,) = company.hq.conflicts(kind="deleted_edited")
+    with one.store.read() as connection:
+        (told,) = Teller(connection, one.actor, conflicts.find_items(connection, one.actor)[1])
+    assert told.edits.endswith("0575-2")  # what would come back with it
     two.run("admin.resolve_conflict", id=found["id"], keep="lost")
     agree(company)
     assert {node.is_deleted("customer", customer) for node in company.nodes} == {False}

@@ -250,7 +250,7 @@ class Inbox:
             return
         live = one.item.now
         kept, lost = (
-            (_("deleted"), _("changed"))
+            (_("deleted"), one.edits or _("changed"))
             if deleted
             else (one.kept.text, one.base if one.item.kind == ConflictKind.WATCHED else one.lost.text)
         )
