@@ -175,6 +175,10 @@ def serve(folder: Path, *, host: str, port: int | None, open_browser: bool, pass
         opened.append(made.application)
         return made.application.store, made.admin_recovery_code or ""
 
+    def create_branch(name: str, code: str) -> Store:
+        opened.append(create_folder(folder, role="branch", code=code, name=name).application)
+        return opened[-1].store
+
     def current() -> Application:
         if not opened:
             raise StoreError("not_set_up_yet", N_("This program is not set up yet."))
@@ -188,6 +192,7 @@ def serve(folder: Path, *, host: str, port: int | None, open_browser: bool, pass
             port=port,
             open_browser=open_browser,
             create_folder=create,
+            create_branch=create_branch,
             unlock_folder=unlock if locked else None,
             extra_routes=http.routes(lambda: (current().store, current().keys)),
             start_jobs=lambda store: start(store, lambda: current().keys),

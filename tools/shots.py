@@ -39,6 +39,7 @@ KEPT = (
     "orders",
     "import-preview",
     "sync",
+    "conflicts",
     "stock",
     "people",
     "roles",
@@ -211,6 +212,14 @@ def let_in(page: Page) -> None:
     page.wait_for_selector(".lc-fingerprint")
 
 
+def by_rule(page: Page) -> None:
+    """What it would change to take the values of one branch."""
+    page.locator("[data-act=by-rule]").click()
+    page.locator("[data-act=scope]").click()
+    page.locator(".q-menu .q-item", has_text="BR01").first.click()
+    page.locator(".q-dialog .lc-rule button").nth(1).click()
+
+
 def waiting_order(page: Page) -> None:
     """The order that waits longest."""
     page.locator(".lc-table tr").nth(1).dblclick()
@@ -245,6 +254,8 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "import": ("/import", None),
     "import-preview": ("/import", import_preview),
     "sync": ("/sync", None),
+    "conflicts": ("/conflicts", None),
+    "conflicts-rule": ("/conflicts", by_rule),
     "log": ("/log", None),
     "options": ("/settings/options", None),
     "options-company": ("/settings/options?at=negative_stock", None),

@@ -152,7 +152,7 @@ def _write(store: Store, actor: Actor, reader: _Rows, portion: list[TextRow], *,
                 if dry_run:
                     reader.bring_back(uow, cells)
                 try:
-                    with _alone(uow):
+                    with alone(uow):
                         outcome = reader.take(uow, cells, dry_run=dry_run)
                 except (InvalidInput, Refused, NotFound, Forbidden) as error:
                     result.refuse(number, error.params.get("field"), error.code, error.message)
@@ -166,7 +166,7 @@ def _write(store: Store, actor: Actor, reader: _Rows, portion: list[TextRow], *,
 
 
 @contextmanager
-def _alone(uow: UnitOfWork) -> Iterator[None]:
+def alone(uow: UnitOfWork) -> Iterator[None]:
     """Part of a transaction that vanishes by itself when it is refused, with the numbers it took."""
     uow.connection.execute("SAVEPOINT one_row")
     try:
@@ -246,7 +246,7 @@ class _Rows:
         for place in self._places(cells):
             earlier = self._earlier.get(place)
             if earlier is not None and earlier.portion != self._portion:
-                with suppress(InvalidInput, Refused, NotFound, Forbidden), _alone(uow):
+                with suppress(InvalidInput, Refused, NotFound, Forbidden), alone(uow):
                     earlier.write(uow, self._actor, self._kind)
                 earlier.portion = self._portion
 

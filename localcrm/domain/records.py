@@ -170,11 +170,10 @@ def _delete(uow: UnitOfWork, actor: Actor, entity: str, id: str, behaviour: Beha
             behaviour.after(uow, actor, record, record)
         _follow_documents(uow, actor, kind, behaviour, record)
         return {"id": record["id"]}
-    users = references(uow.connection, kind, record["id"])
+    users = used_by(uow.connection, actor, kind, record["id"])
     if users:
-        listed = gettext(N_(", ")).join(_in_use(actor, entity_type(key), count) for key, count in users)
         raise Refused(
-            "referenced", N_("“{title}” is still in use ({users}) and was not deleted."), title=record[kind.title_field], users=listed
+            "referenced", N_("“{title}” is still in use ({users}) and was not deleted."), title=record[kind.title_field], users=users
         )
     uow.set_deleted(kind, record["id"], deleted=True)
     return {"id": record["id"]}
@@ -327,6 +326,11 @@ def references(connection: Connection, entity: EntityType, identity: str) -> lis
 def _hangs_on(kind: EntityType, field: Field) -> bool:
     """Whether records of a kind mean nothing without the one a field names: what verbs keep about it, such as a user's options."""
     return kind.under == field.key and not kind.by_hand
+
+
+def used_by(connection: Connection, actor: Actor, kind: EntityType, identity: str) -> str:
+    """Live records that refer to a record, in words for this actor; "" where there are none."""
+    return gettext(N_(", ")).join(_in_use(actor, entity_type(key), count) for key, count in references(connection, kind, identity))
 
 
 def _in_use(actor: Actor, kind: EntityType, count: int) -> str:

@@ -79,7 +79,8 @@ SYSTEM_TABLES = (
     # The other side: head office for a branch, each branch for head office.
     """CREATE TABLE sync_peer(node_no INTEGER PRIMARY KEY, code TEXT NOT NULL, name TEXT NOT NULL DEFAULT '', url TEXT,
         sign_key BLOB, box_key BLOB, certificate BLOB, recv_hseq INTEGER NOT NULL DEFAULT 0, epoch BLOB, hub_epoch BLOB,
-        recv_chain BLOB, last_ok INTEGER, state TEXT NOT NULL DEFAULT 'active') STRICT""",
+        recv_chain BLOB, last_ok INTEGER, state TEXT NOT NULL DEFAULT 'active', program TEXT, schema_ver INTEGER, clock_ms INTEGER,
+        by_file INTEGER) STRICT""",
     """CREATE TABLE sync_invite(invite_id BLOB PRIMARY KEY, node_no INTEGER NOT NULL, code TEXT NOT NULL, secret BLOB NOT NULL,
         expires INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 0) STRICT""",
     """CREATE TABLE sync_bundle(bundle_id BLOB PRIMARY KEY, direction TEXT NOT NULL, peer INTEGER NOT NULL, from_seq INTEGER NOT NULL,

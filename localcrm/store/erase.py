@@ -111,7 +111,9 @@ def _erase_conflicts(connection: Connection, entity: EntityType, pk: bytes, fiel
     told: dict[int, Callable[[Stored], Stored]] = {conflict.fields[key].no: _where_filled for key in _TOLD}
     told[conflict.fields["resolution"].no] = lambda value: ERASED if str(value or "").startswith("value=") else value
     marks = ",".join("?" * len(fields))
-    ids = connection.all(f"SELECT id FROM conflict WHERE entity = ? AND record = ? AND field IN ({marks})", (entity.key, pk.hex(), *fields))
+    ids = connection.all(
+        f"SELECT id FROM conflict WHERE entity = ? AND ? IN (record, other) AND field IN ({marks})", (entity.key, pk.hex(), *fields)
+    )
     for (identity,) in ids:
         _overwrite(connection, conflict, identity, told)
 

@@ -57,6 +57,12 @@ def _add_blob_tables(connection: Connection, _sign_log: eventlog.Sign | None) ->
     connection.script(ddl.BLOB_TABLES)
 
 
+def _add_peer_facts(connection: Connection, _sign_log: eventlog.Sign | None) -> None:
+    """What a branch said of itself at the last contact: its program, the shape of its data, how far its clock is off, whether by file."""
+    for column in ("program TEXT", "schema_ver INTEGER", "clock_ms INTEGER", "by_file INTEGER"):
+        connection.execute(f"ALTER TABLE sync_peer ADD COLUMN {column}")
+
+
 #: Raised by one with every released change of a declaration; travels in every exchange.
 SCHEMA_VERSION = 3
 #: (name, what it does with the file and the signer of its system log); the name is recorded in ``meta`` in the same transaction.
@@ -66,6 +72,7 @@ MIGRATIONS: Sequence[tuple[str, Callable[[Connection, eventlog.Sign | None], Non
     ("add_access", _add_access),
     ("log_tables", _add_log_tables),
     ("blob_tables", _add_blob_tables),
+    ("peer_facts", _add_peer_facts),
 )
 
 

@@ -11,10 +11,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from localcrm.domain.admin.conflicts import as_text
 from localcrm.domain.admin.entities import ConflictKind
 from localcrm.domain.records import references
 from localcrm.kernel.clock import stamp_time
-from localcrm.kernel.schema import EntityType, Field, Kind, Stored, entity_by_no
+from localcrm.kernel.schema import EntityType, Kind, Stored, entity_by_no
 from localcrm.store import changelog
 from localcrm.store.ddl import DELETED_NO, UPDATE
 from localcrm.sync.known import Known, Work
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
     Total: TypeAlias = "tuple[int, int, bytes, int]"
     Diff: TypeAlias = "dict[int, tuple[Stored, Stored]]"
-
-#: Longest value a conflict shows; the log keeps it whole.
-_SHOWN = 100_000
 
 
 @dataclass(slots=True)
@@ -180,8 +178,8 @@ class Conflicts:
 
     # what was kept out -------------------------------------------------------------------------------------------------------
 
-    def note_quarantined(self, change: Change, reason: str) -> None:
-        """A change that was not applied."""
+    def note_quarantined(self, change: Change, reason: str, *, actor: bytes | None, stamp: int) -> None:
+        """A change that was not applied, with who made it and when."""
         entity = entity_by_no(change.table)
         if self._known.sender:
             self._note(
@@ -190,6 +188,8 @@ class Conflicts:
                 record=change.pk.hex(),
                 lost=reason,
                 lost_node=self._known.sender.code,
+                lost_by=actor.hex() if actor else None,
+                lost_at=stamp_time(stamp),
             )
 
     def _note(self, **values: Any) -> None:
@@ -197,14 +197,6 @@ class Conflicts:
 
 
 _STAYS_DELETED = {"field": "deleted", "base": "false", "kept": "true", "lost": "false"}
-
-
-def as_text(column: Field, value: Stored) -> str | None:
-    """A value as a conflict shows it."""
-    shown = column.show(value)
-    if isinstance(shown, bool):
-        return json.dumps(shown)
-    return None if shown is None else str(shown)[:_SHOWN]
 
 
 def _who(side: str, entry: Entry) -> dict[str, Any]:

@@ -81,6 +81,15 @@ def ask_to_join(store: Store, keys: NodeKeys, data: bytes, *, url: str | None) -
     return make_join_request(keys, found, name=node.name)
 
 
+def request_again(store: Store, keys: NodeKeys) -> bytes | None:
+    """The request that answers the invite this branch has read; None where it has read none. Raises ExchangeError once it has expired."""
+    with store.read() as connection:
+        data = get_meta(connection, "join.invite")
+    if store.node.enrolled or not isinstance(data, bytes):
+        return None
+    return make_join_request(keys, read_invite(data, now_ms=store.clock.now_ms()), name=store.node.name)
+
+
 def look_at_request(store: Store, data: bytes) -> JoinRequest:
     """The request in a file, for a person who compares its fingerprint before approving; nothing is changed."""
 

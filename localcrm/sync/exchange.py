@@ -231,6 +231,8 @@ class Peer:
     """How far its last acknowledgement covers head office's log; nothing later may go down after it."""
     log_missing: int = 0
     """Rows that its system log lacks since the exchange before."""
+    by_file: bool = False
+    """Whether what it says was written some time ago, so that its clock then says little about its clock now."""
     outcome: Outcome = field(default_factory=Outcome)
 
 
@@ -281,7 +283,17 @@ def _meet(store: Store, peer: Peer, message: Hello) -> None:
             "UPDATE sync_peer SET recv_hseq = ?, last_ok = ?, epoch = ? WHERE node_no = ?",
             (peer.recv_hseq, store.clock.now_ms(), peer.epoch, peer.node_no),
         )
+        _note_facts(store, connection, peer, message)
         _witness(store, connection, peer, message)
+
+
+def _note_facts(store: Store, connection: Connection, peer: Peer, message: Hello) -> None:
+    """What the branch says of itself. A file from the future tells that its clock is ahead; one from the past tells nothing."""
+    off = message.wall_ms - store.clock.now_ms()
+    connection.execute(
+        "UPDATE sync_peer SET program = ?, schema_ver = ?, by_file = ?, clock_ms = coalesce(?, clock_ms) WHERE node_no = ?",
+        (message.program or None, message.schema_ver, int(peer.by_file), off if off > 0 or not peer.by_file else None, peer.node_no),
+    )
 
 
 def _witness(store: Store, connection: Connection, peer: Peer, message: Hello) -> None:

@@ -16,18 +16,19 @@ import json
 from bisect import bisect_left, insort
 from collections import defaultdict
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from localcrm.domain.admin import after_merge
 from localcrm.domain.admin.entities import Conflict
 from localcrm.domain.people import signing
 from localcrm.kernel.clock import is_from_future, next_stamp
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import EntityType, Kind, Stored, entities, entity_by_no
+from localcrm.kernel.schema import EntityType, Field, Kind, Stored, entities, entity_by_no
 from localcrm.store import changelog, erase, search
 from localcrm.store.ddl import DELETED_NO, INSERT, UPDATE, VOID
 from localcrm.store.node import branch_id, origin_of, stamp_of
@@ -69,11 +70,13 @@ def admit(store: Store, batch: Batch, *, sender_no: int, sender_code: str) -> Re
     sender = Sender(sender_no, sender_code, bytes.fromhex(branch_id(store.node.company_id, sender_code)))
     with store.merging() as connection:
         before = changelog.head(connection)
-        report, conflicts = _merge(store, connection, batch, sender)
-        if conflicts:
+        report, found = _merge(store, connection, batch, sender)
+        if found:
             with own_section(store, connection, actor=None) as uow:
-                for values in conflicts:
+                for values in found.conflicts:
                     uow.insert(_CONFLICT, _CONFLICT.validate(values))
+                report.conflicts += after_merge.note_same_values(uow, found.never_twice)
+                after_merge.agree(uow, found.settled_apart)
         erase.carry_out_since(store, connection, before)
         return report
 
@@ -95,7 +98,7 @@ def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int) -> Report
         is_about_rights = signing.concerns(_tables(batch))
         if is_about_rights:
             signing.put_back(store, connection)  # what is signed next builds on what was signed last, not on what was changed by hand
-        report, _conflicts = _merge(store, connection, batch, None, cursor)
+        report, _found = _merge(store, connection, batch, None, cursor)
         erase.carry_out_since(store, connection, before)
         connection.execute("UPDATE sync_peer SET recv_hseq = max(recv_hseq, ?) WHERE node_no = 1", (to_hseq,))
         if is_about_rights:
@@ -107,20 +110,32 @@ def _tables(batch: Batch) -> set[int]:
     return {group.table for group in Changes.of(batch.changes).groups}
 
 
-def _merge(
-    store: Store, connection: Connection, batch: Batch, sender: Sender | None, cursor: int = 0
-) -> tuple[Report, list[dict[str, Any]]]:
+@dataclass(slots=True)
+class _Found:
+    """What head office follows up after a merge: conflicts to note, values written that may not repeat, conflicts settled apart."""
+
+    conflicts: list[dict[str, Any]] = field(default_factory=list)
+    never_twice: list[tuple[EntityType, Field, bytes]] = field(default_factory=list)
+    settled_apart: list[bytes] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.conflicts or self.never_twice or self.settled_apart)
+
+
+def _merge(store: Store, connection: Connection, batch: Batch, sender: Sender | None, cursor: int = 0) -> tuple[Report, _Found]:
     """Apply a batch; what the company's fields are may change in its midst, and counts for what follows."""
-    report, conflicts = Report(), list[dict[str, Any]]()
+    report, found = Report(), _Found()
     for part, defines in _parts(batch):
         merge = _Merge(store, connection, part, sender, cursor)
         with _collector_at_rest():
             merge.run()
         report.add(merge.report)
-        conflicts += merge.conflicts
+        found.conflicts += merge.conflicts
+        found.never_twice += merge.never_twice() if sender else ()
+        found.settled_apart += merge.settled_apart
         if defines:
             store.reshape()
-    return report, conflicts
+    return report, found
 
 
 def _parts(batch: Batch) -> Iterator[tuple[Batch, bool]]:
@@ -174,6 +189,7 @@ class _Author:
 class _Merge:
     def __init__(self, store: Store, connection: Connection, batch: Batch, sender: Sender | None, cursor: int = 0) -> None:
         self.report = Report()
+        self.settled_apart: list[bytes] = []
         self._store, self._connection, self._batch, self._sender, self._cursor = store, connection, batch, sender, cursor
         self._known = known = Known(connection, sender)
         self._faults, self._conflicts = Faults(known), Conflicts(known)
@@ -212,6 +228,16 @@ class _Merge:
         self._conflicts.note_parents()
         self.report.conflicts = len(self.conflicts)
 
+    def never_twice(self) -> Iterator[tuple[EntityType, Field, bytes]]:
+        """Values that the company wants only once and that this batch wrote or brought back: kind of record, field, row."""
+        for table, rows in self._known.rows.items():
+            entity = entity_by_no(table)
+            for column in entity.fields.values() if entity else ():
+                if entity and column.custom and column.custom.unique:
+                    for pk, row in rows.items():
+                        if row.new is not None or not {column.no, DELETED_NO}.isdisjoint(row.changed or ()):
+                            yield entity, column, pk
+
     def _fresh(self) -> list[tuple[Tx, int]]:
         """Transactions that did not arrive before, each with the place of its first change."""
         fresh, start, known = [], 0, set[tuple[int, int]]()
@@ -237,7 +263,7 @@ class _Merge:
         for index, oseq in enumerate(range(tx.first_oseq, tx.first_oseq + tx.count), start):
             reason = self._change(index, author, oseq)
             if reason:
-                self._hold(self._changes[index], origin, oseq, reason)
+                self._hold(self._changes[index], author, oseq, reason)
             else:
                 self.report.applied += 1
             self._next_lseq += 1
@@ -352,6 +378,8 @@ class _Merge:
             row.chain = False
             self._flush_log()
             winners = self._conflicts.decide(entity, pk, mine)
+            if self._sender and entity is _CONFLICT:
+                self.settled_apart.append(pk)
         now = {no: new for no, (_old, new) in winners.items()}
         row.changed = {**(row.changed or {}), **now}
         status = column_no(entity, "status") if entity.kind is Kind.DOCUMENT else None
@@ -387,13 +415,13 @@ class _Merge:
             diffs=changelog.write_diffs(group.columns, group.old, group.new) if updates and columns else ["{}"] * group.size,
         )
 
-    def _hold(self, change: Change, origin: int, oseq: int, reason: str) -> None:
+    def _hold(self, change: Change, author: _Author, oseq: int, reason: str) -> None:
         """Keep what could not be applied, with its reason; its number stays taken."""
         self._log.append((self._next_lseq, self._next_tx, max(change.table, 0), VOID, None, None, None))
         raw = msgspec.msgpack.encode([change.table, change.op, change.pk, change.values])
-        self._quarantine.append((origin, oseq, change.table, change.pk, reason, raw, self._store.clock.now_ms()))
+        self._quarantine.append((author.origin, oseq, change.table, change.pk, reason, raw, self._store.clock.now_ms()))
         self.report.quarantined += 1
-        self._conflicts.note_quarantined(change, reason)
+        self._conflicts.note_quarantined(change, reason, actor=author.actor, stamp=author.stamp)
 
     # loading and writing -------------------------------------------------------------------------------------------------
 

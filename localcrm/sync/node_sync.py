@@ -13,7 +13,7 @@ from localcrm.domain.policy import SYSTEM, Actor
 from localcrm.kernel.clock import to_iso
 from localcrm.kernel.errors import AppError, ExchangeError, NotFound, Refused
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import entity
+from localcrm.kernel.schema import entity, entity_by_no
 from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
 from localcrm.store.node import OFFICE_NO
@@ -124,6 +124,7 @@ def _read(store: Store, keys: NodeKeys, path: Path) -> exchange.Outcome:
             _note(store, _office(store).code, received=outcome.received)
             return outcome
         peer = _peer(store, "node_no", opened.facts.sender_no)
+        peer.by_file = True
         for _answer in exchange.hear_branch(store, peer, said):
             pass
         _note(store, peer.code, received=peer.outcome.received)
@@ -231,13 +232,17 @@ def _caught_up(store: Store, heard: Welcome | None) -> bool:
 
 
 def status(store: Store) -> dict[str, Any]:
-    """Role, code, changes waiting to be sent, last exchange, and at head office every branch."""
+    """Role, code, changes waiting to be sent, last exchange, and at head office every branch with what it last said of itself.
+
+    ``clock_ms``: by how much the clock of a branch is ahead of ours (negative: behind), None where only old files came from it.
+    """
     node = store.node
     with store.read() as connection:
         waiting = connection.value("SELECT coalesce(sum(have_oseq - acked_oseq), 0) FROM sync_origin WHERE node_no = ?", (node.node_no,))
         last = connection.value("SELECT max(last_ok) FROM sync_peer")
         differs = get_meta(connection, "digest.differs")
         branches = _branches(connection) if node.is_office else []
+        invites = _invites(connection, store.clock.now_ms()) if node.is_office else []
         url = connection.value("SELECT url FROM sync_peer WHERE node_no = ?", (OFFICE_NO,))
     return {
         "role": node.role,
@@ -250,13 +255,21 @@ def status(store: Store) -> dict[str, Any]:
         "clock_suspect": store.clock_suspect,
         "url": url,
         "branches": branches,
+        "invites": invites,
     }
+
+
+def _invites(connection: Any, now_ms: int) -> list[dict[str, Any]]:
+    """Branches that were invited and have not asked yet, as long as they may."""
+    rows = connection.all("SELECT code, expires FROM sync_invite WHERE used = 0 AND expires > ? ORDER BY code", (now_ms,))
+    return [{"code": code, "until": _iso(expires)} for code, expires in rows]
 
 
 def _branches(connection: Any) -> list[dict[str, Any]]:
     head = changelog.head(connection)
     rows = connection.all(
-        """SELECT p.node_no, code, name, recv_hseq, last_ok, state, coalesce(w.lost, 0)
+        """SELECT p.node_no, code, name, recv_hseq, last_ok, state, coalesce(w.lost, 0), program, schema_ver, clock_ms, by_file,
+                  sign_key, box_key
            FROM sync_peer p LEFT JOIN log_witness w ON w.node_no = p.node_no ORDER BY code"""
     )
     return [
@@ -274,9 +287,26 @@ def _branches(connection: Any) -> list[dict[str, Any]]:
             "state": state,
             "log_missing": missing,
             "held_back": brake.held_back(connection, node_no),
+            "program": program,
+            "schema_ver": schema_ver,
+            "clock_ms": clock_ms,
+            "by_file": None if by_file is None else bool(by_file),
+            "fingerprint": NodePublic(*keys).fingerprint if keys[0] and keys[1] else "",
         }
-        for node_no, code, name, recv, last_ok, state, missing in rows
+        for node_no, code, name, recv, last_ok, state, missing, program, schema_ver, clock_ms, by_file, *keys in rows
     ]
+
+
+def waiting_kinds(store: Store, code: str) -> dict[str, int]:
+    """At head office: the changes that wait for a branch, by kind of record, most first."""
+    peer = _peer(store, "code", code)
+    with store.read() as connection:
+        rows = connection.all(
+            """SELECT l.tbl, count(*) FROM sync_log l JOIN sync_tx t ON t.tx = l.tx JOIN sync_origin o ON o.origin = t.origin
+               WHERE l.lseq > ? AND o.node_no <> ? GROUP BY l.tbl ORDER BY 2 DESC, 1""",
+            (peer.recv_hseq, peer.node_no),
+        )
+    return {kind.key: int(count) for table, count in rows if (kind := entity_by_no(table)) is not None}
 
 
 def digest(store: Store, *, for_code: str | None = None) -> dict[str, Any]:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from localcrm.kernel.ports import Changes
     from localcrm.ui.sessions import Session
 
+#: Higher counts are not told apart in the navigation.
+MOST_COUNTED = 1000
+
 
 @contextmanager
 def page_frame(session: Session, *, title: str, active: str) -> Iterator[ui.element]:

@@ -29,9 +29,9 @@ BODY_LIMIT = 2 * 1024 * 1024
 UPLOAD_LIMIT = 220 * 1024 * 1024
 
 #: Reachable without a session: signing in, its style sheet, and the exchange, whose messages prove who sends them.
-OPEN_PATHS = ("/login", "/forgot", "/setup", "/unlock", "/static/", EXCHANGE_PATH, "/favicon.ico", "/alive")
-#: Set-up and unlocking of a folder are for whoever sits at the computer.
-HERE_ONLY = ("/setup", "/unlock")
+OPEN_PATHS = ("/login", "/forgot", "/setup", "/unlock", "/join", "/join/", "/static/", EXCHANGE_PATH, "/favicon.ico", "/alive")
+#: Set-up, unlocking and enrolment of a folder are for whoever sits at the computer.
+HERE_ONLY = ("/setup", "/unlock", "/join", "/join/")
 #: What a locked session may still ask for.
 LOCKED_PATHS = ("/locked", "/logout", "/api/session/state", "/api/session/unlock", "/favicon.ico", "/alive")
 #: Of the framework's socket: pings, connecting, and its two messages that carry nothing a user did.
@@ -89,7 +89,7 @@ class Guard:
         host = headers.get("host", "").lower()
         if host not in hosts:
             raise Forbidden("wrong_host", N_("This address is not served here."))
-        if secure and scope["path"] in HERE_ONLY:
+        if secure and _under(scope["path"], HERE_ONLY):
             raise Forbidden("loopback_only", N_("This page opens on the computer itself only."))
         origin = headers.get("origin")
         if origin is not None and origin != f"{'https' if secure else 'http'}://{host}":
@@ -176,7 +176,12 @@ class Guard:
 
 
 def _open(path: str) -> bool:
-    return any(path == prefix or (prefix.endswith("/") and path.startswith(prefix)) for prefix in OPEN_PATHS)
+    return _under(path, OPEN_PATHS)
+
+
+def _under(path: str, prefixes: tuple[str, ...]) -> bool:
+    """Whether a path is one of these; one that ends with a slash stands for everything below it."""
+    return any(path == prefix or (prefix.endswith("/") and path.startswith(prefix)) for prefix in prefixes)
 
 
 def _open_when_locked(path: str) -> bool:

@@ -23,7 +23,7 @@ from localcrm.ui import attachments, endpoints, screens
 from localcrm.ui.frame import page_frame
 from localcrm.ui.kit.theme import STATIC
 from localcrm.ui.registry import LAST_PAGE, Screen, first_page, screens as all_screens
-from localcrm.ui.screens import first_run, forgotten, locked, login, unlock
+from localcrm.ui.screens import first_run, forgotten, join, locked, login, unlock
 
 if TYPE_CHECKING:
     from localcrm.ui.program import Program
@@ -100,6 +100,7 @@ def plain_routes(program: Program) -> list[BaseRoute]:
         Route("/", home),
         *first_run.routes(program),
         *unlock.routes(program),
+        *join.routes(program),
         *login.routes(program),
         *forgotten.routes(program),
         *locked.routes(program),

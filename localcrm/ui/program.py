@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import secrets
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ ChangeHandler = Callable[[Changes], Awaitable[None] | None]
 #: (company or branch name, code, login, name of the user, password) → the open store of the new folder, the administrator's recovery code.
 CreateFolder = Callable[..., tuple[Store, str]]
 #: (passphrase, None), or (new passphrase, recovery code) → the open store of the protected folder.
+#: (name, code) → the open store of a new folder for a branch, which nobody has let in yet.
+CreateBranch = Callable[[str, str], Store]
 UnlockFolder = Callable[[str, str | None], Store]
 
 
@@ -62,11 +65,12 @@ class Program:
     host: str = "127.0.0.1"
     store: Store | None = None
     create_folder: CreateFolder | None = None
+    create_branch: CreateBranch | None = None
     #: Set where the folder is protected and nobody has given the passphrase yet.
     unlock_folder: UnlockFolder | None = None
     #: The node's own keys, for screens that write or read exchange files.
     keys: Callable[[], NodeKeys] | None = None
-    #: Opens the first page, while there is no store: only whoever started the program knows it.
+    #: Opens the first page, until there is somebody to sign in: only whoever started the program knows it.
     entry_token: str | None = None
     loop: asyncio.AbstractEventLoop | None = None
     #: Told to end: requests still under way are cut off.
@@ -89,8 +93,15 @@ class Program:
 
     @property
     def entry_path(self) -> str:
-        """Where a visitor goes while there is no store: to unlock the folder, or to set it up."""
+        """Where a visitor goes while nobody can sign in: to let the branch join, to unlock the folder, or to set it up."""
+        if self.store is not None:
+            return "/join"
         return "/unlock" if self.unlock_folder else "/setup"
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether nobody can sign in yet: without a store, or at a branch that no head office has let in."""
+        return self.store is None or not self.store.node.enrolled
 
     def end_sessions(self, keys: list[str]) -> None:
         """Sessions were closed in the data file: their open pages go to the sign-in page."""
@@ -100,6 +111,8 @@ class Program:
         """Take the open store of this folder: at start, or when the first run has made it."""
         idle.lock_idle(store)  # a browser that kept its cookie over night must not see anything first
         self.store = store
+        if self.needs_token:
+            self.entry_token = secrets.token_urlsafe(24)
         store.set_default_shapes()
         store.listen(self._heard)
         for callback in self._on_open:

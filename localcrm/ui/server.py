@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from localcrm.sync.identity import NodeKeys
     from localcrm.ui.lan import Lan
-    from localcrm.ui.program import CreateFolder, Program, UnlockFolder
+    from localcrm.ui.program import CreateBranch, CreateFolder, Program, UnlockFolder
 
 PREFERRED_PORT = 8460
 NOTICE_SECONDS = 1.0
@@ -53,6 +53,7 @@ def run_server(
     port: int | None = None,
     open_browser: bool = True,
     create_folder: CreateFolder | None = None,
+    create_branch: CreateBranch | None = None,
     unlock_folder: UnlockFolder | None = None,
     extra_routes: Sequence[BaseRoute] = (),
     start_jobs: StartJobs | None = None,
@@ -61,7 +62,7 @@ def run_server(
 ) -> int:
     """Serve the screens of a folder until told to stop; returns the exit code.
 
-    ``store`` None: the folder is not set up, the first page asks for what ``create_folder`` needs; with ``unlock_folder`` it is
+    ``store`` None: the folder is not set up, the first page asks for what ``create_folder`` or ``create_branch`` needs; with ``unlock_folder`` it is
     protected, and the first page asks for the passphrase. Without ``port`` the preferred one is taken, or any free one. Any other
     ``host`` than loopback is served beside it, over HTTPS only, once the folder is open.
     """
@@ -77,7 +78,7 @@ def run_server(
         number = int(listening.getsockname()[1])
         program = new_program(folder, port=number, store=store, create_folder=create_folder, unlock_folder=unlock_folder)
         program.host = host if host == "::1" else "127.0.0.1"
-        program.keys = keys
+        program.keys, program.create_branch = keys, create_branch
         address = first_address(program)
         program.when_open(lambda _store: _write_state(folder, program))
         _write_state(folder, program)
@@ -115,7 +116,7 @@ def new_program(
 
 
 def first_address(program: Program) -> str:
-    """What the browser opens first; before the folder is set up or unlocked it carries the one-time token."""
+    """What the browser opens first; while nobody can sign in it carries the one-time token."""
     base = f"http://{url_host(program.host)}:{program.port}"
     return f"{base}{program.entry_path}?token={program.entry_token}" if program.entry_token else f"{base}/"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from localcrm.app import Application, create_folder
 from localcrm.domain import verbs
@@ -97,28 +97,47 @@ def phones(program: Running) -> list[str]:
     return found
 
 
+def block(page: Page, text: str) -> Locator:
+    """The conflict in which this text stands."""
+    return page.locator(".lc-conflict").filter(has_text=text)
+
+
 def test_a_conflict_is_seen_with_both_values_and_settled_for_everybody(
     nodes: TwoNodes, sign_in: Callable[[Running, str], Page], tmp_path: Path
 ) -> None:
-    office, branch = sign_in(nodes.hq, "/sync"), sign_in(nodes.br01, "/sync")
-    expect(office.locator(".lc-value")).to_have_count(0)
+    office, branch, inbox = sign_in(nodes.hq, "/sync"), sign_in(nodes.br01, "/sync"), sign_in(nodes.hq, "/conflicts")
+    expect(inbox.locator(".lc-value")).to_have_count(0)
+    expect(inbox.locator(".lc-nav-link[href='/conflicts'] .lc-badge")).to_be_hidden()  # nothing waits
     carry(branch, "make-file", office, "read-file", tmp_path)
-    card = office.locator(".lc-card", has=office.locator(".lc-value")).filter(has_text="0571-6666")
+    card = block(inbox, "0571-6666")
     expect(card).to_have_count(1)
-    expect(card).to_contain_text("绍兴恒远纺织品有限公司")
+    expect(inbox.locator(".lc-conflict-card", has=card)).to_contain_text("绍兴恒远纺织品有限公司")
     expect(card).to_contain_text("0575-1")  # the value before
     expect(card.locator(".lc-value.lc-kept")).to_contain_text("0571-6666")  # written last
     expect(card.locator(".lc-value.lc-kept")).to_contain_text("BR01")
     other = card.locator(".lc-value:not(.lc-kept)")
     expect(other).to_contain_text("0575-8888")
     expect(other).to_contain_text("HQ 王芳")
+
+    waiting = inbox.locator(".lc-conflict").count()
+    expect(inbox.locator(".lc-nav-link[href='/conflicts'] .lc-badge")).to_have_text(
+        str(waiting)
+    )  # of whatever waits, on every page, at once
+    expect(office.locator("[data-act=to-conflicts]")).to_contain_text(str(waiting))
     card.locator("[data-act=take]").click()
     expect(card).to_have_count(0)
     assert phones(nodes.hq) == ["0575-8888"]
+    expect(inbox.locator(".lc-nav-link[href='/conflicts'] .lc-badge")).to_have_text(str(waiting - 1) if waiting > 1 else "")
+
+    act(inbox, "tab-resolved")
+    expect(block(inbox, "0571-6666")).to_contain_text("王芳")  # who settled it
+    expect(block(inbox, "0571-6666")).to_contain_text("改用 0575-8888")
     carry(office, "make-file-BR01", branch, "read-file", tmp_path)
     branch.locator(".lc-toast").nth(1).wait_for()  # after the one about the file it made
     assert phones(nodes.br01) == ["0575-8888"]
-    expect(branch.locator(".lc-card", has_text="0571-6666")).to_have_count(0)  # settled here too
+    there = sign_in(nodes.br01, "/conflicts")
+    expect(there.locator(".lc-empty, .lc-conflict").first).to_be_visible()
+    expect(block(there, "0571-6666")).to_have_count(0)  # settled here too
 
 
 def test_a_file_read_twice_changes_nothing_and_a_foreign_one_is_refused(
@@ -157,7 +176,7 @@ def test_a_new_branch_is_let_in_by_its_fingerprint(nodes: TwoNodes, sign_in: Cal
     assert request is not None
     (tmp_path / "request").write_bytes(request)
     office.locator("[data-act=request] input[type=file]").set_input_files(tmp_path / "request")
-    expect(office.locator(".q-dialog")).to_contain_text(branch.keys.public.fingerprint)
+    expect(office.locator(".q-dialog .lc-digits")).to_have_text(branch.keys.public.fingerprint)
     with office.expect_download() as reply:
         office.locator(".q-dialog button").last.click()
     reply.value.save_as(tmp_path / "reply")

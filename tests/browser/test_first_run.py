@@ -10,6 +10,8 @@ from pathlib import Path
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from localcrm.app import create_folder
+from localcrm.domain.policy import SYSTEM
+from localcrm.sync import enrol, node_sync
 from tests.browser.conftest import PASSWORD, new_page, running
 
 
@@ -109,14 +111,85 @@ def test_a_second_start_names_the_first_and_ends(tmp_path: Path, server_environm
 
 
 def test_a_branch_that_nobody_let_in_says_how_to_join(browser: Browser, tmp_path: Path, server_environment: dict[str, str]) -> None:
-    from localcrm.app import create_folder
-
     create_folder(tmp_path / "br01", role="branch", code="BR01", name="杭州分公司").application.close()
     contexts: list[BrowserContext] = []
     with running(tmp_path / "br01", server_environment) as program:
         page = new_page(browser, program, contexts)
-        page.goto(program.printed)
+        page.goto(program.address)
         expect(page.locator("code").first).to_have_text("localcrm sync invite BR01 -o invite.lcx")
         expect(page.locator("form")).to_have_count(0)
         for context in contexts:
             context.close()
+
+
+def test_a_branch_is_set_up_and_joins_by_what_both_sides_see(browser: Browser, tmp_path: Path, server_environment: dict[str, str]) -> None:
+    office = create_folder(tmp_path / "hq", role="office", code="HQ", name="柯桥纺织", user_name="王芳", password=PASSWORD).application
+    (tmp_path / "invite").write_bytes(node_sync.invite(office.store, office.keys, SYSTEM, code="BR01"))
+    contexts: list[BrowserContext] = []
+    with running(tmp_path / "br01", server_environment) as program:
+        page = new_page(browser, program, contexts)
+        page.goto(program.printed)
+        page.click("#branch")
+        page.fill("#name", "杭州分公司")
+        page.fill("#code", "br01")
+        page.click("button[type=submit]")
+
+        page.wait_for_url("**/join?token=*")
+        joining = page.url
+        expect(page.locator("main")).to_contain_text("BR01 杭州分公司")
+        page.set_input_files("#file", {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": b"\xff\xd8\xff" * 100})
+        page.click("button[type=submit]")
+        expect(page.locator(".lc-problem")).to_be_visible()  # and nothing was done
+        page.set_input_files("#file", tmp_path / "invite")
+        page.fill("#url", "hq.example.com")
+        page.click("button[type=submit]")
+        expect(page.locator(".lc-error")).to_have_count(1)
+        page.set_input_files("#file", tmp_path / "invite")
+        page.fill("#url", "")
+        page.click("button[type=submit]")
+
+        with page.expect_download() as download:
+            page.click("#request")
+        download.value.save_as(tmp_path / "request")
+        request = (tmp_path / "request").read_bytes()
+        asked = enrol.look_at_request(office.store, request)
+        assert (asked.code, asked.name) == ("BR01", "杭州分公司")
+        expect(page.locator("#fingerprint")).to_have_text(asked.keys.fingerprint)  # what head office sees
+
+        (tmp_path / "reply").write_bytes(node_sync.approve(office.store, office.keys, SYSTEM, request))
+        office.close()
+        page.goto(f"{program.address}/join")  # without the token nobody gets here
+        expect(page.locator("input[type=file]")).to_have_count(0)
+        page.goto(joining)
+        page.set_input_files("#file", tmp_path / "reply")
+        page.click("button[type=submit]")
+        expect(page.locator(".lc-good-news")).to_contain_text("柯桥纺织")
+        page.click("a.lc-primary")
+        page.fill("#login", "admin")
+        page.fill("#password", PASSWORD)
+        page.click("button[type=submit]")
+        expect(page.locator(".lc-node")).to_have_text("BR01 杭州分公司")
+        page.goto(joining)  # the token opens nothing any more
+        expect(page.locator("input[type=file]")).to_have_count(0)
+        page.goto(f"{program.address}/sync")
+        expect(page.locator(".lc-facts")).to_contain_text(asked.keys.fingerprint)
+        assert (program.foreign, program.faults) == ([], [])
+
+
+def test_a_branch_that_is_not_let_in_yet_goes_on_after_a_restart(
+    browser: Browser, tmp_path: Path, server_environment: dict[str, str]
+) -> None:
+    office = create_folder(tmp_path / "hq", role="office", code="HQ", name="柯桥纺织", password=PASSWORD).application
+    branch = create_folder(tmp_path / "br01", role="branch", code="BR01", name="杭州分公司").application
+    node_sync.join(branch.store, branch.keys, node_sync.invite(office.store, office.keys, SYSTEM, code="BR01"))
+    digits = branch.keys.public.fingerprint
+    office.close()
+    branch.close()
+    contexts: list[BrowserContext] = []
+    with running(tmp_path / "br01", server_environment) as program:
+        page = new_page(browser, program, contexts, size=(390, 844))
+        page.goto(program.printed)
+        expect(page.locator("#fingerprint")).to_have_text(digits)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.goto(f"{program.address}/customers")
+        expect(page.locator("form")).to_have_count(0)

@@ -198,3 +198,13 @@ def test_a_file_from_before_sessions_locked_gains_what_is_missing(company):
     assert sessions.find_session(hq.store, token) is not None
     assert len(idle.lock_idle(hq.store)) == 1  # nobody knows when it was last used
     assert recovery.first_code(hq.store, hq.actor.user_id)
+
+
+def test_a_file_from_before_branches_told_of_themselves(company):
+    hq = company.hq
+    with hq.store.housekeeping() as connection:
+        for column in ("program", "schema_ver", "clock_ms", "by_file"):
+            connection.execute(f"ALTER TABLE sync_peer DROP COLUMN {column}")
+        connection.execute("DELETE FROM meta WHERE key IN ('migration:peer_facts', 'ddl')")
+    hq.restart()
+    assert hq.rows("SELECT code, program, schema_ver, clock_ms, by_file FROM sync_peer") == [("BR01", None, None, None, None)]

@@ -12,8 +12,10 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
+import localcrm
 from localcrm.kernel.errors import ExchangeError
 from localcrm.store import check
+from localcrm.store.migrate import SCHEMA_VERSION
 from localcrm.sync import node_sync
 from localcrm.sync.http import PATH, routes
 from tests import factories
@@ -186,6 +188,16 @@ def test_a_quiet_run_reports_nothing(world):
         "quarantined": 0,
         "digest": "equal",
     }
+
+
+def test_head_office_knows_how_a_branch_stands(world):
+    company, line = world
+    line.cut_after()
+    run(company, line)
+    branch = node_sync.status(company.hq.store)["branches"][0]
+    assert (branch["by_file"], branch["program"], branch["schema_ver"]) == (False, localcrm.__version__, SCHEMA_VERSION)
+    assert abs(branch["clock_ms"]) < 60_000
+    assert branch["fingerprint"] == company.branches["BR01"].keys.public.fingerprint
 
 
 def test_head_office_that_is_not_there_is_named(world):

@@ -106,8 +106,8 @@ async def test_names_of_the_network_are_not_served_without_https(on_network: Off
         assert (await browser.get("/login")).json()["code"] == "wrong_host"
 
 
-@pytest.mark.parametrize("path", ["/setup", "/unlock"])
-async def test_setting_up_and_unlocking_stay_on_the_computer(on_network: Office, path: str) -> None:
+@pytest.mark.parametrize("path", ["/setup", "/unlock", "/join", "/join/upload/reply"])
+async def test_setting_up_unlocking_and_joining_stay_on_the_computer(on_network: Office, path: str) -> None:
     async with client(on_network, host="192.168.1.5:8461", scheme="https") as browser:
         assert (await browser.get(path)).json()["code"] == "loopback_only"
 

@@ -30,6 +30,7 @@ class ConflictKind(Choice):
     WATCHED = "watched", N_("Important value changed")
     QUARANTINED = "quarantined", N_("Change not accepted")
     DIGEST = "digest", N_("Data differ after the exchange")
+    DUPLICATE = "duplicate", N_("Same value twice")
 
 
 class ConflictState(Choice):
@@ -58,6 +59,8 @@ class Conflict(Entity, key="conflict", no=3, label=N_("Conflict"), kind=Kind.STA
     state: Annotated[ConflictState, F(14, N_("State"), column=8, index=True, editable=False)] = ConflictState.OPEN
     resolved_by: Annotated[Id | None, F(15, N_("Settled by"), ref="user", editable=False)] = None
     resolution: Annotated[LongText | None, F(16, N_("Settled with"), editable=False, widget="longtext")] = None
+    other: Annotated[Text | None, F(17, N_("Other record"), index=True, editable=False)] = None
+    resolved_at: Annotated[Moment | None, F(18, N_("Settled at"), editable=False)] = None
 
 
 class CustomFieldRecord(

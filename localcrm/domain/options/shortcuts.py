@@ -21,6 +21,8 @@ SHORTCUTS: Mapping[str, str] = {
     "a": N_("New activity"),
     "p": N_("Post"),
     "r": N_("Receive payment, roles"),
+    "k": N_("Keep the value (conflicts)"),
+    "t": N_("Take the other value (conflicts)"),
     "delete": N_("Delete"),
     "/": N_("Search in this list"),
     "?": N_("Show all keys"),

@@ -36,6 +36,11 @@ def field(name: str, label: str, *, value: str = "", kind: str = "text", hint: s
     return f'<label for="{name}">{escape(label)}</label><input id="{name}" name="{name}" type="{kind}" value="{escape(value)}"{bad} {extra}>{below}'
 
 
+def file(name: str, label: str) -> str:
+    """A labelled place to choose a file."""
+    return f'<label for="{name}">{escape(label)}</label><input id="{name}" name="{name}" type="file" required>'
+
+
 def area(name: str, label: str, *, value: str = "", rows: int = 5, hint: str = "", extra: str = "") -> str:
     """A labelled place for a long code; its signs stand in columns."""
     below = f'<p class="lc-hint">{escape(hint)}</p>' if hint else ""

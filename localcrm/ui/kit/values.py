@@ -123,6 +123,13 @@ def ago(moment: datetime, now: datetime) -> str:
     return _("just now")
 
 
+def in_two_lines(fingerprint: str) -> str:
+    """The groups of digits that people compare by telephone, half of them in each line."""
+    groups = fingerprint.split()
+    half = len(groups) // 2
+    return "\n".join(" ".join(part) for part in (groups[:half], groups[half:]))
+
+
 def file_size(count: int) -> str:
     """Bytes in the unit that a file manager would choose."""
     for unit, size in (("GB", 1 << 30), ("MB", 1 << 20)):

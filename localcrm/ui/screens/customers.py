@@ -353,6 +353,8 @@ class Workbench:
                     for text in (field.label if field else row["field"], row["kept"], row["lost"], row["kept_node"], row["lost_node"]):
                         with ui.element("td"):
                             ui.label(str(text or "—"))
+        with ui.element("a").props(f'href="/conflicts?record={found["customer"]["id"]}"').mark("to-conflicts"):
+            ui.label(_("Settle under Conflicts"))
 
     def _table(
         self,

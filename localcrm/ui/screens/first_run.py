@@ -29,13 +29,14 @@ LOOPBACK = {"127.0.0.1", "::1"}
 
 
 def routes(program: Program) -> list[Route]:
-    """GET and POST /setup."""
+    """GET and POST /setup, for a new company or, with ?branch=1, for a branch of one that exists."""
     busy = asyncio.Lock()
 
     async def show(request: Request) -> Response:
         token = request.query_params.get("token", "")
         with use_language(wanted_language(request)):
-            return turned_away(program, request, token, _("Set up")) or remember_language(request, _form(token, {}))
+            form = _branch_form if "branch" in request.query_params else _form
+            return turned_away(program, request, token, _("Set up")) or remember_language(request, form(token, {}))
 
     async def submit(request: Request) -> Response:
         values = await form_values(request)
@@ -43,6 +44,8 @@ def routes(program: Program) -> list[Route]:
             async with busy:
                 if away := turned_away(program, request, values.get("token", ""), _("Set up")):
                     return away
+                if "branch" in values:
+                    return await _set_up_branch(program, values)
                 try:
                     _check(values)
                     store, code = await asyncio.to_thread(_create, program, values)
@@ -62,6 +65,26 @@ def routes(program: Program) -> list[Route]:
     return [Route("/setup", show, methods=["GET"]), Route("/setup", submit, methods=["POST"])]
 
 
+def first_page_of(program: Program) -> str:
+    """Where to go once the folder is open: to sign in, or to join where nobody can yet."""
+    return f"{program.entry_path}?token={quote(program.entry_token)}" if program.entry_token else "/login"
+
+
+async def _set_up_branch(program: Program, values: Mapping[str, str]) -> Response:
+    """A folder for a branch; it goes on with joining."""
+    assert program.create_branch is not None
+    try:
+        for key, label in (("name", _("Name of the branch")), ("code", _("Code"))):
+            _require(values, key, label)
+        _check_code(values["code"])
+        store = await asyncio.to_thread(program.create_branch, values["name"].strip(), values["code"].strip().upper())
+    except AppError as error:
+        return _branch_form(values.get("token", ""), values, error)
+    program.entry_token = None
+    program.adopt(store)
+    return RedirectResponse(first_page_of(program), status_code=303)
+
+
 def turned_away(program: Program, request: Request, token: str, title: str) -> Response | None:
     """Where a visitor of a first page goes instead; None for one from this computer, with the token that was printed, on the page of the moment."""
     if program.store is not None:
@@ -77,13 +100,21 @@ def turned_away(program: Program, request: Request, token: str, title: str) -> R
 
 def _check(values: Mapping[str, str]) -> None:
     for key, label in (("name", _("Company or branch name")), ("code", _("Code")), ("login", _("Administrator's login"))):
-        if not values.get(key, "").strip():
-            raise InvalidInput("required", N_("{label} is required."), label=label, field=key)
-    code = values["code"].strip()
-    if not (code.isascii() and code.isalnum() and len(code) <= 8):
-        raise InvalidInput("bad_code", N_("A code has at most 8 letters and digits, such as HQ."), field="code")
+        _require(values, key, label)
+    _check_code(values["code"])
     check_password_strength(values.get("password", ""))
     plain.check_same(values)
+
+
+def _require(values: Mapping[str, str], key: str, label: str) -> None:
+    if not values.get(key, "").strip():
+        raise InvalidInput("required", N_("{label} is required."), label=label, field=key)
+
+
+def _check_code(code: str) -> None:
+    code = code.strip()
+    if not (code.isascii() and code.isalnum() and len(code) <= 8):
+        raise InvalidInput("bad_code", N_("A code has at most 8 letters and digits, such as HQ."), field="code")
 
 
 def _create(program: Program, values: Mapping[str, str]) -> tuple[Store, str]:
@@ -146,5 +177,37 @@ def _form(token: str, values: Mapping[str, str], error: AppError | None = None) 
         )
         + plain.button(_("Set up and sign in"))
         + "</form>"
+        + f'<p class="lc-plain-other"><a href="/setup?token={quote(token)}&amp;branch=1" id="branch">'
+        + f"{escape(_('This computer is for a branch of a company that has localcrm already'))}</a></p>"
     )
     return plain.page(_("Set up"), body, status=422 if error else 200, address=f"/setup?token={quote(token)}")
+
+
+def _branch_form(token: str, values: Mapping[str, str], error: AppError | None = None) -> Response:
+    wrong = getattr(error, "field", None) if error else None
+
+    def said(key: str) -> str:
+        return error.message if error and wrong == key else ""
+
+    intro = _("Head office gives the branch a code and invites it. Users, customers and products come from there when it joins.")
+    body = (
+        plain.problem(error.message if error and wrong not in {"name", "code"} else "")
+        + f"<p class='lc-muted'>{escape(intro)}</p>"
+        + f'<form method="post" action="/setup"><input type="hidden" name="token" value="{escape(token)}">'
+        + '<input type="hidden" name="branch" value="1">'
+        + plain.field(
+            "name", _("Name of the branch"), value=values.get("name", ""), error=said("name"), extra='required maxlength="100" autofocus'
+        )
+        + plain.field(
+            "code",
+            _("Code"),
+            value=values.get("code", ""),
+            error=said("code"),
+            hint=_("As head office has it in its invite, for example BR01."),
+            extra='required maxlength="8"',
+        )
+        + plain.button(_("Go on"))
+        + "</form>"
+        + f'<p class="lc-plain-other"><a href="/setup?token={quote(token)}">{escape(_("Set up a new company instead"))}</a></p>'
+    )
+    return plain.page(_("Set up a branch"), body, status=422 if error else 200, address=f"/setup?token={quote(token)}&branch=1")

@@ -100,6 +100,9 @@ def form(store: Store, *, next_path: str, login: str = "", error: str = "", said
 
 def not_enrolled(code: str) -> Response:
     """A branch without users: they come from head office, so there is nothing to sign in to yet."""
+    text = _(
+        "Whoever sits at this computer lets it join: start the program again, it opens the page for that, or copy the whole address that it printed."
+    )
     steps = (
         (_("Ask head office for an invite file for {code}. There, somebody runs:"), "localcrm sync invite {code} -o invite.lcx"),
         (_("Here, answer the invite and send the request file to head office:"), "localcrm sync join invite.lcx -o request.lcx"),
@@ -109,7 +112,8 @@ def not_enrolled(code: str) -> Response:
     items = "".join(
         f"<li>{escape(text.format(code=code))}<br><code>{escape(command.format(code=code))}</code></li>" for text, command in steps
     )
-    return plain.page(_("This branch does not belong to a company yet"), f"<ol class='lc-steps'>{items}</ol>", address="/login")
+    body = f"<p>{escape(text)}</p><h2>{escape(_('Without a browser'))}</h2><ol class='lc-steps'>{items}</ol>"
+    return plain.page(_("This branch does not belong to a company yet"), body, address="/login")
 
 
 #: The data file says when a session ends; the browser only has to keep its cookie long enough.
@@ -136,7 +140,7 @@ def own_path(wish: str | None) -> str:
     if (
         wish
         and wish.startswith("/")
-        and not wish.startswith(("//", "/\\", "/login", "/logout", "/setup", "/unlock", "/forgot", "/locked"))
+        and not wish.startswith(("//", "/\\", "/login", "/logout", "/setup", "/unlock", "/join", "/forgot", "/locked"))
         and wish.isprintable()
     ):
         return wish

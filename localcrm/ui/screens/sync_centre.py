@@ -1,43 +1,43 @@
-"""The merging centre: who exchanged when, invites and exchange files, and what the merges want a person to look at."""
+"""The merging centre: who exchanged when and how each branch stands, invites, join requests and exchange files."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nicegui import events, ui
 
 from localcrm.domain import policy
-from localcrm.domain.admin.entities import Conflict, ConflictKind
+from localcrm.domain.admin.conflicts import count_open, open_by_branch
 from localcrm.jobs import scheduler, work
 from localcrm.kernel.clock import now_utc
-from localcrm.kernel.errors import InvalidInput
-from localcrm.kernel.i18n import N_, gettext, gettext as _
-from localcrm.kernel.schema import EntityType, entities, entity as entity_type
-from localcrm.store.connection import Connection
-from localcrm.store.query import Condition, ListQuery, Record, select, stored_value, titles
+from localcrm.kernel.errors import InvalidInput, NotFound, StoreError
+from localcrm.kernel.i18n import N_, gettext as _
+from localcrm.kernel.schema import entities, entity
+from localcrm.store.migrate import SCHEMA_VERSION
 from localcrm.sync import enrol, node_sync
 from localcrm.sync.identity import NodeKeys
-from localcrm.ui.endpoints import record_path
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.import_job import upload_place, uploaded
-from localcrm.ui.kit.dialogs import confirm
+from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.jobs import do_job, node_keys, working
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.theme import asset
-from localcrm.ui.kit.values import ago, near_moment, show
-from localcrm.ui.operations import run_service, run_verb, show_failure, toast
+from localcrm.ui.kit.values import ago, in_two_lines, near_moment
+from localcrm.ui.operations import run_service, show_failure, toast
 from localcrm.ui.registry import Screen, register
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
-CONFLICT = Conflict.entity_type
-CARDS = 30
 REFRESH_SECONDS = 30.0
+#: A clock that is off by more is pointed out: stamps that far ahead are lowered when head office takes them in.
+CLOCK_OFF = timedelta(minutes=10)
 
 
 async def sync_centre(session: Session, parameters: Mapping[str, str]) -> None:  # noqa: ARG001 -- every builder gets them
@@ -52,10 +52,9 @@ class Centre:
         self.session = session
         self.office = session.store.node.is_office
         self.may = session.may("sync.manage")
-        self.may_resolve = session.may("conflict.resolve")
 
     async def build(self) -> None:
-        """State above, conflicts below."""
+        """State above, what the program does by itself below."""
         session = self.session
         with page_frame(session, title=_("Merging"), active="sync"):
             ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
@@ -66,10 +65,7 @@ class Centre:
                     self._buttons()
             self.problem = ui.element("div").classes("lc-notices")
             self.peers = ui.element("div").classes("lc-card").style("flex:none;overflow-x:auto").mark("peers")
-            with ui.element("div").classes("lc-head"):
-                ui.label(_("For you to look at")).classes("lc-sub")
-                self.count_chip = ui.label().classes("lc-chip").mark("conflict-count")
-            self.list = ui.element("div").classes("lc-col").style("flex:none").mark("conflicts")
+            self.to_look_at = ui.element("div").classes("lc-row").style("flex:none").mark("to-look-at")
             if self.may:
                 ui.label(_("What the program does by itself")).classes("lc-sub")
                 self.jobs = ui.element("div").classes("lc-card").style("flex:none;overflow-x:auto").mark("jobs")
@@ -77,8 +73,8 @@ class Centre:
         ui.on("sync-request", self._request_came)
         ui.timer(0.05, lambda: ui.run_javascript("localcrm.uploads()"), once=True)
         await self._draw()
-        ui.timer(REFRESH_SECONDS, self._draw_state)
-        session.subscribe({kind.key for kind in entities()}, lambda changes: self._draw(conflicts=changes.touches("conflict")))
+        ui.timer(REFRESH_SECONDS, self._draw)
+        session.subscribe({kind.key for kind in entities()}, lambda _changes: self._draw())
 
     def _buttons(self) -> None:
         if self.office:
@@ -112,16 +108,19 @@ class Centre:
 
     # how things stand ------------------------------------------------------------------------------------------------
 
-    async def _draw(self, *, conflicts: bool = True) -> None:
-        await self._draw_state()
-        if conflicts:
-            await self._draw_conflicts()
+    def _read(self) -> tuple[dict[str, Any], int, dict[str, int], str]:
+        store, actor, digits = self.session.store, self.session.actor, ""
+        with suppress(NotFound, StoreError):  # a folder without its keys can still be looked at
+            digits = "" if self.office else self.keys.public.fingerprint
+        status = node_sync.status(store)
+        with store.read() as connection:
+            return status, count_open(connection, actor), open_by_branch(connection, actor), digits
 
-    async def _draw_state(self) -> None:
-        outcome = await run_service(self.session, lambda: node_sync.status(self.session.store))
-        if not outcome.ok:
+    async def _draw(self) -> None:
+        outcome = await run_service(self.session, self._read)
+        if not outcome.ok or self.peers.is_deleted:
             return
-        status = outcome.value
+        status, waiting, self.conflicts, self.digits = outcome.value
         text, tone = {
             "equal": (_("All data are equal"), "good"),
             "differs": (_("Data differ: exchange once more"), "bad"),
@@ -133,51 +132,132 @@ class Centre:
         self.peers.clear()
         with self.peers:
             if self.office:
-                self._draw_branches(status["branches"])
+                self._draw_branches(status["branches"], status["invites"])
             else:
                 self._draw_office(status)
+        self._draw_to_look_at(waiting)
         if self.may:
             self._draw_jobs()
 
-    def _draw_branches(self, branches: list[dict[str, Any]]) -> None:
-        if not branches:
+    def _draw_to_look_at(self, waiting: int) -> None:
+        """How many conflicts wait, and the way to them."""
+        self.to_look_at.clear()
+        with self.to_look_at:
+            if not waiting:
+                ui.label(_("No conflicts to look at")).classes("lc-chip").props("data-tone=good").mark("conflict-count")
+                return
+            text = _("1 conflict to look at") if waiting == 1 else _("{count} conflicts to look at").format(count=f"{waiting:,}")
+            with ui.element("a").props('href="/conflicts" data-act=to-conflicts').classes("lc-chip").mark("to-conflicts") as link:
+                ui.label(text).mark("conflict-count")
+                ui.icon("arrow_forward")
+            link.props("data-tone=bad")
+
+    def _draw_branches(self, branches: list[dict[str, Any]], invites: list[dict[str, Any]]) -> None:
+        if not branches and not invites:
             with ui.element("div").classes("lc-empty"):
                 ui.label(_("There are no branches yet. Invite one: it gets a file, sends a request back, and you approve it."))
             return
         with ui.element("table").classes("lc-table lc-lines").mark("branches"):
-            heads(_("Branch"), _("Last contact"), (_("Waiting for it"), "lc-num"), _("State"), "")
+            heads(
+                _("Branch"),
+                _("Last contact"),
+                (_("By"), "lc-hide-phone"),
+                (_("Waiting for it"), "lc-num"),
+                (_("To look at"), "lc-num"),
+                (_("Clock"), "lc-hide-phone"),
+                (_("Program"), "lc-hide-phone"),
+                _("State"),
+                "",
+            )
             for branch in branches:
                 with ui.element("tr").mark(f"branch-{branch['code']}"):
-                    with ui.element("td"), ui.element("div").classes("lc-row"):
-                        ui.label(branch["code"]).style("font-weight:650")
-                        ui.label(branch["name"])
-                    cell(_ago(branch["last_ok"]))
-                    cell(f"{branch['waiting']:,}", "lc-num")
+                    self._draw_branch(branch)
+            for invite in invites:
+                with ui.element("tr").mark(f"invited-{invite['code']}"):
+                    cell(invite["code"], "lc-strong")
+                    cell("—", "lc-muted")
+                    cell("", "lc-hide-phone")
+                    cell("")
+                    cell("")
+                    cell("", "lc-hide-phone")
+                    cell("", "lc-hide-phone")
                     with ui.element("td"):
-                        text, tone = _branch_state(branch)
-                        ui.label(text).classes("lc-chip").props(f"data-tone={tone}").style("width:fit-content")
-                        if missing := branch["log_missing"]:
-                            text = _("Its system log lacks {count} rows").format(count=f"{missing:,}")
-                            ui.label(text).classes("lc-bad-text lc-small-text").mark(f"log-missing-{branch['code']}")
-                            if self.may:
-                                seen = ui.button(_("Noted"), on_click=lambda code=branch["code"]: self._acknowledge(code))
-                                seen.props("flat dense no-caps size=sm").mark(f"noted-{branch['code']}")
-                    with ui.element("td").classes("lc-num"):
-                        if self.may:
-                            make = ui.button(_("Make exchange file"), on_click=lambda code=branch["code"]: self._make_file(code))
-                            make.props(f"flat dense no-caps data-act=make-file-{branch['code']}").mark(f"make-file-{branch['code']}")
+                        until = near_moment(datetime.fromisoformat(invite["until"]))
+                        _chip(_("invited; may ask until {moment}").format(moment=until), "acc")
+                    cell("")
+
+    def _draw_branch(self, branch: Mapping[str, Any]) -> None:
+        code = branch["code"]
+        with ui.element("td"), ui.element("div").classes("lc-row"):
+            ui.label(code).classes("lc-strong")
+            ui.label(branch["name"])
+            if branch["fingerprint"]:
+                shown = partial(_show_fingerprint, f"{code} {branch['name']}", branch["fingerprint"])
+                button = ui.button(icon="fingerprint", on_click=shown).props(f'flat dense round size=sm aria-label="{_("Fingerprint")}"')
+                button.mark(f"fingerprint-{code}").props(f"data-act=fingerprint-{code}")
+        cell(_ago(branch["last_ok"]))
+        cell({None: "—", True: _("file"), False: _("network")}[branch["by_file"]], "lc-hide-phone lc-muted")
+        with ui.element("td").classes("lc-num"):
+            if branch["waiting"]:
+                count = ui.button(f"{branch['waiting']:,}", on_click=partial(self._show_waiting, branch)).props("flat dense no-caps")
+                count.mark(f"waiting-{code}").props(f"data-act=waiting-{code}")
+            else:
+                ui.label("0")
+        with ui.element("td").classes("lc-num").mark(f"conflicts-{code}"):
+            if count := self.conflicts.get(code, 0):
+                with ui.element("a").props(f'href="/conflicts?branch={code}"'):
+                    ui.label(f"{count:,}")
+            else:
+                ui.label("0")
+        with ui.element("td").classes("lc-hide-phone").mark(f"clock-{code}"):
+            text, tone = _clock(branch["clock_ms"])
+            _chip(text, tone) if tone else ui.label(text).classes("lc-muted")
+        with ui.element("td").classes("lc-hide-phone").mark(f"program-{code}"):
+            text, tone = _program(branch["program"], branch["schema_ver"])
+            _chip(text, tone) if tone else ui.label(text).classes("lc-muted")
+        with ui.element("td"):
+            _chip(*_branch_state(branch))
+            if missing := branch["log_missing"]:
+                text = _("Its system log lacks {count} rows").format(count=f"{missing:,}")
+                ui.label(text).classes("lc-bad-text lc-small-text").mark(f"log-missing-{code}")
+                if self.may:
+                    seen = ui.button(_("Noted"), on_click=partial(self._acknowledge, code))
+                    seen.props("flat dense no-caps size=sm").mark(f"noted-{code}")
+        with ui.element("td").classes("lc-num"):
+            if self.may:
+                make = ui.button(_("Make exchange file"), on_click=partial(self._make_file, code))
+                make.props(f"flat dense no-caps data-act=make-file-{code}").mark(f"make-file-{code}")
+
+    async def _show_waiting(self, branch: Mapping[str, Any]) -> None:
+        """What the changes are that wait for a branch."""
+        outcome = await run_service(self.session, lambda: node_sync.waiting_kinds(self.session.store, branch["code"]))
+        if not outcome.ok:
+            return
+        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("waiting-dialog"):
+            ui.label(_("Waiting for {branch}").format(branch=f"{branch['code']} {branch['name']}")).classes("lc-dialog-title")
+            with ui.element("table").classes("lc-table"):
+                heads(_("Kind of record"), (_("Changes"), "lc-num"))
+                for key, count in outcome.value.items():
+                    with ui.element("tr"):
+                        cell(entity(key).label)
+                        cell(f"{count:,}", "lc-num")
+            with ui.element("div").classes("lc-dialog-buttons"):
+                ui.button(_("Close"), on_click=dialog.close).props("unelevated no-caps autofocus").classes("lc-pri")
+        await answer_of(dialog)
 
     def _draw_office(self, status: Mapping[str, Any]) -> None:
         rows = [
             (_("Last exchange"), _ago(status["last_ok"])),
             (_("Changes waiting to be sent"), f"{status['waiting']:,}"),
             (_("Address of head office"), status["url"] or _("not known; exchange by file")),
+            (_("Fingerprint of this branch"), self.digits),
         ]
         with ui.element("div").classes("lc-facts"):
             for label, text in rows:
-                with ui.element("div").classes("lc-fact"):
-                    ui.label(label).classes("lc-label")
-                    ui.label(text)
+                if text:
+                    with ui.element("div").classes("lc-fact"):
+                        ui.label(label).classes("lc-label")
+                        ui.label(text)
         if self.may:
             self.exchange_button.set_enabled(bool(status["url"]))
 
@@ -233,7 +313,7 @@ class Centre:
         """Somebody has looked into a system log that became shorter."""
         with self.problem:
             await run_service(self.session, lambda: node_sync.acknowledge_log(self.session.store, self.session.actor, code))
-        await self._draw_state()
+        await self._draw()
 
     async def _file_came(self, event: events.GenericEventArguments) -> None:
         if not _arrived(event):
@@ -279,7 +359,7 @@ class Centre:
             return
         outcome = await run_service(self.session, lambda: node_sync.set_office_url(self.session.store, self.session.actor, answer))
         if outcome.ok:
-            await self._draw_state()
+            await self._draw()
 
     async def _invite(self) -> None:
         with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("invite-dialog"):
@@ -325,9 +405,7 @@ class Centre:
         if not outcome.ok:
             return
         data, request = outcome.value
-        question = _("Let {code} {name} in?").format(code=request.code, name=request.name)
-        detail = _("Compare by telephone: {fingerprint}. The branch sees the same digits.").format(fingerprint=request.keys.fingerprint)
-        if not await confirm(question, detail=detail, yes=_("The digits agree, approve")):
+        if not await _compare(_("Let {code} {name} in?").format(code=request.code, name=request.name), request.keys.fingerprint):
             return
         with self._working(_("Writing the reply…")):
             approved = await run_service(self.session, lambda: node_sync.approve(store, self.keys, self.session.actor, data))
@@ -338,127 +416,36 @@ class Centre:
             toast(_("{code} is a branch now. Send it the reply.").format(code=request.code))
             await self._draw()
 
-    # conflicts ---------------------------------------------------------------------------------------------------------
-
-    async def _draw_conflicts(self) -> None:
-        outcome = await run_service(self.session, self._load_conflicts)
-        if not outcome.ok:
-            return
-        total, rows = outcome.value
-        self.count_chip.set_text(f"{total:,}")
-        self.count_chip.props(f"data-tone={'bad' if total else 'good'}")
-        self.list.clear()
-        with self.list:
-            if not rows:
-                with ui.element("div").classes("lc-card lc-empty"):
-                    ui.label(_("Nothing to look at: every value that was overwritten has been settled."))
-            for row in rows:
-                self._card(row)
-            if total > len(rows):
-                ui.label(_("… and {count} more").format(count=f"{total - len(rows):,}")).classes("lc-muted")
-
-    def _load_conflicts(self) -> tuple[int, list[dict[str, Any]]]:
-        session = self.session
-        with session.store.read() as connection:
-            query = ListQuery(
-                CONFLICT, where=(Condition("state", "=", "open"),), limit=CARDS, restrict=policy.view(session.actor, CONFLICT)
-            )
-            page = select(connection, query)
-            users = titles(connection, entity_type("user"), [row[key] for row in page.rows for key in ("kept_by", "lost_by") if row[key]])
-            return page.total, [_conflict_texts(connection, row, users) for row in page.rows]
-
-    def _card(self, row: Mapping[str, Any]) -> None:
-        with ui.element("div").classes("lc-card lc-pad").mark("conflict"):
-            with ui.element("div").classes("lc-row").style("flex-wrap:wrap"):
-                link = ui.element("a").props(f'href="{row["path"]}"').style("font-weight:650")
-                with link:
-                    ui.label(row["title"])
-                if row["field"]:
-                    ui.label(row["field"]).classes("lc-chip")
-                ui.label(row["reason"]).classes("lc-muted")
-                ui.space()
-                if row["base"] is not None:
-                    ui.label(_("before: {value}").format(value=row["base"])).classes("lc-muted").mark("base")
-            if row["kept"] is None and row["lost"] is None:
-                self._settle_buttons(row)
-                return
-            with ui.element("div").classes("lc-values"):
-                _value_box(row["kept"], row["kept_where"], _("current value"), kept=True)
-                _value_box(row["lost"], row["lost_where"], _("overwritten, kept here"), kept=False)
-            self._settle_buttons(row)
-
-    def _settle_buttons(self, row: Mapping[str, Any]) -> None:
-        if not self.may_resolve:
-            return
-        with ui.element("div").classes("lc-row").style("flex-wrap:wrap"):
-            keep, take = _choices(row)
-            ui.button(keep, on_click=lambda: self._resolve(row, "kept")).props("unelevated no-caps").classes("lc-btn").props(
-                "data-act=keep"
-            ).mark("keep")
-            if row["lost"] is not None and row["kind"] in {ConflictKind.OVERWRITTEN, ConflictKind.DELETED_EDITED, ConflictKind.WATCHED}:
-                ui.button(take, on_click=lambda: self._resolve(row, "lost")).props("unelevated no-caps").classes("lc-btn").props(
-                    "data-act=take"
-                ).mark("take")
-            ui.space()
-            ui.label(_("What you choose goes to every branch.")).classes("lc-muted lc-small-text lc-wide-only")
-
-    async def _resolve(self, row: Mapping[str, Any], keep: str) -> None:
-        done = _("Settled: {title}").format(title=row["title"])
-        with self.problem:  # the card goes as soon as it is settled
-            await run_verb(self.session, "admin.resolve_conflict", {"id": row["id"], "keep": keep}, done=done)
-
 
 # texts -------------------------------------------------------------------------------------------------------------------
 
 
-def _conflict_texts(connection: Connection, row: Record, users: Mapping[str, str]) -> dict[str, Any]:
-    kind = next((one for one in entities() if one.key == row["entity"]), None)
-    key = row["field"] or ""
-    field = kind.fields.get(key) if kind else None
-    found = titles(connection, kind, [row["record"]]) if kind and len(row["record"]) == 32 else {}
-    label = field.label if field else "" if key == "deleted" else key
-    return {
-        "id": row["id"],
-        "kind": row["kind"],
-        "title": found.get(row["record"]) or (kind.label if kind else row["entity"]),
-        "path": record_path(row["entity"], row["record"]),
-        "field": label,
-        "deleted": row["kept"] == "true" if key == "deleted" else None,
-        "reason": gettext(CONFLICT.fields["kind"].options[row["kind"]]),
-        **{side: value_text(connection, kind, key, row[side]) for side in ("base", "kept", "lost")},
-        "kept_where": _where(row["kept_node"], users.get(row["kept_by"] or ""), row["kept_at"]),
-        "lost_where": _where(row["lost_node"], users.get(row["lost_by"] or ""), row["lost_at"]),
-    }
+def _clock(off_ms: int | None) -> tuple[str, str]:
+    """How far a clock is off, and the colour where that is too much."""
+    if off_ms is None:
+        return "—", ""
+    off = timedelta(milliseconds=abs(off_ms))
+    if off < timedelta(seconds=2):
+        return _("right"), ""
+    days, minutes, seconds = off.days, off.seconds // 60, off.seconds % 60
+    if days:
+        amount = _("{count} days").format(count=f"{days:,}")
+    elif minutes >= 120:
+        amount = _("{count} hours").format(count=minutes // 60)
+    else:
+        amount = _("{count} min").format(count=minutes) if minutes else _("{count} s").format(count=seconds)
+    text = _("{amount} fast") if off_ms > 0 else _("{amount} slow")
+    return text.format(amount=amount), "bad" if off > CLOCK_OFF else ""
 
 
-def _choices(row: Mapping[str, Any]) -> tuple[str, str]:
-    """What the two buttons of a conflict say."""
-    if row["deleted"] is not None:
-        return (_("Keep it deleted"), _("Restore it")) if row["deleted"] else (_("Keep it"), _("Delete it"))
-    if not row["kept"]:
-        return _("Seen, leave it as it is"), _("Use {value} instead").format(value=_short(row["lost"]))
-    return _("Keep {value}").format(value=_short(row["kept"])), _("Use {value} instead").format(value=_short(row["lost"]))
-
-
-def value_text(connection: Connection, kind: EntityType | None, key: str, text: str | None) -> str | None:
-    """A value of a conflict in words; conflicts hold it as text, because they outlive declarations."""
-    if text is None:
-        return None
-    if key == "deleted":
-        return _("deleted") if text == "true" else _("not deleted")
-    field = kind.fields.get(key) if kind else None
-    if field is None:
-        return text
-    try:
-        value = field.load(stored_value(field, text))
-    except InvalidInput:
-        return text
-    names = titles(connection, entity_type(field.f.ref), [value]) if field.f.ref and value else {}
-    return show(field, value, names) or _("(empty)")
-
-
-def _where(node: str | None, user: str | None, at: datetime | None) -> str:
-    return " · ".join(filter(None, [" ".join(filter(None, [node, user])), near_moment(at) if at else ""]))
+def _program(version: str | None, schema: int | None) -> tuple[str, str]:
+    """Which program a branch has, and whether it knows other kinds of records than this one."""
+    if schema is None:
+        return "—", ""
+    text = version or "—"
+    if schema == SCHEMA_VERSION:
+        return text, ""
+    return (_("{version}, older") if schema < SCHEMA_VERSION else _("{version}, newer")).format(version=text), "warn"
 
 
 def _branch_state(branch: Mapping[str, Any]) -> tuple[str, str]:
@@ -471,11 +458,6 @@ def _branch_state(branch: Mapping[str, Any]) -> tuple[str, str]:
 
 def _ago(moment: str | None) -> str:
     return ago(datetime.fromisoformat(moment), now_utc()) if moment else _("never")
-
-
-def _short(text: str | None) -> str:
-    text = (text or "").replace("\n", " ")
-    return text if len(text) <= 24 else f"{text[:23]}…"
 
 
 # pieces ------------------------------------------------------------------------------------------------------------------
@@ -508,11 +490,33 @@ def _dialog_buttons(dialog: ui.dialog, yes: str, submit: Callable[[], Any]) -> N
         )
 
 
-def _value_box(text: str | None, where: str, tag: str, *, kept: bool) -> None:
-    with ui.element("div").classes("lc-value lc-kept" if kept else "lc-value").mark("kept" if kept else "lost"):
-        ui.label(text if text is not None else "—").classes("lc-what")
-        ui.label(where or "—").classes("lc-muted")
-        ui.label(tag).classes("lc-tag" if kept else "lc-tag lc-chip")
+def _chip(text: str, tone: str) -> None:
+    ui.label(text).classes("lc-chip").props(f"data-tone={tone}").style("width:fit-content")
+
+
+async def _show_fingerprint(title: str, fingerprint: str) -> None:
+    """The digits of a branch, for whoever is asked for them by telephone."""
+    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("fingerprint-dialog"):
+        ui.label(title).classes("lc-dialog-title")
+        ui.label(in_two_lines(fingerprint)).classes("lc-code-block lc-digits").mark("fingerprint")
+        ui.label(_("The branch sees the same digits on its page “Merging”.")).classes("lc-muted")
+        with ui.element("div").classes("lc-dialog-buttons"):
+            ui.button(_("Close"), on_click=dialog.close).props("unelevated no-caps autofocus").classes("lc-pri")
+    await answer_of(dialog)
+
+
+async def _compare(question: str, fingerprint: str) -> bool:
+    """Whether the digits that a branch reads out are those of its request."""
+    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("compare-dialog"):
+        ui.label(question).classes("lc-dialog-title")
+        ui.label(in_two_lines(fingerprint)).classes("lc-code-block lc-digits").mark("fingerprint")
+        ui.label(
+            _(
+                "Call the branch and let somebody there read out the six groups of digits on its screen. If one digit differs, do not approve."
+            )
+        ).classes("lc-muted")
+        _dialog_buttons(dialog, _("The digits agree, approve"), lambda: dialog.submit(True))
+    return bool(await answer_of(dialog))
 
 
 register(Screen("sync", "/sync", N_("Merging"), "sync_alt", "conflict.read", sync_centre, "company"))

@@ -16,7 +16,7 @@ from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _, use_language
 from localcrm.store.store import Store
 from localcrm.ui.kit import plain
-from localcrm.ui.screens.first_run import turned_away
+from localcrm.ui.screens.first_run import first_page_of, turned_away
 from localcrm.ui.screens.login import form_values, remember_language, wanted_language
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def routes(program: Program) -> list[Route]:
                     return _form(values["token"], recovery="recovery_code" in values, code=values.get("recovery_code", ""), error=error)
                 program.entry_token = program.unlock_folder = None
                 program.adopt(store)
-        return RedirectResponse("/login", status_code=303)
+        return RedirectResponse(first_page_of(program), status_code=303)
 
     return [Route("/unlock", show, methods=["GET"]), Route("/unlock", submit, methods=["POST"])]
 

@@ -1,11 +1,17 @@
 """Settling what a merge found."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import localcrm
+from localcrm.domain import verbs
+from localcrm.domain.admin import conflicts, reasons
 from localcrm.domain.admin.entities import Conflict
+from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
 from localcrm.kernel.errors import AppError
 from localcrm.store.store import Store
@@ -45,3 +51,101 @@ def test_a_settled_conflict_is_not_edited_by_hand(do: Do, found: Callable[..., s
         with pytest.raises(AppError) as refused:
             do("records.update_record", entity="conflict", id=conflict, values=values)
         assert refused.value.code == "not_editable"
+
+
+@pytest.fixture
+def overwritten(new: Do, found: Callable[..., str]) -> tuple[str, str]:
+    """A customer whose telephone number two places changed; the customer and the conflict."""
+    customer = new("customer", name="甲", phone="222")["id"]
+    conflict = found(kind="overwritten", entity="customer", record=customer, field="phone", base="1", kept="222", lost="111")
+    return customer, conflict
+
+
+def phone(store: Store, customer: str) -> Any:
+    with store.read() as connection:
+        return connection.value("SELECT phone FROM customer WHERE id = ?", (bytes.fromhex(customer),))
+
+
+def item(store: Store, actor: Actor, conflict: str) -> conflicts.Item:
+    with store.read() as connection:
+        (found,) = (one for one in conflicts.find_items(connection, actor)[1] if one.id == conflict)
+    return found
+
+
+def test_a_value_that_changed_since_is_not_overwritten_unseen(do: Do, overwritten: tuple[str, str], admin: Actor, store: Store) -> None:
+    customer, conflict = overwritten
+    assert not item(store, admin, conflict).changed_since
+    do("records.update_record", entity="customer", id=customer, values={"phone": "333"})
+    assert (item(store, admin, conflict).now, item(store, admin, conflict).changed_since) == ("333", True)
+    with pytest.raises(AppError) as refused:
+        do("admin.resolve_conflict", id=conflict, keep="lost", present="222")
+    assert refused.value.code == "changed_meanwhile"
+    assert phone(store, customer) == "333"
+    do("admin.resolve_conflict", id=conflict, keep="lost", present="333")  # who has seen it may
+    assert phone(store, customer) == "111"
+
+
+def test_what_was_settled_is_undone_by_deciding_again(do: Do, overwritten: tuple[str, str], admin: Actor, store: Store) -> None:
+    customer, conflict = overwritten
+    with pytest.raises(AppError) as refused:
+        do("admin.decide_again", id=conflict, keep="kept")
+    assert refused.value.code == "not_settled"
+    do("admin.resolve_conflict", id=conflict, keep="lost")
+    done = do("admin.decide_again", id=conflict, keep="value=222", present="111")
+    assert (phone(store, customer), done["state"], done["resolution"], done["resolved_by"]) == (
+        "222",
+        "resolved",
+        "value=222",
+        admin.user_id,
+    )
+
+
+def test_of_many_the_refused_ones_stay_open(do: Do, found: Callable[..., str], overwritten: tuple[str, str], store: Store) -> None:
+    customer, conflict = overwritten
+    nameless = found(kind="overwritten", entity="customer", record=customer, field="name", kept="甲", lost=None)
+    done = do("admin.settle_conflicts", choices=[{"id": nameless, "keep": "lost"}, {"id": conflict, "keep": "lost"}])
+    assert (done["settled"], [(one["id"], one["code"]) for one in done["left"]]) == ([conflict], [(nameless, "required")])
+    assert phone(store, customer) == "111"
+    with store.read() as connection:
+        assert dict(connection.all("SELECT field, state FROM conflict")) == {"name": "open", "phone": "resolved"}
+
+
+def test_counts_tell_only_what_may_be_seen(
+    store: Store, do: Do, new: Do, found: Callable[..., str], overwritten: tuple[str, str], admin: Actor
+) -> None:
+    found(
+        kind="overwritten",
+        entity="product",
+        record=new("product", code="P", name="布")["id"],
+        field="name",
+        kept_node="BR01",
+        lost_node="HQ",
+    )
+    user = new("user", login="wu", name="吴敏")
+    for kind in ("customer", "conflict"):
+        do("people.set_rights", login="wu", entity=kind, actions=["read"], scope="all")
+    clerk = actor_by_id(store, user["id"])
+    assert clerk is not None
+    with store.read() as connection:
+        assert (conflicts.count_open(connection, admin), conflicts.count_open(connection, clerk)) == (2, 1)
+        assert (conflicts.open_by_branch(connection, admin), conflicts.open_by_branch(connection, clerk)) == ({"BR01": 1, "HQ": 1}, {})
+
+
+def test_who_may_not_settle_settles_none_of_many(store: Store, do: Do, new: Do, overwritten: tuple[str, str]) -> None:
+    customer, conflict = overwritten
+    user = new("user", login="wu", name="吴敏")
+    do("people.set_rights", login="wu", entity="customer", actions=["read", "update"], scope="own")
+    do("people.set_rights", login="wu", entity="conflict", actions=["read", "resolve"], scope="all")
+    clerk = actor_by_id(store, user["id"])
+    assert clerk is not None
+    done = verbs.run(store, clerk, "admin.settle_conflicts", {"choices": [{"id": conflict, "keep": "lost"}]})
+    assert (done["settled"], [one["code"] for one in done["left"]]) == ([], ["not_found"])  # the customer is somebody else's
+    assert phone(store, customer) == "222"
+
+
+def test_every_reason_of_the_merge_is_told_in_words() -> None:
+    root = Path(localcrm.__file__).parent
+    source = "".join(path.read_text() for path in (*(root / "sync").glob("*.py"), root / "domain/approvals/rules.py"))
+    said = set(re.findall(r'(?:return|else) "([a-z]+_[a-z_]+)"', source) + re.findall(r'"([a-z]+_[a-z_]+)" if ', source))
+    assert {"not_owner", "posted_document", "not_decider"} <= said
+    assert said - reasons.REASONS.keys() == set()

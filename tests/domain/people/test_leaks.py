@@ -13,6 +13,7 @@ import pytest
 from openpyxl import load_workbook
 
 from localcrm.domain import policy, records, verbs
+from localcrm.domain.admin import conflicts
 from localcrm.domain.importing import import_rows
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
@@ -27,6 +28,7 @@ from localcrm.store.query import Condition, ListQuery, group_counts, select
 from localcrm.store.store import Store
 from localcrm.sync import node_sync
 from localcrm.ui import endpoints, order_form
+from localcrm.ui.conflict_words import Teller, Told
 from localcrm.ui.kit.history import history_lines
 from localcrm.ui.program import Program
 from localcrm.ui.sessions import Session
@@ -209,6 +211,40 @@ def test_no_conflict_tells_it(store: Store, customers: list[str], lin: Do, rule:
             values = {"kind": "overwritten", "entity": "customer", "record": customers[0], "field": key, "lost": lost, "kept": "新"}
             uow.insert(conflict, conflict.validate(values))
     assert [row["lost"] for row in node_sync.conflicts(store, lin(rule, customer="phone"))["rows"]] == ["旧名"]
+
+
+def told_in_the_inbox(store: Store, actor: Actor) -> list[Told]:
+    """Conflicts as the inbox puts them into words."""
+    with store.read() as connection:
+        return list(Teller(connection, actor, conflicts.find_items(connection, actor)[1]))
+
+
+def test_no_inbox_of_conflicts_tells_it(store: Store, customers: list[str], lin: Do, rule: str) -> None:
+    conflict = entity("conflict")
+    common = {"entity": "customer", "record": customers[0], "lost_node": "BR01"}
+    with store.unit_of_work(None) as uow:
+        uow.insert(conflict, conflict.validate({**common, "kind": "overwritten", "field": "phone", "lost": PHONES[1], "kept": PHONES[0]}))
+        uow.insert(conflict, conflict.validate({**common, "kind": "duplicate", "field": "phone", "lost": PHONES[0], "other": customers[1]}))
+        uow.insert(conflict, conflict.validate({**common, "kind": "overwritten", "field": "address", "lost": "旧址", "kept": "新址"}))
+    actor = lin(rule, customer="phone")
+    (only,) = told_in_the_inbox(store, actor)
+    assert (only.title, only.lost.text) == ("甲", "旧址")
+    assert not any(text in str(only) for text in PHONES)
+    with store.read() as connection:
+        assert conflicts.count_open(connection, actor) == 1
+        assert conflicts.open_by_branch(connection, actor) == {"BR01": 1}
+
+
+def test_the_second_of_two_records_alike_is_named_only_to_who_sees_it(store: Store, do: Do, new: Do, lin: Do) -> None:
+    actor = lin("hidden", scope="own")
+    mine, theirs = new("customer", name="甲", owner_id=actor.user_id)["id"], new("customer", name="乙")["id"]
+    conflict = entity("conflict")
+    values = {"kind": "duplicate", "entity": "customer", "record": mine, "other": theirs, "field": "phone", "kept": "1", "lost": "1"}
+    with store.unit_of_work(None) as uow:
+        uow.insert(conflict, conflict.validate(values))
+    (seen,) = told_in_the_inbox(store, actor)
+    assert (seen.title, seen.other[1]) == ("甲", "")
+    assert "乙" not in str(seen)
 
 
 # guessing ------------------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,85 @@
+"""What head office does about conflicts once a merge is written: values given twice apart are told, settlements made apart come to one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any
+
+from localcrm.domain.admin.conflicts import CONFLICT, WITH_ANOTHER, as_text, chosen_text, live_text
+from localcrm.domain.admin.entities import ConflictKind, ConflictState
+from localcrm.store.changelog import history
+from localcrm.store.query import stored_value
+
+if TYPE_CHECKING:
+    from localcrm.kernel.schema import EntityType, Field
+    from localcrm.store.changelog import HistoryRow
+    from localcrm.store.uow import UnitOfWork
+
+#: Records with one value that may not repeat, told of for one that arrives.
+MOST_ALIKE = 20
+#: Columns that say how a conflict was settled.
+_SETTLEMENT = ("resolution", "resolved_by", "resolved_at")
+
+
+def note_same_values(uow: UnitOfWork, written: Iterable[tuple[EntityType, Field, bytes]]) -> int:
+    """Of values that may not repeat and have just arrived, tell once of each pair of live records that share one; returns how many.
+
+    Both records stay as they are: what was entered apart is nobody's fault, and a person knows which of the two is wrong.
+    """
+    told = 0
+    for kind, field, pk in written:
+        column = f'"{field.key}"'
+        alike = uow.connection.all(
+            f'SELECT o.id, o.{column} FROM "{kind.key}" r JOIN "{kind.key}" o ON o.{column} = r.{column} AND o.id <> r.id '
+            f"WHERE r.id = ? AND r.deleted = 0 AND o.deleted = 0 ORDER BY o.rid LIMIT {MOST_ALIKE}",
+            (pk,),
+        )
+        for other, stored in alike:
+            told += _note_same_value(uow, kind, field, pk.hex(), other.hex(), as_text(field, stored))
+    return told
+
+
+def _note_same_value(uow: UnitOfWork, kind: EntityType, field: Field, record: str, other: str, value: str | None) -> bool:
+    known = """SELECT 1 FROM conflict WHERE kind = ? AND entity = ? AND field = ? AND kept = ?
+               AND ((record = ? AND other = ?) OR (record = ? AND other = ?))"""
+    if uow.connection.one(known, (ConflictKind.DUPLICATE.value, kind.key, field.key, value, record, other, other, record)):
+        return False
+    values: dict[str, Any] = {"kind": ConflictKind.DUPLICATE, "entity": kind.key, "record": record, "other": other, "field": field.key}
+    values |= {"kept": value, "lost": value, **_author(uow, kind, field, other, "kept"), **_author(uow, kind, field, record, "lost")}
+    uow.insert(CONFLICT, CONFLICT.validate(values))
+    return True
+
+
+def _author(uow: UnitOfWork, kind: EntityType, field: Field, identity: str, side: str) -> dict[str, Any]:
+    """Who wrote the value of a record that is there now, as one side of a conflict."""
+    row = next((row for row in history(uow.connection, kind, identity) if row.field == field.key), None)
+    return {f"{side}_by": row.user_id, f"{side}_at": row.at, f"{side}_node": row.node} if row else {}
+
+
+def agree(uow: UnitOfWork, settled_apart: Collection[bytes]) -> None:
+    """Conflicts that two places settled apart: they say what the record says.
+
+    Of two chosen values the later one is live, and so is its settlement. But whoever left things as they were wrote nothing, so a
+    value chosen elsewhere stands even if that was earlier: the conflict then names that settlement instead of the later one.
+    """
+    for pk in sorted(settled_apart):
+        conflict = uow.find(CONFLICT, pk.hex())
+        if conflict is None or conflict["state"] != ConflictState.RESOLVED or conflict["kind"] not in WITH_ANOTHER:
+            continue
+        found = live_text(uow.connection, conflict)
+        if found is None or found[0] == chosen_text(conflict, str(conflict["resolution"])):
+            continue
+        settlements = _settlements(history(uow.connection, CONFLICT, pk.hex()))
+        standing = next((one for one in settlements if chosen_text(conflict, str(one["resolution"])) == found[0]), None)
+        if standing is not None:
+            told = {key: CONFLICT.fields[key].load(stored_value(CONFLICT.fields[key], standing.get(key))) for key in _SETTLEMENT}
+            uow.update(CONFLICT, conflict["id"], told)
+
+
+def _settlements(rows: Iterable[HistoryRow]) -> list[dict[str, Any]]:
+    """Every settlement of a conflict that chose something, newest first: what, by whom, when."""
+    found: dict[int, dict[str, Any]] = {}
+    for row in rows:
+        if row.field in _SETTLEMENT and not row.first:
+            found.setdefault(row.lseq, {})[row.field] = row.new
+    return [one for one in found.values() if one.get("resolution") not in {None, "kept"}]

@@ -1,0 +1,360 @@
+"""What the merge found that a person should see: what is live now, settling singly, for many or by rule, and deciding again.
+
+A conflict is a record of head office's (ADR 0010). Settling it is an ordinary change that travels: the chosen value is
+written into the record it is about, by the rules of that record, and the state moves on; it never becomes open again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from localcrm.domain import policy, records
+from localcrm.domain.admin.entities import Conflict, ConflictKind, ConflictState
+from localcrm.domain.importing import alone
+from localcrm.domain.policy import Actor
+from localcrm.domain.verbs import RecordId, Verb
+from localcrm.kernel.clock import now_utc
+from localcrm.kernel.errors import Forbidden, InvalidInput, NotFound, Refused
+from localcrm.kernel.i18n import N_
+from localcrm.kernel.ids import parse_id
+from localcrm.kernel.schema import Choice, EntityType, Field, Stored, entities, entity as entity_type
+from localcrm.store.connection import Connection
+from localcrm.store.node import OFFICE_NO
+from localcrm.store.query import Condition, ListQuery, Record, record_json, select
+from localcrm.store.uow import UnitOfWork
+from localcrm.store.view import Masked
+
+CONFLICT = Conflict.entity_type
+#: Kinds with another value to take; for what was deleted that value is the record itself.
+WITH_ANOTHER = frozenset({ConflictKind.OVERWRITTEN, ConflictKind.DELETED_EDITED, ConflictKind.PARENT_DELETED, ConflictKind.WATCHED})
+#: Kinds whose value may become a third one.
+WITH_VALUE = frozenset({ConflictKind.OVERWRITTEN, ConflictKind.WATCHED, ConflictKind.DUPLICATE})
+#: Longest value a conflict shows; the log keeps it whole.
+MOST_SHOWN = 100_000
+#: Most conflicts that are settled at once.
+MOST_AT_ONCE = 1000
+
+
+class Rule(Choice):
+    """How many conflicts are settled alike."""
+
+    OFFICE = "office", N_("Head office's value")
+    BRANCH = "branch", N_("The branch's value")
+    LATER = "later", N_("The later value")
+    KEEP = "keep", N_("Leave everything as it is now")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A conflict as somebody may see it, and what its record says at this moment.
+
+    ``now``: the live value, as text like the values of the conflict; ``is_there`` False for a record nobody here knows.
+    """
+
+    conflict: Record
+    now: str | None
+    is_there: bool
+
+    @property
+    def id(self) -> str:
+        """Of the conflict."""
+        return str(self.conflict["id"])
+
+    @property
+    def kind(self) -> str:
+        """Why a person should look; empty for who may not see that."""
+        return str(self.conflict.get("kind") or "")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody has settled it."""
+        return self.conflict.get("state") == ConflictState.OPEN
+
+    @property
+    def changed_since(self) -> bool:
+        """Whether the value was changed again after the conflict arose, so that neither side may be live."""
+        kept = self.conflict.get("kept")
+        return self.is_there and self.kind in WITH_ANOTHER and not isinstance(kept, Masked) and "kept" in self.conflict and self.now != kept
+
+    @property
+    def can_take(self) -> bool:
+        """Whether there is another value to take."""
+        return self.is_there and self.kind in WITH_ANOTHER and "lost" in self.conflict and self.conflict["lost"] != self.now
+
+    @property
+    def can_edit(self) -> bool:
+        """Whether a third value may be entered."""
+        field = _field(self.conflict)
+        return self.is_there and self.kind in WITH_VALUE and field is not None and field.f.editable and not field.secret
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What settling one conflict would do: ``becomes`` is the value afterwards; ``keep`` None where the rule says nothing."""
+
+    item: Item
+    keep: str | None
+    becomes: str | None
+
+    @property
+    def changes(self) -> bool:
+        """Whether the record would be changed."""
+        return self.keep is not None and self.becomes != self.item.now
+
+    @property
+    def choice(self) -> dict[str, str]:
+        """As ``settle_conflicts`` takes it; only what was looked at is settled."""
+        return {"id": self.item.id, "keep": self.keep or "", "present": self.item.now or ""}
+
+    @property
+    def way_back(self) -> dict[str, str]:
+        """The choice that puts the value before back, unless somebody has changed it since."""
+        return {"id": self.item.id, "keep": f"value={self.item.now or ''}", "present": self.becomes or ""}
+
+
+# looking ----------------------------------------------------------------------------------------------------------------
+
+
+def count_open(connection: Connection, actor: Actor) -> int:
+    """How many open conflicts the actor may see."""
+    seen = policy.seen(actor, CONFLICT)
+    if seen is None or not seen.shows("state"):
+        return 0
+    condition, params = seen.condition('"conflict"')
+    counted = f"SELECT count(*) FROM conflict WHERE state = ? AND deleted = 0 AND {condition}"
+    return int(connection.value(counted, [ConflictState.OPEN.value, *params]))
+
+
+def open_by_branch(connection: Connection, actor: Actor) -> dict[str, int]:
+    """The same by the code of every branch (or head office) one of whose values is concerned."""
+    seen = policy.seen(actor, CONFLICT)
+    if seen is None or not (seen.shows("state") and seen.shows("kept_node") and seen.shows("lost_node")):
+        return {}
+    condition, params = seen.condition('"conflict"')
+    concerned = " UNION ".join(
+        f'SELECT id, {side} AS code FROM "conflict" WHERE state = ? AND deleted = 0 AND {side} IS NOT NULL AND {condition}'
+        for side in ("kept_node", "lost_node")
+    )
+    return dict(connection.all(f"SELECT code, count(*) FROM ({concerned}) GROUP BY code", [ConflictState.OPEN.value, *params] * 2))
+
+
+def find_items(
+    connection: Connection, actor: Actor, where: Sequence[Condition] = (), *, sort: str = "", limit: int = MOST_AT_ONCE
+) -> tuple[int, list[Item]]:
+    """Conflicts the actor may see, newest first unless ``sort`` says otherwise, and how many there are; raises Forbidden, InvalidInput."""
+    query = ListQuery(CONFLICT, where=tuple(where), sort=sort, limit=limit, restrict=policy.view(actor, CONFLICT))
+    page = select(connection, query)
+    return page.total, [item_of(connection, conflict) for conflict in page.rows]
+
+
+def item_of(connection: Connection, conflict: Record) -> Item:
+    """A conflict with what its record says now."""
+    found = live_text(connection, conflict)
+    return Item(conflict, found[0] if found else None, found is not None)
+
+
+def held_values(connection: Connection, actor: Actor, conflict: Mapping[str, Any]) -> list[tuple[Field, str | None]]:
+    """What a change that was not taken over would have written, as far as the actor may read it; known at head office only."""
+    kind, record = _kind(conflict), str(conflict.get("record") or "")
+    seen = policy.seen(actor, kind) if kind else None
+    if kind is None or seen is None or len(record) != 32:
+        return []
+    newest = "SELECT raw FROM sync_quarantine WHERE tbl = ? AND pk = ? AND reason = ? ORDER BY first_seen DESC, oseq DESC LIMIT 1"
+    raw = connection.value(newest, (kind.no, bytes.fromhex(record), conflict.get("lost")))
+    found = []
+    for no, *values in msgspec.msgpack.decode(raw)[3] if raw else ():
+        field = kind.by_no.get(no)
+        if field is not None and seen.shows(field.key) and not field.secret:
+            with suppress(ValueError, TypeError, ArithmeticError):  # it may have been held back because it makes no sense
+                found.append((field, as_text(field, values[-1])))
+    return found
+
+
+def concerned_field(conflict: Mapping[str, Any]) -> tuple[EntityType | None, Field | None]:
+    """Kind of record and field that a conflict is about; None for what this program does not know, and for "deleted"."""
+    return _kind(conflict), _field(conflict)
+
+
+def as_text(field: Field, value: Stored) -> str | None:
+    """A stored value as conflicts keep it: text in its JSON form, readable whatever becomes of the record."""
+    shown = field.show(value)
+    if isinstance(shown, bool):
+        return json.dumps(shown)
+    return None if shown is None else str(shown)[:MOST_SHOWN]
+
+
+# by rule ----------------------------------------------------------------------------------------------------------------
+
+
+def plan(connection: Connection, items: Iterable[Item], rule: Rule, *, branch: str = "") -> list[Step]:
+    """What a rule would do to each; ``branch`` names the one meant by "the branch's value" where two of them disagree."""
+    office = str(connection.value("SELECT code FROM branch WHERE node_no = ?", (OFFICE_NO,)) or "")
+    return [step(item, by_rule(item.conflict, rule, office=office, branch=branch)) for item in items]
+
+
+def step(item: Item, keep: str | None) -> Step:
+    """What one choice would do to one conflict; nothing where there is no such choice."""
+    if keep == "lost" and not (item.kind in WITH_ANOTHER and item.is_there):
+        keep = None
+    return Step(item, keep, item.now if keep in {None, "kept"} else chosen_text(item.conflict, str(keep)))
+
+
+def by_rule(conflict: Mapping[str, Any], rule: Rule, *, office: str, branch: str = "") -> str | None:
+    """Which side a rule means: "kept", "lost", or None where it says nothing, as for values of one and the same place."""
+    if rule == Rule.KEEP:
+        return "kept"
+    if conflict.get("kind") not in {ConflictKind.OVERWRITTEN, ConflictKind.DELETED_EDITED}:
+        return None
+    if rule == Rule.LATER:
+        at = {side: conflict.get(f"{side}_at") for side in ("kept", "lost")}
+        return None if None in at.values() else max(at, key=lambda side: (at[side], side == "kept"))
+    places = {side: conflict.get(f"{side}_node") for side in ("kept", "lost")}
+    wanted = {office} if rule == Rule.OFFICE else {branch} if branch else {place for place in places.values() if place != office}
+    sides = [side for side, place in places.items() if place in wanted and place is not None]
+    return sides[0] if len(sides) == 1 else None
+
+
+# settling ---------------------------------------------------------------------------------------------------------------
+
+
+def resolve_conflict(
+    uow: UnitOfWork, actor: Actor, *, id: RecordId, keep: str, present: str | None = None, record: RecordId | None = None
+) -> dict[str, Any]:
+    """Settle a conflict: keep = "kept", "lost" or "value=…". What is taken is written as an ordinary change; returns the conflict.
+
+    ``present`` is the live value that the person has seen ("" for none): another one is not overwritten unseen, but refused. ``record``
+    says which of two records with the same value gets another one; without it the one that came later.
+    """
+    conflict = uow.get(CONFLICT, id)
+    if conflict["state"] == ConflictState.RESOLVED:
+        raise Refused("already_settled", N_("This conflict has already been settled."))
+    _check_choice(keep)
+    if keep != "kept" and conflict["field"]:
+        _check_present(uow, conflict, present)
+        _take(uow, actor, conflict, keep, record)
+    return _settled(uow, actor, conflict, keep)
+
+
+def settle_conflicts(uow: UnitOfWork, actor: Actor, *, choices: list[dict[str, str]], again: bool = False) -> dict[str, Any]:
+    """Settle many, or with ``again`` decide settled ones otherwise: each choice is {"id", "keep"} and perhaps "present".
+
+    What is refused stays as it was and stops nothing else.
+
+    Returns {"settled": ids, "left": [{"id", "code", "message"}]}.
+    """
+    if len(choices) > MOST_AT_ONCE:
+        raise InvalidInput("too_many", N_("At most {most} at once. Nothing was changed."), most=MOST_AT_ONCE)
+    settle = decide_again if again else resolve_conflict
+    settled: list[str] = []
+    left: list[dict[str, str]] = []
+    for choice in choices:
+        identity = parse_id(choice.get("id", ""))
+        try:
+            with alone(uow):
+                policy.require_record(uow.connection, actor, CONFLICT, identity, "resolve")
+                settle(uow, actor, id=identity, keep=choice.get("keep", ""), present=choice.get("present"))
+        except (InvalidInput, Refused, NotFound, Forbidden) as error:
+            left.append({"id": identity, "code": error.code, "message": error.message})
+        else:
+            settled.append(identity)
+    return {"settled": settled, "left": left}
+
+
+def decide_again(uow: UnitOfWork, actor: Actor, *, id: RecordId, keep: str, present: str | None = None) -> dict[str, Any]:
+    """Decide a settled conflict otherwise; it stays settled. "kept" writes the value that was live when it was found."""
+    conflict = uow.get(CONFLICT, id)
+    if conflict["state"] != ConflictState.RESOLVED:
+        raise Refused("not_settled", N_("This conflict has not been settled yet."))
+    _check_choice(keep)
+    if conflict["kind"] not in WITH_ANOTHER:
+        raise Refused("nothing_to_take", N_("There is no other value to take here."))
+    _check_present(uow, conflict, present)
+    _take(uow, actor, conflict, keep, None)
+    return _settled(uow, actor, conflict, keep)
+
+
+def chosen_text(conflict: Mapping[str, Any], keep: str) -> str | None:
+    """The value that a choice stands for."""
+    if keep in {"kept", "lost"}:
+        value: str | None = conflict.get(keep)
+        return value
+    return keep.removeprefix("value=") or None
+
+
+def _check_choice(keep: str) -> None:
+    if keep not in {"kept", "lost"} and not keep.startswith("value="):
+        raise InvalidInput("bad_parameter_keep", N_("Choose “kept”, “lost” or “value=…”."))
+
+
+def _check_present(uow: UnitOfWork, conflict: Record, present: str | None) -> None:
+    found = live_text(uow.connection, conflict)
+    if present is not None and found is not None and (found[0] or "") != present:
+        raise Refused("changed_meanwhile", N_("The value was changed a moment ago. Nothing was overwritten; look at it again."))
+
+
+def _settled(uow: UnitOfWork, actor: Actor, conflict: Record, keep: str) -> dict[str, Any]:
+    told = {"state": ConflictState.RESOLVED, "resolved_by": actor.user_id, "resolution": keep, "resolved_at": now_utc()}
+    uow.update(CONFLICT, conflict["id"], told)
+    return record_json(CONFLICT, policy.shown(actor, CONFLICT, uow.get(CONFLICT, conflict["id"])))
+
+
+def _take(uow: UnitOfWork, actor: Actor, conflict: Record, keep: str, record: str | None) -> None:
+    """Write the value a person chose, by the rules of its record."""
+    kind, key = entity_type(conflict["entity"]), conflict["field"]
+    identity = record or conflict["record"]
+    if identity not in {conflict["record"], conflict["other"]}:
+        raise InvalidInput("bad_parameter_record", N_("This conflict is about other records. Nothing was changed."))
+    if keep == "lost" and conflict["kind"] not in WITH_ANOTHER:
+        raise Refused("nothing_to_take", N_("There is no other value to take here."))
+    value = chosen_text(conflict, keep)
+    policy.require(actor, f"{kind.key}.update")
+    if key == "deleted":
+        is_deleted, should_be = uow.get(kind, identity, deleted=True)["deleted"], value == "true"
+        if is_deleted != should_be:
+            (records.delete_record if should_be else records.undelete_record)(uow, actor, entity=kind.key, id=identity)
+    elif kind.field(key).secret:  # what is chosen stays in the conflict for everybody to read
+        raise Refused(
+            "secret_field", N_("{label} cannot be chosen here. Settle this with “kept” and set a new one."), label=kind.field(key).label
+        )
+    else:
+        records.update_record(uow, actor, entity=kind.key, id=identity, values={key: value})
+
+
+# parts ------------------------------------------------------------------------------------------------------------------------
+
+
+def _kind(conflict: Mapping[str, Any]) -> EntityType | None:
+    return next((kind for kind in entities() if kind.key == conflict.get("entity")), None)
+
+
+def _field(conflict: Mapping[str, Any]) -> Field | None:
+    kind = _kind(conflict)
+    return kind.fields.get(conflict.get("field") or "") if kind else None
+
+
+def live_text(connection: Connection, conflict: Mapping[str, Any]) -> tuple[str | None] | None:
+    """The live value of what a conflict is about, as text, in a tuple; None where there is no such record here."""
+    kind, field, key = _kind(conflict), _field(conflict), conflict.get("field")
+    record = str(conflict.get("record") or "")
+    if kind is None or len(record) != 32:
+        return None
+    column = "deleted" if field is None else f'"{field.key}"'
+    row = connection.one(f'SELECT {column} FROM "{kind.key}" WHERE id = ?', (bytes.fromhex(record),))
+    if row is None:
+        return None
+    if field is not None:
+        return (as_text(field, row[0]),)
+    return (json.dumps(bool(row[0])) if key == "deleted" else None,)
+
+
+VERBS = (
+    Verb(resolve_conflict, N_("Settle a conflict"), "conflict.resolve", record="id"),
+    Verb(settle_conflicts, N_("Settle many conflicts"), "conflict.resolve"),
+    Verb(decide_again, N_("Decide a settled conflict otherwise"), "conflict.resolve", record="id"),
+)

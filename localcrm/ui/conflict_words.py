@@ -1,0 +1,332 @@
+"""Conflicts in a clerk's words: what happened, who wrote what where and when, what is live now, and what each choice means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field as data_field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from localcrm.domain import policy
+from localcrm.domain.admin.conflicts import CONFLICT, Item, Step, chosen_text, concerned_field, held_values
+from localcrm.domain.admin.entities import ConflictKind
+from localcrm.domain.admin.reasons import reason_texts
+from localcrm.domain.records import read_history, used_by
+from localcrm.kernel.errors import InvalidInput
+from localcrm.kernel.i18n import N_, gettext, gettext as _
+from localcrm.kernel.schema import EntityType, Field, entity as entity_type
+from localcrm.store.changelog import HistoryRow, history
+from localcrm.store.query import stored_value, titles
+from localcrm.store.view import Masked
+from localcrm.ui.endpoints import record_path
+from localcrm.ui.kit.values import exact, near_moment, show
+
+if TYPE_CHECKING:
+    from localcrm.domain.policy import Actor
+    from localcrm.store.connection import Connection
+
+
+#: Values of a change that was not taken over that are told.
+MOST_WANTED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One value: in words, by whom and where, when; ``exact`` is the whole time."""
+
+    text: str | None
+    who: str
+    at: str = ""
+    exact: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One conflict as the screen shows it.
+
+    ``happened`` and ``next_step`` stand in the place of two values where there are none · ``now`` is the live value · ``settled`` how it was settled, by whom and when · ``other`` the second record of two with the same value: title, address ·
+    ``edits`` what was changed of a record that was deleted elsewhere.
+    """
+
+    item: Item
+    kind: EntityType | None
+    title: str
+    path: str
+    label: str
+    reason: str
+    base: str | None
+    kept: Side
+    lost: Side
+    now: str | None
+    happened: str = ""
+    next_step: str = ""
+    settled: str = ""
+    other: tuple[str, str] = ("", "")
+    edits: str = ""
+
+    @property
+    def places(self) -> set[str]:
+        """Codes of the branches concerned."""
+        return {side.code for side in (self.kept, self.lost) if side.code}
+
+    @property
+    def has_values(self) -> bool:
+        """Whether two values stand beside each other."""
+        return not self.happened
+
+    @property
+    def keep_label(self) -> str:
+        """What leaving everything as it is means here."""
+        match self.item.kind:
+            case ConflictKind.DELETED_EDITED | ConflictKind.PARENT_DELETED:
+                return _("Keep it deleted") if self.item.now == "true" else _("Leave it in use")
+            case ConflictKind.OVERWRITTEN:
+                return _("Keep {value}").format(value=_short(self.now))
+            case ConflictKind.WATCHED:
+                return _("It is right")
+            case ConflictKind.DUPLICATE:
+                return _("Leave both as they are")
+        return _("Seen, settle it")
+
+    @property
+    def take_label(self) -> str:
+        """What taking the other value means here; "" where there is none."""
+        if not self.item.can_take:
+            return ""
+        if self.item.conflict.get("field") == "deleted":
+            return _("Restore it") if self.item.now == "true" else _("Delete it")
+        if self.item.kind == ConflictKind.WATCHED:
+            return _("Put {value} back").format(value=_short(self.lost.text))
+        return _("Use {value} instead").format(value=_short(self.lost.text))
+
+
+@dataclass(slots=True)
+class Card:
+    """All conflicts of one record."""
+
+    kind: EntityType | None
+    title: str
+    path: str
+    told: list[Told] = data_field(default_factory=list)
+
+
+class Teller:
+    """Puts conflicts into words for one actor; titles of records are looked up once for all of them."""
+
+    def __init__(self, connection: Connection, actor: Actor, items: Iterable[Item]) -> None:
+        self._connection, self._actor = connection, actor
+        self._items = list(items)
+        self._users = self._titles(
+            entity_type("user"),
+            [str(item.conflict[key]) for item in self._items for key in ("kept_by", "lost_by", "resolved_by") if item.conflict.get(key)],
+        )
+        self._names: dict[str, dict[str, str]] = {}
+        for kind in {kind for item in self._items if (kind := concerned_field(item.conflict)[0])}:
+            wanted = [str(item.conflict["record"]) for item in self._items if item.conflict.get("entity") == kind.key and _is_id(item)]
+            self._names[kind.key] = self._titles(kind, wanted)
+
+    def __iter__(self) -> Iterator[Told]:
+        return map(self._tell, self._items)
+
+    def _tell(self, item: Item) -> Told:
+        conflict = item.conflict
+        kind, field = concerned_field(conflict)
+        key, record = str(conflict.get("field") or ""), str(conflict.get("record") or "")
+        name = kind.label if kind else str(conflict.get("entity") or "")
+        title = self._names.get(kind.key if kind else "", {}).get(record) or name
+        happened, next_step = self._sentences(item, title)
+        return Told(
+            item=item,
+            kind=kind,
+            title=title,
+            path=record_path(kind.key, record) if kind and item.is_there else "",
+            label=field.label if field else "" if key in {"", "deleted"} else key,
+            reason=gettext(CONFLICT.fields["kind"].options.get(item.kind, item.kind)),
+            base=self.word(item, conflict.get("base")),
+            kept=self._side(item, "kept"),
+            lost=self._side(item, "lost"),
+            now=self.word(item, item.now),
+            happened=happened,
+            next_step=next_step,
+            settled=self._settled(item),
+            other=self._other(item, kind),
+            edits=self._edits(item, kind),
+        )
+
+    def word(self, item: Item, text: str | None) -> str | None:
+        """A value of a conflict in words."""
+        return value_text(self._connection, *_kind_and_key(item), text)
+
+    def _side(self, item: Item, side: str) -> Side:
+        conflict = item.conflict
+        at, code = conflict.get(f"{side}_at"), conflict.get(f"{side}_node")
+        user = self._users.get(str(conflict.get(f"{side}_by") or ""))
+        moment = at if isinstance(at, datetime) else None
+        return Side(
+            self.word(item, conflict.get(side)),
+            " ".join(filter(None, [str(code or ""), user])),
+            near_moment(moment) if moment else "",
+            exact(moment) or "" if moment else "",
+            str(code or ""),
+        )
+
+    def _sentences(self, item: Item, title: str) -> tuple[str, str]:
+        """What happened and what to do next, where there are no two values to choose from."""
+        conflict = item.conflict
+        match item.kind:
+            case ConflictKind.PARENT_DELETED if item.is_there:
+                kind = entity_type(str(conflict["entity"]))
+                users = used_by(self._connection, self._actor, kind, str(conflict["record"]))
+                if item.now != "true":
+                    return _("“{title}” was deleted and is in use again.").format(title=title), _("Nothing to do any more: settle it.")
+                if not users:
+                    happened = _("“{title}” was deleted; nothing refers to it any more.").format(title=title)
+                    return happened, _("Keep it deleted, unless it is still needed.")
+                who = self._deleted_by(kind, str(conflict["record"]))
+                happened = _("“{title}” was deleted ({who}) while another place still used it: {users}.")
+                return happened.format(title=title, users=users, who=who), _(
+                    "Restore it if it is still needed. If not, let those records refer to another one, then keep it deleted."
+                )
+            case ConflictKind.QUARANTINED:
+                what, then = map(gettext, reason_texts(conflict.get("lost")))
+                who = self._author(item, "lost")
+                told = _("A change by {who} was not taken over. {what}").format(who=who, what=what) if who else what
+                return " ".join(filter(None, [told, self._wanted(item)])), then
+            case ConflictKind.DIGEST:
+                return _("After an exchange the data of the two sides were not equal."), _(
+                    "Exchange once more; if it stays so, run the check under Data tools."
+                )
+        return (
+            ("", "")
+            if item.is_there
+            else (_("This record is not known here."), _("Nothing can be taken; settle it when you have seen it."))
+        )
+
+    def _author(self, item: Item, side: str) -> str:
+        told = self._side(item, side)
+        return " · ".join(filter(None, [told.who, told.at]))
+
+    def _deleted_by(self, kind: EntityType, record: str) -> str:
+        """Who put a record into the recycle bin, where and when."""
+        row = next((row for row in history(self._connection, kind, record) if row.field == "deleted" and row.new), None)
+        if row is None:
+            return "—"
+        user = self._titles(entity_type("user"), [row.user_id]).get(row.user_id) if row.user_id else None
+        return " · ".join([" ".join(filter(None, [row.node, user])), near_moment(datetime.fromisoformat(row.at))])
+
+    def _edits(self, item: Item, kind: EntityType | None) -> str:
+        """What the change says that met a deletion, as the history of the record has it."""
+        conflict = item.conflict
+        if item.kind != ConflictKind.DELETED_EDITED or kind is None or not item.is_there:
+            return ""
+        rows = read_history(self._connection, self._actor, entity=kind.key, id=str(conflict["record"]))
+        made = (conflict.get("lost_node"), conflict.get("lost_at"))
+        edits = [row for row in rows if row.field in kind.fields and (row.node, datetime.fromisoformat(row.at)) == made]
+        return gettext(N_("; ")).join(self._edit(kind, row) for row in edits[:MOST_WANTED])
+
+    def _edit(self, kind: EntityType, row: HistoryRow) -> str:
+        text = row.new if isinstance(row.new, str) or row.new is None else json.dumps(row.new)
+        return self._named(kind, kind.fields[row.field], text)
+
+    def _named(self, kind: EntityType | None, field: Field, text: str | None) -> str:
+        value = _short(value_text(self._connection, kind, field.key, text))
+        return _("{label}: {value}").format(label=field.label, value=value)
+
+    def _wanted(self, item: Item) -> str:
+        """What a change that was not taken over would have written."""
+        kind = concerned_field(item.conflict)[0]
+        held = held_values(self._connection, self._actor, item.conflict)[:MOST_WANTED]
+        parts = [self._named(kind, field, text) for field, text in held]
+        return _("It said {values}.").format(values=gettext(N_("; ")).join(parts)) if parts else ""
+
+    def _settled(self, item: Item) -> str:
+        conflict = item.conflict
+        if item.is_open:
+            return ""
+        at, keep = conflict.get("resolved_at"), str(conflict.get("resolution") or "")
+        who = " · ".join(
+            filter(None, [self._users.get(str(conflict.get("resolved_by") or "")), near_moment(at) if isinstance(at, datetime) else ""])
+        )
+        return " · ".join(filter(None, [who, self._decision(item, keep)]))
+
+    def _decision(self, item: Item, keep: str) -> str:
+        if item.kind in {ConflictKind.QUARANTINED, ConflictKind.DIGEST}:
+            return _("seen")
+        if item.kind == ConflictKind.DUPLICATE and keep == "kept":
+            return _("both left as they are")
+        value = self.word(item, chosen_text(item.conflict, keep))
+        if item.conflict.get("field") == "deleted":
+            return _("kept deleted") if value == self.word(item, "true") else _("restored")
+        if keep == "kept":
+            return _("kept {value}").format(value=_short(value))
+        text = _("took {value}") if keep == "lost" else _("entered {value}")
+        return text.format(value=_short(value))
+
+    def _other(self, item: Item, kind: EntityType | None) -> tuple[str, str]:
+        """The second of two records: named only to who may see it."""
+        identity = str(item.conflict.get("other") or "")
+        if not identity or kind is None:
+            return "", ""
+        if not policy.visible(self._connection, self._actor, kind, identity):
+            return _("a record that you may not see"), ""
+        return self._titles(kind, [identity]).get(identity) or kind.label, record_path(kind.key, identity)
+
+    def _titles(self, kind: EntityType, ids: list[str]) -> dict[str, str]:
+        """Titles as far as the actor may read the field they stand in."""
+        seen = policy.seen(self._actor, kind)
+        return titles(self._connection, kind, ids) if seen is not None and seen.shows(kind.title_field) else {}
+
+
+def cards(told: Iterable[Told]) -> list[Card]:
+    """Conflicts by the record they are about, in the order of the first of each."""
+    found: dict[tuple[str, str], Card] = {}
+    for one in told:
+        key = (str(one.item.conflict.get("entity")), str(one.item.conflict.get("record")))
+        found.setdefault(key, Card(one.kind, one.title, one.path)).told.append(one)
+    return list(found.values())
+
+
+def step_texts(connection: Connection, told: Mapping[str, Told], steps: Iterable[Step]) -> list[tuple[str, str, str, str]]:
+    """What settling would do, for a table: record, field, value now, value afterwards."""
+    rows = []
+    for one in steps:
+        of = told[one.item.id]
+        kind, key = _kind_and_key(one.item)
+        label = of.label or (_("Recycle bin") if key == "deleted" else of.reason)
+        now, after = (value_text(connection, kind, key, text) or "—" for text in (one.item.now, one.becomes))
+        if one.item.changed_since and of.has_values:
+            now = _("{value} (changed again since)").format(value=now)
+        rows.append((of.title, label, now, after))
+    return rows
+
+
+def value_text(connection: Connection, kind: EntityType | None, key: str, text: str | None) -> str | None:
+    """A value of a conflict in words; conflicts hold it as text, because they outlive declarations."""
+    if text is None:
+        return None
+    if key == "deleted":
+        return _("deleted") if text == "true" else _("not deleted")
+    field = kind.fields.get(key) if kind else None
+    if field is None or isinstance(text, Masked):
+        return text
+    try:
+        value: Any = field.load(stored_value(field, text))
+    except InvalidInput:
+        return text
+    names = titles(connection, entity_type(field.f.ref), [value]) if field.f.ref and value else {}
+    return show(field, value, names) or _("(empty)")
+
+
+def _kind_and_key(item: Item) -> tuple[EntityType | None, str]:
+    return concerned_field(item.conflict)[0], str(item.conflict.get("field") or "")
+
+
+def _is_id(item: Item) -> bool:
+    return len(str(item.conflict.get("record") or "")) == 32
+
+
+def _short(text: str | None) -> str:
+    text = (text or _("(empty)")).replace("\n", " ")
+    return text if len(text) <= 24 else f"{text[:23]}…"

@@ -1,0 +1,542 @@
+"""What the merges found that a person should see: both values, who, where and when; settled one by one, ticked, or by a rule."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from nicegui import ui
+
+from localcrm.domain.admin.conflicts import CONFLICT, Step, concerned_field, count_open, find_items, step
+from localcrm.domain.admin.entities import ConflictKind
+from localcrm.kernel.errors import AppError
+from localcrm.kernel.i18n import N_, gettext as _
+from localcrm.kernel.schema import entities
+from localcrm.store.query import Condition, stored_value
+from localcrm.ui.conflict_rules import ask, ask_rule, settle_many
+from localcrm.ui.conflict_words import Card, Side, Teller, Told, cards
+from localcrm.ui.endpoints import record_title
+from localcrm.ui.frame import page_frame, page_head
+from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.form import FieldInput
+from localcrm.ui.kit.history import history_lines, history_table
+from localcrm.ui.kit.look import own_key
+from localcrm.ui.kit.menu import Action, action_button, action_keys
+from localcrm.ui.kit.theme import asset
+from localcrm.ui.operations import Undo, run_service, run_verb
+from localcrm.ui.registry import Badge, Screen, register
+
+if TYPE_CHECKING:
+    from localcrm.kernel.ports import Changes
+    from localcrm.ui.sessions import Session
+
+TABS = {"open": N_("To look at"), "resolved": N_("Settled")}
+EMPTY = {
+    "open": N_("Nothing to look at: every value that was overwritten has been settled."),
+    "resolved": N_("Nothing has been settled yet."),
+}
+#: Records that are shown at once.
+CARDS = 30
+_SELECT = "outlined dense options-dense hide-bottom-space"
+
+
+async def conflicts(session: Session, parameters: Mapping[str, str]) -> None:
+    """Build the screen; ?branch= and ?record= narrow it."""
+    await Inbox(session, parameters).build()
+
+
+class Inbox:
+    """One open page."""
+
+    def __init__(self, session: Session, parameters: Mapping[str, str]) -> None:
+        self.session = session
+        self.may = session.may("conflict.resolve")
+        self.tab = "open"
+        self.filters: dict[str, str] = {"kind": "", "branch": parameters.get("branch", ""), "entity": ""}
+        self.record = parameters.get("record", "")
+        self.tabs: dict[str, ui.button] = {}
+        self.told: list[Told] = []
+        self.shown: list[Told] = []
+        self.blocks: list[ui.element] = []
+        self.ticked: set[str] = set()
+        self.drawn: tuple[Any, ...] = ()
+        self.at = 0
+        self.most = CARDS
+
+    async def build(self) -> None:
+        """Tabs and filters above, one card for each record below."""
+        with page_frame(self.session, title=_("Conflicts"), active="conflicts"):
+            ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
+            with page_head(_("Conflicts")):
+                with ui.element("div").classes("lc-quick lc-row").mark("tabs"):
+                    for key in TABS:
+                        self.tabs[key] = ui.button(on_click=partial(self._turn, key)).props("flat dense no-caps").classes("lc-chip")
+                        self.tabs[key].mark(f"tab-{key}").props(f"data-act=tab-{key}")
+                ui.space()
+                if self.may:
+                    self.rule = ui.button(_("Settle by a rule…"), on_click=self.by_rule).props("unelevated no-caps data-act=by-rule")
+                    self.rule.classes("lc-btn").mark("by-rule")
+                    action_button(self._actions())
+            self.narrow = ui.element("div").classes("lc-row lc-wrap-row").style("flex:none").mark("filters")
+            self.list = ui.element("div").classes("lc-col").style("flex:none").mark("conflicts")
+            self.bar = ui.element("div").classes("lc-chosen").mark("chosen")
+            action_keys([*self._actions(), *self._moves()])
+        await self.draw()
+        self.session.subscribe({kind.key for kind in entities()}, self._changed)
+
+    async def _changed(self, changes: Changes) -> None:
+        concerned = {one.item.conflict.get("entity") for one in self.told}
+        if changes.touches("conflict") or not concerned.isdisjoint(changes.ids):
+            await self.draw()
+
+    # reading ---------------------------------------------------------------------------------------------------------
+
+    def _read(self) -> tuple[int, int, list[Told], str]:
+        where = [Condition("state", "=", self.tab), *([Condition("record", "=", self.record)] if self.record else [])]
+        settled = self.tab == "resolved"
+        with self.session.store.read() as connection:
+            actor = self.session.actor
+            total, items = find_items(connection, actor, where, sort="-resolved_at" if settled else "")
+            told = list(Teller(connection, actor, items))
+            waiting = count_open(connection, actor) if settled or self.record else total
+        entity = next((one.item.conflict.get("entity") for one in told), None)
+        return waiting, total, told, record_title(self.session, str(entity), self.record) if self.record and entity else ""
+
+    async def draw(self) -> None:
+        """Read and show; the chosen one stays chosen."""
+        chosen = self.current.item.id if self.current else None
+        outcome = await run_service(self.session, self._read)
+        if not outcome.ok or self.list.is_deleted:
+            return
+        waiting, total, self.told, record = outcome.value
+        self.shown = [one for one in self.told if self._fits(one)]
+        self.ticked &= {one.item.id for one in self.shown}
+        shown = cards(self.shown)
+        self.shown = [one for card in shown for one in card.told]  # as they stand on the page
+        self.at = next((n for n, one in enumerate(self.shown) if one.item.id == chosen), min(self.at, max(0, len(self.shown) - 1)))
+        now = (waiting, total, self.tab, record, dict(self.filters), self.told, self.most, set(self.ticked))
+        if now == self.drawn:  # nothing jumps while somebody reads
+            return
+        self.drawn = now
+        self._draw_tabs(waiting)
+        self._draw_filters(record)
+        self._draw_cards(shown, total - len(self.told))
+        self._draw_bar()
+
+    def _fits(self, one: Told) -> bool:
+        kind, branch, entity = (self.filters[key] for key in ("kind", "branch", "entity"))
+        conflict = one.item.conflict
+        return (not kind or one.item.kind == kind) and (not branch or branch in one.places) and entity in {"", conflict.get("entity")}
+
+    def _draw_tabs(self, waiting: int) -> None:
+        if self.may:
+            self.rule.set_enabled(self.tab == "open" and bool(self.shown))
+        for key, label in TABS.items():
+            chip = self.tabs[key]
+            chip.classes(add="lc-acc" if key == self.tab else "", remove="" if key == self.tab else "lc-acc")
+            chip.clear()
+            with chip:
+                ui.label(_(label))
+                if key == "open" and waiting:
+                    ui.label(f"{waiting:,}").classes("lc-count").mark("conflict-count")
+
+    def _draw_filters(self, record: str) -> None:
+        offered = {
+            "kind": {one.item.kind: one.reason for one in self.told if one.item.kind},
+            "branch": {code: code for code in sorted({code for one in self.told for code in one.places})},
+            "entity": {one.kind.key: one.kind.label for one in self.told if one.kind},
+        }
+        every = {"kind": _("Every reason"), "branch": _("Every branch"), "entity": _("Every kind of record")}
+        self.narrow.clear()
+        self.narrow.set_visibility(bool(self.told) or bool(self.record))
+        with self.narrow:
+            if self.record:
+                button = ui.button(record or _("One record"), on_click=self._every_record).props("flat dense no-caps icon-right=close")
+                button.classes("lc-chip lc-acc").mark("one-record").props("data-act=one-record")
+            for key, labels in offered.items():
+                chosen = self.filters[key]
+                if len(labels) < 2 and not chosen:
+                    continue
+                options = {"": every[key], **labels, **({chosen: labels.get(chosen, chosen)} if chosen else {})}
+                box = ui.select(options, value=chosen, on_change=partial(self._filter, key))
+                box.props(f'{_SELECT} aria-label="{every[key]}"').classes("lc-log-filter").mark(f"filter-{key}").props(
+                    f"data-act=filter-{key}"
+                )
+            if self.may and self.tab == "open":
+                ui.space()
+                ui.label(_("What you choose goes to every branch.")).classes("lc-muted lc-small-text lc-wide-only")
+
+    # cards -----------------------------------------------------------------------------------------------------------
+
+    def _draw_cards(self, shown: Sequence[Card], beyond: int) -> None:
+        self.list.clear()
+        self.blocks = []
+        with self.list:
+            if not shown:
+                with ui.element("div").classes("lc-card lc-empty"):
+                    ui.label(_(EMPTY[self.tab]) if not self.told else _("Nothing fits these filters."))
+                return
+            for card in shown[: self.most]:
+                self._card(card)
+            hidden = len(shown) - self.most
+            if hidden > 0:
+                more = ui.button(_("Show {count} more records").format(count=f"{min(hidden, CARDS):,}"), on_click=self._more)
+                more.props("flat no-caps").mark("more")
+            elif beyond > 0:
+                ui.label(_("… and {count} more").format(count=f"{beyond:,}")).classes("lc-muted")
+        self._mark(self.at, follow=False)
+
+    def _card(self, card: Card) -> None:
+        with ui.element("div").classes("lc-card lc-conflict-card").mark("conflict-card"):
+            with ui.element("div").classes("lc-row lc-conflict-head"):
+                if card.path:
+                    with ui.element("a").props(f'href="{card.path}"').classes("lc-strong lc-wrap"):
+                        ui.label(card.title)
+                else:
+                    ui.label(card.title).classes("lc-strong lc-wrap")
+                if card.kind and card.kind.label != card.title:
+                    ui.label(card.kind.label).classes("lc-chip")
+                ui.space()
+                if card.kind and card.path:
+                    ui.button(_("History"), on_click=partial(self._history, card)).props("flat dense no-caps size=sm icon=history").mark(
+                        "history"
+                    )
+            for one in card.told:
+                self._block(one)
+
+    def _block(self, one: Told) -> None:
+        place = len(self.blocks)
+        block = ui.element("div").classes("lc-conflict").mark("conflict").props(f"data-conflict={one.item.id} tabindex=-1")
+        block.on("click", partial(self._mark, place, follow=False))
+        self.blocks.append(block)
+        with block:
+            with ui.element("div").classes("lc-row lc-wrap-row"):
+                if self.may and one.item.is_open:
+                    box = ui.checkbox(value=one.item.id in self.ticked, on_change=partial(self._tick, one.item.id)).props("dense")
+                    box.props(f'data-act=tick aria-label="{_("Tick")}"').mark("tick")
+                if one.label:
+                    ui.label(one.label).classes("lc-chip")
+                ui.label(one.reason).classes("lc-muted")
+                ui.space()
+                if one.base is not None and one.item.kind == ConflictKind.OVERWRITTEN:
+                    ui.label(_("before: {value}").format(value=one.base)).classes("lc-muted lc-wrap").mark("base")
+            self._content(one)
+            self._buttons(one)
+
+    def _content(self, one: Told) -> None:
+        if one.happened:
+            ui.label(one.happened).classes("lc-wrap").mark("happened")
+            if one.item.is_open:
+                ui.label(one.next_step).classes("lc-muted lc-wrap").mark("next-step")
+        else:
+            with ui.element("div").classes("lc-values"):
+                self._sides(one)
+        if one.item.is_open and one.item.changed_since and one.has_values and one.item.kind != ConflictKind.DUPLICATE:
+            with ui.element("div").classes("lc-notice lc-warn").mark("changed-since"):
+                ui.icon("update")
+                ui.label(_("Changed again since then; now it is {value}.").format(value=one.now or _("(empty)"))).classes("grow")
+        if one.settled:
+            with ui.element("div").classes("lc-row lc-wrap-row").mark("settled"):
+                ui.icon("check_circle").classes("lc-good-text")
+                ui.label(one.settled)
+
+    def _sides(self, one: Told) -> None:
+        conflict, deleted = one.item.conflict, one.item.conflict.get("field") == "deleted"
+        if one.item.kind == ConflictKind.DUPLICATE:
+            _value_box(Side(one.other[0], one.kept.who, one.kept.at, one.kept.exact), one.kept.text or "", mark="kept", path=one.other[1])
+            _value_box(Side(one.title, one.lost.who, one.lost.at, one.lost.exact), one.lost.text or "", mark="lost", path=one.path)
+            return
+        live = one.item.now
+        kept, lost = (
+            (_("deleted"), one.edits or _("changed"))
+            if deleted
+            else (one.kept.text, one.base if one.item.kind == ConflictKind.WATCHED else one.lost.text)
+        )
+        other = _("value before") if one.item.kind == ConflictKind.WATCHED else _("overwritten, kept here")
+        tags = {"kept": _("overwritten since"), "lost": other}
+        for side, text, told in (("kept", kept, one.kept), ("lost", lost, one.lost)):
+            is_live = live == conflict.get(side)
+            tag = (_("Now") if deleted else _("in use now")) if is_live else "" if deleted else tags[side]
+            _value_box(Side(text if text is not None else _("(empty)"), told.who, told.at, told.exact), tag, mark=side, live=is_live)
+
+    def _buttons(self, one: Told) -> None:
+        if not self.may:
+            return
+        again = not one.item.is_open
+        if again and not (one.item.can_take or one.item.can_edit):
+            return
+        with ui.element("div").classes("lc-row lc-wrap-row"):
+            if not again:
+                _button(one.keep_label, "k", "keep", partial(self._on, one, self.keep), first=True)
+            elif one.item.changed_since and one.item.kind != ConflictKind.PARENT_DELETED and "kept" in one.item.conflict:
+                _button(_kept_label(one), "k", "keep", partial(self._on, one, self.keep))
+            if one.take_label:
+                _button(one.take_label, "t", "take", partial(self._on, one, self.take))
+            if one.item.can_edit and not (again and one.item.kind == ConflictKind.DUPLICATE):
+                label = _("Change one of them…") if one.item.kind == ConflictKind.DUPLICATE else _("Another value…")
+                _button(label, "e", "edit", partial(self._on, one, self.edit))
+
+    def _draw_bar(self) -> None:
+        self.bar.clear()
+        self.bar.set_visibility(bool(self.ticked))
+        if not self.ticked:
+            return
+        with self.bar:
+            ui.label(_("{count} ticked").format(count=len(self.ticked))).classes("lc-strong").mark("ticked-count")
+            _button(_("Leave as they are…"), "", "keep-ticked", partial(self._settle_ticked, "kept"))
+            _button(_("Use the other values…"), "", "take-ticked", partial(self._settle_ticked, "lost"))
+            ui.space()
+            ui.button(_("Tick none"), on_click=self._untick).props("flat dense no-caps").mark("untick")
+
+    # which one -------------------------------------------------------------------------------------------------------
+
+    @property
+    def current(self) -> Told | None:
+        """The chosen conflict."""
+        return self.shown[self.at] if 0 <= self.at < len(self.shown) else None
+
+    def _mark(self, place: int, *, follow: bool = True) -> None:
+        self.at = place
+        for number, block in enumerate(self.blocks):
+            block.classes(add="lc-on" if number == place else "", remove="" if number == place else "lc-on")
+        if follow and 0 <= place < len(self.blocks):
+            ui.run_javascript(f"getHtmlElement({self.blocks[place].id}).scrollIntoView({{block: 'nearest'}})")
+
+    def _step(self, way: int) -> None:
+        if self.blocks:
+            self._mark((self.at + way) % len(self.blocks))
+
+    def _moves(self) -> list[Action]:
+        return [
+            Action("down", "", lambda: self._step(1), "arrowdown", listed=False),
+            Action("up", "", lambda: self._step(-1), "arrowup", listed=False),
+        ]
+
+    async def _on(self, one: Told, act: Callable[[], Awaitable[None]]) -> None:
+        self.at = next((n for n, other in enumerate(self.shown) if other.item.id == one.item.id), self.at)
+        with self.list:
+            await act()
+
+    async def _turn(self, tab: str) -> None:
+        self.tab, self.at, self.most = tab, 0, CARDS
+        self.ticked.clear()
+        await self.draw()
+
+    async def _filter(self, key: str, event: Any) -> None:
+        self.filters[key], self.at = event.value or "", 0
+        with self.list:  # the box itself is drawn anew
+            await self.draw()
+
+    async def _every_record(self) -> None:
+        self.record = ""
+        with self.list:
+            await self.draw()
+
+    async def _more(self) -> None:
+        self.most += CARDS
+        with self.bar:
+            await self.draw()
+
+    def _tick(self, identity: str, event: Any) -> None:
+        (self.ticked.add if event.value else self.ticked.discard)(identity)
+        self.drawn = (*self.drawn[:-1], set(self.ticked))
+        self._draw_bar()
+
+    async def _untick(self) -> None:
+        self.ticked.clear()
+        with self.list:
+            await self.draw()
+
+    # what is done ----------------------------------------------------------------------------------------------------
+
+    def _actions(self) -> list[Action]:
+        return [
+            Action("open", _("Open record"), self.open, "enter"),
+            Action("history", _("History"), self.history, "h"),
+            Action("keep", _("Keep"), self.keep, "k", divided=True),
+            Action("take", _("Take the other"), self.take, "t"),
+            Action("edit", _("Another value…"), self.edit, "e"),
+            Action("tick", _("Tick"), self.tick, "x", divided=True),
+            Action("rule", _("Settle by a rule…"), self.by_rule, "r"),
+        ]
+
+    def open(self) -> None:
+        """Go to the record."""
+        if self.current and self.current.path:
+            ui.navigate.to(self.current.path)
+
+    async def history(self) -> None:
+        """Show what was changed of the record."""
+        if self.current and self.current.kind and self.current.path:
+            await self._history(Card(self.current.kind, self.current.title, self.current.path, [self.current]))
+
+    async def _history(self, card: Card) -> None:
+        kind, record = card.kind, str(card.told[0].item.conflict.get("record"))
+        assert kind is not None
+        outcome = await run_service(self.session, lambda: history_lines(self.session, kind, record))
+        if not outcome.ok:
+            return
+        with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("history-dialog"):
+            ui.label(card.title).classes("lc-dialog-title")
+            history_table(outcome.value)
+            with ui.element("div").classes("lc-dialog-buttons"):
+                ui.button(_("Close"), on_click=dialog.close).props("unelevated no-caps autofocus").classes("lc-pri")
+        await answer_of(dialog)
+
+    async def tick(self) -> None:
+        """Tick the chosen one, or not."""
+        one = self.current
+        if one is None or not (self.may and one.item.is_open):
+            return
+        self.ticked ^= {one.item.id}
+        await self.draw()
+
+    async def keep(self) -> None:
+        """What is live stays; of a settled one what was live when it was found comes back."""
+        if self.current and self.may and (self.current.item.is_open or self.current.item.changed_since):
+            await self._settle(self.current, "kept")
+
+    async def take(self) -> None:
+        """The other value; where that is neither of the two any more, only after a question."""
+        one = self.current
+        if one is None or not (self.may and one.take_label):
+            return
+        if one.item.is_open and one.item.changed_since and one.has_values:
+            now, other = one.now or _("(empty)"), one.lost.text or _("(empty)")
+            question = _("Use {value} although it was changed again?").format(value=other)
+            detail = _("{title}: since these two, somebody has entered {now}. That is what is live, and it would be replaced.")
+            if not await confirm(question, detail=detail.format(title=one.title, now=now), yes=one.take_label):
+                return
+        await self._settle(one, "value=false" if one.item.kind == ConflictKind.PARENT_DELETED else "lost")
+
+    async def edit(self) -> None:
+        """A third value."""
+        one = self.current
+        if one is None or not (self.may and one.item.can_edit) or (not one.item.is_open and one.item.kind == ConflictKind.DUPLICATE):
+            return
+        _kind, field = concerned_field(one.item.conflict)
+        assert field is not None
+        value = field.load(stored_value(field, one.item.now))
+        record = str(one.item.conflict["record"])
+        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("value-dialog"):
+            ui.label(one.title).classes("lc-dialog-title")
+            which: Any = None
+            if one.item.kind == ConflictKind.DUPLICATE:
+                records = {record: one.title, str(one.item.conflict["other"]): one.other[0]}
+                which = ui.select(records, value=record, label=_("Which of the two gets another value")).props(_SELECT).mark("which")
+            box = FieldInput(self.session, field)
+            box.set_value(value, one.now)
+            box.autofocus()
+
+            async def save() -> None:
+                def shown(error: AppError) -> bool:
+                    box.set_error(error.message)
+                    return True
+
+                if await self._settle(one, f"value={_typed(box.value)}", record=which.value if which else None, on_error=shown):
+                    dialog.submit(True)
+
+            with ui.element("div").classes("lc-dialog-buttons"):
+                ui.button(_("Cancel"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
+                button = ui.button(_("Save"), on_click=save).props("unelevated no-caps data-commit data-act=save-value")
+                button.classes("lc-pri").mark("save-value")
+        await answer_of(dialog)
+
+    async def _settle(self, one: Told, keep: str, *, record: str | None = None, on_error: Callable[[AppError], bool] | None = None) -> bool:
+        """Settle one, or decide a settled one otherwise, and offer the way back where the record was changed."""
+        item = one.item
+        verb = "admin.resolve_conflict" if item.is_open else "admin.decide_again"
+        params: dict[str, Any] = {"id": item.id, "keep": keep}
+        writes = (keep != "kept" or not item.is_open) and item.is_there
+        if writes:
+            params["present"] = item.now or ""
+        if record:
+            params["record"] = record
+        undo = None
+        if writes and item.kind != ConflictKind.DUPLICATE and item.conflict.get("field"):
+            undo = Undo(
+                "admin.decide_again",
+                {"id": item.id, "keep": f"value={item.now or ''}"},
+                _("Put back: {value}").format(value=one.now or _("(empty)")),
+            )
+        done = _("Settled: {title}").format(title=one.title)
+        return (await run_verb(self.session, verb, params, done=done, undo=undo, on_error=on_error)).ok
+
+    # many at once ----------------------------------------------------------------------------------------------------
+
+    async def _settle_ticked(self, keep: str) -> None:
+        steps = [step(one.item, keep) for one in self.shown if one.item.id in self.ticked]
+        title = _("Leave as they are") if keep == "kept" else _("Use the other values")
+        with self.list:
+            if await ask(self.session, self.shown, title, steps):
+                await self._settle_many(steps)
+
+    async def by_rule(self) -> None:
+        """Which ones, whose value, and what that would change."""
+        if not self.may or self.tab != "open" or not self.shown:
+            return
+        await self._settle_many(await ask_rule(self.session, self.shown, current=self.current, branch=self.filters["branch"]))
+
+    async def _settle_many(self, steps: list[Step]) -> None:
+        await settle_many(self.session, steps)
+        self.ticked.clear()
+        await self.draw()
+
+
+# pieces ------------------------------------------------------------------------------------------------------------------
+
+
+def _button(text: str, key: str, act: str, run: Callable[[], Any], *, first: bool = False) -> None:
+    with ui.button(on_click=run).props(f"unelevated no-caps data-act={act}").classes("lc-btn lc-choice").mark(act) as button:
+        ui.label(text)
+        if key:
+            ui.label(own_key(key)).classes("lc-kbd lc-wide-only")
+    if first:
+        button.classes("lc-first")
+
+
+def _kept_label(one: Told) -> str:
+    if one.item.conflict.get("field") == "deleted":
+        return _("Delete it") if one.item.conflict.get("kept") == "true" else _("Restore it")
+    return _("Use {value} instead").format(value=one.kept.text or _("(empty)"))
+
+
+def _value_box(side: Side, tag: str, *, mark: str, live: bool = False, path: str = "") -> None:
+    with ui.element("div").classes("lc-value lc-kept" if live else "lc-value").mark(mark):
+        if path:
+            with ui.element("a").props(f'href="{path}"').classes("lc-what"):
+                ui.label(side.text or "—")
+        else:
+            ui.label(side.text or "—").classes("lc-what")
+        where = ui.label(" · ".join(filter(None, [side.who, side.at]))).classes("lc-muted")
+        if side.exact:
+            where.tooltip(side.exact)
+        if tag:
+            ui.label(tag).classes("lc-tag" if live else "lc-tag lc-chip")
+
+
+def _typed(value: Any) -> str:
+    """What was typed, as the verb takes it."""
+    return json.dumps(value) if isinstance(value, bool) else str(value if value is not None else "")
+
+
+def waiting(session: Session) -> int:
+    """How many open conflicts the user may see, for the navigation."""
+    with session.store.read() as connection:
+        return count_open(connection, session.actor)
+
+
+register(
+    Screen(
+        "conflicts",
+        "/conflicts",
+        N_("Conflicts"),
+        "call_split",
+        "conflict.read",
+        conflicts,
+        "company",
+        badge=Badge(waiting, frozenset({CONFLICT.key}), N_("{count} conflicts wait for a decision")),
+    )
+)

@@ -1,0 +1,180 @@
+"""A branch joins its company in the browser: the invite of head office in, a request out, digits compared by telephone, the reply in.
+
+Nobody can sign in yet, users come with the reply. So the page opens like the first one: on the computer itself, from the
+address with the token that the program printed when it started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from html import escape
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from localcrm.kernel.errors import AppError, InvalidInput
+from localcrm.kernel.i18n import N_, gettext as _, use_language
+from localcrm.sync import enrol, node_sync
+from localcrm.ui.kit import plain
+from localcrm.ui.kit.syncstate import company_name
+from localcrm.ui.kit.values import in_two_lines
+from localcrm.ui.screens.first_run import LOOPBACK
+from localcrm.ui.screens.login import remember_language, wanted_language
+
+if TYPE_CHECKING:
+    from localcrm.store.store import Store
+    from localcrm.sync.identity import NodeKeys
+    from localcrm.ui.program import Program
+
+#: An invite is a few hundred bytes.
+_MAX_INVITE = 1 << 20
+
+
+def routes(program: Program) -> list[Route]:
+    """GET /join, the request as a file, and the two files that come from head office."""
+    busy = asyncio.Lock()
+
+    async def show(request: Request) -> Response:
+        with use_language(wanted_language(request)):
+            if away := _away(program, request):
+                return away
+            return remember_language(request, await asyncio.to_thread(_page, program, request, again="again" in request.query_params))
+
+    async def fetch(request: Request) -> Response:
+        with use_language(wanted_language(request)):
+            if away := _away(program, request):
+                return away
+            store, keys = _open(program)
+            try:
+                data = await asyncio.to_thread(enrol.request_again, store, keys)
+            except AppError as error:
+                return await asyncio.to_thread(_page, program, request, error=error)
+        if data is None:
+            return RedirectResponse(_address(request), status_code=303)
+        headers = {"Content-Disposition": f'attachment; filename="{store.node.code}.localcrm-request"', "Cache-Control": "no-store"}
+        return Response(data, media_type="application/octet-stream", headers=headers)
+
+    async def take(request: Request) -> Response:
+        with use_language(wanted_language(request)):
+            async with busy:
+                if away := _away(program, request):  # before anything of what was sent is read
+                    return away
+                store, keys = _open(program)
+                async with request.form(max_files=1, max_fields=5) as form:
+                    file, url = form.get("file"), str(form.get("url") or "").strip()
+                    try:
+                        data = await _read(file, whole=request.path_params["what"] == "reply")
+                        await asyncio.to_thread(_join, store, keys, data, url)
+                    except AppError as error:
+                        return await asyncio.to_thread(_page, program, request, error=error)
+                if not store.node.enrolled:
+                    return RedirectResponse(_address(request), status_code=303)
+                program.entry_token = None
+                return await asyncio.to_thread(_welcome, store)
+
+    return [
+        Route("/join", show, methods=["GET"]),
+        Route("/join/request", fetch, methods=["GET"]),
+        Route("/join/upload/{what}", take, methods=["POST"]),
+    ]
+
+
+def _away(program: Program, request: Request) -> Response | None:
+    """Where a visitor goes instead; None for one on this computer, with the token that was printed, while the branch is not let in."""
+    store = program.store
+    if store is None:
+        return RedirectResponse(program.entry_path, status_code=303)
+    if not store.node.enrolled:
+        store.forget_node()  # a command beside us may have finished it meanwhile
+    token, here = request.query_params.get("token", ""), request.client is not None and request.client.host in LOOPBACK
+    if store.node.enrolled or not here or program.entry_token is None:
+        return RedirectResponse("/login", status_code=303)
+    fits = hmac.compare_digest(token.encode(), program.entry_token.encode())
+    return None if fits else RedirectResponse("/login", status_code=303)
+
+
+def _open(program: Program) -> tuple[Store, NodeKeys]:
+    assert program.store is not None
+    assert program.keys is not None
+    return program.store, program.keys()
+
+
+async def _read(file: UploadFile | str | None, *, whole: bool) -> bytes:
+    data = await file.read(-1 if whole else _MAX_INVITE) if isinstance(file, UploadFile) else b""
+    if not data:
+        raise InvalidInput("no_file_chosen", N_("Choose the file that head office has sent."), field="file")
+    return data
+
+
+def _join(store: Store, keys: NodeKeys, data: bytes, url: str) -> None:
+    if url and not url.startswith(("http://", "https://")):
+        raise InvalidInput("bad_address", N_("An address begins with https://, for example https://hq.example.com."), field="url")
+    node_sync.join(store, keys, data, url=url or None)
+
+
+# the page ------------------------------------------------------------------------------------------------------------------
+
+
+def _page(program: Program, request: Request, *, again: bool = False, error: AppError | None = None) -> Response:
+    store, keys = _open(program)
+    try:
+        asked = not again and enrol.request_again(store, keys) is not None
+    except AppError as expired:  # the invite has run out: another one is needed
+        asked, error = False, error or expired
+    body = plain.problem(error.message if error and getattr(error, "field", None) != "url" else "")
+    body += _asked(store, keys, request) if asked else _invited(store, request, error)
+    return plain.page(_("Join your company"), body, status=422 if error else 200, address=_address(request))
+
+
+def _invited(store: Store, request: Request, error: AppError | None) -> str:
+    node = store.node
+    intro = _("This is branch {code} {name}. Head office invites it on its page “Merging” and sends you the invite file.")
+    wrong = error.message if error and getattr(error, "field", None) == "url" else ""
+    return (
+        f'<p class="lc-muted">{escape(intro.format(code=node.code, name=node.name))}</p>'
+        f'<form method="post" action="{escape(_address(request, "/join/upload/invite"))}" enctype="multipart/form-data">'
+        + plain.file("file", _("Invite file"))
+        + plain.field(
+            "url",
+            _("Address of head office"),
+            error=wrong,
+            hint=_("Only where head office can be reached over the network; else leave it empty and exchange by file."),
+            extra='placeholder="https://" autocomplete="url"',
+        )
+        + plain.button(_("Read the invite"))
+        + "</form>"
+    )
+
+
+def _asked(store: Store, keys: NodeKeys, request: Request) -> str:
+    digits, node = keys.public.fingerprint, store.node
+    told = _("Head office calls you and asks for these digits. Read all six groups out; only then does it let the branch in.")
+    return (
+        f'<p class="lc-muted">{escape(f"{node.code} {node.name}")}</p>'
+        f"<h2>{escape(_('1. Send the request to head office'))}</h2>"
+        f'<p class="lc-plain-tools"><a href="{escape(_address(request, "/join/request"))}" id="request" download>'
+        f"{escape(_('Save the request file'))}</a></p>"
+        f"<h2>{escape(_('2. Compare the digits by telephone'))}</h2>"
+        f'<p class="lc-muted">{escape(told)}</p><p class="lc-code-block lc-digits" id="fingerprint">{escape(in_two_lines(digits))}</p>'
+        f"<h2>{escape(_('3. Read the reply of head office'))}</h2>"
+        f'<form method="post" action="{escape(_address(request, "/join/upload/reply"))}" enctype="multipart/form-data">'
+        + plain.file("file", _("Reply file"))
+        + plain.button(_("Read the reply"))
+        + "</form>"
+        + f'<p class="lc-plain-other"><a href="{escape(_address(request))}&amp;again=1">{escape(_("I have another invite"))}</a></p>'
+    )
+
+
+def _welcome(store: Store) -> Response:
+    text = _("Branch {code} belongs to {company} now, and everything it should know has arrived. Sign in with your user of the company.")
+    said = plain.good_news(text.format(code=store.node.code, company=company_name(store)))
+    return plain.page(_("Joined"), said + f'<a class="lc-primary" href="/login">{escape(_("Sign in"))}</a>')
+
+
+def _address(request: Request, path: str = "/join") -> str:
+    return f"{path}?token={quote(request.query_params.get('token', ''))}"

@@ -1,0 +1,203 @@
+"""The conflict inbox: every kind in plain words, keys, a third value, many at once by a rule, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from localcrm.domain import verbs
+from localcrm.domain.admin.entities import Conflict
+from localcrm.kernel.schema import entity
+from localcrm.store.store import Store
+from tests.browser.conftest import PASSWORD, OpenPage, Running, beside
+
+pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
+CONFLICT = Conflict.entity_type
+
+
+def note(store: Store, **values: Any) -> str:
+    """A conflict as head office would have noted it."""
+    with store.unit_of_work(None) as uow:
+        return uow.insert(CONFLICT, CONFLICT.validate(values))
+
+
+def settle_all(store: Store) -> None:
+    """Nothing waits any more."""
+    with store.unit_of_work(None) as uow:
+        for row in uow.where(CONFLICT, state="open"):
+            uow.update(CONFLICT, row["id"], {"state": "resolved", "resolution": "kept"})
+
+
+@pytest.fixture
+def customers(office: Running) -> Iterator[dict[str, str]]:
+    """Two customers, by name, whose telephone number and level head office and BR01 changed apart."""
+    with beside(office) as (store, actor):
+        settle_all(store)
+        found = {}
+        for name in ("绍兴恒远纺织品有限公司", "浙江瑞祥进出口有限公司"):
+            with store.read() as connection:
+                found[name] = connection.value("SELECT id FROM customer WHERE name = ?", (name,)).hex()
+            values = {"phone": "0571-6666", "level": "deal"}
+            verbs.run(store, actor, "records.update_record", {"entity": "customer", "id": found[name], "values": values})
+            common = {"kind": "overwritten", "entity": "customer", "record": found[name], "kept_node": "BR01", "lost_node": "HQ"}
+            times = {"kept_at": "2026-11-22T08:40:00Z", "lost_at": "2026-11-22T01:15:00Z", "lost_by": actor.user_id}
+            note(store, **common, **times, field="phone", base="0575-1", kept="0571-6666", lost="0575-8888")
+            note(store, **common, **times, field="level", base="prospect", kept="deal", lost="developing")
+    yield found
+    with beside(office) as (store, _actor):
+        settle_all(store)
+
+
+def phone(office: Running, customer: str) -> Any:
+    with beside(office) as (store, _actor), store.read() as connection:
+        return connection.value("SELECT phone FROM customer WHERE id = ?", (bytes.fromhex(customer),))
+
+
+def states(office: Running) -> list[str]:
+    with beside(office) as (store, _actor), store.unit_of_work(None) as uow:
+        return [row["state"] for row in uow.where(CONFLICT, kind="overwritten")]
+
+
+def block(page: Page, text: str) -> Locator:
+    return page.locator(".lc-conflict").filter(has_text=text)
+
+
+def chosen(page: Page) -> Locator:
+    return page.locator(".lc-conflict.lc-on")
+
+
+def test_a_record_is_one_card_and_keys_lead_through_it(open_page: OpenPage, office: Running, customers: dict[str, str]) -> None:
+    page = open_page("/conflicts")
+    expect(page.locator(".lc-conflict-card")).to_have_count(2)
+    expect(page.locator(".lc-conflict")).to_have_count(4)
+    expect(chosen(page)).to_contain_text("发展客户")
+    page.keyboard.press("ArrowDown")
+    expect(chosen(page)).to_contain_text("0575-8888")
+    page.keyboard.press("t")
+    expect(page.locator(".lc-conflict")).to_have_count(3)
+    assert phone(office, customers["浙江瑞祥进出口有限公司"]) == "0575-8888"
+    page.locator(".lc-toast button").click()  # undo: the value goes back, the conflict stays settled
+    expect(page.locator(".lc-toast", has_text="已改回：0571-6666")).to_be_visible()
+    assert phone(office, customers["浙江瑞祥进出口有限公司"]) == "0571-6666"
+    page.keyboard.press("k")
+    expect(page.locator(".lc-conflict")).to_have_count(2)
+
+
+def test_a_third_value_is_entered_by_the_rules_of_its_field(open_page: OpenPage, office: Running, customers: dict[str, str]) -> None:
+    page = open_page("/conflicts")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("e")
+    box = page.locator(".q-dialog input")
+    expect(box).to_have_value("0571-6666")
+    box.fill("0575-84123367")
+    page.locator("[data-act=save-value]").click()
+    expect(page.locator(".lc-conflict")).to_have_count(3)
+    assert phone(office, customers["浙江瑞祥进出口有限公司"]) == "0575-84123367"
+
+
+def test_a_value_changed_again_is_asked_about(open_page: OpenPage, office: Running, customers: dict[str, str]) -> None:
+    page, customer = open_page("/conflicts"), customers["绍兴恒远纺织品有限公司"]
+    card = page.locator(".lc-conflict-card", has_text="绍兴恒远纺织品有限公司")
+    expect(card.locator(".lc-conflict")).to_have_count(2)
+    with beside(office) as (store, actor):
+        verbs.run(store, actor, "records.update_record", {"entity": "customer", "id": customer, "values": {"phone": "0575-7777"}})
+    expect(block(page, "之后又有人改过，现在是 0575-7777")).to_have_count(1)
+    block(page, "0575-7777").locator("[data-act=take]").click()
+    expect(page.locator(".q-dialog")).to_contain_text("0575-7777")
+    page.locator(".q-dialog button").last.click()
+    expect(block(page, "0575-7777")).to_have_count(0)
+    assert phone(office, customer) == "0575-8888"
+
+
+def test_a_rule_shows_what_it_would_change_and_is_taken_back(open_page: OpenPage, office: Running, customers: dict[str, str]) -> None:
+    page = open_page("/conflicts")
+    page.locator("[data-act=by-rule]").click()
+    page.locator("[data-act=scope]").click()
+    page.locator(".q-menu .q-item", has_text="当前显示的全部").click()
+    expect(page.locator(".q-dialog .lc-table tr")).to_have_count(5)
+    expect(page.locator(".q-dialog .lc-table")).to_contain_text("0575-8888")
+    expect(page.locator(".q-dialog")).to_contain_text("改动 4 个值")
+    page.locator(".q-dialog .lc-rule button", has_text="以后改的为准").click()
+    expect(page.locator(".q-dialog")).to_contain_text("改动 0 个值")
+    page.locator(".q-dialog .lc-rule button", has_text="以总部为准").click()
+    expect(page.locator(".q-dialog")).to_contain_text("改动 4 个值")
+    page.locator("[data-act=dialog-yes]").click()
+    expect(page.locator(".lc-conflict")).to_have_count(0)
+    assert {phone(office, one) for one in customers.values()} == {"0575-8888"}
+    page.locator(".lc-toast button").click()
+    expect(page.locator(".lc-toast", has_text="仍算已处理")).to_be_visible()
+    assert {phone(office, one) for one in customers.values()} == {"0571-6666"}
+    assert set(states(office)) == {"resolved"}
+
+
+def test_ticked_ones_are_settled_together(open_page: OpenPage, office: Running, customers: dict[str, str]) -> None:
+    page = open_page("/conflicts")
+    expect(page.locator(".lc-conflict")).to_have_count(4)
+    for place in (0, 2):
+        page.locator("[data-act=tick]").nth(place).click()
+    page.locator("[data-act=keep-ticked]").click()
+    expect(page.locator(".q-dialog")).to_contain_text("2 条不改值，只标为已处理")
+    page.locator("[data-act=dialog-yes]").click()
+    expect(page.locator(".lc-conflict")).to_have_count(2)
+
+
+def test_what_has_no_two_values_says_what_to_do(open_page: OpenPage, office: Running, customers: dict[str, str]) -> None:
+    with beside(office) as (store, actor):
+        gone = verbs.run(store, actor, "records.create_record", {"entity": "customer", "values": {"name": "柯桥新亚袜业"}})["id"]
+        verbs.run(store, actor, "records.create_record", {"entity": "contact", "values": {"customer_id": gone, "name": "王建国"}})
+        with store.unit_of_work(None) as uow:
+            uow.set_deleted(entity("customer"), gone, deleted=True)
+        note(store, kind="parent_deleted", entity="customer", record=gone, field="deleted", base="false", kept="true", lost="false")
+        note(store, kind="quarantined", entity="sales_order", record="0" * 32, lost="posted_document", lost_node="BR01")
+    page = open_page("/conflicts")
+    held = block(page, "单据已经过账")
+    expect(held).to_contain_text("BR01")
+    expect(held).to_contain_text("请冲销后重新录入")
+    held.locator("[data-act=keep]").click()
+    expect(held).to_have_count(0)
+    orphan = block(page, "“柯桥新亚袜业”已被删除")
+    expect(orphan).to_contain_text("联系人 1")
+    orphan.locator("[data-act=take]").click()
+    expect(orphan).to_have_count(0)
+    with beside(office) as (store, _actor), store.read() as connection:
+        assert connection.value("SELECT deleted FROM customer WHERE id = ?", (bytes.fromhex(gone),)) == 0
+
+
+def test_two_records_with_one_value_are_both_named(open_page: OpenPage, office: Running, customers: dict[str, str]) -> None:
+    first, second = customers.values()
+    with beside(office) as (store, _actor):
+        settle_all(store)
+        values = {"entity": "customer", "record": second, "other": first, "field": "phone", "kept": "0571-6666", "lost": "0571-6666"}
+        note(store, kind="duplicate", **values, kept_node="HQ", lost_node="BR01")
+    page = open_page("/conflicts")
+    only = page.locator(".lc-conflict")
+    expect(only).to_contain_text("绍兴恒远纺织品有限公司")
+    expect(only).to_contain_text("浙江瑞祥进出口有限公司")
+    only.locator("[data-act=edit]").click()
+    page.locator(".q-dialog .q-select").click()
+    page.locator(".q-menu .q-item", has_text="绍兴恒远纺织品有限公司").click()
+    page.locator(".q-dialog [data-field=phone] input").fill("0575-1111")
+    page.locator("[data-act=save-value]").click()
+    expect(only).to_have_count(0)
+    assert (phone(office, first), phone(office, second)) == ("0575-1111", "0571-6666")
+
+
+def test_on_a_phone_nothing_sticks_out(open_page: OpenPage, customers: dict[str, str]) -> None:
+    page = open_page("/conflicts", size=(390, 844))
+    expect(page.locator(".lc-conflict")).to_have_count(4)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_who_may_only_look_sees_no_buttons(open_page: OpenPage, office: Running, customers: dict[str, str]) -> None:
+    with beside(office) as (store, actor):
+        values = {"login": "wu", "name": "吴敏", "password": PASSWORD}
+        verbs.run(store, actor, "records.create_record", {"entity": "user", "values": values})
+        for kind in ("customer", "conflict"):
+            verbs.run(store, actor, "people.set_rights", {"login": "wu", "entity": kind, "actions": ["read"], "scope": "all"})
+    page = open_page("/conflicts", login="wu")
+    expect(page.locator(".lc-conflict")).to_have_count(4)
+    expect(page.locator(".lc-nav-link[href='/conflicts'] .lc-badge")).to_have_text("4")
+    expect(page.locator(".lc-choice, [data-act=tick], [data-act=by-rule]")).to_have_count(0)
