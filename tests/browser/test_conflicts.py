@@ -184,3 +184,40 @@ def test_a_new_branch_is_let_in_by_its_fingerprint(nodes: TwoNodes, sign_in: Cal
     assert (branch.store.node.enrolled, branch.store.node.code) == (True, "BR07")
     branch.close()
     expect(office.locator(".lc-table")).to_contain_text(["BR07", ""])
+
+
+def test_a_great_many_deletions_wait_for_leave_and_a_branch_is_closed(
+    nodes: TwoNodes, sign_in: Callable[[Running, str], Page], tmp_path: Path
+) -> None:
+    from localcrm.store.store import open_store
+
+    store = open_store(nodes.br01.folder)
+    actor = authenticate(store, "admin", PASSWORD)
+    made = [verbs.run(store, actor, "records.create_record", {"entity": "customer", "values": {"name": f"客户{n}"}})["id"] for n in range(60)]
+    office, branch = sign_in(nodes.hq, "/sync"), sign_in(nodes.br01, "/sync")
+    carry(branch, "make-file", office, "read-file", tmp_path)
+    expect(office.locator(".lc-toast")).not_to_have_count(0)
+    for customer in made:
+        verbs.run(store, actor, "records.delete_record", {"entity": "customer", "id": customer})
+    store.close()
+    carry(branch, "make-file", office, "read-file", tmp_path)
+    expect(office.locator(".lc-notice .lc-code")).to_have_text("many_deletions")
+    row = office.locator("tr", has_text="BR01")
+    expect(row).to_contain_text("一次删除了 60 条“客户”，未采用")
+    act(office, "allow-BR01")
+    office.locator(".q-dialog button").last.click()
+    expect(row).not_to_contain_text("未采用")
+    carry(branch, "make-file", office, "read-file", tmp_path)
+    expect(office.locator(".lc-toast")).not_to_have_count(0)
+
+    office.reload()  # drawn anew after each file; a menu opened meanwhile would go
+    row.locator("td").first.click(button="right")
+    office.locator(".q-menu:visible .q-item", has_text="停用此分支").click()
+    office.locator(".q-dialog button").last.click()
+    expect(row).to_contain_text("已停用")
+    carry(branch, "make-file", office, "read-file", tmp_path)
+    expect(office.locator(".lc-notice .lc-code")).to_have_text("revoked")
+    office.reload()
+    act(office, "more-BR01")
+    office.locator(".q-menu:visible .q-item", has_text="恢复").click()
+    expect(row.locator("[data-act=make-file-BR01]")).to_be_visible()

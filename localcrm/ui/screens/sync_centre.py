@@ -24,9 +24,10 @@ from localcrm.sync import enrol, node_sync
 from localcrm.sync.identity import NodeKeys
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.import_job import upload_place, uploaded
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.jobs import do_job, node_keys, working
 from localcrm.ui.kit.lines import cell, heads
+from localcrm.ui.kit.menu import Action, context_menu, menu_items
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import ago, in_two_lines, near_moment
 from localcrm.ui.operations import run_service, show_failure, toast
@@ -223,10 +224,64 @@ class Centre:
                 if self.may:
                     seen = ui.button(_("Noted"), on_click=partial(self._acknowledge, code))
                     seen.props("flat dense no-caps size=sm").mark(f"noted-{code}")
+            if held := branch["held_back"]:
+                text = _("Deletes {count} × {entity} at once; not taken in").format(
+                    count=f"{held['count']:,}", entity=entity(held["entity"]).label
+                )
+                ui.label(text).classes("lc-bad-text lc-small-text").mark(f"held-back-{code}")
+                if self.may:
+                    allow = ui.button(_("Allow…"), on_click=partial(self._allow_deletions, code, text))
+                    allow.props(f"flat dense no-caps size=sm data-act=allow-{code}").mark(f"allow-{code}")
         with ui.element("td").classes("lc-num"):
             if self.may:
-                make = ui.button(_("Make exchange file"), on_click=partial(self._make_file, code))
-                make.props(f"flat dense no-caps data-act=make-file-{code}").mark(f"make-file-{code}")
+                with ui.element("div").classes("lc-row").style("justify-content:flex-end;flex-wrap:nowrap"):
+                    if branch["state"] == "active":
+                        make = ui.button(_("Make exchange file"), on_click=partial(self._make_file, code))
+                        make.props(f"flat dense no-caps data-act=make-file-{code}").mark(f"make-file-{code}")
+                    more = ui.button(icon="more_horiz").props(f'flat dense round size=sm aria-label="{_("Actions")}" data-act=more-{code}')
+                    with more.mark(f"more-{code}"), ui.menu().classes("lc-menu").props("auto-close"):
+                        menu_items(self._branch_actions(branch), mark="action")
+        if self.may:
+            context_menu(self._branch_actions(branch))
+
+    def _branch_actions(self, branch: Mapping[str, Any]) -> list[Action]:
+        code = branch["code"]
+        if branch["state"] != "active":
+            return [Action("reopen", _("Open again"), partial(self._reopen, code))]
+        return [
+            Action("make", _("Make exchange file"), partial(self._make_file, code)),
+            Action("close", _("Close this branch…"), partial(self._close_branch, code), danger=True, divided=True),
+        ]
+
+    async def _close_branch(self, code: str) -> None:
+        """Hear it no more."""
+        detail = _(
+            "Its files and its requests are refused from now on, and nothing is made for it any more. What it has, it keeps: data that are on its computer cannot be taken back. Do this when a computer was stolen, or after its last exchange when a branch is given up."
+        )
+        if await confirm(_("Close branch {code}?").format(code=code), detail=detail, yes=_("Close the branch"), danger=True):
+            await self._change(lambda: node_sync.close_branch(self.session.store, self.session.actor, code))
+
+    async def _reopen(self, code: str) -> None:
+        """It was closed by mistake."""
+        await self._change(lambda: node_sync.reopen_branch(self.session.store, self.session.actor, code))
+
+    async def _allow_deletions(self, code: str, what: str) -> None:
+        """Take in what it deletes."""
+        detail = _(
+            "{what}. What is taken in goes into everybody's recycle bin and can be restored. Ask the branch first whether it means it."
+        )
+        if await confirm(
+            _("Allow branch {code} to delete so much?").format(code=code),
+            detail=detail.format(what=what),
+            yes=_("Allow for a day"),
+            danger=True,
+        ):
+            await self._change(lambda: node_sync.allow_deletions(self.session.store, self.session.actor, code))
+
+    async def _change(self, change: Callable[[], Any]) -> None:
+        with self.problem:
+            await run_service(self.session, change)
+        await self._draw()
 
     async def _show_waiting(self, branch: Mapping[str, Any]) -> None:
         """What the changes are that wait for a branch."""
@@ -311,9 +366,7 @@ class Centre:
 
     async def _acknowledge(self, code: str) -> None:
         """Somebody has looked into a system log that became shorter."""
-        with self.problem:
-            await run_service(self.session, lambda: node_sync.acknowledge_log(self.session.store, self.session.actor, code))
-        await self._draw()
+        await self._change(lambda: node_sync.acknowledge_log(self.session.store, self.session.actor, code))
 
     async def _file_came(self, event: events.GenericEventArguments) -> None:
         if not _arrived(event):
@@ -337,7 +390,7 @@ class Centre:
             else:
                 text = _("The file holds nothing new; everything was here already.")
             toast(text.format(applied=f"{result['applied']:,}", conflicts=f"{result['conflicts']:,}"))
-            await self._draw()
+        await self._draw()  # also of a refused one something may have been taken down
 
     async def _set_address(self) -> None:
         status = node_sync.status(self.session.store)
