@@ -146,6 +146,20 @@ def test_arrows_move_between_rows_also_in_a_column_with_a_list(open_page: OpenPa
     expect(cell(page, 1, keys["工艺"])).to_be_focused()
 
 
+def test_a_cell_left_within_a_blink_keeps_what_was_typed(open_page: OpenPage, keys: Mapping[str, str]) -> None:
+    page = start(open_page)
+    choose_customer(page, "恒远")
+    paste(page, "XF75-03\t1")
+    expect(page.locator(".oe-rows .oe-row")).to_have_count(2)
+    grade = cell(page, 0, keys["等级"])
+    grade.evaluate("cell => { cell.focus(); cell.value = '一'; cell.dispatchEvent(new Event('input')); cell.blur(); cell.focus(); }")
+    page.keyboard.press("Enter")
+    expect(cell(page, 0, keys["交期"])).to_be_focused()
+    expect(grade).to_have_value("一")  # not the first entry of a list that nobody has seen
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".oe-row.oe-bad .oe-fault")).to_contain_text("一")
+
+
 def test_a_telephone_shows_the_columns_under_their_row(open_page: OpenPage, keys: Mapping[str, str]) -> None:
     page = start(open_page, size=(390, 844))
     choose_customer(page, "恒远")
