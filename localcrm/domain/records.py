@@ -197,7 +197,7 @@ def undelete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> d
 
 
 def save_lines(uow: UnitOfWork, actor: Actor, *, entity: str, document: str, lines: Sequence[Mapping[str, Any]]) -> None:
-    """Make these the lines of a document, in this order: those without ``id`` are new, absent ones go.
+    """Make these the lines of a document, in this order: those without ``id`` are new, those with nothing else stay as they are, absent ones go.
 
     For a verb that has written the head of the same document in the same breath: that head's own check has said whether the
     document may change at all, so it is not asked again with every line. What follows from the lines follows once, at the end.
@@ -212,8 +212,11 @@ def save_lines(uow: UnitOfWork, actor: Actor, *, entity: str, document: str, lin
         if identity not in kept:
             _delete(uow, actor, entity, identity, each)
     for position, line in enumerate(given, start=1):
-        values = {key: value for key, value in line.items() if key != "id"} | {parent: document, place: position}
-        if line["id"]:  # a line of another document is taken from it by that one's rules
+        given_values = {key: value for key, value in line.items() if key != "id"}
+        values = given_values | {parent: document, place: position}
+        if not given_values and line["id"] in before:
+            uow.update(kind, line["id"], {place: position})
+        elif line["id"]:  # a line of another document is taken from it by that one's rules
             _update(uow, actor, entity, line["id"], values, each if line["id"] in before else behaviour)
         else:
             _create(uow, actor, entity, values, each)

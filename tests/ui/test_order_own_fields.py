@@ -162,6 +162,29 @@ def test_a_serial_number_is_the_programs_and_a_copy_gets_its_own(session: Sessio
     assert [(line[piece], line[dye]) for line in copy["lines"]] == [("HQ-0002", "藏青")]
 
 
+def test_a_row_that_is_at_fault_for_a_while_keeps_its_line_and_its_serial_number(session: Session, add: Add, row: dict[str, Any]) -> None:
+    piece, width = add("匹号", "serial"), add("幅宽", "number")
+    first = order_form.save(session, body({**row, width: "150"}, {**row, "key": "2", "quantity": "20"}))
+    header = first["header"]
+
+    def saved_again(sheet: dict[str, Any], **changes: Any) -> dict[str, Any]:
+        lines = [{**line, "key": str(place)} for place, line in enumerate(sheet["lines"], start=1)]
+        lines[0] |= changes
+        return order_form.save(session, {"id": sheet["id"], "version": sheet["version"], "header": header, "lines": lines})
+
+    waiting = saved_again(first, quantity="many", **{width: "148"})
+    assert [(line["id"], line["quantity"], line[width], line[piece]) for line in waiting["lines"]] == [
+        (first["lines"][0]["id"], "many", "148", "HQ-0001"),
+        (first["lines"][1]["id"], "20", "", "HQ-0002"),
+    ]
+    assert waiting["totals"]["gross"] == first["totals"]["gross"]  # for everybody else the line is what it was
+    mended = saved_again(waiting, quantity="11")
+    assert [(line["id"], line["quantity"], line[width], line[piece]) for line in mended["lines"]] == [
+        (first["lines"][0]["id"], "11", "148", "HQ-0001"),
+        (first["lines"][1]["id"], "20", "", "HQ-0002"),
+    ]
+
+
 def test_an_option_that_was_retired_stays_on_its_row_and_marks_a_new_one(
     session: Session, shop: Office, add: Add, row: dict[str, Any]
 ) -> None:

@@ -140,7 +140,7 @@ def save_order(
     order_id: RecordId | None = None,
     version: int | None = None,
 ) -> dict[str, Any]:
-    """Save a whole draft: header and lines as they stand on the form. Lines without ``id`` are new, absent ones go."""
+    """Save a whole draft: header and lines as they stand on the form. Lines without ``id`` are new, with nothing else unchanged, absent ones go."""
     if order_id is None:
         order = records.create_record(uow, actor, entity="sales_order", values=header)
     else:

@@ -29,12 +29,14 @@ def save(session: Session, body: Mapping[str, Any]) -> Sheet:
     rest: list[dict[str, Any]] = []
     keys = []
     for position, one in enumerate(checked_rows(session, body), start=1):
+        known = {"id": one.saved["id"]} if one.saved else {}
         if one.fault:
-            rest.append({**{key: one.row.get(key) for key in kept}, "position": position})
-        else:
-            # A line that somebody else removed meanwhile comes back as a new one.
+            rest.append({**{key: one.row.get(key) for key in kept}, **known, "position": position})
+        if known or not one.fault:
+            # A line whose row is at fault stays as it was, with what only the program gives and others may enter;
+            # one that somebody else removed meanwhile comes back as a new one.
             keys.append(str(one.row.get("key")))
-            good.append(one.line | ({"id": one.saved["id"]} if one.saved else {}))
+            good.append(one.line | known)
     entered = header_keys(session, entered=True)
     header = {key: header_value(key, value) for key, value in (body.get("header") or {}).items() if key in entered}
     parameters = {"header": header, "lines": good, "order_id": order_id, "version": body.get("version") if order_id else None}

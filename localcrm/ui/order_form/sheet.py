@@ -153,9 +153,13 @@ def _approval(connection: Connection, order: Record) -> dict[str, Any]:
 
 
 def _with_rest(lines: list[dict[str, Any]], rest: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The saved lines with the rows that wait to be mended, each where it stood."""
+    """The saved lines with the rows that wait to be mended: in the place of their line, or where they stood."""
     for row in sorted(rest, key=lambda row: int(row["position"])):
-        lines.insert(row["position"] - 1, row)
+        place = next((place for place, line in enumerate(lines) if row.get("id") and line.get("id") == row["id"]), None)
+        if place is None:
+            lines.insert(row["position"] - 1, {**row, "id": None})
+        else:
+            lines[place] = {**lines[place], **row}
     return lines
 
 
