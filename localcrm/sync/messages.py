@@ -133,7 +133,7 @@ def decode(data: bytes) -> Message:
     """A message from bytes; raises ExchangeError."""
     try:
         return _decoder.decode(data)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ExchangeError(
             "bad_message", N_("The exchange contains a message that cannot be understood. Nothing of it was applied.")
         ) from error

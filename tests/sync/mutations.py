@@ -44,7 +44,9 @@ class Sample:
     batch: Batch
     """Everything BR01 has not sent yet."""
     genuine: list[bytes]
-    """Files as they should be: from BR01, from BR02, and from head office for either."""
+    """Files as they should be: from BR01, from BR02, and from head office."""
+    foreign: list[tuple[int, bytes]]
+    """Table and id of records that BR01 may not touch: head office's, another branch's, posted ones."""
 
     @property
     def hq(self) -> Installation:
@@ -75,9 +77,23 @@ def sample(company: Company) -> Sample:
     one.run("sales.post_order", order_id=draft)
     hq.set("customer", known[1], phone="9")
     push = next(exchange.pushes(one.store))
-    return Sample(
-        company, codec.decode_batch(push.batch), [_genuine(company, *who) for who in (("BR01", "up"), ("BR02", "up"), ("BR01", "down"))]
-    )
+    genuine = [_genuine(company, *who) for who in (("BR01", "up"), ("BR02", "up"), ("BR01", "down"))]
+    return Sample(company, codec.decode_batch(push.batch), genuine, _foreign(hq))
+
+
+def _foreign(hq: Installation) -> list[tuple[int, bytes]]:
+    theirs = "(SELECT id FROM sales_order WHERE branch_id = (SELECT id FROM branch WHERE code = 'BR02') OR status = 'posted')"
+    wanted = {
+        "sales_order": f"id IN {theirs}",
+        "sales_order_line": f"order_id IN {theirs}",
+        "stock_move": "1",
+        "branch": "1",
+        "policy": "1",
+        "user": "login = 'admin'",
+    }
+    return [
+        (entity(key).no, row[0]) for key, limit in wanted.items() for row in hq.rows(f'SELECT id FROM "{key}" WHERE {limit} ORDER BY rid')
+    ]
 
 
 def _genuine(company: Company, code: str, way: str) -> bytes:
@@ -188,9 +204,7 @@ def forged_down(made: Sample, rng: Random, path: Path) -> None:
     batch = _renumbered(made, rng)
     batch.origins = [(3, batch.origins[0][1]), *batch.origins[1:]]
     batch.txs = [tx._replace(hseq=cursor + 1 + n) for n, tx in enumerate(batch.txs)]
-    portion = Portion(
-        cursor, cursor + len(batch.changes), _encoded(_spoiled_batch(batch, rng, bytes.fromhex(one.store.node.branch_id)), rng)
-    )
+    portion = Portion(cursor, cursor + len(batch.changes), _encoded(_spoiled_batch(made, batch, rng), rng))
     peer = exchange.Peer(2, "BR01", cursor)
     said: list[Message] = [exchange.welcome(hq.store, peer), portion]
     facts = BundleFacts(hub_id=hq.store.node.company_id, kind="down", sender_no=1, sender_epoch=0, schema_ver=SCHEMA_VERSION)
@@ -221,8 +235,7 @@ def _compressing(rng: Random | None) -> Iterator[None]:
 
 
 def _spoiled_push(made: Sample, rng: Random) -> bytes:
-    home = bytes.fromhex(made.company.branches["BR01"].store.node.branch_id)
-    return encode(Push(_encoded(_spoiled_batch(_renumbered(made, rng), rng, home), rng)))
+    return encode(Push(_encoded(_spoiled_batch(made, _renumbered(made, rng), rng), rng)))
 
 
 def _renumbered(made: Sample, rng: Random) -> Batch:
@@ -244,7 +257,7 @@ def _renumbered(made: Sample, rng: Random) -> Batch:
     return Batch(list(batch.origins), txs, [again(change) for change in batch.changes])
 
 
-def _spoiled_batch(batch: Batch, rng: Random, home: bytes) -> Batch:
+def _spoiled_batch(made: Sample, batch: Batch, rng: Random) -> Batch:
     """A few things in it are not as they should be."""
     txs, changes = list(batch.txs), list(batch.changes)
     for _n in range(rng.choice([1, 1, 2, 5])):
@@ -255,12 +268,12 @@ def _spoiled_batch(batch: Batch, rng: Random, home: bytes) -> Batch:
             txs[place] = txs[place]._replace(**{field: rng.choice([None, bytes(16)] if field == "actor" else values)})
         else:
             place = rng.randrange(len(changes))
-            changes[place] = _spoiled_change(changes[place], changes, rng)
+            changes[place] = _trespass(made, rng) if rng.random() < 0.1 else _spoiled_change(changes[place], changes, rng)
     if rng.random() < 0.1:
         rng.shuffle(changes)
     if rng.random() < 0.08:  # fields of its own, and values in them; numbers come again
-        number = first_number(2, 0) + rng.randrange(6)
-        made = [
+        number, home = first_number(2, 0) + rng.randrange(6), bytes.fromhex(made.company.branches["BR01"].store.node.branch_id)
+        own = [
             _definition(rng, number, home),
             Change(_CUSTOMER.no, codec.INSERT, rng.randbytes(16), [(_NAME, "己公司"), (number, rng.choice(NASTY))], None),
         ]
@@ -268,7 +281,7 @@ def _spoiled_batch(batch: Batch, rng: Random, home: bytes) -> Batch:
             txs[-1]._replace(first_oseq=txs[-1].first_oseq + txs[-1].count + n, count=1, hlc=txs[-1].hlc + n, eff_hlc=txs[-1].hlc + n)
             for n in range(2)
         ]
-        changes += made
+        changes += own
     return Batch(batch.origins, txs, changes)
 
 
@@ -291,6 +304,17 @@ def _definition(rng: Random, number: int, home: bytes) -> Change:
     }
     pairs = [(_FIELD.fields[key].no, value) for key, value in values.items() if value is not None]
     return Change(_FIELD.no, codec.INSERT, rng.randbytes(16), pairs, None)
+
+
+def _trespass(made: Sample, rng: Random) -> Change:
+    """A change, sound in itself, of a record that is not the branch's to change."""
+    table, pk = rng.choice(made.foreign)
+    kind = next(one for one in entities() if one.no == table)
+    field = rng.choice(list(kind.fields.values()))
+    value = rng.choice([*(field.choices or ())] or {"INTEGER": [0, 1], "BLOB": [bytes(16)]}.get(field.sql_type, ["x", "2026-11-20"]))
+    if rng.random() < 0.2:
+        return Change(table, codec.GONE, pk, [], None)
+    return Change(table, codec.UPDATE, pk, [(field.no, value, value)], None)
 
 
 def _spoiled_change(change: Change, others: list[Change], rng: Random) -> Change:
