@@ -120,25 +120,25 @@ def test_failure_30_the_first_records_of_two_branches_are_two(company: Company, 
         assert {row[0].hex() for row in node.rows("SELECT id FROM warehouse")} == set(made)
 
 
-@pytest.mark.parametrize(
-    "text", ["𝄞🙂", "e\u0301 é", "\u2028\u2029", "a\r\nb\tc", "\ufeff\u200b", "０１２", "'\"\\", "-0.0", "9007199254740993", "长" * 5_000]
-)
-def test_failure_46_a_text_arrives_bit_for_bit(company: Company, one: Installation, text: str) -> None:
-    customer = one.new("customer", name="甲")
+def test_failure_46_a_text_arrives_bit_for_bit(company: Company, one: Installation) -> None:
+    texts = ["𝄞🙂", "e\u0301 é", "\u2028\u2029", "a\r\nb\tc", "\ufeff\u200b", "０１２", "'\"\\", "-0.0", "9007199254740993", "长" * 5_000]
+    customers = [one.new("customer", name="甲") for _text in texts]
     with one.store.unit_of_work(one.actor.user_id) as uow:
-        uow.update(CUSTOMER, customer, {"remark": text})
+        for customer, text in zip(customers, texts, strict=True):
+            uow.update(CUSTOMER, customer, {"remark": text})
     company.exchange()
-    assert {node.value("SELECT CAST(remark AS BLOB) FROM customer") for node in company.nodes} == {text.encode()}
-
-
-@pytest.mark.parametrize("price", ["0.01", "-0.01", "0.10", "12345678901.99", "0.00"])
-def test_failure_46_an_amount_arrives_to_the_last_cent(company: Company, one: Installation, price: str) -> None:
-    """Money is whole numbers everywhere; no column of a record can hold a float."""
-    customer = one.new("customer", name="甲", credit_limit=price)
-    company.exchange()
-    assert {node.get("customer", customer)["credit_limit"] for node in company.nodes} == {price}
     for node in company.nodes:
-        assert node.rows("SELECT typeof(credit_limit) FROM customer") == [("integer",)]
+        assert [blob for (blob,) in node.rows("SELECT CAST(remark AS BLOB) FROM customer ORDER BY id")] == [text.encode() for text in texts]
+
+
+def test_failure_46_an_amount_arrives_to_the_last_cent(company: Company, one: Installation) -> None:
+    """Money is whole numbers everywhere; no column of a record can hold a float."""
+    limits = ["0.01", "-0.01", "0.10", "12345678901.99", "0.00"]
+    customers = [one.new("customer", name="甲", credit_limit=limit) for limit in limits]
+    company.exchange()
+    for node in company.nodes:
+        assert [node.get("customer", customer)["credit_limit"] for customer in customers] == limits
+        assert node.rows("SELECT DISTINCT typeof(credit_limit) FROM customer") == [("integer",)]
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\ud800"])
