@@ -12,13 +12,14 @@ from functools import cache, reduce
 from operator import or_
 from typing import Any
 
-from localcrm.domain.roles import ADMIN_ONLY, SAY_WHO_SEES, STAFF_READS, BasicRole, FieldRule, Scope
+from localcrm.domain.roles import ADMIN_ONLY, BY_ADMINISTRATORS, STAFF_READS, BasicRole, FieldRule, Scope
 from localcrm.kernel.errors import Forbidden, NotFound, Refused
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import EntityType, Field, Kind, entities, entity as entity_type
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record
+from localcrm.store.shapes import SHAPING
 from localcrm.store.view import About, Among, Both, Part, View, With, Within
 
 ACTIONS: Mapping[str, str] = {
@@ -39,6 +40,8 @@ _EVERYWHERE = ("read", "create", "update", "delete", "import", "export")
 _SPECIAL: Mapping[str, tuple[str, ...]] = {"sales_order": ("post", "reverse"), "conflict": ("resolve",)}
 #: Kinds of records that a role may be limited to. What names one of them in a reference is limited along with it.
 LIMITING = ("warehouse", "account")
+#: Kinds that are not offered when rights are granted: their screens and verbs ask for an administrator, or for rights to another record.
+NOT_GRANTED = (BY_ADMINISTRATORS - {permission.partition(".")[0] for permission in STAFF_READS}) | {"share", *SHAPING}
 #: Permissions that no kind of record carries.
 OTHER_PERMISSIONS = ("sync.manage", "settings.manage")
 
@@ -102,12 +105,17 @@ SYSTEM = Actor(user_id=None, login="", name="", role=BasicRole.ADMIN)
 
 def actions_of(kind: EntityType) -> tuple[str, ...]:
     """Actions that can be granted for a kind of record; lines go with their document."""
-    granted = kind.key not in SAY_WHO_SEES
+    granted = kind.key not in BY_ADMINISTRATORS
     by_hand = granted and written_by_hand(kind)
     possible = {"create": by_hand, "import": by_hand, "update": granted and kind.kind not in {Kind.LEDGER, Kind.STATE}}
     possible["delete"] = by_hand and kind.kind is not Kind.LEDGER
     usual = [action for action in _EVERYWHERE if possible.get(action, True)]
     return (*usual, *(("transfer", "share") if _changes_hands(kind) else ()), *_SPECIAL.get(kind.key, ()))
+
+
+def granted_kinds() -> list[EntityType]:
+    """Kinds of records that rights are granted for with effect."""
+    return [kind for kind in entities() if kind.kind is not Kind.LINE and kind.key not in NOT_GRANTED]
 
 
 def scopes_of(kind: EntityType) -> tuple[Scope, ...]:

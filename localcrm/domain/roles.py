@@ -43,17 +43,18 @@ class ShareLevel(Choice):
 
 
 #: What only head office's administrators set up, unless a role says otherwise.
-_SET_UP = frozenset({"user", "branch", "number_rule", "legal_entity", "bank_account", "erasure", "list_entry", "account"})
+_SET_UP = frozenset({"user", "branch", "legal_entity", "bank_account", "list_entry", "account"})
 #: Kinds of records and subjects that only administrators touch, whatever a basic role gives.
 ADMIN_ONLY = _SET_UP | frozenset(
     {
         *("department", "role", "role_right", "role_field", "user_role", "role_filter", "policy", "approval_flow"),
         *("user_option", "company_option", "role_option", "branch_option"),  # everybody reads and sets his own by verbs
+        *("number_rule", "erasure"),
         *("sync", "settings"),
     }
 )
-#: Of these, those that say who sees what: the right to write them is granted to nobody else.
-SAY_WHO_SEES = ADMIN_ONLY - _SET_UP
+#: Of these, those that only administrators' verbs write: the right to write them is granted to nobody else.
+BY_ADMINISTRATORS = ADMIN_ONLY - _SET_UP
 #: What staff may read of them: names are needed wherever a record names a person or a place.
 STAFF_READS = frozenset(
     {"user.read", "branch.read", "department.read", "legal_entity.read", "bank_account.read", "list_entry.read", "account.read"}

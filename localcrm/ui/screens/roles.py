@@ -15,9 +15,8 @@ from localcrm.domain.roles import FieldRule, Scope
 from localcrm.kernel.errors import NotFound
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.ids import parse_id
-from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
+from localcrm.kernel.schema import EntityType, entities, entity as entity_type
 from localcrm.store.query import Condition, ListQuery, Record, every, titles
-from localcrm.store.shapes import SHAPING
 from localcrm.ui.finding import OPTIONS_PATH
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import confirm, ticked_in
@@ -34,24 +33,11 @@ if TYPE_CHECKING:
 
 ROLE, USER, DEPARTMENT = Role.entity_type, User.entity_type, Department.entity_type
 NONE = "none"
-#: Kinds whose rights nobody grants: they are the rights, or are set on a screen of their own.
-_NOT_GRANTED = frozenset(
-    {
-        *("role", "role_right", "role_field", "user_role", "role_filter", "policy", "share"),
-        *("user_option", "company_option", "branch_option"),
-        *SHAPING,
-    }
-)
 
 
 async def roles(session: Session, parameters: Mapping[str, str]) -> None:
     """The screen; ``role`` or ``user`` in the address says whose rights are shown."""
     await _Roles(session, parameters).build()
-
-
-def granted_kinds() -> list[EntityType]:
-    """Kinds of records that rights are granted for."""
-    return [kind for kind in entities() if kind.kind is not Kind.LINE and kind.key not in _NOT_GRANTED]
 
 
 @dataclass(slots=True)
@@ -238,7 +224,7 @@ class _Roles:
     def _functions(self) -> None:
         with ui.element("table").classes("lc-table lc-rights").mark("functions"):
             heads(_("Kind of record"), *((gettext(label), "lc-center") for label in policy.ACTIONS.values()))
-            for kind in granted_kinds():
+            for kind in policy.granted_kinds():
                 possible = policy.actions_of(kind)
                 with ui.element("tr").classes("lc-hover"):
                     with ui.element("td"):
@@ -294,7 +280,7 @@ class _Roles:
     def _scopes(self) -> None:
         for kind in map(entity_type, policy.LIMITING):
             self._limit(kind)
-        kinds = [kind for kind in granted_kinds() if any(key == kind.key for key, _action in self.shown.rights)]
+        kinds = [kind for kind in policy.granted_kinds() if any(key == kind.key for key, _action in self.shown.rights)]
         if not kinds:
             ui.label(_("Tick what may be done in the window “Functions” first.")).classes("lc-empty lc-muted")
             return
@@ -363,7 +349,7 @@ class _Roles:
     # window 3: fields ------------------------------------------------------------------------------------------------------
 
     def _fields(self) -> None:
-        names = {kind.key: kind.label for kind in entities() if kind.key not in _NOT_GRANTED}
+        names = {kind.key: kind.label for kind in entities() if kind.key not in policy.NOT_GRANTED}
         if self.kind not in names:
             self.kind = next(iter(names))
         with ui.element("div").classes("lc-row").style("padding:8px 14px"):

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from localcrm.domain import records, verbs
+from localcrm.domain import policy, records, verbs
 from localcrm.domain.people.grants import who_sees
 from localcrm.domain.people.services import actor_by_id, authenticate
 from localcrm.domain.policy import Actor
+from localcrm.domain.roles import ADMIN_ONLY
 from localcrm.kernel.errors import AppError, Forbidden, SignInNeeded
+from localcrm.kernel.schema import entity
 from localcrm.store.store import Store
 from tests.domain.conftest import PASSWORD
 from tests.factories import company
@@ -274,3 +276,13 @@ def test_an_administrator_learns_who_sees_a_record_and_why_not(store: Store, adm
     do("records.update_record", entity="customer", id=customer["id"], values={"owner_id": do("people.own_rights", login="mei")["user_id"]})
     told = {row["login"]: row["because"] for row in who_sees(store, admin, entity="customer", id=customer["id"])}
     assert told["mei"] == "在角色的数据范围内"
+
+
+def test_rights_are_offered_only_where_they_change_something() -> None:
+    offered = {kind.key: policy.actions_of(kind) for kind in policy.granted_kinds()}
+    settings = {key: actions for key, actions in offered.items() if key in ADMIN_ONLY}
+    assert set(settings) == {"user", "branch", "department", "legal_entity", "bank_account", "list_entry"}
+    assert settings["department"] == ("read", "export")  # where people work is part of what is signed
+    assert [
+        key for key, actions in offered.items() if "update" in actions and not any(f.f.editable for f in entity(key).fields.values())
+    ] == []
