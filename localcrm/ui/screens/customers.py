@@ -64,6 +64,21 @@ async def customers(session: Session, parameters: Mapping[str, str]) -> None:
     await bench.build()
 
 
+@dataclass(slots=True)
+class _Tabs:
+    """The tabs of the chosen customer as they stand on the page.
+
+    They stay while what is in them is drawn anew: the browser hears of new ones a moment later, and a click on one that is gone is lost.
+    """
+
+    bar: ui.tabs
+    title: ui.label
+    counts: Mapping[str, ui.label]
+    box: ui.element
+    panels: Mapping[str, ui.tab_panel]
+    customer: str = ""
+
+
 class Workbench:
     """The state of one open page."""
 
@@ -74,6 +89,7 @@ class Workbench:
         self.tab = session.setting("customers:tab", "overview")
         self.may_change = session.may("customer.update")
         self.turn = 0
+        self.tabs: _Tabs | None = None
 
     async def build(self) -> None:
         """Skeleton first; lists and tabs fill themselves."""
@@ -205,6 +221,7 @@ class Workbench:
         await self.edit()
 
     def _nobody(self) -> None:
+        self.tabs = None
         self.lower.clear()
         with self.lower:
             ui.label(_("Choose a customer above to see everything about it here.")).classes("lc-empty lc-muted")
@@ -247,7 +264,6 @@ class Workbench:
 
     def _draw(self, found: dict[str, Any]) -> None:
         customer: Record = found["customer"]
-        self.lower.clear()
         tabs = [
             ("overview", _("Overview"), None, self._overview),
             ("contact", _("Contacts"), found.get("contact_total"), self._contacts),
@@ -261,6 +277,26 @@ class Workbench:
             tabs.append(("conflicts", _("Conflicts"), len(found["conflicts"]), self._conflicts))
         names = [tab[0] for tab in tabs]
         chosen = self.tab if self.tab in names else names[0]
+        if self.tabs is None or list(self.tabs.panels) != names:
+            self.tabs = self._draw_tabs([(key, label) for key, label, _count, _draw in tabs], chosen)
+        elif self.tabs.bar.value != chosen:
+            self.tabs.bar.set_value(chosen)
+        self.tabs.title.set_text(str(customer["name"]))
+        if self.tabs.customer != customer["id"]:
+            ui.run_javascript(f"getHtmlElement({self.tabs.box.id}).scrollTop = 0")
+            self.tabs.customer = customer["id"]
+        for key, _label, count, draw in tabs:
+            self.tabs.counts[key].set_text(f"{count:,}" if count else "")
+            self.tabs.counts[key].set_visibility(bool(count))
+            panel = self.tabs.panels[key]
+            panel.clear()
+            with panel:
+                draw(found)
+
+    def _draw_tabs(self, names: Sequence[tuple[str, str]], chosen: str) -> _Tabs:
+        """The bar and an empty panel for each tab (key, label)."""
+        counts: dict[str, ui.label] = {}
+        self.lower.clear()
         with self.lower:
             with ui.element("div").classes("lc-row").style("flex:none;padding-right:10px;border-bottom:1px solid var(--line)"):
                 back = (
@@ -268,16 +304,14 @@ class Workbench:
                 )
                 back.on("click", js_handler="() => document.body.classList.remove('lc-detail-open')")
                 with _tab_bar(chosen, self._keep_tab) as bar:
-                    for key, label, count, _draw in tabs:
+                    for key, label in names:
                         with ui.tab(key, label="").mark(f"tab-{key}"), ui.element("div").classes("q-tab__label"):
                             ui.label(label).style("display:inline")
-                            if count:
-                                ui.label(f"{count:,}").classes("lc-count").style("display:inline")
-                ui.label(str(customer["name"])).classes("lc-cut lc-muted lc-wide-only").style("max-width:260px").mark("detail-title")
-            with ui.tab_panels(bar, value=chosen).props("animated=false").classes("w-full lc-fill").style("overflow:auto"):
-                for key, _label, _count, draw in tabs:
-                    with ui.tab_panel(key):
-                        draw(found)
+                            counts[key] = ui.label().classes("lc-count").style("display:inline")
+                title = ui.label().classes("lc-cut lc-muted lc-wide-only").style("max-width:260px").mark("detail-title")
+            with ui.tab_panels(bar, value=chosen).props("animated=false").classes("w-full lc-fill").style("overflow:auto") as box:
+                panels = {key: ui.tab_panel(key) for key, _label in names}
+        return _Tabs(bar, title, counts, box, panels)
 
     def _keep_tab(self, event: events.ValueChangeEventArguments[Any]) -> None:
         self.tab = str(event.value)
