@@ -41,7 +41,10 @@ _SPECIAL: Mapping[str, tuple[str, ...]] = {"sales_order": ("post", "reverse"), "
 #: Kinds of records that a role may be limited to. What names one of them in a reference is limited along with it.
 LIMITING = ("warehouse", "account")
 #: Kinds that are not offered when rights are granted: their screens and verbs ask for an administrator, or for rights to another record.
-NOT_GRANTED = (BY_ADMINISTRATORS - {permission.partition(".")[0] for permission in STAFF_READS}) | {"share", *SHAPING}
+NOT_GRANTED = (BY_ADMINISTRATORS - {permission.partition(".")[0] for permission in STAFF_READS}) | {
+    *("share", "approval_request", "approval_step"),
+    *SHAPING,
+}
 #: Permissions that no kind of record carries.
 OTHER_PERMISSIONS = ("sync.manage", "settings.manage")
 

@@ -280,6 +280,7 @@ def test_an_administrator_learns_who_sees_a_record_and_why_not(store: Store, adm
 
 def test_rights_are_offered_only_where_they_change_something() -> None:
     offered = {kind.key: policy.actions_of(kind) for kind in policy.granted_kinds()}
+    assert {"share", "approval_step", "number_rule", "role_option"}.isdisjoint(offered)
     settings = {key: actions for key, actions in offered.items() if key in ADMIN_ONLY}
     assert set(settings) == {"user", "branch", "department", "legal_entity", "bank_account", "list_entry"}
     assert settings["department"] == ("read", "export")  # where people work is part of what is signed
