@@ -43,13 +43,17 @@ def defaults(connection: Connection, user_id: str) -> dict[str, Default]:
     Of several roles the one whose name stands first in the list of roles. Every option has one, columns only where a role says something.
     """
     found = {one.key: Default(office_value(connection, one)) for one in options(Level.PERSONAL)}
+    return found | _said_by_roles(connection, user_id)
+
+
+def _said_by_roles(connection: Connection, user_id: str) -> dict[str, Default]:
     rows = connection.all(
         """SELECT o.key, o.value, r.name FROM user_role u JOIN role r ON r.id = u.role_id AND r.deleted = 0 AND r.user_id IS NULL
            JOIN role_option o ON o.role_id = r.id AND o.deleted = 0
            WHERE u.user_id = ? AND u.deleted = 0 AND o.value IS NOT NULL ORDER BY r.name DESC, r.id DESC""",
         (bytes.fromhex(user_id),),
     )
-    return found | {key: Default(value, role) for key, value, role in rows if can_roam(key, value)}
+    return {key: Default(value, role) for key, value, role in rows if can_roam(key, value)}
 
 
 def can_roam(key: str, value: str) -> bool:
@@ -59,7 +63,11 @@ def can_roam(key: str, value: str) -> bool:
 
 def personal_value(connection: Connection, user_id: str, key: str) -> str:
     """What holds of one option for a user: his own choice, else the default."""
-    return usable(option(key), own_choices(connection, user_id).get(key)) or defaults(connection, user_id)[key].value
+    one = option(key)
+    own, said = usable(one, own_choices(connection, user_id).get(key)), _said_by_roles(connection, user_id).get(key)
+    if own is not None:
+        return own
+    return said.value if said else office_value(connection, one)
 
 
 def choose(uow: UnitOfWork, user_id: str, key: str, value: str | None) -> None:
