@@ -314,8 +314,8 @@ class Workbench:
         return _Tabs(bar, title, counts, box, panels)
 
     def _keep_tab(self, event: events.ValueChangeEventArguments[Any]) -> None:
-        self.tab = str(event.value)
-        self.session.preferences["customers:tab"] = self.tab
+        if event.value != self.tab:  # the person chose it, not the program to show what was just added
+            self.tab = self.session.preferences["customers:tab"] = str(event.value)
 
     def _overview(self, found: dict[str, Any]) -> None:
         glance = found["glance"]
