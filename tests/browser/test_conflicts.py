@@ -193,7 +193,9 @@ def test_a_great_many_deletions_wait_for_leave_and_a_branch_is_closed(
 
     store = open_store(nodes.br01.folder)
     actor = authenticate(store, "admin", PASSWORD)
-    made = [verbs.run(store, actor, "records.create_record", {"entity": "customer", "values": {"name": f"客户{n}"}})["id"] for n in range(60)]
+    made = [
+        verbs.run(store, actor, "records.create_record", {"entity": "customer", "values": {"name": f"客户{n}"}})["id"] for n in range(60)
+    ]
     office, branch = sign_in(nodes.hq, "/sync"), sign_in(nodes.br01, "/sync")
     carry(branch, "make-file", office, "read-file", tmp_path)
     expect(office.locator(".lc-toast")).not_to_have_count(0)

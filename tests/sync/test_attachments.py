@@ -28,16 +28,6 @@ def company() -> Iterator[Company]:
         yield made
 
 
-@pytest.fixture
-def one(company: Company) -> Installation:
-    return company.branches["BR01"]
-
-
-@pytest.fixture
-def two(company: Company) -> Installation:
-    return company.branches["BR02"]
-
-
 def key(node: Installation) -> str:
     return f"x{node.value('SELECT number FROM custom_field')}"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -13,16 +12,9 @@ from localcrm.domain.records import find_everywhere, read_history
 from localcrm.kernel.errors import AppError, InvalidInput, Refused
 from localcrm.store.check import check
 from localcrm.sync import node_sync
-from tests import factories
 from tests.factories import Company, Installation
 
 NAME, PHONE = "欧阳晓静", "13905751234"
-
-
-@pytest.fixture
-def company() -> Iterator[Company]:
-    with factories.company() as made:
-        yield made
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ lies about that must not make head office tell other branches what they cannot t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,16 +11,9 @@ import pytest
 from localcrm.kernel.schema import entity
 from localcrm.sync.codec import GONE, INSERT, UPDATE, Batch, Change, Tx
 from localcrm.sync.merge import admit
-from tests import factories
 from tests.factories import Company
 
 CUSTOMER, ORDER, LINE = entity("customer"), entity("sales_order"), entity("sales_order_line")
-
-
-@pytest.fixture
-def company() -> Iterator[Company]:
-    with factories.company() as made:
-        yield made
 
 
 @pytest.fixture

@@ -36,16 +36,6 @@ def company(clocks):
 
 
 @pytest.fixture
-def one(company: Company) -> Installation:
-    return company.branches["BR01"]
-
-
-@pytest.fixture
-def two(company: Company) -> Installation:
-    return company.branches["BR02"]
-
-
-@pytest.fixture
 def customer(company: Company) -> str:
     """A customer everybody knows."""
     identity = company.hq.new("customer", name="甲公司", phone="1", address="上海")

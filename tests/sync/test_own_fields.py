@@ -11,24 +11,7 @@ from localcrm.kernel.schema import entity
 from localcrm.store import check
 from localcrm.sync.codec import INSERT, UPDATE, Batch, Change, Tx
 from localcrm.sync.merge import admit
-from tests import factories
 from tests.factories import Company, Installation
-
-
-@pytest.fixture
-def company():
-    with factories.company() as made:
-        yield made
-
-
-@pytest.fixture
-def one(company: Company) -> Installation:
-    return company.branches["BR01"]
-
-
-@pytest.fixture
-def two(company: Company) -> Installation:
-    return company.branches["BR02"]
 
 
 def agree(company: Company) -> None:

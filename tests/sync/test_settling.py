@@ -30,16 +30,6 @@ def company(clocks: dict[str, HandClock]) -> Iterator[Company]:
         yield made
 
 
-@pytest.fixture
-def one(company: Company) -> Installation:
-    return company.branches["BR01"]
-
-
-@pytest.fixture
-def two(company: Company) -> Installation:
-    return company.branches["BR02"]
-
-
 def agree(company: Company) -> None:
     """Let everybody exchange; all hold the same data, nothing is held back, every file is whole."""
     company.exchange()

@@ -22,21 +22,6 @@ def company(clocks: dict[str, HandClock]) -> Iterator[Company]:
 
 
 @pytest.fixture
-def hq(company: Company) -> Installation:
-    return company.hq
-
-
-@pytest.fixture
-def one(company: Company) -> Installation:
-    return company.branches["BR01"]
-
-
-@pytest.fixture
-def two(company: Company) -> Installation:
-    return company.branches["BR02"]
-
-
-@pytest.fixture
 def three(company: Company) -> Installation:
     return company.branches["BR03"]
 
