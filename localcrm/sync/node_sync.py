@@ -369,23 +369,22 @@ def close_branch(store: Store, actor: Actor, code: str) -> dict[str, Any]:
 
     Returns {"code", "state"}; raises Refused at a branch, NotFound for an unknown code.
     """
-    return _set_state(store, actor, code, "closed")
+    return _set_state(store, actor, code, "closed", "branch_closed")
 
 
 def reopen_branch(store: Store, actor: Actor, code: str) -> dict[str, Any]:
     """Hear a branch again that was closed by mistake; returns {"code", "state"}."""
-    return _set_state(store, actor, code, "active")
+    return _set_state(store, actor, code, "active", "branch_reopened")
 
 
-def _set_state(store: Store, actor: Actor, code: str, state: str) -> dict[str, Any]:
+def _set_state(store: Store, actor: Actor, code: str, state: str, event: str) -> dict[str, Any]:
     policy.require(actor, "sync.manage")
     if not store.node.is_office:
         raise Refused("not_office", N_("Only head office can do this."))
     peer = _peer(store, "code", code.strip().upper())
     with store.housekeeping() as connection:
         connection.execute("UPDATE sync_peer SET state = ? WHERE node_no = ?", (state, peer.node_no))
-        kind = "branch_closed" if state == "closed" else "branch_reopened"
-        eventlog.append(connection, at=store.clock.now_ms(), kind=kind, user_id=actor.user_id, detail=peer.code, sign=store.sign_log)
+        eventlog.append(connection, at=store.clock.now_ms(), kind=event, user_id=actor.user_id, detail=peer.code, sign=store.sign_log)
     return {"code": peer.code, "state": state}
 
 

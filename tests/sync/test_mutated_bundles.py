@@ -55,7 +55,7 @@ def protected(hq: Installation) -> list[Any]:
         "sales_order_line": f"order_id IN (SELECT id FROM sales_order WHERE {theirs})",
         "stock_move": theirs,
     }
-    roles = hq.rows("SELECT id, role FROM user WHERE login = 'admin'")
+    roles = hq.rows("SELECT id FROM user WHERE role = 'admin' ORDER BY id")
     return [roles, *(hq.rows(f'SELECT {_declared(key)} FROM "{key}" WHERE {limit} ORDER BY id') for key, limit in limits.items())]
 
 
