@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -53,6 +54,8 @@ class Session:
     #: Whom an administrator looks as: an actor who changes nothing.
     looking_as: Actor | None = None
     _checked: float = field(default_factory=time.monotonic)
+    #: Whoever reads the options takes them over before the next one reads: else what was read before a save comes after it.
+    _taking: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def store(self) -> Store:
@@ -158,23 +161,26 @@ class Session:
     def save_setting(self, key: str, value: str | None) -> None:
         """Keep a preference of the user; None forgets it. Writes the data file: call it in a worker thread."""
         preferences.save_preference(self.store, self.user_id, key, value)
-        self.preferences.pop(key, None)
-        if value is not None and not roams(key):
-            self.preferences[key] = value
-        else:
+        if roams(key):
             self.take_options()
+            return
+        with self._taking:
+            self.preferences.pop(key, None)
+            if value is not None:
+                self.preferences[key] = value
 
     def take_options(self) -> None:
         """Read anew what holds for the user, in the same objects: pages that are open draw with them. Asks the data file."""
-        found = preferences.preferences(self.store, self.user_id)
-        with self.store.read() as connection:
-            places = {kind: company_number(connection, self.store.node, key) for kind, key in PLACES.items()}
-        for key in [key for key in self.preferences if roams(key) and key not in found]:
-            del self.preferences[key]
-        self.preferences.update(found)
-        self.look.dates = self.setting("dates")
-        self.look.places = places
-        self.look.keys = read_shortcuts(self.setting("keys"))
+        with self._taking:
+            found = preferences.preferences(self.store, self.user_id)
+            with self.store.read() as connection:
+                places = {kind: company_number(connection, self.store.node, key) for kind, key in PLACES.items()}
+            for key in [key for key in self.preferences if roams(key) and key not in found]:
+                del self.preferences[key]
+            self.preferences.update(found)
+            self.look.dates = self.setting("dates")
+            self.look.places = places
+            self.look.keys = read_shortcuts(self.setting("keys"))
 
     # changes -----------------------------------------------------------------------------------------------------
 
