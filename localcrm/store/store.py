@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localcrm.kernel.clock import SystemClock, WallClock
+from localcrm.kernel.clock import SystemClock, WallClock, next_stamp
 from localcrm.kernel.errors import NotFound, StoreError
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import Shapes, shape_by_default, shaped, use_shapes
@@ -37,7 +37,6 @@ class Store:
         self.path = folder / DATABASE
         self.key = key
         self.clock: WallClock = clock or SystemClock()
-        self.clock_suspect = False
         #: Signs the head of the system log with the node's key; None where nobody has the key at hand.
         self.sign_log = sign_log
         self._node: Node | None = None
@@ -88,6 +87,12 @@ class Store:
             with self.read() as connection:
                 self._node = load_node(connection)
         return self._node
+
+    @property
+    def clock_suspect(self) -> bool:
+        """Whether the wall clock cannot be right: before this program was built, or far ahead of all that was ever changed."""
+        with self.read() as connection:
+            return next_stamp(int(connection.value("SELECT last_hlc FROM sync_ctx")), self.clock.now_ms()).suspect
 
     def forget_node(self) -> None:
         """Read the identity again next time: it was just changed."""

@@ -46,6 +46,7 @@ def page_frame(session: Session, *, title: str, active: str) -> Iterator[ui.elem
                 notices = ui.element("div").classes("lc-notices")
                 toasts = ui.element("div").classes("lc-toasts")
                 _rights_refused(session)
+                _wrong_clock(session)
                 if session.looking_as:
                     _looking(session)
                 operations.set_places(notices, toasts)
@@ -99,6 +100,15 @@ def _rights_refused(session: Session) -> None:
     if text:
         with ui.element("div").classes("lc-notice lc-warn").mark("rights-refused").props('role="status"'):
             ui.icon("gpp_bad")
+            ui.label(text).classes("grow")
+
+
+def _wrong_clock(session: Session) -> None:
+    """That the date of this computer cannot be right, before documents get it."""
+    text = syncstate.clock_warning(session.store)
+    if text:
+        with ui.element("div").classes("lc-notice lc-warn").mark("wrong-clock").props('role="status"'):
+            ui.icon("schedule")
             ui.label(text).classes("grow")
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 
 import pytest
 
 from localcrm.domain.people import preferences
+from localcrm.ui.kit.syncstate import clock_warning
 from localcrm.ui.sessions import Session
+from tests.factories import HandClock
 from tests.ui.conftest import Office
 
 
@@ -37,3 +40,14 @@ def test_an_option_saved_while_another_thread_reads_them_all_is_not_lost(session
     saved.set()
     reader.join(5)
     assert session.setting("theme") == "dark"
+
+
+@pytest.mark.parametrize(("days", "warned"), [(-7_300, True), (-1, False), (1, False), (300, False), (400, True)])
+def test_a_clock_that_cannot_be_right_is_pointed_out_before_documents_get_its_date(office: Office, days: int, warned: bool) -> None:
+    office.store.clock = clock = HandClock()
+    office.new("customer", name="甲")
+    clock.forward(days=days)
+    text = clock_warning(office.store)
+    assert bool(text) == warned
+    if warned:
+        assert datetime.fromtimestamp(clock.ms / 1000, tz=UTC).astimezone().strftime("%Y-%m-%d") in text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nicegui import ui
@@ -35,6 +35,16 @@ class SyncState:
     waiting: int
     last: datetime | None
     patience: int
+
+
+def clock_warning(store: Store) -> str:
+    """What to say where the clock of this computer cannot be right; "" where it may be."""
+    if not store.clock_suspect:
+        return ""
+    moment = datetime.fromtimestamp(store.clock.now_ms() / 1000, tz=UTC).astimezone()
+    return _(
+        "The clock of this computer says {moment}, which cannot be right. New documents would get that date: please set the clock. What you change keeps its order all the same."
+    ).format(moment=f"{moment:%Y-%m-%d %H:%M}")
 
 
 def sync_state(store: Store) -> SyncState:
