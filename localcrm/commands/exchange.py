@@ -35,6 +35,7 @@ _MAX_FILE = 4 << 20
             "close",
             "reopen",
             "allow-deletions",
+            "take-back",
         )
     },
     help=N_("Exchange with head office or with branches, by file or network."),
@@ -114,6 +115,13 @@ def allow_deletions(session: Session, code: str) -> None:
     from localcrm.sync import node_sync
 
     session.show(node_sync.allow_deletions(session.store, _manager(session), code))
+
+
+@command("take-back", help=N_("After a restore: take back from the branches what was done after the backup (at head office)."))
+def take_back(session: Session) -> None:
+    from localcrm.sync import node_sync
+
+    session.show(node_sync.take_back(session.store, _manager(session)))
 
 
 # exchanging --------------------------------------------------------------------------------------------------------------

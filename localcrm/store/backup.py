@@ -6,6 +6,7 @@ marked as a copy: the node that opens it first starts a new epoch, so a restored
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -241,6 +242,10 @@ def settle_copy(store: Store) -> bool:
             return False
         node = load_node(connection)
         if node.enrolled:
+            if node.is_office:  # branches must learn up to where its log is the one they know
+                lives = json.loads(str(get_meta(connection, "past_lives") or "[]"))
+                set_meta(connection, "past_lives", json.dumps([*lives, (node.epoch.hex(), changelog.head(connection))]))
+                set_meta(connection, "taking_back_until", 0)
             save_node(connection, replace(node, epoch=secrets.token_bytes(8), epoch_index=node.epoch_index + 1))
         connection.execute("DELETE FROM session")
         eventlog.append(connection, at=store.clock.now_ms(), kind="restore", detail=node.code, sign=store.sign_log)

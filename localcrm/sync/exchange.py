@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, NoReturn
 from weakref import WeakKeyDictionary
 
+import msgspec
+
 import localcrm
 from localcrm.domain.people import signing
 from localcrm.kernel.errors import ExchangeError
@@ -19,10 +21,10 @@ from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, set_meta
 from localcrm.store.node import OFFICE_NO, origin_of, stamp_of
 from localcrm.store.witness import Witness
-from localcrm.sync import attachments, brake, codec, digest
+from localcrm.sync import attachments, brake, codec, digest, recovery
 from localcrm.sync.extract import changes_for, own_changes
 from localcrm.sync.merge import Report, admit, apply
-from localcrm.sync.messages import Ack, Changes, Digests, Hello, Lacking, Message, Piece, Pull, Push, Welcome
+from localcrm.sync.messages import Ack, Changes, Digests, GiveBack, Hello, Lacking, Message, Piece, Pull, Push, Welcome
 
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
@@ -63,6 +65,8 @@ def hello(store: Store) -> Hello:
     with store.read() as connection:
         heads = connection.all("SELECT epoch, have_oseq FROM sync_origin WHERE node_no = ?", (node.node_no,))
         cursor = connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)) or 0
+        hub_epoch = connection.value("SELECT hub_epoch FROM sync_peer WHERE node_no = ?", (OFFICE_NO,))
+        lives = recovery.lives_known(connection)
         log = eventlog.signed_head(connection) or eventlog.Signed(0, b"", b"")
     return Hello(
         node_no=node.node_no,
@@ -75,6 +79,8 @@ def hello(store: Store) -> Hello:
         log_head=log.hash,
         log_count=log.number,
         log_signature=log.signature,
+        hub_epoch=int.from_bytes(hub_epoch or b""),
+        hub_lives=lives,
     )
 
 
@@ -96,7 +102,7 @@ def pushes(store: Store) -> Iterator[Push]:
             position, more = portion.upto, portion.more
 
 
-def count_changes(push: Push) -> int:
+def count_changes(push: Push | GiveBack) -> int:
     """How many changes a portion carries."""
     return len(codec.decode_batch(push.batch).changes)
 
@@ -107,7 +113,7 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
     for message in messages:
         if isinstance(message, Welcome):
             welcome = message
-            _check_office(store, welcome)
+            _meet_office(store, welcome)
             _take_witness(store, welcome)
         elif isinstance(message, Ack):
             _take_ack(store, message)
@@ -130,20 +136,12 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
     return welcome
 
 
-def _check_office(store: Store, welcome: Welcome) -> None:
+def _meet_office(store: Store, welcome: Welcome) -> None:
     if welcome.company_id != store.node.company_id:
         raise ExchangeError("wrong_company", N_("This file belongs to another company. Nothing was changed."))
-    epoch = welcome.hub_epoch.to_bytes(8)
     with store.housekeeping() as connection:
         known = connection.value("SELECT hub_epoch FROM sync_peer WHERE node_no = ?", (OFFICE_NO,))
-        if known is not None and known != epoch:
-            raise ExchangeError(
-                "office_restored",
-                N_(
-                    "Head office was restored from a backup and has a new identity. Nothing was exchanged; ask head office to enrol this branch again."
-                ),
-            )
-        connection.execute("UPDATE sync_peer SET hub_epoch = ? WHERE node_no = ?", (epoch, OFFICE_NO))
+        recovery.agree(store, connection, welcome, known)
 
 
 def _take_witness(store: Store, welcome: Welcome) -> None:
@@ -240,7 +238,14 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
     """Head office takes in what a branch says and answers; answers come as the work is done."""
     for message in messages:
         if isinstance(message, Hello):
-            _meet(store, peer, message)
+            place = recovery.meet(store, message, by_file=peer.by_file)
+            _meet(store, peer, message if place is None else msgspec.structs.replace(message, recv_hseq=place))
+            yield welcome(store, peer)
+            yield ack(store, peer)
+            if place is not None:
+                return  # what else it says was meant for head office as it was; it speaks again once it knows
+        elif isinstance(message, GiveBack):
+            peer.outcome.add(recovery.hear(store, message))
             yield welcome(store, peer)
             yield ack(store, peer)
         elif isinstance(message, Push):
@@ -326,6 +331,7 @@ def welcome(store: Store, peer: Peer) -> Welcome:
     with store.read() as connection:
         head = changelog.head(connection)
         point = witness.known(connection, peer.node_no) or Witness(0, b"", 0, b"")
+        lives, have = recovery.past_lives(connection), recovery.heads(connection)
     return Welcome(
         company_id=store.node.company_id,
         hub_epoch=int.from_bytes(store.node.epoch),
@@ -337,6 +343,8 @@ def welcome(store: Store, peer: Peer) -> Welcome:
         log_at=point.at,
         log_signature=point.signature,
         log_missing=peer.log_missing,
+        past_lives=lives,
+        have=have if recovery.is_open(store) else [],
     )
 
 

@@ -6,6 +6,7 @@ since, so a batch says the same however often and wherever it is cut.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ from localcrm.store.ddl import GONE, INSERT, UPDATE, VOID
 from localcrm.sync.codec import Batch, Change, Tx
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from localcrm.store.connection import Connection
 
 #: A message carries about this many changes; a larger transaction travels whole.
@@ -52,6 +55,19 @@ def changes_for(connection: Connection, node_no: int, epoch: bytes, after_hseq: 
     picked, last = _pick(rows, skip=own)
     reached = last[4] + last[3] - 1 if last else after_hseq
     return Portion(_batch(connection, picked), reached, more=reached < upto)
+
+
+def changes_beyond(connection: Connection, wanted: Mapping[int, tuple[int, int]], after_lseq: int) -> Portion:
+    """Changes in the order of this log after a place in it: of each origin those with numbers after the first and up to the second one."""
+    rows = connection.stream(
+        """SELECT tx, t.origin, first_oseq, count, first_lseq, hlc, eff_hlc, actor FROM sync_tx t
+           JOIN json_each(?) w ON t.origin = CAST(w.key AS INTEGER)
+           WHERE first_lseq > ? AND first_oseq > json_extract(w.value, '$[0]') AND first_oseq <= json_extract(w.value, '$[1]')
+           ORDER BY first_lseq""",
+        (json.dumps({str(origin): bounds for origin, bounds in wanted.items()}), after_lseq),
+    )
+    picked, last = _pick(rows, skip=None)
+    return Portion(_batch(connection, picked), last[4] if last else after_lseq, more=last is not None)
 
 
 def _pick(rows: Any, *, skip: int | None) -> tuple[list[tuple[Any, ...]], tuple[Any, ...] | None]:

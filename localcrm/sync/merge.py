@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from localcrm.sync.codec import Change, Group, Tx
 
 _CONFLICT = Conflict.entity_type
+#: A cursor before every number.
+_NOTHING_HEARD = -1
 
 
 @dataclass(slots=True)
@@ -102,6 +104,17 @@ def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int) -> Report
         erase.carry_out_since(store, connection, before)
         connection.execute("UPDATE sync_peer SET recv_hseq = max(recv_hseq, ?) WHERE node_no = 1", (to_hseq,))
         if is_about_rights:
+            signing.take_over(store, connection)
+        return report
+
+
+def take_back(store: Store, batch: Batch) -> Report:
+    """A restored head office takes in what it once had, as it was admitted then."""
+    with store.merging() as connection:
+        before = changelog.head(connection)
+        report, _found = _merge(store, connection, batch, None, _NOTHING_HEARD)
+        erase.carry_out_since(store, connection, before)
+        if signing.concerns(_tables(batch)):
             signing.take_over(store, connection)
         return report
 

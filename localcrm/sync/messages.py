@@ -1,6 +1,6 @@
 """What the two sides say to each other: the same messages in a file and over HTTP, each inside a signed, sealed bundle.
 
-A branch speaks first. Up: Hello, then Push for every portion of its own changes, then Pull. Down: Welcome, Ack, then
+A branch speaks first. Up: Hello, then GiveBack for what a restored head office lacks, then Push for every portion of its own changes, then Pull. Down: Welcome, Ack, then
 Changes for every portion of the head office's log, then Digests once nothing is missing. Behind all that, in both directions,
 pieces of attached files, and Lacking: what each side still wants of them. Places kept for later
 messages: ``caps`` in Hello (schema drift, scope), ``action`` in Welcome (new_epoch, bootstrap, upgrade, revoked).
@@ -39,10 +39,20 @@ class Hello(Struct, frozen=True, tag="hello", forbid_unknown_fields=False):
     log_count: Seq = 0
     """How many rows the system log has that ``log_head``, their newest hash, stands for."""
     log_signature: Annotated[bytes, Meta(max_length=64)] = b""
+    hub_epoch: Epoch = 0
+    """The epoch of head office that it knows; 0 before it has heard of one."""
+    hub_lives: Annotated[list[tuple[Epoch, Seq]], Meta(max_length=1_000)] = []
+    """Former epochs that it knew, oldest first, each up to which number of that log."""
 
 
 class Push(Struct, frozen=True, tag="push"):
     """A portion of the branch's own changes, as ``codec`` encodes a batch."""
+
+    batch: Annotated[bytes, Meta(max_length=64 << 20)]
+
+
+class GiveBack(Struct, frozen=True, tag="give_back"):
+    """What a branch has and a restored head office lacks, whoever made it; as ``codec`` encodes a batch."""
 
     batch: Annotated[bytes, Meta(max_length=64 << 20)]
 
@@ -70,6 +80,10 @@ class Welcome(Struct, frozen=True, tag="welcome", forbid_unknown_fields=False):
     log_signature: Annotated[bytes, Meta(max_length=64)] = b""
     log_missing: Seq = 0
     """Rows it lacks that were there at an earlier exchange, as this one found."""
+    past_lives: Annotated[list[tuple[Epoch, Seq]], Meta(max_length=1_000)] = []
+    """Former epochs of head office, oldest first, each with the number of its log at which the next one began: it was restored then."""
+    have: Annotated[list[tuple[int, Epoch, Seq]], Meta(max_length=100_000)] = []
+    """While it takes work back: how much it has of everybody's (node, epoch, number)."""
 
 
 class Ack(Struct, frozen=True, tag="ack"):
@@ -119,7 +133,7 @@ class Piece(Struct, frozen=True, tag="piece"):
     data: Annotated[bytes, Meta(max_length=1 << 20)]
 
 
-Message = Hello | Push | Pull | Welcome | Ack | Changes | Digests | Lacking | Piece
+Message = Hello | Push | GiveBack | Pull | Welcome | Ack | Changes | Digests | Lacking | Piece
 
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 

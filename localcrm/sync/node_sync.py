@@ -18,7 +18,7 @@ from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
 from localcrm.store.node import OFFICE_NO
 from localcrm.store.query import Condition, ListQuery, every, record_json
-from localcrm.sync import attachments, brake, digest as digests, enrol, exchange, messages
+from localcrm.sync import attachments, brake, digest as digests, enrol, exchange, messages, recovery
 from localcrm.sync.bundle import BundleFacts, Kind, Recipient, read_bundle, write_bundle
 from localcrm.sync.identity import NodeKeys, NodePublic
 from localcrm.sync.messages import Message, Welcome
@@ -83,6 +83,7 @@ def pack(store: Store, keys: NodeKeys, path: Path, *, for_code: str | None = Non
         if not for_code:
             raise Refused("which_branch", N_("Say which branch the file is for: --for BR01."))
         peer = _peer(store, "code", for_code.upper())
+        recovery.require_decided(store)
         with _fresh(path):
             written = _write_down(store, keys, peer, path)
         _note(store, peer.code, sent=peer.outcome.sent)
@@ -93,6 +94,7 @@ def pack(store: Store, keys: NodeKeys, path: Path, *, for_code: str | None = Non
     def said() -> Iterator[Message]:
         nonlocal counted
         yield exchange.hello(store)
+        yield from recovery.give_backs(store)
         for push in exchange.pushes(store):
             counted += exchange.count_changes(push)
             yield push
@@ -183,7 +185,7 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
     outcome, office = exchange.Outcome(), _office(store)
     sent, lacking, finished = set[attachments.Place](), attachments.lacking(store), False
     while not finished:
-        push = next(exchange.pushes(store), None)
+        push = next(recovery.give_backs(store), None) or next(exchange.pushes(store), None)
         hello = exchange.hello(store)
         said: list[Message]
         if push is not None:
@@ -202,7 +204,8 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
         # Files come last: as long as head office lacks some that are here, or its answers bring some.
         lacked, lacking = lacking, attachments.lacking(store)
         more = (lacking.files and lacking != lacked) or next(attachments.pieces(store, OFFICE_NO, 1, but=sent), None) is not None
-        finished = push is None and _caught_up(store, heard) and not more
+        is_same = hello.hub_epoch in {0, heard.hub_epoch if heard else 0}  # else it was restored: what it lacks is known only now
+        finished = push is None and _caught_up(store, heard) and not more and is_same
     if outcome.sent or outcome.received:
         _note(store, office.code, sent=outcome.sent, received=outcome.received)
     return outcome.as_dict()
@@ -253,6 +256,7 @@ def status(store: Store) -> dict[str, Any]:
         "last_ok": _iso(last),
         "digest": "differs" if differs else "equal" if differs == "" else "unknown",
         "clock_suspect": store.clock_suspect,
+        "restored": node.is_office and recovery.is_wanted(store),
         "url": url,
         "branches": branches,
         "invites": invites,
@@ -400,6 +404,17 @@ def allow_deletions(store: Store, actor: Actor, code: str) -> dict[str, Any]:
             connection, at=store.clock.now_ms(), kind="brake_released", user_id=actor.user_id, detail=detail, sign=store.sign_log
         )
     return {"code": peer.code, "count": asked["count"] if asked else 0}
+
+
+def take_back(store: Store, actor: Actor) -> dict[str, Any]:
+    """A restored head office takes back from the branches what was done after its backup; returns {"code", "days"}, how long it does so."""
+    policy.require(actor, "sync.manage")
+    with store.read() as connection:
+        if not store.node.is_office or not recovery.past_lives(connection):
+            raise Refused("not_restored", N_("This head office was not restored from a backup; nothing is missing here."))
+    with store.housekeeping() as connection:
+        recovery.open_up(store, connection, user_id=actor.user_id)
+    return {"code": store.node.code, "days": recovery.OPEN_MS // 86_400_000}
 
 
 def acknowledge_log(store: Store, actor: Actor, code: str) -> None:

@@ -65,6 +65,7 @@ class Centre:
                 if self.may:
                     self._buttons()
             self.problem = ui.element("div").classes("lc-notices")
+            self.restored = ui.element("div")
             self.peers = ui.element("div").classes("lc-card").style("flex:none;overflow-x:auto").mark("peers")
             self.to_look_at = ui.element("div").classes("lc-row").style("flex:none").mark("to-look-at")
             if self.may:
@@ -130,6 +131,7 @@ class Centre:
         self.state_chip.set_text(text)
         self.state_chip.props(f"data-tone={tone or 'plain'}")
         self.state_chip.set_visibility(bool(status["branches"]) or not self.office)
+        self._draw_restored(status["restored"])
         self.peers.clear()
         with self.peers:
             if self.office:
@@ -139,6 +141,31 @@ class Centre:
         self._draw_to_look_at(waiting)
         if self.may:
             self._draw_jobs()
+
+    def _draw_restored(self, undecided: bool) -> None:
+        """That this head office comes from a backup, and branches have what it lacks."""
+        self.restored.clear()
+        if not undecided:
+            return
+        with self.restored, ui.element("div").classes("lc-notice lc-warn").mark("restored").props('role="status"'):
+            ui.icon("settings_backup_restore")
+            ui.label(
+                _(
+                    "This head office was restored from a backup. The branches still have what was done after it, here and at their places. Until you take it back nothing is exchanged with them; nothing is lost."
+                )
+            ).classes("grow")
+            if self.may:
+                ui.button(_("Take it back…"), on_click=self._take_back).props("unelevated no-caps data-act=take-back").classes(
+                    "lc-btn"
+                ).mark("take-back")
+
+    async def _take_back(self) -> None:
+        """From now on branches give back what the backup lacks."""
+        detail = _(
+            "With its next exchange each branch gives back what it has and this backup lacks: its own work, what head office had done, and what others had sent. It is taken as it was, so do this for branches you trust. It goes on for 60 days. Branches that exchange by file read a file from here first, then bring theirs."
+        )
+        if await confirm(_("Take back what was done after the backup?"), detail=detail, yes=_("Take it back")):
+            await self._change(lambda: node_sync.take_back(self.session.store, self.session.actor))
 
     def _draw_to_look_at(self, waiting: int) -> None:
         """How many conflicts wait, and the way to them."""

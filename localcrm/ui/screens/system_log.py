@@ -58,6 +58,8 @@ KINDS: Mapping[str, str] = {
     "backup": N_("Backup made"),
     "backup_tested": N_("Backup tried out"),
     "restore": N_("Restored from a backup"),
+    "office_restored": N_("Head office was restored; agreed with it"),
+    "taking_back": N_("Taking back what the backup lacks"),
     "setting": N_("Setting changed"),
     "person_export": N_("Took out a person's data"),
     "erased": N_("Erased a person's data"),

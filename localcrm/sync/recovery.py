@@ -1,0 +1,194 @@
+"""Head office was restored from a backup. Branches agree with it on where the backup ended, and give back what was done after it.
+
+A restored head office has a new epoch and remembers where the one before ended in its log. A branch that knew an earlier one goes back to
+that place. What it has received since, from head office's former self and from other branches, only branches still have: it is given back in the order
+in which it arrived there, so that whatever a change builds on comes before it. It is taken as it was admitted then, with its stamps, and
+judged no second time. Therefore head office does so only where a person has said so, and for a while.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from localcrm.kernel.errors import ExchangeError
+from localcrm.kernel.i18n import N_
+from localcrm.store import eventlog
+from localcrm.store.migrate import get_meta, set_meta
+from localcrm.store.node import OFFICE_NO
+from localcrm.sync import codec
+from localcrm.sync.extract import changes_beyond
+from localcrm.sync.merge import Report, take_back
+from localcrm.sync.messages import GiveBack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from localcrm.store.connection import Connection
+    from localcrm.store.store import Store
+    from localcrm.sync.messages import Hello, Welcome
+
+#: How long work is taken back once a person has said so: branches without internet come late.
+OPEN_MS = 60 * 24 * 3600 * 1000
+#: Meta keys of head office: until when; of a branch: what head office has, and what it had acknowledged before it was restored.
+_UNTIL, _HAS, _ACKNOWLEDGED = "taking_back_until", "office_has", "acknowledged_before"
+#: Meta key of head office: a branch came that has something to give back, and was refused.
+_ASKED = "taking_back_asked"
+#: Meta key of a branch: the former epochs of head office that it knew.
+_LIVES = "office_lives"
+
+
+# head office -------------------------------------------------------------------------------------------------------------
+
+
+def past_lives(connection: Connection) -> list[tuple[int, int]]:
+    """Former epochs of head office, oldest first, each with the number of its log at which the next one began."""
+    text = get_meta(connection, "past_lives")
+    return [(int(epoch, 16), int(head)) for epoch, head in json.loads(str(text))] if text else []
+
+
+def is_open(store: Store) -> bool:
+    """Whether head office takes back what was done after its backup."""
+    return int(store.meta(_UNTIL) or 0) > store.clock.now_ms()
+
+
+def is_wanted(store: Store) -> bool:
+    """Whether somebody should say that work is taken back: head office was restored, or a branch came that missed it the last time."""
+    with store.read() as connection:
+        return (
+            bool(past_lives(connection)) and not is_open(store) and (not get_meta(connection, _UNTIL) or bool(get_meta(connection, _ASKED)))
+        )
+
+
+def open_up(store: Store, connection: Connection, *, user_id: str | None) -> None:
+    """Take back, from now on and for OPEN_MS, what branches have and the backup lacks."""
+    now = store.clock.now_ms()
+    set_meta(connection, _UNTIL, now + OPEN_MS)
+    set_meta(connection, _ASKED, 0)
+    eventlog.append(connection, at=now, kind="taking_back", user_id=user_id, detail=store.node.code, sign=store.sign_log)
+
+
+def require_decided(store: Store) -> None:
+    """Raise ExchangeError("office_restored") where head office was restored and nobody has said yet that work is taken back."""
+    with store.read() as connection:
+        undecided = bool(past_lives(connection)) and not get_meta(connection, _UNTIL)
+    if undecided:
+        _require_open(store)
+
+
+def meet(store: Store, message: Hello, *, by_file: bool) -> int | None:
+    """The place in the log at which a branch that knew an earlier head office goes on; None for one that knows this one.
+
+    Raises ExchangeError("office_restored") before somebody has said that work is taken back, and for a file made before the restore.
+    """
+    if not message.hub_epoch or message.hub_epoch == int.from_bytes(store.node.epoch):
+        return None
+    with store.read() as connection:
+        lives = past_lives(connection)
+    found = _common(lives, [*message.hub_lives, (message.hub_epoch, message.recv_hseq)])
+    if found is None:
+        raise ExchangeError(
+            "other_office", N_("This branch belongs to another head office, or to a copy of this one. Nothing was exchanged.")
+        )
+    if not is_open(store):
+        with store.housekeeping() as connection:
+            set_meta(connection, _ASKED, 1)
+    _require_open(store)
+    if by_file:
+        raise ExchangeError(
+            "office_restored",
+            N_(
+                "Head office was restored from a backup after this file was made. Make a file for the branch first; once it has read that, its next file gives back what is missing here."
+            ),
+        )
+    return found[1]
+
+
+def hear(store: Store, message: GiveBack) -> Report:
+    """Take in what a branch gives back."""
+    _require_open(store)
+    batch = codec.decode_batch(message.batch)
+    if (OFFICE_NO, int.from_bytes(store.node.epoch)) in batch.origins:
+        raise ExchangeError("not_sender", N_("The exchange contains changes in another branch's name. Nothing of it was applied."))
+    return take_back(store, batch)
+
+
+def _require_open(store: Store) -> None:
+    if not is_open(store):
+        raise ExchangeError(
+            "office_restored",
+            N_(
+                "Head office was restored from a backup. Somebody there must first say, on the page Merging, that it takes back from the branches what was done after the backup. Nothing was exchanged; nothing is lost."
+            ),
+        )
+
+
+def heads(connection: Connection) -> list[tuple[int, int, int]]:
+    """How much head office has of everybody's work: node, epoch, number."""
+    rows = connection.all("SELECT node_no, epoch, have_oseq FROM sync_origin")
+    return [(node_no, int.from_bytes(epoch), have) for node_no, epoch, have in rows]
+
+
+# a branch ------------------------------------------------------------------------------------------------------------------
+
+
+def agree(store: Store, connection: Connection, welcome: Welcome, known: bytes | None) -> None:
+    """Follow head office into its present epoch; raises ExchangeError("other_office") where it is not the one this branch knew."""
+    epoch = welcome.hub_epoch.to_bytes(8)
+    if known is not None and known != epoch:
+        cursor = int(connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)) or 0)
+        found = _common(welcome.past_lives, [*lives_known(connection), (int.from_bytes(known), cursor)])
+        if found is None:
+            raise ExchangeError(
+                "other_office", N_("This branch belongs to another head office, or to a copy of this one. Nothing was exchanged.")
+            )
+        known_before, place = found
+        set_meta(connection, _LIVES, json.dumps(known_before))
+        before = json.loads(str(get_meta(connection, _ACKNOWLEDGED) or "{}"))
+        for origin, acked in connection.all("SELECT origin, acked_oseq FROM sync_origin WHERE node_no = ?", (store.node.node_no,)):
+            before[str(origin)] = max(acked, before.get(str(origin), 0))
+        set_meta(connection, _ACKNOWLEDGED, json.dumps(before))
+        connection.execute("UPDATE sync_origin SET acked_oseq = 0 WHERE node_no = ?", (store.node.node_no,))
+        connection.execute("UPDATE sync_peer SET recv_hseq = ? WHERE node_no = ?", (place, OFFICE_NO))
+        eventlog.append(connection, at=store.clock.now_ms(), kind="office_restored", detail=str(place), sign=store.sign_log)
+    connection.execute("UPDATE sync_peer SET hub_epoch = ? WHERE node_no = ?", (epoch, OFFICE_NO))
+    set_meta(connection, _HAS, json.dumps(welcome.have))
+
+
+def give_backs(store: Store) -> Iterator[GiveBack]:
+    """Portions of what head office lacks of everything that it once had, in the order in which it came here."""
+    with store.read() as connection:
+        has = {(node_no, epoch): have for node_no, epoch, have in json.loads(str(get_meta(connection, _HAS) or "[]"))}
+        before = json.loads(str(get_meta(connection, _ACKNOWLEDGED) or "{}"))
+        if not has:  # it takes nothing back
+            return
+        wanted = {
+            origin: (has.get((node_no, int.from_bytes(epoch)), 0), before.get(str(origin), 0) if node_no == store.node.node_no else have)
+            for origin, node_no, epoch, have in connection.all("SELECT origin, node_no, epoch, have_oseq FROM sync_origin")
+        }
+    position, more = 0, True
+    while more:
+        with store.read() as connection:
+            portion = changes_beyond(connection, wanted, position)
+        if portion.batch.txs:
+            yield GiveBack(codec.encode_batch(portion.batch))
+        position, more = portion.upto, portion.more
+
+
+def lives_known(connection: Connection) -> list[tuple[int, int]]:
+    """Former epochs of head office that this branch knew, oldest first, each up to which number of that log."""
+    return [(epoch, upto) for epoch, upto in json.loads(str(get_meta(connection, _LIVES) or "[]"))]
+
+
+def _common(lives: list[tuple[int, int]], known: list[tuple[int, int]]) -> tuple[list[tuple[int, int]], int] | None:
+    """Up to where the log that a branch knows, and that of head office today, are one; and what of its knowledge reaches there.
+
+    Both are chains of epochs, oldest first, each with the number up to which it went, or was known.
+    """
+    for number in range(len(known) - 1, -1, -1):
+        epoch, upto = known[number]
+        at = next((place for place, (life, _head) in enumerate(lives) if life == epoch), None)
+        if at is not None:
+            place = min([upto, *(head for _life, head in lives[at:])])
+            return [*known[:number], (epoch, place)], place
+    return None

@@ -1,0 +1,208 @@
+"""Head office's disk is lost and a backup takes its place: what was done since comes back from the branches, whoever did it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from localcrm.kernel.errors import AppError
+from localcrm.store import check
+from localcrm.store.backup import backup, restore, settle_copy
+from localcrm.sync import http, messages, node_sync, recovery
+from tests.factories import Company, Installation
+
+
+def lose_office(company: Company, archive: Path, folder: Path) -> None:
+    """The backup goes on as head office."""
+    old = company.hq
+    old.store.close()
+    restore(archive, folder)
+    company.hq = Installation(folder, old.code, old.keys, old.actor, old.clock)
+    assert settle_copy(company.hq.store)
+
+
+def take_back(company: Company) -> None:
+    node_sync.take_back(company.hq.store, company.hq.actor)
+
+
+def by_line(company: Company, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    hq, branch = company.hq, company.branches[code]
+    monkeypatch.setattr(http, "post_bundle", lambda _url, request, answer: node_sync.answer_bundle(hq.store, hq.keys, request, answer))
+    node_sync.run(branch.store, branch.keys, url="http://wire")
+
+
+def settle(company: Company, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exchange until everybody knows everything."""
+    for _round in range(3):
+        for code in company.branches:
+            if way == "line":
+                by_line(company, code, monkeypatch)
+            else:
+                company.down(code)
+                company.up(code)
+                company.down(code)
+
+
+def agreed(company: Company) -> None:
+    assert len(company.digests) == 1
+    for node in company.nodes:
+        assert check.check(node.store)["problems"] == []
+        assert node.value("SELECT count(*) FROM sync_quarantine") == 0
+    for code in company.branches:
+        assert node_sync.status(company.branches[code].store)["waiting"] == 0
+
+
+@pytest.mark.parametrize("way", ["stick", "line"])
+@pytest.mark.parametrize("lost", range(6))
+def test_everything_done_after_the_backup_comes_back_whoever_did_it(
+    company: Company, one: Installation, two: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: int, way: str
+) -> None:
+    """Work that builds on work of others, the backup made before any of its steps, and some that nobody has sent yet."""
+    made: dict[str, str] = {}
+
+    def first() -> None:
+        made["a"] = one.new("customer", name="分店一的客户", phone="1")
+
+    def second() -> None:
+        company.hq.set("customer", made["a"], phone="2")  # head office edits what the branch added
+        made["b"] = company.hq.new("customer", name="总部的客户")
+
+    def third() -> None:
+        two.set("customer", made["b"], phone="3")  # another branch edits what head office added
+        two.new("contact", name="王芳", customer_id=made["a"])
+
+    def fourth() -> None:
+        product, house = two.new("product", code="P", name="布", price="9"), two.new("warehouse", code="W", name="仓")
+        order = two.order(made["b"], product, quantity="3")
+        two.set("sales_order", order, warehouse_id=house)
+        two.run("sales.post_order", order_id=order)
+
+    def fifth() -> None:
+        company.hq.delete("customer", company.hq.new("customer", name="误建"))
+        one.set("customer", made["a"], address="上海")
+
+    steps = [first, second, third, fourth, fifth]
+    for number, step in enumerate(steps):
+        if number == len(steps) - lost:
+            backup(company.hq.store, tmp_path / "backup.zip")
+        step()
+        company.exchange()
+    if lost == 0:
+        backup(company.hq.store, tmp_path / "backup.zip")
+    elif lost > len(steps):
+        return
+    state = company.hq.digest
+    one.set("customer", made["a"], remark="还没有发出")  # nobody else knows this yet
+    lose_office(company, tmp_path / "backup.zip", tmp_path / "again")
+    company.hq.new("customer", name="恢复之后的客户")
+    take_back(company)
+    settle(company, way, monkeypatch)
+    agreed(company)
+    assert state != company.hq.digest
+    assert {name for (name,) in company.hq.rows("SELECT name FROM customer WHERE deleted = 0")} == {
+        "分店一的客户", "总部的客户", "恢复之后的客户",
+    }  # fmt: skip
+    customer = company.hq.get("customer", made["a"])
+    assert (customer["phone"], customer["address"], customer["remark"]) == ("2", "上海", "还没有发出")
+    assert company.hq.get("customer", made["b"])["phone"] == "3"
+    assert company.hq.value("SELECT count(*) FROM stock_move") == 1
+
+
+def test_nothing_is_exchanged_before_a_person_says_so(company: Company, one: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    backup(company.hq.store, tmp_path / "backup.zip")
+    one.new("customer", name="甲")
+    company.exchange()
+    lose_office(company, tmp_path / "backup.zip", tmp_path / "again")
+    before = one.digest, one.rows("SELECT acked_oseq FROM sync_origin"), one.rows("SELECT recv_hseq, hub_epoch FROM sync_peer")
+    for road in (lambda: company.up("BR01"), lambda: company.down("BR01"), lambda: by_line(company, "BR01", monkeypatch)):
+        with pytest.raises(AppError) as refused:
+            road()
+        assert refused.value.code == "office_restored"
+    assert (one.digest, one.rows("SELECT acked_oseq FROM sync_origin"), one.rows("SELECT recv_hseq, hub_epoch FROM sync_peer")) == before
+
+
+def test_a_head_office_that_was_never_restored_takes_nothing_back(company: Company, one: Installation):
+    with pytest.raises(AppError) as refused:
+        node_sync.take_back(company.hq.store, company.hq.actor)
+    assert refused.value.code == "not_restored"
+    peer = node_sync._peer(company.hq.store, "code", "BR01")
+    for said in (messages.GiveBack(b""), next(iter(pushes_as_gifts(one)))):
+        with pytest.raises(AppError) as refused:
+            list(node_sync.exchange.hear_branch(company.hq.store, peer, [node_sync.exchange.hello(one.store), said]))
+        assert refused.value.code == "office_restored"
+
+
+def pushes_as_gifts(node: Installation) -> list[messages.GiveBack]:
+    node.new("customer", name="甲")
+    return [messages.GiveBack(push.batch) for push in node_sync.exchange.pushes(node.store)]
+
+
+def test_nobody_gives_back_what_head_office_does_now(company: Company, one: Installation, tmp_path: Path):
+    """Only the past can be given back: the numbers of the present are head office's own."""
+    backup(company.hq.store, tmp_path / "backup.zip")
+    company.exchange()
+    lose_office(company, tmp_path / "backup.zip", tmp_path / "again")
+    take_back(company)
+    company.hq.new("customer", name="今天的客户")
+    company.down("BR01")
+    from localcrm.sync import codec
+    from localcrm.sync.extract import own_changes
+
+    with company.hq.store.read() as connection:
+        origin = connection.value("SELECT max(origin) FROM sync_origin WHERE node_no = 1")
+        forged = codec.encode_batch(own_changes(connection, origin, 0).batch)
+    peer = node_sync._peer(company.hq.store, "code", "BR01")
+    with pytest.raises(AppError) as refused:
+        list(node_sync.exchange.hear_branch(company.hq.store, peer, [node_sync.exchange.hello(one.store), messages.GiveBack(forged)]))
+    assert refused.value.code == "not_sender"
+
+
+def test_restored_twice_and_each_branch_comes_in_its_own_time(
+    company: Company, one: Installation, two: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    backup(company.hq.store, tmp_path / "first.zip")
+    one.new("customer", name="甲")
+    company.exchange()
+    backup(company.hq.store, tmp_path / "second.zip")
+    two.new("customer", name="乙")
+    company.exchange()
+    lose_office(company, tmp_path / "second.zip", tmp_path / "again")
+    take_back(company)
+    by_line(company, "BR01", monkeypatch)  # the other one does not come before the disk is lost once more
+    lose_office(company, tmp_path / "first.zip", tmp_path / "once-more")
+    take_back(company)
+    settle(company, "line", monkeypatch)  # of an epoch that one branch knows this backup has never heard
+    agreed(company)
+    assert {name for (name,) in company.hq.rows("SELECT name FROM customer")} == {"甲", "乙"}
+
+
+def test_two_backups_that_both_go_on_are_told_apart(company: Company, one: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    backup(company.hq.store, tmp_path / "backup.zip")
+    company.exchange()
+    lose_office(company, tmp_path / "backup.zip", tmp_path / "left")
+    take_back(company)
+    company.hq.new("customer", name="左")
+    by_line(company, "BR01", monkeypatch)
+    lose_office(company, tmp_path / "backup.zip", tmp_path / "right")
+    take_back(company)
+    by_line(company, "BR01", monkeypatch)
+    settle(company, "line", monkeypatch)
+    agreed(company)
+    assert company.hq.value("SELECT count(*) FROM customer WHERE name = '左'") == 1  # what the other one did comes along
+
+
+def test_after_a_while_nothing_is_taken_back_any_more(company: Company, one: Installation, tmp_path: Path):
+    backup(company.hq.store, tmp_path / "backup.zip")
+    company.exchange()
+    lose_office(company, tmp_path / "backup.zip", tmp_path / "again")
+    take_back(company)
+    assert recovery.is_open(company.hq.store)
+    company.hq.store.clock.forward(days=61)  # type: ignore[attr-defined]
+    assert not recovery.is_open(company.hq.store)
+    assert node_sync.status(company.hq.store)["restored"] is False
+    with pytest.raises(AppError) as refused:
+        company.up("BR01")
+    assert refused.value.code == "office_restored"
+    assert node_sync.status(company.hq.store)["restored"] is True  # somebody should say so again
+    company.down("BR02")  # who does not need it is not held up
