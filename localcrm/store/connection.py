@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from queue import Empty, LifoQueue
 from typing import Any, NoReturn
@@ -179,26 +179,39 @@ class Pool:
         self._path, self._key = path, key
         self._idle: LifoQueue[Connection] = LifoQueue()
         self._slots = threading.Semaphore(READERS)
+        self._held = threading.local()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A read transaction."""
-        with self._slots:
+        """A read transaction. One inside another of the same thread takes no place of its own: threads that hold one and wait for one more
+        would wait for each other for ever.
+        """
+        depth: int = getattr(self._held, "depth", 0)
+        with self._slots if depth == 0 else nullcontext():
+            self._held.depth = depth + 1
             try:
-                connection = self._idle.get_nowait()
-            except Empty:
-                connection = Connection(self._path, key=self._key)
-                connection.execute("PRAGMA query_only = ON")
-            try:
-                connection.execute("BEGIN")
-                yield connection
+                with self._reader() as connection:
+                    yield connection
             finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                if connection.is_worn:
-                    connection.close()
-                else:
-                    self._idle.put(connection)
+                self._held.depth = depth
+
+    @contextmanager
+    def _reader(self) -> Iterator[Connection]:
+        try:
+            connection = self._idle.get_nowait()
+        except Empty:
+            connection = Connection(self._path, key=self._key)
+            connection.execute("PRAGMA query_only = ON")
+        try:
+            connection.execute("BEGIN")
+            yield connection
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if connection.is_worn:
+                connection.close()
+            else:
+                self._idle.put(connection)
 
     def close(self) -> None:
         """Close the idle readers."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localcrm.domain.people import idle
+from localcrm.domain.people.signing import SIGNED
 from localcrm.kernel.errors import StoreError
 from localcrm.kernel.ports import Changes
 from localcrm.store.store import Store
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 #: Changes that arrive within this time are told to a screen together.
 GATHER_SECONDS = 0.1
-#: What sessions draw with.
-OPTIONS = frozenset({"user_option", "company_option", "role_option", "branch_option", "role", "user_role"})
+#: What sessions keep in memory: what they draw with, and what their users may do.
+IN_SESSIONS = frozenset({"user_option", "company_option", "role_option", "branch_option", "share", *(kind.key for kind in SIGNED)})
 #: What a locked session has missed is told at most this long after it was unlocked.
 HELD_SECONDS = 1.0
 
@@ -143,7 +144,7 @@ class Program:
             self.loop.call_soon_threadsafe(self._tell, changes)
 
     def _tell(self, changes: Changes) -> None:
-        if not OPTIONS.isdisjoint(changes.ids):
+        if not IN_SESSIONS.isdisjoint(changes.ids):
             self.sessions.look_again()
         for subscription in self._subscriptions:
             if subscription.entities.isdisjoint(changes.ids):

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import TYPE_CHECKING
 
 from localcrm.domain.options.company import company_number
@@ -21,7 +22,7 @@ from localcrm.store.store import Store
 from localcrm.ui.kit.look import PLACES, Look
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Collection
+    from collections.abc import Awaitable, Collection, Iterator
 
     from nicegui.client import Client
 
@@ -54,7 +55,9 @@ class Session:
     #: Whom an administrator looks as: an actor who changes nothing.
     looking_as: Actor | None = None
     _checked: float = field(default_factory=time.monotonic)
-    #: Whoever reads the options takes them over before the next one reads: else what was read before a save comes after it.
+    #: Readings of the options begin in this order; one that began before another was taken over says nothing new any more.
+    _readings: Iterator[int] = field(default_factory=count, repr=False)
+    _taken: int = -1
     _taking: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -165,16 +168,21 @@ class Session:
             self.take_options()
             return
         with self._taking:
+            self._taken = next(self._readings)
             self.preferences.pop(key, None)
             if value is not None:
                 self.preferences[key] = value
 
     def take_options(self) -> None:
         """Read anew what holds for the user, in the same objects: pages that are open draw with them. Asks the data file."""
-        with self._taking:
-            found = preferences.preferences(self.store, self.user_id)
-            with self.store.read() as connection:
-                places = {kind: company_number(connection, self.store.node, key) for kind, key in PLACES.items()}
+        began = next(self._readings)
+        found = preferences.preferences(self.store, self.user_id)
+        with self.store.read() as connection:
+            places = {kind: company_number(connection, self.store.node, key) for kind, key in PLACES.items()}
+        with self._taking:  # never while the file is asked: who waits here may hold the last of its readers
+            if began < self._taken:
+                return
+            self._taken = began
             for key in [key for key in self.preferences if roams(key) and key not in found]:
                 del self.preferences[key]
             self.preferences.update(found)
@@ -247,7 +255,7 @@ class Sessions:
         return session
 
     def look_again(self) -> None:
-        """Options were set, here or elsewhere: every session reads them with its next step."""
+        """Options or rights were set, here or elsewhere: every session reads them with its next step."""
         for session in self._known.values():
             session.look_again()
 

@@ -275,6 +275,6 @@ def test_both_pages_speak_english(open_page: OpenPage) -> None:
         page.get_by_role("tab", name=window).click()
         expect(page.locator(".lc-rights")).to_contain_text("Field" if window == "Fields" else "Kind of record")
         if window == "Data scope":
-            expect(page.locator(".lc-limit")).to_contain_text("Warehouse: only these")
+            expect(page.locator(".lc-limit", has_text="Warehouse")).to_contain_text("Warehouse: only these")
     page.locator(".lc-language").click()
     expect(page.locator(".lc-title")).to_have_text("角色与权限")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -52,6 +53,27 @@ def test_setting_up_a_folder_leaves_the_writer_room_for_the_statements_of_the_da
         for n in range(connection.STATEMENTS // 2):
             uow.connection.value(f"SELECT {n}")
         assert not uow.connection.is_worn
+
+
+def test_readers_inside_readers_never_wait_for_each_other(hq):
+    """As many threads as there are places, each with one reader, and each wants one more."""
+    everybody, done = threading.Barrier(connection.READERS), []
+
+    def read() -> None:
+        with hq.store.read():
+            everybody.wait(5)
+            with hq.store.read() as inner:
+                done.append(inner.value("SELECT 1"))
+
+    threads = [threading.Thread(target=read, daemon=True) for _each in range(connection.READERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    assert len(done) == connection.READERS
+    assert not any(thread.is_alive() for thread in threads)
+    with hq.store.read() as again:
+        assert again.value("SELECT 1") == 1
 
 
 def test_a_worn_writer_is_replaced_before_the_next_transaction(hq, monkeypatch):
