@@ -165,7 +165,7 @@ def _row(card: _Card) -> list[str]:
         return []
     found: dict[str, list[_Property]] = {}
     for entry in properties:
-        if entry.value.strip(" ;"):
+        if _unescape(entry.value).strip(" ;"):
             found.setdefault(entry.name, []).append(entry)
     company, *departments = _first_parts(found.get("ORG")) or [""]
     phones = [_unescape(entry.value).removeprefix("tel:") for entry in sorted(found.get("TEL", []), key=_by_preference)]
