@@ -83,8 +83,11 @@ def test_options_are_retired_and_added_by_right_click(open_page: OpenPage) -> No
     row(page, "行业").click(button="right")
     menu(page, "选项").click()
     dialog(page).get_by_role("checkbox", name="停用").nth(2).click()
+    names = dialog(page).locator("input[aria-label='名称']")
+    before = names.count()
     dialog(page).get_by_text("＋ 选项").click()
-    dialog(page).locator("input[aria-label='名称']").last.fill("建材")
+    expect(names).to_have_count(before + 1)
+    names.last.fill("建材")
     page.keyboard.press("Control+Enter")
     expect(page.locator(".q-dialog")).to_have_count(0)
 
