@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 #: What people leave out: kinds of areas at the end of a name, signs between two.
 _KIND = re.compile(r"(?:特别行政区|维吾尔自治区|壮族自治区|回族自治区|自治区|自治州|自治县|自治旗|新区|地区|省|市|区|县|旗|盟|镇|街道)$")
@@ -25,7 +25,7 @@ def areas() -> tuple[str, ...]:
 
 def _read() -> Iterator[str]:
     above: list[str] = []
-    for line in files("localcrm.domain").joinpath("areas.txt").read_text(encoding="utf-8").splitlines():
+    for line in Path(__file__).with_name("areas.txt").read_text(encoding="utf-8").splitlines():
         name = line.lstrip("\t")
         above[len(line) - len(name) :] = [name]
         yield "/".join(above)
