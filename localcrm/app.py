@@ -12,18 +12,18 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localcrm.domain import subjects as subjects  # noqa: PLC0414 -- makes every entity, rule and verb known
+from localcrm.domain.admin.doctor import examine
 from localcrm.domain.admin.services import set_up_office
 from localcrm.domain.people import signing
 from localcrm.domain.people.recovery import first_code
 from localcrm.domain.people.services import check_password_strength
 from localcrm.kernel.errors import InvalidInput, StoreError
 from localcrm.kernel.i18n import N_, gettext
-from localcrm.store.check import check
 from localcrm.store.folder import DATABASE
 from localcrm.store.node import OFFICE_NO, Node, Role, save_node
 from localcrm.store.store import Store, create_store, open_store
@@ -55,11 +55,7 @@ class Application:
 
     def check(self, *, repair: bool = False) -> dict[str, Any]:
         """What the data doctor finds, rights and the system log with the keys of this node included."""
-        if repair:
-            with self.store.merging() as connection:
-                signing.put_back(self.store, connection)
-        signing.examine(self.store)
-        return check(self.store, repair=repair, log_key=self.log_key, others=(partial(signing.problems, self.store),))
+        return examine(self.store, self.log_key, repair=repair)
 
     def close(self) -> None:
         """Close the data file."""

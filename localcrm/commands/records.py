@@ -109,7 +109,7 @@ def labels_of_values(connection: Any, kind: Any, rows: Sequence[Mapping[str, Any
 
     labels = {field.key: {value: gettext(msgid) for value, msgid in field.options.items()} for field in kind.readable}
     for field in kind.readable:
-        if field.kind == "choices":
+        if field.kind in {"choices", "files"}:
             labels[field.key] = {row[field.key]: in_words(field, row[field.key]) for row in rows if row.get(field.key)}
     return {**labels, **ref_titles(connection, kind, rows)}
 

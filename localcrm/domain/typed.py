@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from localcrm.domain.areas import canonical
+from localcrm.kernel.attachments import names
 from localcrm.kernel.custom import split_choices
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import LANGUAGES, N_, gettext, use_language
@@ -45,7 +46,9 @@ def read_text(field: Field, text: str) -> Any:
 
 
 def in_words(field: Field, value: str) -> str:
-    """Labels of what was chosen from a list, in the language of the moment."""
+    """Labels of what was chosen from a list, in the language of the moment; of files their names."""
+    if field.kind == "files":
+        return gettext(N_(", ")).join(names(value))
     chosen = split_choices(value) if field.kind == "choices" else [value]
     return gettext(N_(", ")).join(gettext(field.options.get(one, one)) for one in chosen)
 

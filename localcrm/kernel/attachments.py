@@ -50,6 +50,11 @@ def read_attachments(text: str | None) -> list[Attachment]:
     return [Attachment(one[1], int(one[2]), one[3]) for one in found if one and int(one[2]) <= MAX_SIZE and one[3] == clean_name(one[3])]
 
 
+def names(text: str | None) -> list[str]:
+    """What people call the files that a field names."""
+    return [file.name for file in read_attachments(text)]
+
+
 def write_attachments(files: Iterable[Attachment]) -> str | None:
     """The text of a field; None for no file. A file that is there twice stays once."""
     return "\n".join(dict.fromkeys(file.line for file in files)) or None

@@ -145,13 +145,8 @@ def take_piece(store: Store, digest: bytes, at: int, data: bytes) -> bool:
 
 
 def _finish(store: Store, digest: bytes, size: int) -> None:
-    partial, found = _partial(store, digest), hashlib.sha256()
-    try:
-        for part in _read_parts(store, partial, digest, size=size):
-            found.update(part)
-    except StoreError:
-        found = hashlib.sha256()
-    if found.digest() != digest:
+    partial = _partial(store, digest)
+    if not _is_whole(store, partial, digest, size):
         partial.unlink(missing_ok=True)
         return
     with writing(_path(store, digest)):
@@ -246,14 +241,13 @@ def problems(store: Store) -> Iterator[str]:
     with store.read() as connection:
         rows = connection.all("SELECT hash, size FROM blob WHERE state IN ('here', 'new') ORDER BY hash")
     for digest, size in rows:
-        found = hashlib.sha256()
-        try:
-            for part in _read_parts(store, _path(store, digest), digest, size=size):
-                found.update(part)
-        except (OSError, StoreError):
-            found = hashlib.sha256()
-        if found.digest() != digest:
+        if not is_sound(store, digest, size):
             yield digest.hex()
+
+
+def is_sound(store: Store, digest: bytes, size: int) -> bool:
+    """Whether a content is here and what its name says; reads all of it."""
+    return _is_whole(store, _path(store, digest), digest, size)
 
 
 # on the disk -------------------------------------------------------------------------------------------------------------
@@ -280,6 +274,16 @@ def _have(store: Store, digest: bytes) -> int:
 def _place(store: Store, at: int) -> int:
     """Where the part that begins with this byte of the content lies in its file."""
     return at if store.key is None else _SALT + at // PART * (PART + _TAG)
+
+
+def _is_whole(store: Store, path: Path, digest: bytes, size: int) -> bool:
+    found = hashlib.sha256()
+    try:
+        for part in _read_parts(store, path, digest, size=size):
+            found.update(part)
+    except (OSError, StoreError):
+        return False
+    return found.digest() == digest
 
 
 def _write_parts(store: Store, file: IO[bytes], digest: bytes, data: bytes, *, at: int, size: int) -> None:

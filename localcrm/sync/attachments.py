@@ -70,6 +70,8 @@ def pieces(store: Store, node_no: int, room: int, *, since: int | None = None, b
                 return
             if (digest, at) in but:
                 continue
+            if at == 0 and not blobs.is_sound(store, digest, size):  # who gets it would throw it away, and ask again
+                break
             data = blobs.piece(store, digest, size, at)
             if not data:  # it is gone from the disk, which ``check`` tells
                 break

@@ -33,10 +33,12 @@ def hold_back(store: Store, batch: Batch, *, node_no: int, code: str) -> None:
     """Raise ExchangeError("many_deletions") for a batch that deletes too much at once, unless that was allowed; notes what was asked for."""
     counts = _deletions(batch)
     with store.read() as connection:
-        too_many = next(((entity, count) for entity, count in counts.items() if _is_too_many(connection, entity, count)), None)
         waits = get_meta(connection, f"brake:{node_no}") is not None
-        is_let_through = int(get_meta(connection, f"brake_off:{node_no}") or 0) > store.clock.now_ms() or _is_known(connection, batch)
-    if too_many is None or is_let_through:
+        if not (counts or waits) or _is_known(connection, batch):
+            return
+        too_many = next(((entity, count) for entity, count in counts.items() if _is_too_many(connection, entity, count)), None)
+        is_allowed = int(get_meta(connection, f"brake_off:{node_no}") or 0) > store.clock.now_ms()
+    if too_many is None or is_allowed:
         if waits:  # the branch took its deletions back
             with store.housekeeping() as connection:
                 _forget(connection, node_no)

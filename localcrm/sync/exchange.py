@@ -260,8 +260,9 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
             peer.outcome.files += attachments.take(store, message)
         elif isinstance(message, Lacking):
             attachments.hear_lacking(store, peer.node_no, message)
-            yield from attachments.pieces(store, peer.node_no, attachments.PER_ROUND)
-            yield attachments.lacking(store)
+            if not peer.by_file:  # else there is nobody to answer
+                yield from attachments.pieces(store, peer.node_no, attachments.PER_ROUND)
+                yield attachments.lacking(store)
 
 
 def _meet(store: Store, peer: Peer, message: Hello) -> None:

@@ -183,7 +183,9 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
     _must_be_enrolled(store)
     address = url or _office_url(store)
     outcome, office = exchange.Outcome(), _office(store)
-    sent, lacking, finished = set[attachments.Place](), attachments.lacking(store), False
+    # Files come last: as long as head office lacks some that are here, or its answers bring what was not here before.
+    sent, lacked, lacking, pieces = set[attachments.Place](), list[messages.Lacking](), attachments.lacking(store), list[messages.Piece]()
+    finished = False
     while not finished:
         push = next(recovery.give_backs(store), None) or next(exchange.pushes(store), None)
         hello = exchange.hello(store)
@@ -192,20 +194,20 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
             outcome.sent += exchange.count_changes(push)
             said = [hello, push]
         else:
-            pieces = list(attachments.pieces(store, OFFICE_NO, attachments.PER_ROUND, but=sent))
-            sent.update((piece.hash, piece.at) for piece in pieces)
             said = [hello, messages.Pull(hello.recv_hseq), *pieces, lacking]
+            sent.update((piece.hash, piece.at) for piece in pieces)
+            pieces = []
         with tempfile.TemporaryDirectory(dir=store.folder) as folder:
             request, answer = Path(folder) / "request", Path(folder) / "answer"
             _write(store, keys, request, "up", said, office)
             post_bundle(address, request, answer)
             with _open(store, keys, answer) as opened:
                 heard = exchange.hear_office(store, map(messages.decode, opened), outcome)
-        # Files come last: as long as head office lacks some that are here, or its answers bring some.
-        lacked, lacking = lacking, attachments.lacking(store)
-        more = (lacking.files and lacking != lacked) or next(attachments.pieces(store, OFFICE_NO, 1, but=sent), None) is not None
         is_same = hello.hub_epoch in {0, heard.hub_epoch if heard else 0}  # else it was restored: what it lacks is known only now
-        finished = push is None and _caught_up(store, heard) and not more and is_same
+        if push is None and _caught_up(store, heard) and is_same:
+            lacked.append(lacking)
+            lacking, pieces = attachments.lacking(store), list(attachments.pieces(store, OFFICE_NO, attachments.PER_ROUND, but=sent))
+            finished = not pieces and (not lacking.files or lacking in lacked)
     if outcome.sent or outcome.received:
         _note(store, office.code, sent=outcome.sent, received=outcome.received)
     return outcome.as_dict()

@@ -329,10 +329,10 @@ def _write_export(session: Session, query: ListQuery, path: Path, keys: Sequence
 
     hidden = query.restrict.hidden if query.restrict else frozenset()
     fields = [field for field in ([query.entity.field(key) for key in keys] or query.entity.columns) if field.key not in hidden]
-    kinds = ["text" if field.kind in {"ref", "choice"} or field.options else field.kind for field in fields]
+    kinds = ["text" if field.kind in {"ref", "choice", "files"} or field.options else field.kind for field in fields]
 
     def cell(field: Any, record: Mapping[str, Any], names: Mapping[str, Mapping[str, str]]) -> Any:
-        plain = field.kind != "ref" and not field.f.refs and not field.options and not isinstance(record[field.key], Masked)
+        plain = field.kind not in {"ref", "files"} and not field.f.refs and not field.options and not isinstance(record[field.key], Masked)
         return record[field.key] if plain else show(field, record[field.key], names.get(field.key))
 
     def rows() -> Iterator[list[Any]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from localcrm.kernel.attachments import read_attachments
 from localcrm.kernel.errors import AppError
 from localcrm.store import blobs, check
-from localcrm.sync import attachments, messages, node_sync
+from localcrm.sync import attachments, http, messages, node_sync
 from tests import factories
 from tests.factories import Company, Installation
 from tests.sync.test_http import Line, head_office
@@ -112,7 +113,6 @@ def test_over_a_line_that_is_cut_again_and_again_every_file_arrives_once_whole(c
 
 
 def test_an_exchange_without_news_asks_once(company: Company, one: Installation, monkeypatch: pytest.MonkeyPatch):
-    from localcrm.sync import http
 
     asked = []
     post = http.post_bundle
@@ -202,3 +202,25 @@ def test_a_record_that_names_nonsense_asks_for_nothing(company: Company, one: In
     company.exchange()
     assert len(company.digests) == 1
     assert company.hq.value("SELECT count(*) FROM blob") == 0
+
+
+def test_a_file_that_is_damaged_at_its_source_does_not_keep_an_exchange_going_for_ever(company: Company, one: Installation):
+    """It is larger than what one answer brings, arrives whole each time, and is not what was named."""
+    customer = company.hq.new("customer", name="总部客户")
+    attach(company.hq, customer, os.urandom(attachments.PER_ROUND + blobs.PIECE))
+    (path,) = (company.hq.folder / "blobs").iterdir()
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    asked: list[int] = []
+
+    def post(_url: str, request: Path, answer: Path) -> None:
+        asked.append(1)
+        assert len(asked) < 20, "it would never end"
+        node_sync.answer_bundle(company.hq.store, company.hq.keys, request, answer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(http, "post_bundle", post)
+        node_sync.run(one.store, one.keys, url="http://wire")
+    assert contents(one, customer) == [None]
+    assert [problem["code"] for problem in check.check(company.hq.store)["problems"]] == ["file_damaged"]

@@ -7,7 +7,7 @@ import pytest
 from starlette.applications import Starlette
 
 from localcrm.kernel.attachments import MAX_SIZE, read_attachments
-from localcrm.ui import attachments
+from localcrm.ui import attachments, endpoints
 from tests.ui.conftest import COOKIE, HOST, PASSWORD, Office, guarded
 
 PAGE = b"<script>alert(1)</script>"
@@ -102,3 +102,15 @@ async def test_handing_out_a_file_is_noted(office: Office, browser: httpx.AsyncC
     await browser.get(await attach(office, browser, field))
     with office.store.read() as connection:
         assert connection.value("SELECT detail FROM event_log ORDER BY id DESC LIMIT 1") == "customer 合同 1.html"
+
+
+async def test_a_table_that_is_exported_names_files_as_people_do(office: Office, browser: httpx.AsyncClient, field: str) -> None:
+    path = await attach(office, browser, field)
+    tables = httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=guarded(office, Starlette(routes=endpoints.routes()))),
+        base_url=f"http://{HOST}",
+        cookies={COOKIE: office.token()},
+    )
+    text = (await tables.get("/api/export/customer.csv", params={"columns": f"name,{field}"})).content.decode("utf-8-sig")
+    assert "合同 1.html" in text
+    assert path.rpartition("/")[2] not in text

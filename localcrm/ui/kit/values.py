@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 from localcrm.domain.typed import in_words
-from localcrm.kernel.attachments import read_attachments
 from localcrm.kernel.i18n import N_, current_language, gettext, gettext as _
 from localcrm.kernel.schema import Field, plain_decimal
 from localcrm.store.view import Masked
@@ -42,13 +41,11 @@ def show(field: Field, value: Any, titles: Mapping[str, str] | None = None) -> s
         return str(value)
     if field.f.widget == "picture":
         return _("picture of {size}").format(size=file_size(len(value) * 3 // 4))
-    if field.kind == "files":
-        return _(", ").join(file.name for file in read_attachments(value)) or None
     if field.kind == "ref":
         return (titles or {}).get(value) or "…"
     if field.f.refs:
         return _(", ").join((titles or {}).get(one) or "…" for one in str(value).split())
-    if field.options:
+    if field.options or field.kind == "files":
         return in_words(field, str(value))
     return show_kind("percent" if field.f.widget == "percent" else field.kind, value)
 

@@ -17,13 +17,14 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from localcrm.domain import policy, verbs
+from localcrm.domain.admin import doctor
 from localcrm.domain.admin.persons import ERASABLE, PERSONS
 from localcrm.domain.crm.entities import Customer
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.schema import entity as entity_type
 from localcrm.reports.person import write_person
-from localcrm.store.check import REPAIRABLE, check
+from localcrm.store.check import REPAIRABLE
 from localcrm.store.query import titles
 from localcrm.ui.endpoints import record_path, session_of
 from localcrm.ui.frame import page_frame, page_head
@@ -96,7 +97,7 @@ class _DataTools:
     async def _examine(self, *, repair: bool) -> None:
         def examine() -> dict[str, Any]:
             policy.require(self.session.actor, PERMISSION)
-            return check(self.session.store, repair=repair, log_key=self.session.program.log_key)
+            return doctor.examine(self.session.store, self.session.program.log_key, repair=repair)
 
         self.check_button.disable()
         self.findings.clear()

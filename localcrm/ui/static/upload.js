@@ -43,6 +43,12 @@
       };
       input.addEventListener("change", chosen);
       chosen(); // somebody quicker than this page has chosen already
+      place.addEventListener("keydown", (event) => {
+        if (event.target !== place || (event.key !== "Enter" && event.key !== " ") || event.ctrlKey) return;
+        event.preventDefault();
+        event.stopPropagation();
+        input.click();
+      });
       place.addEventListener("dragover", (event) => (event.preventDefault(), place.classList.add("lc-over")));
       place.addEventListener("dragleave", () => place.classList.remove("lc-over"));
       place.addEventListener("drop", (event) => {
