@@ -54,10 +54,12 @@ def is_open(store: Store) -> bool:
 
 def is_wanted(store: Store) -> bool:
     """Whether somebody should say that work is taken back: head office was restored, or a branch came that missed it the last time."""
+    if is_open(store):
+        return False
     with store.read() as connection:
-        return (
-            bool(past_lives(connection)) and not is_open(store) and (not get_meta(connection, _UNTIL) or bool(get_meta(connection, _ASKED)))
-        )
+        has_branches = connection.one("SELECT 1 FROM sync_peer") is not None
+        asked = bool(get_meta(connection, _ASKED)) or not get_meta(connection, _UNTIL)
+        return has_branches and asked and bool(past_lives(connection))
 
 
 def open_up(store: Store, connection: Connection, *, user_id: str | None) -> None:

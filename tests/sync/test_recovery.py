@@ -206,3 +206,15 @@ def test_after_a_while_nothing_is_taken_back_any_more(company: Company, one: Ins
     assert refused.value.code == "office_restored"
     assert node_sync.status(company.hq.store)["restored"] is True  # somebody should say so again
     company.down("BR02")  # who does not need it is not held up
+
+
+def test_an_office_without_branches_is_asked_nothing_after_a_restore(tmp_path: Path):
+    from localcrm.app import create_folder, open_folder
+
+    office = create_folder(tmp_path / "hq", role="office", code="HQ", name="小店", user_name="王芳", password="Haus-und-Hof-42").application
+    backup(office.store, tmp_path / "backup.zip")
+    office.close()
+    restore(tmp_path / "backup.zip", tmp_path / "again")
+    again = open_folder(tmp_path / "again")
+    assert node_sync.status(again.store)["restored"] is False
+    again.close()
