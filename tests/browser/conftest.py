@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from localcrm.domain import subjects, verbs
 from localcrm.domain.admin.services import set_up_office
@@ -187,6 +187,19 @@ def beside(program: Running) -> Iterator[tuple[Store, Actor]]:
     assert actor is not None
     yield store, actor
     store.close()
+
+
+def pick(page: Page, text: str) -> None:
+    """Take an entry of the open menu and wait until the menu is gone: while it fades it still holds the keyboard."""
+    menu = page.locator(".q-menu:visible")
+    menu.locator(".q-item", has_text=text).first.click()
+    expect(menu).to_have_count(0)
+
+
+def enter(field: Locator, text: str) -> None:
+    """Type over what a field holds and see it stand there, before anything else is touched."""
+    field.fill(text)
+    expect(field).to_have_value(text)
 
 
 def grid_state(page: Page, name: str) -> Any:
