@@ -384,6 +384,7 @@ class EntityType:
     under: str | None = None  # the reference it is seen and changed with; LINE: its parent
     home: str | None = None  # the branch that alone writes it, beside head office; empty: head office only
     by_hand: bool = True  # False for what only verbs and the merge write
+    scope: tuple[str, ...] = ()  # references by which it belongs to a branch that may hold only its own (``sync.scope``); empty: everybody's
     about: bool = False  # its fields ``entity`` and ``record`` (and ``field``) name another record, with which it is seen
     series: str | None = None  # prefix of the numbers its ``number`` field gets
     order_by: str | None = None  # default list order: a field, "-" for descending
@@ -489,6 +490,7 @@ def _entity_type(
     under: str | None = None,
     home: str | None = None,
     by_hand: bool = True,
+    scope: tuple[str, ...] = (),
     about: bool = False,
     series: str | None = None,
     order_by: str | None = None,
@@ -506,6 +508,7 @@ def _entity_type(
         under=under or parent,
         home=home,
         by_hand=by_hand,
+        scope=scope,
         about=about,
         series=series,
         order_by=order_by,

@@ -17,6 +17,7 @@ from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
 from localcrm.store import blobs, ddl, eventlog, search, witness
 from localcrm.store.changelog import parse_diff
+from localcrm.store.migrate import get_meta
 from localcrm.store.numbers import known_formats, read_number
 
 if TYPE_CHECKING:
@@ -301,9 +302,12 @@ def _search(connection: Connection) -> Iterator[Problem]:
 
 
 def _references(connection: Connection) -> Iterator[Problem]:
-    """What a record refers to exists, be it deleted."""
+    """What a record refers to exists, be it deleted; a branch that holds only its own lacks what is others'."""
+    own = connection.value("SELECT holds FROM branch WHERE node_no = ?", (get_meta(connection, "node.node_no"),)) == "own"
     for entity in entities():
         for field in entity.refs:
+            if own and entity.kind is Kind.LEDGER and entity_type(field.f.ref or "").scope:
+                continue
             count = connection.value(
                 f'SELECT count(*) FROM "{entity.key}" e WHERE e."{field.key}" IS NOT NULL '
                 f'AND NOT EXISTS (SELECT 1 FROM "{field.f.ref}" r WHERE r.id = e."{field.key}")'

@@ -107,6 +107,12 @@ def index_rows(connection: Connection, entity: EntityType, rids: Iterable[int], 
     _write(connection, "REPLACE", entity, rows)
 
 
+def forget(connection: Connection, entity: EntityType, rids: Iterable[int]) -> None:
+    """Take rows out of the index that are about to leave their table."""
+    if entity.searched:
+        connection.executemany("DELETE FROM search WHERE rowid = ?", [(doc_id(entity, rid),) for rid in sorted(rids)])
+
+
 def index_new(connection: Connection, entity: EntityType, rows: Iterable[tuple[int, Iterable[Stored]]]) -> None:
     """Index live rows that were never indexed: row number in rising order, searched values."""
     _write(connection, "INSERT", entity, rows)

@@ -17,14 +17,29 @@ import localcrm
 from localcrm.domain.people import signing
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
+from localcrm.kernel.schema import entity_by_no
 from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, set_meta
 from localcrm.store.node import OFFICE_NO, origin_of, stamp_of
 from localcrm.store.witness import Witness
-from localcrm.sync import attachments, brake, codec, digest, recovery
-from localcrm.sync.extract import changes_for, own_changes
-from localcrm.sync.merge import Report, admit, apply
-from localcrm.sync.messages import Ack, Changes, Digests, GiveBack, Hello, Lacking, Message, Piece, Pull, Push, Welcome
+from localcrm.sync import attachments, brake, codec, digest, recovery, scope
+from localcrm.sync.extract import PORTION, changes_for, of_numbers, own_changes
+from localcrm.sync.merge import Report, admit, apply, move_in
+from localcrm.sync.messages import (
+    Ack,
+    Changes,
+    Digests,
+    Evict,
+    GiveBack,
+    Hello,
+    Lacking,
+    Message,
+    MoveIn,
+    Piece,
+    Pull,
+    Push,
+    Welcome,
+)
 
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
@@ -123,6 +138,12 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
             before = _open_conflicts(store)
             outcome.add(apply(store, batch, from_hseq=message.from_hseq, to_hseq=message.to_hseq))
             outcome.conflicts += max(0, _open_conflicts(store) - before)
+        elif isinstance(message, MoveIn):
+            outcome.received += len((batch := codec.decode_batch(message.batch)).changes)
+            outcome.add(move_in(store, batch))
+        elif isinstance(message, Evict):
+            if (kind := entity_by_no(message.table)) is not None:
+                scope.take_out(store, kind, message.ids)
         elif isinstance(message, Digests):
             outcome.digest = _compare(store, message)
         elif isinstance(message, Piece):
@@ -374,8 +395,12 @@ def downs(store: Store, peer: Peer, cursor: int, *, portions: int | None = None)
     sent = 0
     while True:
         with store.read() as connection:
-            portion = changes_for(connection, peer.node_no, peer.epoch, cursor, upto=peer.acknowledged)
-            tables = cached_digests(connection) if portion.upto >= changelog.head(connection) else None
+            holds = scope.scope_of(store, connection, peer.node_no, peer.code)
+            # Who joins has nothing that could leave, and is sent everything that is in his scope now.
+            moved = scope.moves(connection, holds, cursor) if cursor else scope.Moves()
+            portion = changes_for(connection, holds, peer.epoch, cursor, upto=peer.acknowledged)
+            tables = cached_digests(connection, holds) if portion.upto >= changelog.head(connection) else None
+        yield from _moves(store, peer, moved)
         if portion.upto > cursor:
             peer.outcome.sent += len(portion.batch.changes)
             yield Changes(cursor, portion.upto, codec.encode_batch(portion.batch))
@@ -387,14 +412,33 @@ def downs(store: Store, peer: Peer, cursor: int, *, portions: int | None = None)
             return
 
 
-def cached_digests(connection: Connection) -> dict[str, str]:
-    """Digests of all tables, remembered as long as nothing changes; computed from data whenever something did."""
+def _moves(store: Store, peer: Peer, moved: scope.Moves) -> Iterator[Message]:
+    """What left and what entered a branch's scope; said before the changes that build on it."""
+    for entity, ids in moved.out.items():
+        for start in range(0, len(ids), _EVICTED):
+            yield Evict(entity.no, ids[start : start + _EVICTED])
+    for start in range(0, len(moved.into), PORTION):
+        with store.read() as connection:
+            batch = of_numbers(connection, moved.into[start : start + PORTION])
+        peer.outcome.sent += len(batch.changes)
+        yield MoveIn(codec.encode_batch(batch))
+
+
+#: Records named in one message.
+_EVICTED = 50_000
+
+
+def cached_digests(connection: Connection, holds: scope.Scope | None = None) -> dict[str, str]:
+    """Digests of what is in a scope, remembered as long as nothing changes; computed from data whenever something did."""
+    limited = holds if holds is not None and holds.limited else None
     state = (connection.value("PRAGMA data_version"), changelog.head(connection))
     known = _known_digests.get(connection)
     if known is None or known[0] != state:
-        known = _known_digests[connection] = (state, digest.digests(connection))
-    return known[1]
+        known = _known_digests[connection] = (state, {})
+    if limited not in known[1]:
+        known[1][limited] = digest.digests(connection, limited)
+    return known[1][limited]
 
 
 #: Per reader, which one thread uses at a time; gone with it.
-_known_digests: WeakKeyDictionary[Connection, tuple[tuple[int, int], dict[str, str]]] = WeakKeyDictionary()
+_known_digests: WeakKeyDictionary[Connection, tuple[tuple[int, int], dict[scope.Scope | None, dict[str, str]]]] = WeakKeyDictionary()

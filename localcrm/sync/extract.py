@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from localcrm.kernel.schema import entity_by_no
 from localcrm.store import changelog
 from localcrm.store.ddl import GONE, INSERT, UPDATE, VOID
 from localcrm.sync.codec import Batch, Change, Tx
+from localcrm.sync.scope import Scope, outside
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from localcrm.store.connection import Connection
 
@@ -45,16 +48,27 @@ def own_changes(connection: Connection, origin: int, after_oseq: int) -> Portion
     return Portion(_batch(connection, picked), upto, more=upto < head)
 
 
-def changes_for(connection: Connection, node_no: int, epoch: bytes, after_hseq: int, *, upto: int) -> Portion:
-    """Head office's log after a number and up to another, without what the branch itself made in its present epoch.
+def changes_for(connection: Connection, scope: Scope, epoch: bytes, after_hseq: int, *, upto: int) -> Portion:
+    """Head office's log after a number and up to another, as far as it is in the branch's scope, without what the branch itself made in
+    its present epoch.
 
     What it made in an earlier epoch goes along: a restored branch gets its own lost work back.
     """
-    own = connection.value("SELECT origin FROM sync_origin WHERE node_no = ? AND epoch = ?", (node_no, epoch))
+    own = connection.value("SELECT origin FROM sync_origin WHERE node_no = ? AND epoch = ?", (scope.node_no, epoch))
     rows = connection.stream(f"{_TX} WHERE first_lseq > ? AND first_lseq <= ? ORDER BY first_lseq", (after_hseq, upto))
     picked, last = _pick(rows, skip=own)
     reached = last[4] + last[3] - 1 if last else after_hseq
-    return Portion(_batch(connection, picked), reached, more=reached < upto)
+    return Portion(_batch(connection, picked, scope), reached, more=reached < upto)
+
+
+def of_numbers(connection: Connection, numbers: Sequence[int]) -> Batch:
+    """Single changes of the log by their numbers, which rise."""
+    rows = connection.all(
+        """SELECT l.lseq, l.tbl, l.op, l.pk, l.diff, l.prev, t.tx, t.origin, t.first_oseq, t.count, t.first_lseq, t.hlc, t.eff_hlc, t.actor
+           FROM json_each(?) j JOIN sync_log l ON l.lseq = j.value JOIN sync_tx t ON t.tx = l.tx ORDER BY l.lseq""",
+        (json.dumps(numbers),),
+    )
+    return _written(connection, [(key, [row[:6] for row in group]) for key, group in groupby(rows, key=itemgetter(*range(6, 14)))])
 
 
 def changes_beyond(connection: Connection, wanted: Mapping[int, tuple[int, int]], after_lseq: int) -> Portion:
@@ -83,18 +97,39 @@ def _pick(rows: Any, *, skip: int | None) -> tuple[list[tuple[Any, ...]], tuple[
     return picked, last
 
 
-def _batch(connection: Connection, rows: list[tuple[Any, ...]]) -> Batch:
+def _batch(connection: Connection, rows: list[tuple[Any, ...]], scope: Scope | None = None) -> Batch:
     if not rows:
         return Batch()
     logged = [
-        connection.all(
-            "SELECT lseq, tbl, op, pk, diff, prev FROM sync_log WHERE lseq >= ? AND lseq < ? ORDER BY lseq", (row[4], row[4] + row[3])
+        (
+            row,
+            connection.all(
+                "SELECT lseq, tbl, op, pk, diff, prev FROM sync_log WHERE lseq >= ? AND lseq < ? ORDER BY lseq", (row[4], row[4] + row[3])
+            ),
         )
         for row in rows
     ]
-    inserted = _inserted_values(connection, [entry for entries in logged for entry in entries])
+    if scope is not None and scope.limited:
+        hidden = _outside(connection, scope, logged)
+        logged = [(row, [entry for entry in entries if (entry[1], entry[3]) not in hidden]) for row, entries in logged]
+    return _written(connection, logged)
+
+
+def _outside(connection: Connection, scope: Scope, logged: list[tuple[Any, list[tuple[Any, ...]]]]) -> set[tuple[int, bytes]]:
+    """Which rows of the log's entries are not in the scope: table and id."""
+    named: dict[int, set[bytes]] = defaultdict(set)
+    for _row, entries in logged:
+        for _lseq, table, op, pk, _diff, _prev in entries:
+            if op != VOID:
+                named[table].add(pk)
+    kinds = [entity for no in named if (entity := entity_by_no(no)) is not None]
+    return {(kind.no, pk) for kind in kinds for pk in outside(connection, scope, kind, named[kind.no])}
+
+
+def _written(connection: Connection, logged: list[tuple[tuple[Any, ...], list[tuple[Any, ...]]]]) -> Batch:
+    inserted = _inserted_values(connection, [entry for _row, entries in logged for entry in entries])
     writer = _Writer(connection)
-    for row, entries in zip(rows, logged, strict=True):
+    for row, entries in logged:
         writer.add(row, entries, inserted)
     return writer.batch
 

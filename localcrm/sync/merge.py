@@ -108,6 +108,15 @@ def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int) -> Report
         return report
 
 
+def move_in(store: Store, batch: Batch) -> Report:
+    """A branch takes in records that entered its scope, with all that happened to them before."""
+    with store.merging() as connection:
+        before = changelog.head(connection)
+        report, _found = _merge(store, connection, batch, None, _NOTHING_HEARD)
+        erase.carry_out_since(store, connection, before)
+        return report
+
+
 def take_back(store: Store, batch: Batch) -> Report:
     """A restored head office takes in what it once had, as it was admitted then."""
     with store.merging() as connection:
@@ -259,11 +268,28 @@ class _Merge:
             if self._is_duplicate(tx, origin) or (origin, tx.first_oseq) in known:
                 self.report.duplicate += tx.count
             else:
-                fresh.append((tx, start))
+                parts = [(tx, start)] if self._sender else self._missing(tx, start, origin)
+                self.report.duplicate += tx.count - sum(part.count for part, _start in parts)
+                fresh += parts
                 known.add((origin, tx.first_oseq))
                 self._have[origin] = max(self._have[origin], tx.first_oseq + tx.count - 1)
             start += tx.count
         return fresh
+
+    def _missing(self, tx: Tx, start: int, origin: int) -> list[tuple[Tx, int]]:
+        """The runs of a transaction that are not here; parts of it may have come before, with records that entered the branch's scope."""
+        end = tx.first_oseq + tx.count
+        there = self._connection.all(
+            """SELECT first_oseq, first_oseq + count FROM sync_tx WHERE origin = ? AND first_oseq < ? AND first_oseq >= coalesce(
+               (SELECT max(first_oseq) FROM sync_tx WHERE origin = ? AND first_oseq <= ?), 0) ORDER BY first_oseq""",
+            (origin, end, origin, tx.first_oseq),
+        )
+        runs, place = [], tx.first_oseq
+        for first, after in [*there, (end, end)]:
+            if place < min(first, end):
+                runs.append((place, min(first, end)))
+            place = max(place, after)
+        return [(tx._replace(first_oseq=first, count=after - first), start + first - tx.first_oseq) for first, after in runs]
 
     def _transaction(self, tx: Tx, start: int) -> None:
         origin = self._origins[tx.origin]
@@ -288,7 +314,7 @@ class _Merge:
 
     def _is_duplicate(self, tx: Tx, origin: int) -> bool:
         if self._sender is None:
-            return tx.hseq <= self._cursor or self._arrived(origin, tx.first_oseq)
+            return tx.hseq <= self._cursor
         have = self._have[origin]
         if tx.first_oseq > have + 1:
             raise ExchangeError(
@@ -529,10 +555,6 @@ class _Merge:
         return rows
 
     # identities ----------------------------------------------------------------------------------------------------------
-
-    def _arrived(self, origin: int, oseq: int) -> bool:
-        """Whether a transaction that starts with this number was applied by an earlier batch."""
-        return self._connection.one("SELECT 1 FROM sync_tx WHERE origin = ? AND first_oseq = ?", (origin, oseq)) is not None
 
     def _local(self, origin_index: int, oseq: int) -> int | None:
         """Local log number of an earlier change named by its identity; None when it never arrived."""

@@ -110,6 +110,19 @@ class Changes(Struct, frozen=True, tag="changes"):
     batch: Annotated[bytes, Meta(max_length=64 << 20)]
 
 
+class MoveIn(Struct, frozen=True, tag="move_in"):
+    """Records that entered the branch's scope, with every change there was of them; as ``codec`` encodes a batch."""
+
+    batch: Annotated[bytes, Meta(max_length=64 << 20)]
+
+
+class Evict(Struct, frozen=True, tag="evict"):
+    """Records of one kind, by its number, that left the branch's scope: not deleted, but no longer held there."""
+
+    table: Annotated[int, Meta(ge=0, le=2**31)]
+    ids: Annotated[list[Annotated[bytes, Meta(min_length=16, max_length=16)]], Meta(max_length=100_000)]
+
+
 class Digests(Struct, frozen=True, tag="digests"):
     """Hash per table of head office's data at ``hseq``."""
 
@@ -133,7 +146,7 @@ class Piece(Struct, frozen=True, tag="piece"):
     data: Annotated[bytes, Meta(max_length=1 << 20)]
 
 
-Message = Hello | Push | GiveBack | Pull | Welcome | Ack | Changes | Digests | Lacking | Piece
+Message = Hello | Push | GiveBack | Pull | Welcome | Ack | MoveIn | Evict | Changes | Digests | Lacking | Piece
 
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 

@@ -22,6 +22,7 @@ from localcrm.sync import attachments, brake, digest as digests, enrol, exchange
 from localcrm.sync.bundle import BundleFacts, Kind, Recipient, read_bundle, write_bundle
 from localcrm.sync.identity import NodeKeys, NodePublic
 from localcrm.sync.messages import Message, Welcome
+from localcrm.sync.scope import scope_of
 
 if TYPE_CHECKING:
     from localcrm.store.store import Store
@@ -316,11 +317,12 @@ def waiting_kinds(store: Store, code: str) -> dict[str, int]:
 
 
 def digest(store: Store, *, for_code: str | None = None) -> dict[str, Any]:
-    """One hash per table, from the data. Until scope exists every branch holds what head office holds."""
-    if for_code is not None and store.node.is_office and for_code.upper() != store.node.code:
-        _peer(store, "code", for_code.upper())
+    """One hash per table, from the data; at head office also of what a branch should hold."""
+    other = for_code.upper() if for_code and store.node.is_office and for_code.upper() != store.node.code else None
+    peer = _peer(store, "code", other) if other else None
     with store.read() as connection:
-        tables = digests.digests(connection)
+        holds = scope_of(store, connection, peer.node_no, peer.code) if peer else None
+        tables = digests.digests(connection, holds)
     return {"digest": digests.whole(tables), "tables": tables}
 
 

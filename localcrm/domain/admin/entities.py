@@ -10,6 +10,13 @@ from localcrm.kernel.numbers import Reset
 from localcrm.kernel.schema import Choice, Entity, F, Id, Kind, LongText, Moment, Name, Text
 
 
+class BranchHolds(Choice):
+    """What head office sends to a branch."""
+
+    ALL = "all", N_("Everything")
+    OWN = "own", N_("Of orders, stock and money only its own")
+
+
 class Branch(Entity, key="branch", no=2, label=N_("Branch"), kind=Kind.HUB, title_field="name", order_by="code", by_hand=False):
     """Head office or one of its branches."""
 
@@ -19,6 +26,7 @@ class Branch(Entity, key="branch", no=2, label=N_("Branch"), kind=Kind.HUB, titl
     legal_entity_id: Annotated[Id | None, F(10, N_("Own company"), ref="legal_entity")] = None
     address: Annotated[Text | None, F(11, N_("Address"))] = None
     phone: Annotated[Text | None, F(12, N_("Phone"), widget="phone")] = None
+    holds: Annotated[BranchHolds, F(13, N_("Holds"))] = BranchHolds.ALL
 
 
 class ConflictKind(Choice):

@@ -48,6 +48,7 @@ class Receipt(
     kind=Kind.LEDGER,
     title_field="number",
     under="order_id",
+    scope=("branch_id", "order_id"),
     series="RC",
     order_by="-date",
     totals=(Total(name="order_received", by=("order_id",), field="amount"),),

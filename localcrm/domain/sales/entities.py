@@ -21,7 +21,15 @@ class OrderStatus(Choice):
 
 
 class SalesOrder(
-    Entity, key="sales_order", no=40, label=N_("Sales order"), kind=Kind.DOCUMENT, title_field="number", owner="owner_id", series="SO"
+    Entity,
+    key="sales_order",
+    no=40,
+    label=N_("Sales order"),
+    kind=Kind.DOCUMENT,
+    title_field="number",
+    owner="owner_id",
+    scope=("branch_id",),
+    series="SO",
 ):
     """What a customer ordered. Posting gives the number and issues the goods."""
 
@@ -53,6 +61,7 @@ class SalesOrderLine(
     kind=Kind.LINE,
     title_field="description",
     parent="order_id",
+    scope=("order_id",),
     order_by="position",
 ):
     """One product of an order, with its own amounts (rule R2)."""

@@ -26,6 +26,7 @@ class StockMove(
     kind=Kind.LEDGER,
     title_field="type",
     order_by="-date",
+    scope=("branch_id", "order_id", "warehouse_id"),
     totals=(
         Total(name="stock_on_hand", by=("product_id", "warehouse_id"), field="quantity"),
         Total(name="order_line_moved", by=("order_line_id",), field="quantity"),

@@ -1,0 +1,199 @@
+"""A branch that holds of orders, stock and money only its own: what it is sent, what enters its scope and what leaves it."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from localcrm.domain.admin.entities import Branch
+from localcrm.kernel.schema import entity
+from localcrm.store import changelog, check
+from localcrm.store.node import branch_id
+from localcrm.sync import node_sync
+from tests.factories import Company, Installation
+
+LIMITED = ("sales_order", "sales_order_line", "stock_move", "receipt")
+
+
+@pytest.fixture(autouse=True)
+def warehouses(company: Company) -> dict[str, str]:
+    """One at each place, known everywhere."""
+    made = {node.code: company.hq.new("warehouse", code=node.code, name=node.code, branch_id=node.store.node.branch_id) for node in company.nodes}
+    company.exchange()
+    return made
+
+
+@pytest.fixture
+def customer(company: Company) -> str:
+    identity = company.hq.new("customer", name="甲公司", phone="1")
+    company.exchange()
+    return identity
+
+
+@pytest.fixture
+def product(company: Company) -> str:
+    identity = company.hq.new("product", code="P1", name="坯布", unit="米", price="9.00")
+    company.exchange()
+    return identity
+
+
+def holds(company: Company, code: str, what: str) -> None:
+    with company.hq.store.unit_of_work(company.hq.actor.user_id) as uow:
+        uow.update(Branch.entity_type, branch_id(company.hq.store.node.company_id, code), {"holds": what})
+
+
+def agree(company: Company) -> None:
+    """Everybody exchanges; each branch holds exactly what head office says it should, and every file is whole."""
+    company.exchange()
+    for code, node in company.branches.items():
+        assert node.digest == node_sync.digest(company.hq.store, for_code=code)["digest"], code
+    for node in company.nodes:
+        assert check.check(node.store)["problems"] == []
+        assert node.value("SELECT count(*) FROM sync_quarantine") == 0
+
+
+def count(node: Installation, kind: str) -> int:
+    return int(node.value(f'SELECT count(*) FROM "{kind}"'))
+
+
+def history(node: Installation, order: str) -> list[tuple[Any, ...]]:
+    with node.store.read() as connection:
+        found = changelog.history(connection, entity("sales_order"), order)
+    return [(row.at, row.node, row.field, row.old, row.new, row.first) for row in found]
+
+
+def draft(node: Installation, customer: str, *products: str) -> str:
+    order = node.order(customer, *products)
+    node.set("sales_order", order, warehouse_id=node.value("SELECT id FROM warehouse WHERE code = ?", node.code).hex())
+    return order
+
+
+def posted(node: Installation, customer: str, product: str) -> str:
+    order = draft(node, customer, product)
+    node.run("sales.post_order", order_id=order)
+    return order
+
+
+def receive(node: Installation, product: str, warehouse: str, quantity: str) -> None:
+    node.new("stock_move", product_id=product, warehouse_id=warehouse, quantity=quantity)
+
+
+def test_a_branch_that_holds_its_own_gets_no_orders_stock_and_money_of_others(company, hq, one, two, customer, product):
+    holds(company, "BR01", "own")
+    company.exchange()
+    mine, others = posted(one, customer, product), posted(two, customer, product)
+    two.run("finance.receive_payment", order_id=others, amount="5.00")
+    agree(company)
+    assert [count(one, kind) for kind in LIMITED] == [1, 1, 1, 0]
+    assert [count(two, kind) for kind in LIMITED] == [2, 2, 2, 1]
+    assert [count(hq, kind) for kind in LIMITED] == [2, 2, 2, 1]
+    assert one.get("sales_order", mine)["status"] == "posted"
+    assert one.get("customer", customer)["name"] == "甲公司"
+
+
+def test_head_offices_money_for_an_order_of_the_branch_arrives_there(company, hq, one, customer, product):
+    holds(company, "BR01", "own")
+    company.exchange()
+    order = posted(one, customer, product)
+    company.exchange()
+    hq.run("finance.receive_payment", order_id=order, amount="5.00")
+    agree(company)
+    assert count(one, "receipt") == 1
+
+
+def test_failure_26_what_leaves_a_branchs_scope_leaves_the_branch(company, one, two, customer, product):
+    posted(two, customer, product)
+    company.exchange()
+    assert count(one, "sales_order") == 1
+    holds(company, "BR01", "own")
+    agree(company)
+    assert [count(one, kind) for kind in LIMITED] == [0, 0, 0, 0]
+    assert one.value("SELECT count(*) FROM sync_log WHERE tbl IN (?, ?, ?)", *(entity(kind).no for kind in LIMITED[:3])) == 0
+    assert one.value("SELECT coalesce(sum(total), 0) FROM stock_on_hand") == 0
+    agree(company)
+
+
+def test_failure_27_what_enters_a_branchs_scope_arrives_however_long_ago_it_was_made(company, hq, one, two, customer, product):
+    holds(company, "BR01", "own")
+    company.exchange()
+    order = draft(two, customer, product, product)
+    company.exchange()
+    lines = two.run("sales.order_with_lines", order_id=order)["lines"]
+    two.run("sales.save_order", order_id=order, header={"remark": "急"}, lines=[{"id": lines[1]["id"], "quantity": "9"}])
+    two.run("sales.post_order", order_id=order)
+    for _ in range(3):
+        agree(company)
+    assert count(one, "sales_order") == 0
+    holds(company, "BR01", "all")
+    agree(company)
+    assert [count(one, kind) for kind in LIMITED] == [count(hq, kind) for kind in LIMITED] == [1, 1, 1, 0]
+    assert one.run("sales.order_with_lines", order_id=order)["lines"][0]["quantity"] == "9"
+    assert history(one, order) == history(hq, order)
+
+
+def test_a_warehouse_given_to_a_branch_brings_its_stock_along(company, hq, one, two, product):
+    codes = {code: branch_id(hq.store.node.company_id, code) for code in ("HQ", "BR01", "BR02")}
+    warehouse = hq.new("warehouse", code="W9", name="九号仓", branch_id=codes["BR02"])
+    holds(company, "BR01", "own")
+    company.exchange()
+    receive(two, product, warehouse, "7")
+    agree(company)
+    assert count(one, "stock_move") == 0
+    hq.set("warehouse", warehouse, branch_id=codes["BR01"])
+    agree(company)
+    assert one.value("SELECT total FROM stock_on_hand") == hq.value("SELECT total FROM stock_on_hand")
+    hq.set("warehouse", warehouse, branch_id=codes["BR02"])
+    agree(company)
+    assert count(one, "stock_move") == 0
+
+
+def test_what_a_branch_wrote_it_keeps(company, one, customer, product):
+    order = posted(one, customer, product)
+    company.exchange()
+    holds(company, "BR01", "own")
+    agree(company)
+    assert one.get("sales_order", order)["status"] == "posted"
+
+
+def test_changes_made_before_the_record_left_arrive_at_head_office(company, hq, one, two, customer, product):
+    """The branch works on while it does not know yet that it is to hold less."""
+    others = posted(two, customer, product)
+    company.exchange()
+    holds(company, "BR01", "own")
+    mine = posted(one, customer, product)
+    agree(company)
+    assert count(hq, "sales_order") == 2
+    assert one.value("SELECT count(*) FROM sales_order WHERE id = ?", bytes.fromhex(others)) == 0
+    assert one.get("sales_order", mine)["status"] == "posted"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_moves_a_branch_holds_exactly_its_scope(company, hq, warehouses, customer, product, seed):
+    """Random work, transfers of warehouses and switches; after every exchange each branch holds what head office says it should."""
+    chance = random.Random(seed)
+    codes = {code: branch_id(hq.store.node.company_id, code) for code in ("HQ", "BR01", "BR02")}
+    company.exchange()
+    for _round in range(8):
+        for _step in range(chance.randint(1, 4)):
+            node = chance.choice(company.nodes)
+            what = chance.random()
+            if what < 0.4:
+                order = draft(node, customer, product, product)
+                if chance.random() < 0.3:
+                    line = node.run("sales.order_with_lines", order_id=order)["lines"][0]
+                    node.run("sales.save_order", order_id=order, header={}, lines=[{"id": line["id"], "quantity": "4"}])
+                if chance.random() < 0.6:
+                    node.run("sales.post_order", order_id=order)
+            elif what < 0.6:
+                receive(node, product, chance.choice(list(warehouses.values())), "3")
+            elif what < 0.8:
+                hq.set("warehouse", chance.choice(list(warehouses.values())), branch_id=codes[chance.choice(list(codes))])
+            else:
+                holds(company, chance.choice(("BR01", "BR02")), chance.choice(("all", "own")))
+        if chance.random() < 0.5:
+            company.exchange(chance.choice(("BR01", "BR02")))
+        else:
+            agree(company)
+    agree(company)
