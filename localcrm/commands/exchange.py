@@ -109,6 +109,16 @@ def reopen(session: Session, code: str) -> None:
     session.show(node_sync.reopen_branch(session.store, _manager(session), code))
 
 
+@command("holds", help=N_("Send a branch everything, or of orders, stock and money only its own (at head office)."))
+@argument("code")
+@argument("what", type=click.Choice(["all", "own"]))
+def holds(session: Session, code: str, what: str) -> None:
+    from localcrm.domain.admin.entities import BranchHolds
+    from localcrm.sync import node_sync
+
+    session.show(node_sync.set_holds(session.store, _manager(session), code, BranchHolds(what)))
+
+
 @command("allow-deletions", help=N_("Take in what a branch deletes in the next 24 hours, however much (at head office)."))
 @argument("code")
 def allow_deletions(session: Session, code: str) -> None:

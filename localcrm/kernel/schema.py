@@ -384,7 +384,9 @@ class EntityType:
     under: str | None = None  # the reference it is seen and changed with; LINE: its parent
     home: str | None = None  # the branch that alone writes it, beside head office; empty: head office only
     by_hand: bool = True  # False for what only verbs and the merge write
-    scope: tuple[str, ...] = ()  # references by which it belongs to a branch that may hold only its own (``sync.scope``); empty: everybody's
+    scope: tuple[
+        str, ...
+    ] = ()  # references by which it belongs to a branch that may hold only its own (``sync.scope``); empty: everybody's
     about: bool = False  # its fields ``entity`` and ``record`` (and ``field``) name another record, with which it is seen
     series: str | None = None  # prefix of the numbers its ``number`` field gets
     order_by: str | None = None  # default list order: a field, "-" for descending

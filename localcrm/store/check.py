@@ -17,7 +17,7 @@ from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
 from localcrm.store import blobs, ddl, eventlog, search, witness
 from localcrm.store.changelog import parse_diff
-from localcrm.store.migrate import get_meta
+from localcrm.store.node import only_code
 from localcrm.store.numbers import known_formats, read_number
 
 if TYPE_CHECKING:
@@ -303,7 +303,7 @@ def _search(connection: Connection) -> Iterator[Problem]:
 
 def _references(connection: Connection) -> Iterator[Problem]:
     """What a record refers to exists, be it deleted; a branch that holds only its own lacks what is others'."""
-    own = connection.value("SELECT holds FROM branch WHERE node_no = ?", (get_meta(connection, "node.node_no"),)) == "own"
+    own = only_code(connection)
     for entity in entities():
         for field in entity.refs:
             if own and entity.kind is Kind.LEDGER and entity_type(field.f.ref or "").scope:
@@ -346,7 +346,8 @@ def _documents(connection: Connection) -> Iterator[Problem]:
 
 
 def _numbers(connection: Connection) -> Iterator[Problem]:
-    """Printed numbers are unique, and without a gap per branch, epoch and period."""
+    """Printed numbers are unique, and without a gap per branch, epoch and period; others' are not all here where a branch holds its own."""
+    own = only_code(connection)
     for entity in entities():
         field = entity.fields.get("number")
         if field is None or not entity.series or field.f.editable:  # numbers that people may type have gaps by right
@@ -355,7 +356,7 @@ def _numbers(connection: Connection) -> Iterator[Problem]:
         series: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
         for (number,) in connection.stream(f'SELECT number FROM "{entity.key}" WHERE number IS NOT NULL'):
             given = read_number(formats, number)
-            if given is not None:
+            if given is not None and (own is None or given.branch.startswith(own)):  # a later epoch's letter stands behind the code
                 series[given.key, given.period].append((given.counter, number))
         yield from _number_faults(series)
 

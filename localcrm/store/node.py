@@ -64,6 +64,12 @@ def load_node(connection: Connection) -> Node:
     return Node(**values)  # type: ignore[arg-type]
 
 
+def only_code(connection: Connection) -> str | None:
+    """The code of this branch where it holds of orders, stock and money only its own; None for a node that holds everything."""
+    own = connection.one("SELECT code FROM branch WHERE holds = 'own' AND node_no = ?", (get_meta(connection, "node.node_no"),))
+    return str(own[0]) if own else None
+
+
 def save_node(connection: Connection, node: Node) -> None:
     """Write the identity and, once the node may write, the origin its changes carry."""
     for key in ("company_id", "code", "name", "role", "node_no", "epoch", "epoch_index"):

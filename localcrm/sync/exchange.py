@@ -25,21 +25,7 @@ from localcrm.store.witness import Witness
 from localcrm.sync import attachments, brake, codec, digest, recovery, scope
 from localcrm.sync.extract import PORTION, changes_for, of_numbers, own_changes
 from localcrm.sync.merge import Report, admit, apply, move_in
-from localcrm.sync.messages import (
-    Ack,
-    Changes,
-    Digests,
-    Evict,
-    GiveBack,
-    Hello,
-    Lacking,
-    Message,
-    MoveIn,
-    Piece,
-    Pull,
-    Push,
-    Welcome,
-)
+from localcrm.sync.messages import Ack, Changes, Digests, Evict, GiveBack, Hello, Lacking, Message, MoveIn, Piece, Pull, Push, Welcome
 
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
@@ -140,10 +126,10 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
             outcome.conflicts += max(0, _open_conflicts(store) - before)
         elif isinstance(message, MoveIn):
             outcome.received += len((batch := codec.decode_batch(message.batch)).changes)
-            outcome.add(move_in(store, batch))
+            outcome.add(move_in(store, batch, at=message.at))
         elif isinstance(message, Evict):
             if (kind := entity_by_no(message.table)) is not None:
-                scope.take_out(store, kind, message.ids)
+                scope.take_out(store, kind, message.ids, at=message.at)
         elif isinstance(message, Digests):
             outcome.digest = _compare(store, message)
         elif isinstance(message, Piece):
@@ -353,7 +339,7 @@ def welcome(store: Store, peer: Peer) -> Welcome:
     with store.read() as connection:
         head = changelog.head(connection)
         point = witness.known(connection, peer.node_no) or Witness(0, b"", 0, b"")
-        lives, have = recovery.past_lives(connection), recovery.heads(connection)
+        lives, have = recovery.past_lives(connection), recovery.heads(connection, peer.node_no, store.node.epoch)
     return Welcome(
         company_id=store.node.company_id,
         hub_epoch=int.from_bytes(store.node.epoch),
@@ -397,7 +383,7 @@ def downs(store: Store, peer: Peer, cursor: int, *, portions: int | None = None)
         with store.read() as connection:
             holds = scope.scope_of(store, connection, peer.node_no, peer.code)
             # Who joins has nothing that could leave, and is sent everything that is in his scope now.
-            moved = scope.moves(connection, holds, cursor) if cursor else scope.Moves()
+            moved = scope.moves(connection, holds, cursor) if cursor else scope.Moves(0)
             portion = changes_for(connection, holds, peer.epoch, cursor, upto=peer.acknowledged)
             tables = cached_digests(connection, holds) if portion.upto >= changelog.head(connection) else None
         yield from _moves(store, peer, moved)
@@ -416,12 +402,12 @@ def _moves(store: Store, peer: Peer, moved: scope.Moves) -> Iterator[Message]:
     """What left and what entered a branch's scope; said before the changes that build on it."""
     for entity, ids in moved.out.items():
         for start in range(0, len(ids), _EVICTED):
-            yield Evict(entity.no, ids[start : start + _EVICTED])
+            yield Evict(moved.at, entity.no, ids[start : start + _EVICTED])
     for start in range(0, len(moved.into), PORTION):
         with store.read() as connection:
             batch = of_numbers(connection, moved.into[start : start + PORTION])
         peer.outcome.sent += len(batch.changes)
-        yield MoveIn(codec.encode_batch(batch))
+        yield MoveIn(moved.at, codec.encode_batch(batch))
 
 
 #: Records named in one message.

@@ -34,6 +34,7 @@ from localcrm.store.ddl import DELETED_NO, INSERT, UPDATE, VOID
 from localcrm.store.node import branch_id, origin_of, stamp_of
 from localcrm.store.shapes import SHAPING
 from localcrm.store.uow import own_section
+from localcrm.sync import scope
 from localcrm.sync.codec import Batch, Changes
 from localcrm.sync.columns import is_sound, stored_rows
 from localcrm.sync.conflicts import Conflicts, Entry
@@ -108,9 +109,11 @@ def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int) -> Report
         return report
 
 
-def move_in(store: Store, batch: Batch) -> Report:
+def move_in(store: Store, batch: Batch, *, at: int) -> Report:
     """A branch takes in records that entered its scope, with all that happened to them before."""
     with store.merging() as connection:
+        if not scope.is_news(connection, at):
+            return Report(duplicate=len(batch.changes))
         before = changelog.head(connection)
         report, _found = _merge(store, connection, batch, None, _NOTHING_HEARD)
         erase.carry_out_since(store, connection, before)

@@ -3,7 +3,7 @@
 A branch speaks first. Up: Hello, then GiveBack for what a restored head office lacks, then Push for every portion of its own changes, then Pull. Down: Welcome, Ack, then
 Changes for every portion of the head office's log, then Digests once nothing is missing. Behind all that, in both directions,
 pieces of attached files, and Lacking: what each side still wants of them. Places kept for later
-messages: ``caps`` in Hello (schema drift, scope), ``action`` in Welcome (new_epoch, bootstrap, upgrade, revoked).
+messages: ``caps`` in Hello (schema drift), ``action`` in Welcome (new_epoch, bootstrap, upgrade, revoked).
 """
 
 from __future__ import annotations
@@ -111,14 +111,19 @@ class Changes(Struct, frozen=True, tag="changes"):
 
 
 class MoveIn(Struct, frozen=True, tag="move_in"):
-    """Records that entered the branch's scope, with every change there was of them; as ``codec`` encodes a batch."""
+    """Records that entered the branch's scope, with every change there was of them; as ``codec`` encodes a batch.
 
+    ``at``: the number that head office's log ended with when it looked; what is told later counts, in whatever order files are read.
+    """
+
+    at: Seq
     batch: Annotated[bytes, Meta(max_length=64 << 20)]
 
 
 class Evict(Struct, frozen=True, tag="evict"):
-    """Records of one kind, by its number, that left the branch's scope: not deleted, but no longer held there."""
+    """Records of one kind, by its number, that left the branch's scope: not deleted, but no longer held there; ``at`` as in MoveIn."""
 
+    at: Seq
     table: Annotated[int, Meta(ge=0, le=2**31)]
     ids: Annotated[list[Annotated[bytes, Meta(min_length=16, max_length=16)]], Meta(max_length=100_000)]
 

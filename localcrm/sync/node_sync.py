@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from localcrm.domain import policy
+from localcrm.domain.admin.entities import Branch, BranchHolds
 from localcrm.domain.policy import SYSTEM, Actor
 from localcrm.kernel.clock import to_iso
 from localcrm.kernel.errors import AppError, ExchangeError, NotFound, Refused
@@ -16,7 +17,7 @@ from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entity, entity_by_no
 from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
-from localcrm.store.node import OFFICE_NO
+from localcrm.store.node import OFFICE_NO, branch_id
 from localcrm.store.query import Condition, ListQuery, every, record_json
 from localcrm.sync import attachments, brake, digest as digests, enrol, exchange, messages, recovery
 from localcrm.sync.bundle import BundleFacts, Kind, Recipient, read_bundle, write_bundle
@@ -275,9 +276,9 @@ def _invites(connection: Any, now_ms: int) -> list[dict[str, Any]]:
 def _branches(connection: Any) -> list[dict[str, Any]]:
     head = changelog.head(connection)
     rows = connection.all(
-        """SELECT p.node_no, code, name, recv_hseq, last_ok, state, coalesce(w.lost, 0), program, schema_ver, clock_ms, by_file,
-                  sign_key, box_key
-           FROM sync_peer p LEFT JOIN log_witness w ON w.node_no = p.node_no ORDER BY code"""
+        """SELECT p.node_no, p.code, p.name, recv_hseq, last_ok, state, coalesce(b.holds, 'all'), coalesce(w.lost, 0), program, schema_ver,
+                  clock_ms, by_file, sign_key, box_key
+           FROM sync_peer p LEFT JOIN log_witness w ON w.node_no = p.node_no LEFT JOIN branch b ON b.node_no = p.node_no ORDER BY p.code"""
     )
     return [
         {
@@ -292,6 +293,7 @@ def _branches(connection: Any) -> list[dict[str, Any]]:
                 )
             ),
             "state": state,
+            "holds": holds,
             "log_missing": missing,
             "held_back": brake.held_back(connection, node_no),
             "program": program,
@@ -300,7 +302,7 @@ def _branches(connection: Any) -> list[dict[str, Any]]:
             "by_file": None if by_file is None else bool(by_file),
             "fingerprint": NodePublic(*keys).fingerprint if keys[0] and keys[1] else "",
         }
-        for node_no, code, name, recv, last_ok, state, missing, program, schema_ver, clock_ms, by_file, *keys in rows
+        for node_no, code, name, recv, last_ok, state, holds, missing, program, schema_ver, clock_ms, by_file, *keys in rows
     ]
 
 
@@ -383,6 +385,17 @@ def close_branch(store: Store, actor: Actor, code: str) -> dict[str, Any]:
 def reopen_branch(store: Store, actor: Actor, code: str) -> dict[str, Any]:
     """Hear a branch again that was closed by mistake; returns {"code", "state"}."""
     return _set_state(store, actor, code, "active", "branch_reopened")
+
+
+def set_holds(store: Store, actor: Actor, code: str, holds: BranchHolds) -> dict[str, Any]:
+    """What a branch holds from its next exchange on (see ``scope``); returns {"code", "holds"}."""
+    policy.require(actor, "sync.manage")
+    if not store.node.is_office:
+        raise Refused("not_office", N_("Only head office can do this."))
+    peer = _peer(store, "code", code.strip().upper())
+    with store.unit_of_work(actor.user_id) as uow:
+        uow.update(Branch.entity_type, branch_id(store.node.company_id, peer.code), {"holds": holds})
+    return {"code": peer.code, "holds": str(holds)}
 
 
 def _set_state(store: Store, actor: Actor, code: str, state: str, event: str) -> dict[str, Any]:

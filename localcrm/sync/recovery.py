@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from localcrm.domain.admin.entities import BranchHolds
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
 from localcrm.store import eventlog
@@ -20,6 +21,7 @@ from localcrm.sync import codec
 from localcrm.sync.extract import changes_beyond
 from localcrm.sync.merge import Report, take_back
 from localcrm.sync.messages import GiveBack
+from localcrm.sync.scope import HEARD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +36,8 @@ OPEN_MS = 60 * 24 * 3600 * 1000
 _UNTIL, _HAS, _ACKNOWLEDGED = "taking_back_until", "office_has", "acknowledged_before"
 #: Meta key of head office: a branch came that has something to give back, and was refused.
 _ASKED = "taking_back_asked"
+#: Meta key of head office: how much it had of everybody's work when taking back first began.
+_FIRST_HEADS = "taking_back_heads"
 #: Meta key of a branch: the former epochs of head office that it knew.
 _LIVES = "office_lives"
 
@@ -66,6 +70,8 @@ def open_up(store: Store, connection: Connection, *, user_id: str | None) -> Non
     """Take back, from now on and for OPEN_MS, what branches have and the backup lacks."""
     now = store.clock.now_ms()
     set_meta(connection, _UNTIL, now + OPEN_MS)
+    if get_meta(connection, _FIRST_HEADS) is None:
+        set_meta(connection, _FIRST_HEADS, json.dumps(_heads(connection)))
     set_meta(connection, _ASKED, 0)
     eventlog.append(connection, at=now, kind="taking_back", user_id=user_id, detail=store.node.code, sign=store.sign_log)
 
@@ -125,8 +131,21 @@ def _require_open(store: Store) -> None:
         )
 
 
-def heads(connection: Connection) -> list[tuple[int, int, int]]:
-    """How much head office has of everybody's work: node, epoch, number."""
+def heads(connection: Connection, node_no: int, epoch: bytes) -> list[tuple[int, int, int]]:
+    """How much head office has of everybody's work without a hole, as far as a branch can tell: node, epoch, number.
+
+    Where branches hold only their own, each gives back a part of what others did; another part may still lie beneath the newest that
+    has come. Then everything counts as missing that was when taking back began, but for what the branch itself and this head office did.
+    """
+    found = _heads(connection)
+    if connection.one("SELECT 1 FROM branch WHERE holds = ?", (BranchHolds.OWN,)) is None:
+        return found
+    began = {(node, life): have for node, life, have in json.loads(str(get_meta(connection, _FIRST_HEADS) or "[]"))}
+    sound = {(node, life) for node, life, _have in found if node == node_no or life == int.from_bytes(epoch)}
+    return [(node, life, have if (node, life) in sound else began.get((node, life), 0)) for node, life, have in found]
+
+
+def _heads(connection: Connection) -> list[tuple[int, int, int]]:
     rows = connection.all("SELECT node_no, epoch, have_oseq FROM sync_origin")
     return [(node_no, int.from_bytes(epoch), have) for node_no, epoch, have in rows]
 
@@ -152,6 +171,7 @@ def agree(store: Store, connection: Connection, welcome: Welcome, known: bytes |
         set_meta(connection, _ACKNOWLEDGED, json.dumps(before))
         connection.execute("UPDATE sync_origin SET acked_oseq = 0 WHERE node_no = ?", (store.node.node_no,))
         connection.execute("UPDATE sync_peer SET recv_hseq = ? WHERE node_no = ?", (place, OFFICE_NO))
+        set_meta(connection, HEARD, 0)
         eventlog.append(connection, at=store.clock.now_ms(), kind="office_restored", detail=str(place), sign=store.sign_log)
     connection.execute("UPDATE sync_peer SET hub_epoch = ? WHERE node_no = ?", (epoch, OFFICE_NO))
     set_meta(connection, _HAS, json.dumps(welcome.have))

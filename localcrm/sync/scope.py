@@ -18,6 +18,7 @@ from localcrm.domain.admin.entities import Branch, BranchHolds
 from localcrm.kernel.schema import EntityType, Kind, entities
 from localcrm.store import changelog, search
 from localcrm.store.ddl import GONE, UPDATE
+from localcrm.store.migrate import get_meta, set_meta
 from localcrm.store.node import branch_id
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Rows named in one statement.
 _AT_ONCE = 500
+#: Meta key of a branch: the place in head office's log up to which it has heard of its scope.
+HEARD = "scope_heard"
 _BRANCH = Branch.entity_type
 
 
@@ -45,6 +48,8 @@ class Scope:
 class Moves:
     """What entered and what left a scope."""
 
+    at: int
+    """The newest number of head office's log when it looked."""
     into: list[int] = field(default_factory=list)
     """Numbers of all changes of the records that entered, in the order of head office's log."""
     out: dict[EntityType, list[bytes]] = field(default_factory=lambda: defaultdict(list))
@@ -110,7 +115,7 @@ def outside(connection: Connection, scope: Scope, entity: EntityType, ids: Itera
     found: set[bytes] = set()
     for portion in _portions(wanted):
         marks = _marks(portion)
-        there = dict(
+        there: dict[bytes, int] = dict(
             connection.all(f'SELECT r.id, {condition(entity, scope, "r")} FROM "{entity.key}" r WHERE r.id IN ({marks})', portion)
         )
         found.update(pk for pk, inside in there.items() if not inside)
@@ -137,7 +142,7 @@ def _parents_of_removed(connection: Connection, entity: EntityType, ids: Sequenc
 
 def moves(connection: Connection, scope: Scope, after: int) -> Moves:
     """What has entered or left the scope by the changes of head office's log after a number."""
-    found = Moves()
+    found = Moves(changelog.head(connection))
     for entity, ids in _touched(connection, scope, after).items():
         for portion in _portions(sorted(ids)):
             beyond = outside(connection, scope, entity, portion)
@@ -162,9 +167,7 @@ def _touched(connection: Connection, scope: Scope, after: int) -> dict[EntityTyp
                 watched.setdefault(target, set()).add("branch_id")
     for entity, keys in watched.items():
         numbers = {entity.fields[key].no for key in keys}
-        for pk, diff in connection.all(
-            "SELECT pk, diff FROM sync_log WHERE lseq > ? AND tbl = ? AND op = ?", (after, entity.no, UPDATE)
-        ):
+        for pk, diff in connection.all("SELECT pk, diff FROM sync_log WHERE lseq > ? AND tbl = ? AND op = ?", (after, entity.no, UPDATE)):
             if not numbers.isdisjoint(changelog.parse_diff(entity, diff)):
                 touched[entity].add(pk)
     everything = scope.branch_id in touched.pop(_BRANCH, ())
@@ -186,7 +189,8 @@ def _belonging(connection: Connection, kind: EntityType, touched: dict[EntityTyp
         for portion in _portions(sorted(ids)):
             if kind.about:
                 rows = connection.all(
-                    f'SELECT id FROM "{kind.key}" WHERE entity = ? AND record IN ({_marks(portion)})', (other.key, *(pk.hex() for pk in portion))
+                    f'SELECT id FROM "{kind.key}" WHERE entity = ? AND record IN ({_marks(portion)})',
+                    (other.key, *(pk.hex() for pk in portion)),
                 )
                 found.update(row[0] for row in rows)
             for key in kind.scope:
@@ -209,12 +213,25 @@ def _belonging(connection: Connection, kind: EntityType, touched: dict[EntityTyp
 # a branch ------------------------------------------------------------------------------------------------------------------
 
 
-def take_out(store: Store, entity: EntityType, ids: Sequence[bytes]) -> int:
+def is_news(connection: Connection, at: int) -> bool:
+    """Whether what head office says of the scope is not older than what it said last; if so, it is noted.
+
+    A file may be read again long after, or two in the wrong order.
+    """
+    if at < int(get_meta(connection, HEARD) or 0):
+        return False
+    set_meta(connection, HEARD, at)
+    return True
+
+
+def take_out(store: Store, entity: EntityType, ids: Sequence[bytes], *, at: int) -> int:
     """A branch forgets records that left its scope, and all that its log says of them; returns how many were here."""
     count = 0
     if not (entity.scope or entity.about):  # everybody holds these
         return 0
     with store.merging() as connection:
+        if not is_news(connection, at):
+            return 0
         for portion in _portions(ids):
             own = _made_by(connection, entity, portion, store.node.node_no)
             count += _forget(connection, entity, [pk for pk in portion if pk not in own])
@@ -237,9 +254,7 @@ def _forget(connection: Connection, entity: EntityType, ids: Sequence[bytes]) ->
     rids = [row[0] for row in connection.all(f'SELECT rid FROM "{entity.key}" WHERE id IN ({marks})', ids)]
     search.forget(connection, entity, rids)
     connection.execute(f'DELETE FROM "{entity.key}" WHERE id IN ({marks})', ids)
-    logged = connection.all(
-        f"SELECT lseq, tx FROM sync_log INDEXED BY sync_log_row WHERE tbl = ? AND pk IN ({marks})", (entity.no, *ids)
-    )
+    logged = connection.all(f"SELECT lseq, tx FROM sync_log INDEXED BY sync_log_row WHERE tbl = ? AND pk IN ({marks})", (entity.no, *ids))
     connection.executemany("DELETE FROM sync_log WHERE lseq = ?", [(lseq,) for lseq, _tx in logged])
     connection.execute(f"DELETE FROM sync_quarantine WHERE tbl = ? AND pk IN ({marks})", (entity.no, *ids))
     for tx in {tx for _lseq, tx in logged}:

@@ -17,6 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from localcrm.domain.admin.entities import BranchHolds
 from localcrm.kernel.clock import ADMISSION_TOLERANCE_MS
 from localcrm.kernel.errors import AppError, ExchangeError
 from localcrm.kernel.schema import Kind, entities, entity_by_no
@@ -276,6 +277,12 @@ def jump(world: World, index: int, rng: Random) -> None:
     )
 
 
+def narrow(world: World, index: int, rng: Random) -> None:
+    """Head office decides anew what a branch holds."""
+    hq = world.company.hq
+    node_sync.set_holds(hq.store, hq.actor, world.branch(index).code, rng.choice([BranchHolds.OWN, BranchHolds.OWN, BranchHolds.ALL]))
+
+
 def restart(world: World, index: int, _rng: Random) -> None:
     """The program is closed and opened."""
     world.node(index).restart()
@@ -384,6 +391,7 @@ ROADS: dict[str, tuple[int, Callable[[World, int, Random], None]]] = {
     "from_drawer": (12, from_drawer),
     "jump": (12, jump),
     "restart": (2, restart),
+    "narrow": (3, narrow),
 }
 
 
@@ -465,7 +473,9 @@ def _documents(node: Installation) -> dict[str, tuple[Any, ...]]:
 
 
 def come_together(world: World) -> None:
-    """Everybody exchanges until a whole round brings nothing new."""
+    """Everybody exchanges until a whole round brings nothing new; what branches hold is everything again."""
+    for code in world.company.branches:
+        node_sync.set_holds(world.company.hq.store, world.company.hq.actor, code, BranchHolds.ALL)
     for _round in range(4):
         moved = 0
         for branch in world.company.branches.values():

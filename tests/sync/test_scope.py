@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from localcrm.domain.admin.entities import Branch
+from localcrm.domain.admin.entities import BranchHolds
+from localcrm.kernel.errors import Refused
 from localcrm.kernel.schema import entity
 from localcrm.store import changelog, check
+from localcrm.store.backup import backup, restore, settle_copy
 from localcrm.store.node import branch_id
 from localcrm.sync import node_sync
 from tests.factories import Company, Installation
@@ -20,7 +22,10 @@ LIMITED = ("sales_order", "sales_order_line", "stock_move", "receipt")
 @pytest.fixture(autouse=True)
 def warehouses(company: Company) -> dict[str, str]:
     """One at each place, known everywhere."""
-    made = {node.code: company.hq.new("warehouse", code=node.code, name=node.code, branch_id=node.store.node.branch_id) for node in company.nodes}
+    made = {
+        node.code: company.hq.new("warehouse", code=node.code, name=node.code, branch_id=node.store.node.branch_id)
+        for node in company.nodes
+    }
     company.exchange()
     return made
 
@@ -40,8 +45,7 @@ def product(company: Company) -> str:
 
 
 def holds(company: Company, code: str, what: str) -> None:
-    with company.hq.store.unit_of_work(company.hq.actor.user_id) as uow:
-        uow.update(Branch.entity_type, branch_id(company.hq.store.node.company_id, code), {"holds": what})
+    node_sync.set_holds(company.hq.store, company.hq.actor, code, BranchHolds(what))
 
 
 def agree(company: Company) -> None:
@@ -196,4 +200,55 @@ def test_whatever_moves_a_branch_holds_exactly_its_scope(company, hq, warehouses
             company.exchange(chance.choice(("BR01", "BR02")))
         else:
             agree(company)
+    agree(company)
+
+
+def test_a_restored_head_office_gets_back_what_it_did_for_each_branch_alone(company, hq, one, two, customer, product, tmp_path):
+    """Its own work lies in parts at the branches; what the first gives back does not hide what only the second has."""
+    for code in company.branches:
+        holds(company, code, "own")
+    company.exchange()
+    orders = [posted(node, customer, product) for node in (two, one)]
+    company.exchange()
+    backup(hq.store, tmp_path / "backup.zip")
+    for order in orders:
+        hq.run("finance.receive_payment", order_id=order, amount="5.00")
+    company.exchange()
+    assert [count(node, "receipt") for node in company.nodes] == [2, 1, 1]
+    hq.store.close()
+    restore(tmp_path / "backup.zip", tmp_path / "again")
+    company.hq = Installation(tmp_path / "again", "HQ", hq.keys, hq.actor, hq.clock)
+    assert settle_copy(company.hq.store)
+    node_sync.take_back(company.hq.store, company.hq.actor)
+    for _round in range(3):
+        for code in company.branches:
+            company.down(code)
+            company.up(code)
+    assert [count(node, "receipt") for node in company.nodes] == [2, 1, 1]
+    agree(company)
+
+
+def test_only_head_office_decides_what_a_branch_holds(company, one):
+    with pytest.raises(Refused, match="总部"):
+        node_sync.set_holds(one.store, one.actor, "BR02", BranchHolds.OWN)
+
+
+def test_an_old_file_that_is_read_again_takes_nothing_away_and_brings_nothing_back(company, hq, one, two, customer, product, tmp_path):
+    posted(two, customer, product)
+    company.exchange()
+    holds(company, "BR01", "own")
+    node_sync.pack(hq.store, hq.keys, tmp_path / "narrow", for_code="BR01")
+    node_sync.unpack(one.store, one.keys, tmp_path / "narrow")
+    assert count(one, "sales_order") == 0
+    company.exchange()
+    holds(company, "BR01", "all")
+    node_sync.pack(hq.store, hq.keys, tmp_path / "wide", for_code="BR01")
+    node_sync.unpack(one.store, one.keys, tmp_path / "wide")
+    node_sync.unpack(one.store, one.keys, tmp_path / "narrow")
+    assert count(one, "sales_order") == 1
+    company.exchange()
+    holds(company, "BR01", "own")
+    agree(company)
+    node_sync.unpack(one.store, one.keys, tmp_path / "wide")
+    assert count(one, "sales_order") == 0
     agree(company)

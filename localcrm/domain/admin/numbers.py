@@ -22,6 +22,7 @@ from localcrm.kernel.numbers import NumberFormat, Reset, number_format
 from localcrm.kernel.schema import EntityType, entities
 from localcrm.store.connection import Connection
 from localcrm.store.ddl import UPDATE
+from localcrm.store.node import only_code
 from localcrm.store.numbers import current_format, default_format, known_formats, read_number
 from localcrm.store.query import record_json
 from localcrm.store.uow import UnitOfWork
@@ -149,11 +150,12 @@ def number_runs(connection: Connection) -> list[Run]:
 
 
 def _runs(connection: Connection, kind: EntityType, exchanged: Mapping[str, int | None]) -> Iterator[Run]:
-    formats = known_formats(connection, kind)
+    formats, own = known_formats(connection, kind), only_code(connection)
     counters: dict[tuple[str, str, str], dict[int, str]] = defaultdict(dict)
     for (number,) in connection.stream(f'SELECT number FROM "{kind.key}" WHERE number IS NOT NULL'):
         given = read_number(formats, number)
-        if given is not None:  # anything else was typed by hand
+        # Anything else was typed by hand; and of others' numbers a branch that holds its own has only some.
+        if given is not None and (own is None or given.branch.startswith(own)):
             counters[given.branch, given.key, given.period][given.counter] = number
     gone = _taken_away(connection, kind, formats)
     for (branch, key, period), known in sorted(counters.items(), key=lambda item: item[0][::-1], reverse=True):

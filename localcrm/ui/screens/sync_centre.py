@@ -14,6 +14,7 @@ from nicegui import events, ui
 
 from localcrm.domain import policy
 from localcrm.domain.admin.conflicts import count_open, open_by_branch
+from localcrm.domain.admin.entities import BranchHolds
 from localcrm.jobs import scheduler, work
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import InvalidInput, NotFound, StoreError
@@ -219,6 +220,8 @@ class Centre:
         with ui.element("td"), ui.element("div").classes("lc-row"):
             ui.label(code).classes("lc-strong")
             ui.label(branch["name"])
+            if branch["holds"] == BranchHolds.OWN:
+                _chip(_("holds its own"), "")
             if branch["fingerprint"]:
                 shown = partial(_show_fingerprint, f"{code} {branch['name']}", branch["fingerprint"])
                 button = ui.button(icon="fingerprint", on_click=shown).props(f'flat dense round size=sm aria-label="{_("Fingerprint")}"')
@@ -277,8 +280,24 @@ class Centre:
             return [Action("reopen", _("Open again"), partial(self._reopen, code))]
         return [
             Action("make", _("Make exchange file"), partial(self._make_file, code)),
+            Action("holds", _("What it holds…"), partial(self._choose_holds, code, branch["holds"])),
             Action("close", _("Close this branch…"), partial(self._close_branch, code), danger=True, divided=True),
         ]
+
+    async def _choose_holds(self, code: str, held: str) -> None:
+        """Everything, or of orders, stock and money only its own."""
+        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("holds-dialog"):
+            ui.label(_("What branch {code} holds").format(code=code)).classes("lc-dialog-title")
+            chosen = ui.radio({str(holds): _(holds.label) for holds in BranchHolds}, value=held).mark("holds")
+            ui.label(
+                _(
+                    "Customers, products and prices are everybody's in any case. What a branch no longer holds leaves its computer with its next exchange and stays at head office; what it wrote itself it keeps. Chosen the other way, everything comes back."
+                )
+            ).classes("lc-muted")
+            _dialog_buttons(dialog, _("Save"), lambda: dialog.submit(chosen.value))
+        answer = await answer_of(dialog)
+        if answer and answer != held:
+            await self._change(lambda: node_sync.set_holds(self.session.store, self.session.actor, code, BranchHolds(answer)))
 
     async def _close_branch(self, code: str) -> None:
         """Hear it no more."""
