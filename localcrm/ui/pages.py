@@ -51,10 +51,14 @@ def load_screens() -> list[Screen]:
     return all_screens()
 
 
+#: Seconds that a page may take to be built. The framework's own three show an error page on an old computer that is busy.
+PATIENCE = 60.0
+
+
 def mount_screens() -> None:
     """A page per registered screen."""
     for screen in load_screens():
-        Page(screen.path)(_page(screen))
+        Page(screen.path, response_timeout=PATIENCE)(_page(screen))
     Page("/nothing")(_page(Screen("nothing", "/nothing", N_("No right"), "block", "settings.manage", lambda _session, _parameters: None)))
 
 

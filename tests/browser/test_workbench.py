@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import pytest
 from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 
 from localcrm.domain import verbs
+from localcrm.store.connection import Connection
+from localcrm.store.folder import DATABASE
 from tests.browser.conftest import OpenPage, Running, beside, grid_state
 
 pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
@@ -328,3 +332,30 @@ def test_every_screen_of_the_navigation_opens(open_page: OpenPage, office: Runni
         assert (path, answer.status) == (path, 200)
         expect(page.locator(".lc-nav-link.lc-on")).to_have_count(1)
         expect(page.locator(".lc-page .lc-title").first).to_be_visible()
+
+
+def test_a_page_opens_while_another_program_keeps_the_file_busy(open_page: OpenPage, office: Running) -> None:
+    with beside(office) as (store, actor):  # where to go on next time is noted with every page
+        verbs.run(store, actor, "options.set_option", {"key": "reopen", "value": "yes"})
+    page = open_page(own_session=True)
+    expect(page.locator(".lc-nav-link").first).to_be_visible()
+    begun = threading.Event()
+
+    def keep_busy() -> None:
+        other = Connection(office.folder / DATABASE, key=None)
+        other.execute("BEGIN IMMEDIATE")
+        begun.set()
+        time.sleep(4)
+        other.execute("ROLLBACK")
+        other.close()
+
+    busy = threading.Thread(target=keep_busy)
+    busy.start()
+    begun.wait()
+    answer = page.goto(f"{office.address}/stock")
+    busy.join()
+    with beside(office) as (store, actor):
+        verbs.run(store, actor, "options.set_option", {"key": "reopen", "value": "no"})
+    assert answer is not None
+    assert answer.status == 200
+    expect(page.locator(".lc-page .lc-title").first).to_be_visible()
