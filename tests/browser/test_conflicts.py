@@ -224,3 +224,17 @@ def test_a_great_many_deletions_wait_for_leave_and_a_branch_is_closed(
     act(office, "more-BR01")
     office.locator(".q-menu:visible .q-item", has_text="恢复").click()
     expect(row.locator("[data-act=make-file-BR01]")).to_be_visible()
+
+
+def test_head_office_decides_what_a_branch_holds(nodes: TwoNodes, sign_in: Callable[[Running, str], Page]) -> None:
+    office = sign_in(nodes.hq, "/sync")
+    row = office.locator("tr", has_text="BR01").first
+    for choice, shown in (("只保存本分支", 1), ("全部数据", 0)):
+        act(office, "more-BR01")
+        office.locator(".q-menu:visible .q-item", has_text="保存范围").click()
+        dialog = office.locator(".q-dialog")
+        expect(dialog).to_contain_text("BR01")
+        dialog.locator(".q-radio", has_text=choice).click()
+        act(office, "dialog-yes")
+        expect(dialog).to_have_count(0)
+        expect(row.locator(".lc-chip", has_text="只存本分支")).to_have_count(shown)
