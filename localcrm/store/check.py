@@ -74,7 +74,7 @@ def check(store: Store, *, repair: bool = False, log_key: bytes | None = None, o
 
 def find_problems(connection: Connection, log_key: bytes | None = None, others: Sequence[Examination] = ()) -> list[Problem]:
     """Every finding, at most MAX_LISTED of a kind."""
-    problems: list[Problem] = list(_file(connection))
+    problems: list[Problem] = list(_file(connection)) or list(islice(_past(connection), MAX_LISTED))
     if problems:  # nothing read from a damaged file can be trusted
         return problems
     examinations: tuple[Examination, ...] = (
@@ -145,6 +145,12 @@ def _shape(connection: Connection) -> Iterator[Problem]:
             yield _problem("wrong_trigger", N_("The rule “{name}” of the data file is missing or was altered."), name=name)
 
 
+def _past(connection: Connection) -> Iterator[Problem]:
+    """What has left the change log can be read, and nothing of it is missing."""
+    for number in past.faults(connection):
+        yield _problem("past_hole", N_("The older part of the change log is not whole at change {number}."), number=number)
+
+
 # --- the change log -----------------------------------------------------------------------------------------------------
 
 
@@ -164,8 +170,6 @@ def _log(connection: Connection) -> Iterator[Problem]:
             yield _problem("log_hole", N_("The change log is not whole at transaction {number}."), number=tx)
     for tx in logged:
         yield _problem("log_hole", N_("The change log is not whole at transaction {number}."), number=tx)
-    for number in past.faults(connection):
-        yield _problem("past_hole", N_("The older part of the change log is not whole at change {number}."), number=number)
     yield from _sequences(connection)
 
 

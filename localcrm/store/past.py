@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from localcrm.store.connection import Connection
 
 #: Changes in a chunk: enough for repetitions to be found, few enough to be moved in some milliseconds.
-CHUNK = 500
+CHUNK = 300
 #: Characters of values after which a chunk is full, however few changes they are.
 _MOST_TEXT = 200_000
 _LEVEL = 9
@@ -130,8 +130,10 @@ def compact(connection: Connection, upto: int, *, most: int = CHUNK) -> int:
     connection.execute("INSERT INTO sync_past(upto, newest_hlc, data) VALUES (?, ?, ?)", (last, max(tx.eff_hlc for tx in txs), data))
     _note_rows(connection, [(row[1], row[3], row[0], row[5]) for row in rows if row[2] != VOID and row[3] is not None], last)
     _note_spans(connection, [tx for tx in txs if tx.last_lseq <= last])
+    connection.execute("PRAGMA secure_delete = ON")  # who is erased later must not be left in pages that nobody uses any more
     connection.execute("DELETE FROM sync_log WHERE lseq BETWEEN ? AND ?", (first, last))
     connection.execute("DELETE FROM sync_tx WHERE tx BETWEEN ? AND ? AND first_lseq + count - 1 <= ?", (txs[0].tx, txs[-1].tx, last))
+    connection.execute("PRAGMA secure_delete = OFF")
     return len(rows)
 
 
