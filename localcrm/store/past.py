@@ -25,6 +25,8 @@ from localcrm.store.ddl import VOID
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
 
+#: Its tables: whoever copies the log copies them too.
+TABLES = ("sync_past", "sync_past_row", "sync_past_span")
 #: Changes in a chunk: enough for repetitions to be found, few enough to be moved in some milliseconds.
 CHUNK = 300
 #: Characters of values after which a chunk is full, however few changes they are.
@@ -231,9 +233,12 @@ def transactions(connection: Connection, after: int = 0, upto: int | None = None
 
 def transactions_of(connection: Connection, origin: int, after_oseq: int = 0, *, after_lseq: int = 0) -> Iterator[Booked]:
     """Transactions of an origin that have left the log and begin after a number of its own and a number here, by their own numbers."""
+    if after_lseq >= horizon(connection):
+        return
     runs = connection.all(
-        """SELECT first_lseq, first_oseq, count FROM sync_past_span
-           WHERE origin = ? AND first_oseq + count - 1 > ? AND first_lseq + count - 1 > ? ORDER BY first_oseq""",
+        """SELECT first_lseq, first_oseq, count FROM sync_past_span WHERE origin = ?1 AND first_lseq + count - 1 > ?3
+           AND first_oseq >= coalesce((SELECT max(first_oseq) FROM sync_past_span WHERE origin = ?1 AND first_oseq <= ?2), 0)
+           ORDER BY first_oseq""",
         (origin, after_oseq, after_lseq),
     )
     for first_lseq, first_oseq, count in runs:
