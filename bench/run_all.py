@@ -13,11 +13,12 @@ from pathlib import Path
 
 from _measure import Figure, machine, show
 
-BENCHES = ("capture", "merge", "bundles", "posting", "commands", "scale", "rights", "start")
+BENCHES = ("capture", "merge", "bundles", "metadata", "posting", "commands", "scale", "rights", "start")
 TITLES = {
     "capture": "Capture of every change",
     "merge": "Merge",
     "bundles": "Size of what travels",
+    "metadata": "What is kept beside the data",
     "posting": "Posting",
     "commands": "Commands",
     "scale": "Waiting at a thousand, a hundred thousand and a million customers",

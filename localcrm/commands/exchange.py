@@ -36,6 +36,7 @@ _MAX_FILE = 4 << 20
             "reopen",
             "allow-deletions",
             "take-back",
+            "compact",
         )
     },
     help=N_("Exchange with head office or with branches, by file or network."),
@@ -132,6 +133,14 @@ def take_back(session: Session) -> None:
     from localcrm.sync import node_sync
 
     session.show(node_sync.take_back(session.store, _manager(session)))
+
+
+@command("compact", help=N_("Condense the part of the change log that everybody has; done by itself once a day."))
+def compact(session: Session) -> None:
+    from localcrm.sync import compaction
+
+    _allow(session)
+    session.show(compaction.compact(session.store).as_dict())
 
 
 # exchanging --------------------------------------------------------------------------------------------------------------

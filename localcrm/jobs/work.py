@@ -59,6 +59,13 @@ def sweep_files(store: Store, _keys: KeysOf) -> None:
     blobs.sweep(store)
 
 
+def compact_log(store: Store, _keys: KeysOf) -> None:
+    """Move what everybody has and nobody asks for from the change log into its past."""
+    from localcrm.sync import compaction
+
+    compaction.compact(store)
+
+
 BACKUP = "backup"
 JOBS = (
     Job(
@@ -71,4 +78,5 @@ JOBS = (
     ),
     Job("exchange", N_("Exchange with head office"), timedelta(minutes=15), make_exchange, has_office_address, "sync.manage"),
     Job("files", N_("Tidying up attached files"), timedelta(days=1), sweep_files, lambda store: store.node.enrolled),
+    Job("compact", N_("Condensing the change log"), timedelta(days=1), compact_log, lambda store: store.node.enrolled),
 )

@@ -188,12 +188,15 @@ def file_fields(entity: EntityType) -> list[Field]:
 def named_since(connection: Connection, since: int, *, but_by: int = -1) -> list[Attachment]:
     """Files named by records that changed after this place of the change log, other than by a node."""
     found: list[Attachment] = []
+    # Of what has left the log it is not looked up who changed it: sent in vain is better than not sent.
     changed = """SELECT l.pk FROM sync_log l JOIN sync_tx t ON t.tx = l.tx JOIN sync_origin o ON o.origin = t.origin
-        WHERE l.lseq > ? AND l.tbl = ? AND o.node_no <> ?"""
+        WHERE l.lseq > ? AND l.tbl = ? AND o.node_no <> ? UNION SELECT pk FROM sync_past_row WHERE newest > ? AND tbl = ?"""
     for entity in entities():
         names = ", ".join(f'"{field.key}"' for field in file_fields(entity))
         if names:
-            rows = connection.all(f'SELECT {names} FROM "{entity.key}" WHERE id IN ({changed})', (since, entity.no, but_by))
+            rows = connection.all(
+                f'SELECT {names} FROM "{entity.key}" WHERE id IN ({changed})', (since, entity.no, but_by, since, entity.no)
+            )
             found += [file for row in rows for text in row for file in read_attachments(text)]
     return found
 

@@ -1,6 +1,7 @@
 """The change log: what it holds, and reading it. It is the data history, the audit of every change and the exchange.
 
-Written by the capture triggers (own changes) and by the merge (received ones); no policy here.
+Written by the capture triggers (own changes) and by the merge (received ones); no policy here. Its older part lies in ``store.past``; what is
+read here is read from both.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import msgspec
 from localcrm.kernel.clock import stamp_time, to_iso
 from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import EntityType, Stored, entity_by_no
+from localcrm.store import past
 from localcrm.store.ddl import DELETED_NO, GONE, INSERT, UPDATE, VOID
+from localcrm.store.past import Booked, Logged
 
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
@@ -72,6 +75,41 @@ def _plain_column(values: Sequence[Stored]) -> Iterable[int | str | None]:
     return map(_plain, values) if bytes in set(map(type, values)) else values  # type: ignore[return-value]  # no bytes among them
 
 
+def changes_of(connection: Connection, entity: EntityType, ids: Sequence[bytes]) -> Iterator[Logged]:
+    """Every change of some records known here with its transaction, however old, in the order of this log."""
+    yield from past.changes_of(connection, entity.no, ids)
+    for start in range(0, len(ids), 500):
+        portion = ids[start : start + 500]
+        rows = connection.all(
+            f"""SELECT l.lseq, l.tbl, l.op, l.pk, l.diff, l.prev, t.tx, t.origin, t.first_oseq, t.count, t.first_lseq, t.hlc, t.eff_hlc, t.actor
+                FROM sync_log l INDEXED BY sync_log_row JOIN sync_tx t ON t.tx = l.tx
+                WHERE l.tbl = ? AND l.pk IN ({",".join("?" * len(portion))}) ORDER BY l.lseq""",
+            (entity.no, *portion),
+        )
+        yield from map(_change, rows)
+
+
+def all_changes(connection: Connection, after: int = 0, upto: int | None = None) -> Iterator[Logged]:
+    """Every change known here with a number after the first and up to the second one, in the order of this log."""
+    yield from past.changes(connection, after, upto)
+    rows = connection.stream(
+        """SELECT l.lseq, l.tbl, l.op, l.pk, l.diff, l.prev, t.tx, t.origin, t.first_oseq, t.count, t.first_lseq, t.hlc, t.eff_hlc, t.actor
+           FROM sync_log l JOIN sync_tx t ON t.tx = l.tx WHERE l.lseq > ? AND l.lseq <= coalesce(?, l.lseq) ORDER BY l.lseq""",
+        (after, upto),
+    )
+    yield from map(_change, rows)
+
+
+def _change(row: tuple[Any, ...]) -> Logged:
+    lseq, table, op, pk, diff, prev, *tx = row
+    return Logged(lseq, table, op, pk, diff, prev, Booked(*tx))
+
+
+def node_codes(connection: Connection) -> dict[int, str]:
+    """What people call the node of each origin."""
+    return dict(connection.all("SELECT origin, code FROM sync_origin"))
+
+
 def head(connection: Connection) -> int:
     """Number of the newest log row, 0 for an empty log."""
     return int(connection.value("SELECT max(lseq) FROM sync_log") or 0)
@@ -120,18 +158,15 @@ class HistoryRow:
 
 def history(connection: Connection, entity: EntityType, identity: str) -> list[HistoryRow]:
     """Every change of a record known here, newest first, values in JSON form; secrets show nothing."""
-    rows = connection.all(
-        """SELECT l.lseq, l.op, l.diff, t.eff_hlc, t.actor, o.code FROM sync_log l JOIN sync_tx t ON t.tx = l.tx
-           JOIN sync_origin o ON o.origin = t.origin WHERE l.tbl = ? AND l.pk = ? ORDER BY l.lseq DESC""",
-        (entity.no, bytes.fromhex(identity)),
-    )
-    first = first_values(connection, entity, [bytes.fromhex(identity)])
-    return [entry for row in rows for entry in _history_rows(entity, row, first.get(bytes.fromhex(identity), {}))]
+    key = bytes.fromhex(identity)
+    codes, changes = node_codes(connection), list(changes_of(connection, entity, [key]))
+    first = first_values(connection, entity, [key]).get(key, {})
+    return [entry for change in reversed(changes) for entry in _history_rows(entity, change, codes[change.tx.origin], first)]
 
 
-def _history_rows(entity: EntityType, row: tuple[Any, ...], first: Mapping[int, Stored]) -> Iterator[HistoryRow]:
-    lseq, op, diff, hlc, actor, code = row
-    at, user = to_iso(stamp_time(hlc)), actor.hex() if actor else None
+def _history_rows(entity: EntityType, change: Logged, code: str, first: Mapping[int, Stored]) -> Iterator[HistoryRow]:
+    lseq, op, diff, actor = change.lseq, change.op, change.diff or "{}", change.tx.actor
+    at, user = to_iso(stamp_time(change.tx.eff_hlc)), actor.hex() if actor else None
     if op == UPDATE:
         for no, (old, new) in parse_diff(entity, diff).items():
             if no == DELETED_NO:
@@ -162,7 +197,8 @@ def first_values(connection: Connection, entity: EntityType, ids: Iterable[bytes
         marks = ",".join("?" * len(portion))
         for row in connection.all(f'SELECT id, {columns} FROM "{entity.key}" WHERE id IN ({marks})', portion):
             result[row[0]] = dict(zip(numbers, row[1:], strict=True))
-        logged = connection.all(
+        logged: list[Any] = [(c.pk, c.op, c.diff) for c in past.changes_of(connection, entity.no, portion) if c.op in {UPDATE, GONE}]
+        logged += connection.all(
             f"SELECT pk, op, diff FROM sync_log INDEXED BY sync_log_row WHERE tbl = ? AND pk IN ({marks}) AND op IN ({UPDATE}, {GONE}) ORDER BY lseq",
             (entity.no, *portion),
         )

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
-from localcrm.store import blobs, ddl, eventlog, search, witness
-from localcrm.store.changelog import parse_diff
+from localcrm.store import blobs, ddl, eventlog, past, search, witness
+from localcrm.store.changelog import all_changes, parse_diff
 from localcrm.store.node import only_code
 from localcrm.store.numbers import known_formats, read_number
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from localcrm.store.connection import Connection
+    from localcrm.store.past import Logged
     from localcrm.store.store import Store
 
 #: More logged updates than this are not replayed: the check must answer within seconds.
@@ -74,7 +75,7 @@ def check(store: Store, *, repair: bool = False, log_key: bytes | None = None, o
 
 def find_problems(connection: Connection, log_key: bytes | None = None, others: Sequence[Examination] = ()) -> list[Problem]:
     """Every finding, at most MAX_LISTED of a kind."""
-    problems: list[Problem] = list(_file(connection))
+    problems: list[Problem] = list(_file(connection)) or list(islice(_past(connection), MAX_LISTED))
     if problems:  # nothing read from a damaged file can be trusted
         return problems
     examinations: tuple[Examination, ...] = (
@@ -145,6 +146,12 @@ def _shape(connection: Connection) -> Iterator[Problem]:
             yield _problem("wrong_trigger", N_("The rule “{name}” of the data file is missing or was altered."), name=name)
 
 
+def _past(connection: Connection) -> Iterator[Problem]:
+    """What has left the change log can be read, and nothing of it is missing."""
+    for number in past.faults(connection):
+        yield _problem("past_hole", N_("The older part of the change log is not whole at change {number}."), number=number)
+
+
 # --- the change log -----------------------------------------------------------------------------------------------------
 
 
@@ -157,9 +164,10 @@ def _log(connection: Connection) -> Iterator[Problem]:
         tx: (count, first, last)
         for tx, count, first, last in connection.all("SELECT tx, count(*), min(lseq), max(lseq) FROM sync_log GROUP BY tx")
     }
-    booked = connection.all("SELECT tx, count, first_lseq FROM sync_tx")
+    booked, horizon = connection.all("SELECT tx, count, first_lseq FROM sync_tx"), past.horizon(connection)
     for tx, count, first in booked:
-        if logged.pop(tx, None) != (count, first, first + count - 1):
+        begin, end = max(first, horizon + 1), first + count - 1  # the beginning of a transaction may have left the log before its end
+        if logged.pop(tx, None) != (end - begin + 1, begin, end):
             yield _problem("log_hole", N_("The change log is not whole at transaction {number}."), number=tx)
     for tx in logged:
         yield _problem("log_hole", N_("The change log is not whole at transaction {number}."), number=tx)
@@ -170,7 +178,8 @@ def _sequences(connection: Connection) -> Iterator[Problem]:
     expected: dict[int, int] = {}
     is_office = connection.value("SELECT value FROM meta WHERE key = 'node.role'") == "office"
     sure = "" if is_office else "WHERE origin = (SELECT origin FROM sync_ctx)"
-    for origin, first, count in connection.all(f"SELECT origin, first_oseq, count FROM sync_tx {sure} ORDER BY origin, first_oseq"):
+    booked = "SELECT origin, first_oseq, count FROM sync_past_span UNION ALL SELECT origin, first_oseq, count FROM sync_tx"
+    for origin, first, count in connection.all(f"SELECT * FROM ({booked}) {sure} ORDER BY origin, first_oseq"):
         if first != expected.get(origin, 1):
             yield _problem(
                 "sequence_hole", N_("Changes of “{code}” are missing before number {number}."), code=_code(connection, origin), number=first
@@ -190,7 +199,8 @@ def _log_and_rows(connection: Connection) -> Iterator[Problem]:
     logged = "SELECT 1 FROM sync_log l WHERE l.tbl = {no} AND l.pk = {pk} AND l.op = {op}"
     for entity in entities():
         inserted = logged.format(no=entity.no, pk="e.id", op=ddl.INSERT)
-        count = connection.value(f'SELECT count(*) FROM "{entity.key}" e WHERE NOT EXISTS ({inserted})')
+        older = f"SELECT 1 FROM sync_past_row p WHERE p.tbl = {entity.no} AND p.pk = e.id"
+        count = connection.value(f'SELECT count(*) FROM "{entity.key}" e WHERE NOT EXISTS ({inserted}) AND NOT EXISTS ({older})')
         if count:
             yield _problem(
                 "row_not_logged", N_("{entity}: {count} records are missing from the change log."), entity=entity.label, count=count
@@ -200,30 +210,39 @@ def _log_and_rows(connection: Connection) -> Iterator[Problem]:
             f"SELECT count(*) FROM sync_log i WHERE i.tbl = {entity.no} AND i.op = {ddl.INSERT} "
             f'AND NOT EXISTS (SELECT 1 FROM "{entity.key}" e WHERE e.id = i.pk) AND NOT EXISTS ({removed})'
         )
+        missing = connection.all(
+            f"SELECT i.pk FROM sync_past_row i WHERE i.tbl = {entity.no} "
+            f'AND NOT EXISTS (SELECT 1 FROM "{entity.key}" e WHERE e.id = i.pk) AND NOT EXISTS ({removed})'
+        )
+        pks = [row[0] for row in missing]
+        gone = {change.pk for change in past.changes_of(connection, entity.no, pks) if change.op == ddl.GONE}
+        count += len(set(pks) - gone)
         if count:
             yield _problem("row_lost", N_("{entity}: {count} records of the change log are missing."), entity=entity.label, count=count)
 
 
 def _replay(connection: Connection) -> Iterator[Problem]:
     """The last logged value of each column is the one the row has."""
-    if connection.value(f"SELECT count(*) FROM sync_log WHERE op = {ddl.UPDATE}") > MAX_REPLAY:
+    updates = connection.value(f"SELECT count(*) FROM sync_log WHERE op = {ddl.UPDATE}")
+    if updates + past.horizon(connection) > MAX_REPLAY:
         return
+    nodes = {row[0]: row[1:] for row in connection.all("SELECT origin, node_no, epoch FROM sync_origin")}
+    logged: dict[int, list[Logged]] = defaultdict(list)
+    for change in all_changes(connection):
+        if change.op == ddl.UPDATE:
+            logged[change.table].append(change)
     for entity in entities():
-        if entity.kind is Kind.MASTER:
-            yield from _replay_table(connection, entity)
+        if entity.kind is Kind.MASTER and entity.no in logged:
+            changes = sorted(logged[entity.no], key=lambda change: (change.tx.eff_hlc, *nodes[change.tx.origin], change.oseq))
+            yield from _replay_table(connection, entity, changes)
 
 
-def _replay_table(connection: Connection, entity: EntityType) -> Iterator[Problem]:
+def _replay_table(connection: Connection, entity: EntityType, changes: Iterable[Logged]) -> Iterator[Problem]:
     fields = {field.no: field for field in entity.fields.values() if field.f.merge in {"lww", "always_show"}}
     last: dict[bytes, dict[int, Any]] = defaultdict(dict)
-    rows = connection.stream(
-        f"""SELECT l.pk, l.diff FROM sync_log l JOIN sync_tx t ON t.tx = l.tx JOIN sync_origin o ON o.origin = t.origin
-            WHERE l.tbl = ? AND l.op = {ddl.UPDATE}
-            ORDER BY t.eff_hlc, o.node_no, o.epoch, t.first_oseq + l.lseq - t.first_lseq""",
-        (entity.no,),
-    )
-    for pk, diff in rows:
-        last[pk].update({no: new for no, (_old, new) in parse_diff(entity, diff).items() if no in fields})
+    for change in changes:
+        diff = parse_diff(entity, change.diff or "{}")
+        last[change.pk or b""].update({no: new for no, (_old, new) in diff.items() if no in fields})
     columns = ", ".join(f'"{field.key}"' for field in fields.values())
     different = 0
     for identity, *values in connection.stream(f'SELECT id, {columns} FROM "{entity.key}"') if last else ():

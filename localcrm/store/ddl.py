@@ -53,6 +53,17 @@ BLOB_TABLES = (
     """CREATE TABLE blob_lacking(node_no INTEGER NOT NULL, hash BLOB NOT NULL, have INTEGER NOT NULL,
         PRIMARY KEY(node_no, hash)) STRICT, WITHOUT ROWID""",
 )
+PAST_TABLES = (
+    # The older part of the change log (see ``store.past``): chunks by the number of their last change, with the latest stamp in each.
+    "CREATE TABLE sync_past(upto INTEGER PRIMARY KEY, newest_hlc INTEGER NOT NULL, data BLOB NOT NULL) STRICT",
+    # Of each record with a past: its newest change there, whether each change saw the one before, and the chunks, comma between.
+    """CREATE TABLE sync_past_row(tbl INTEGER NOT NULL, pk BLOB NOT NULL, newest INTEGER NOT NULL, chain INTEGER NOT NULL,
+        chunks TEXT NOT NULL, PRIMARY KEY(tbl, pk)) STRICT, WITHOUT ROWID""",
+    # Runs of changes that follow each other both here and at their origin.
+    """CREATE TABLE sync_past_span(first_lseq INTEGER PRIMARY KEY, origin INTEGER NOT NULL, first_oseq INTEGER NOT NULL,
+        count INTEGER NOT NULL) STRICT""",
+    "CREATE UNIQUE INDEX sync_past_span_origin ON sync_past_span(origin, first_oseq)",
+)
 SYSTEM_TABLES = (
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID",
     # One row: what the triggers need to know about the transaction of the moment.
@@ -73,6 +84,7 @@ SYSTEM_TABLES = (
     """CREATE TABLE sync_log(lseq INTEGER PRIMARY KEY, tx INTEGER NOT NULL, tbl INTEGER NOT NULL, op INTEGER NOT NULL,
         pk BLOB, diff TEXT, prev INTEGER) STRICT""",
     "CREATE INDEX sync_log_row ON sync_log(tbl, pk)",
+    *PAST_TABLES,
     """CREATE TABLE sync_quarantine(origin INTEGER NOT NULL, oseq INTEGER NOT NULL, tbl INTEGER NOT NULL, pk BLOB, reason TEXT NOT NULL,
         need_schema INTEGER, raw BLOB NOT NULL, first_seen INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY(origin, oseq)) STRICT""",
@@ -158,7 +170,9 @@ _TX = "coalesce((SELECT tx FROM sync_ctx), RAISE(ABORT, 'LC:no_unit_of_work'))"
 
 def _capture(entity: EntityType) -> dict[str, str]:
     key, no = entity.key, entity.no
-    previous = f"(SELECT lseq FROM sync_log WHERE tbl = {no} AND pk = OLD.id ORDER BY lseq DESC LIMIT 1)"
+    of_row = f"WHERE tbl = {no} AND pk = OLD.id"
+    in_log, in_past = f"SELECT lseq FROM sync_log {of_row} ORDER BY lseq DESC LIMIT 1", f"SELECT newest FROM sync_past_row {of_row}"
+    previous = f"coalesce(({in_log}), ({in_past}))"
     columns = [(DELETED_NO, "deleted", False), *((f.no, f.key, f.kind == "ref") for f in entity.fields.values())]
     differs = {name: f'NEW."{name}" IS NOT OLD."{name}"' for _no, name, _ref in columns}
     changed = ", ".join(
@@ -210,7 +224,8 @@ def _guards(entity: EntityType) -> dict[str, str]:
         # An insert is logged as a reference: a second row under the same id would rewrite what the first one was.
         sqls = {
             f"{key}_once": f'CREATE TRIGGER "{key}_once" BEFORE INSERT ON "{key}" '
-            f"WHEN {_CAPTURING} AND EXISTS (SELECT 1 FROM sync_log WHERE tbl = {entity.no} AND pk = NEW.id) BEGIN "
+            f"WHEN {_CAPTURING} AND (EXISTS (SELECT 1 FROM sync_log WHERE tbl = {entity.no} AND pk = NEW.id) "
+            f"OR EXISTS (SELECT 1 FROM sync_past_row WHERE tbl = {entity.no} AND pk = NEW.id)) BEGIN "
             "SELECT RAISE(ABORT, 'LC:id_reused'); END"
         }
         for event, image in (("INSERT", "NEW"), ("UPDATE", "OLD"), ("DELETE", "OLD")):

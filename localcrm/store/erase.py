@@ -14,8 +14,8 @@ import msgspec
 
 from localcrm.kernel.attachments import read_attachments
 from localcrm.kernel.schema import entities, entity as entity_type
-from localcrm.store import blobs, changelog, eventlog, search
-from localcrm.store.ddl import GONE, UPDATE
+from localcrm.store import blobs, changelog, eventlog, past, search
+from localcrm.store.ddl import UPDATE
 
 if TYPE_CHECKING:
     from localcrm.kernel.attachments import Attachment
@@ -85,9 +85,10 @@ def _attached(connection: Connection, entity: EntityType, pk: bytes) -> list[Att
         return []
     names = ", ".join(f'"{field.key}"' for field in fields.values())
     texts = list(connection.one(f'SELECT {names} FROM "{entity.key}" WHERE id = ?', (pk,)) or ())
-    for (diff,) in connection.all("SELECT diff FROM sync_log WHERE tbl = ? AND pk = ? AND op = ?", (entity.no, pk, UPDATE)):
-        for no, values in changelog.parse_diff(entity, diff).items():
-            texts += values if no in fields else ()
+    for change in changelog.changes_of(connection, entity, [pk]):
+        if change.op == UPDATE:
+            for no, values in changelog.parse_diff(entity, change.diff or "{}").items():
+                texts += values if no in fields else ()
     return [file for text in texts for file in read_attachments(text)]
 
 
@@ -127,15 +128,17 @@ def _overwrite(connection: Connection, entity: EntityType, pk: bytes, erased: _O
         values = [erased[no](value) for no, value in zip(columns, row, strict=True)]
         assignments = ", ".join(f'"{key}" = ?' for key in columns.values())
         connection.execute(f'UPDATE "{entity.key}" SET {assignments}, version = version + 1 WHERE id = ?', (*values, pk))
-    for lseq, op, diff in connection.all("SELECT lseq, op, diff FROM sync_log WHERE tbl = ? AND pk = ?", (entity.no, pk)):
+
+    def new_diff(op: int, diff: str) -> str:
         if op == UPDATE:
             pairs = changelog.parse_diff(entity, diff)
-            text = changelog.write_diff({no: (_by(erased, no, old), _by(erased, no, new)) for no, (old, new) in pairs.items()})
-        elif op == GONE:
-            text = changelog.write_row({no: _by(erased, no, value) for no, value in changelog.parse_row(entity, diff).items()})
-        else:
-            continue
-        connection.execute("UPDATE sync_log SET diff = ? WHERE lseq = ?", (text, lseq))
+            return changelog.write_diff({no: (_by(erased, no, old), _by(erased, no, new)) for no, (old, new) in pairs.items()})
+        return changelog.write_row({no: _by(erased, no, value) for no, value in changelog.parse_row(entity, diff).items()})
+
+    logged = "SELECT lseq, op, diff FROM sync_log WHERE tbl = ? AND pk = ? AND diff IS NOT NULL"
+    for lseq, op, diff in connection.all(logged, (entity.no, pk)):
+        connection.execute("UPDATE sync_log SET diff = ? WHERE lseq = ?", (new_diff(op, diff), lseq))
+    past.rewrite(connection, entity.no, pk, new_diff)
 
 
 def _by(erased: _Overwrite, no: int, value: Stored) -> Stored:

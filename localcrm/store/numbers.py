@@ -37,10 +37,9 @@ def known_formats(connection: Connection, entity: EntityType) -> list[NumberForm
     ids = [row[0] for row in connection.all("SELECT id FROM number_rule WHERE series = ?", (entity.key,))]
     for identity, values in changelog.first_values(connection, rule, ids).items():
         earlier = [dict(values)]
-        for (diff,) in connection.all(
-            f"SELECT diff FROM sync_log WHERE tbl = ? AND pk = ? AND op = {UPDATE} ORDER BY lseq", (rule.no, identity)
-        ):
-            earlier.append(earlier[-1] | {no: new for no, (_old, new) in changelog.parse_diff(rule, diff).items()})
+        for change in changelog.changes_of(connection, rule, [identity]):
+            if change.op == UPDATE:
+                earlier.append(earlier[-1] | {no: new for no, (_old, new) in changelog.parse_diff(rule, change.diff or "{}").items()})
         formats += [NumberFormat(str(row[numbers[0]]), Reset(str(row[numbers[1]]))) for row in reversed(earlier)]
     return list(dict.fromkeys([*formats, default_format(entity)]))
 

@@ -205,13 +205,15 @@ def _who(side: str, entry: Entry) -> dict[str, Any]:
 
 def _entries(connection: Connection, entity: EntityType, pk: bytes, before: int) -> list[Entry]:
     """Updates of a row that stand in the log before a number, in its order."""
-    rows = connection.all(
-        """SELECT l.lseq, l.diff, l.prev, t.eff_hlc, o.node_no, o.epoch, t.first_oseq + l.lseq - t.first_lseq, t.origin, t.actor, o.code
-           FROM sync_log l JOIN sync_tx t ON t.tx = l.tx JOIN sync_origin o ON o.origin = t.origin
-           WHERE l.tbl = ? AND l.pk = ? AND l.op = ? AND l.lseq < ? ORDER BY l.lseq""",
-        (entity.no, pk, UPDATE, before),
-    )
-    return [Entry(row[0], changelog.parse_diff(entity, row[1]), row[2], row[3:7], *row[7:]) for row in rows]
+    nodes = {row[0]: row[1:] for row in connection.all("SELECT origin, node_no, epoch, code FROM sync_origin")}
+    entries = []
+    for change in changelog.changes_of(connection, entity, [pk]):
+        if change.op == UPDATE and change.lseq < before:
+            tx, (node_no, epoch, code) = change.tx, nodes[change.tx.origin]
+            stamp = (tx.eff_hlc, node_no, epoch, change.oseq)
+            diff = changelog.parse_diff(entity, change.diff or "{}")
+            entries.append(Entry(change.lseq, diff, change.prev, stamp, tx.origin, tx.actor, code))
+    return entries
 
 
 def _seen(mine: Entry, by_lseq: dict[int, Entry]) -> Callable[[Entry], bool]:

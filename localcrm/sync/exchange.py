@@ -18,11 +18,11 @@ from localcrm.domain.people import signing
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entity_by_no
-from localcrm.store import changelog, eventlog, witness
+from localcrm.store import changelog, eventlog, past, witness
 from localcrm.store.migrate import SCHEMA_VERSION, set_meta
 from localcrm.store.node import OFFICE_NO, origin_of, stamp_of
 from localcrm.store.witness import Witness
-from localcrm.sync import attachments, brake, codec, digest, recovery, scope
+from localcrm.sync import attachments, brake, codec, compaction, digest, recovery, scope
 from localcrm.sync.extract import PORTION, changes_for, of_numbers, own_changes
 from localcrm.sync.merge import Report, admit, apply, move_in
 from localcrm.sync.messages import Ack, Changes, Digests, Evict, GiveBack, Hello, Lacking, Message, MoveIn, Piece, Pull, Push, Welcome
@@ -187,7 +187,8 @@ def _take_ack(store: Store, ack: Ack) -> None:
                 (stamp, first_oseq, node_no, epoch.to_bytes(8)),
             )
         if ack.restamps:
-            connection.execute("UPDATE sync_ctx SET last_hlc = (SELECT max(eff_hlc) FROM sync_tx)")
+            newest = "SELECT max(eff_hlc) FROM sync_tx"
+            connection.execute(f"UPDATE sync_ctx SET last_hlc = max(({newest}), ?)", (past.newest_stamp(connection),))
 
 
 def _refuse_copy() -> NoReturn:
@@ -238,6 +239,8 @@ class Peer:
     """Rows that its system log lacks since the exchange before."""
     by_file: bool = False
     """Whether what it says was written some time ago, so that its clock then says little about its clock now."""
+    takes_snapshots: bool = False
+    """Whether it can begin anew from a snapshot, as it said when it came."""
     outcome: Outcome = field(default_factory=Outcome)
 
 
@@ -279,7 +282,7 @@ def _meet(store: Store, peer: Peer, message: Hello) -> None:
     is_new = epoch != peer.epoch
     if is_new and _has_met(store, peer.node_no, epoch):
         return  # an old file, written before the branch was restored
-    peer.epoch = epoch
+    peer.epoch, peer.takes_snapshots = epoch, compaction.SNAPSHOT in message.caps
     with store.housekeeping() as connection:
         for number, _head in message.heads:
             origin_of(connection, peer.node_no, number.to_bytes(8), peer.code)
@@ -340,12 +343,14 @@ def welcome(store: Store, peer: Peer) -> Welcome:
         head = changelog.head(connection)
         point = witness.known(connection, peer.node_no) or Witness(0, b"", 0, b"")
         lives, have = recovery.past_lives(connection), recovery.heads(connection, peer.node_no, store.node.epoch)
+        must_begin_anew = _must_begin_anew(connection, peer)
     return Welcome(
         company_id=store.node.company_id,
         hub_epoch=int.from_bytes(store.node.epoch),
         head_hseq=head,
         wall_ms=max(0, store.clock.now_ms()),
         schema_ver=SCHEMA_VERSION,
+        action=compaction.BOOTSTRAP if must_begin_anew else "ok",
         log_count=point.number,
         log_head=point.hash,
         log_at=point.at,
@@ -354,6 +359,10 @@ def welcome(store: Store, peer: Peer) -> Welcome:
         past_lives=lives,
         have=have if recovery.is_open(store) else [],
     )
+
+
+def _must_begin_anew(connection: Connection, peer: Peer) -> bool:
+    return peer.takes_snapshots and compaction.is_stale(connection, peer.recv_hseq)
 
 
 def ack(store: Store, peer: Peer) -> Ack:
@@ -368,6 +377,12 @@ def ack(store: Store, peer: Peer) -> Ack:
                 "SELECT first_oseq, eff_hlc FROM sync_tx WHERE origin = ? AND eff_hlc <> hlc AND first_lseq > ?", (origin, peer.recv_hseq)
             )
         ]
+        restamps += [
+            (int.from_bytes(epoch), tx.first_oseq, tx.eff_hlc)
+            for origin, epoch, _have in origins
+            for tx in past.transactions_of(connection, origin, after_lseq=peer.recv_hseq)
+            if tx.eff_hlc != tx.hlc
+        ]
         newest = [
             (int.from_bytes(epoch), have, stamp)
             for origin, epoch, have in origins
@@ -381,6 +396,8 @@ def downs(store: Store, peer: Peer, cursor: int, *, portions: int | None = None)
     sent = 0
     while True:
         with store.read() as connection:
+            if _must_begin_anew(connection, peer):
+                return
             holds = scope.scope_of(store, connection, peer.node_no, peer.code)
             # Who joins has nothing that could leave, and is sent everything that is in his scope now.
             moved = scope.moves(connection, holds, cursor) if cursor else scope.Moves(0)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from localcrm.kernel.schema import entity_by_no
-from localcrm.store import changelog
+from localcrm.store import changelog, past
 from localcrm.store.ddl import GONE, INSERT, UPDATE, VOID
 from localcrm.sync.codec import Batch, Change, Tx
 from localcrm.sync.scope import Scope, outside
@@ -43,7 +43,7 @@ def own_changes(connection: Connection, origin: int, after_oseq: int) -> Portion
     """Changes this node made in one of its epochs, after a number of its own."""
     head = int(connection.value("SELECT have_oseq FROM sync_origin WHERE origin = ?", (origin,)) or 0)
     rows = connection.stream(f"{_TX} WHERE origin = ? AND first_oseq > ? ORDER BY first_oseq", (origin, after_oseq))
-    picked, _last = _pick(rows, skip=None)
+    picked, _last = _pick(chain(past.transactions_of(connection, origin, after_oseq), rows), skip=None)
     upto = picked[-1][2] + picked[-1][3] - 1 if picked else after_oseq
     return Portion(_batch(connection, picked), upto, more=upto < head)
 
@@ -56,19 +56,22 @@ def changes_for(connection: Connection, scope: Scope, epoch: bytes, after_hseq: 
     """
     own = connection.value("SELECT origin FROM sync_origin WHERE node_no = ? AND epoch = ?", (scope.node_no, epoch))
     rows = connection.stream(f"{_TX} WHERE first_lseq > ? AND first_lseq <= ? ORDER BY first_lseq", (after_hseq, upto))
-    picked, last = _pick(rows, skip=own)
+    picked, last = _pick(chain(past.transactions(connection, after_hseq, upto), rows), skip=own)
     reached = last[4] + last[3] - 1 if last else after_hseq
     return Portion(_batch(connection, picked, scope), reached, more=reached < upto)
 
 
 def of_numbers(connection: Connection, numbers: Sequence[int]) -> Batch:
     """Single changes of the log by their numbers, which rise."""
+    wanted = set(numbers)
+    older = (change for change in past.changes(connection, numbers[0] - 1, numbers[-1]) if change.lseq in wanted)
     rows = connection.all(
         """SELECT l.lseq, l.tbl, l.op, l.pk, l.diff, l.prev, t.tx, t.origin, t.first_oseq, t.count, t.first_lseq, t.hlc, t.eff_hlc, t.actor
            FROM json_each(?) j JOIN sync_log l ON l.lseq = j.value JOIN sync_tx t ON t.tx = l.tx ORDER BY l.lseq""",
         (json.dumps(numbers),),
     )
-    return _written(connection, [(key, [row[:6] for row in group]) for key, group in groupby(rows, key=itemgetter(*range(6, 14)))])
+    entries = chain(((change.tx, change[:6]) for change in older), ((row[6:], row[:6]) for row in rows))
+    return _written(connection, [(tx, [entry for _tx, entry in group]) for tx, group in groupby(entries, key=itemgetter(0))])
 
 
 def changes_beyond(connection: Connection, wanted: Mapping[int, tuple[int, int]], after_lseq: int) -> Portion:
@@ -80,8 +83,14 @@ def changes_beyond(connection: Connection, wanted: Mapping[int, tuple[int, int]]
            ORDER BY first_lseq""",
         (json.dumps({str(origin): bounds for origin, bounds in wanted.items()}), after_lseq),
     )
-    picked, last = _pick(rows, skip=None)
+    older = (tx for tx in past.transactions(connection, after_lseq) if _is_beyond(tx, wanted))
+    picked, last = _pick(chain(older, rows), skip=None)
     return Portion(_batch(connection, picked), last[4] if last else after_lseq, more=last is not None)
+
+
+def _is_beyond(tx: past.Booked, wanted: Mapping[int, tuple[int, int]]) -> bool:
+    after, upto = wanted.get(tx.origin, (0, 0))
+    return after < tx.first_oseq <= upto
 
 
 def _pick(rows: Any, *, skip: int | None) -> tuple[list[tuple[Any, ...]], tuple[Any, ...] | None]:
@@ -100,15 +109,7 @@ def _pick(rows: Any, *, skip: int | None) -> tuple[list[tuple[Any, ...]], tuple[
 def _batch(connection: Connection, rows: list[tuple[Any, ...]], scope: Scope | None = None) -> Batch:
     if not rows:
         return Batch()
-    logged = [
-        (
-            row,
-            connection.all(
-                "SELECT lseq, tbl, op, pk, diff, prev FROM sync_log WHERE lseq >= ? AND lseq < ? ORDER BY lseq", (row[4], row[4] + row[3])
-            ),
-        )
-        for row in rows
-    ]
+    logged = list(zip(rows, _logged(connection, rows), strict=True))
     if scope is not None and scope.limited:
         hidden = _outside(connection, scope, logged)
         logged = [(row, [entry for entry in entries if (entry[1], entry[3]) not in hidden]) for row, entries in logged]
@@ -132,6 +133,18 @@ def _written(connection: Connection, logged: list[tuple[tuple[Any, ...], list[tu
     for row, entries in logged:
         writer.add(row, entries, inserted)
     return writer.batch
+
+
+def _logged(connection: Connection, rows: list[tuple[Any, ...]]) -> list[list[tuple[Any, ...]]]:
+    """The changes of each transaction, of which the beginning, or all, may have left the log."""
+    horizon, logged = past.horizon(connection), []
+    for _tx, _origin, _first_oseq, count, first, *_rest in rows:
+        older = past.changes(connection, first - 1, first + count - 1) if first <= horizon else ()
+        live = connection.all(
+            "SELECT lseq, tbl, op, pk, diff, prev FROM sync_log WHERE lseq >= ? AND lseq < ? ORDER BY lseq", (first, first + count)
+        )
+        logged.append([*(change[:6] for change in older), *live])
+    return logged
 
 
 def _inserted_values(connection: Connection, entries: list[tuple[Any, ...]]) -> dict[tuple[int, bytes], dict[int, Any]]:
@@ -203,7 +216,7 @@ class _Writer:
         row = self._connection.one(
             "SELECT first_lseq, first_lseq + count, origin, first_oseq FROM sync_tx WHERE first_lseq <= ? ORDER BY first_lseq DESC LIMIT 1",
             (lseq,),
-        )
+        ) or past.run_at(self._connection, lseq)
         if row is None:
             return None
         span = (row[0], row[1], self._origin(row[2]), row[3])

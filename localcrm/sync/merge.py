@@ -29,7 +29,7 @@ from localcrm.kernel.clock import is_from_future, next_stamp
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import EntityType, Field, Kind, Stored, entities, entity_by_no
-from localcrm.store import changelog, erase, search
+from localcrm.store import changelog, erase, past, search
 from localcrm.store.ddl import DELETED_NO, INSERT, UPDATE, VOID
 from localcrm.store.node import branch_id, origin_of, stamp_of
 from localcrm.store.shapes import SHAPING
@@ -282,10 +282,14 @@ class _Merge:
     def _missing(self, tx: Tx, start: int, origin: int) -> list[tuple[Tx, int]]:
         """The runs of a transaction that are not here; parts of it may have come before, with records that entered the branch's scope."""
         end = tx.first_oseq + tx.count
-        there = self._connection.all(
-            """SELECT first_oseq, first_oseq + count FROM sync_tx WHERE origin = ? AND first_oseq < ? AND first_oseq >= coalesce(
-               (SELECT max(first_oseq) FROM sync_tx WHERE origin = ? AND first_oseq <= ?), 0) ORDER BY first_oseq""",
-            (origin, end, origin, tx.first_oseq),
+        there = sorted(
+            run
+            for table in ("sync_tx", "sync_past_span")
+            for run in self._connection.all(
+                f"""SELECT first_oseq, first_oseq + count FROM {table} WHERE origin = ?1 AND first_oseq < ?2 AND first_oseq >= coalesce(
+               (SELECT max(first_oseq) FROM {table} WHERE origin = ?1 AND first_oseq <= ?3), 0)""",
+                (origin, end, tx.first_oseq),
+            )
         )
         runs, place = [], tx.first_oseq
         for first, after in [*there, (end, end)]:
@@ -353,8 +357,10 @@ class _Merge:
         wall = self._store.clock.now_ms()
         origin = self._origins[tx.origin]
         if origin not in self._last_admitted:
-            before = "SELECT eff_hlc FROM sync_tx WHERE origin = ? ORDER BY first_oseq DESC LIMIT 1"
-            self._last_admitted[origin] = int(self._connection.value(before, (origin,)) or 0)
+            before = self._connection.value("SELECT eff_hlc FROM sync_tx WHERE origin = ? ORDER BY first_oseq DESC LIMIT 1", (origin,))
+            if before is None and (booked := past.transaction_of(self._connection, origin)):
+                before = booked.eff_hlc
+            self._last_admitted[origin] = int(before or 0)
         fits = not is_from_future(tx.hlc, wall) and tx.hlc > self._last_admitted[origin]
         self._last_admitted[origin] = stamp = tx.hlc if fits else next_stamp(self._last_hlc, wall).stamp
         return stamp
@@ -486,11 +492,18 @@ class _Merge:
             for pk, newest, origin, oseq, breaks in self._connection.all(
                 f"""SELECT pk, newest, origin, first_oseq + newest - first_lseq, breaks FROM (
                     SELECT pk, max(lseq) AS newest, tx, sum(prev IS NOT before) AS breaks FROM (
-                        SELECT pk, lseq, tx, prev, lag(lseq) OVER (PARTITION BY pk ORDER BY lseq) AS before
-                        FROM sync_log INDEXED BY sync_log_row WHERE tbl = ? AND pk IN ({marks})) GROUP BY pk) JOIN sync_tx USING (tx)""",
+                        SELECT pk, lseq, tx, prev, coalesce(lag(lseq) OVER (PARTITION BY pk ORDER BY lseq),
+                            (SELECT newest FROM sync_past_row p WHERE p.tbl = l.tbl AND p.pk = l.pk)) AS before
+                        FROM sync_log l INDEXED BY sync_log_row WHERE tbl = ? AND pk IN ({marks})) GROUP BY pk) JOIN sync_tx USING (tx)""",
                 (entity.no, *portion),
             ):
                 known[pk] = Row(newest, origin, oseq, chain=not breaks)
+            for pk, newest, chain in past.tips(self._connection, entity.no, portion):
+                if pk in known:
+                    known[pk].chain = known[pk].chain and chain
+                else:
+                    first, _end, origin, first_oseq = past.run_at(self._connection, newest) or self._live_run(newest)
+                    known[pk] = Row(newest, origin, first_oseq + newest - first, chain=chain)
             if entity.kind is Kind.LINE:
                 present = {row[0] for row in self._connection.all(f'SELECT id FROM "{entity.key}" WHERE id IN ({marks})', portion)}
                 for pk in portion:
@@ -559,6 +572,15 @@ class _Merge:
 
     # identities ----------------------------------------------------------------------------------------------------------
 
+    def _live_run(self, lseq: int) -> tuple[int, int, int, int]:
+        """The transaction of a change that has left the log, where its transaction has not."""
+        found = self._connection.one(
+            "SELECT first_lseq, first_lseq + count, origin, first_oseq FROM sync_tx WHERE first_lseq <= ? ORDER BY first_lseq DESC LIMIT 1",
+            (lseq,),
+        )
+        assert found is not None
+        return (found[0], found[1], found[2], found[3])
+
     def _local(self, origin_index: int, oseq: int) -> int | None:
         """Local log number of an earlier change named by its identity; None when it never arrived."""
         origin = self._origins[origin_index]
@@ -571,10 +593,11 @@ class _Merge:
                 (origin, oseq),
             )
         if span is None or oseq >= span[0] + span[2]:
-            return None
-        lseq = span[1] + oseq - span[0]
+            lseq = past.number_of(self._connection, origin, oseq)
+        else:
+            lseq = span[1] + oseq - span[0]
         # Nobody builds on what comes later; a chain of such would have no end.
-        return lseq if lseq < self._next_lseq else None
+        return lseq if lseq is not None and lseq < self._next_lseq else None
 
 
 def _as_added(row: Row, places: dict[int, int]) -> Sequence[Stored]:

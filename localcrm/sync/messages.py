@@ -3,7 +3,7 @@
 A branch speaks first. Up: Hello, then GiveBack for what a restored head office lacks, then Push for every portion of its own changes, then Pull. Down: Welcome, Ack, then
 Changes for every portion of the head office's log, then Digests once nothing is missing. Behind all that, in both directions,
 pieces of attached files, and Lacking: what each side still wants of them. Places kept for later
-messages: ``caps`` in Hello (schema drift), ``action`` in Welcome (new_epoch, bootstrap, upgrade, revoked).
+messages: ``caps`` in Hello (schema drift), ``action`` in Welcome (new_epoch, upgrade, revoked; bootstrap: see ``compaction``).
 """
 
 from __future__ import annotations

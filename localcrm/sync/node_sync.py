@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
 from localcrm.store.node import OFFICE_NO, branch_id
 from localcrm.store.query import Condition, ListQuery, every, record_json
-from localcrm.sync import attachments, brake, digest as digests, enrol, exchange, messages, recovery
+from localcrm.sync import attachments, brake, compaction, digest as digests, enrol, exchange, messages, recovery
 from localcrm.sync.bundle import BundleFacts, Kind, Recipient, read_bundle, write_bundle
 from localcrm.sync.identity import NodeKeys, NodePublic
 from localcrm.sync.messages import Message, Welcome
@@ -205,6 +206,8 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
             post_bundle(address, request, answer)
             with _open(store, keys, answer) as opened:
                 heard = exchange.hear_office(store, map(messages.decode, opened), outcome)
+        if push is None and heard:
+            compaction.require_log(heard.action)
         is_same = hello.hub_epoch in {0, heard.hub_epoch if heard else 0}  # else it was restored: what it lacks is known only now
         if push is None and _caught_up(store, heard) and is_same:
             lacked.append(lacking)
@@ -291,7 +294,9 @@ def _branches(connection: Any) -> list[dict[str, Any]]:
                        WHERE t.first_lseq > ? AND t.first_lseq <= ? AND o.node_no <> ?""",
                     (recv, head, node_no),
                 )
-            ),
+            )
+            + compaction.waiting_in_past(connection, recv, node_no),
+            "stale": state == "active" and compaction.is_stale(connection, recv),
             "state": state,
             "holds": holds,
             "log_missing": missing,
@@ -312,10 +317,13 @@ def waiting_kinds(store: Store, code: str) -> dict[str, int]:
     with store.read() as connection:
         rows = connection.all(
             """SELECT l.tbl, count(*) FROM sync_log l JOIN sync_tx t ON t.tx = l.tx JOIN sync_origin o ON o.origin = t.origin
-               WHERE l.lseq > ? AND o.node_no <> ? GROUP BY l.tbl ORDER BY 2 DESC, 1""",
+               WHERE l.lseq > ? AND o.node_no <> ? GROUP BY l.tbl""",
             (peer.recv_hseq, peer.node_no),
         )
-    return {kind.key: int(count) for table, count in rows if (kind := entity_by_no(table)) is not None}
+        counts: Counter[int] = Counter(dict(rows))
+        counts.update(compaction.kinds_in_past(connection, peer.recv_hseq, peer.node_no))
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return {kind.key: count for table, count in ordered if (kind := entity_by_no(table)) is not None}
 
 
 def digest(store: Store, *, for_code: str | None = None) -> dict[str, Any]:

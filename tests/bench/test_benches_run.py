@@ -17,6 +17,7 @@ TINY: dict[str, str] = {
     "capture": "measure(200, rounds=1)",
     "merge": "measure(300, rounds=1)",
     "bundles": "measure(300)",
+    "metadata": "measure(400)",
     "posting": "measure(3, rounds=1)",
     "commands": "measure(1)",
     "scale": "measure((50, 120), rounds=1, keep=False)",

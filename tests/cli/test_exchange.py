@@ -95,6 +95,14 @@ def test_status_tells_what_waits(office, branch) -> None:
     assert [entry["code"] for entry in office.json("sync", "status")["branches"]] == ["BR01"]
 
 
+def test_a_young_log_stays_as_it_is(office, branch) -> None:
+    office.as_admin("new", "customer", "name=甲公司")
+    exchange(office, branch)
+    for node in (office, branch):
+        assert node.json("sync", "compact") == {"moved": 0, "horizon": 0}
+        assert node.json("check")["ok"]
+
+
 def test_a_restored_branch_goes_on_under_a_new_epoch(office, branch, tmp_path) -> None:
     branch.as_admin("new", "customer", "name=甲")
     branch.json("backup", "-o", str(tmp_path / "b"))

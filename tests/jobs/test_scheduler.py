@@ -15,7 +15,9 @@ from localcrm.jobs import backups, scheduler
 from localcrm.jobs.scheduler import JobRun, last_run, next_run, run_job
 from localcrm.jobs.work import JOBS, Job
 from localcrm.kernel.errors import Refused
+from localcrm.store import past
 from localcrm.store.backup import restore
+from localcrm.store.changelog import all_changes
 from localcrm.store.store import Store
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -50,7 +52,7 @@ def job(run, *, every=DAY, wanted=lambda _store: True) -> Job:
     return Job("test", "Test", every, run, wanted)
 
 
-BACKUP, EXCHANGE, FILES = JOBS
+BACKUP, EXCHANGE, FILES, COMPACT = JOBS
 
 
 def test_a_job_that_never_ran_is_due_at_once():
@@ -100,7 +102,20 @@ def test_a_job_that_is_not_wanted_leaves_no_trace(store):
 
 
 def test_head_office_backs_up_and_exchanges_with_nobody(store):
-    assert [job.name for job in JOBS if job.wanted(store)] == ["backup", "files"]
+    assert [job.name for job in JOBS if job.wanted(store)] == ["backup", "files", "compact"]
+
+
+def test_what_is_older_than_a_month_leaves_the_change_log_by_itself(store, clock):
+    assert run_job(store, no_keys, COMPACT).error is None
+    with store.read() as connection:
+        assert past.horizon(connection) == 0
+        before = list(all_changes(connection))
+    clock.now += 31 * DAY
+    assert run_job(store, no_keys, COMPACT).ended_well
+    with store.read() as connection:
+        newest = connection.value("SELECT first_lseq FROM sync_tx")
+        assert past.horizon(connection) == newest - 1 > 0
+        assert list(all_changes(connection)) == before
 
 
 def test_a_branch_that_waits_for_its_approval_does_nothing_by_itself(tmp_path):

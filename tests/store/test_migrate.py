@@ -15,9 +15,10 @@ from localcrm.kernel import schema
 from localcrm.kernel.errors import StoreError
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import F, Kind, Text, Total
-from localcrm.store import check, search
+from localcrm.store import check, past, search
 from localcrm.store.migrate import SCHEMA_VERSION, set_meta
 from localcrm.store.view import View
+from localcrm.sync import compaction
 from tests import factories
 
 
@@ -208,3 +209,18 @@ def test_a_file_from_before_branches_told_of_themselves(company):
         connection.execute("DELETE FROM meta WHERE key IN ('migration:peer_facts', 'ddl')")
     hq.restart()
     assert hq.rows("SELECT code, program, schema_ver, clock_ms, by_file FROM sync_peer") == [("BR01", None, None, None, None)]
+
+
+def test_a_file_from_before_the_log_had_a_past(company):
+    hq = company.hq
+    with hq.store.housekeeping() as connection:
+        for table in past.TABLES:
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute("DELETE FROM meta WHERE key IN ('migration:past_tables', 'ddl')")
+    hq.restart()
+    customer = hq.new("customer", name="甲公司")
+    hq.set("customer", customer, phone="1")
+    company.exchange()
+    moved = compaction.compact(hq.store, compaction.Rule(-(10**13), -(10**13)), pause_s=0)
+    assert moved.changes == moved.horizon > 0
+    assert check.check(hq.store)["problems"] == []

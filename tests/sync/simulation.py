@@ -22,9 +22,9 @@ from localcrm.kernel.clock import ADMISSION_TOLERANCE_MS
 from localcrm.kernel.errors import AppError, ExchangeError
 from localcrm.kernel.schema import Kind, entities, entity_by_no
 from localcrm.store import check
-from localcrm.store.changelog import parse_diff
+from localcrm.store.changelog import all_changes, parse_diff
 from localcrm.store.ddl import DELETED_NO, UPDATE, total_select
-from localcrm.sync import http, node_sync
+from localcrm.sync import compaction, http, node_sync
 from tests.factories import Company, HandClock, Installation, copy_company, fast_folder
 
 BRANCHES = ("BR01", "BR02", "BR03", "BR04")
@@ -288,6 +288,19 @@ def restart(world: World, index: int, _rng: Random) -> None:
     world.node(index).restart()
 
 
+#: Changes may leave the log however young they are: the clocks of a run hardly move.
+_ANY_AGE = -(10**13)
+
+
+def condense(world: World, index: int, rng: Random) -> None:
+    """Changes leave the log for the past, in steps of any size, perhaps not all of them, perhaps without waiting for silent branches."""
+    node = world.node(index)
+    rule = compaction.Rule(_ANY_AGE, rng.choice([10**13, 10**13, _ANY_AGE]), most=rng.choice([1, 7, 40, 500]))
+    for _step in range(rng.choice([1, 3, 1000])):
+        if not compaction.compact_some(node.store, rule):
+            break
+
+
 # the post -----------------------------------------------------------------------------------------------------------------
 
 
@@ -392,6 +405,7 @@ ROADS: dict[str, tuple[int, Callable[[World, int, Random], None]]] = {
     "jump": (12, jump),
     "restart": (2, restart),
     "narrow": (3, narrow),
+    "condense": (8, condense),
 }
 
 
@@ -531,12 +545,18 @@ def _difference(world: World, tables: list[str]) -> str:
 
 def _log(node: Installation) -> dict[Change, tuple[Any, ...]]:
     """Every change by its identity, as this node has it."""
-    rows = node.rows(
-        """SELECT o.node_no, o.epoch, t.first_oseq + l.lseq - t.first_lseq, l.lseq, l.tbl, l.op, l.pk, l.diff, l.prev, t.hlc, t.eff_hlc, t.actor
-           FROM sync_log l JOIN sync_tx t ON t.tx = l.tx JOIN sync_origin o ON o.origin = t.origin"""
-    )
-    names = {row[3]: row[:3] for row in rows}
-    return {row[:3]: (*row[4:7], _plain(row[4], row[5], row[7]), names.get(row[8]), *row[9:]) for row in rows}
+    nodes = _origins(node)
+    with node.store.read() as connection:
+        changes = list(all_changes(connection))
+    names = {change.lseq: (*nodes[change.tx.origin], change.oseq) for change in changes}
+    return {
+        names[c.lseq]: (c.table, c.op, c.pk, _plain(c.table, c.op, c.diff), names.get(c.prev or 0), c.tx.hlc, c.tx.eff_hlc, c.tx.actor)
+        for c in changes
+    }
+
+
+def _origins(node: Installation) -> dict[int, tuple[int, bytes]]:
+    return {origin: (node_no, epoch) for origin, node_no, epoch in node.rows("SELECT origin, node_no, epoch FROM sync_origin")}
 
 
 def _plain(table: int, op: int, diff: str | None) -> Any:
@@ -560,7 +580,7 @@ def _check_totals(node: Installation) -> None:
 
 def _check_stamps(world: World) -> None:
     hq = world.company.hq
-    newest = hq.value("SELECT max(eff_hlc) FROM sync_tx")
+    newest = max(order[0] for order in _total_order(hq).values())
     limit = hq.clock.now_ms() + ADMISSION_TOLERANCE_MS + 1000
     _agree(newest >> 16 <= limit, "head office admitted a stamp from the future")
 
@@ -629,10 +649,12 @@ def _as_text(entity: Any, column: int, value: Any) -> str | None:
 
 
 def _total_order(hq: Installation) -> dict[Change, tuple[Any, ...]]:
-    rows = hq.rows(
-        """SELECT o.node_no, o.epoch, t.first_oseq, t.count, t.eff_hlc FROM sync_tx t JOIN sync_origin o ON o.origin = t.origin"""
-    )
-    return {(no, epoch, first + n): (hlc, no, epoch, first + n) for no, epoch, first, count, hlc in rows for n in range(count)}
+    nodes = _origins(hq)
+    with hq.store.read() as connection:
+        return {
+            (*nodes[change.tx.origin], change.oseq): (change.tx.eff_hlc, *nodes[change.tx.origin], change.oseq)
+            for change in all_changes(connection)
+        }
 
 
 # making a failing run small ---------------------------------------------------------------------------------------------------

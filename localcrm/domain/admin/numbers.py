@@ -20,6 +20,8 @@ from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.numbers import NumberFormat, Reset, number_format
 from localcrm.kernel.schema import EntityType, entities
+from localcrm.store import past
+from localcrm.store.changelog import parse_diff
 from localcrm.store.connection import Connection
 from localcrm.store.ddl import UPDATE
 from localcrm.store.node import only_code
@@ -185,6 +187,11 @@ def _taken_away(connection: Connection, kind: EntityType, formats: list[NumberFo
     ]
     changed = f"SELECT diff ->> '$.\"{no}\"[0]' FROM sync_log WHERE tbl = ? AND op = {UPDATE} AND diff ->> '$.\"{no}\"[0]' IS NOT NULL"
     lost += [("changed", old) for (old,) in connection.all(changed, (kind.no,))]
+    named = f'"{no}":['
+    for change in past.changes(connection):
+        if change.table == kind.no and change.op == UPDATE and named in (change.diff or ""):
+            old = parse_diff(kind, change.diff or "").get(no, (None, None))[0]
+            lost += [("changed", str(old))] if old is not None else []
     return {(given.key, given.period, given.counter): reason for reason, number in lost if (given := read_number(formats, str(number)))}
 
 

@@ -403,6 +403,19 @@ OPTIONS: tuple[Option, ...] = (
         low=1,
         high=60,
     ),
+    Option(
+        "silent_days",
+        _NUMBER,
+        "180",
+        N_("Patience with silent branches"),
+        N_(
+            "So many days the change log waits for a branch that is not heard of before it is condensed without it; nothing is lost by that."
+        ),
+        "exchange",
+        _COMPANY,
+        low=60,
+        high=3650,
+    ),
 )
 _BY_KEY = {option.key: option for option in OPTIONS}
 #: What roams with a user besides options, as the list itself writes it: the columns of each.

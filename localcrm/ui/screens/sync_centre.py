@@ -552,6 +552,8 @@ def _branch_state(branch: Mapping[str, Any]) -> tuple[str, str]:
         return _("closed"), "bad"
     if branch["last_ok"] is None:
         return _("not heard of yet"), "warn"
+    if branch["stale"]:
+        return _("silent for very long"), "warn"
     return (_("changes wait for it"), "warn") if branch["waiting"] else (_("up to date"), "good")
 
 
