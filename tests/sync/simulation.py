@@ -547,7 +547,7 @@ def _log(node: Installation) -> dict[Change, tuple[Any, ...]]:
     """Every change by its identity, as this node has it."""
     nodes = _origins(node)
     with node.store.read() as connection:
-        changes = list(all_changes(connection))
+        changes = [change for change in all_changes(connection) if nodes[change.tx.origin][0]]  # what was forgotten is nobody's
     names = {change.lseq: (*nodes[change.tx.origin], change.oseq) for change in changes}
     return {
         names[c.lseq]: (c.table, c.op, c.pk, _plain(c.table, c.op, c.diff), names.get(c.prev or 0), c.tx.hlc, c.tx.eff_hlc, c.tx.actor)
