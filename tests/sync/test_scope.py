@@ -117,7 +117,10 @@ def test_failure_26_what_leaves_a_branchs_scope_leaves_the_branch(company, one, 
     holds(company, "BR01", "own")
     agree(company)
     assert [count(one, kind) for kind in LIMITED] == [0, 0, 0, 0]
-    assert one.value("SELECT count(*) FROM sync_log WHERE pk IS NOT NULL AND tbl IN (?, ?, ?)", *(entity(kind).no for kind in LIMITED[:3])) == 0
+    assert (
+        one.value("SELECT count(*) FROM sync_log WHERE pk IS NOT NULL AND tbl IN (?, ?, ?)", *(entity(kind).no for kind in LIMITED[:3]))
+        == 0
+    )
     assert one.value("SELECT coalesce(sum(total), 0) FROM stock_on_hand") == 0
     agree(company)
 
