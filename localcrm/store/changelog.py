@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from localcrm.kernel.clock import stamp_time, to_iso
+from localcrm.kernel.errors import StoreError
+from localcrm.kernel.i18n import N_
 from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import EntityType, Stored, entity_by_no
 from localcrm.store.ddl import DELETED_NO, GONE, INSERT, UPDATE, VOID
@@ -75,6 +77,34 @@ def _plain_column(values: Sequence[Stored]) -> Iterable[int | str | None]:
 def head(connection: Connection) -> int:
     """Number of the newest log row, 0 for an empty log."""
     return int(connection.value("SELECT max(lseq) FROM sync_log") or 0)
+
+
+def cut_out(connection: Connection, origin: int, oseq: int, *, spare_tx: int) -> int:
+    """Take the empty place of a change that was kept aside out of its transaction, so that it can stand elsewhere.
+
+    What stood before it in the transaction becomes one of its own, under a number that nobody has yet. Returns where the place was.
+    """
+    tx, first, count, first_lseq = connection.one(
+        "SELECT tx, first_oseq, count, first_lseq FROM sync_tx WHERE origin = ? AND first_oseq <= ? ORDER BY first_oseq DESC LIMIT 1",
+        (origin, oseq),
+    ) or (0, oseq, 0, 0)
+    before, after, lseq = oseq - first, first + count - oseq - 1, int(first_lseq + oseq - first)
+    if not connection.execute("DELETE FROM sync_log WHERE lseq = ? AND tx = ? AND op = ?", (lseq, tx, VOID)).rowcount:
+        raise StoreError("damaged", N_("The data file is damaged. Nothing was changed; restore the last backup."))
+    if before and not after:
+        connection.execute("UPDATE sync_tx SET count = ? WHERE tx = ?", (before, tx))
+    elif after:
+        connection.execute("UPDATE sync_tx SET first_oseq = ?, first_lseq = ?, count = ? WHERE tx = ?", (oseq + 1, lseq + 1, after, tx))
+        if before:  # these get the new number, so that taking places out in their order touches each change once
+            connection.execute(
+                """INSERT INTO sync_tx(tx, origin, first_oseq, count, first_lseq, hlc, eff_hlc, actor)
+                   SELECT ?, origin, ?, ?, ?, hlc, eff_hlc, actor FROM sync_tx WHERE tx = ?""",
+                (spare_tx, first, before, first_lseq, tx),
+            )
+            connection.execute("UPDATE sync_log SET tx = ? WHERE lseq >= ? AND lseq < ?", (spare_tx, first_lseq, lseq))
+    else:
+        connection.execute("DELETE FROM sync_tx WHERE tx = ?", (tx,))
+    return lseq
 
 
 def changes_since(connection: Connection, lseq: int, upto: int, *, remote: bool) -> Changes:

@@ -21,7 +21,7 @@ from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, set_meta
 from localcrm.store.node import OFFICE_NO, origin_of, stamp_of
 from localcrm.store.witness import Witness
-from localcrm.sync import attachments, brake, codec, digest, recovery
+from localcrm.sync import attachments, brake, codec, digest, drain, recovery
 from localcrm.sync.extract import changes_for, own_changes
 from localcrm.sync.merge import Report, admit, apply
 from localcrm.sync.messages import Ack, Changes, Digests, GiveBack, Hello, Lacking, Message, Piece, Pull, Push, Welcome
@@ -110,6 +110,7 @@ def count_changes(push: Push | GiveBack) -> int:
 def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> Welcome | None:
     """A branch takes in what head office says; returns its Welcome."""
     welcome = None
+    drain.carry_out(store)
     for message in messages:
         if isinstance(message, Welcome):
             welcome = message
@@ -122,6 +123,7 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
             outcome.received += len(batch.changes)
             before = _open_conflicts(store)
             outcome.add(apply(store, batch, from_hseq=message.from_hseq, to_hseq=message.to_hseq))
+            drain.carry_out(store)
             outcome.conflicts += max(0, _open_conflicts(store) - before)
         elif isinstance(message, Digests):
             outcome.digest = _compare(store, message)
@@ -236,6 +238,7 @@ class Peer:
 
 def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterator[Message]:
     """Head office takes in what a branch says and answers; answers come as the work is done."""
+    drain.carry_out(store)
     for message in messages:
         if isinstance(message, Hello):
             place = recovery.meet(store, message, by_file=peer.by_file)
@@ -253,6 +256,7 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
             peer.outcome.received += len(batch.changes)
             brake.hold_back(store, batch, node_no=peer.node_no, code=peer.code)
             peer.outcome.add(admit(store, batch, sender_no=peer.node_no, sender_code=peer.code))
+            drain.carry_out(store)
             yield ack(store, peer)
         elif isinstance(message, Pull):
             yield from downs(store, peer, message.recv_hseq, portions=1)

@@ -50,7 +50,7 @@ def job(run, *, every=DAY, wanted=lambda _store: True) -> Job:
     return Job("test", "Test", every, run, wanted)
 
 
-BACKUP, EXCHANGE, FILES = JOBS
+BACKUP, EXCHANGE, FILES, HELD = JOBS
 
 
 def test_a_job_that_never_ran_is_due_at_once():

@@ -47,6 +47,10 @@ REASONS: Mapping[str, tuple[str, str]] = {
         N_("The branch has a newer program and sent a kind of change that is not known here yet."),
         N_("Bring this program up to date; the change is kept until then."),
     ),
+    "follows_held": (
+        N_("It belongs to a record that is kept aside itself."),
+        N_("Nothing to do: it follows as soon as that record is taken over."),
+    ),
     "bad_value": (N_("A value does not fit its field."), N_("Look at the record at the branch, mend the value there and save.")),
     "missing_value": (N_("A required value was missing."), N_("Complete the record at the branch and save.")),
     "fixed_column": (
