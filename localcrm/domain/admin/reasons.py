@@ -20,6 +20,12 @@ REASONS: Mapping[str, tuple[str, str]] = {
         N_("Only head office may change this."),
         N_("Tell head office what should be changed; it enters it for everybody."),
     ),
+    "foreign_account": (
+        N_("Login, password or access of somebody was changed at a branch that he does not belong to, or of an administrator."),
+        N_(
+            "If he works there, enter the branch in his record and let him set his password once more; otherwise ask the branch how this came about."
+        ),
+    ),
     "ledger_row": (
         N_("A movement or payment was changed after it had been booked."),
         N_("What is booked stays. Enter a correcting movement instead."),
