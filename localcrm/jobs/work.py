@@ -66,6 +66,20 @@ def compact_log(store: Store, _keys: KeysOf) -> None:
     compaction.compact(store)
 
 
+def knows_more(store: Store) -> bool:
+    """Whether something kept aside may be understood by now."""
+    from localcrm.sync import drain
+
+    return drain.is_wanted(store)
+
+
+def apply_held(store: Store, _keys: KeysOf) -> None:
+    """Apply what was kept aside until this program knew it."""
+    from localcrm.sync import drain
+
+    drain.carry_out(store)
+
+
 BACKUP = "backup"
 JOBS = (
     Job(
@@ -79,4 +93,5 @@ JOBS = (
     Job("exchange", N_("Exchange with head office"), timedelta(minutes=15), make_exchange, has_office_address, "sync.manage"),
     Job("files", N_("Tidying up attached files"), timedelta(days=1), sweep_files, lambda store: store.node.enrolled),
     Job("compact", N_("Condensing the change log"), timedelta(days=1), compact_log, lambda store: store.node.enrolled),
+    Job("held", N_("Applying changes that were kept aside"), timedelta(minutes=1), apply_held, knows_more, "sync.manage"),
 )

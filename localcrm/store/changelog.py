@@ -115,6 +115,17 @@ def head(connection: Connection) -> int:
     return int(connection.value("SELECT max(lseq) FROM sync_log") or 0)
 
 
+def transaction_of(connection: Connection, origin: int, oseq: int) -> Booked | None:
+    """The transaction that holds a change of an origin, wherever it is kept; None for a change that never came."""
+    found = connection.one(
+        """SELECT tx, origin, first_oseq, count, first_lseq, hlc, eff_hlc, actor FROM sync_tx
+           WHERE origin = ? AND first_oseq <= ? ORDER BY first_oseq DESC LIMIT 1""",
+        (origin, oseq),
+    )
+    live = Booked(*found) if found else None
+    return live if live and oseq < live.first_oseq + live.size else past.transaction_of(connection, origin, oseq)
+
+
 def changes_since(connection: Connection, lseq: int, upto: int, *, remote: bool) -> Changes:
     """What the log rows after ``lseq`` up to ``upto`` touched, as one event."""
     ids: dict[str, frozenset[str] | None] = {}

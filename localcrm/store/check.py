@@ -177,7 +177,7 @@ def _log(connection: Connection) -> Iterator[Problem]:
 def _sequences(connection: Connection) -> Iterator[Problem]:
     expected: dict[int, int] = {}
     is_office = connection.value("SELECT value FROM meta WHERE key = 'node.role'") == "office"
-    sure = "" if is_office else "WHERE origin = (SELECT origin FROM sync_ctx)"
+    sure = "WHERE origin " + ("IN (SELECT origin FROM sync_origin WHERE node_no <> 0)" if is_office else "= (SELECT origin FROM sync_ctx)")
     booked = "SELECT origin, first_oseq, count FROM sync_past_span UNION ALL SELECT origin, first_oseq, count FROM sync_tx"
     for origin, first, count in connection.all(f"SELECT * FROM ({booked}) {sure} ORDER BY origin, first_oseq"):
         if first != expected.get(origin, 1):

@@ -6,8 +6,11 @@ and its origin's numbers, and a change that is heard of again later is news. Who
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
+from localcrm.kernel.errors import StoreError
+from localcrm.kernel.i18n import N_
 from localcrm.store import changelog, past
 from localcrm.store.ddl import VOID
 from localcrm.store.node import origin_of
@@ -23,51 +26,66 @@ if TYPE_CHECKING:
 def forget_changes(connection: Connection, entity: EntityType, ids: Sequence[bytes]) -> None:
     """In the caller's transaction: empty every change of some records, live and past."""
     changes = list(changelog.changes_of(connection, entity, ids))
-    if not changes:
-        return
-    gone = {change.lseq for change in changes}
-    nobody = origin_of(connection, 0, b"", "")
-    txs = {change.tx.first_lseq: change.tx for change in changes}
-    pieces = {first: list(_pieces(tx, gone, nobody)) for first, tx in txs.items()}
-    past.replace_transactions(connection, pieces, lambda lseq: lseq in gone)
-    connection.executemany(
-        f"UPDATE sync_log SET op = {VOID}, pk = NULL, diff = NULL, prev = NULL WHERE lseq = ?", [(lseq,) for lseq in sorted(gone)]
-    )
-    _rebook(connection, pieces)
+    _empty(connection, {change.tx.first_lseq: change.tx for change in changes}, sorted(change.lseq for change in changes))
     connection.executemany("DELETE FROM sync_past_row WHERE tbl = ? AND pk = ?", [(entity.no, pk) for pk in ids])
     connection.executemany("DELETE FROM sync_quarantine WHERE tbl = ? AND pk = ?", [(entity.no, pk) for pk in ids])
 
 
-def _pieces(tx: Booked, gone: set[int], nobody: int) -> Iterator[Booked]:
+def cut_out(connection: Connection, origin: int, oseq: int, *, spare_tx: int) -> int:
+    """Let the place of a change that was kept aside be nobody's, so that it can stand elsewhere; returns the number of the place.
+
+    ``spare_tx`` and the number after it are of transactions that nobody has yet.
+    """
+    tx = changelog.transaction_of(connection, origin, oseq)
+    if tx is None:
+        raise StoreError("damaged", N_("The data file is damaged. Nothing was changed; restore the last backup."))
+    lseq = tx.first_lseq + oseq - tx.first_oseq
+    _empty(connection, {tx.first_lseq: tx}, [lseq], spare_tx=spare_tx)
+    return lseq
+
+
+def _empty(connection: Connection, txs: dict[int, Booked], gone: list[int], *, spare_tx: int | None = None) -> None:
+    """Empty places, in rising order, of transactions by their first number here."""
+    if not gone:
+        return
+    nobody = origin_of(connection, 0, b"", "")
+    pieces = {first: list(_pieces(tx, gone, nobody)) for first, tx in txs.items()}
+    past.replace_transactions(connection, pieces, set(gone))
+    connection.executemany(
+        f"UPDATE sync_log SET op = {VOID}, pk = NULL, diff = NULL, prev = NULL WHERE lseq = ?", [(lseq,) for lseq in gone]
+    )
+    _rebook(connection, pieces, spare_tx)
+
+
+def _pieces(tx: Booked, gone: list[int], nobody: int) -> Iterator[Booked]:
     """A transaction cut into runs: what stays, under its origin's numbers, and what is nobody's, under the numbers of this log."""
-    run: list[int] = []
-    for lseq in range(tx.first_lseq, tx.last_lseq + 1):
-        if run and (lseq in gone) != (run[0] in gone):
-            yield _piece(tx, run, gone, nobody)
-            run = []
-        run.append(lseq)
-    yield _piece(tx, run, gone, nobody)
+    place = tx.first_lseq
+    for lseq in gone[bisect_left(gone, tx.first_lseq) : bisect_right(gone, tx.last_lseq)]:
+        if place < lseq:
+            yield _part(tx, place, lseq)
+        yield tx._replace(origin=nobody, first_oseq=lseq, size=1, first_lseq=lseq, actor=None)
+        place = lseq + 1
+    if place <= tx.last_lseq:
+        yield _part(tx, place, tx.last_lseq + 1)
 
 
-def _piece(tx: Booked, run: list[int], gone: set[int], nobody: int) -> Booked:
-    if run[0] in gone:
-        return tx._replace(origin=nobody, first_oseq=run[0], size=len(run), first_lseq=run[0], actor=None)
-    return tx._replace(first_oseq=tx.first_oseq + run[0] - tx.first_lseq, size=len(run), first_lseq=run[0])
+def _part(tx: Booked, first: int, after: int) -> Booked:
+    return tx._replace(first_oseq=tx.first_oseq + first - tx.first_lseq, size=after - first, first_lseq=first)
 
 
-def _rebook(connection: Connection, pieces: dict[int, list[Booked]]) -> None:
-    """Transactions that are not, or not all, in the past."""
+def _rebook(connection: Connection, pieces: dict[int, list[Booked]], spare_tx: int | None) -> None:
+    """Transactions that are not, or not all, in the past; the last run of each keeps its number, so that cutting on touches it once."""
     horizon = past.horizon(connection)
     for runs in pieces.values():
-        if runs[-1].last_lseq <= horizon:
+        *before, last = (run for run in runs if run.last_lseq > horizon) if runs[-1].last_lseq > horizon else (None,)
+        if last is None:
             continue
-        connection.execute("DELETE FROM sync_tx WHERE tx = ?", (runs[0].tx,))
-        live = [run for run in runs if run.last_lseq > horizon]
-        for number, run in enumerate(live):
-            tx = run.tx if not number else int(connection.value("SELECT max(tx) FROM sync_tx")) + 1
+        spare = int(connection.value("SELECT max(tx) FROM sync_tx")) + 1 if spare_tx is None else spare_tx
+        connection.execute("DELETE FROM sync_tx WHERE tx = ?", (last.tx,))
+        for tx, run in [*enumerate(before, spare), (last.tx, last)]:
             connection.execute(
                 "INSERT INTO sync_tx(tx, origin, first_oseq, count, first_lseq, hlc, eff_hlc, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 run._replace(tx=tx),
             )
-            if number:
+            if tx != last.tx:
                 connection.execute("UPDATE sync_log SET tx = ? WHERE lseq BETWEEN ? AND ?", (tx, run.first_lseq, run.last_lseq))

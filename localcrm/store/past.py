@@ -12,7 +12,7 @@ How far the log was cut is not written down apart: it is the number of the last 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -187,7 +187,7 @@ def rewrite(connection: Connection, table: int, pk: bytes, new_diff: Callable[[i
         connection.execute("UPDATE sync_past SET data = ? WHERE upto = ?", (data, upto))
 
 
-def replace_transactions(connection: Connection, pieces: Mapping[int, Sequence[Booked]], is_gone: Callable[[int], bool]) -> None:
+def replace_transactions(connection: Connection, pieces: Mapping[int, Sequence[Booked]], gone: AbstractSet[int]) -> None:
     """Cut transactions, named by their first number here, into runs, and empty the changes that are gone; what is not in the past is not touched."""
     upto = horizon(connection)
     runs = sorted(run for cut in pieces.values() for run in cut if run.first_lseq <= upto)
@@ -199,23 +199,23 @@ def replace_transactions(connection: Connection, pieces: Mapping[int, Sequence[B
         if chunk.first > high:
             break
         if any(tx.first_lseq in pieces for tx in chunk.txs):
-            connection.execute("UPDATE sync_past SET data = ? WHERE upto = ?", (_pack(_cut(chunk, key, pieces, is_gone)), key))
+            connection.execute("UPDATE sync_past SET data = ? WHERE upto = ?", (_pack(_cut(chunk, key, pieces, gone)), key))
     for cut in pieces.values():
         settled = [run for run in cut if run.last_lseq <= upto]
         if settled:
             _cut_spans(connection, settled)
 
 
-def _cut(chunk: _Chunk, upto: int, pieces: Mapping[int, Sequence[Booked]], is_gone: Callable[[int], bool]) -> _Chunk:
+def _cut(chunk: _Chunk, upto: int, pieces: Mapping[int, Sequence[Booked]], gone: AbstractSet[int]) -> _Chunk:
     txs = [run for tx in chunk.txs for run in pieces.get(tx.first_lseq, (tx,)) if run.last_lseq >= chunk.first and run.first_lseq <= upto]
-    gone = [is_gone(lseq) for lseq in range(chunk.first, upto + 1)]
+    empty = [lseq in gone for lseq in range(chunk.first, upto + 1)]
     return msgspec.structs.replace(
         chunk,
         txs=txs,
-        ops=[VOID if empty else op for op, empty in zip(chunk.ops, gone, strict=True)],
-        pks=[None if empty else pk for pk, empty in zip(chunk.pks, gone, strict=True)],
-        diffs=[None if empty else diff for diff, empty in zip(chunk.diffs, gone, strict=True)],
-        back=[None if empty else back for back, empty in zip(chunk.back, gone, strict=True)],
+        ops=[VOID if gap else op for op, gap in zip(chunk.ops, empty, strict=True)],
+        pks=[None if gap else pk for pk, gap in zip(chunk.pks, empty, strict=True)],
+        diffs=[None if gap else diff for diff, gap in zip(chunk.diffs, empty, strict=True)],
+        back=[None if gap else back for back, gap in zip(chunk.back, empty, strict=True)],
     )
 
 

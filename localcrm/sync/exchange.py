@@ -22,7 +22,7 @@ from localcrm.store import changelog, eventlog, past, witness
 from localcrm.store.migrate import SCHEMA_VERSION, set_meta
 from localcrm.store.node import OFFICE_NO, origin_of, stamp_of
 from localcrm.store.witness import Witness
-from localcrm.sync import attachments, brake, codec, compaction, digest, recovery, scope
+from localcrm.sync import attachments, brake, codec, compaction, digest, drain, recovery, scope
 from localcrm.sync.extract import PORTION, changes_for, of_numbers, own_changes
 from localcrm.sync.merge import Report, admit, apply, move_in
 from localcrm.sync.messages import Ack, Changes, Digests, Evict, GiveBack, Hello, Lacking, Message, MoveIn, Piece, Pull, Push, Welcome
@@ -111,6 +111,7 @@ def count_changes(push: Push | GiveBack) -> int:
 def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> Welcome | None:
     """A branch takes in what head office says; returns its Welcome."""
     welcome = None
+    drain.carry_out(store)
     for message in messages:
         if isinstance(message, Welcome):
             welcome = message
@@ -123,6 +124,7 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
             outcome.received += len(batch.changes)
             before = _open_conflicts(store)
             outcome.add(apply(store, batch, from_hseq=message.from_hseq, to_hseq=message.to_hseq))
+            drain.carry_out(store)
             outcome.conflicts += max(0, _open_conflicts(store) - before)
         elif isinstance(message, MoveIn):
             outcome.received += len((batch := codec.decode_batch(message.batch)).changes)
@@ -246,6 +248,7 @@ class Peer:
 
 def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterator[Message]:
     """Head office takes in what a branch says and answers; answers come as the work is done."""
+    drain.carry_out(store)
     for message in messages:
         if isinstance(message, Hello):
             place = recovery.meet(store, message, by_file=peer.by_file)
@@ -263,6 +266,7 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
             peer.outcome.received += len(batch.changes)
             brake.hold_back(store, batch, node_no=peer.node_no, code=peer.code)
             peer.outcome.add(admit(store, batch, sender_no=peer.node_no, sender_code=peer.code))
+            drain.carry_out(store)
             yield ack(store, peer)
         elif isinstance(message, Pull):
             yield from downs(store, peer, message.recv_hseq, portions=1)

@@ -12,6 +12,9 @@ from localcrm.domain.admin.entities import CustomFieldRecord
 from localcrm.domain.approvals.company import load_company
 from localcrm.domain.approvals.entities import ApprovalRequest, ApprovalStep
 from localcrm.domain.approvals.rules import Company, decision_fault
+from localcrm.domain.people import accounts
+from localcrm.domain.people.entities import User
+from localcrm.domain.roles import BasicRole
 from localcrm.kernel.custom import MOST_OF_BRANCH, may_become, node_of
 from localcrm.kernel.schema import EntityType, Kind, Stored
 from localcrm.store.ddl import DELETED_NO, GONE, INSERT, UPDATE
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 _REQUEST, _STEP = ApprovalRequest.entity_type, ApprovalStep.entity_type
 _DEFINITION = CustomFieldRecord.entity_type
+_USER = User.entity_type
+#: What a branch may write of its own people only.
+_ACCOUNT = frozenset({DELETED_NO, *(_USER.fields[key].no for key in accounts.ACCOUNT)})
 
 
 class Faults:
@@ -39,6 +45,8 @@ class Faults:
         """Whether nobody owns what the changes of a group touch: ``_owner_fault`` has nothing to ask."""
         if entity.kind in {Kind.DOCUMENT, Kind.LINE}:
             return False
+        if entity is _USER and group.op != INSERT and not _ACCOUNT.isdisjoint(group.columns):
+            return self._sender is None
         mine = entity.kind is Kind.MASTER and not entity.home and rules.office_only.keys().isdisjoint(group.columns)
         return self._sender is None or mine
 
@@ -112,7 +120,21 @@ class Faults:
                 # An update touches what it names: what it says was there before is only the branch's word.
                 if no in office_only and (op == UPDATE or rest[-1] != office_only[no]):
                     return "head_office_only"
+        if entity is _USER and op != INSERT and not _ACCOUNT.isdisjoint(value[0] for value in values):
+            return self._account_fault(pk, {value[0] for value in values})
         return None
+
+    def _account_fault(self, pk: bytes, columns: set[int]) -> str | None:
+        """Who signs in as somebody else at head office has his rights there: see ``accounts``."""
+        assert self._sender is not None
+        row = self._known.rows[_USER.no].get(pk)
+        connection, node_no = self._known.connection, self._sender.node_no
+        is_maker = (row is not None and row.new is not None) or accounts.is_maker(connection, pk, node_no)
+        role, home = (self._known.now(_USER, pk, column_no(_USER, key)) for key in ("role", "branch_id"))
+        if accounts.belongs(role=role, home=home, branch=self._sender.branch_id, is_maker=is_maker):
+            return None
+        is_reset = columns == {column_no(_USER, "password")} and role != BasicRole.ADMIN
+        return None if is_reset and accounts.take_expected(connection, pk, node_no) else "foreign_account"
 
     def _lies(self, op: int, values: list[Any], column: int, now: Stored) -> str | None:
         """Whether an update says that a column held something else than it does. Others are told what a row began with from what its

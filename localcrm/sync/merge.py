@@ -20,8 +20,6 @@ from dataclasses import dataclass, field, fields
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from localcrm.domain.admin import after_merge
 from localcrm.domain.admin.entities import Conflict
 from localcrm.domain.people import signing
@@ -29,7 +27,7 @@ from localcrm.kernel.clock import is_from_future, next_stamp
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import EntityType, Field, Kind, Stored, entities, entity_by_no
-from localcrm.store import changelog, erase, past, search
+from localcrm.store import changelog, erase, forget, past, search
 from localcrm.store.ddl import DELETED_NO, INSERT, UPDATE, VOID
 from localcrm.store.node import branch_id, origin_of, stamp_of
 from localcrm.store.shapes import SHAPING
@@ -39,6 +37,7 @@ from localcrm.sync.codec import Batch, Changes
 from localcrm.sync.columns import is_sound, stored_rows
 from localcrm.sync.conflicts import Conflicts, Entry
 from localcrm.sync.faults import Faults
+from localcrm.sync.held import Awaited, write_raw
 from localcrm.sync.known import Known, Row, Sender, Work, column_no
 
 if TYPE_CHECKING:
@@ -74,14 +73,21 @@ def admit(store: Store, batch: Batch, *, sender_no: int, sender_code: str) -> Re
     with store.merging() as connection:
         before = changelog.head(connection)
         report, found = _merge(store, connection, batch, sender)
-        if found:
-            with own_section(store, connection, actor=None) as uow:
-                for values in found.conflicts:
-                    uow.insert(_CONFLICT, _CONFLICT.validate(values))
-                report.conflicts += after_merge.note_same_values(uow, found.never_twice)
-                after_merge.agree(uow, found.settled_apart)
+        follow_up(store, connection, report, found)
         erase.carry_out_since(store, connection, before)
         return report
+
+
+def follow_up(store: Store, connection: Connection, report: Report, found: Found) -> None:
+    """What head office writes of its own after a merge."""
+    if found:
+        with own_section(store, connection, actor=None) as uow:
+            for values in found.conflicts:
+                uow.insert(_CONFLICT, _CONFLICT.validate(values))
+            report.conflicts += after_merge.note_same_values(uow, found.never_twice)
+            after_merge.agree(uow, found.settled_apart)
+            for held in found.tried_again:
+                after_merge.note_tried_again(uow, held)
 
 
 def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int) -> Report:
@@ -136,28 +142,36 @@ def _tables(batch: Batch) -> set[int]:
 
 
 @dataclass(slots=True)
-class _Found:
-    """What head office follows up after a merge: conflicts to note, values written that may not repeat, conflicts settled apart."""
+class Found:
+    """What head office follows up after a merge: conflicts to note, values written that may not repeat, conflicts settled apart, and
+    what became of changes that were kept aside.
+    """
 
     conflicts: list[dict[str, Any]] = field(default_factory=list)
     never_twice: list[tuple[EntityType, Field, bytes]] = field(default_factory=list)
     settled_apart: list[bytes] = field(default_factory=list)
+    tried_again: list[after_merge.TriedAgain] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.conflicts or self.never_twice or self.settled_apart)
+        return bool(self.conflicts or self.never_twice or self.settled_apart or self.tried_again)
+
+    def add(self, merge: _Merge) -> None:
+        """What a merge at head office found."""
+        self.conflicts += merge.conflicts
+        self.never_twice += merge.never_twice()
+        self.settled_apart += merge.settled_apart
 
 
-def _merge(store: Store, connection: Connection, batch: Batch, sender: Sender | None, cursor: int = 0) -> tuple[Report, _Found]:
+def _merge(store: Store, connection: Connection, batch: Batch, sender: Sender | None, cursor: int = 0) -> tuple[Report, Found]:
     """Apply a batch; what the company's fields are may change in its midst, and counts for what follows."""
-    report, found = Report(), _Found()
+    report, found = Report(), Found()
     for part, defines in _parts(batch):
         merge = _Merge(store, connection, part, sender, cursor)
         with _collector_at_rest():
             merge.run()
         report.add(merge.report)
-        found.conflicts += merge.conflicts
-        found.never_twice += merge.never_twice() if sender else ()
-        found.settled_apart += merge.settled_apart
+        if sender:
+            found.add(merge)
         if defines:
             store.reshape()
     return report, found
@@ -217,7 +231,7 @@ class _Merge:
         self.settled_apart: list[bytes] = []
         self._store, self._connection, self._batch, self._sender, self._cursor = store, connection, batch, sender, cursor
         self._known = known = Known(connection, sender)
-        self._faults, self._conflicts = Faults(known), Conflicts(known)
+        self._faults, self._conflicts, self._awaited = Faults(known), Conflicts(known), Awaited(connection)
         self._changes = Changes.of(batch.changes)
         self._works: list[Work | None] = []
         self._last_admitted: dict[int, int] = {}
@@ -466,7 +480,7 @@ class _Merge:
     def _hold(self, change: Change, author: _Author, oseq: int, reason: str) -> None:
         """Keep what could not be applied, with its reason; its number stays taken."""
         self._log.append((self._next_lseq, self._next_tx, max(change.table, 0), VOID, None, None, None))
-        raw = msgspec.msgpack.encode([change.table, change.op, change.pk, change.values])
+        reason, raw = self._awaited.why(change, reason), write_raw(change, self._batch.origins)
         self._quarantine.append((author.origin, oseq, change.table, change.pk, reason, raw, self._store.clock.now_ms()))
         self.report.quarantined += 1
         self._conflicts.note_quarantined(change, reason, actor=author.actor, stamp=author.stamp)
@@ -598,6 +612,50 @@ class _Merge:
             lseq = span[1] + oseq - span[0]
         # Nobody builds on what comes later; a chain of such would have no end.
         return lseq if lseq is not None and lseq < self._next_lseq else None
+
+
+class _Again(_Merge):
+    """Changes that were kept aside, one to a transaction, each with the stamp it was admitted with. What applies moves from its empty
+    place in the log to the end, so that whoever follows the log comes by it; what does not stays where it is.
+    """
+
+    def __init__(self, store: Store, connection: Connection, batch: Batch, sender: Sender | None, awaited: Awaited) -> None:
+        super().__init__(store, connection, batch, sender)
+        self._awaited = awaited
+        self.left: dict[tuple[int, int], str] = {}
+
+    def _fresh(self) -> list[tuple[Tx, int]]:
+        return [(tx, index) for index, tx in enumerate(self._batch.txs)]
+
+    def _transaction(self, tx: Tx, start: int) -> None:
+        origin, oseq = self._origins[tx.origin], tx.first_oseq
+        node_no, epoch = self._batch.origins[tx.origin]
+        reason = self._change(start, _Author(origin, node_no, epoch.to_bytes(8), tx.eff_hlc, tx.actor), oseq)
+        if reason:
+            self.left[origin, oseq] = self._awaited.why(self._changes[start], reason)
+            return
+        change = self._changes[start]
+        empty = forget.cut_out(self._connection, origin, oseq, spare_tx=self._next_tx + 1)
+        self._connection.execute(  # who built on it says so, so that what is told of it elsewhere stays true
+            "UPDATE sync_log SET prev = ? WHERE tbl = ? AND pk = ? AND prev = ?", (self._next_lseq, change.table, change.pk, empty)
+        )
+        self._txs.append((self._next_tx, origin, oseq, 1, self._next_lseq, tx.hlc, tx.eff_hlc, tx.actor))
+        insort(self._spans[origin], (oseq, self._next_lseq, 1))
+        self.report.applied += 1
+        self._next_lseq += 1
+        self._next_tx += 3
+
+
+def try_again(
+    store: Store, connection: Connection, batch: Batch, sender: Sender | None, awaited: Awaited, found: Found
+) -> tuple[Report, dict[tuple[int, int], str]]:
+    """Apply changes that were kept aside, by the same rules; returns what it did, and by origin and number why others stay aside."""
+    merge = _Again(store, connection, batch, sender, awaited)
+    with _collector_at_rest():
+        merge.run()
+    if sender:
+        found.add(merge)
+    return merge.report, merge.left
 
 
 def _as_added(row: Row, places: dict[int, int]) -> Sequence[Stored]:

@@ -20,7 +20,7 @@ from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
 from localcrm.store.node import OFFICE_NO, branch_id
 from localcrm.store.query import Condition, ListQuery, every, record_json
-from localcrm.sync import attachments, brake, compaction, digest as digests, enrol, exchange, messages, recovery
+from localcrm.sync import attachments, brake, compaction, digest as digests, drain, enrol, exchange, messages, recovery
 from localcrm.sync.bundle import BundleFacts, Kind, Recipient, read_bundle, write_bundle
 from localcrm.sync.identity import NodeKeys, NodePublic
 from localcrm.sync.messages import Message, Welcome
@@ -87,6 +87,7 @@ def pack(store: Store, keys: NodeKeys, path: Path, *, for_code: str | None = Non
             raise Refused("which_branch", N_("Say which branch the file is for: --for BR01."))
         peer = _peer(store, "code", for_code.upper())
         recovery.require_decided(store)
+        drain.carry_out(store)
         with _fresh(path):
             written = _write_down(store, keys, peer, path)
         _note(store, peer.code, sent=peer.outcome.sent)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 import msgspec
 
 from localcrm.domain import policy
+from localcrm.domain.people import accounts
 from localcrm.domain.people.passwords import password_hash
 from localcrm.domain.people.recovery import replace_password
 from localcrm.domain.people.services import check_password_strength
@@ -34,6 +35,8 @@ ANSWER_HOURS = 24
 _MINUTE, _DAY = 60_000, 86_400_000
 #: Questions are remembered this long, and this many of them, so that a late or repeated answer can be told what it is.
 _KEPT_MS, _KEPT = 30 * _DAY, 200
+#: The new password may come with a stick, long after it was chosen.
+_EXPECTED_MS = 60 * _DAY
 _TAG, _NONCE, _SIGNATURE = 5, 6, 64
 _QUESTION_BYTES, _ANSWER_BYTES = 15, 75
 
@@ -193,6 +196,8 @@ def answer(store: Store, keys: NodeKeys, actor: Actor, *, code: str) -> Answer:
         store.node.company_id, question.node_no, bytes.fromhex(question.user_id), question.counter, question.nonce, answerer, minutes
     )
     detail = f"{question.branch}: {question.name} ({question.login})"
+    with store.housekeeping() as connection:
+        accounts.expect_password(connection, question.user_id, question.node_no, until_ms=store.clock.now_ms() + _EXPECTED_MS)
     log_event(store, "reset_answered", user_id=actor.user_id, detail=detail)
     return Answer(write_code(question.node_no.to_bytes(2) + answerer + minutes.to_bytes(4) + keys.sign(message)), minutes * _MINUTE)
 

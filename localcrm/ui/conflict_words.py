@@ -253,7 +253,7 @@ class Teller:
 
     def _decision(self, item: Item, keep: str) -> str:
         if item.kind in {ConflictKind.QUARANTINED, ConflictKind.DIGEST}:
-            return _("seen")
+            return _("taken over after the update") if keep == "applied" else _("seen")
         if item.kind == ConflictKind.DUPLICATE and keep == "kept":
             return _("both left as they are")
         value = self.word(item, chosen_text(item.conflict, keep))

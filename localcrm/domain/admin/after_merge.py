@@ -1,16 +1,22 @@
-"""What head office does about conflicts once a merge is written: values given twice apart are told, settlements made apart come to one."""
+"""What head office does about conflicts once a merge is written: values given twice apart are told, settlements made apart come to one,
+and what is told of a change that was kept aside is brought up to date once it was tried again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localcrm.domain.admin.conflicts import CONFLICT, WITH_ANOTHER, as_text, chosen_text, live_text
 from localcrm.domain.admin.entities import ConflictKind, ConflictState
+from localcrm.kernel.clock import now_utc
 from localcrm.store.changelog import history
 from localcrm.store.query import stored_value
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from localcrm.kernel.schema import EntityType, Field
     from localcrm.store.changelog import HistoryRow
     from localcrm.store.uow import UnitOfWork
@@ -83,3 +89,31 @@ def _settlements(rows: Iterable[HistoryRow]) -> list[dict[str, Any]]:
         if row.field in _SETTLEMENT and not row.first:
             found.setdefault(row.lseq, {})[row.field] = row.new
     return [one for one in found.values() if one.get("resolution") not in {None, "kept"}]
+
+
+@dataclass(frozen=True, slots=True)
+class TriedAgain:
+    """A change that was kept aside: what people were told of it, and why it stays aside now; ``left`` None where it was applied."""
+
+    entity: str
+    record: str
+    node: str
+    at: datetime
+    reason: str
+    left: str | None
+
+
+def note_tried_again(uow: UnitOfWork, tried: TriedAgain) -> None:
+    """Settle the open conflict that tells of a change which has been applied by now, or tell the reason for which it stays aside."""
+    told = {"kind": ConflictKind.QUARANTINED, "entity": tried.entity, "lost": tried.reason, "lost_node": tried.node, "lost_at": tried.at}
+    same = " AND ".join(f'"{key}" IS ?' for key in told)
+    conflict = uow.connection.value(  # by its record: most that are open are others
+        f"SELECT id FROM conflict WHERE record = ? AND +state = ? AND deleted = 0 AND {same} ORDER BY rid",
+        [tried.record, ConflictState.OPEN.value, *(CONFLICT.fields[key].store(value) for key, value in told.items())],
+    )
+    if conflict is None:  # a person has settled it meanwhile
+        return
+    if tried.left is None:
+        uow.update(CONFLICT, conflict.hex(), {"state": ConflictState.RESOLVED, "resolution": "applied", "resolved_at": now_utc()})
+    else:
+        uow.update(CONFLICT, conflict.hex(), {"lost": tried.left})

@@ -197,5 +197,5 @@ def _taken_away(connection: Connection, kind: EntityType, formats: list[NumberFo
 
 def _named(raw: bytes, no: int) -> Iterator[str]:
     """The number that a change which was not accepted would have written."""
-    _table, _op, _pk, values = msgspec.msgpack.decode(raw)
+    _table, _op, _pk, values, *_prev = msgspec.msgpack.decode(raw)
     return (value[-1] for value in values if value[0] == no and value[-1])

@@ -20,6 +20,12 @@ REASONS: Mapping[str, tuple[str, str]] = {
         N_("Only head office may change this."),
         N_("Tell head office what should be changed; it enters it for everybody."),
     ),
+    "foreign_account": (
+        N_("Login, password or access of somebody was changed at a branch that he does not belong to, or of an administrator."),
+        N_(
+            "If he works there, enter the branch in his record and let him set his password once more; otherwise ask the branch how this came about."
+        ),
+    ),
     "ledger_row": (
         N_("A movement or payment was changed after it had been booked."),
         N_("What is booked stays. Enter a correcting movement instead."),
@@ -46,6 +52,10 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "unknown_op": (
         N_("The branch has a newer program and sent a kind of change that is not known here yet."),
         N_("Bring this program up to date; the change is kept until then."),
+    ),
+    "follows_held": (
+        N_("It belongs to a record that is kept aside itself."),
+        N_("Nothing to do: it follows as soon as that record is taken over."),
     ),
     "bad_value": (N_("A value does not fit its field."), N_("Look at the record at the branch, mend the value there and save.")),
     "missing_value": (N_("A required value was missing."), N_("Complete the record at the branch and save.")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from localcrm.domain.options.company import company_number
-from localcrm.domain.people import grants, sharing, signing
+from localcrm.domain.people import accounts, grants, sharing, signing
 from localcrm.domain.people.entities import User
 from localcrm.domain.people.passwords import password_hash, password_matches
 from localcrm.domain.people.rights import actor_of
@@ -54,6 +54,8 @@ def prepare_user(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Rec
 def check_user(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:
     """Logins are unique; nobody is above himself; the last administrator stays one."""
     grants.check_guarded(actor, new, old)
+    if old is not None and (new is old or old["deleted"] or accounts.is_changed(new, old)):
+        accounts.require_at_home(uow, old)
     if old is not None and new is not old:
         grants.check_superior(uow, new, old)
     twins = [user for user in uow.where(_USER, login=new["login"]) if old is None or user["id"] != old["id"]]
@@ -75,6 +77,7 @@ def set_password(uow: UnitOfWork, actor: Actor, *, login: str, password: str, ol
     own = actor.user_id == user["id"]
     if own and not password_matches(old_password or "", user["password"] or ""):
         raise InvalidInput("wrong_password", N_("The old password is wrong. Nothing was changed."), field="old_password")
+    accounts.require_at_home(uow, user)
     check_password_strength(password, shortest=_shortest(uow))
     uow.update(_USER, user["id"], {"password": password_hash(password)})
     return {"id": user["id"]}
@@ -89,9 +92,11 @@ def create_administrator(uow: UnitOfWork, actor: Actor, *, login: str, name: str
 def authenticate(store: Store, login: str, password: str) -> Actor:
     """Who this is; raises SignInNeeded for a wrong login or password (never telling which) or a user without rights."""
     with store.read() as connection:
-        # Two branches may have given one login apart: the password tells who of them it is.
+        # Two branches may have given one login apart: the password tells who of them it is. Whom head office has given a role comes
+        # first, so that nobody is crowded out by others of his login.
         rows = connection.all(
-            'SELECT id, password FROM "user" WHERE login = ? AND deleted = 0 AND active = 1 ORDER BY id LIMIT 10', (login.strip(),)
+            """SELECT id, password FROM "user" WHERE login = ? AND deleted = 0 AND active = 1 ORDER BY role = ?, id LIMIT 10""",
+            (login.strip(), BasicRole.NONE.value),
         )
     row = next((row for row in rows or [(_NOBODY,)] if password_matches(password, row[-1] or _NOBODY)), None)
     if row is None:

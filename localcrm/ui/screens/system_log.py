@@ -68,6 +68,7 @@ KINDS: Mapping[str, str] = {
     "log_shorter": N_("System log became shorter"),
     "branch_closed": N_("Branch closed"),
     "branch_reopened": N_("Branch opened again"),
+    "held_applied": N_("Changes kept aside were applied"),
     "brake": N_("A great many deletions held back"),
     "brake_released": N_("A great many deletions allowed"),
     "log_shortened": N_("Old rows of the log removed"),
@@ -84,6 +85,7 @@ _COUNTS: Mapping[str, str] = {
     "failed": N_("{count} refused"),
     "sent": N_("{count} sent"),
     "received": N_("{count} received"),
+    "applied": N_("{count} applied"),
 }
 #: What may be removed is at least so many years old.
 _YEARS = (1, 2, 3, 5, 10)
@@ -344,7 +346,7 @@ def _line(event: Event, names: Mapping[str, str]) -> Line:
 
 def _detail(event: Event) -> str:
     match event.kind:
-        case "import" | "export" | "exchange" | "person_export" | "erased":
+        case "import" | "export" | "exchange" | "person_export" | "erased" | "held_applied":
             return " · ".join(_word(part) for part in event.detail.split())
         case "digest_differs":
             return ", ".join(_word(part) for part in event.detail.split(","))
