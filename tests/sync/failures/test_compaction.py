@@ -261,6 +261,29 @@ def test_failure_24_cutting_logs_at_any_point_changes_no_stamp_and_no_outcome(se
     assert {row[0] for row in found[0]["conflicts"]} == {"overwritten", "deleted_edited"}
 
 
+def test_failure_24_later_work_wins_over_earlier_work_whose_stamp_has_left_the_log(
+    company: Company, hq: Installation, three: Installation, clocks: dict[str, HandClock], customer: str
+) -> None:
+    """Head office's clock was a year ahead once, so the branch's first change got a late stamp, which the branch does not know of yet."""
+    clocks["HQ"].forward(days=365)
+    hq.new("customer", name="乙公司")
+    clocks["HQ"].forward(days=-365)
+    clocks["BR03"].forward(days=3)
+    three.set("customer", customer, phone="3")
+    company.up("BR03")
+    hq.new("customer", name="丙公司")
+    compaction.compact(hq.store, compaction.Rule(ALL, ALL), pause_s=0)
+    pass_days(clocks, 10)
+    clocks["BR03"].forward(days=-3)
+    three.set("customer", customer, phone="4")
+    company.up("BR03")
+    company.exchange()
+    assert {node.get("customer", customer)["phone"] for node in company.nodes} == {"4"}
+    stamps = [change.tx.eff_hlc for change in logged(hq) if change.pk == bytes.fromhex(customer)]
+    assert stamps == sorted(stamps)
+    assert len(company.digests) == 1
+
+
 def test_failure_25_what_the_log_costs_stays_below_a_third_of_the_data_however_often_they_change(
     company: Company, hq: Installation, clocks: dict[str, HandClock]
 ) -> None:
