@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import sqlite3
 from contextlib import closing
@@ -19,10 +20,14 @@ from localcrm.store.backup import backup
 from localcrm.store.changelog import all_changes
 from localcrm.store.check import check
 from localcrm.store.folder import DATABASE
+from localcrm.store.node import Node, save_node
+from localcrm.store.store import create_store
 from localcrm.sync import compaction, exchange, http, messages, node_sync
 from localcrm.sync.codec import decode_batch
+from localcrm.sync.identity import NodeKeys
 from tests import factories
 from tests.factories import Company, HandClock, Installation
+from tests.sync.test_attachments import CONTRACT, attach, contents
 from tests.sync.test_recovery import agreed, lose_office, settle, take_back
 
 
@@ -204,6 +209,43 @@ def test_failure_12_branches_give_back_from_the_past_what_a_restored_head_office
     agreed(company)
     assert company.hq.get("customer", customer)["phone"] == "3"
     assert company.hq.get("customer", mine)["name"] == "乙公司"
+
+
+def test_failure_13_a_branch_that_joins_after_the_log_was_cut_gets_everything_and_no_error(
+    company: Company, hq: Installation, clocks: dict[str, HandClock], customer: str
+) -> None:
+    hq.run("admin.add_field", entity="customer", label="合同", type="attachment")
+    attach(hq, customer, CONTRACT)
+    gone = hq.new("customer", name="乙公司")
+    hq.delete("customer", gone)
+    company.exchange()
+    pass_days(clocks, 730)
+    hq.set("customer", customer, phone="2")
+    condense(*company.nodes)
+    assert hq.value("SELECT count(*) FROM sync_log") < 4
+    keys, folder = NodeKeys.generate(), company.folder / "BR04"
+    with_clock = create_store(folder, clock=hq.clock)
+    with with_clock.housekeeping() as connection:
+        save_node(connection, Node(secrets.token_bytes(16), "BR04", "新店", "branch", 0, secrets.token_bytes(8), 0))
+    request = node_sync.join(with_clock, keys, node_sync.invite(hq.store, hq.keys, hq.actor, code="BR04"))
+    assert request is not None
+    node_sync.join(with_clock, keys, node_sync.approve(hq.store, hq.keys, hq.actor, request))
+    with_clock.close()
+    company.branches["BR04"] = late = Installation(folder, "BR04", keys, hq.actor, hq.clock)
+    assert contents(late, customer) == [CONTRACT]
+    company.exchange()
+    assert len(company.digests) == 1
+    assert late.get("customer", customer)["phone"] == "2"
+    assert late.is_deleted("customer", gone)
+    assert logged_without_place(late) == logged_without_place(hq)
+
+
+def logged_without_place(node: Installation) -> list[tuple[Any, ...]]:
+    """Every change but for where it stands in a node's own log."""
+    codes = dict(node.rows("SELECT origin, code FROM sync_origin"))
+    return sorted(
+        (codes[change.tx.origin], change.oseq, change.op, change.pk or b"", change.diff or "", change.tx.eff_hlc) for change in logged(node)
+    )
 
 
 #: Everything, whoever lacks it.
