@@ -218,9 +218,10 @@ def test_failure_13_a_branch_that_joins_after_the_log_was_cut_gets_everything_an
     attach(hq, customer, CONTRACT)
     gone = hq.new("customer", name="乙公司")
     hq.delete("customer", gone)
+    hq.set("customer", customer, phone="2")
     company.exchange()
     pass_days(clocks, 730)
-    hq.set("customer", customer, phone="2")
+    hq.new("customer", name="丙公司")
     condense(*company.nodes)
     assert hq.value("SELECT count(*) FROM sync_log") < 4
     keys, folder = NodeKeys.generate(), company.folder / "BR04"
