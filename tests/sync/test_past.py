@@ -118,6 +118,14 @@ def test_the_newest_transaction_stays_because_the_next_numbers_follow_from_it(li
     assert hq.rows("SELECT min(lseq), min(tx) FROM sync_log WHERE lseq > ?", head) == [(head + 1, tx + 1)]
 
 
+def test_a_run_may_end_before_everything_has_left(lived: Company, hq: Installation) -> None:
+    rule = compaction.Rule(AT_ONCE.keep_ms, AT_ONCE.patience_ms, 2)
+    some = compaction.compact(hq.store, rule, pause_s=0.6, most_s=0.5)
+    assert some == compaction.Moved(2, 2)
+    rest = compaction.compact(hq.store, rule, pause_s=0)
+    assert (past_of(hq), rest.changes) == (rest.horizon, rest.horizon - 2)
+
+
 def test_a_removed_line_is_not_added_again_under_its_id(lived: Company, one: Installation) -> None:
     line = one.value("SELECT pk FROM sync_log WHERE tbl = ? AND op = 5", entity("sales_order_line").no)
     order = one.value("SELECT id FROM sales_order LIMIT 1")
