@@ -59,11 +59,15 @@ def sweep_files(store: Store, _keys: KeysOf) -> None:
     blobs.sweep(store)
 
 
+#: A program that is closed waits for the job that runs; a log of years is condensed over some days.
+_MOST_S = 20
+
+
 def compact_log(store: Store, _keys: KeysOf) -> None:
     """Move what everybody has and nobody asks for from the change log into its past."""
     from localcrm.sync import compaction
 
-    compaction.compact(store)
+    compaction.compact(store, most_s=_MOST_S)
 
 
 def knows_more(store: Store) -> bool:

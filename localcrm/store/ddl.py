@@ -56,9 +56,9 @@ BLOB_TABLES = (
 PAST_TABLES = (
     # The older part of the change log (see ``store.past``): chunks by the number of their last change, with the latest stamp in each.
     "CREATE TABLE sync_past(upto INTEGER PRIMARY KEY, newest_hlc INTEGER NOT NULL, data BLOB NOT NULL) STRICT",
-    # Of each record with a past: its newest change there, whether each change saw the one before, and the chunks, comma between.
+    # Of each record with a past: its newest change there, and whether each change there was made by somebody who had seen the one before.
     """CREATE TABLE sync_past_row(tbl INTEGER NOT NULL, pk BLOB NOT NULL, newest INTEGER NOT NULL, chain INTEGER NOT NULL,
-        chunks TEXT NOT NULL, PRIMARY KEY(tbl, pk)) STRICT, WITHOUT ROWID""",
+        PRIMARY KEY(tbl, pk)) STRICT, WITHOUT ROWID""",
     # Runs of changes that follow each other both here and at their origin.
     """CREATE TABLE sync_past_span(first_lseq INTEGER PRIMARY KEY, origin INTEGER NOT NULL, first_oseq INTEGER NOT NULL,
         count INTEGER NOT NULL) STRICT""",

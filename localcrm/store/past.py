@@ -2,8 +2,9 @@
 
 A log row costs about as much as the row it is about: its own table, an index over records, a row per transaction with two more. What
 nobody waits for any more is therefore moved, in the order of the log, into chunks of some hundred changes each (``sync_past``), packed
-together with their transactions. Beside them lies what must be found without unpacking anything: of each record the number of its newest
-change there and the chunks that speak of it (``sync_past_row``), and where runs of an origin's numbers lie (``sync_past_span``).
+together with their transactions; each change there names the one before it of the same record. Beside them lies what must be found without
+unpacking anything: of each record the number of its newest change there (``sync_past_row``), and where runs of an origin's numbers lie
+(``sync_past_span``). So what is kept of a record beside its history does not grow, however often it changes.
 
 How far the log was cut is not written down apart: it is the number of the last change in the last chunk (``horizon``). A transaction leaves
 ``sync_tx`` with its last change. The newest transaction of a file always stays, because the next numbers follow from it.
@@ -83,6 +84,8 @@ class _Chunk(msgspec.Struct, array_like=True, gc=False):
     diffs: list[str | None]
     back: list[int | None]
     """How far before a change the one lies that its author had seen."""
+    before: list[int | None]
+    """How far before a change the one lies that stands before it in the log of the same record."""
 
 
 _decode = msgspec.msgpack.Decoder(_Chunk).decode
@@ -104,10 +107,10 @@ def compact(connection: Connection, upto: int, *, most: int = CHUNK) -> int:
     """
     head = connection.one("SELECT first_lseq FROM sync_tx ORDER BY tx DESC LIMIT 1")
     last = min(upto, head[0] - 1) if head else 0
-    before = horizon(connection)
+    gone = horizon(connection)
     rows, size = [], 0
     for row in connection.stream(
-        "SELECT lseq, tbl, op, pk, diff, prev, tx FROM sync_log WHERE lseq > ? AND lseq <= ? ORDER BY lseq LIMIT ?", (before, last, most)
+        "SELECT lseq, tbl, op, pk, diff, prev, tx FROM sync_log WHERE lseq > ? AND lseq <= ? ORDER BY lseq LIMIT ?", (gone, last, most)
     ):
         rows.append(row)
         size += len(row[4] or "")
@@ -127,10 +130,9 @@ def compact(connection: Connection, upto: int, *, most: int = CHUNK) -> int:
     if last - first + 1 != len(rows) or not txs or txs[0].first_lseq > first or txs[-1].last_lseq < last:
         raise _damaged()
     _, tables, ops, pks, diffs, prevs, _ = map(list, zip(*rows, strict=True))
-    back = [None if prev is None else lseq - prev for lseq, prev in enumerate(prevs, first)]
-    data = _pack(_Chunk(first, txs, tables, ops, pks, diffs, back))
+    before = _note_rows(connection, first, list(zip(tables, pks, prevs, strict=True)))
+    data = _pack(_Chunk(first, txs, tables, ops, pks, diffs, _distances(first, prevs), _distances(first, before)))
     connection.execute("INSERT INTO sync_past(upto, newest_hlc, data) VALUES (?, ?, ?)", (last, max(tx.eff_hlc for tx in txs), data))
-    _note_rows(connection, [(row[1], row[3], row[0], row[5]) for row in rows if row[2] != VOID and row[3] is not None], last)
     _note_spans(connection, [tx for tx in txs if tx.last_lseq <= last])
     connection.execute("PRAGMA secure_delete = ON")  # who is erased later must not be left in pages that nobody uses any more
     connection.execute("DELETE FROM sync_log WHERE lseq BETWEEN ? AND ?", (first, last))
@@ -139,26 +141,34 @@ def compact(connection: Connection, upto: int, *, most: int = CHUNK) -> int:
     return len(rows)
 
 
-def _note_rows(connection: Connection, changes: Iterable[tuple[int, bytes, int, int | None]], chunk: int) -> None:
-    """Note for each record named by (table, id, number, number seen before) its newest change, whether its chain is unbroken, and the chunk."""
-    by_row: dict[tuple[int, bytes], list[tuple[int, int | None]]] = defaultdict(list)
-    for table, pk, lseq, prev in changes:
-        by_row[table, pk].append((lseq, prev))
-    by_table: dict[int, list[bytes]] = defaultdict(list)
-    for table, pk in by_row:
-        by_table[table].append(pk)
-    known = {(table, pk): (newest, chain) for table, pks in by_table.items() for pk, newest, chain in tips(connection, table, pks)}
-    noted = []
-    for key, found in by_row.items():
-        newest, chain = known.get(key, (None, True))
-        for lseq, prev in found:
-            chain, newest = chain and prev == newest, lseq
-        noted.append((*key, newest, int(chain), str(chunk)))
+def _note_rows(connection: Connection, first: int, changes: Sequence[tuple[int, bytes | None, int | None]]) -> list[int | None]:
+    """Note of each record named by changes (table, id, number seen before) which is its newest one, and whether its chain is unbroken.
+
+    Returns of each change the number of the one before it of the same record.
+    """
+    by_table: dict[int, set[bytes]] = defaultdict(set)
+    for table, pk, _prev in changes:
+        if pk is not None:
+            by_table[table].add(pk)
+    state = {(table, pk): (newest, chain) for table, pks in by_table.items() for pk, newest, chain in tips(connection, table, list(pks))}
+    before: list[int | None] = []
+    for lseq, (table, pk, prev) in enumerate(changes, first):
+        if pk is None:  # kept out
+            before.append(None)
+            continue
+        newest, chain = state.get((table, pk), (None, True))
+        before.append(newest)
+        state[table, pk] = (lseq, chain and prev == newest)
     connection.executemany(
-        """INSERT INTO sync_past_row(tbl, pk, newest, chain, chunks) VALUES (?, ?, ?, ?, ?) ON CONFLICT(tbl, pk) DO UPDATE
-           SET newest = excluded.newest, chain = excluded.chain, chunks = chunks || ',' || excluded.chunks""",
-        noted,
+        """INSERT INTO sync_past_row(tbl, pk, newest, chain) VALUES (?, ?, ?, ?)
+           ON CONFLICT(tbl, pk) DO UPDATE SET newest = excluded.newest, chain = excluded.chain""",
+        [(*key, newest, int(chain)) for key, (newest, chain) in state.items()],
     )
+    return before
+
+
+def _distances(first: int, numbers: Sequence[int | None]) -> list[int | None]:
+    return [None if number is None else lseq - number for lseq, number in enumerate(numbers, first)]
 
 
 def _note_spans(connection: Connection, txs: Iterable[Booked]) -> None:
@@ -216,6 +226,7 @@ def _cut(chunk: _Chunk, upto: int, pieces: Mapping[int, Sequence[Booked]], gone:
         pks=[None if gap else pk for pk, gap in zip(chunk.pks, empty, strict=True)],
         diffs=[None if gap else diff for diff, gap in zip(chunk.diffs, empty, strict=True)],
         back=[None if gap else back for back, gap in zip(chunk.back, empty, strict=True)],
+        before=[None if gap else before for before, gap in zip(chunk.before, empty, strict=True)],
     )
 
 
@@ -356,14 +367,21 @@ def _chunks(connection: Connection, after: int, upto: int | None) -> Iterator[_C
 
 
 def _chunks_of(connection: Connection, table: int, pks: Sequence[bytes]) -> list[tuple[int, _Chunk]]:
-    """Chunks that speak of some records of a table, in the order of the log."""
-    keys: set[int] = set()
-    for start in range(0, len(pks), _AT_ONCE):
-        portion = pks[start : start + _AT_ONCE]
-        marks = ",".join("?" * len(portion))
-        for (named,) in connection.all(f"SELECT chunks FROM sync_past_row WHERE tbl = ? AND pk IN ({marks})", (table, *portion)):
-            keys.update(map(int, named.split(",")))
-    return [(key, _unpack(connection.value("SELECT data FROM sync_past WHERE upto = ?", (key,)) or b"")) for key in sorted(keys)]
+    """Chunks that speak of some records of a table, in the order of the log: from the newest change of each back to its first."""
+    wanted, found = set(pks), dict[int, _Chunk]()
+    ahead = {newest for _pk, newest, _chain in tips(connection, table, pks)}
+    while ahead:
+        upto, data = connection.one("SELECT upto, data FROM sync_past WHERE upto >= ? ORDER BY upto LIMIT 1", (max(ahead),)) or (0, b"")
+        chunk = found[upto] = _unpack(data)
+        if chunk.first > max(ahead):
+            raise _damaged()
+        earlier = {
+            lseq - back
+            for lseq, (no, pk, back) in enumerate(zip(chunk.tables, chunk.pks, chunk.before, strict=True), chunk.first)
+            if back is not None and no == table and pk in wanted
+        }
+        ahead = {number for number in ahead | earlier if number < chunk.first}
+    return sorted(found.items())
 
 
 def _rows(chunk: _Chunk, wanted: Callable[[int, bytes | None], bool] = lambda _table, _pk: True) -> Iterator[Logged]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 from localcrm.domain.options.company import company_number
@@ -57,10 +58,10 @@ class Rule:
 BY_THE_BOOK = Rule()
 
 
-def compact(store: Store, rule: Rule = BY_THE_BOOK, *, pause_s: float = PAUSE_S) -> Moved:
-    """Move all that may leave the log, in steps of some milliseconds with a commit each; it may end after any of them."""
-    moved = 0
-    while step := compact_some(store, rule):
+def compact(store: Store, rule: Rule = BY_THE_BOOK, *, pause_s: float = PAUSE_S, most_s: float = inf) -> Moved:
+    """Move all that may leave the log, or what of it can be moved in so many seconds; in steps of some milliseconds with a commit each."""
+    moved, until = 0, time.monotonic() + most_s
+    while time.monotonic() < until and (step := compact_some(store, rule)):
         moved += step
         time.sleep(pause_s)
     with store.read() as connection:

@@ -15,6 +15,7 @@ from localcrm.jobs import backups, scheduler
 from localcrm.jobs.scheduler import JobRun, last_run, next_run, run_job
 from localcrm.jobs.work import JOBS, Job
 from localcrm.kernel.errors import Refused
+from localcrm.kernel.schema import entity
 from localcrm.store import past
 from localcrm.store.backup import restore
 from localcrm.store.changelog import all_changes
@@ -106,11 +107,14 @@ def test_head_office_backs_up_and_exchanges_with_nobody(store):
 
 
 def test_what_is_older_than_a_month_leaves_the_change_log_by_itself(store, clock):
+    for name in "甲乙":
+        with store.unit_of_work(None) as uow:
+            uow.insert(entity("customer"), {"name": name})
     assert run_job(store, no_keys, COMPACT).error is None
     with store.read() as connection:
         assert past.horizon(connection) == 0
         before = list(all_changes(connection))
-    clock.now += 31 * DAY
+    clock.now += 400 * DAY
     assert run_job(store, no_keys, COMPACT).ended_well
     with store.read() as connection:
         newest = connection.value("SELECT first_lseq FROM sync_tx")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from localcrm.store.changelog import all_changes, changes_of, first_values
 from localcrm.store.check import check
 from localcrm.store.numbers import known_formats
 from localcrm.sync import compaction, extract
+from localcrm.sync.scope import Scope
+from tests import factories
 from tests.factories import Company, Installation
 
 #: Everything that all have received, however young.
@@ -33,20 +36,20 @@ def everything(node: Installation) -> dict[str, Any]:
             "records": {pk: list(changes_of(connection, customer, [pk])) for pk in ids},
             "history": {pk: read_history(connection, node.actor, entity="customer", id=pk.hex()) for pk in ids},
             "first": first_values(connection, customer, ids),
-            "down": extract.changes_for(connection, 99, b"", 0, upto=head),
-            "middle": extract.changes_for(connection, 99, b"", head // 2, upto=head),
+            "down": extract.changes_for(connection, Scope(99, b"", False), b"", 0, upto=head),
+            "middle": extract.changes_for(connection, Scope(99, b"", False), b"", head // 2, upto=head),
             "up": [extract.own_changes(connection, origin, after) for origin in origins for after in (0, 3)],
             "back": extract.changes_beyond(connection, dict.fromkeys(origins, (1, 10**6)), 0),
         }
 
 
-@pytest.fixture
-def lived(company: Company, hq: Installation, one: Installation) -> Company:
-    """Records added, changed by turns and apart, deleted, orders with lines thrown away, something kept out."""
+def _live(company: Company) -> None:
+    """Records added, changed by turns and apart, deleted, orders with lines thrown away."""
+    hq, one, _two = company.nodes
     customers = [hq.new("customer", name=f"{word}公司", phone="1") for word in "甲乙丙"]
     product = hq.new("product", code="P", name="布", price="9")
     company.exchange()
-    for n in range(6):
+    for n in range(3):
         one.set("customer", customers[0], phone=f"2{n}")
         hq.set("customer", customers[0], address=f"路{n}")
         one.new("contact", customer_id=customers[1], name=f"王{n}")
@@ -57,10 +60,27 @@ def lived(company: Company, hq: Installation, one: Installation) -> Company:
     order = one.order(customers[0], product, product)
     one.run("sales.save_order", order_id=order, header={"remark": "x"}, lines=[])
     company.exchange()
-    return company
 
 
-@pytest.mark.parametrize("most", [1, 7, 500])
+@pytest.fixture
+def lived() -> Iterator[Company]:
+    """A company with a log to cut."""
+    made = factories.copy_company(factories.fast_folder(), name="lived", prepare=_live)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def hq(lived: Company) -> Installation:
+    return lived.hq
+
+
+@pytest.fixture
+def one(lived: Company) -> Installation:
+    return lived.branches["BR01"]
+
+
+@pytest.mark.parametrize("most", [2, 300])
 @pytest.mark.parametrize("code", ["HQ", "BR01"])
 def test_whoever_reads_the_log_reads_the_same_before_and_after(lived: Company, code: str, most: int) -> None:
     node = next(node for node in lived.nodes if node.code == code)
@@ -99,6 +119,14 @@ def test_the_newest_transaction_stays_because_the_next_numbers_follow_from_it(li
     assert hq.rows("SELECT min(lseq), min(tx) FROM sync_log WHERE lseq > ?", head) == [(head + 1, tx + 1)]
 
 
+def test_a_run_may_end_before_everything_has_left(lived: Company, hq: Installation) -> None:
+    rule = compaction.Rule(AT_ONCE.keep_ms, AT_ONCE.patience_ms, 2)
+    some = compaction.compact(hq.store, rule, pause_s=0.6, most_s=0.5)
+    assert some == compaction.Moved(2, 2)
+    rest = compaction.compact(hq.store, rule, pause_s=0)
+    assert (past_of(hq), rest.changes) == (rest.horizon, rest.horizon - 2)
+
+
 def test_a_removed_line_is_not_added_again_under_its_id(lived: Company, one: Installation) -> None:
     line = one.value("SELECT pk FROM sync_log WHERE tbl = ? AND op = 5", entity("sales_order_line").no)
     order = one.value("SELECT id FROM sales_order LIMIT 1")
@@ -109,11 +137,11 @@ def test_a_removed_line_is_not_added_again_under_its_id(lived: Company, one: Ins
     assert refused.value.code == "id_reused"
 
 
-def test_formats_of_long_ago_are_still_known(company: Company, hq: Installation) -> None:
+def test_formats_of_long_ago_are_still_known(lived: Company, hq: Installation) -> None:
     for form in ("K-{branch}-{0000}", "L-{branch}-{0000}", "M-{branch}-{0000}"):
         hq.run("admin.set_number_format", series="customer", format=form, reset="never")
     hq.new("customer", name="甲公司")
-    company.exchange()
+    lived.exchange()
     with hq.store.read() as connection:
         before = known_formats(connection, entity("customer"))
     compaction.compact(hq.store, AT_ONCE, pause_s=0)
@@ -122,19 +150,19 @@ def test_formats_of_long_ago_are_still_known(company: Company, hq: Installation)
         assert len(before) == 4
 
 
-def test_who_is_erased_is_erased_from_the_past_and_from_the_pages_it_came_from(company: Company, hq: Installation) -> None:
+def test_who_is_erased_is_erased_from_the_past_and_from_the_pages_it_came_from(lived: Company, hq: Installation) -> None:
     customer = hq.new("customer", name="绍兴恒远")
     contact = hq.new("contact", customer_id=customer, name="欧阳晓静", phone="13905751234")
     hq.set("contact", contact, phone="13905759999")
     hq.set("contact", contact, remark="欧阳晓静喜欢喝茶")
     hq.new("customer", name="丁公司")
-    company.exchange()
-    for node in company.nodes:
+    lived.exchange()
+    for node in lived.nodes:
         compaction.compact(node.store, AT_ONCE, pause_s=0)
         assert node.value("SELECT count(*) FROM sync_log WHERE pk = ?", bytes.fromhex(contact)) == 0
     hq.run("admin.erase_person", entity="contact", id=contact, name="欧阳晓静")
-    company.exchange()
-    for node in company.nodes:
+    lived.exchange()
+    for node in lived.nodes:
         with node.store.read() as connection:
             said = [change.diff or "" for change in changes_of(connection, entity("contact"), [bytes.fromhex(contact)])]
         assert not [word for text in said for word in ("1390575", "欧阳", "喝茶") if word in text]

@@ -1,0 +1,25 @@
+"""What is said of a branch at head office."""
+
+from __future__ import annotations
+
+import pytest
+
+from localcrm.kernel.i18n import use_language
+from localcrm.ui.screens.sync_centre import _branch_state
+
+HEARD = {"state": "active", "last_ok": "2026-11-20T12:00:00Z", "stale": False, "waiting": 0}
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({}, ("up to date", "good")),
+        ({"waiting": 5}, ("changes wait for it", "warn")),
+        ({"waiting": 5, "stale": True}, ("silent for very long", "warn")),
+        ({"waiting": 5, "stale": True, "last_ok": None}, ("not heard of yet", "warn")),
+        ({"waiting": 5, "state": "closed"}, ("closed", "bad")),
+    ],
+)
+def test_the_state_of_a_branch_in_words(told: dict[str, object], words: tuple[str, str]) -> None:
+    with use_language("en"):
+        assert _branch_state(HEARD | told) == words
