@@ -227,7 +227,9 @@ class Change:
 
 
 def action_of(connection: Connection, lseq: int) -> Action | None:
-    """The action that a change of the history belongs to; None once its log rows lie in the history only."""
+    """The action that a change of the history belongs to; None once its log rows lie in the history only, and for a number that is none."""
+    if not 0 < lseq < 1 << 63:
+        return None
     row = connection.one(
         """SELECT t.first_lseq, t.count, t.eff_hlc, t.actor, o.code FROM sync_log l JOIN sync_tx t ON t.tx = l.tx
            JOIN sync_origin o ON o.origin = t.origin WHERE l.lseq = ?""",

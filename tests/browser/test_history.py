@@ -134,6 +134,6 @@ def test_a_moment_is_typed_and_everything_put_back_on_a_phone(open_page: OpenPag
     expect(look.locator("tr[data-field='phone']")).to_contain_text("0575-1")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     acts(page, "restore-all").click()
-    page.locator(".q-dialog .lc-dialog-buttons .lc-pri").last.click()
+    page.locator(".q-dialog .lc-dialog.lc-narrow .lc-pri").click()
     expect(page.locator(".lc-toast").last).to_contain_text("已恢复")
     assert stored(office, identity, "phone") == "0575-1"

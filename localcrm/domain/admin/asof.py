@@ -105,7 +105,7 @@ def _restorable(actor: Actor, kind: EntityType, one: Field) -> bool:
 
 
 def restore_as_of(
-    uow: UnitOfWork, actor: Actor, *, entity: str, id: str, moment: str, fields: Sequence[str] | None = None, version: int | None = None
+    uow: UnitOfWork, actor: Actor, *, entity: str, id: str, moment: str, fields: Sequence[str] | None = None
 ) -> dict[str, Any]:
     """Put fields of a record back to what they were at a moment, without ``fields`` all of it with its lines; an ordinary change, by all rules.
 
@@ -122,7 +122,7 @@ def restore_as_of(
         fresh = read_as_of(uow.connection, actor, entity=entity, id=identity, moment=parse_when(moment))
         wanted = fresh.record.restorable
     values = {key: _entered(was.values[key]) for key in wanted}
-    record: Record = records.update_record(uow, actor, entity=entity, id=identity, values=values, version=version)
+    record: Record = records.update_record(uow, actor, entity=entity, id=identity, values=values)
     if fields is None:
         for key, group in found.lines.items():
             records.save_lines(uow, actor, entity=key, document=identity, lines=_lines(actor, entity_type(key), group))
@@ -158,5 +158,7 @@ def parse_when(text: str) -> datetime:
     except (ValueError, OverflowError, OSError):
         pass
     raise InvalidInput(
-        "bad_moment", N_("“{value}” is no moment (write 2026-11-23, or 2026-11-23 15:00). Nothing was changed."), value=text[:60]
+        "bad_moment",
+        N_("“{value}” is no moment (write 2026-11-23, or 2026-11-23 15:00). Nothing was changed."),
+        value=text[:60].encode("utf-8", "replace").decode(),
     )

@@ -26,7 +26,7 @@ from localcrm.store.store import Store
 from localcrm.store.uow import UnitOfWork
 
 #: An action that changed more is undone by nobody: it would hold up everybody else.
-MOST = 2000
+MOST = 1000
 #: The right to undo what others did; who has it reads the system log too.
 OTHERS = "settings.manage"
 
@@ -96,22 +96,20 @@ class _OnlyTried(Exception):
 
 def is_offered(store: Store, connection: Connection, actor: Actor, change: int) -> bool:
     """Whether the action of a change is one that this actor may undo, as far as its kind tells; what depends on it is asked later."""
-    action = action_of(connection, change)
-    changes = changes_of(connection, action) if action and action.count <= MOST else []
     try:
-        _check_kind(actor, action, changes)
+        changes = _changes(connection, actor, change)[1]
     except AppError:
         return False
     return not any(_is_closed(store, connection, one) for one in changes)
 
 
 def _is_closed(store: Store, connection: Connection, change: Change) -> bool:
-    """Whether a record takes no more changes here: what head office sets, and documents that were posted."""
+    """Whether a record takes no changes here: what head office sets, documents that were posted or are another branch's."""
     kind = change.entity
     if kind is None or kind.kind is not Kind.DOCUMENT:
         return kind is not None and kind.kind is Kind.HUB and not store.node.is_office
     now = record_today(connection, kind, change.identity)
-    return now is None or now.values["status"] == "posted"
+    return now is None or now.values["status"] == "posted" or now.values["branch_id"] != store.node.branch_id
 
 
 def preview_undo(store: Store, actor: Actor, *, change: int) -> Preview:
@@ -143,15 +141,7 @@ def undo_action(uow: UnitOfWork, actor: Actor, *, change: int) -> dict[str, int]
 
 def _action(connection: Connection, actor: Actor, change: int) -> tuple[Action, list[Touched]]:
     """An action that may be undone as far as its kind tells, and what it touched, the last first."""
-    action = action_of(connection, change)
-    if action is not None and action.count > MOST:
-        raise Refused(
-            "too_much_to_undo",
-            N_("This changed {count} records at once; that is too many to undo. Put single values back from the history."),
-            count=f"{action.count:,}",
-        )
-    changes = changes_of(connection, action) if action else []
-    found = _check_kind(actor, action, changes)
+    action, changes = _changes(connection, actor, change)
     touched: dict[tuple[str, str], Touched] = {}
     for one in changes:
         if one.entity is not None:
@@ -159,22 +149,31 @@ def _action(connection: Connection, actor: Actor, change: int) -> tuple[Action, 
             known = touched.pop(key, None) or Touched(one.entity, one.identity)
             known.add(one)
             touched[key] = known
-    return found, list(reversed(touched.values()))
+    return action, list(reversed(touched.values()))
 
 
-def _check_kind(actor: Actor, action: Action | None, changes: Sequence[Change]) -> Action:
-    if action is None:
-        raise Refused("too_long_ago", N_("This was too long ago to be undone. Put single values back from the history instead."))
+def _changes(connection: Connection, actor: Actor, change: int) -> tuple[Action, list[Change]]:
+    """An action and what it did, in its order; raises Refused or Forbidden where it is not to be undone by this actor, whatever it did it to."""
     policy.require_acting(actor)
-    if action.user_id != actor.user_id and not policy.may(actor, OTHERS):
+    action = action_of(connection, change)
+    if action is not None and action.user_id != actor.user_id and not policy.may(actor, OTHERS):
         raise Forbidden("not_yours_to_undo", N_("Somebody else did this. Only they, or whoever may manage settings, can undo it."))
+    if action is not None and action.count > MOST:
+        raise Refused(
+            "too_much_to_undo",
+            N_("This changed {count} records at once; that is too many to undo. Put single values back from the history."),
+            count=f"{action.count:,}",
+        )
+    changes = changes_of(connection, action) if action else []
+    if action is None or len(changes) < action.count:  # in part it lies in the history only
+        raise Refused("too_long_ago", N_("This was too long ago to be undone. Put single values back from the history instead."))
     if any(_posts(one) for one in changes):
         raise Refused(
             "reverse_instead", N_("Something was posted here, or goods or money moved. That is never undone; reverse the document instead.")
         )
-    if not changes or not all(_undoable(one) for one in changes):
+    if not all(_undoable(one) for one in changes):
         raise Refused("cannot_undo", N_("This is nothing that can be undone here. Nothing was changed."))
-    return action
+    return action, changes
 
 
 def _posts(change: Change) -> bool:

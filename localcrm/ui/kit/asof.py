@@ -139,17 +139,16 @@ class _Look:
 
     def _draw(self, page: _Page) -> None:
         with ui.element("table").classes("lc-table"):
-            heads(_("Field"), _("Then"), _("Now"), "")
+            heads(_("Field"), _("Then"), _("Now"))
             for one in page.fields:
                 with ui.element("tr").props(f"data-field={one.key}"):
-                    cell(one.label, "lc-label")
+                    cell(one.label, "lc-label lc-keep-all")
                     with ui.element("td"):
-                        ui.label(one.then).classes("lc-chip lc-acc lc-asof" if one.changed else "")
-                    cell(one.now if one.changed else "", "lc-muted")
-                    with ui.element("td").classes("lc-num"):
+                        ui.label(one.then).classes("lc-chip lc-acc" if one.changed else "")
                         if one.restorable:
                             button = ui.button(icon="undo", on_click=partial(self._restore, one)).props("flat dense round size=sm")
                             button.props(f'aria-label="{_("Put it back")}"').tooltip(_("Put “{value}” back").format(value=one.then))
+                    cell(one.now if one.changed else "", "lc-muted")
         for group in page.lines:
             ui.label(group.label).classes("lc-sub")
             with ui.element("table").classes("lc-table").props("data-lines"):

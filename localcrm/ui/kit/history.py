@@ -140,9 +140,9 @@ def history_table(
             with ui.element("tr"):
                 for text, style in (
                     ("" if same else line.at, ""),
-                    ("" if same else line.who, ""),
+                    ("" if same else line.who, "lc-keep-all"),
                     ("" if same else line.node, "lc-muted"),
-                    (line.field, ""),
+                    (line.field, "lc-keep-all"),
                     (line.old, "lc-muted"),
                     (line.new, ""),
                 ):

@@ -164,7 +164,7 @@ def test_fields_of_the_company_have_their_past_too(hq: Installation) -> None:
     assert (then(found)[key], found.changed) == ("藏青", {key})
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "0209-01-01", "2026-13-01", "9999-12-31T23:59:59+00:00", "1e9"])
+@pytest.mark.parametrize("text", ["", "yesterday", "0209-01-01", "2026-13-01", "9999-12-31", "9999-12-31T23:59:59+00:00", "1e9", "\ud800"])
 def test_a_moment_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(AppError) as refused:
         parse_when(text)
