@@ -88,7 +88,7 @@ def test_head_office_undoes_what_a_branch_did_and_every_node_agrees_on_what_was(
     assert len(company.digests) == 1
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_undone_by_chance_between_exchanges_everything_still_agrees(company: Company, seed: int) -> None:
     """Changes and undos at three nodes, exchanges in between: equal data everywhere, whole files, and a log that explains every row."""
     chance = Random(seed)
