@@ -26,6 +26,7 @@ _COMMANDS = {
         "export": "tables:export_file",
         "search": "records:search",
         "history": "records:history",
+        "record": "past:record",
         "sync": "exchange:sync",
         "serve-hub": "exchange:serve_hub",
         "backup": "folder:backup",

@@ -206,6 +206,7 @@ def history(session: Session, entity: str, id: str) -> None:
             "field": change.field,
             "old": change.old,
             "new": change.new,
+            "change": change.lseq,
         }
         for change in changes
     ]

@@ -228,6 +228,74 @@ def _versions(uow: UnitOfWork, kind: EntityType, where: Mapping[str, str]) -> di
     return {row["id"]: row["version"] for row in uow.where(kind, **where)}
 
 
+# what was once there, put back as it was --------------------------------------------------------------------------------
+
+
+def put_values_back(uow: UnitOfWork, actor: Actor, *, entity: str, id: str, values: Mapping[str, Any]) -> None:
+    """Give fields of a record values they had, typed, also those the program keeps.
+
+    By every rule that checks, and none that fills in or follows up: what followed from the change is put back beside it.
+    """
+    kind, behaviour = entity_type(entity), BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
+    policy.require(actor, f"{entity}.update")
+    require_here(uow, kind)
+    policy.require_record(uow.connection, actor, kind, id, "update")
+    current = uow.get(kind, id)
+    entered = {key: value for key, value in values.items() if kind.fields[key].f.editable}
+    policy.require_fields(actor, kind, entered, current)
+    policy.require_parent(uow.connection, actor, kind, entered, "update")
+    whole = {**{key: current[key] for key in kind.fields}, **values}
+    _check_put_back(uow, actor, kind, whole, current)
+    if kind.owner and kind.owner in values and values[kind.owner] != current[kind.owner]:
+        policy.require_record(uow.connection, actor, kind, id, "transfer")
+    if behaviour.check:
+        behaviour.check(uow, actor, whole, current)
+    _check_documents(uow, actor, kind, behaviour, whole, current)
+    uow.update(kind, id, values)
+    _touch_document(uow, kind, whole)
+
+
+def put_line_back(uow: UnitOfWork, actor: Actor, *, entity: str, values: Mapping[str, Any]) -> str:
+    """Add a line as it was when it was removed from its draft, typed; returns its id, which is a new one."""
+    kind, behaviour = entity_type(entity), BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
+    policy.require(actor, f"{entity}.create")
+    policy.require_parent(uow.connection, actor, kind, values, "create")
+    protected = [key for key, value in values.items() if value is not None and not policy.may_write(actor, kind, kind.fields[key])]
+    policy.require_fields(actor, kind, {key: values[key] for key in protected}, _blank(kind, {}))
+    whole = {key: values.get(key) for key in kind.fields}
+    _check_put_back(uow, actor, kind, whole, None)
+    _check_documents(uow, actor, kind, behaviour, whole)
+    identity = uow.insert(kind, whole)
+    _touch_document(uow, kind, whole)
+    return identity
+
+
+def take_line_away(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> None:
+    """Remove a line from its draft, where what follows from that is put back beside it."""
+    kind, behaviour = entity_type(entity), BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
+    policy.require_record(uow.connection, actor, kind, id, "delete")
+    record = uow.get(kind, id)
+    _check_documents(uow, actor, kind, behaviour, record)
+    uow.remove(kind, id)
+    _touch_document(uow, kind, record)
+
+
+def _check_put_back(uow: UnitOfWork, actor: Actor, kind: EntityType, whole: Mapping[str, Any], current: Record | None) -> None:
+    kind.validate(whole)
+    if current is not None:
+        _check_hub_fields(uow, kind, whole, current)
+    policy.require_limits(actor, kind, whole, current)
+    _check_references(uow, kind, whole, current)
+    own_fields.check(uow, kind, whole, current, identity=current["id"] if current else "")
+    attachments.check_here(uow, kind, whole, current)
+
+
+def _touch_document(uow: UnitOfWork, kind: EntityType, row: Mapping[str, Any]) -> None:
+    """Whoever still looks at the document of a line as it was must look again."""
+    if kind.parent:
+        uow.touch(entity_type(kind.fields[kind.parent].f.ref or ""), row[kind.parent])
+
+
 def _check_documents(uow: UnitOfWork, actor: Actor, kind: EntityType, behaviour: Behaviour, *rows: Mapping[str, Any]) -> None:
     if behaviour.check_document:
         for document in {row[str(kind.parent)] for row in rows}:
@@ -267,7 +335,7 @@ def read_history(connection: Connection, actor: Actor, *, entity: str, id: str) 
     seen = policy.view(actor, kind)
     rows = history(connection, kind, identity)
     if not (policy.visible(connection, actor, kind, identity) or _was_visible(connection, actor, kind, rows)):
-        raise NotFound("not_found", N_("{entity}: this record does not exist or was deleted."), entity=kind.label)
+        raise no_such_record(kind)
     return [
         replace(row, old=mask(kind.fields[row.field], row.old), new=mask(kind.fields[row.field], row.new))
         if row.field in seen.masked
@@ -275,6 +343,11 @@ def read_history(connection: Connection, actor: Actor, *, entity: str, id: str) 
         for row in rows
         if row.field not in seen.hidden
     ]
+
+
+def no_such_record(kind: EntityType) -> NotFound:
+    """The answer where a record is not there, or not for this actor."""
+    return NotFound("not_found", N_("{entity}: this record does not exist or was deleted."), entity=kind.label)
 
 
 def take_back(uow: UnitOfWork, actor: Actor, *, entity: str, id: str, field: str, change: int) -> Record:

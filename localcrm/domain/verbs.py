@@ -85,8 +85,21 @@ def verb(name: str) -> Verb:
         raise NotFound("unknown_verb", N_("There is no action called “{name}”."), name=name[:60]) from None
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a verb returned, in JSON form, and the first row of the change log it wrote (None: it changed nothing)."""
+
+    value: Any
+    change: int | None
+
+
 def run(store: Store, actor: Actor, name: str, parameters: Mapping[str, Any]) -> Any:
     """One user action in one unit of work; returns what the verb returns, in JSON form."""
+    return act(store, actor, name, parameters).value
+
+
+def act(store: Store, actor: Actor, name: str, parameters: Mapping[str, Any]) -> Done:
+    """The same, for whoever may want to take it back."""
     action = verb(name)
     policy.require_acting(actor)
     if action.permission:
@@ -94,7 +107,7 @@ def run(store: Store, actor: Actor, name: str, parameters: Mapping[str, Any]) ->
     with store.unit_of_work(actor.user_id) as uow:
         _require_record(uow, actor, action, parameters)
         result = action(uow, actor, **parameters)
-    return to_json(result)
+    return Done(to_json(result), uow.first_change)
 
 
 def _require_record(uow: UnitOfWork, actor: Actor, action: Verb, parameters: Mapping[str, Any]) -> None:

@@ -165,6 +165,10 @@ class HistoryRow:
     new: Any
     lseq: int
     first: bool = False
+    stamp: int = 0
+    """What orders changes made apart: later stamps win."""
+    gone: bool = False
+    """Whether the whole line was removed with it."""
 
 
 def history(connection: Connection, entity: EntityType, identity: str) -> list[HistoryRow]:
@@ -181,17 +185,17 @@ def _history_rows(entity: EntityType, change: Logged, code: str, first: Mapping[
     if op == UPDATE:
         for no, (old, new) in parse_diff(entity, diff).items():
             if no == DELETED_NO:
-                yield HistoryRow(at, user, code, "deleted", bool(old), bool(new), lseq)
+                yield HistoryRow(at, user, code, "deleted", bool(old), bool(new), lseq, stamp=change.tx.eff_hlc)
             elif no in entity.by_no:
                 field = entity.by_no[no]
-                yield HistoryRow(at, user, code, field.key, field.show(old), field.show(new), lseq)
+                yield HistoryRow(at, user, code, field.key, field.show(old), field.show(new), lseq, stamp=change.tx.eff_hlc)
     elif op in {INSERT, GONE}:
         values = first if op == INSERT else parse_row(entity, diff)
         for no, value in values.items():
             column = entity.by_no.get(no)  # None for a field that was dropped since
             if column is not None and value is not None and not column.secret:
                 old, new = (None, column.show(value)) if op == INSERT else (column.show(value), None)
-                yield HistoryRow(at, user, code, column.key, old, new, lseq, first=op == INSERT)
+                yield HistoryRow(at, user, code, column.key, old, new, lseq, first=op == INSERT, stamp=change.tx.eff_hlc, gone=op == GONE)
 
 
 def first_values(connection: Connection, entity: EntityType, ids: Iterable[bytes]) -> dict[bytes, dict[int, Stored]]:
@@ -229,3 +233,77 @@ def first_values(connection: Connection, entity: EntityType, ids: Iterable[bytes
 def _portions(items: list[bytes], size: int = 500) -> Iterator[list[bytes]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+def once_lines_of(connection: Connection, line: EntityType, document: str) -> set[str]:
+    """Ids of lines that are, or ever were, lines of a document: also those removed since, or taken to another document."""
+    found = connection.all(f'SELECT id FROM "{line.key}" WHERE "{line.parent}" = ?', (bytes.fromhex(document),))
+    # Whatever took a line away says in words whose it was; few entries do, and their order is nobody's.
+    found += connection.all(
+        f"SELECT DISTINCT pk FROM sync_log NOT INDEXED WHERE tbl = ? AND op IN ({UPDATE}, {GONE}) AND instr(diff, ?) > 0",
+        (line.no, document),
+    )
+    older = (change for change in past.changes(connection) if change.table == line.no and change.op in {UPDATE, GONE})
+    found += [(change.pk,) for change in older if change.pk and document in (change.diff or "")]
+    return {pk.hex() for (pk,) in found}
+
+
+# whole actions ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What somebody did in one go, one transaction: the log rows from ``first`` on, ``count`` of them."""
+
+    first: int
+    count: int
+    at: str
+    user_id: str | None
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row of the log. ``diff``: an update's (old, new) by column; a removed line's (value, None); nothing for a new row.
+
+    ``entity`` is None where this program does not know the table, or the change was kept out.
+    """
+
+    entity: EntityType | None
+    identity: str
+    op: int
+    diff: Mapping[int, tuple[Stored, Stored]]
+
+
+def action_of(connection: Connection, lseq: int) -> Action | None:
+    """The action that a change of the history belongs to; None once its log rows lie in the history only, and for a number that is none."""
+    if not 0 < lseq < 1 << 63:
+        return None
+    row = connection.one(
+        """SELECT t.first_lseq, t.count, t.eff_hlc, t.actor, o.code FROM sync_log l JOIN sync_tx t ON t.tx = l.tx
+           JOIN sync_origin o ON o.origin = t.origin WHERE l.lseq = ?""",
+        (lseq,),
+    )
+    if row is None:
+        return None
+    first, count, hlc, actor, code = row
+    return Action(first, count, to_iso(stamp_time(hlc)), actor.hex() if actor else None, code)
+
+
+def action_changes(connection: Connection, action: Action) -> list[Change]:
+    """What an action did, in its order."""
+    rows = connection.all(
+        "SELECT tbl, pk, op, diff FROM sync_log WHERE lseq >= ? AND lseq < ? ORDER BY lseq", (action.first, action.first + action.count)
+    )
+    return [_action_change(*row) for row in rows]
+
+
+def _action_change(table: int, pk: bytes | None, op: int, diff: str | None) -> Change:
+    entity = entity_by_no(table)
+    if entity is None or op == VOID or pk is None:
+        return Change(None, "", op, {})
+    if op == UPDATE:
+        return Change(entity, pk.hex(), op, parse_diff(entity, diff or "{}"))
+    if op == GONE:
+        return Change(entity, pk.hex(), op, {no: (value, None) for no, value in parse_row(entity, diff or "{}").items()})
+    return Change(entity, pk.hex(), op, {})

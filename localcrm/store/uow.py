@@ -45,6 +45,8 @@ class UnitOfWork:
         self.store = store
         self.connection = connection
         self.actor = actor
+        #: Once the section has ended: the first row of the change log that it wrote; None where it changed nothing.
+        self.first_change: int | None = None
         self._indexed: dict[EntityType, dict[int, bool]] = {}  # rid → whether it is new
         self._watched: dict[Watch, Callable[[], None]] = {}
 
@@ -189,6 +191,7 @@ def own_section(store: Store, connection: Connection, *, actor: str | None) -> I
     uow._finish()  # noqa: SLF001 -- the section's own last step
     count = int(connection.value("SELECT coalesce(max(lseq), 0) FROM sync_log")) + 1 - first
     if count:
+        uow.first_change = first
         connection.execute(
             "INSERT INTO sync_tx(tx, origin, first_oseq, count, first_lseq, hlc, eff_hlc, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (tx, origin, oseq, count, first, tick.stamp, tick.stamp, bytes.fromhex(actor) if actor else None),

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 from nicegui import background_tasks, context, ui
 
 from localcrm.domain import verbs
+from localcrm.domain.admin.undo import is_offered
 from localcrm.kernel.errors import AppError, SessionLocked, SignInNeeded
 from localcrm.kernel.i18n import gettext as _
 
@@ -34,6 +35,8 @@ class Outcome:
 
     value: Any = None
     error: AppError | None = None
+    change: int | None = None
+    """Names the action, where this user may undo it as a whole."""
 
     @property
     def ok(self) -> bool:
@@ -59,11 +62,36 @@ async def run_verb(
     undo: Undo | None = None,
     on_error: Callable[[AppError], bool] | None = None,
 ) -> Outcome:
-    """Run one verb as the signed-in user. ``done`` is said on success; ``on_error`` returns True when it showed the error itself."""
-    outcome = await run_service(session, lambda: verbs.run(session.store, session.actor, name, params), on_error=on_error)
-    if outcome.ok and done:
-        toast(done, undo=(_("Undo"), lambda: run_verb(session, undo.name, undo.params, done=undo.done)) if undo else None)
+    """Run one verb as the signed-in user. ``done`` is said on success, with the way back: ``undo``, else that of the whole action where it has one.
+
+    ``on_error`` returns True when it showed the error itself.
+    """
+    outcome = await run_service(session, lambda: _act(session, name, params), on_error=on_error)
+    if not outcome.ok:
+        return outcome
+    did: verbs.Done = outcome.value
+    outcome = Outcome(did.value, change=did.change)
+    if done:
+        back = (_("Undo"), lambda: run_verb(session, undo.name, undo.params, done=undo.done)) if undo else way_back(session, outcome)
+        toast(done, undo=back)
     return outcome
+
+
+def _act(session: Session, name: str, params: Mapping[str, Any]) -> verbs.Done:
+    """Run a verb; its change stays only where the user may take back what was done."""
+    done = verbs.act(session.store, session.actor, name, params)
+    if done.change is None:
+        return done
+    with session.store.read() as connection:
+        offered = is_offered(session.store, connection, session.actor, done.change)
+    return done if offered else verbs.Done(done.value, None)
+
+
+def way_back(session: Session, outcome: Outcome) -> tuple[str, Callable[[], Awaitable[Any]]] | None:
+    """What a toast offers to take back everything that an operation did; None where it cannot be taken back so."""
+    if outcome.change is None:
+        return None
+    return _("Undo"), lambda: run_verb(session, "admin.undo_action", {"change": outcome.change}, done=_("Taken back"))
 
 
 async def run_service(session: Session, function: Callable[[], Any], *, on_error: Callable[[AppError], bool] | None = None) -> Outcome:
@@ -133,7 +161,7 @@ def toast(text: str, *, undo: tuple[str, Callable[[], Awaitable[Any]]] | None = 
                 with places.toasts:
                     await action()
 
-            ui.button(label, on_click=take_back).props("flat dense no-caps").mark("undo")
+            ui.button(label, on_click=take_back).props("flat dense no-caps data-undo").mark("undo")
 
     client = context.client
 

@@ -157,7 +157,7 @@ def test_the_value_before_a_change_is_put_back_from_the_history(open_page: OpenP
     expect(page.locator(".q-dialog")).to_have_count(0)
     expect(page.locator(".lc-facts")).to_contain_text("又改错了")  # drawn anew: a click meanwhile would meet what goes
     page.get_by_role("tab", name="变更记录").click()
-    page.locator("tr", has_text="又改错了").get_by_role("button").click()
+    page.locator("tr", has_text="又改错了").get_by_label("恢复旧值").click()
     expect(page.locator(".lc-toast").last).to_contain_text("地址已恢复为“写错的地址”")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, time, timedelta
 
 from localcrm.domain import policy, records
-from localcrm.domain.admin import conflicts, network, numbers, organisation, persons
+from localcrm.domain.admin import asof, conflicts, network, numbers, organisation, persons, undo
 from localcrm.domain.admin.entities import Branch
 from localcrm.domain.people.services import create_administrator
 from localcrm.domain.policy import SYSTEM, Actor
@@ -65,6 +65,8 @@ VERBS = (
     Verb(records.delete_record, N_("Delete a record")),
     Verb(records.undelete_record, N_("Restore a record")),
     Verb(records.take_back, N_("Put a value back from the history")),
+    Verb(asof.restore_as_of, N_("Put a record back to what it was at a moment")),
+    Verb(undo.undo_action, N_("Undo an action")),
     Verb(shorten_log, N_("Remove old rows of the system log")),
     Verb(numbers.set_number_format, N_("Set a number format")),
     Verb(numbers.preview_number, N_("Show the next number")),

@@ -31,6 +31,7 @@ SHORTCUTS: Mapping[str, str] = {
 FIXED: Mapping[str, str] = {
     "Ctrl K": N_("Find anything, go anywhere"),
     "Ctrl ⏎": N_("Save, post, confirm"),
+    "Ctrl Z": N_("Undo what was just done, while it is offered"),
     "Ctrl S": N_("Save the draft of an order"),
     "↑ ↓": N_("The row above, the row below"),
     "Esc": N_("Close"),

@@ -31,7 +31,7 @@ from localcrm.ui.kit.files import FilesInput, files_path
 from localcrm.ui.kit.moments import moment_input, parse_day, parse_moment
 from localcrm.ui.kit.picker import AreaPicker, Picker, picker
 from localcrm.ui.kit.values import NUMBERS, show
-from localcrm.ui.operations import run_service, run_verb, toast
+from localcrm.ui.operations import run_service, run_verb, toast, way_back
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -452,7 +452,7 @@ class _Editor:
         outcome = await run_verb(self.session, verb, params, on_error=self._failed)
         if outcome.ok:
             self._close(outcome.value)
-            toast(done)
+            toast(done, undo=way_back(self.session, outcome))
 
     def _failed(self, error: AppError) -> bool:
         if isinstance(error, StaleRecord):

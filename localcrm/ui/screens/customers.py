@@ -20,6 +20,7 @@ from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import EntityType, entity as entity_type
 from localcrm.store.query import TOTAL_CAP, Condition, ListQuery, Record, group_counts, ref_titles, select, titles
 from localcrm.ui.frame import page_frame, page_head
+from localcrm.ui.kit.asof import as_of_dialog
 from localcrm.ui.kit.columns import row_json
 from localcrm.ui.kit.detail import facts, ref_names
 from localcrm.ui.kit.form import Form, edit_dialog, load_typed
@@ -28,6 +29,7 @@ from localcrm.ui.kit.history import history_lines, history_table, take_back
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, action_button
 from localcrm.ui.kit.sharing import share_dialog
+from localcrm.ui.kit.undoing import undo_dialog
 from localcrm.ui.kit.values import show_kind
 from localcrm.ui.operations import run_service, run_verb
 from localcrm.ui.registry import Screen, register
@@ -371,7 +373,12 @@ class Workbench:
             outcome = await run_service(self.session, lambda: history_lines(self.session, CUSTOMER, identity))
             if outcome.ok and not place.is_deleted:
                 with place:
-                    history_table(outcome.value, restore=partial(take_back, self.session, CUSTOMER, identity))
+                    ui.button(_("As of…"), on_click=partial(as_of_dialog, self.session, CUSTOMER, identity)).props(
+                        "flat dense no-caps icon=history data-act=as-of"
+                    )
+                    history_table(
+                        outcome.value, restore=partial(take_back, self.session, CUSTOMER, identity), undo=partial(undo_dialog, self.session)
+                    )
 
         ui.timer(0.05, fill, once=True)
 

@@ -22,7 +22,7 @@ from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, action_button, context_menu
 from localcrm.ui.kit.picker import picker
-from localcrm.ui.operations import run_service, run_verb, toast
+from localcrm.ui.operations import run_service, run_verb, toast, way_back
 from localcrm.ui.registry import Screen, register
 from localcrm.ui.screens.records import delete_with_undo, history_dialog, read_dialog
 
@@ -339,15 +339,16 @@ class _People:
                 parameters = {"login": user["login"], "to": taker["login"], "disable": bool(disable.value)}
                 result = await run_verb(self.session, "people.hand_over", parameters, on_error=failed)
                 if result.ok:
-                    dialog.submit(result.value)
+                    dialog.submit(result)
 
             with ui.element("div").classes("lc-dialog-buttons"):
                 ui.button(_("Cancel"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
                 ui.button(_("Hand everything over"), on_click=save).props("unelevated no-caps data-commit").classes("lc-pri").mark("save")
-        result = await answer_of(dialog)
-        if result:
+        outcome = await answer_of(dialog)
+        if outcome:
+            result = outcome.value
             count = sum(result["moved"].values())
-            toast(_("Handed over {count} records").format(count=f"{count:,}"))
+            toast(_("Handed over {count} records").format(count=f"{count:,}"), undo=way_back(self.session, outcome))
             if left := sum(result["left"].values()):
                 toast(_("{count} drafts of other branches stay; only those branches can hand them over").format(count=left))
 

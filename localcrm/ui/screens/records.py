@@ -18,6 +18,7 @@ from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.schema import EntityType, Kind, entity as entity_type
 from localcrm.store.query import Record
 from localcrm.ui.frame import page_frame, page_head
+from localcrm.ui.kit.asof import as_of_dialog
 from localcrm.ui.kit.detail import facts, ref_names
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.form import edit_dialog, load_typed
@@ -26,6 +27,7 @@ from localcrm.ui.kit.history import Line, history_lines, history_table, take_bac
 from localcrm.ui.kit.lines import heads
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, action_button
+from localcrm.ui.kit.undoing import undo_dialog
 from localcrm.ui.operations import Outcome, Undo, run_service, run_verb, toast
 from localcrm.ui.registry import Builder, Screen, register
 
@@ -174,8 +176,18 @@ async def history_dialog(session: Session, entity: EntityType, identity: str) ->
             await take_back(session, entity, identity, line)
             dialog.close()
 
-        history_table(outcome.value, restore=restore)
+        async def undo(action: int) -> None:
+            if await undo_dialog(session, action):
+                dialog.close()
+
+        async def look_back() -> None:
+            if await as_of_dialog(session, entity, identity):
+                dialog.close()
+
+        history_table(outcome.value, restore=restore, undo=undo)
         with ui.element("div").classes("lc-dialog-buttons"):
+            ui.button(_("As of…"), on_click=look_back).props("flat no-caps icon=history data-act=as-of").classes("lc-btn")
+            ui.space()
             ui.button(_("Close"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
     await answer_of(dialog)
 

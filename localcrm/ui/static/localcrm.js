@@ -233,6 +233,8 @@
     const control = event.ctrlKey || event.metaKey;
     let target = null;
     if (control && event.key.toLowerCase() === "k") return event.preventDefault(), palette.open();
+    // Ctrl+Z presses the newest "Undo" that is still shown; in a text field it is the field's own.
+    if (control && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "z" && !typing(event.target) && !lc.inDialog()) target = last("[data-undo]");
     if (!control && !event.altKey && !typing(event.target) && !lc.inDialog() && palette.box?.hidden !== false) {
       const key = lc.standardKey(event.key);
       if (key === "/") {

@@ -1,0 +1,318 @@
+"""A whole action taken back: everything that one transaction did, while nothing depends on it.
+
+Values go back where they still are what the action made of them, new records go into the recycle bin where nothing refers to
+them, deleted ones come back. It is an ordinary action itself: it travels, stands in the history and can be taken back.
+Postings and movements are never undone; they are reversed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from localcrm.domain import policy, records
+from localcrm.domain.policy import Actor
+from localcrm.kernel.errors import AppError, Forbidden, Refused
+from localcrm.kernel.i18n import N_, gettext
+from localcrm.kernel.schema import EntityType, Kind, Stored, entity as entity_type
+from localcrm.store.asof import REGISTER, lines_today, record_today
+from localcrm.store.changelog import Action, Change, action_changes, action_of, first_values, history
+from localcrm.store.connection import Connection
+from localcrm.store.ddl import DELETED_NO, GONE, INSERT
+from localcrm.store.query import titles
+from localcrm.store.store import Store
+from localcrm.store.uow import UnitOfWork
+
+#: An action that changed more is undone by nobody: it would hold up everybody else.
+MOST = 1000
+#: The right to undo what others did; who has it reads the system log too.
+OTHERS = "settings.manage"
+
+
+@dataclass(slots=True)
+class Touched:
+    """What an action did to one record in the end: whether it began or ended there, and by column what was before and after."""
+
+    entity: EntityType
+    id: str
+    began: bool = False
+    gone: bool = False
+    columns: dict[int, tuple[Stored, Stored]] = field(default_factory=dict)
+
+    def add(self, change: Change) -> None:
+        """Take in the next change of the record."""
+        self.began |= change.op == INSERT
+        self.gone |= change.op == GONE
+        for no, (old, new) in change.diff.items():
+            self.columns[no] = (self.columns[no][0] if no in self.columns else old, new)
+
+    @property
+    def is_line(self) -> bool:
+        """Whether it is a line of a document."""
+        return self.entity.kind is Kind.LINE
+
+    @property
+    def register(self) -> tuple[bool, bool]:
+        """Whether it lay in the recycle bin before and after."""
+        old, new = self.columns.get(DELETED_NO, (0, 0))
+        return bool(old), bool(new)
+
+    @property
+    def changed(self) -> dict[str, tuple[Stored, Stored]]:
+        """Fields that are something else after the action than before; those dropped since are left out."""
+        known = self.entity.by_no
+        return {known[no].key: (old, new) for no, (old, new) in self.columns.items() if no in known and old != new}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What becomes of one record, for a person to read.
+
+    ``what``: "back" (values go back), "bin", "restore", "remove" (a line goes), "line" (a removed one comes back).
+    ``values``: field, what it is now and what it will be, in JSON form as the actor may see them.
+    """
+
+    entity: str
+    id: str
+    title: str
+    what: str
+    values: tuple[tuple[str, Any, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What an undo will do; ``refused`` says in words why it cannot be done."""
+
+    action: Action
+    steps: tuple[Step, ...]
+    refused: str = ""
+
+
+class _OnlyTried(Exception):
+    """Ends a trial, which leaves nothing behind."""
+
+
+def is_offered(store: Store, connection: Connection, actor: Actor, change: int) -> bool:
+    """Whether the action of a change is one that this actor may undo, as far as its kind tells; what depends on it is asked later."""
+    try:
+        changes = _changes(connection, actor, change)[1]
+    except AppError:
+        return False
+    return not any(_is_closed(store, connection, one) for one in changes)
+
+
+def _is_closed(store: Store, connection: Connection, change: Change) -> bool:
+    """Whether a record takes no changes here: what head office sets, documents that were posted or are another branch's."""
+    kind = change.entity
+    if kind is None or kind.kind is not Kind.DOCUMENT:
+        return kind is not None and kind.kind is Kind.HUB and not store.node.is_office
+    now = record_today(connection, kind, change.identity)
+    return now is None or now.values["status"] == "posted" or now.values["branch_id"] != store.node.branch_id
+
+
+def preview_undo(store: Store, actor: Actor, *, change: int) -> Preview:
+    """What would go back with the action of a change of the history: tried out, and taken back again. Raises Refused or Forbidden for one that is never undone."""
+    with store.read() as connection:
+        action, touched = _action(connection, actor, change)
+        _require_seen(connection, actor, touched)
+        steps = tuple(step for one in touched if (step := _step(connection, actor, one, touched)))
+    try:
+        with suppress(_OnlyTried), store.unit_of_work(actor.user_id) as uow:
+            undo_action(uow, actor, change=change)
+            raise _OnlyTried
+    except AppError as error:
+        return Preview(action, steps, str(error))
+    return Preview(action, steps)
+
+
+def undo_action(uow: UnitOfWork, actor: Actor, *, change: int) -> dict[str, int]:
+    """Take back everything that was done together with a change of the history; returns {undone: how many records}."""
+    _its_action, touched = _action(uow.connection, actor, change)
+    _require_seen(uow.connection, actor, touched)
+    for one in touched:
+        _check_unchanged(uow.connection, actor, one, touched)
+    return {"undone": sum(_undo(uow, actor, one, touched) for one in touched)}
+
+
+# which actions -----------------------------------------------------------------------------------------------------------
+
+
+def _action(connection: Connection, actor: Actor, change: int) -> tuple[Action, list[Touched]]:
+    """An action that may be undone as far as its kind tells, and what it touched, the last first."""
+    action, changes = _changes(connection, actor, change)
+    touched: dict[tuple[str, str], Touched] = {}
+    for one in changes:
+        if one.entity is not None:
+            key = (one.entity.key, one.identity)
+            known = touched.pop(key, None) or Touched(one.entity, one.identity)
+            known.add(one)
+            touched[key] = known
+    return action, list(reversed(touched.values()))
+
+
+def _changes(connection: Connection, actor: Actor, change: int) -> tuple[Action, list[Change]]:
+    """An action and what it did, in its order; raises Refused or Forbidden where it is not to be undone by this actor, whatever it did it to."""
+    policy.require_acting(actor)
+    action = action_of(connection, change)
+    if action is not None and action.user_id != actor.user_id and not policy.may(actor, OTHERS):
+        raise Forbidden("not_yours_to_undo", N_("Somebody else did this. Only they, or whoever may manage settings, can undo it."))
+    if action is not None and action.count > MOST:
+        raise Refused(
+            "too_much_to_undo",
+            N_("This changed {count} records at once; that is too many to undo. Put single values back from the history."),
+            count=f"{action.count:,}",
+        )
+    changes = action_changes(connection, action) if action else []
+    if action is None or len(changes) < action.count:  # in part it lies in the history only
+        raise Refused("too_long_ago", N_("This was too long ago to be undone. Put single values back from the history instead."))
+    if any(_posts(one) for one in changes):
+        raise Refused(
+            "reverse_instead", N_("Something was posted here, or goods or money moved. That is never undone; reverse the document instead.")
+        )
+    if not all(_undoable(one) for one in changes):
+        raise Refused("cannot_undo", N_("This is nothing that can be undone here. Nothing was changed."))
+    return action, changes
+
+
+def _posts(change: Change) -> bool:
+    kind = change.entity
+    if kind is None:
+        return False
+    return kind.kind is Kind.LEDGER or (kind.kind is Kind.DOCUMENT and kind.fields["status"].no in change.diff)
+
+
+def _undoable(change: Change) -> bool:
+    """Whether people write records of this kind by hand: what verbs keep about others has its own ways back."""
+    kind = change.entity
+    if kind is None or kind.key in policy.NOT_GRANTED or any(column.secret for column in kind.fields.values()):
+        return False
+    return kind.kind is Kind.LINE or (kind.kind in {Kind.MASTER, Kind.HUB, Kind.DOCUMENT} and policy.written_by_hand(kind))
+
+
+def _require_seen(connection: Connection, actor: Actor, touched: Sequence[Touched]) -> None:
+    """Refuse where a record is not to be seen any more, before anything could tell of it."""
+    for one in touched:
+        kind, identity = one.entity, one.id
+        if one.is_line and record_today(connection, kind, identity) is None:  # what was removed is seen with its document
+            parent = kind.fields[kind.parent or ""]
+            if parent.no not in one.columns:
+                continue
+            kind, identity = entity_type(parent.f.ref or ""), str(parent.load(one.columns[parent.no][0]))
+        if not policy.visible(connection, actor, kind, identity):
+            raise records.no_such_record(kind)
+
+
+# what has changed since --------------------------------------------------------------------------------------------------
+
+
+def _check_unchanged(connection: Connection, actor: Actor, one: Touched, touched: Sequence[Touched]) -> None:
+    """Refuse where a record is no longer as the action left it."""
+    if one.gone:
+        return
+    now = record_today(connection, one.entity, one.id)
+    if now is None:
+        raise _changed_since(connection, actor, one, REGISTER)
+    for key, value in _left(connection, one).items():
+        if (now.deleted if key == REGISTER else now.values[key]) != value:
+            raise _changed_since(connection, actor, one, key)
+    if one.began and one.entity.kind is Kind.DOCUMENT:
+        mine = {other.id for other in touched if other.is_line and other.began}
+        for key, lines in lines_today(connection, one.entity, one.id).items():
+            for line in lines.keys() - mine:
+                raise _changed_since(connection, actor, Touched(entity_type(key), line), REGISTER)
+
+
+def _left(connection: Connection, one: Touched) -> dict[str, Any]:
+    """What an action made of a record: fields with their values in JSON form, all of them for a new record."""
+    fields = one.entity.fields
+    left = {key: fields[key].show(new) for key, (_old, new) in one.changed.items()}
+    if one.began:
+        pk = bytes.fromhex(one.id)
+        first = first_values(connection, one.entity, [pk])[pk]
+        left = {key: column.show(first[column.no]) for key, column in fields.items()} | left
+    if one.began or DELETED_NO in one.columns:
+        left[REGISTER] = one.register[1]
+    return left
+
+
+def _changed_since(connection: Connection, actor: Actor, one: Touched, key: str) -> Refused:
+    """Names the last one who changed that field."""
+    rows = history(connection, one.entity, one.id)
+    last = next((row for row in rows if row.field == key), rows[0] if rows else None)
+    user = last.user_id if last else None
+    who = titles(connection, entity_type("user"), [user]).get(user, "") if user else ""
+    seen = policy.view(actor, one.entity)
+    column = None if key in seen.hidden else one.entity.fields.get(key)
+    return Refused(
+        "changed_since",
+        N_("“{field}” of “{title}” was changed after that, by {who} ({node}). Nothing was undone."),
+        field=column.label if column else one.entity.label,
+        title=_title(connection, actor, one),
+        who=who or gettext(N_("the program")),
+        node=last.node if last else "",
+    )
+
+
+def _title(connection: Connection, actor: Actor, one: Touched) -> str:
+    if not policy.view(actor, one.entity).shows(one.entity.title_field):
+        return one.entity.label
+    return titles(connection, one.entity, [one.id]).get(one.id) or one.entity.label
+
+
+# the way back --------------------------------------------------------------------------------------------------------------
+
+
+def _undo(uow: UnitOfWork, actor: Actor, one: Touched, touched: Sequence[Touched]) -> int:
+    """Take back what became of one record; returns 1 where that was anything."""
+    kind, names = one.entity, {"entity": one.entity.key, "id": one.id}
+    before = {key: kind.fields[key].load(old) for key, (old, _new) in one.changed.items()}
+    if _goes_with_document(one, touched):
+        return 0
+    if one.gone:
+        records.put_line_back(uow, actor, entity=kind.key, values=before)
+    elif one.began and one.is_line:
+        records.take_line_away(uow, actor, **names)
+    elif one.began:
+        if not one.register[1]:
+            records.delete_record(uow, actor, **names)
+    else:
+        was_deleted, is_deleted = one.register
+        if is_deleted and not was_deleted:
+            records.undelete_record(uow, actor, **names)
+        if before:
+            records.put_values_back(uow, actor, **names, values=before)
+        if was_deleted and not is_deleted:
+            records.delete_record(uow, actor, **names)
+    return 1
+
+
+def _goes_with_document(one: Touched, touched: Sequence[Touched]) -> bool:
+    """Whether there is nothing to do about a line: it came and went, or it came with its document and stays with it in the bin."""
+    if not one.is_line or not one.began:
+        return False
+    return one.gone or any(other.began and other.entity.kind is Kind.DOCUMENT for other in touched)
+
+
+def _step(connection: Connection, actor: Actor, one: Touched, touched: Sequence[Touched]) -> Step | None:
+    """The same in words; None for what the actor may not see."""
+    seen = policy.seen(actor, one.entity)
+    if seen is None or _goes_with_document(one, touched) or (one.began and one.register[1]):
+        return None
+    title = _title(connection, actor, one)
+    fields = one.entity.fields
+    if one.gone:
+        what = "line"
+    elif one.began:
+        what = "remove" if one.is_line else "bin"
+    elif one.register[0] != one.register[1]:
+        what = "restore" if one.register[1] else "bin"
+    else:
+        what = "back"
+    before = seen.of({key: fields[key].show(old) for key, (old, _new) in one.changed.items()})
+    after = seen.of({key: fields[key].show(new) for key, (_old, new) in one.changed.items()})
+    values = () if one.began or one.gone else tuple((key, after[key], before[key]) for key in before)
+    if one.gone and (named := before.get(one.entity.title_field)):
+        title = str(named)
+    return Step(one.entity.key, one.id, title, what, values)
