@@ -180,7 +180,7 @@ def own_section(store: Store, connection: Connection, *, actor: str | None) -> I
     last, origin, oseq = connection.one("SELECT last_hlc, origin, next_oseq FROM sync_ctx") or (0, None, 1)
     if origin is None:
         raise Refused("not_enrolled", N_("This branch is not enrolled yet. Finish “sync join” with the reply of head office first."))
-    tick = next_stamp(last, store.clock.now_ms())
+    tick = next_stamp(last, store.clock.now_ms(), store.step)
     tx = int(connection.value("SELECT coalesce(max(tx), 0) FROM sync_tx")) + 1
     first = int(connection.value("SELECT coalesce(max(lseq), 0) FROM sync_log")) + 1
     connection.execute("UPDATE sync_ctx SET tx = ?, applying = 0", (tx,))

@@ -109,7 +109,7 @@ def count_changes(push: Push | GiveBack) -> int:
 
 def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> Welcome | None:
     """A branch takes in what head office says; returns its Welcome."""
-    welcome = None
+    welcome, is_for_us = None, True
     for message in messages:
         if isinstance(message, Welcome):
             welcome = message
@@ -117,7 +117,15 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
             _take_witness(store, welcome)
         elif isinstance(message, Ack):
             _take_ack(store, message)
+            is_for_us = _is_for_us(store, message)
         elif isinstance(message, Changes):
+            if not is_for_us:
+                raise ExchangeError(
+                    "before_restore",
+                    N_(
+                        "Head office made this file before it knew that this branch was restored from a backup; what the branch itself did after the backup is not in it. Make a file for head office first; its answer brings everything back."
+                    ),
+                )
             batch = codec.decode_batch(message.batch)
             outcome.received += len(batch.changes)
             before = _open_conflicts(store)
@@ -181,6 +189,11 @@ def _take_ack(store: Store, ack: Ack) -> None:
             )
         if ack.restamps:
             connection.execute("UPDATE sync_ctx SET last_hlc = (SELECT max(eff_hlc) FROM sync_tx)")
+
+
+def _is_for_us(store: Store, ack: Ack) -> bool:
+    """Whether head office knew this branch as it is now: to a former self it does not send what that had made itself."""
+    return store.node.epoch_index == 0 or any(epoch == int.from_bytes(store.node.epoch) for epoch, _have in ack.have)
 
 
 def _refuse_copy() -> NoReturn:

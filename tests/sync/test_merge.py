@@ -150,6 +150,7 @@ def test_three_edits_apart_end_equal_whatever_the_order_of_the_exchange(company,
 
 
 def test_stamps_that_are_equal_are_decided_by_the_node_and_everywhere_alike(company, one, two, customer):
+    one.store.step = two.store.step = 1
     one.set("customer", customer, phone="11")
     two.set("customer", customer, phone="22")
     assert one.value("SELECT max(hlc) FROM sync_tx") == two.value("SELECT max(hlc) FROM sync_tx")
@@ -770,6 +771,19 @@ def test_an_old_file_of_a_restored_branch_does_no_harm(company, one, customer, t
     assert node_sync.unpack(company.hq.store, company.hq.keys, tmp_path / "old")["applied"] == 0
     agree(company)
     assert again.value("SELECT count(*) FROM contact") == 2
+
+
+def test_a_restored_branch_that_reads_an_old_file_still_gets_its_lost_work_back(company, one, customer, tmp_path):
+    """The file was made for the branch as it was, without what that had done itself."""
+    backup(one.store, tmp_path / "backup.zip")
+    one.new("contact", customer_id=customer, name="王")
+    company.exchange("BR01")
+    again = company.branches["BR01"] = restored(one, tmp_path / "backup.zip", tmp_path / "again")
+    with pytest.raises(ExchangeError) as refused:
+        node_sync.unpack(again.store, again.keys, company.folder / "BR01.down")
+    assert refused.value.code == "before_restore"
+    agree(company)
+    assert again.value("SELECT count(*) FROM contact") == 1
 
 
 def test_a_copied_folder_is_recognised(company, one, customer, tmp_path):
