@@ -19,7 +19,7 @@ from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
 from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, set_meta
-from localcrm.store.node import OFFICE_NO, origin_of, stamp_of
+from localcrm.store.node import CATCHING_UP, OFFICE_NO, origin_of, stamp_of
 from localcrm.store.witness import Witness
 from localcrm.sync import attachments, brake, codec, digest, recovery
 from localcrm.sync.extract import changes_for, own_changes
@@ -133,6 +133,9 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
             outcome.conflicts += max(0, _open_conflicts(store) - before)
         elif isinstance(message, Digests):
             outcome.digest = _compare(store, message)
+            if store.meta(CATCHING_UP):  # digests come behind everything else
+                with store.housekeeping() as connection:
+                    set_meta(connection, CATCHING_UP, 0)
         elif isinstance(message, Piece):
             outcome.files += attachments.take(store, message)
         elif isinstance(message, Lacking):

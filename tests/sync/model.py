@@ -83,6 +83,8 @@ class Node:
     epoch: int = 0
     hlc: int = 0
     cursor: int = 0
+    behind: bool = False
+    """Restored, and not heard head office since."""
     log: list[Change] = field(default_factory=list)
     stamps: dict[Identity, int] = field(default_factory=dict)
     """Of every change here: the stamp that counts."""
@@ -226,13 +228,13 @@ class World:
     def text(self, at: int, name: int, value: str) -> None:
         """Its owner writes into a draft."""
         now = self.nodes[at].rows.get(("paper", name), {})
-        if now.get("owner") == at and not (now["posted"] and self.rules.posted_stays):
+        if now.get("owner") == at and not (now["posted"] and self.rules.posted_stays) and not self.nodes[at].behind:
             self.write(self.nodes[at], ("paper", name), text=value)
 
     def post(self, at: int, name: int) -> None:
-        """Its owner posts it."""
+        """Its owner posts it; after a restore only once its own lost work is back."""
         now = self.nodes[at].rows.get(("paper", name), {})
-        if now.get("owner") == at and not now["posted"]:
+        if now.get("owner") == at and not now["posted"] and not self.nodes[at].behind:
             self.write(self.nodes[at], ("paper", name), posted=True, print=now["text"])
 
     def settle(self, at: int, place: int) -> None:
@@ -321,6 +323,8 @@ class World:
             fits = (change.hlc >> 16) <= wall + TOLERANCE and change.hlc > last
             stamp = change.hlc if fits or not self.rules.lowers_the_future else self.tick(office, 1)
             self.last_admitted[change.origin] = stamp
+            if change.row[0] == "paper" and office.rows.get(change.row, {}).get("posted") and self.rules.posted_stays:
+                change = replace(change, values=())  # noqa: PLW2901 -- kept out; its number stays taken
             before = {column: list(office.touching.get((change.row, column), ())) for column, _value in change.values}
             office.take(change, stamp, later_wins=self.rules.later_wins)
             if change.row[0] == "card" and not change.is_new and self.rules.notes_conflicts:
@@ -407,6 +411,7 @@ class World:
                 if change.identity not in branch.stamps or not self.rules.knows_duplicates:
                     branch.take(change, stamp, later_wins=self.rules.later_wins)
             branch.cursor = max(branch.cursor, upto)
+        branch.behind = branch.behind and 0 < arrive <= len(down.portions)
         return True
 
     # copies and backups ----------------------------------------------------------------------------------------------
@@ -421,6 +426,7 @@ class World:
         if kept is None:
             return
         again = self.nodes[at] = kept.copy()
+        again.behind = True
         if self.rules.restored_is_new:
             self.epochs[at] += 1
             again.epoch = self.epochs[at]

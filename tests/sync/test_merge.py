@@ -773,6 +773,31 @@ def test_an_old_file_of_a_restored_branch_does_no_harm(company, one, customer, t
     assert again.value("SELECT count(*) FROM contact") == 2
 
 
+def test_a_restored_branch_posts_nothing_a_second_time(company, one, customer, goods, tmp_path):
+    """What was posted after the backup is a draft again until head office was heard; new orders can be posted at once."""
+    drafts = [one.order(customer, goods[0]) for _twice in range(2)]
+    backup(one.store, tmp_path / "backup.zip")
+    one.run("sales.post_order", order_id=drafts[0])
+    one.run("sales.save_order", order_id=drafts[1], header={"remark": "改过"}, lines=[])
+    company.exchange()
+    again = company.branches["BR01"] = restored(one, tmp_path / "backup.zip", tmp_path / "again")
+    for attempt in (
+        lambda: again.run("sales.post_order", order_id=drafts[0]),
+        lambda: again.run("sales.save_order", order_id=drafts[1], header={"remark": "再改"}, lines=[]),
+        lambda: again.set("sales_order", drafts[1], remark="再改"),
+        lambda: again.delete("sales_order", drafts[0]),
+    ):
+        with pytest.raises(AppError) as refused:
+            attempt()
+        assert refused.value.code == "not_heard_since_restore"
+    again.run("sales.post_order", order_id=again.order(customer, goods[0]))
+    agree(company)
+    assert [row[0] for row in again.rows("SELECT status FROM sales_order ORDER BY id")] == ["posted", "draft", "posted"]
+    again.set("sales_order", drafts[1], remark="再改")
+    agree(company)
+    assert all(node.value("SELECT count(*) FROM sync_quarantine") == 0 for node in company.nodes)
+
+
 def test_a_restored_branch_that_reads_an_old_file_still_gets_its_lost_work_back(company, one, customer, tmp_path):
     """The file was made for the branch as it was, without what that had done itself."""
     backup(one.store, tmp_path / "backup.zip")
