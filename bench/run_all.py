@@ -13,10 +13,11 @@ from pathlib import Path
 
 from _measure import Figure, machine, show
 
-BENCHES = ("capture", "merge", "bundles", "posting", "commands", "scale", "rights", "start")
+BENCHES = ("capture", "merge", "exchange", "bundles", "posting", "commands", "scale", "rights", "start")
 TITLES = {
     "capture": "Capture of every change",
     "merge": "Merge",
+    "exchange": "Exchange",
     "bundles": "Size of what travels",
     "posting": "Posting",
     "commands": "Commands",
