@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -324,7 +324,7 @@ class World:
             stamp = change.hlc if fits or not self.rules.lowers_the_future else self.tick(office, 1)
             self.last_admitted[change.origin] = stamp
             if change.row[0] == "paper" and office.rows.get(change.row, {}).get("posted") and self.rules.posted_stays:
-                change = replace(change, values=())  # noqa: PLW2901 -- kept out; its number stays taken
+                change = replace(change, values=())  # kept out; its number stays taken
             before = {column: list(office.touching.get((change.row, column), ())) for column, _value in change.values}
             office.take(change, stamp, later_wins=self.rules.later_wins)
             if change.row[0] == "card" and not change.is_new and self.rules.notes_conflicts:
