@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from localcrm.domain import records, subjects, verbs  # noqa: F401 -- subjects makes everything known
 from localcrm.domain.admin.services import set_up_office
 from localcrm.domain.policy import Actor
-from localcrm.kernel.clock import SystemClock, WallClock
+from localcrm.kernel.clock import MAX_STEP, SystemClock, WallClock
 from localcrm.store.node import Node as NodeFacts, save_node
 from localcrm.store.store import Store, create_store, open_store
 from localcrm.sync import node_sync
@@ -63,12 +64,17 @@ class Installation:
     clock: WallClock = field(default_factory=SystemClock)
 
     def __post_init__(self) -> None:
+        self.open()
+
+    def open(self) -> None:
+        """Start the program; what is drawn by lot in production is not here, or no run could be repeated."""
         self.store = open_store(self.folder, clock=self.clock)
+        self.store.step = 1 + crc32(self.folder.name.encode()) % MAX_STEP
 
     def restart(self) -> None:
         """Close the program and start it again."""
         self.store.close()
-        self.store = open_store(self.folder, clock=self.clock)
+        self.open()
 
     def run(self, verb: str, **parameters: Any) -> Any:
         """One user action."""

@@ -20,6 +20,8 @@ BUILD_DATE_MS = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp() * 1000)
 MAX_JUMP_MS = 366 * 24 * 3600 * 1000
 #: Head office re-stamps what is further ahead of its own wall clock than this.
 ADMISSION_TOLERANCE_MS = 10 * 60 * 1000
+#: The widest step of a clock that ticks: a sixteenth of a millisecond.
+MAX_STEP = 1 << 12
 
 
 class WallClock(Protocol):
@@ -46,13 +48,13 @@ class Tick:
     suspect: bool
 
 
-def next_stamp(last: int, wall_ms: int) -> Tick:
-    """The stamp after ``last`` at wall time ``wall_ms``."""
+def next_stamp(last: int, wall_ms: int, step: int = 1) -> Tick:
+    """The stamp after ``last`` at wall time ``wall_ms``; where the wall clock does not decide, ``step`` (at most MAX_STEP) after it."""
     last_ms = last >> 16
     suspect = wall_ms < BUILD_DATE_MS or (last_ms >= BUILD_DATE_MS and wall_ms - last_ms > MAX_JUMP_MS)
     if suspect:
-        return Tick(max(last, BUILD_DATE_MS << 16) + 1, suspect=True)
-    return Tick(max(last + 1, wall_ms << 16), suspect=False)
+        return Tick(max(last, BUILD_DATE_MS << 16) + step, suspect=True)
+    return Tick(max(last + step, wall_ms << 16), suspect=False)
 
 
 def is_from_future(stamp: int, wall_ms: int) -> bool:

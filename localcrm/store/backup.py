@@ -34,7 +34,7 @@ from localcrm.store.connection import Connection
 from localcrm.store.files import open_atomically, writing
 from localcrm.store.folder import DATABASE
 from localcrm.store.migrate import get_meta, set_meta
-from localcrm.store.node import load_node, save_node
+from localcrm.store.node import CATCHING_UP, load_node, save_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -246,6 +246,8 @@ def settle_copy(store: Store) -> bool:
                 lives = json.loads(str(get_meta(connection, "past_lives") or "[]"))
                 set_meta(connection, "past_lives", json.dumps([*lives, (node.epoch.hex(), changelog.head(connection))]))
                 set_meta(connection, "taking_back_until", 0)
+            else:
+                set_meta(connection, CATCHING_UP, 1)
             save_node(connection, replace(node, epoch=secrets.token_bytes(8), epoch_index=node.epoch_index + 1))
         connection.execute("DELETE FROM session")
         eventlog.append(connection, at=store.clock.now_ms(), kind="restore", detail=node.code, sign=store.sign_log)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Role = Literal["office", "branch"]
 #: Number of the head office in every company; branches count from 2.
 OFFICE_NO = 1
+#: Meta key of a restored branch: it has not heard yet what it did itself after its backup.
+CATCHING_UP = "catching_up"
 
 
 @dataclass(frozen=True, slots=True)

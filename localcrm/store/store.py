@@ -6,13 +6,14 @@ Folder: ``localcrm.db`` (with its WAL files), ``keys/`` (node keys, wrapped data
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localcrm.kernel.clock import SystemClock, WallClock, next_stamp
+from localcrm.kernel.clock import MAX_STEP, SystemClock, WallClock, next_stamp
 from localcrm.kernel.errors import NotFound, StoreError
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import Shapes, shape_by_default, shaped, use_shapes
@@ -37,6 +38,8 @@ class Store:
         self.path = folder / DATABASE
         self.key = key
         self.clock: WallClock = clock or SystemClock()
+        #: How far stamps go ahead where the clock is behind: two copies of a folder are told apart by their stamps, also if both only tick.
+        self.step = 1 + secrets.randbelow(MAX_STEP)
         #: Signs the head of the system log with the node's key; None where nobody has the key at hand.
         self.sign_log = sign_log
         self._node: Node | None = None

@@ -15,6 +15,8 @@ from localcrm.kernel.errors import NotFound, Refused, StaleRecord
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.ids import new_id
 from localcrm.store import eventlog, search
+from localcrm.store.migrate import get_meta
+from localcrm.store.node import CATCHING_UP
 from localcrm.store.query import Record, load_record, record_columns
 from localcrm.store.shapes import SHAPING
 
@@ -116,6 +118,14 @@ class UnitOfWork:
             self.log("password_set", str(current[entity.title_field] or ""))
         return True
 
+    def may_have_gone_on(self, entity: EntityType, identity: str) -> bool:
+        """Whether a row is older than the backup this branch was restored from, and head office, which may know more of it, was not heard since."""
+        if not get_meta(self.connection, CATCHING_UP):
+            return False
+        first = """SELECT t.origin <> c.origin FROM sync_log l JOIN sync_tx t ON t.tx = l.tx, sync_ctx c
+            WHERE l.tbl = ? AND l.pk = ? ORDER BY l.lseq LIMIT 1"""
+        return bool(self.connection.value(first, (entity.no, bytes.fromhex(identity))))
+
     def touch(self, entity: EntityType, identity: str) -> None:
         """Make a save that began before now stale, though no column of the row changes: a part of the record did."""
         self._write(entity, identity, {})
@@ -182,7 +192,7 @@ def own_section(store: Store, connection: Connection, *, actor: str | None) -> I
     last, origin, oseq = connection.one("SELECT last_hlc, origin, next_oseq FROM sync_ctx") or (0, None, 1)
     if origin is None:
         raise Refused("not_enrolled", N_("This branch is not enrolled yet. Finish “sync join” with the reply of head office first."))
-    tick = next_stamp(last, store.clock.now_ms())
+    tick = next_stamp(last, store.clock.now_ms(), store.step)
     tx = int(connection.value("SELECT coalesce(max(tx), 0) FROM sync_tx")) + 1
     first = int(connection.value("SELECT coalesce(max(lseq), 0) FROM sync_log")) + 1
     connection.execute("UPDATE sync_ctx SET tx = ?, applying = 0", (tx,))

@@ -20,7 +20,7 @@ from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entity_by_no
 from localcrm.store import changelog, eventlog, past, witness
 from localcrm.store.migrate import SCHEMA_VERSION, set_meta
-from localcrm.store.node import OFFICE_NO, origin_of, stamp_of
+from localcrm.store.node import CATCHING_UP, OFFICE_NO, origin_of, stamp_of
 from localcrm.store.witness import Witness
 from localcrm.sync import attachments, brake, codec, compaction, digest, drain, recovery, scope
 from localcrm.sync.extract import PORTION, changes_for, of_numbers, own_changes
@@ -110,7 +110,7 @@ def count_changes(push: Push | GiveBack) -> int:
 
 def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> Welcome | None:
     """A branch takes in what head office says; returns its Welcome."""
-    welcome = None
+    welcome, is_for_us = None, True
     drain.carry_out(store)
     for message in messages:
         if isinstance(message, Welcome):
@@ -119,6 +119,14 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
             _take_witness(store, welcome)
         elif isinstance(message, Ack):
             _take_ack(store, message)
+            is_for_us = _is_for_us(store, message)
+        elif not is_for_us and isinstance(message, Changes | MoveIn | Evict):
+            raise ExchangeError(
+                "before_restore",
+                N_(
+                    "Head office made this file before it knew that this branch was restored from a backup; what the branch itself did after the backup is not in it. Make a file for head office first; its answer brings everything back."
+                ),
+            )
         elif isinstance(message, Changes):
             batch = codec.decode_batch(message.batch)
             outcome.received += len(batch.changes)
@@ -134,6 +142,9 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
                 scope.take_out(store, kind, message.ids, at=message.at)
         elif isinstance(message, Digests):
             outcome.digest = _compare(store, message)
+            if store.meta(CATCHING_UP):  # digests come behind everything else
+                with store.housekeeping() as connection:
+                    set_meta(connection, CATCHING_UP, 0)
         elif isinstance(message, Piece):
             outcome.files += attachments.take(store, message)
         elif isinstance(message, Lacking):
@@ -191,6 +202,11 @@ def _take_ack(store: Store, ack: Ack) -> None:
         if ack.restamps:
             newest = "SELECT max(eff_hlc) FROM sync_tx"
             connection.execute(f"UPDATE sync_ctx SET last_hlc = max(({newest}), ?)", (past.newest_stamp(connection),))
+
+
+def _is_for_us(store: Store, ack: Ack) -> bool:
+    """Whether head office knew this branch as it is now: to a former self it does not send what that had made itself."""
+    return store.node.epoch_index == 0 or any(epoch == int.from_bytes(store.node.epoch) for epoch, _have in ack.have)
 
 
 def _refuse_copy() -> NoReturn:

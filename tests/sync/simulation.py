@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -22,9 +22,10 @@ from localcrm.kernel.clock import ADMISSION_TOLERANCE_MS
 from localcrm.kernel.errors import AppError, ExchangeError
 from localcrm.kernel.schema import Kind, entities, entity_by_no
 from localcrm.store import check
+from localcrm.store.backup import backup, restore as unpack_backup, settle_copy
 from localcrm.store.changelog import all_changes, parse_diff
-from localcrm.store.ddl import DELETED_NO, UPDATE, total_select
-from localcrm.sync import compaction, http, node_sync
+from localcrm.store.ddl import DELETED_NO, UPDATE, VOID, total_select
+from localcrm.sync import compaction, extract, http, node_sync
 from tests.factories import Company, HandClock, Installation, copy_company, fast_folder
 
 BRANCHES = ("BR01", "BR02", "BR03", "BR04")
@@ -34,6 +35,7 @@ HUB_SKEWS = (0, 0, 0, -90_000, 240_000)
 BRANCH_SKEWS = (0, 0, 0, 0, -40_000, 35_000, 500_000, -3_600_000, 3_600_000, 400 * DAY, -8_000 * DAY, 30 * 365 * DAY)
 
 Event = tuple[str, int, int]  # what, at which node (0 is head office), seed
+Origin = tuple[int, bytes]  # node number, epoch
 Change = tuple[int, bytes, int]  # identity: node number, epoch, number
 
 
@@ -50,13 +52,13 @@ class Write:
     pk: bytes
     column: int
     value: Any
-    known: dict[int, int]
-    """Node number → how many of its changes the author's file held."""
+    known: dict[Origin, int]
+    """Node and epoch → how many of its changes the author's file held."""
 
     def had_seen(self, other: Write) -> bool:
         """Whether whoever wrote this could have seen the other one."""
-        node_no, _epoch, number = other.change
-        return (self.change[0] == node_no and self.change[2] > number) or self.known.get(node_no, 0) >= number
+        *origin, number = other.change
+        return (self.change[:2] == tuple(origin) and self.change[2] > number) or self.known.get((origin[0], origin[1]), 0) >= number
 
 
 @dataclass
@@ -69,6 +71,12 @@ class World:
     post: dict[str, list[tuple[str, Path]]] = field(default_factory=lambda: defaultdict(list))
     writes: list[Write] = field(default_factory=list)
     posted: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    backups: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
+    restored_offices: int = 0
+    gone: set[Change] = field(default_factory=set)
+    """Work that was on one disk only when that disk was lost: it may come back out of a drawer, and need not."""
+    posted_by: dict[str, Change] = field(default_factory=dict)
+    """Order → the change with which it was posted."""
     files: int = 0
     exchanges: int = 0
     busy: int = 0
@@ -148,6 +156,11 @@ def add(node: Installation, rng: Random) -> None:
         "user": {"login": code, "name": _word(rng)},
     }
     node.new(kind, **values[kind])
+
+
+def open_account(node: Installation, rng: Random) -> None:
+    """A customer, whatever else is there."""
+    node.new("customer", name=_word(rng) + "有限公司")
 
 
 def edit(node: Installation, rng: Random) -> None:
@@ -324,14 +337,17 @@ def write_down(world: World, branch: Installation) -> Path:
 
 
 def read_file(world: World, branch: Installation, way: str, path: Path) -> None:
-    """A file arrives; one that is too early is refused by name and does no harm."""
+    """A file arrives; one that is too early, or was made before head office was restored, is refused by name and does no harm."""
     target = world.company.hq if way == "up" else branch
+    expected = {"gap"} | ({"office_restored", "other_office"} if world.restored_offices else set())
+    if way == "down" and branch.store.node.epoch_index:
+        expected.add("before_restore")
     try:
         done = node_sync.unpack(target.store, target.keys, path)
     except ExchangeError as error:
-        _agree(error.code == "gap", f"an exchange file was refused: {error.code} {error}")
+        _agree(error.code in expected, f"an exchange file was refused: {error.code} {error}")
     else:
-        _agree(done["quarantined"] == 0, f"honest work was quarantined: {target.rows('SELECT * FROM sync_quarantine')}")
+        _agree(not done["quarantined"] or _held(target) <= world.gone, f"honest work was held back: {_held(target) - world.gone}")
         world.exchanges += 1
 
 
@@ -339,15 +355,26 @@ def by_file(world: World, index: int, rng: Random) -> None:
     """A stick goes to head office and comes back; either way may be lost on the road, and files stay in drawers."""
     branch = world.branch(index)
     drawer = world.post[branch.code]
-    up = write_up(world, branch)
-    drawer.append(("up", up))
-    if rng.random() < 0.85:
-        read_file(world, branch, "up", up)
-        down = write_down(world, branch)
-        drawer.append(("down", down))
-        if rng.random() < 0.8:
-            read_file(world, branch, "down", down)
+    with portions(rng):
+        up = write_up(world, branch)
+        drawer.append(("up", up))
+        if rng.random() < 0.85:
+            read_file(world, branch, "up", up)
+            down = write_down(world, branch)
+            drawer.append(("down", down))
+            if rng.random() < 0.8:
+                read_file(world, branch, "down", down)
     del drawer[:-12]
+
+
+@contextmanager
+def portions(rng: Random) -> Iterator[None]:
+    """What is sent is cut in portions of another size each time."""
+    usual, extract.PORTION = extract.PORTION, rng.choice([1, 3, 40, 2000])
+    try:
+        yield
+    finally:
+        extract.PORTION = usual
 
 
 def from_drawer(world: World, index: int, rng: Random) -> None:
@@ -365,6 +392,8 @@ def by_wire(world: World, index: int, rng: Random) -> None:
         luck = rng.random()
         if luck < 0.1:
             raise ExchangeError("no_connection", "lost on the way")
+        if rng.random() < 0.2:  # somebody goes on working meanwhile
+            work(world, rng.choice([hq, branch]), rng.choice(["edit", "add", "bin_it", "draft", "post"]), rng)
         node_sync.answer_bundle(hq.store, hq.keys, request, answer)
         if luck < 0.25:
             answer.unlink()
@@ -373,18 +402,128 @@ def by_wire(world: World, index: int, rng: Random) -> None:
             node_sync.answer_bundle(hq.store, hq.keys, request, answer)
 
     original, http.post_bundle = http.post_bundle, wire
+    expected = {"no_connection"} | ({"office_restored"} if world.restored_offices else set())
     try:
-        node_sync.run(branch.store, branch.keys, url="http://wire")
+        with portions(rng):
+            node_sync.run(branch.store, branch.keys, url="http://wire")
     except ExchangeError as error:
-        _agree(error.code == "no_connection", f"an exchange was refused: {error.code} {error}")
+        _agree(error.code in expected, f"an exchange was refused: {error.code} {error}")
     else:
         world.exchanges += 1
     finally:
         http.post_bundle = original
 
 
+def damaged(world: World, index: int, rng: Random) -> None:
+    """A file that was cut off or altered on the road is refused, and nothing of it is taken in."""
+    branch = world.branch(index)
+    for way, path in world.post[branch.code][-1:]:
+        target = world.company.hq if way == "up" else branch
+        data = bytearray(path.read_bytes())
+        if rng.random() < 0.5:
+            del data[rng.randrange(len(data)) :]
+        else:
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        path = _file(world)
+        path.write_bytes(data)
+        before = target.rows("SELECT max(lseq) FROM sync_log"), target.rows("SELECT last_hlc FROM sync_ctx")
+        with suppress(AppError):
+            node_sync.unpack(target.store, target.keys, path)
+            raise Broken("a damaged file was read")
+        _agree(
+            (target.rows("SELECT max(lseq) FROM sync_log"), target.rows("SELECT last_hlc FROM sync_ctx")) == before, "something was read"
+        )
+
+
+# lost disks, copied folders -------------------------------------------------------------------------------------------------
+
+
+def keep_copy(world: World, index: int, _rng: Random) -> None:
+    """Somebody makes a backup."""
+    node, path = world.node(index), _file(world)
+    backup(node.store, path)
+    world.backups[node.code].append(path)
+
+
+def lose_branch(world: World, index: int, rng: Random) -> None:
+    """A branch's disk is lost; a backup of it goes on."""
+    branch = world.branch(index)
+    if world.backups[branch.code]:
+        again = _from_backup(world, branch, rng.choice(world.backups[branch.code]))
+        world.company.branches[branch.code] = again
+
+
+def lose_office(world: World, _index: int, rng: Random) -> None:
+    """Head office's disk is lost, a backup goes on and takes back what branches have.
+
+    All of them come before it goes on working: what it does to its documents while a part of its own work is still away is not promised (row 6).
+    """
+    hq = world.company.hq
+    if world.backups[hq.code]:
+        world.company.hq = _from_backup(world, hq, rng.choice(world.backups[hq.code]))
+        world.restored_offices += 1
+        node_sync.take_back(world.company.hq.store, world.company.hq.actor)
+        with portions(rng):
+            come_together(world)
+
+
+def _from_backup(world: World, node: Installation, archive: Path) -> Installation:
+    """The node as its backup was; work that nobody else has is gone with the disk."""
+    lost = _changes(node)
+    node.store.close()
+    shutil.rmtree(node.folder)
+    unpack_backup(archive, node.folder)
+    again = Installation(node.folder, node.code, node.keys, node.actor, node.clock)
+    _agree(settle_copy(again.store), "a restored folder took itself for the original")
+    again.restart()
+    # A second restore from the same time would give out the numbers of documents of the first once more: not promised, row 31.
+    world.backups[node.code].clear()
+    others = [other for other in world.company.nodes if other is not node]
+    world.gone |= lost - _changes(again).union(*map(_changes, others))
+    return again
+
+
+def _held(node: Installation) -> set[Change]:
+    """What was kept out. Out of a drawer may come work on a draft that was posted after the disk with that work was lost."""
+    rows = node.rows("SELECT o.node_no, o.epoch, q.oseq FROM sync_quarantine q JOIN sync_origin o ON o.origin = q.origin")
+    return {(node_no, epoch, number) for node_no, epoch, number in rows}
+
+
+def _changes(node: Installation) -> set[Change]:
+    booked = "SELECT origin, first_oseq, count FROM sync_tx UNION ALL SELECT origin, first_oseq, count FROM sync_past_span"
+    rows = node.rows(f"SELECT o.node_no, o.epoch, t.first_oseq, t.count FROM ({booked}) t JOIN sync_origin o ON o.origin = t.origin")
+    return {(node_no, epoch, first + n) for node_no, epoch, first, count in rows for n in range(count)}
+
+
+def clone(world: World, index: int, rng: Random) -> None:
+    """A folder is copied by hand and both go on; the copy comes second and is refused by name, its work is taken for nobody's."""
+    branch, clock = world.branch(index), world.clocks[world.branch(index).code]
+    branch.store.close()
+    copied = world.folder / f"copy-{world.files}"
+    shutil.copytree(branch.folder, copied)
+    branch.restart()
+    copy = Installation(copied, branch.code, branch.keys, branch.actor, branch.clock)
+    try:
+        work(world, branch, "open_account", rng)
+        clock.ms += 60_000
+        copy.new("customer", name="副本")
+        try:
+            read_file(world, branch, "up", write_up(world, branch))
+            if world.restored_offices:
+                return
+            node_sync.unpack(world.company.hq.store, world.company.hq.keys, write_up(world, copy))
+        except ExchangeError as error:
+            _agree(error.code == "copied_folder", f"a copied folder was refused as {error.code} {error}")
+        else:
+            raise Broken("a copied folder was not recognised")
+    finally:
+        copy.store.close()
+        shutil.rmtree(copied)
+
+
 WORK: dict[str, tuple[int, Callable[[Installation, Random], None]]] = {
-    "add": (18, add),
+    "add": (16, add),
+    "open_account": (2, open_account),
     "edit": (46, edit),
     "grant": (3, grant),
     "bin_it": (10, bin_it),
@@ -406,6 +545,11 @@ ROADS: dict[str, tuple[int, Callable[[World, int, Random], None]]] = {
     "restart": (2, restart),
     "narrow": (3, narrow),
     "condense": (8, condense),
+    "damaged": (3, damaged),
+    "keep_copy": (3, keep_copy),
+    "lose_branch": (2, lose_branch),
+    "lose_office": (1, lose_office),
+    "clone": (1, clone),
 }
 
 
@@ -444,20 +588,24 @@ def step(world: World, event: Event) -> None:
     if name in ROADS:
         ROADS[name][1](world, index, rng)
     else:
-        node = world.node(index)
-        before, known = node.value("SELECT max(lseq) FROM sync_log") or 0, _known(node)
-        try:
-            WORK[name][1](node, rng)
-        except AppError as error:
-            _agree(error.code not in {"store", "busy", "no_unit_of_work"}, f"{name}: {error.code} {error}")
-        remember(world, node, before, known)
+        work(world, world.node(index), name, rng)
 
 
-def _known(node: Installation) -> dict[int, int]:
-    return dict(node.rows("SELECT node_no, max(have_oseq) FROM sync_origin GROUP BY node_no"))
+def work(world: World, node: Installation, name: str, rng: Random) -> None:
+    """Somebody does something at a node, and what he was told is saved is remembered."""
+    before, known = node.value("SELECT max(lseq) FROM sync_log") or 0, _known(node)
+    try:
+        WORK[name][1](node, rng)
+    except AppError as error:
+        _agree(error.code not in {"store", "busy", "no_unit_of_work"}, f"{name}: {error.code} {error}")
+    remember(world, node, before, known)
 
 
-def remember(world: World, node: Installation, before: int, known: dict[int, int]) -> None:
+def _known(node: Installation) -> dict[Origin, int]:
+    return {(node_no, epoch): have for node_no, epoch, have in node.rows("SELECT node_no, epoch, have_oseq FROM sync_origin")}
+
+
+def remember(world: World, node: Installation, before: int, known: dict[Origin, int]) -> None:
     """Note every value that the step has saved."""
     rows = node.rows(
         """SELECT l.tbl, l.op, l.pk, l.diff, o.node_no, o.epoch, t.first_oseq + l.lseq - t.first_lseq FROM sync_log l
@@ -465,14 +613,18 @@ def remember(world: World, node: Installation, before: int, known: dict[int, int
         before,
     )
     world.busy += bool(rows)
+    touched: dict[str, Change] = {}
     for table, op, pk, diff, node_no, epoch, number in rows:
         entity = entity_by_no(table)
         assert entity is not None
+        if entity.key == "sales_order":
+            touched[pk.hex()] = (node_no, epoch, number)
         if op == UPDATE:
             for column, (_old, new) in parse_diff(entity, diff).items():
                 world.writes.append(Write((node_no, epoch, number), entity.key, pk, column, new, known))
     for identity, row in _documents(node).items():
-        world.posted.setdefault(identity, row)
+        if identity in touched and (identity not in world.posted or world.posted_by[identity] in world.gone):
+            world.posted[identity], world.posted_by[identity] = row, touched[identity]
 
 
 def _documents(node: Installation) -> dict[str, tuple[Any, ...]]:
@@ -490,16 +642,22 @@ def come_together(world: World) -> None:
     """Everybody exchanges until a whole round brings nothing new; what branches hold is everything again."""
     for code in world.company.branches:
         node_sync.set_holds(world.company.hq.store, world.company.hq.actor, code, BranchHolds.ALL)
-    for _round in range(4):
+    for _round in range(5):
         moved = 0
         for branch in world.company.branches.values():
             for write, target in ((write_up, world.company.hq), (write_down, branch)):
-                done = node_sync.unpack(target.store, target.keys, write(world, branch))
-                _agree(done["quarantined"] == 0, "honest work was quarantined")
+                try:
+                    done = node_sync.unpack(target.store, target.keys, write(world, branch))
+                except ExchangeError as error:  # either side must hear first that the other one was restored
+                    expected = "office_restored" if write is write_up else "before_restore"
+                    _agree(error.code == expected and world.restored_offices > 0, f"{error.code} {error}")
+                    moved += 1
+                    continue
+                _agree(not done["quarantined"] or _held(target) <= world.gone, "honest work was held back")
                 moved += done["applied"]
         if not moved:
             return
-    raise Broken("four rounds of exchange did not suffice")
+    raise Broken("five rounds of exchange did not suffice")
 
 
 def _agree(holds: bool, what: str) -> None:
@@ -513,11 +671,17 @@ def _agree(holds: bool, what: str) -> None:
 def check_all(world: World) -> None:
     """Every promise."""
     nodes = world.company.nodes
+    arrived = _changes(world.company.hq)
+    lost = world.gone - (arrived - _held(world.company.hq))
+    world.writes = [write for write in world.writes if write.change not in lost]
+    missing = {write.change for write in world.writes} - arrived
+    _agree(not missing, f"work that was on a disk is not at head office: {sorted(missing)[:5]}")
+    world.posted = {identity: row for identity, row in world.posted.items() if world.posted_by[identity] not in lost}
     digests = {node.code: node_sync.digest(node.store)["tables"] for node in nodes}
     different = sorted({table for of in digests.values() for table in of if of[table] != digests["HQ"][table]})
     _agree(not different, f"tables differ: {', '.join(different)} {_difference(world, different)}")
     for node in nodes:
-        _agree(node.value("SELECT count(*) FROM sync_quarantine") == 0, f"{node.code}: something is in quarantine")
+        _agree(_held(node) <= world.gone, f"{node.code}: honest work was held back")
         _agree(_log(node) == _log(world.company.hq), f"{node.code}: the log is not that of head office")
         _check_totals(node)
         _agree(_documents(node) == world.posted, f"{node.code}: posted orders have changed")
@@ -547,7 +711,8 @@ def _log(node: Installation) -> dict[Change, tuple[Any, ...]]:
     """Every change by its identity, as this node has it."""
     nodes = _origins(node)
     with node.store.read() as connection:
-        changes = [change for change in all_changes(connection) if nodes[change.tx.origin][0]]  # what was forgotten is nobody's
+        # What was kept out, and what was forgotten, are empty places.
+        changes = [change for change in all_changes(connection) if change.op != VOID]
     names = {change.lseq: (*nodes[change.tx.origin], change.oseq) for change in changes}
     return {
         names[c.lseq]: (c.table, c.op, c.pk, _plain(c.table, c.op, c.diff), names.get(c.prev or 0), c.tx.hlc, c.tx.eff_hlc, c.tx.actor)
@@ -614,7 +779,7 @@ def _check_writes(world: World) -> None:
         live = hq.value(f'SELECT "{name}" FROM "{key}" WHERE id = ?', pk)
         newest = max(writes, key=lambda write: order[write.change])
         _agree(live == newest.value, f"{key}.{name}: the newest value {newest.value!r} is not live, {live!r} is")
-        if column == DELETED_NO:
+        if column == DELETED_NO or world.restored_offices:  # what comes back is not judged a second time: row 6
             continue
         for write in writes:
             replaced = any(other.had_seen(write) for other in writes if other is not write)
@@ -623,7 +788,8 @@ def _check_writes(world: World) -> None:
                 write.value == live or replaced or text in shown[key, pk.hex(), name],
                 f"{key}.{name}: the value {write.value!r} of {write.change} is lost without a trace",
             )
-    _check_deletions(world, cells, noted, order)
+    if not world.restored_offices:
+        _check_deletions(world, cells, noted, order)
 
 
 def _check_deletions(

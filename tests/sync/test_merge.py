@@ -150,6 +150,7 @@ def test_three_edits_apart_end_equal_whatever_the_order_of_the_exchange(company,
 
 
 def test_stamps_that_are_equal_are_decided_by_the_node_and_everywhere_alike(company, one, two, customer):
+    one.store.step = two.store.step = 1
     one.set("customer", customer, phone="11")
     two.set("customer", customer, phone="22")
     assert one.value("SELECT max(hlc) FROM sync_tx") == two.value("SELECT max(hlc) FROM sync_tx")
@@ -770,6 +771,44 @@ def test_an_old_file_of_a_restored_branch_does_no_harm(company, one, customer, t
     assert node_sync.unpack(company.hq.store, company.hq.keys, tmp_path / "old")["applied"] == 0
     agree(company)
     assert again.value("SELECT count(*) FROM contact") == 2
+
+
+def test_a_restored_branch_posts_nothing_a_second_time(company, one, customer, goods, tmp_path):
+    """What was posted after the backup is a draft again until head office was heard; new orders can be posted at once."""
+    drafts = [one.order(customer, goods[0]) for _twice in range(2)]
+    backup(one.store, tmp_path / "backup.zip")
+    one.run("sales.post_order", order_id=drafts[0])
+    one.run("sales.save_order", order_id=drafts[1], header={"remark": "改过"}, lines=[])
+    company.exchange()
+    again = company.branches["BR01"] = restored(one, tmp_path / "backup.zip", tmp_path / "again")
+    for attempt in (
+        lambda: again.run("sales.post_order", order_id=drafts[0]),
+        lambda: again.run("sales.save_order", order_id=drafts[1], header={"remark": "再改"}, lines=[]),
+        lambda: again.set("sales_order", drafts[1], remark="再改"),
+        lambda: again.delete("sales_order", drafts[0]),
+    ):
+        with pytest.raises(AppError) as refused:
+            attempt()
+        assert refused.value.code == "not_heard_since_restore"
+    again.run("sales.post_order", order_id=again.order(customer, goods[0]))
+    agree(company)
+    assert [row[0] for row in again.rows("SELECT status FROM sales_order ORDER BY id")] == ["posted", "draft", "posted"]
+    again.set("sales_order", drafts[1], remark="再改")
+    agree(company)
+    assert all(node.value("SELECT count(*) FROM sync_quarantine") == 0 for node in company.nodes)
+
+
+def test_a_restored_branch_that_reads_an_old_file_still_gets_its_lost_work_back(company, one, customer, tmp_path):
+    """The file was made for the branch as it was, without what that had done itself."""
+    backup(one.store, tmp_path / "backup.zip")
+    one.new("contact", customer_id=customer, name="王")
+    company.exchange("BR01")
+    again = company.branches["BR01"] = restored(one, tmp_path / "backup.zip", tmp_path / "again")
+    with pytest.raises(ExchangeError) as refused:
+        node_sync.unpack(again.store, again.keys, company.folder / "BR01.down")
+    assert refused.value.code == "before_restore"
+    agree(company)
+    assert again.value("SELECT count(*) FROM contact") == 1
 
 
 def test_a_copied_folder_is_recognised(company, one, customer, tmp_path):

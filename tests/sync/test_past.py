@@ -11,7 +11,7 @@ from localcrm.domain.records import read_history
 from localcrm.kernel.errors import StoreError
 from localcrm.kernel.schema import entity
 from localcrm.store import past
-from localcrm.store.changelog import all_changes, changes_of, first_values
+from localcrm.store.changelog import all_changes, changes_of, first_values, once_lines_of
 from localcrm.store.check import check
 from localcrm.store.numbers import known_formats
 from localcrm.sync import compaction, extract
@@ -29,6 +29,7 @@ def everything(node: Installation) -> dict[str, Any]:
     with node.store.read() as connection:
         changes = list(all_changes(connection))
         ids = [row[0] for row in connection.all("SELECT id FROM customer ORDER BY id")]
+        orders = [row[0] for row in connection.all("SELECT id FROM sales_order ORDER BY id")]
         head = changes[-1].lseq
         origins = [row[0] for row in connection.all("SELECT origin FROM sync_origin ORDER BY origin")]
         return {
@@ -39,6 +40,7 @@ def everything(node: Installation) -> dict[str, Any]:
             "down": extract.changes_for(connection, Scope(99, b"", False), b"", 0, upto=head),
             "middle": extract.changes_for(connection, Scope(99, b"", False), b"", head // 2, upto=head),
             "up": [extract.own_changes(connection, origin, after) for origin in origins for after in (0, 3)],
+            "once": [once_lines_of(connection, entity("sales_order_line"), order.hex()) for order in orders],
             "back": extract.changes_beyond(connection, dict.fromkeys(origins, (1, 10**6)), 0),
         }
 

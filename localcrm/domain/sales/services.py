@@ -381,6 +381,13 @@ def _check_editable_here(uow: UnitOfWork, order: Record) -> None:
 def _check_own(uow: UnitOfWork, order: Record) -> None:
     if order["branch_id"] != uow.node.branch_id:
         raise Refused("other_branch", N_("This document belongs to another branch; only that branch can change it."))
+    if uow.may_have_gone_on(_ORDER, order["id"]):
+        raise Refused(
+            "not_heard_since_restore",
+            N_(
+                "This branch was restored from a backup and has not heard head office since. This document is from before; it may have been changed or posted already. Exchange first. New documents can be entered and posted meanwhile."
+            ),
+        )
 
 
 BEHAVIOURS = {

@@ -95,6 +95,20 @@ def test_failure_07_of_two_copies_that_both_went_on_the_second_is_recognised(
     assert hq.digest == one.digest
 
 
+def test_failure_07_two_copies_whose_clock_is_slow_are_told_apart(
+    company: Company, hq: Installation, one: Installation, clocks: dict[str, HandClock], tmp_path: Path
+) -> None:
+    """Both clocks only tick on from the last stamp that was there when the folder was copied, and both do one thing."""
+    clocks["BR01"].forward(days=-1)
+    copy = copied(one, tmp_path / "copy")
+    one.new("customer", name="正本")
+    company.exchange("BR01")
+    copy.new("customer", name="副本")
+    company.branches["BR01"] = copy
+    assert refusal(company, "BR01", way="up") == "copied_folder"
+    assert hq.value("SELECT count(*) FROM customer") == 1
+
+
 def test_failure_08_a_node_keeps_its_identity_over_fifty_starts(tmp_path: Path) -> None:
     made = create_folder(tmp_path / "hq", role="office", code="HQ", name="总部", password="Correct-Horse-7").application
     first = (made.store.node, made.keys)

@@ -1,0 +1,182 @@
+"""What an exchange costs those who wait for it: with nothing to say, as data grow, and for people who work at head office meanwhile.
+
+Nothing new: round trips and bytes of the bundles both ways. As data grow: branches come in turn, ten times each, with a tenth of their
+work; merging the last tenth against merging the first. Meanwhile: a branch's work is merged by one thread, while the loop that serves
+screens ticks every millisecond in another, and a third saves a record again and again.
+
+    python bench/exchange.py [BRANCHES [CHANGES]]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from _company import CUSTOMER, People, history, work
+from _measure import Figure, folder, office, show
+
+from localcrm.domain.admin.services import set_up_office
+from localcrm.sync import codec, http, node_sync
+from localcrm.sync.extract import own_changes
+from localcrm.sync.identity import NodeKeys
+from localcrm.sync.merge import admit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from localcrm.store.store import Store
+
+ROUNDS = 10
+
+
+def measure(branches: int = 10, changes: int = 3_000) -> list[Figure]:
+    """Round trips and bytes; the ratio; the longest waits. ``changes`` are those of one branch."""
+    with folder() as place:
+        trips, size = quiet(place / "quiet")
+        spent = growing(place / "growing", branches, changes)
+        loop, save, step = meanwhile(place / "meanwhile", changes)
+    return [
+        Figure("an exchange with nothing new, round trips", trips, "", goal=2),
+        Figure("an exchange with nothing new, both ways", size, "B", goal=4096),
+        Figure(f"{branches} branches × {changes:,} changes: merging the last tenth / the first", spent[-1] / spent[0], goal=1.3),
+        Figure("merging the last tenth, changes a second", branches * changes / ROUNDS / spent[-1], "/s"),
+        Figure("the loop that serves screens, longest stall during a merge", loop * 1000, "ms", goal=50),
+        Figure("the longest step of a merge, during which nobody else saves, CPU", step * 1000, "ms", goal=50),
+        Figure("a save at head office, longest wait during a merge", save * 1000, "ms"),
+    ]
+
+
+def quiet(place: Path) -> tuple[int, int]:
+    """Requests, and bytes both ways, of an exchange after which nobody knows more than before."""
+    place.mkdir()
+    head, head_keys = office(place / "hq"), NodeKeys.generate()
+    admin = set_up_office(head, login="admin", name="admin", password="bench-secret-1")
+    branch, keys = office(place / "br01", code="BR01", role="branch"), NodeKeys.generate()
+    request = node_sync.join(branch, keys, node_sync.invite(head, head_keys, admin, code="BR01"))
+    assert request is not None
+    node_sync.join(branch, keys, node_sync.approve(head, head_keys, admin, request))
+    work(branch, history(200), actor=admin.user_id)
+    sizes: list[int] = []
+
+    def post(_url: str, said: Path, answer: Path) -> None:
+        node_sync.answer_bundle(head, head_keys, said, answer)
+        sizes.append(said.stat().st_size + answer.stat().st_size)
+
+    usual, http.post_bundle = http.post_bundle, post
+    try:
+        node_sync.run(branch, keys, url="http://office")
+        sizes.clear()
+        done = node_sync.run(branch, keys, url="http://office")
+    finally:
+        http.post_bundle = usual
+    assert (done["sent"], done["received"], done["digest"]) == (0, 0, "equal")
+    for store in (head, branch):
+        store.close()
+    return len(sizes), sum(sizes)
+
+
+def growing(place: Path, branches: int, changes: int) -> list[float]:
+    """CPU seconds of each round in which every branch brings a tenth of its work."""
+    place.mkdir()
+    brought = [_work_of(place / f"br{number}", changes, number) for number in range(branches)]
+    head = office(place / "hq")
+    spent = []
+    for turn in range(ROUNDS):
+        begun = time.process_time()
+        for number, portions in enumerate(brought, 2):
+            for data in portions[turn]:
+                _admit(head, data, number)
+        spent.append(time.process_time() - begun)
+    with head.read() as connection:
+        assert connection.value("SELECT count(*) FROM sync_quarantine") == 0
+    head.close()
+    return spent
+
+
+def _work_of(place: Path, changes: int, seed: int, turns: int = ROUNDS) -> list[list[bytes]]:
+    """What a branch sends when it comes so often with its work; in portions."""
+    store = office(place)
+    everything = list(history(changes, seed=seed))
+    position, sent = 0, []
+    for turn in range(turns):
+        work(store, everything[turn * len(everything) // turns : (turn + 1) * len(everything) // turns])
+        portions, more = [], True
+        while more:
+            with store.read() as connection:
+                portion = own_changes(connection, 1, position)
+            portions.append(codec.encode_batch(portion.batch))
+            position, more = portion.upto, portion.more
+        sent.append(portions)
+    store.close()
+    return sent
+
+
+def _admit(head: Store, data: bytes, number: int) -> None:
+    batch = codec.decode_batch(data)
+    batch.origins[0] = (number, batch.origins[0][1])
+    admit(head, batch, sender_no=number, sender_code=f"BR{number:02d}")
+
+
+def meanwhile(place: Path, changes: int) -> tuple[float, float, float]:
+    """While work was merged: for how long at most the loop of the screens stood still and a save waited, and the CPU time of the longest step.
+
+    Seconds. The first two are wall time and grow on a busy machine; the third does not, and nobody writes during it.
+    """
+    place.mkdir()
+    (brought,) = _work_of(place / "branch", changes, 1, turns=1)
+    head = office(place / "hq")
+    people = People(seed=7)
+    identity = people.identity()
+    with head.unit_of_work(None) as uow:
+        uow.insert(CUSTOMER, people.customer(), identity=identity)
+    finished = threading.Event()
+
+    def merge() -> None:
+        for data in brought:
+            begun = time.thread_time()
+            _admit(head, data, 2)
+            steps.append(time.thread_time() - begun)
+        finished.set()
+
+    waits, steps = list[float](), list[float]()
+
+    def save() -> None:
+        number = 0
+        while not finished.is_set():
+            begun, number = time.perf_counter(), number + 1
+            with head.unit_of_work(None) as uow:
+                uow.update(CUSTOMER, identity, {"phone": f"1{number:010d}"})
+            waits.append(time.perf_counter() - begun)
+            time.sleep(0.005)
+
+    async def tick() -> float:
+        longest, last = 0.0, time.perf_counter()
+        while not finished.is_set():
+            await asyncio.sleep(0.001)
+            now = time.perf_counter()
+            longest, last = max(longest, now - last), now
+        return longest
+
+    with _threads(merge, save):
+        stall = asyncio.run(tick())
+    head.close()
+    return stall, max(waits), max(steps)
+
+
+@contextmanager
+def _threads(*works: Callable[[], None]) -> Iterator[None]:
+    threads = [threading.Thread(target=each) for each in works]
+    for thread in threads:
+        thread.start()
+    yield
+    for thread in threads:
+        thread.join()
+
+
+if __name__ == "__main__":
+    show(measure(*map(int, sys.argv[1:])))
