@@ -6,7 +6,7 @@ message is one transaction, so an exchange may end anywhere and simply goes on n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, NoReturn
 from weakref import WeakKeyDictionary
@@ -21,10 +21,10 @@ from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, set_meta
 from localcrm.store.node import OFFICE_NO, origin_of, stamp_of
 from localcrm.store.witness import Witness
-from localcrm.sync import attachments, brake, codec, digest, recovery
+from localcrm.sync import attachments, brake, codec, digest, recovery, snapshot
 from localcrm.sync.extract import changes_for, own_changes
 from localcrm.sync.merge import Report, admit, apply
-from localcrm.sync.messages import Ack, Changes, Digests, GiveBack, Hello, Lacking, Message, Piece, Pull, Push, Welcome
+from localcrm.sync.messages import Ack, Changes, Digests, Fetch, Fetched, GiveBack, Hello, Lacking, Message, Piece, Pull, Push, Welcome
 
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
@@ -59,8 +59,8 @@ class Outcome:
 # the branch ---------------------------------------------------------------------------------------------------------
 
 
-def hello(store: Store) -> Hello:
-    """How far this branch has come."""
+def hello(store: Store, *, by_log: bool = False) -> Hello:
+    """How far this branch has come; ``by_log``: it takes no snapshot, only changes one by one."""
     node = store.node
     with store.read() as connection:
         heads = connection.all("SELECT epoch, have_oseq FROM sync_origin WHERE node_no = ?", (node.node_no,))
@@ -77,6 +77,7 @@ def hello(store: Store) -> Hello:
         schema_ver=SCHEMA_VERSION,
         program=localcrm.__version__,
         log_head=log.hash,
+        caps=[] if by_log else [snapshot.CAPABILITY],
         log_count=log.number,
         log_signature=log.signature,
         hub_epoch=int.from_bytes(hub_epoch or b""),
@@ -110,7 +111,7 @@ def count_changes(push: Push | GiveBack) -> int:
 def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> Welcome | None:
     """A branch takes in what head office says; returns its Welcome."""
     welcome = None
-    for message in messages:
+    for message in snapshot.take_in(store, messages, outcome.add):
         if isinstance(message, Welcome):
             welcome = message
             _meet_office(store, welcome)
@@ -231,6 +232,10 @@ class Peer:
     """Rows that its system log lacks since the exchange before."""
     by_file: bool = False
     """Whether what it says was written some time ago, so that its clock then says little about its clock now."""
+    action: str = "ok"
+    """What Welcome tells it to do."""
+    fetch: Callable[[Fetch], Iterator[Fetched]] | None = None
+    """Gives the next pieces of the bundle with a snapshot; None where nobody waits for an answer."""
     outcome: Outcome = field(default_factory=Outcome)
 
 
@@ -240,6 +245,7 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
         if isinstance(message, Hello):
             place = recovery.meet(store, message, by_file=peer.by_file)
             _meet(store, peer, message if place is None else msgspec.structs.replace(message, recv_hseq=place))
+            peer.action = snapshot.action_for(store, peer.node_no, peer.recv_hseq)
             yield welcome(store, peer)
             yield ack(store, peer)
             if place is not None:
@@ -254,7 +260,9 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
             brake.hold_back(store, batch, node_no=peer.node_no, code=peer.code)
             peer.outcome.add(admit(store, batch, sender_no=peer.node_no, sender_code=peer.code))
             yield ack(store, peer)
-        elif isinstance(message, Pull):
+        elif isinstance(message, Fetch) and peer.fetch is not None:
+            yield from peer.fetch(message)
+        elif isinstance(message, Pull) and peer.action != snapshot.ACTION:
             yield from downs(store, peer, message.recv_hseq, portions=1)
         elif isinstance(message, Piece):
             peer.outcome.files += attachments.take(store, message)
@@ -290,6 +298,7 @@ def _meet(store: Store, peer: Peer, message: Hello) -> None:
             (peer.recv_hseq, store.clock.now_ms(), peer.epoch, peer.node_no),
         )
         _note_facts(store, connection, peer, message)
+        snapshot.note_capabilities(connection, message)
         _witness(store, connection, peer, message)
 
 
@@ -339,6 +348,7 @@ def welcome(store: Store, peer: Peer) -> Welcome:
         head_hseq=head,
         wall_ms=max(0, store.clock.now_ms()),
         schema_ver=SCHEMA_VERSION,
+        action=peer.action,
         log_count=point.number,
         log_head=point.hash,
         log_at=point.at,
