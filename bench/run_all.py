@@ -13,10 +13,11 @@ from pathlib import Path
 
 from _measure import Figure, machine, show
 
-BENCHES = ("capture", "merge", "bundles", "posting", "commands", "scale", "rights", "start")
+BENCHES = ("capture", "merge", "snapshot", "bundles", "posting", "commands", "scale", "rights", "start")
 TITLES = {
     "capture": "Capture of every change",
     "merge": "Merge",
+    "snapshot": "Snapshot of head office's data",
     "bundles": "Size of what travels",
     "posting": "Posting",
     "commands": "Commands",

@@ -111,7 +111,7 @@ def count_changes(push: Push | GiveBack) -> int:
 def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> Welcome | None:
     """A branch takes in what head office says; returns its Welcome."""
     welcome = None
-    for message in snapshot.take_in(store, messages, outcome.add):
+    for message in snapshot.take_in(store, messages, outcome):
         if isinstance(message, Welcome):
             welcome = message
             _meet_office(store, welcome)

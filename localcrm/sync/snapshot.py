@@ -9,7 +9,10 @@ on top, and what belongs to this node alone (sessions, series, settings, the sys
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,21 +32,25 @@ from localcrm.sync.merge import Report, carry_over
 from localcrm.sync.messages import Message, Snapshot, SnapshotPart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from localcrm.store.connection import Row
     from localcrm.store.store import Store
+    from localcrm.sync.exchange import Outcome
     from localcrm.sync.messages import Hello
 
 #: What a branch says in ``Hello.caps`` when its program can take a snapshot.
 CAPABILITY = "snapshot"
 #: ``Welcome.action``: take a snapshot, the log is not told.
 ACTION = "bootstrap"
-#: It pays from so many missing changes on, when they are at least this part of the log (see ``bench/snapshot.py``).
-LEAST_CHANGES, LEAST_PART = 5_000, 0.25
+#: It pays from so many missing changes on, when they are at least this part of the log: taking it costs a third of being told the whole log,
+#: and nearly twice the bytes (``bench/snapshot.py``); what a few thousand changes cost nobody notices.
+LEAST_CHANGES, LEAST_PART = 20_000, 0.5
 PIECE = 1 << 20
 #: What travels besides the tables of entities; everything else in the file belongs to one node.
 LOG = ("sync_origin", "sync_tx", "sync_log")
+#: Seconds after which nobody can be at work on an opened file any more.
+_LEFT_BEHIND = 3600
 _MAGIC = b"SQLite format 3\0"
 
 
@@ -106,12 +113,22 @@ _SAID_OF_OFFICE = ("schema_version", "node.company_id", "node.role", "node.code"
 
 def messages_of(store: Store) -> Iterator[Message]:
     """A snapshot of this moment as messages."""
-    with tempfile.TemporaryDirectory(dir=store.folder, prefix=".snapshot-") as folder:
-        path = Path(folder) / "data"
+    with _scratch(store) as folder:
+        path = folder / "data"
         yield write(store, path)
         with path.open("rb") as file:
             while data := file.read(PIECE):
                 yield SnapshotPart(data)
+
+
+@contextmanager
+def _scratch(store: Store) -> Iterator[Path]:
+    """A place for the opened file, which is nobody's after this block; what a killed program left there goes too."""
+    for left in store.folder.glob(".snapshot-*"):
+        if time.time() - left.stat().st_mtime > _LEFT_BEHIND:
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=store.folder, prefix=".snapshot-") as folder:
+        yield Path(folder)
 
 
 def _tables() -> dict[str, str]:
@@ -140,23 +157,26 @@ def _columns(connection: Connection, table: str, schema: str) -> list[str]:
 # a branch: receiving one ------------------------------------------------------------------------------------------------
 
 
-def take_in(store: Store, messages: Iterable[Message], report: Callable[[Report], None]) -> Iterator[Message]:
-    """The messages without those that make up a snapshot, which takes its place here as soon as it is whole; ``report`` hears of it."""
+def take_in(store: Store, messages: Iterable[Message], outcome: Outcome) -> Iterator[Message]:
+    """The messages without those that make up a snapshot, which takes its place here as soon as it is whole."""
     said = iter(messages)
     for message in said:
         if isinstance(message, Snapshot):
-            report(_receive(store, message, said))
+            came = _receive(store, message, said)
+            outcome.received += came
+            outcome.applied += came
         elif not isinstance(message, SnapshotPart):
             yield message
 
 
-def _receive(store: Store, told: Snapshot, said: Iterator[Message]) -> Report:
+def _receive(store: Store, told: Snapshot, said: Iterator[Message]) -> int:
+    """Put the file together and install it; returns how many changes of head office's log it stands for."""
     with store.read() as connection:
         cursor = int(connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)) or 0)
     if told.hseq <= cursor:
-        return Report()  # an old file; its parts are passed over
-    with writing(store.path), tempfile.TemporaryDirectory(dir=store.folder, prefix=".snapshot-") as folder:
-        path, left = Path(folder) / "data", told.size
+        return 0  # an old file; its parts are passed over
+    with writing(store.path), _scratch(store) as folder:
+        path, left = folder / "data", told.size
         with path.open("wb") as file:
             while left > 0:
                 part = next(said, None)
@@ -164,7 +184,8 @@ def _receive(store: Store, told: Snapshot, said: Iterator[Message]) -> Report:
                     raise _error("snapshot_damaged", "size")
                 file.write(part.data)
                 left -= len(part.data)
-        return install(store, path, told)
+        install(store, path, told)
+    return told.hseq - cursor
 
 
 def install(store: Store, path: Path, told: Snapshot) -> Report:
@@ -178,6 +199,7 @@ def install(store: Store, path: Path, told: Snapshot) -> Report:
         _refuse_losses(store, connection)
         _carry_out_erasures(store, connection)
         unsent = _unsent(store, connection)
+        came = told.hseq - int(connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)))
         epochs = connection.all("SELECT epoch, epoch_index, code FROM sync_origin WHERE node_no = ?", (store.node.node_no,))
         with shaped(shapes):
             _replace_tables(connection)
@@ -186,8 +208,7 @@ def install(store: Store, path: Path, told: Snapshot) -> Report:
         search.reindex(connection)
         report = _merge_on_top(store, connection, unsent)
         signing.take_over(store, connection)
-        detail = f"{told.hseq} changes={report.applied}"
-        eventlog.append(connection, at=store.clock.now_ms(), kind="bootstrap", detail=detail, sign=store.sign_log)
+        eventlog.append(connection, at=store.clock.now_ms(), kind="bootstrap", detail=f"received={came}", sign=store.sign_log)
     return report
 
 

@@ -44,7 +44,7 @@ def state(node: Installation) -> tuple[object, ...]:
 def refused(node: Installation, path: Path, told: Snapshot, code: str) -> None:
     before = state(node)
     with pytest.raises(ExchangeError) as error:
-        list(snapshot.take_in(node.store, [told, *parts(path)], lambda _report: None))
+        list(snapshot.take_in(node.store, [told, *parts(path)], exchange.Outcome()))
     assert error.value.code == code
     assert state(node) == before
     assert check.check(node.store)["problems"] == []
@@ -147,7 +147,7 @@ def test_a_forged_snapshot_is_refused(one: Installation, tmp_path: Path, told: S
 
 def test_a_true_one_is_taken(one: Installation, tmp_path: Path, told: Snapshot) -> None:
     """What the others are compared with."""
-    list(snapshot.take_in(one.store, [told, *parts(tmp_path / "data")], lambda _report: None))
+    list(snapshot.take_in(one.store, [told, *parts(tmp_path / "data")], exchange.Outcome()))
     assert one.value("SELECT count(*) FROM customer") == 2
 
 
@@ -158,7 +158,7 @@ def test_parts_that_do_not_add_up(one: Installation, tmp_path: Path, told: Snaps
 
 def test_parts_without_a_snapshot_are_nothing(one: Installation) -> None:
     before = state(one)
-    assert list(snapshot.take_in(one.store, [SnapshotPart(b"x")], lambda _report: None)) == []
+    assert list(snapshot.take_in(one.store, [SnapshotPart(b"x")], exchange.Outcome())) == []
     assert state(one) == before
 
 

@@ -59,6 +59,8 @@ KINDS: Mapping[str, str] = {
     "backup_tested": N_("Backup tried out"),
     "restore": N_("Restored from a backup"),
     "office_restored": N_("Head office was restored; agreed with it"),
+    "bootstrap": N_("Took over head office's data as a whole"),
+    "bootstrap_refused": N_("Head office's data as a whole were refused"),
     "taking_back": N_("Taking back what the backup lacks"),
     "setting": N_("Setting changed"),
     "person_export": N_("Took out a person's data"),
@@ -344,7 +346,7 @@ def _line(event: Event, names: Mapping[str, str]) -> Line:
 
 def _detail(event: Event) -> str:
     match event.kind:
-        case "import" | "export" | "exchange" | "person_export" | "erased":
+        case "import" | "export" | "exchange" | "bootstrap" | "person_export" | "erased":
             return " · ".join(_word(part) for part in event.detail.split())
         case "digest_differs":
             return ", ".join(_word(part) for part in event.detail.split(","))
