@@ -25,7 +25,7 @@ from localcrm.domain.people.services import check_password_strength
 from localcrm.kernel.errors import InvalidInput, StoreError
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.store.folder import DATABASE
-from localcrm.store.node import OFFICE_NO, Node, Role, save_node
+from localcrm.store.node import OFFICE_NO, Node, Role, require_here, save_node
 from localcrm.store.store import Store, create_store, open_store
 
 if TYPE_CHECKING:
@@ -120,11 +120,26 @@ def open_folder(folder: Path, *, passphrase: str | None = None, recovery_code: s
     store = open_store(folder, key=key, sign_log=_log_signer(folder, key))
     try:
         settle_copy(store)
+        with store.read() as connection:
+            require_here(connection)
         signing.examine(store)
     except BaseException:
         store.close()
         raise
     return Application(store)
+
+
+def take_back_move(folder: Path, *, passphrase: str | None = None) -> dict[str, Any]:
+    """Go on in a folder that was moved, because its file was never used; {"code", "moved"}. Raises NotFound, StoreError."""
+    from localcrm.store.keys import unlock
+    from localcrm.sync.moving import take_back
+
+    key = unlock(folder, passphrase=passphrase) if (folder / DATABASE).exists() else None
+    store = open_store(folder, key=key, sign_log=_log_signer(folder, key))
+    try:
+        return take_back(store)
+    finally:
+        store.close()
 
 
 def choose_passphrase(folder: Path, new_passphrase: str, *, passphrase: str | None = None, recovery_code: str | None = None) -> None:

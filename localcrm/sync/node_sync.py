@@ -17,7 +17,7 @@ from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entity, entity_by_no
 from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
-from localcrm.store.node import OFFICE_NO
+from localcrm.store.node import OFFICE_NO, require_here
 from localcrm.store.query import Condition, ListQuery, every, record_json
 from localcrm.sync import attachments, brake, digest as digests, enrol, exchange, fetching, messages, recovery, snapshot
 from localcrm.sync.bundle import BundleFacts, Kind, Recipient, read_bundle, write_bundle
@@ -480,6 +480,8 @@ def _public(store: Store, node_no: int) -> NodePublic | None:
 
 
 def _must_be_enrolled(store: Store) -> None:
+    with store.read() as connection:
+        require_here(connection)
     if not store.node.enrolled:
         raise Refused("not_enrolled", N_("This branch is not enrolled yet. Finish “sync join” with the reply of head office first."))
 

@@ -83,6 +83,8 @@ class _Backups:
             self.state = ui.element("div").classes("lc-card").style("flex:none").mark("backup-state")
             self.files = ui.element("div").classes("lc-card").style("flex:none;overflow-x:auto").mark("backup-files")
             _how_to_restore()
+            if not self.session.store.node.is_office:
+                _how_to_move()
             ui.label(_("Settings of this computer")).classes("lc-sub")
             self.form = ui.element("div").classes("lc-card lc-pad").style("flex:none").mark("backup-settings")
             ui.label(_("What the program does by itself")).classes("lc-sub")
@@ -251,6 +253,21 @@ def _how_to_restore() -> None:
             _("To restore for real, close the program and unpack a backup into a new folder, then start the program with that folder:")
         )
         for line in (f"localcrm restore {_('BACKUP-FILE')} --into {_('NEW-FOLDER')}", f"localcrm --data {_('NEW-FOLDER')}"):
+            ui.label(line).style("font-family:ui-monospace,monospace;overflow-wrap:anywhere")
+
+
+def _how_to_move() -> None:
+    with ui.element("div").classes("lc-muted").mark("how-to-move"):
+        ui.label(
+            _(
+                "To move this branch to a new computer, close the program and write everything into one file under a passphrase; from then on this folder is used no more. On the new computer unpack it and start the program:"
+            )
+        )
+        for line in (
+            f"localcrm move -o {_('MOVE-FILE')}",
+            f"localcrm arrive {_('MOVE-FILE')} --into {_('NEW-FOLDER')}",
+            f"localcrm --data {_('NEW-FOLDER')}",
+        ):
             ui.label(line).style("font-family:ui-monospace,monospace;overflow-wrap:anywhere")
 
 

@@ -57,6 +57,8 @@ KINDS: Mapping[str, str] = {
     "digest_differs": N_("Data differ from head office"),
     "backup": N_("Backup made"),
     "backup_tested": N_("Backup tried out"),
+    "moved_away": N_("Branch moved to another computer"),
+    "move_taken_back": N_("Move to another computer taken back"),
     "restore": N_("Restored from a backup"),
     "office_restored": N_("Head office was restored; agreed with it"),
     "bootstrap": N_("Took over head office's data as a whole"),
