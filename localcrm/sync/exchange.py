@@ -260,8 +260,8 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
             brake.hold_back(store, batch, node_no=peer.node_no, code=peer.code)
             peer.outcome.add(admit(store, batch, sender_no=peer.node_no, sender_code=peer.code))
             yield ack(store, peer)
-        elif isinstance(message, Fetch) and peer.fetch is not None:
-            yield from peer.fetch(message)
+        elif isinstance(message, Fetch) and peer.action == snapshot.ACTION:
+            yield from peer.fetch(message) if peer.fetch else ()
         elif isinstance(message, Pull) and peer.action != snapshot.ACTION:
             yield from downs(store, peer, message.recv_hseq, portions=1)
         elif isinstance(message, Piece):

@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 from sqlcipher3 import dbapi2
 
+from localcrm.app import create_folder
+from localcrm.domain import verbs
+from localcrm.domain.people.services import authenticate
 from localcrm.domain.records import read_history
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.schema import entities
@@ -20,6 +23,7 @@ from localcrm.store import blobs, check
 from localcrm.store.store import Store
 from localcrm.sync import fetching, http, node_sync, snapshot
 from localcrm.sync.merge import Report
+from tests import factories
 from tests.factories import Company, Installation
 from tests.sync import simulation
 
@@ -384,3 +388,28 @@ def test_whatever_lies_where_the_pieces_lay_does_no_harm(company: Company, hq: I
     assert bootstraps(one) == 2
     company.exchange()
     agreed(company)
+
+
+def test_folders_that_are_encrypted(tmp_path: Path) -> None:
+    """The file that travels is plain inside its seal, whatever either side does with its own."""
+    made = [
+        create_folder(
+            tmp_path / code, role=role, code=code, name=code, password=factories.PASSWORD, passphrase="Karton-im-Haus-7"
+        ).application
+        for code, role in (("HQ", "office"), ("BR01", "branch"))
+    ]
+    hq, branch = made
+    actor = authenticate(hq.store, "admin", factories.PASSWORD)
+    for n in range(50):
+        verbs.run(hq.store, actor, "records.create_record", {"entity": "customer", "values": {"name": f"绍兴{n}"}})
+    request = node_sync.join(branch.store, branch.keys, node_sync.invite(hq.store, hq.keys, actor, code="BR01"))
+    assert request is not None
+    node_sync.join(branch.store, branch.keys, node_sync.approve(hq.store, hq.keys, actor, request))
+    with branch.store.read() as connection:
+        assert connection.value("SELECT count(*) FROM event_log WHERE kind = 'bootstrap'") == 1
+        assert connection.value("SELECT count(*) FROM customer WHERE name LIKE '绍兴%'") == 50
+    assert node_sync.digest(hq.store) == node_sync.digest(branch.store)
+    for application in made:
+        application.close()
+        content = b"".join(path.read_bytes() for path in application.store.folder.rglob("*") if path.is_file())
+        assert "绍兴".encode() not in content
