@@ -29,6 +29,7 @@ from localcrm.kernel.i18n import N_
 from localcrm.store import eventlog
 from localcrm.store.backup import backup, restore
 from localcrm.store.files import open_atomically, write_file_atomically, writing
+from localcrm.store.folder import DATABASE
 from localcrm.store.keys import lock_with_passphrase, open_with_passphrase
 from localcrm.store.migrate import set_meta
 from localcrm.store.node import CONTINUES, MOVED, load_node, require_here, save_node
@@ -109,21 +110,27 @@ def _go_on(connection: Connection) -> None:
 # the new computer --------------------------------------------------------------------------------------------------------
 
 
-def arrive(path: Path, into: Path, passphrase: str) -> dict[str, Any]:
+def arrive(path: Path, into: Path, passphrase: str, *, beside: bool = False) -> dict[str, Any]:
     """Unpack the file of a moved branch into a new folder, in which it goes on as the same node; {"folder", "code"}.
+
+    ``beside``: the folder is that of a running program, which keeps files of its own there and has no data yet.
 
     Raises NotFound("no_such_file"), InvalidInput("bad_move_file", "bad_backup"), StoreError("wrong_passphrase", "folder_not_empty", "cannot_write_file").
     """
     if not path.is_file():
         raise NotFound("no_such_file", N_("There is no file “{name}”."), name=path.name)
     into = into.absolute()
-    home = next(parent for parent in into.parents if parent.is_dir())
+    home = into if beside else next(parent for parent in into.parents if parent.is_dir())
     with writing(into), tempfile.TemporaryDirectory(dir=home, prefix=".localcrm-move-") as scratch:
         archive = Path(scratch) / "archive"
         with path.open("rb") as source, archive.open("wb") as target:
             head = _open(source, target, passphrase)
-        restore(archive, into)
-        write_file_atomically(into / CONTINUES, head.token.encode(), private=True)
+        folder = Path(scratch) / "folder" if beside else into
+        restore(archive, folder)
+        write_file_atomically(folder / CONTINUES, head.token.encode(), private=True)
+        if beside:  # the database last: with it the folder is set up
+            for entry in sorted(folder.iterdir(), key=lambda entry: entry.name == DATABASE):
+                entry.rename(into / entry.name)
     return {"folder": str(into), "code": head.code}
 
 
