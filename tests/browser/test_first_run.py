@@ -223,7 +223,8 @@ def test_a_branch_moves_to_a_new_computer(browser: Browser, tmp_path: Path, serv
         expect(page.locator("[data-act=move]")).to_have_count(0)
         page.reload()
         expect(page.locator("[data-act=move]")).to_have_count(0)
-        expect(page.locator(".lc-bad-text")).to_contain_text("已搬到另一台电脑")
+        page.goto(f"{program.address}/customers")
+        expect(page.locator("[role=alert]")).to_contain_text("已搬到另一台电脑")
         assert (program.foreign, program.faults) == ([], [])
     command = [sys.executable, "-m", "localcrm", "--no-browser"]
     told = server_environment | {"LOCALCRM_DATA": str(tmp_path / "br01")}

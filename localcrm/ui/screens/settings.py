@@ -16,7 +16,7 @@ from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.schema import entity as entity_type
-from localcrm.store.node import MOVED, moved_away
+from localcrm.store.node import MOVED
 from localcrm.sync import moving
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.import_job import upload_place
@@ -165,12 +165,11 @@ class _Backups:
     # actions ---------------------------------------------------------------------------------------------------------
 
     def _draw_move(self) -> None:
-        """That the branch can move to a new computer, or has."""
+        """That the branch can move to a new computer."""
+        if self.session.store.meta(MOVED):  # which the page says above
+            return
         self.move = ui.element("div").classes("lc-row").style("flex:none").mark("move")
         with self.move:
-            if self.session.store.meta(MOVED):
-                ui.label(moved_away().message).classes("lc-bad-text")
-                return
             ui.label(_("A new computer for this branch?")).classes("lc-muted")
             ui.button(_("Move to a new computer…"), on_click=self._move).props("unelevated no-caps data-act=move").classes("lc-btn").mark(
                 "move-button"
