@@ -31,9 +31,9 @@ UPLOAD_LIMIT = 220 * 1024 * 1024
 MOVED_PATH, MOVED_LIMIT = "/setup/upload/moved", 64 * 1024 * 1024 * 1024
 
 #: Reachable without a session: signing in, its style sheet, and the exchange, whose messages prove who sends them.
-OPEN_PATHS = ("/login", "/forgot", "/setup", "/setup/", "/unlock", "/join", "/join/", "/static/", EXCHANGE_PATH, "/favicon.ico", "/alive")
+OPEN_PATHS = ("/login", "/forgot", "/setup", MOVED_PATH, "/unlock", "/join", "/join/", "/static/", EXCHANGE_PATH, "/favicon.ico", "/alive")
 #: Set-up, unlocking and enrolment of a folder are for whoever sits at the computer.
-HERE_ONLY = ("/setup", "/setup/", "/unlock", "/join", "/join/")
+HERE_ONLY = ("/setup", MOVED_PATH, "/unlock", "/join", "/join/")
 #: What a locked session may still ask for.
 LOCKED_PATHS = ("/locked", "/logout", "/api/session/state", "/api/session/unlock", "/favicon.ico", "/alive")
 #: Of the framework's socket: pings, connecting, and its two messages that carry nothing a user did.
