@@ -31,6 +31,8 @@ _COMMANDS = {
         "serve-hub": "exchange:serve_hub",
         "backup": "folder:backup",
         "restore": "folder:restore",
+        "move": "folder:move",
+        "arrive": "folder:arrive",
         "check": "folder:check",
         "passphrase": "folder:passphrase",
         "reset": "resets:reset",

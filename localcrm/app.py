@@ -25,7 +25,7 @@ from localcrm.domain.people.services import check_password_strength
 from localcrm.kernel.errors import InvalidInput, StoreError
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.store.folder import DATABASE
-from localcrm.store.node import OFFICE_NO, Node, Role, save_node
+from localcrm.store.node import OFFICE_NO, Node, Role, require_here, save_node
 from localcrm.store.store import Store, create_store, open_store
 
 if TYPE_CHECKING:
@@ -120,11 +120,40 @@ def open_folder(folder: Path, *, passphrase: str | None = None, recovery_code: s
     store = open_store(folder, key=key, sign_log=_log_signer(folder, key))
     try:
         settle_copy(store)
+        with store.read() as connection:
+            require_here(connection)
         signing.examine(store)
     except BaseException:
         store.close()
         raise
     return Application(store)
+
+
+def arrive_in(folder: Path, file: Path, passphrase: str) -> Application:
+    """Go on with a moved branch in the folder of this program, which has no data yet; nothing is left behind when it is refused.
+
+    Raises what ``sync.moving.arrive`` raises, and StoreError("passphrase_needed") where the folder has a passphrase of its own: it has arrived then.
+    """
+    from localcrm.sync.moving import arrive
+
+    if (folder / DATABASE).exists():
+        raise StoreError("already_set_up", N_("“{folder}” is already set up. Nothing was changed."), folder=str(folder))
+    with _nothing_left_on_failure(folder):
+        arrive(file, folder, passphrase, beside=True)
+    return open_folder(folder)
+
+
+def take_back_move(folder: Path, *, passphrase: str | None = None) -> dict[str, Any]:
+    """Go on in a folder that was moved, because its file was never used; {"code", "moved"}. Raises NotFound, StoreError."""
+    from localcrm.store.keys import unlock
+    from localcrm.sync.moving import take_back
+
+    key = unlock(folder, passphrase=passphrase) if (folder / DATABASE).exists() else None
+    store = open_store(folder, key=key, sign_log=_log_signer(folder, key))
+    try:
+        return take_back(store)
+    finally:
+        store.close()
 
 
 def choose_passphrase(folder: Path, new_passphrase: str, *, passphrase: str | None = None, recovery_code: str | None = None) -> None:
@@ -175,6 +204,10 @@ def serve(folder: Path, *, host: str, port: int | None, open_browser: bool, pass
         opened.append(create_folder(folder, role="branch", code=code, name=name).application)
         return opened[-1].store
 
+    def arrive(file: Path, passphrase: str) -> Store:
+        opened.append(arrive_in(folder, file, passphrase))
+        return opened[-1].store
+
     def current() -> Application:
         if not opened:
             raise StoreError("not_set_up_yet", N_("This program is not set up yet."))
@@ -189,6 +222,7 @@ def serve(folder: Path, *, host: str, port: int | None, open_browser: bool, pass
             open_browser=open_browser,
             create_folder=create,
             create_branch=create_branch,
+            arrive=arrive,
             unlock_folder=unlock if locked else None,
             extra_routes=http.routes(lambda: (current().store, current().keys)),
             start_jobs=lambda store: start(store, lambda: current().keys),

@@ -68,11 +68,13 @@ def invite(session: Session, code: str, output: Path) -> None:
 @option("-o", "output", type=_FILE, metavar="REQUEST", help=N_("File for the request to head office (default: beside the invite)."))
 def join(session: Session, file: Path, url: str | None, output: Path | None) -> None:
     from localcrm.sync import node_sync
+    from localcrm.sync.bundle import MAX_FILE
 
     _allow(session)
     target = output or file.with_suffix(".request")
     _check_target(session, target)
-    request = node_sync.join(session.store, session.application.keys, _read(file), url=url)
+    # A reply holds everything that the branch should know; an invite is small, and read as such.
+    request = node_sync.join(session.store, session.application.keys, _read(file, most=MAX_FILE), url=url)
     if request is not None:
         _write(target, request)
     elif url:
@@ -250,10 +252,10 @@ def _manager(session: Session) -> Any:
     return session.actor
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, *, most: int = _MAX_FILE) -> bytes:
     if not path.is_file():
         raise _no_file(path)
-    if path.stat().st_size > _MAX_FILE:
+    if path.stat().st_size > most:
         raise InvalidInput("wrong_file", N_("“{name}” is not an enrolment file. Nothing was changed."), name=path.name)
     return path.read_bytes()
 

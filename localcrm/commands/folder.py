@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from localcrm.commands.frame import REFUSED, Session, argument, command, option
+from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_, gettext
 
 _FILE = click.Path(path_type=Path)
@@ -92,6 +93,40 @@ def restore(session: Session, file: Path, into: Path) -> None:
     from localcrm.store.backup import restore as unpack
 
     session.show(unpack(file, into))
+
+
+@command("move", help=N_("Move this branch to a new computer: write one file under a passphrase, and use this folder no more."))
+@option("-o", "output", type=_FILE, metavar="FILE", help=N_("File to write."))
+@option("--take-back", is_flag=True, help=N_("Go on here after all; only when the file was never used."))
+def move(session: Session, output: Path | None, take_back: bool) -> None:
+    from localcrm.app import take_back_move
+    from localcrm.domain.people.services import check_password_strength
+    from localcrm.sync import moving
+
+    if take_back:
+        session.show(take_back_move(session.folder, passphrase=session.passphrase))
+        return
+    if output is None:
+        raise InvalidInput("required", N_("{label} is required."), label="-o", field="output")
+    store, actor = session.store, session.actor_or_system()
+    chosen = session.secret(N_("Passphrase for the file"), confirm=True)
+    check_password_strength(chosen)
+    document = moving.move(store, actor, output, chosen)
+    lines = (
+        N_("Everything of this branch is in the file. In this folder nothing can be saved or exchanged any more."),
+        N_("On the new computer: “localcrm arrive FILE --into FOLDER”, then “localcrm --data FOLDER”. Delete the file afterwards."),
+    )
+    session.show(document, text=lambda: map(gettext, lines))
+
+
+@command("arrive", help=N_("Go on with a moved branch on its new computer: unpack its file into a new folder."))
+@argument("file", type=_FILE)
+@option("--into", required=True, type=_FILE, metavar="DIR", help=N_("A folder that does not exist yet, or is empty."))
+def arrive(session: Session, file: Path, into: Path) -> None:
+    from localcrm.domain import subjects as subjects  # noqa: PLC0414 -- declares everything
+    from localcrm.sync import moving
+
+    session.show(moving.arrive(file, into, session.secret(N_("Passphrase for the file"))))
 
 
 @command("check", help=N_("Whether the data are whole; rebuilds what is derived with --repair."))

@@ -34,7 +34,7 @@ from localcrm.store.connection import Connection
 from localcrm.store.files import open_atomically, writing
 from localcrm.store.folder import DATABASE
 from localcrm.store.migrate import get_meta, set_meta
-from localcrm.store.node import CATCHING_UP, load_node, save_node
+from localcrm.store.node import CATCHING_UP, CONTINUES, MOVED, load_node, save_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -241,7 +241,11 @@ def settle_copy(store: Store) -> bool:
         if not get_meta(connection, "is_copy"):  # another program was first
             return False
         node = load_node(connection)
-        if node.enrolled:
+        moved = get_meta(connection, MOVED)
+        connection.execute("DELETE FROM meta WHERE key = ?", (MOVED,))
+        if moved and (store.folder / CONTINUES).exists() and (store.folder / CONTINUES).read_text() == moved:
+            save_node(connection, node)  # the folder that it comes from is used no more, so it is the same node
+        elif node.enrolled:
             if node.is_office:  # branches must learn up to where its log is the one they know
                 lives = json.loads(str(get_meta(connection, "past_lives") or "[]"))
                 set_meta(connection, "past_lives", json.dumps([*lives, (node.epoch.hex(), changelog.head(connection))]))
@@ -250,6 +254,7 @@ def settle_copy(store: Store) -> bool:
                 set_meta(connection, CATCHING_UP, 1)
             save_node(connection, replace(node, epoch=secrets.token_bytes(8), epoch_index=node.epoch_index + 1))
         connection.execute("DELETE FROM session")
+        (store.folder / CONTINUES).unlink(missing_ok=True)
         eventlog.append(connection, at=store.clock.now_ms(), kind="restore", detail=node.code, sign=store.sign_log)
         set_meta(connection, "is_copy", 0)
     store.forget_node()

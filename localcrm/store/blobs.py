@@ -180,6 +180,11 @@ def note_named(store: Store) -> None:
         set_meta(connection, _SEEN, upto)
 
 
+def look_again(connection: Connection) -> None:
+    """Another log took the place of the one here: which contents records name is taken down anew."""
+    set_meta(connection, _SEEN, 0)
+
+
 def file_fields(entity: EntityType) -> list[Field]:
     """The fields of an entity that name files."""
     return [field for field in entity.fields.values() if field.kind == "files"]

@@ -71,7 +71,8 @@ def raise_mapped(error: Exception) -> NoReturn:
 class Connection:
     """One connection, autocommit unless a transaction is begun by hand; every driver error comes out mapped."""
 
-    def __init__(self, path: Path, *, key: bytes | None, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, key: bytes | None, read_only: bool = False, scratch: bool = False) -> None:
+        """``scratch``: the file is this program's alone and need not outlive it."""
         self._statements: set[str] = set()
         uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
         try:
@@ -80,7 +81,10 @@ class Connection:
                 self._raw.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
             self._raw.execute(f"PRAGMA busy_timeout = {LOCK_WAIT_MS}")
             self._raw.execute("SELECT count(*) FROM sqlite_master")
-            if not read_only:
+            if scratch:
+                self._raw.execute("PRAGMA journal_mode = OFF")
+                self._raw.execute("PRAGMA synchronous = OFF")
+            elif not read_only:
                 self._raw.execute("PRAGMA journal_mode = WAL")
                 # What is said to be saved, or acknowledged to the other side, must outlive a power cut: one wait for the disk per commit.
                 self._raw.execute("PRAGMA synchronous = FULL")
@@ -147,6 +151,17 @@ class Connection:
             cursor = self._run(sql, params)
             while rows := cursor.fetchmany(size):
                 yield from rows
+        except _FAULTS as error:
+            raise_mapped(error)
+
+    def attach(self, path: Path, name: str) -> None:
+        """Open another file beside this one, without encryption, under a schema name of ours; not inside a transaction.
+
+        It is opened for writing even where it is only read: of a file opened for reading SQLite passes over the CHECKs, and then copies
+        its tables value by value. Whoever attaches it runs ``DETACH DATABASE`` afterwards.
+        """
+        try:
+            self._raw.execute(f"ATTACH DATABASE ? AS {name} KEY ''", (path.absolute().as_uri(),))
         except _FAULTS as error:
             raise_mapped(error)
 

@@ -87,6 +87,20 @@ def change_passphrase(folder: Path, raw_key: bytes, new_passphrase: str) -> None
     _write(folder, msgspec.structs.replace(file, passphrase=_wrap(raw_key, _from_passphrase(new_passphrase))))
 
 
+def lock_with_passphrase(raw_key: bytes, passphrase: str) -> bytes:
+    """A key of 32 bytes, wrapped for whoever knows the passphrase; StoreError ``passphrase_empty``."""
+    return msgspec.msgpack.encode(_wrap(raw_key, _from_passphrase(passphrase)))
+
+
+def open_with_passphrase(data: bytes, passphrase: str) -> bytes:
+    """The key that was wrapped; StoreError ``wrong_passphrase``, ``passphrase_empty`` or ``bad_key_file``."""
+    try:
+        slot = msgspec.msgpack.decode(data, type=_Slot)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise StoreError("bad_key_file", _BAD_KEY_FILE) from error
+    return _unwrap(slot, _from_passphrase(passphrase)) or _refuse_passphrase()
+
+
 def prepare_key_folder(folder: Path) -> Path:
     """The folder's place for keys, made if absent, open to its owner only."""
     keys = folder / "keys"

@@ -19,6 +19,10 @@ Role = Literal["office", "branch"]
 OFFICE_NO = 1
 #: Meta key of a restored branch: it has not heard yet what it did itself after its backup.
 CATCHING_UP = "catching_up"
+#: Meta key of a folder that was moved: a random text that its file carries too. Its origin is taken away, so nothing can be saved in it.
+MOVED = "moved"
+#: File in a folder that goes on from a moved one, with the same text.
+CONTINUES = "continues"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,22 @@ class Node:
 def branch_id(company_id: bytes, code: str) -> str:
     """A branch's id follows from its code, so every node knows it without asking (UUIDv5)."""
     return uuid.uuid5(uuid.UUID(bytes=company_id), f"branch:{code}").hex
+
+
+def moved_away() -> StoreError:
+    """What is said wherever somebody wants to go on in a folder that was moved."""
+    return StoreError(
+        "moved_away",
+        N_(
+            "This branch was moved to another computer and goes on there; in this folder nothing can be saved or exchanged any more. If its file was never used there, take it back with “localcrm move --take-back”."
+        ),
+    )
+
+
+def require_here(connection: Connection) -> None:
+    """Raise StoreError("moved_away") where the branch goes on on another computer."""
+    if get_meta(connection, MOVED):
+        raise moved_away()
 
 
 def load_node(connection: Connection) -> Node:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from localcrm.kernel.clock import MAX_STEP, SystemClock, WallClock, next_stamp
 from localcrm.kernel.errors import NotFound, StoreError
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import Shapes, shape_by_default, shaped, use_shapes
+from localcrm.kernel.ports import Changes
+from localcrm.kernel.schema import Shapes, entities, shape_by_default, shaped, use_shapes
 from localcrm.store import changelog, eventlog, shapes as file_shapes
 from localcrm.store.connection import Connection, Pool
 from localcrm.store.folder import DATABASE
@@ -25,7 +26,7 @@ from localcrm.store.node import Node, load_node
 from localcrm.store.uow import UnitOfWork, own_section, transaction
 
 if TYPE_CHECKING:
-    from localcrm.kernel.ports import Changes, Listener
+    from localcrm.kernel.ports import Listener
 
 
 class Store:
@@ -118,6 +119,25 @@ class Store:
             yield connection
             connection.execute("UPDATE sync_ctx SET applying = 0")
         self.announce(remote=True)
+
+    @contextmanager
+    def replacing(self, path: Path) -> Iterator[Connection]:
+        """A transaction in which everything is made anew from another file, attached as ``source``; capture is off, every screen looks again."""
+        with self._write_lock:
+            self._renew_worn_writer()
+            writer = self._writer
+            writer.attach(path, "source")
+            try:
+                with self._writing() as connection:
+                    connection.execute("UPDATE sync_ctx SET applying = 1")
+                    yield connection
+                    connection.execute("UPDATE sync_ctx SET applying = 0")
+            finally:
+                writer.execute("DETACH DATABASE source")
+            self._seen = changelog.head(writer)
+        changes = Changes(dict.fromkeys((entity.key for entity in entities()), None), remote=True)
+        for listener in list(self._listeners):
+            listener(changes)
 
     @contextmanager
     def housekeeping(self) -> Iterator[Connection]:

@@ -16,7 +16,7 @@ from localcrm.kernel.i18n import N_
 from localcrm.kernel.ids import new_id
 from localcrm.store import eventlog, search
 from localcrm.store.migrate import get_meta
-from localcrm.store.node import CATCHING_UP
+from localcrm.store.node import CATCHING_UP, require_here
 from localcrm.store.query import Record, load_record, record_columns
 from localcrm.store.shapes import SHAPING
 
@@ -191,6 +191,7 @@ def own_section(store: Store, connection: Connection, *, actor: str | None) -> I
     """
     last, origin, oseq = connection.one("SELECT last_hlc, origin, next_oseq FROM sync_ctx") or (0, None, 1)
     if origin is None:
+        require_here(connection)
         raise Refused("not_enrolled", N_("This branch is not enrolled yet. Finish “sync join” with the reply of head office first."))
     tick = next_stamp(last, store.clock.now_ms(), store.step)
     tx = int(connection.value("SELECT coalesce(max(tx), 0) FROM sync_tx")) + 1

@@ -3,8 +3,8 @@
 A change may leave when it is older than KEEP_MS and nobody waits for it any more: at a branch what head office has acknowledged, at head
 office what every branch that is not closed has received. A branch that is silent does not hold the log up for ever: what is older than the
 company's ``silent_days`` leaves all the same, and a branch that has not received it is *stale*. Nothing is lost to it. Its own work is taken
-in as ever, since the past keeps every stamp and every deletion; and what it has missed is read out of the past, unless it says that it takes
-a snapshot (``SNAPSHOT`` among its ``Hello.caps``). Then it is told so (``Welcome.action`` is ``BOOTSTRAP``) and sent no single changes.
+in as ever, since the past keeps every stamp and every deletion; and what it has missed is read out of the past, unless so much is
+missing that a snapshot pays (``sync.snapshot``).
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from localcrm.domain.options.company import company_number
-from localcrm.kernel.errors import ExchangeError
-from localcrm.kernel.i18n import N_
 from localcrm.store import past
 
 if TYPE_CHECKING:
@@ -28,10 +26,6 @@ DAY_MS = 24 * 3600 * 1000
 KEEP_MS = 30 * DAY_MS
 #: Between two steps whoever waits to write gets his turn.
 PAUSE_S = 0.005
-#: What a branch that can begin anew from a snapshot says of itself.
-SNAPSHOT = "snapshot"
-#: What such a branch is told once it lacks changes that have left the log.
-BOOTSTRAP = "bootstrap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +105,6 @@ def _before(connection: Connection, window: tuple[int, int], condition: str, val
 def is_stale(connection: Connection, received: int) -> bool:
     """Whether whoever has received head office's log up to a number lacks changes that have left it."""
     return received < past.horizon(connection)
-
-
-def require_log(action: str) -> None:
-    """At a branch, after its own work has been sent: raise ExchangeError("bootstrap") where head office waits for it to take a snapshot."""
-    if action == BOOTSTRAP:
-        raise ExchangeError(
-            "bootstrap",
-            N_(
-                "This branch has not exchanged for so long that it must begin anew from a snapshot of head office. What was done here has arrived there and nothing is lost. Ask head office for a snapshot and read it here; until then you can go on working."
-            ),
-        )
 
 
 def waiting_in_past(connection: Connection, received: int, node_no: int) -> int:

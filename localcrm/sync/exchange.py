@@ -6,7 +6,7 @@ message is one transaction, so an exchange may end anywhere and simply goes on n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, NoReturn
 from weakref import WeakKeyDictionary
@@ -22,10 +22,26 @@ from localcrm.store import changelog, eventlog, past, witness
 from localcrm.store.migrate import SCHEMA_VERSION, set_meta
 from localcrm.store.node import CATCHING_UP, OFFICE_NO, origin_of, stamp_of
 from localcrm.store.witness import Witness
-from localcrm.sync import attachments, brake, codec, compaction, digest, drain, recovery, scope
+from localcrm.sync import attachments, brake, codec, digest, drain, recovery, scope, snapshot
 from localcrm.sync.extract import PORTION, changes_for, of_numbers, own_changes
 from localcrm.sync.merge import Report, admit, apply, move_in
-from localcrm.sync.messages import Ack, Changes, Digests, Evict, GiveBack, Hello, Lacking, Message, MoveIn, Piece, Pull, Push, Welcome
+from localcrm.sync.messages import (
+    Ack,
+    Changes,
+    Digests,
+    Evict,
+    Fetch,
+    Fetched,
+    GiveBack,
+    Hello,
+    Lacking,
+    Message,
+    MoveIn,
+    Piece,
+    Pull,
+    Push,
+    Welcome,
+)
 
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
@@ -60,8 +76,8 @@ class Outcome:
 # the branch ---------------------------------------------------------------------------------------------------------
 
 
-def hello(store: Store) -> Hello:
-    """How far this branch has come."""
+def hello(store: Store, *, by_log: bool = False) -> Hello:
+    """How far this branch has come; ``by_log``: it takes no snapshot, only changes one by one."""
     node = store.node
     with store.read() as connection:
         heads = connection.all("SELECT epoch, have_oseq FROM sync_origin WHERE node_no = ?", (node.node_no,))
@@ -78,6 +94,7 @@ def hello(store: Store) -> Hello:
         schema_ver=SCHEMA_VERSION,
         program=localcrm.__version__,
         log_head=log.hash,
+        caps=[] if by_log else [snapshot.CAPABILITY],
         log_count=log.number,
         log_signature=log.signature,
         hub_epoch=int.from_bytes(hub_epoch or b""),
@@ -112,7 +129,7 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
     """A branch takes in what head office says; returns its Welcome."""
     welcome, is_for_us = None, True
     drain.carry_out(store)
-    for message in messages:
+    for message in snapshot.take_in(store, messages, outcome):
         if isinstance(message, Welcome):
             welcome = message
             _meet_office(store, welcome)
@@ -257,8 +274,10 @@ class Peer:
     """Rows that its system log lacks since the exchange before."""
     by_file: bool = False
     """Whether what it says was written some time ago, so that its clock then says little about its clock now."""
-    takes_snapshots: bool = False
-    """Whether it can begin anew from a snapshot, as it said when it came."""
+    action: str = "ok"
+    """What Welcome tells it to do."""
+    fetch: Callable[[Fetch], Iterator[Fetched]] | None = None
+    """Gives the next pieces of the bundle with a snapshot; None where nobody waits for an answer."""
     outcome: Outcome = field(default_factory=Outcome)
 
 
@@ -269,6 +288,7 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
         if isinstance(message, Hello):
             place = recovery.meet(store, message, by_file=peer.by_file)
             _meet(store, peer, message if place is None else msgspec.structs.replace(message, recv_hseq=place))
+            peer.action = snapshot.action_for(store, peer.node_no, peer.recv_hseq)
             yield welcome(store, peer)
             yield ack(store, peer)
             if place is not None:
@@ -284,7 +304,9 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
             peer.outcome.add(admit(store, batch, sender_no=peer.node_no, sender_code=peer.code))
             drain.carry_out(store)
             yield ack(store, peer)
-        elif isinstance(message, Pull):
+        elif isinstance(message, Fetch) and peer.action == snapshot.ACTION:
+            yield from peer.fetch(message) if peer.fetch else ()
+        elif isinstance(message, Pull) and peer.action != snapshot.ACTION:
             yield from downs(store, peer, message.recv_hseq, portions=1)
         elif isinstance(message, Piece):
             peer.outcome.files += attachments.take(store, message)
@@ -302,7 +324,7 @@ def _meet(store: Store, peer: Peer, message: Hello) -> None:
     is_new = epoch != peer.epoch
     if is_new and _has_met(store, peer.node_no, epoch):
         return  # an old file, written before the branch was restored
-    peer.epoch, peer.takes_snapshots = epoch, compaction.SNAPSHOT in message.caps
+    peer.epoch = epoch
     with store.housekeeping() as connection:
         for number, _head in message.heads:
             origin_of(connection, peer.node_no, number.to_bytes(8), peer.code)
@@ -320,6 +342,7 @@ def _meet(store: Store, peer: Peer, message: Hello) -> None:
             (peer.recv_hseq, store.clock.now_ms(), peer.epoch, peer.node_no),
         )
         _note_facts(store, connection, peer, message)
+        snapshot.note_capabilities(connection, message)
         _witness(store, connection, peer, message)
 
 
@@ -363,14 +386,13 @@ def welcome(store: Store, peer: Peer) -> Welcome:
         head = changelog.head(connection)
         point = witness.known(connection, peer.node_no) or Witness(0, b"", 0, b"")
         lives, have = recovery.past_lives(connection), recovery.heads(connection, peer.node_no, store.node.epoch)
-        must_begin_anew = _must_begin_anew(connection, peer)
     return Welcome(
         company_id=store.node.company_id,
         hub_epoch=int.from_bytes(store.node.epoch),
         head_hseq=head,
         wall_ms=max(0, store.clock.now_ms()),
         schema_ver=SCHEMA_VERSION,
-        action=compaction.BOOTSTRAP if must_begin_anew else "ok",
+        action=peer.action,
         log_count=point.number,
         log_head=point.hash,
         log_at=point.at,
@@ -379,10 +401,6 @@ def welcome(store: Store, peer: Peer) -> Welcome:
         past_lives=lives,
         have=have if recovery.is_open(store) else [],
     )
-
-
-def _must_begin_anew(connection: Connection, peer: Peer) -> bool:
-    return peer.takes_snapshots and compaction.is_stale(connection, peer.recv_hseq)
 
 
 def ack(store: Store, peer: Peer) -> Ack:
@@ -416,8 +434,6 @@ def downs(store: Store, peer: Peer, cursor: int, *, portions: int | None = None)
     sent = 0
     while True:
         with store.read() as connection:
-            if _must_begin_anew(connection, peer):
-                return
             holds = scope.scope_of(store, connection, peer.node_no, peer.code)
             # Who joins has nothing that could leave, and is sent everything that is in his scope now.
             moved = scope.moves(connection, holds, cursor) if cursor else scope.Moves(0)

@@ -137,6 +137,12 @@ def take_back(store: Store, batch: Batch) -> Report:
         return report
 
 
+def carry_over(store: Store, connection: Connection, batch: Batch) -> Report:
+    """Inside a merging transaction: this node's own changes on top of data that were exchanged under them (see ``snapshot``)."""
+    report, _found = _merge(store, connection, batch, None, _NOTHING_HEARD)
+    return report
+
+
 def _tables(batch: Batch) -> set[int]:
     return {group.table for group in Changes.of(batch.changes).groups}
 

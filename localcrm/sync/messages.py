@@ -2,8 +2,9 @@
 
 A branch speaks first. Up: Hello, then GiveBack for what a restored head office lacks, then Push for every portion of its own changes, then Pull. Down: Welcome, Ack, then
 Changes for every portion of the head office's log, then Digests once nothing is missing. Behind all that, in both directions,
-pieces of attached files, and Lacking: what each side still wants of them. Places kept for later
-messages: ``caps`` in Hello (schema drift), ``action`` in Welcome (new_epoch, upgrade, revoked; bootstrap: see ``compaction``).
+pieces of attached files, and Lacking: what each side still wants of them. Where Welcome says ``bootstrap`` the log is not told: the branch
+fetches a bundle with a Snapshot in pieces, or finds it in the file. Places kept for later
+messages: ``caps`` in Hello (schema drift), ``action`` in Welcome (new_epoch, upgrade, revoked).
 """
 
 from __future__ import annotations
@@ -151,7 +152,54 @@ class Piece(Struct, frozen=True, tag="piece"):
     data: Annotated[bytes, Meta(max_length=1 << 20)]
 
 
-Message = Hello | Push | GiveBack | Pull | Welcome | Ack | MoveIn | Evict | Changes | Digests | Lacking | Piece
+class Snapshot(Struct, frozen=True, tag="snapshot"):
+    """All of head office's data up to ``hseq`` follow as one SQLite file of ``size`` bytes; ``tables``: a hash per table."""
+
+    hseq: Seq
+    size: Annotated[int, Meta(ge=1, le=8 << 30)]
+    tables: Annotated[dict[Annotated[str, Meta(max_length=60)], Annotated[str, Meta(max_length=64)]], Meta(max_length=1000)]
+
+
+class SnapshotPart(Struct, frozen=True, tag="snapshot_part"):
+    """The next bytes of that file."""
+
+    data: Annotated[bytes, Meta(min_length=1, max_length=1 << 20)]
+
+
+class Fetch(Struct, frozen=True, tag="fetch"):
+    """Please send the bundle with a snapshot from byte ``at`` on; ``name``: the one of which so much is here, empty at first."""
+
+    name: Annotated[bytes, Meta(max_length=16)]
+    at: Seq
+
+
+class Fetched(Struct, frozen=True, tag="fetched"):
+    """Bytes of the bundle ``name`` of ``size`` bytes, from byte ``at`` on; another name than was asked for begins anew."""
+
+    name: Annotated[bytes, Meta(min_length=16, max_length=16)]
+    size: Annotated[int, Meta(ge=1, le=2 << 30)]
+    at: Seq
+    data: Annotated[bytes, Meta(min_length=1, max_length=1 << 20)]
+
+
+Message = (
+    Hello
+    | Push
+    | GiveBack
+    | Pull
+    | Welcome
+    | Ack
+    | MoveIn
+    | Evict
+    | Changes
+    | Digests
+    | Lacking
+    | Piece
+    | Snapshot
+    | SnapshotPart
+    | Fetch
+    | Fetched
+)
 
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 

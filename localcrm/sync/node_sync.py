@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -18,9 +19,9 @@ from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entity, entity_by_no
 from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
-from localcrm.store.node import OFFICE_NO, branch_id
+from localcrm.store.node import OFFICE_NO, branch_id, require_here
 from localcrm.store.query import Condition, ListQuery, every, record_json
-from localcrm.sync import attachments, brake, compaction, digest as digests, drain, enrol, exchange, messages, recovery
+from localcrm.sync import attachments, brake, compaction, digest as digests, drain, enrol, exchange, fetching, messages, recovery, snapshot
 from localcrm.sync.bundle import BundleFacts, Kind, Recipient, read_bundle, write_bundle
 from localcrm.sync.identity import NodeKeys, NodePublic
 from localcrm.sync.messages import Message, Welcome
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _REPLY = b"LCY1"
 _MAX_REPLY_HEAD = 1 << 20
+_NOT_UNDERSTOOD = N_("The exchange contains a message that cannot be understood. Nothing of it was applied.")
 
 
 # enrolment ----------------------------------------------------------------------------------------------------------
@@ -149,14 +151,21 @@ def _open(store: Store, keys: NodeKeys, path: Path) -> Opened:
 
 
 def _write_down(store: Store, keys: NodeKeys, peer: exchange.Peer, target: Path | IO[bytes]) -> int:
+    peer.action = snapshot.action_for(store, peer.node_no, peer.recv_hseq)
+
     def said() -> Iterator[Message]:
         yield exchange.welcome(store, peer)
         yield exchange.ack(store, peer)
-        yield from exchange.downs(store, peer, peer.recv_hseq)
+        cursor = peer.recv_hseq
+        if peer.action == snapshot.ACTION:
+            for message in snapshot.messages_of(store):
+                cursor = message.hseq if isinstance(message, messages.Snapshot) else cursor
+                yield message
+        yield from exchange.downs(store, peer, cursor)
         yield from attachments.pieces(store, peer.node_no, attachments.PER_FILE, since=peer.recv_hseq)
         yield attachments.lacking(store)
 
-    return _write(store, keys, target, "down", said(), peer)
+    return _write(store, keys, target, "snapshot" if peer.action == snapshot.ACTION else "down", said(), peer)
 
 
 def _write(store: Store, keys: NodeKeys, target: Path | IO[bytes], kind: Kind, said: Iterable[Message], to: exchange.Peer) -> int:
@@ -189,14 +198,17 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
     outcome, office = exchange.Outcome(), _office(store)
     # Files come last: as long as head office lacks some that are here, or its answers bring what was not here before.
     sent, lacked, lacking, pieces = set[attachments.Place](), list[messages.Lacking](), attachments.lacking(store), list[messages.Piece]()
-    finished = False
+    finished = fetches = by_log = False
+    incoming = fetching.Incoming(store.folder)
     while not finished:
         push = next(recovery.give_backs(store), None) or next(exchange.pushes(store), None)
-        hello = exchange.hello(store)
+        hello = exchange.hello(store, by_log=by_log)
         said: list[Message]
         if push is not None:
             outcome.sent += exchange.count_changes(push)
             said = [hello, push]
+        elif fetches:
+            said = [hello, incoming.wanted()]
         else:
             said = [hello, messages.Pull(hello.recv_hseq), *pieces, lacking]
             sent.update((piece.hash, piece.at) for piece in pieces)
@@ -206,17 +218,37 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
             _write(store, keys, request, "up", said, office)
             post_bundle(address, request, answer)
             with _open(store, keys, answer) as opened:
-                heard = exchange.hear_office(store, map(messages.decode, opened), outcome)
-        if push is None and heard:
-            compaction.require_log(heard.action)
+                heard = exchange.hear_office(store, incoming.take_out(map(messages.decode, opened)), outcome)
+        if incoming.path is not None:
+            _take_snapshot(store, keys, incoming, outcome)
+            fetches, by_log = False, True  # once in a run: what head office was told meanwhile comes change by change
+            continue
+        if push is None and not by_log and heard is not None and heard.action == snapshot.ACTION:
+            if fetches and not incoming.came:
+                raise ExchangeError("bad_message", _NOT_UNDERSTOOD)
+            fetches = True
+            continue
+        fetches = False
         is_same = hello.hub_epoch in {0, heard.hub_epoch if heard else 0}  # else it was restored: what it lacks is known only now
         if push is None and _caught_up(store, heard) and is_same:
             lacked.append(lacking)
             lacking, pieces = attachments.lacking(store), list(attachments.pieces(store, OFFICE_NO, attachments.PER_ROUND, but=sent))
             finished = not pieces and (not lacking.files or lacking in lacked)
+    incoming.throw_away()
     if outcome.sent or outcome.received:
         _note(store, office.code, sent=outcome.sent, received=outcome.received)
     return outcome.as_dict()
+
+
+def _take_snapshot(store: Store, keys: NodeKeys, incoming: fetching.Incoming, outcome: exchange.Outcome) -> None:
+    """Let the snapshot that has arrived take its place; where it is refused that is noted, and nothing has changed."""
+    assert incoming.path is not None
+    try:
+        with _open(store, keys, incoming.path) as opened:
+            exchange.hear_office(store, map(messages.decode, opened), outcome)
+    except ExchangeError as error:
+        store.log("bootstrap_refused", detail=error.message)
+    incoming.throw_away()
 
 
 def answer_bundle(store: Store, keys: NodeKeys, request: Path, answer: Path) -> None:
@@ -225,15 +257,23 @@ def answer_bundle(store: Store, keys: NodeKeys, request: Path, answer: Path) -> 
         raise Refused("not_office", N_("Only head office can do this."))
     with _open(store, keys, request) as opened:
         peer = _peer(store, "node_no", opened.facts.sender_no)
+        ready = store.folder / "snapshots"
+        peer.fetch = lambda wanted: fetching.pieces(ready, peer.node_no, wanted, partial(_write_snapshot, store, keys, peer))
         answers = list(exchange.hear_branch(store, peer, map(messages.decode, opened)))
+    if peer.action != snapshot.ACTION:
+        fetching.forget(ready, peer.node_no)
     _write(store, keys, answer, "down", answers, peer)
     if peer.outcome.sent or peer.outcome.received:
         _note(store, peer.code, sent=peer.outcome.sent, received=peer.outcome.received)
 
 
+def _write_snapshot(store: Store, keys: NodeKeys, peer: exchange.Peer, path: Path) -> None:
+    _write(store, keys, path, "snapshot", snapshot.messages_of(store), peer)
+
+
 def _caught_up(store: Store, heard: Welcome | None) -> bool:
     if heard is None:
-        raise ExchangeError("bad_message", N_("The exchange contains a message that cannot be understood. Nothing of it was applied."))
+        raise ExchangeError("bad_message", _NOT_UNDERSTOOD)
     with store.read() as connection:
         cursor = connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)) or 0
     return cursor >= heard.head_hseq
@@ -462,6 +502,8 @@ def _public(store: Store, node_no: int) -> NodePublic | None:
 
 
 def _must_be_enrolled(store: Store) -> None:
+    with store.read() as connection:
+        require_here(connection)
     if not store.node.enrolled:
         raise Refused("not_enrolled", N_("This branch is not enrolled yet. Finish “sync join” with the reply of head office first."))
 

@@ -177,6 +177,11 @@ def agree(store: Store, connection: Connection, welcome: Welcome, known: bytes |
     set_meta(connection, _HAS, json.dumps(welcome.have))
 
 
+def forget(connection: Connection) -> None:
+    """What was acknowledged by a former head office is named by numbers of a log that is no longer here."""
+    set_meta(connection, _ACKNOWLEDGED, "{}")
+
+
 def give_backs(store: Store) -> Iterator[GiveBack]:
     """Portions of what head office lacks of everything that it once had, in the order in which it came here."""
     with store.read() as connection:

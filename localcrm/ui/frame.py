@@ -13,6 +13,7 @@ from nicegui import context, ui
 
 from localcrm.domain.people.signing import warning
 from localcrm.kernel.i18n import gettext as _
+from localcrm.store.node import MOVED, moved_away
 from localcrm.store.shapes import SHAPING
 from localcrm.ui import account, operations
 from localcrm.ui.kit import shortcuts, syncstate, theme
@@ -47,6 +48,7 @@ def page_frame(session: Session, *, title: str, active: str) -> Iterator[ui.elem
                 toasts = ui.element("div").classes("lc-toasts")
                 _rights_refused(session)
                 _wrong_clock(session)
+                _moved(session)
                 if session.looking_as:
                     _looking(session)
                 operations.set_places(notices, toasts)
@@ -110,6 +112,14 @@ def _wrong_clock(session: Session) -> None:
         with ui.element("div").classes("lc-notice lc-warn").mark("wrong-clock").props('role="status"'):
             ui.icon("schedule")
             ui.label(text).classes("grow")
+
+
+def _moved(session: Session) -> None:
+    """That the branch goes on on another computer, before somebody types what cannot be saved."""
+    if session.store.meta(MOVED):
+        with ui.element("div").classes("lc-notice lc-warn").mark("moved-away").props('role="alert"'):
+            ui.icon("local_shipping")
+            ui.label(moved_away().message).classes("grow")
 
 
 def texts(session: Session) -> dict[str, str]:

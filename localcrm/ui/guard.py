@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 
 BODY_LIMIT = 2 * 1024 * 1024
 UPLOAD_LIMIT = 220 * 1024 * 1024
+#: A branch that moves to this computer brings everything it has; read only for whoever sits here and has the address that was printed.
+MOVED_PATH, MOVED_LIMIT = "/setup/upload/moved", 64 * 1024 * 1024 * 1024
 
 #: Reachable without a session: signing in, its style sheet, and the exchange, whose messages prove who sends them.
-OPEN_PATHS = ("/login", "/forgot", "/setup", "/unlock", "/join", "/join/", "/static/", EXCHANGE_PATH, "/favicon.ico", "/alive")
+OPEN_PATHS = ("/login", "/forgot", "/setup", MOVED_PATH, "/unlock", "/join", "/join/", "/static/", EXCHANGE_PATH, "/favicon.ico", "/alive")
 #: Set-up, unlocking and enrolment of a folder are for whoever sits at the computer.
-HERE_ONLY = ("/setup", "/unlock", "/join", "/join/")
+HERE_ONLY = ("/setup", MOVED_PATH, "/unlock", "/join", "/join/")
 #: What a locked session may still ask for.
 LOCKED_PATHS = ("/locked", "/logout", "/api/session/state", "/api/session/unlock", "/favicon.ico", "/alive")
 #: Of the framework's socket: pings, connecting, and its two messages that carry nothing a user did.
@@ -196,6 +198,8 @@ def _keeps_alive(message: Message) -> bool:
 def _limit(path: str) -> int:
     if path == EXCHANGE_PATH:
         return EXCHANGE_LIMIT
+    if path == MOVED_PATH:
+        return MOVED_LIMIT
     return UPLOAD_LIMIT if "/upload/" in path or path.startswith("/api/upload") else BODY_LIMIT
 
 

@@ -40,6 +40,8 @@ CreateFolder = Callable[..., tuple[Store, str]]
 #: (passphrase, None), or (new passphrase, recovery code) → the open store of the protected folder.
 #: (name, code) → the open store of a new folder for a branch, which nobody has let in yet.
 CreateBranch = Callable[[str, str], Store]
+#: (file of a moved branch, its passphrase) → the open store of the folder in which it goes on.
+Arrive = Callable[[Path, str], Store]
 UnlockFolder = Callable[[str, str | None], Store]
 
 
@@ -67,6 +69,7 @@ class Program:
     store: Store | None = None
     create_folder: CreateFolder | None = None
     create_branch: CreateBranch | None = None
+    arrive: Arrive | None = None
     #: Set where the folder is protected and nobody has given the passphrase yet.
     unlock_folder: UnlockFolder | None = None
     #: The node's own keys, for screens that write or read exchange files.

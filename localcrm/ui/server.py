@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from localcrm.sync.identity import NodeKeys
     from localcrm.ui.lan import Lan
-    from localcrm.ui.program import CreateBranch, CreateFolder, Program, UnlockFolder
+    from localcrm.ui.program import Arrive, CreateBranch, CreateFolder, Program, UnlockFolder
 
 PREFERRED_PORT = 8460
 NOTICE_SECONDS = 1.0
@@ -54,6 +54,7 @@ def run_server(
     open_browser: bool = True,
     create_folder: CreateFolder | None = None,
     create_branch: CreateBranch | None = None,
+    arrive: Arrive | None = None,
     unlock_folder: UnlockFolder | None = None,
     extra_routes: Sequence[BaseRoute] = (),
     start_jobs: StartJobs | None = None,
@@ -78,7 +79,7 @@ def run_server(
         number = int(listening.getsockname()[1])
         program = new_program(folder, port=number, store=store, create_folder=create_folder, unlock_folder=unlock_folder)
         program.host = host if host == "::1" else "127.0.0.1"
-        program.keys, program.create_branch = keys, create_branch
+        program.keys, program.create_branch, program.arrive = keys, create_branch, arrive
         address = first_address(program)
         program.when_open(lambda _store: _write_state(folder, program))
         _write_state(folder, program)

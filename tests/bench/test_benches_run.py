@@ -17,6 +17,7 @@ TINY: dict[str, str] = {
     "capture": "measure(200, rounds=1)",
     "merge": "measure(300, rounds=1)",
     "exchange": "measure(2, 100)",
+    "snapshot": "measure(300, rounds=1)",
     "bundles": "measure(300)",
     "metadata": "measure(400)",
     "posting": "measure(3, rounds=1)",

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from localcrm.app import create_folder
 from localcrm.domain.policy import SYSTEM
@@ -193,3 +193,74 @@ def test_a_branch_that_is_not_let_in_yet_goes_on_after_a_restart(
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         page.goto(f"{program.address}/customers")
         expect(page.locator("form")).to_have_count(0)
+
+
+def test_a_branch_moves_to_a_new_computer(browser: Browser, tmp_path: Path, server_environment: dict[str, str]) -> None:
+    office = create_folder(tmp_path / "hq", role="office", code="HQ", name="柯桥纺织", password=PASSWORD).application
+    branch = create_folder(tmp_path / "br01", role="branch", code="BR01", name="杭州分公司").application
+    request = node_sync.join(branch.store, branch.keys, node_sync.invite(office.store, office.keys, SYSTEM, code="BR01"))
+    node_sync.join(branch.store, branch.keys, node_sync.approve(office.store, office.keys, SYSTEM, request or b""))
+    office.close()
+    branch.close()
+    contexts: list[BrowserContext] = []
+    with running(tmp_path / "br01", server_environment) as program:
+        page = new_page(browser, program, contexts)
+        sign_in(page, program.address)
+        page.goto(f"{program.address}/settings/backups")
+        page.click("[data-act=move]")
+        page.fill("[data-act=passphrase]", "aaaaaaaa")
+        page.click("[data-act=write-move]")
+        expect(page.locator(".q-dialog .q-field--error")).to_have_count(1)
+        page.fill("[data-act=passphrase]", "Karton-im-Haus-7")
+        page.fill("[data-act=again]", "Karton-im-Haus-8")
+        page.click("[data-act=write-move]")
+        expect(page.locator(".q-dialog .q-field--error")).to_have_count(1)
+        page.fill("[data-act=again]", "Karton-im-Haus-7")
+        with page.expect_download() as download:
+            page.click("[data-act=write-move]")
+        download.value.save_as(tmp_path / "moved")
+        expect(page.locator(".lc-warn[role=status]")).to_contain_text(download.value.suggested_filename)
+        expect(page.locator("[data-act=move]")).to_have_count(0)
+        page.reload()
+        expect(page.locator("[data-act=move]")).to_have_count(0)
+        page.goto(f"{program.address}/customers")
+        expect(page.locator("[role=alert]")).to_contain_text("已搬到另一台电脑")
+        assert (program.foreign, program.faults) == ([], [])
+    command = [sys.executable, "-m", "localcrm", "--no-browser"]
+    told = server_environment | {"LOCALCRM_DATA": str(tmp_path / "br01")}
+    again = subprocess.run(command, cwd=Path(__file__).parents[2], env=told, capture_output=True, text=True, check=False)
+    assert again.returncode == 1
+    assert "已搬到另一台电脑" in again.stderr
+
+    with running(tmp_path / "new", server_environment) as program:
+        page = new_page(browser, program, contexts)
+        page.goto(program.printed)
+        page.click("#moved")
+        page.set_input_files("#file", tmp_path / "moved")
+        page.fill("#passphrase", "a wrong guess")
+        page.click("button[type=submit]")
+        expect(page.locator(".lc-problem")).to_contain_text("口令")
+        page.set_input_files("#file", {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": b"\xff\xd8\xff" * 100})
+        page.fill("#passphrase", "Karton-im-Haus-7")
+        page.click("button[type=submit]")
+        expect(page.locator(".lc-problem")).to_contain_text("不是分支的搬迁文件")
+        page.set_input_files("#file", tmp_path / "moved")
+        page.fill("#passphrase", "Karton-im-Haus-7")
+        page.click("button[type=submit]")
+        expect(page.locator(".lc-good-news")).to_contain_text("BR01")
+        sign_in(page, program.address)
+        page.goto(f"{program.address}/settings/backups")
+        expect(page.locator("[data-act=move]")).to_be_visible()
+        page.goto(program.printed)  # the token opens nothing a second time
+        expect(page.locator("form")).to_have_count(0)
+        assert (program.foreign, program.faults) == ([], [])
+        for context in contexts:
+            context.close()
+
+
+def sign_in(page: Page, address: str) -> None:
+    page.goto(f"{address}/login")
+    page.fill("#login", "admin")
+    page.fill("#password", PASSWORD)
+    page.click("button[type=submit]")
+    expect(page.locator(".lc-brand")).to_be_visible()

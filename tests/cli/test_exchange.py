@@ -167,3 +167,24 @@ def test_an_exchange_file_never_takes_the_place_of_the_data(office, branch, name
     for words in (["sync", "pack", "--for", "BR01"], ["sync", "invite", "BR02", "--as", "admin"]):
         assert office.refused(*words, "-o", str(office.folder / name)) == "bad_target"
     assert office.json("check") == {"ok": True, "problems": []}
+
+
+def test_a_branch_moves_to_a_new_computer(office, branch, tmp_path) -> None:
+    file, new = tmp_path / "moved", Terminal(tmp_path / "new")
+    move = ("move", "-o", str(file), "--passphrase-stdin")
+    assert branch.refused(*move, stdin="\nabc\n") == "weak_password"
+    assert branch.json(*move, stdin="\nKarton-im-Haus-7\n")["code"] == "BR01"
+    assert branch.refused("check") == "moved_away"
+    arrive = ("arrive", str(file), "--into", str(new.folder), "--passphrase-stdin")
+    assert new.refused(*arrive, stdin="falsch\n") == "wrong_passphrase"
+    assert new.json(*arrive, stdin="Karton-im-Haus-7\n") == {"folder": str(new.folder), "code": "BR01"}
+    assert new.as_admin("new", "customer", "name=新电脑")["number"] == "C-BR01-000001"
+    assert new.json("check") == {"ok": True, "problems": []}
+    assert office.refused(*move[:2], str(tmp_path / "hq"), move[3], stdin="\nKarton-im-Haus-7\n") == "not_branch"
+
+
+def test_a_move_is_taken_back(branch, tmp_path) -> None:
+    branch.json("move", "-o", str(tmp_path / "moved"), "--passphrase-stdin", stdin="\nKarton-im-Haus-7\n")
+    assert branch.json("move", "--take-back") == {"code": "BR01", "moved": True}
+    assert branch.as_admin("new", "customer", "name=原来的电脑")["number"] == "C-BR01-000001"
+    assert branch.refused("move") == "required"

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import shutil
+import tempfile
 from collections.abc import Mapping
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -18,6 +22,7 @@ from localcrm.domain.people.sessions import sign_in
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _, use_language
 from localcrm.store.store import Store
+from localcrm.ui.guard import MOVED_PATH
 from localcrm.ui.kit import plain
 from localcrm.ui.screens.forgotten import code_page
 from localcrm.ui.screens.login import browser_name, form_values, remember_language, signed_in, wanted_language
@@ -29,13 +34,13 @@ LOOPBACK = {"127.0.0.1", "::1"}
 
 
 def routes(program: Program) -> list[Route]:
-    """GET and POST /setup, for a new company or, with ?branch=1, for a branch of one that exists."""
+    """GET and POST /setup, for a new company or, with ?branch=1, for a branch of one that exists; with ?moved=1, for the file of a moved one."""
     busy = asyncio.Lock()
 
     async def show(request: Request) -> Response:
         token = request.query_params.get("token", "")
         with use_language(wanted_language(request)):
-            form = _branch_form if "branch" in request.query_params else _form
+            form = _branch_form if "branch" in request.query_params else _moved_form if "moved" in request.query_params else _form
             return turned_away(program, request, token, _("Set up")) or remember_language(request, form(token, {}))
 
     async def submit(request: Request) -> Response:
@@ -62,7 +67,16 @@ def routes(program: Program) -> list[Route]:
             )
             return signed_in(program, request, token, code_page(store, values["login"].strip(), code, title=_("Everything is set up")))
 
-    return [Route("/setup", show, methods=["GET"]), Route("/setup", submit, methods=["POST"])]
+    async def arrive(request: Request) -> Response:
+        token = request.query_params.get("token", "")
+        with use_language(wanted_language(request)):
+            async with busy:
+                if away := turned_away(program, request, token, _("Set up"), path=MOVED_PATH):
+                    return away  # before anything of what was sent is read
+                async with request.form(max_files=1, max_fields=5) as form:
+                    return await _arrive(program, token, form.get("file"), str(form.get("passphrase") or ""))
+
+    return [Route("/setup", show, methods=["GET"]), Route("/setup", submit, methods=["POST"]), Route(MOVED_PATH, arrive, methods=["POST"])]
 
 
 def first_page_of(program: Program) -> str:
@@ -85,11 +99,38 @@ async def _set_up_branch(program: Program, values: Mapping[str, str]) -> Respons
     return RedirectResponse(first_page_of(program), status_code=303)
 
 
-def turned_away(program: Program, request: Request, token: str, title: str) -> Response | None:
-    """Where a visitor of a first page goes instead; None for one from this computer, with the token that was printed, on the page of the moment."""
+async def _arrive(program: Program, token: str, file: UploadFile | str | None, passphrase: str) -> Response:
+    """The folder of a branch that was moved here; people sign in as before."""
+    assert program.arrive is not None
+    try:
+        if not isinstance(file, UploadFile) or not file.size:
+            raise InvalidInput("no_file_chosen", N_("Choose the file that was written on the old computer."), field="file")
+        with tempfile.TemporaryDirectory(dir=program.folder, prefix=".arriving-") as folder:
+            path = Path(folder) / "file"
+            with path.open("wb") as target:
+                await asyncio.to_thread(shutil.copyfileobj, file.file, target)
+            store = await asyncio.to_thread(program.arrive, path, passphrase)
+    except AppError as error:
+        if error.code != "passphrase_needed":
+            return _moved_form(token, {}, error)
+        program.entry_token = None
+        said = _("Everything has arrived. This folder has a passphrase of its own: close the program, start it again, and enter it.")
+        return plain.page(_("Continue with a moved branch"), plain.good_news(said))
+    program.entry_token = None
+    program.adopt(store)
+    said = _("Branch {code} goes on here, with everything it had. Sign in as before.").format(code=store.node.code)
+    link = f'<a class="lc-primary" href="/login">{escape(_("Sign in"))}</a>'
+    return plain.page(_("Continue with a moved branch"), plain.good_news(said) + link)
+
+
+def turned_away(program: Program, request: Request, token: str, title: str, *, path: str | None = None) -> Response | None:
+    """Where a visitor of a first page goes instead; None for one from this computer, with the token that was printed, on the page of the moment.
+
+    ``path``: of a page that belongs to it.
+    """
     if program.store is not None:
         return RedirectResponse("/", status_code=303)
-    here = request.client is not None and request.client.host in LOOPBACK and request.url.path == program.entry_path
+    here = request.client is not None and request.client.host in LOOPBACK and (request.url.path == program.entry_path or path is not None)
     if here and program.entry_token is not None and hmac.compare_digest(token.encode(), program.entry_token.encode()):
         return None
     text = _(
@@ -179,6 +220,7 @@ def _form(token: str, values: Mapping[str, str], error: AppError | None = None) 
         + "</form>"
         + f'<p class="lc-plain-other"><a href="/setup?token={quote(token)}&amp;branch=1" id="branch">'
         + f"{escape(_('This computer is for a branch of a company that has localcrm already'))}</a></p>"
+        + _moved_link(token)
     )
     return plain.page(_("Set up"), body, status=422 if error else 200, address=f"/setup?token={quote(token)}")
 
@@ -209,5 +251,29 @@ def _branch_form(token: str, values: Mapping[str, str], error: AppError | None =
         + plain.button(_("Go on"))
         + "</form>"
         + f'<p class="lc-plain-other"><a href="/setup?token={quote(token)}">{escape(_("Set up a new company instead"))}</a></p>'
+        + _moved_link(token)
     )
     return plain.page(_("Set up a branch"), body, status=422 if error else 200, address=f"/setup?token={quote(token)}&branch=1")
+
+
+def _moved_link(token: str) -> str:
+    text = _("A branch moves to this computer: read its file")
+    return f'<p class="lc-plain-other"><a href="/setup?token={quote(token)}&amp;moved=1" id="moved">{escape(text)}</a></p>'
+
+
+def _moved_form(token: str, _values: Mapping[str, str], error: AppError | None = None) -> Response:
+    intro = _(
+        "On the old computer the branch was written into one file, on its page “Backups & tasks”. Choose that file here and enter the passphrase that was chosen for it."
+    )
+    body = (
+        plain.problem(error.message if error else "")
+        + f"<p class='lc-muted'>{escape(intro)}</p>"
+        + f'<form method="post" action="{MOVED_PATH}?token={quote(token)}" enctype="multipart/form-data">'
+        + plain.file("file", _("File of the branch"))
+        + plain.field("passphrase", _("Passphrase for the file"), kind="password", extra='required autocomplete="off"')
+        + plain.button(_("Go on here"))
+        + "</form>"
+        + f'<p class="lc-plain-other"><a href="/setup?token={quote(token)}">{escape(_("Set up a new company instead"))}</a></p>'
+    )
+    title = _("Continue with a moved branch")
+    return plain.page(title, body, status=422 if error else 200, address=f"/setup?token={quote(token)}&moved=1")

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING
 
 from nicegui import ui
 
+from localcrm.domain import policy
+from localcrm.domain.people.services import check_password_strength
 from localcrm.jobs import backups, scheduler, settings, work
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.schema import entity as entity_type
+from localcrm.store.node import MOVED
+from localcrm.sync import moving
 from localcrm.ui.frame import page_frame, page_head
+from localcrm.ui.import_job import upload_place
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.jobs import do_job, working
 from localcrm.ui.kit.lines import cell, heads
@@ -83,6 +88,8 @@ class _Backups:
             self.state = ui.element("div").classes("lc-card").style("flex:none").mark("backup-state")
             self.files = ui.element("div").classes("lc-card").style("flex:none;overflow-x:auto").mark("backup-files")
             _how_to_restore()
+            if not self.session.store.node.is_office:
+                self._draw_move()
             ui.label(_("Settings of this computer")).classes("lc-sub")
             self.form = ui.element("div").classes("lc-card lc-pad").style("flex:none").mark("backup-settings")
             ui.label(_("What the program does by itself")).classes("lc-sub")
@@ -156,6 +163,45 @@ class _Backups:
                             ).mark(f"run-{each.job.name}")
 
     # actions ---------------------------------------------------------------------------------------------------------
+
+    def _draw_move(self) -> None:
+        """That the branch can move to a new computer."""
+        if self.session.store.meta(MOVED):  # which the page says above
+            return
+        self.move = ui.element("div").classes("lc-row").style("flex:none").mark("move")
+        with self.move:
+            ui.label(_("A new computer for this branch?")).classes("lc-muted")
+            ui.button(_("Move to a new computer…"), on_click=self._move).props("unelevated no-caps data-act=move").classes("lc-btn").mark(
+                "move-button"
+            )
+
+    async def _move(self) -> None:
+        """Ask for a passphrase, write the file, and say that it is over here."""
+        passphrase = await _ask_passphrase()
+        if passphrase is None:
+            return
+        session, store = self.session, self.session.store
+        target = f"{store.node.code}-{now_utc().astimezone():%Y%m%d-%H%M}.localcrm-move"
+
+        def write() -> Path:
+            policy.require(session.actor, settings.PERMISSION)
+            _token, path = upload_place(store, target)
+            moving.move(store, session.actor, path, passphrase)
+            return path
+
+        with self.progress:
+            with working(self.progress, _("Writing everything of this branch into one file; nothing can be saved meanwhile.")):
+                outcome = await run_service(session, write)
+            if outcome.ok:
+                ui.download.file(outcome.value, target)
+                self.move.delete()
+                with self.progress, ui.element("div").classes("lc-notice lc-warn").mark("moved").props('role="status"'):
+                    ui.icon("local_shipping")
+                    ui.label(
+                        _(
+                            "Branch {code} is in the file {file}. Carry it to the new computer, start the program there, and on its first page choose “A branch moves to this computer”. Here nothing can be saved or exchanged any more; close the program."
+                        ).format(code=store.node.code, file=target)
+                    ).classes("grow")
 
     async def _back_up(self) -> None:
         self.button.disable()
@@ -252,6 +298,43 @@ def _how_to_restore() -> None:
         )
         for line in (f"localcrm restore {_('BACKUP-FILE')} --into {_('NEW-FOLDER')}", f"localcrm --data {_('NEW-FOLDER')}"):
             ui.label(line).style("font-family:ui-monospace,monospace;overflow-wrap:anywhere")
+
+
+async def _ask_passphrase() -> str | None:
+    """A passphrase for the file of a branch that moves, chosen twice alike; None when it was thought better of."""
+    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("move-dialog"):
+        ui.label(_("Move this branch to a new computer?")).classes("lc-dialog-title")
+        ui.label(
+            _(
+                "Everything this branch is and has goes into one file: data, keys, attached files, and what was not sent yet. From then on nothing can be saved or exchanged on this computer. Choose a passphrase for the file; without it nobody can open it."
+            )
+        ).classes("lc-muted")
+        first = (
+            _field(_("Passphrase for the file"), _("At least 8 characters.")).props("type=password data-act=passphrase").mark("passphrase")
+        )
+        again = _field(_("Passphrase again"), "").props("type=password data-act=again").mark("again")
+
+        def choose() -> None:
+            for field in (first, again):
+                field.props(remove="error")
+            try:
+                check_password_strength(str(first.value or ""))
+                if first.value != again.value:
+                    raise InvalidInput("passwords_differ", N_("The two passwords differ."), field="again")
+            except InvalidInput as error:
+                wrong = again if error.field == "again" else first
+                wrong.props("error").props["error-message"] = error.message
+                wrong.update()
+                return
+            dialog.submit(str(first.value))
+
+        with ui.element("div").classes("lc-dialog-buttons"):
+            ui.button(_("Cancel"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
+            ui.button(_("Write the file"), on_click=choose).props("unelevated no-caps data-commit data-act=write-move").classes(
+                "lc-pri"
+            ).mark("write-move")
+    answer = await answer_of(dialog)
+    return answer if isinstance(answer, str) else None
 
 
 def _draw_ending(run: scheduler.JobRun) -> None:

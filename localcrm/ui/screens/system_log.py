@@ -57,8 +57,12 @@ KINDS: Mapping[str, str] = {
     "digest_differs": N_("Data differ from head office"),
     "backup": N_("Backup made"),
     "backup_tested": N_("Backup tried out"),
+    "moved_away": N_("Branch moved to another computer"),
+    "move_taken_back": N_("Move to another computer taken back"),
     "restore": N_("Restored from a backup"),
     "office_restored": N_("Head office was restored; agreed with it"),
+    "bootstrap": N_("Took over head office's data as a whole"),
+    "bootstrap_refused": N_("Head office's data as a whole were refused"),
     "taking_back": N_("Taking back what the backup lacks"),
     "setting": N_("Setting changed"),
     "person_export": N_("Took out a person's data"),
@@ -346,7 +350,7 @@ def _line(event: Event, names: Mapping[str, str]) -> Line:
 
 def _detail(event: Event) -> str:
     match event.kind:
-        case "import" | "export" | "exchange" | "person_export" | "erased" | "held_applied":
+        case "import" | "export" | "exchange" | "bootstrap" | "person_export" | "erased" | "held_applied":
             return " · ".join(_word(part) for part in event.detail.split())
         case "digest_differs":
             return ", ".join(_word(part) for part in event.detail.split(","))
