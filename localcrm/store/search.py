@@ -34,9 +34,11 @@ MIN_TAIL = 4
 #: A record's index number is its entity's number above these bits and its row number below: each kind is one range.
 _ROW_BITS = 48
 _MAX_TEXT = 2000
+_MAX_NUMBER = 200
 _LETTERS = string.ascii_lowercase + string.digits
 _RUN = re.compile(r"[^\W_]+")
-_NO_DIGITS = re.compile(r"\D+")
+#: Between the numbers of several values stands a NUL.
+_NO_DIGITS = re.compile(r"[^\d\0]+")
 
 
 def doc_id(entity: EntityType, rid: int) -> int:
@@ -69,9 +71,9 @@ def index_text(values: Sequence[str]) -> tuple[str, str, str, str]:
     """What is indexed for the searched values of one row: text, initials, syllables, tails of numbers."""
     text: list[str] = []
     chinese: list[str] = []
-    paired = ""
+    spoken = paired = ""
     for run in runs("\0".join([value[:_MAX_TEXT] for value in values])):
-        if _is_long_number(run):
+        if len(run) > MIN_TAIL and run.isdecimal():
             text.append(run)
             continue
         if run in paired:
@@ -81,10 +83,12 @@ def index_text(values: Sequence[str]) -> tuple[str, str, str, str]:
         text += pairs
         if not run.isascii() and pinyin.holds_chinese(run):
             chinese += pairs
-    initials, syllables = zip(*map(pinyin.spell, chinese), strict=True) if chinese else ((), ())
-    numbers = [_digits(value[:200]) for value in values if not value.isalpha()]
+            spoken += run
+    initials = " ".join(dict.fromkeys(map(pinyin.WRITTEN.__getitem__, chinese)))
+    syllables = " ".join(dict.fromkeys(map(pinyin.READ.__getitem__, spoken)))
+    numbers = _NO_DIGITS.sub("", "\0".join([value[:_MAX_NUMBER] for value in values])).split("\0")
     tails = [number[::-1] for number in numbers if len(number) >= MIN_TAIL]
-    return " ".join(text), " ".join(dict.fromkeys(initials)), " ".join(dict.fromkeys(syllables)), " ".join(tails)
+    return " ".join(text), initials, syllables, " ".join(tails)
 
 
 @lru_cache(maxsize=64)
