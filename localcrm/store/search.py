@@ -34,11 +34,9 @@ MIN_TAIL = 4
 #: A record's index number is its entity's number above these bits and its row number below: each kind is one range.
 _ROW_BITS = 48
 _MAX_TEXT = 2000
-_MAX_NUMBER = 200
 _LETTERS = string.ascii_lowercase + string.digits
 _RUN = re.compile(r"[^\W_]+")
-#: Between the numbers of several values stands a NUL.
-_NO_DIGITS = re.compile(r"[^\d\0]+")
+_DIGITS = re.compile(r"\d+")
 
 
 def doc_id(entity: EntityType, rid: int) -> int:
@@ -61,7 +59,7 @@ def _is_long_number(run: str) -> bool:
 
 
 def _digits(text: str) -> str:
-    return text if text.isdecimal() else _NO_DIGITS.sub("", text)
+    return text if text.isdecimal() else "".join(_DIGITS.findall(text))
 
 
 # indexing ----------------------------------------------------------------------------------------------------------
@@ -86,7 +84,7 @@ def index_text(values: Sequence[str]) -> tuple[str, str, str, str]:
             spoken += run
     initials = " ".join(dict.fromkeys(map(pinyin.WRITTEN.__getitem__, chinese)))
     syllables = " ".join(dict.fromkeys(map(pinyin.READ.__getitem__, spoken)))
-    numbers = _NO_DIGITS.sub("", "\0".join([value[:_MAX_NUMBER] for value in values])).split("\0")
+    numbers = [_digits(value[:200]) for value in values if not value.isalpha()]
     tails = [number[::-1] for number in numbers if len(number) >= MIN_TAIL]
     return " ".join(text), initials, syllables, " ".join(tails)
 

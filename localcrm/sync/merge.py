@@ -16,7 +16,7 @@ from bisect import bisect_left, insort
 from collections import defaultdict
 from dataclasses import dataclass, field, fields
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -50,8 +50,9 @@ _CONFLICT = Conflict.entity_type
 #: Rows a statement writes.
 _INSERTED_AT_ONCE, _UPDATED_AT_ONCE = 64, 16
 #: What binds ids by the ten thousand: for ``bytes``, as for None, the driver looks each time for an adapter, which takes longer than
-#: all else about a log row. Hence also texts and numbers that are never meant where None would be, and ``nullif``.
+#: all else about a log row. Hence also what stands for None and is never meant by it (an id has 16 bytes, no number is 0), and ``nullif``.
 _bound = bytearray
+_NOTHING = _bound()
 #: A cursor before every number.
 _NOTHING_HEARD = -1
 
@@ -174,8 +175,7 @@ def _parts(batch: Batch) -> Iterator[tuple[Batch, bool]]:
     yield Batch(batch.origins, batch.txs[first_tx:], changes[first:place]), defining
 
 
-@dataclass(frozen=True, slots=True)
-class _Author:
+class _Author(NamedTuple):
     """Who made a transaction, as which origin, and the stamp that counts."""
 
     origin: int
@@ -201,6 +201,7 @@ class _Merge:
         self._last_admitted: dict[int, int] = {}
         self._log: list[tuple[Any, ...]] = []
         self._quarantine: list[tuple[Any, ...]] = []
+        self._wall = store.clock.now_ms()
         self._last_hlc = int(connection.value("SELECT last_hlc FROM sync_ctx"))
         self._next_tx = int(connection.value("SELECT coalesce(max(tx), 0) FROM sync_tx")) + 1
         self._next_lseq = changelog.head(connection) + 1
@@ -260,7 +261,9 @@ class _Merge:
         node_no, epoch = self._batch.origins[tx.origin]
         stamp = self._admitted_stamp(tx)
         self._last_hlc = max(self._last_hlc, stamp)
-        self._txs.append((self._next_tx, origin, tx.first_oseq, tx.count, self._next_lseq, tx.hlc, stamp, _bound(tx.actor or b"")))
+        self._txs.append(
+            (self._next_tx, origin, tx.first_oseq, tx.count, self._next_lseq, tx.hlc, stamp, _bound(tx.actor) if tx.actor else _NOTHING)
+        )
         insort(self._spans[origin], (tx.first_oseq, self._next_lseq, tx.count))
         author = _Author(origin, node_no, epoch.to_bytes(8), stamp, tx.actor)
         for index, oseq in enumerate(range(tx.first_oseq, tx.first_oseq + tx.count), start):
@@ -311,13 +314,12 @@ class _Merge:
         """
         if self._sender is None:
             return tx.eff_hlc
-        wall = self._store.clock.now_ms()
         origin = self._origins[tx.origin]
         if origin not in self._last_admitted:
             before = "SELECT eff_hlc FROM sync_tx WHERE origin = ? ORDER BY first_oseq DESC LIMIT 1"
             self._last_admitted[origin] = int(self._connection.value(before, (origin,)) or 0)
-        fits = not is_from_future(tx.hlc, wall) and tx.hlc > self._last_admitted[origin]
-        self._last_admitted[origin] = stamp = tx.hlc if fits else next_stamp(self._last_hlc, wall).stamp
+        fits = not is_from_future(tx.hlc, self._wall) and tx.hlc > self._last_admitted[origin]
+        self._last_admitted[origin] = stamp = tx.hlc if fits else next_stamp(self._last_hlc, self._wall).stamp
         return stamp
 
     # one change ------------------------------------------------------------------------------------------------------
@@ -332,24 +334,26 @@ class _Merge:
         reason = self._faults.of(work, place, pk, row, author.actor)
         if reason:
             return reason
+        group = work.group
+        if row is None:
+            prev_lseq, diff = None, ""
+        else:
+            if prev is not None and row.oseq == prev[1] and row.origin == self._origins[prev[0]]:
+                prev_lseq = row.newest
+            else:
+                prev_lseq = self._local(*prev) if prev else None
+            # What was removed is what stood here, not what its author says: others are told from it what the row began with.
+            diff = work.diffs[place] if group.op == UPDATE else changelog.write_row(self._known.whole(work.entity, pk))
+        self._log.append((self._next_lseq, self._next_tx, group.table, group.op, _bound(pk), diff, prev_lseq or 0))
         if row is None:
             self._insert(work, place, pk, author.origin, oseq)
-            self._log_row(work.group, pk, "", None)
-            return None
-        if prev is not None and row.oseq == prev[1] and row.origin == self._origins[prev[0]]:
-            prev_lseq: int | None = row.newest
-        else:
-            prev_lseq = self._local(*prev) if prev else None
-        if work.group.op == UPDATE:
-            self._log_row(work.group, pk, work.diffs[place], prev_lseq)
+        elif group.op == UPDATE:
             if work.quiet and row.chain and prev_lseq == row.newest:
                 self._follow(work, place, row)
             else:
                 self._weigh(work, place, pk, row, prev_lseq, author, oseq)
             row.newest, row.origin, row.oseq = self._next_lseq, author.origin, oseq
         else:
-            # What was removed is what stood here, not what its author says: others are told from it what the row began with.
-            self._log_row(work.group, pk, changelog.write_row(self._known.whole(work.entity, pk)), prev_lseq)
             row.gone, row.new = True, None
         return None
 
@@ -393,9 +397,6 @@ class _Merge:
             self._conflicts.note_references(entity, now)
             if DELETED_NO in now:
                 self._conflicts.note_register(entity, pk, now[DELETED_NO])
-
-    def _log_row(self, group: Group, pk: bytes, diff: str, prev: int | None) -> None:
-        self._log.append((self._next_lseq, self._next_tx, group.table, group.op, _bound(pk), diff, prev or 0))
 
     def _work(self, group: Group) -> Work | None:
         """What to know of a group before its changes are applied one by one; None for a table this program does not know."""
@@ -516,7 +517,12 @@ class _Merge:
         places = self._known.rules(entity).places
         rows = [(rid, _bound(pk), *_as_added(row, places)) for rid, (pk, row) in enumerate(fresh, first)]
         names = ", ".join(f'"{column.key}"' for column in entity.fields.values())
-        self._connection.write_rows(f'INSERT INTO "{entity.key}"(rid, id, {names}, deleted) {{rows}}', rows, at_once=_INSERTED_AT_ONCE)
+        values = ", ".join(f"nullif(column{number}, x'')" for number in range(1, len(entity.fields) + 4))
+        self._connection.write_rows(
+            f'INSERT INTO "{entity.key}"(rid, id, {names}, deleted) SELECT {values} FROM ({{rows}})',
+            [[_NOTHING if value is None else value for value in row] for row in rows],
+            at_once=_INSERTED_AT_ONCE,
+        )
         return rows
 
     def _update_rows(self, entity: EntityType, columns: tuple[int, ...], rows: list[tuple[Any, ...]]) -> None:
