@@ -6,7 +6,8 @@ fill in values, check them, follow up, or derive what is not stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -385,18 +386,31 @@ def find_everywhere(connection: Connection, actor: Actor, *, text: str, limit: i
 def references(connection: Connection, entity: EntityType, identity: str) -> list[tuple[str, int]]:
     """Live records that refer to a record: (kind, how many); the lines of a deleted draft do not count, nor what only hangs on it."""
     found = []
+    for kind, referring in _referring(entity, "?"):
+        count = connection.value(f"SELECT count(*) FROM ({referring} LIMIT 1000)", (bytes.fromhex(identity),))
+        if count:
+            found.append((kind, int(count)))
+    return found
+
+
+def referred(connection: Connection, entity: EntityType, ids: Iterable[bytes]) -> set[bytes]:
+    """Those of these records that have ``references``."""
+    listed = json.dumps([pk.hex() for pk in ids])
+    found: set[bytes] = set()
+    for _kind, referring in _referring(entity, "unhex(wanted.value)"):
+        rows = connection.all(f"SELECT unhex(wanted.value) FROM json_each(?) wanted WHERE EXISTS ({referring})", (listed,))
+        found.update(row[0] for row in rows)
+    return found
+
+
+def _referring(entity: EntityType, record: str) -> Iterator[tuple[str, str]]:
+    """Where a record may be referred to: kind, and a query for its live records that refer to ``record``, an expression for its id."""
     for other in entities():
         for field in other.refs:
             if field.f.ref == entity.key and other.kind is not Kind.STATE and other.parent != field.key and not _hangs_on(other, field):
                 document = other.fields[other.parent].f.ref if other.parent else None
-                alive = f'AND EXISTS (SELECT 1 FROM "{document}" d WHERE d.id = o."{other.parent}" AND d.deleted = 0)' if document else ""
-                count = connection.value(
-                    f'SELECT count(*) FROM (SELECT 1 FROM "{other.key}" o WHERE "{field.key}" = ? AND deleted = 0 {alive} LIMIT 1000)',
-                    (bytes.fromhex(identity),),
-                )
-                if count:
-                    found.append((other.key, int(count)))
-    return found
+                alive = f' AND EXISTS (SELECT 1 FROM "{document}" d WHERE d.id = o."{other.parent}" AND d.deleted = 0)' if document else ""
+                yield other.key, f'SELECT 1 FROM "{other.key}" o WHERE o."{field.key}" = {record} AND o.deleted = 0{alive}'
 
 
 def _hangs_on(kind: EntityType, field: Field) -> bool:

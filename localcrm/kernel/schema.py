@@ -10,6 +10,7 @@ number is never given again, so renames and column order cannot scramble an exch
 
 from __future__ import annotations
 
+import os
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +32,9 @@ from localcrm.kernel.errors import InvalidInput, NotFound
 from localcrm.kernel.i18n import N_, current_language, gettext
 from localcrm.kernel.ids import parse_id
 from localcrm.kernel.money import MONEY_SCALE, PRICE_SCALE, QUANTITY_SCALE, RATE_SCALE, from_scaled, parse_decimal, to_scaled
+
+# Plug-ins for pydantic of whatever is installed beside the program are nothing to it; looking for them is 10 ms of every start.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 Merge = Literal["lww", "home", "hub", "always_show"]
 Stored = int | str | bytes | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import cache, lru_cache
 
 _CHINESE = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
@@ -46,11 +47,25 @@ def _plain(reading: str) -> str:
     return "".join(c for c in letters if "a" <= c <= "z")
 
 
-@lru_cache(maxsize=65536)
-def spell(characters: str) -> tuple[str, str]:
-    """One or two characters as words: every way to write them by initials, every reading of the first: 重庆 → "zq cq", "zhong chong tong"."""
-    written = " ".join(map("".join, itertools.product(*map(initials, characters))))
-    return written, " ".join(syllables(characters[0]) or characters[0])
+class _Remembered(dict[str, str]):
+    """What a function makes of short texts, remembered: asked a hundred times a record, and without the upkeep of an ``lru_cache``."""
+
+    def __init__(self, make: Callable[[str], str]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, text: str) -> str:
+        if len(self) >= _MOST_REMEMBERED:
+            self.clear()
+        made = self[text] = self._make(text)
+        return made
+
+
+_MOST_REMEMBERED = 65536
+#: One or two characters: every way to write them by initials, as words: 重庆 → "zq cq".
+WRITTEN = _Remembered(lambda characters: " ".join(map("".join, itertools.product(*map(initials, characters)))))
+#: One character: every reading, as words: 重 → "zhong chong tong".
+READ = _Remembered(lambda character: " ".join(syllables(character)) or character)
 
 
 def written_by_initials(run: str, letters: str) -> bool:

@@ -36,7 +36,7 @@ _ROW_BITS = 48
 _MAX_TEXT = 2000
 _LETTERS = string.ascii_lowercase + string.digits
 _RUN = re.compile(r"[^\W_]+")
-_NO_DIGITS = re.compile(r"\D+")
+_DIGITS = re.compile(r"\d+")
 
 
 def doc_id(entity: EntityType, rid: int) -> int:
@@ -59,7 +59,7 @@ def _is_long_number(run: str) -> bool:
 
 
 def _digits(text: str) -> str:
-    return text if text.isdecimal() else _NO_DIGITS.sub("", text)
+    return text if text.isdecimal() else "".join(_DIGITS.findall(text))
 
 
 # indexing ----------------------------------------------------------------------------------------------------------
@@ -69,9 +69,9 @@ def index_text(values: Sequence[str]) -> tuple[str, str, str, str]:
     """What is indexed for the searched values of one row: text, initials, syllables, tails of numbers."""
     text: list[str] = []
     chinese: list[str] = []
-    paired = ""
+    spoken = paired = ""
     for run in runs("\0".join([value[:_MAX_TEXT] for value in values])):
-        if _is_long_number(run):
+        if len(run) > MIN_TAIL and run.isdecimal():
             text.append(run)
             continue
         if run in paired:
@@ -81,10 +81,12 @@ def index_text(values: Sequence[str]) -> tuple[str, str, str, str]:
         text += pairs
         if not run.isascii() and pinyin.holds_chinese(run):
             chinese += pairs
-    initials, syllables = zip(*map(pinyin.spell, chinese), strict=True) if chinese else ((), ())
+            spoken += run
+    initials = " ".join(dict.fromkeys(map(pinyin.WRITTEN.__getitem__, chinese)))
+    syllables = " ".join(dict.fromkeys(map(pinyin.READ.__getitem__, spoken)))
     numbers = [_digits(value[:200]) for value in values if not value.isalpha()]
     tails = [number[::-1] for number in numbers if len(number) >= MIN_TAIL]
-    return " ".join(text), " ".join(dict.fromkeys(initials)), " ".join(dict.fromkeys(syllables)), " ".join(tails)
+    return " ".join(text), initials, syllables, " ".join(tails)
 
 
 @lru_cache(maxsize=64)

@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn, overload
 import msgspec
 from msgspec import Meta, Struct
 
+from localcrm.kernel.collector import collector_at_rest
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
 
@@ -178,6 +179,7 @@ def encode_batch(batch: Batch) -> bytes:
     return data
 
 
+@collector_at_rest()
 def decode_batch(data: bytes) -> Batch:
     """The batch exactly as it was encoded; raises ExchangeError ``bad_batch`` for anything that ``encode_batch`` would not write."""
     if len(data) > MAX_BATCH:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcrm.domain.admin.conflicts import as_text
 from localcrm.domain.admin.entities import ConflictKind
-from localcrm.domain.records import references
+from localcrm.domain.records import referred
 from localcrm.kernel.clock import stamp_time
 from localcrm.kernel.schema import EntityType, Kind, Stored, entity_by_no
 from localcrm.store import changelog
@@ -54,7 +54,7 @@ class Conflicts:
         self.found: list[dict[str, Any]] = []
         """Values of ``conflict`` records."""
         self._known, self._at_office = known, known.sender is not None
-        self._now_deleted: list[tuple[EntityType, bytes]] = []
+        self._now_deleted: dict[EntityType, list[bytes]] = defaultdict(list)
         self._now_restored: list[tuple[EntityType, bytes]] = []
         self._referred: dict[str, set[bytes]] = defaultdict(set)
 
@@ -143,7 +143,10 @@ class Conflicts:
 
     def note_register(self, entity: EntityType, pk: bytes, deleted: Stored) -> None:
         """A row that was put into the recycle bin, or taken out of it."""
-        (self._now_deleted if deleted else self._now_restored).append((entity, pk))
+        if deleted:
+            self._now_deleted[entity].append(pk)
+        else:
+            self._now_restored.append((entity, pk))
 
     def note_references(self, entity: EntityType, values: dict[int, Stored]) -> None:
         """Records that these values of a row, by column, refer to."""
@@ -162,7 +165,7 @@ class Conflicts:
     def note_parents(self) -> None:
         """Parents that stay deleted though somebody refers to them: asked once everything is written, told once per batch."""
         connection = self._known.connection
-        orphaned = {(entity.key, pk) for entity, pk in self._now_deleted if references(connection, entity, pk.hex())}
+        orphaned = {(entity.key, pk) for entity, ids in self._now_deleted.items() for pk in referred(connection, entity, ids)}
         for entity, pk in self._now_restored:
             columns = ", ".join(f'"{column.key}"' for column in entity.refs)
             row = connection.one(f'SELECT {columns} FROM "{entity.key}" WHERE id = ?', (pk,)) if columns else None

@@ -39,10 +39,19 @@ class Faults:
 
     def of(self, work: Work, place: int, pk: bytes, row: Row | None, actor: bytes | None) -> str | None:
         """Why a change may not be applied, or None; ``place`` is its place in the group, ``row`` None for a row not there yet."""
-        return self._fault(work, place, pk, row) or self._decision_fault(work, place, actor)
+        op = work.group.op
+        if not work.sound:
+            fault = self._fault_of_one(work.entity, op, work.group.values(place), row)
+        elif op == INSERT:
+            fault = None if row is None else "duplicate_id"
+        else:
+            fault = "unknown_row" if row is None or row.gone else None
+        if fault is None and not work.free:
+            fault = self._owner_fault(work.entity, op, pk, work.group.values(place)) or self._decision_fault(work, place, actor)
+        return fault
 
     def is_free(self, group: Group, entity: EntityType, rules: Rules) -> bool:
-        """Whether nobody owns what the changes of a group touch: ``_owner_fault`` has nothing to ask."""
+        """Whether nobody owns what the changes of a group touch: who owns and who decides is nothing to ask."""
         if entity.kind in {Kind.DOCUMENT, Kind.LINE}:
             return False
         if entity is _USER and group.op != INSERT and not _ACCOUNT.isdisjoint(group.columns):
@@ -50,19 +59,8 @@ class Faults:
         mine = entity.kind is Kind.MASTER and not entity.home and rules.office_only.keys().isdisjoint(group.columns)
         return self._sender is None or mine
 
-    def _fault(self, work: Work, place: int, pk: bytes, row: Row | None) -> str | None:
-        entity, op = work.entity, work.group.op
-        if not work.sound:
-            return self._fault_of_one(entity, op, pk, work.group.values(place), row)
-        if op == INSERT:
-            if row is not None:
-                return "duplicate_id"
-        elif row is None or row.gone:
-            return "unknown_row"
-        return None if work.free else self._owner_fault(entity, op, pk, work.group.values(place))
-
-    def _fault_of_one(self, entity: EntityType, op: int, pk: bytes, values: list[Any], row: Row | None) -> str | None:
-        """What is wrong with one change of a group in which something is."""
+    def _fault_of_one(self, entity: EntityType, op: int, values: list[Any], row: Row | None) -> str | None:
+        """What is wrong with one change of a group in which something is, whoever owns what it touches."""
         rules = self._known.rules(entity)
         given = {value[0]: value[-1] for value in values}
         if op not in {INSERT, UPDATE, GONE}:
@@ -85,7 +83,7 @@ class Faults:
         # Others are told what a row began with from what its first change says was there.
         if op == UPDATE and not all(rules.fits(no, [old]) for no, old, _new in values):
             return "bad_value"
-        return self._owner_fault(entity, op, pk, values)
+        return None
 
     # whose it is ---------------------------------------------------------------------------------------------------------
 

@@ -11,19 +11,18 @@ all is kept out and kept (``faults``).
 
 from __future__ import annotations
 
-import gc
 import json
 from bisect import bisect_left, insort
 from collections import defaultdict
-from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from localcrm.domain.admin import after_merge
 from localcrm.domain.admin.entities import Conflict
 from localcrm.domain.people import signing
 from localcrm.kernel.clock import is_from_future, next_stamp
+from localcrm.kernel.collector import collector_at_rest
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import EntityType, Field, Kind, Stored, entities, entity_by_no
@@ -48,6 +47,12 @@ if TYPE_CHECKING:
     from localcrm.sync.codec import Change, Group, Tx
 
 _CONFLICT = Conflict.entity_type
+#: Rows a statement writes.
+_INSERTED_AT_ONCE, _UPDATED_AT_ONCE = 64, 16
+#: What binds ids by the ten thousand: for ``bytes``, as for None, the driver looks each time for an adapter, which takes longer than
+#: all else about a log row. Hence also what stands for None and is never meant by it (an id has 16 bytes, no number is 0), and ``nullif``.
+_bound = bytearray
+_NOTHING = _bound()
 #: A cursor before every number.
 _NOTHING_HEARD = -1
 
@@ -67,6 +72,7 @@ class Report:
             setattr(self, part.name, getattr(self, part.name) + getattr(other, part.name))
 
 
+@collector_at_rest()
 def admit(store: Store, batch: Batch, *, sender_no: int, sender_code: str) -> Report:
     """Head office takes in a branch's changes; raises ExchangeError when some before them are missing."""
     sender = Sender(sender_no, sender_code, bytes.fromhex(branch_id(store.node.company_id, sender_code)))
@@ -90,6 +96,7 @@ def follow_up(store: Store, connection: Connection, report: Report, found: Found
                 after_merge.note_tried_again(uow, held)
 
 
+@collector_at_rest()
 def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int) -> Report:
     """A branch applies a portion of head office's log and moves its cursor, in one transaction."""
     with store.merging() as connection:
@@ -115,6 +122,7 @@ def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int) -> Report
         return report
 
 
+@collector_at_rest()
 def move_in(store: Store, batch: Batch, *, at: int) -> Report:
     """A branch takes in records that entered its scope, with all that happened to them before."""
     with store.merging() as connection:
@@ -126,6 +134,7 @@ def move_in(store: Store, batch: Batch, *, at: int) -> Report:
         return report
 
 
+@collector_at_rest()
 def take_back(store: Store, batch: Batch) -> Report:
     """A restored head office takes in what it once had, as it was admitted then."""
     with store.merging() as connection:
@@ -173,8 +182,7 @@ def _merge(store: Store, connection: Connection, batch: Batch, sender: Sender | 
     report, found = Report(), Found()
     for part, defines in _parts(batch):
         merge = _Merge(store, connection, part, sender, cursor)
-        with _collector_at_rest():
-            merge.run()
+        merge.run()
         report.add(merge.report)
         if sender:
             found.add(merge)
@@ -200,24 +208,7 @@ def _parts(batch: Batch) -> Iterator[tuple[Batch, bool]]:
     yield Batch(batch.origins, batch.txs[first_tx:], changes[first:place]), defining
 
 
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """Keep the collector of cycles from looking again and again at what a portion makes by ten thousands and gives back as a whole.
-
-    A merge makes no cycles. What other threads leave behind meanwhile is collected afterwards; where two merges of one process overlap,
-    the collector is at work again as soon as the one that put it to rest ends.
-    """
-    was_at_work = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_at_work:
-            gc.enable()
-
-
-@dataclass(frozen=True, slots=True)
-class _Author:
+class _Author(NamedTuple):
     """Who made a transaction, as which origin, and the stamp that counts."""
 
     origin: int
@@ -243,6 +234,7 @@ class _Merge:
         self._last_admitted: dict[int, int] = {}
         self._log: list[tuple[Any, ...]] = []
         self._quarantine: list[tuple[Any, ...]] = []
+        self._wall = store.clock.now_ms()
         self._last_hlc = int(connection.value("SELECT last_hlc FROM sync_ctx"))
         self._next_tx = int(connection.value("SELECT coalesce(max(tx), 0) FROM sync_tx")) + 1
         self._next_lseq = changelog.head(connection) + 1
@@ -323,7 +315,9 @@ class _Merge:
         node_no, epoch = self._batch.origins[tx.origin]
         stamp = self._admitted_stamp(tx)
         self._last_hlc = max(self._last_hlc, stamp)
-        self._txs.append((self._next_tx, origin, tx.first_oseq, tx.count, self._next_lseq, tx.hlc, stamp, tx.actor))
+        self._txs.append(
+            (self._next_tx, origin, tx.first_oseq, tx.count, self._next_lseq, tx.hlc, stamp, _bound(tx.actor) if tx.actor else _NOTHING)
+        )
         insort(self._spans[origin], (tx.first_oseq, self._next_lseq, tx.count))
         author = _Author(origin, node_no, epoch.to_bytes(8), stamp, tx.actor)
         for index, oseq in enumerate(range(tx.first_oseq, tx.first_oseq + tx.count), start):
@@ -374,15 +368,14 @@ class _Merge:
         """
         if self._sender is None:
             return tx.eff_hlc
-        wall = self._store.clock.now_ms()
         origin = self._origins[tx.origin]
         if origin not in self._last_admitted:
             before = self._connection.value("SELECT eff_hlc FROM sync_tx WHERE origin = ? ORDER BY first_oseq DESC LIMIT 1", (origin,))
             if before is None and (booked := past.transaction_of(self._connection, origin)):
                 before = booked.eff_hlc
             self._last_admitted[origin] = int(before or 0)
-        fits = not is_from_future(tx.hlc, wall) and tx.hlc > self._last_admitted[origin]
-        self._last_admitted[origin] = stamp = tx.hlc if fits else next_stamp(self._last_hlc, wall).stamp
+        fits = not is_from_future(tx.hlc, self._wall) and tx.hlc > self._last_admitted[origin]
+        self._last_admitted[origin] = stamp = tx.hlc if fits else next_stamp(self._last_hlc, self._wall).stamp
         return stamp
 
     # one change ------------------------------------------------------------------------------------------------------
@@ -397,24 +390,26 @@ class _Merge:
         reason = self._faults.of(work, place, pk, row, author.actor)
         if reason:
             return reason
+        group = work.group
+        if row is None:
+            prev_lseq, diff = None, ""
+        else:
+            if prev is not None and row.oseq == prev[1] and row.origin == self._origins[prev[0]]:
+                prev_lseq = row.newest
+            else:
+                prev_lseq = self._local(*prev) if prev else None
+            # What was removed is what stood here, not what its author says: others are told from it what the row began with.
+            diff = work.diffs[place] if group.op == UPDATE else changelog.write_row(self._known.whole(work.entity, pk))
+        self._log.append((self._next_lseq, self._next_tx, group.table, group.op, _bound(pk), diff, prev_lseq or 0))
         if row is None:
             self._insert(work, place, pk, author.origin, oseq)
-            self._log_row(work.group, pk, None, None)
-            return None
-        if prev is not None and row.oseq == prev[1] and row.origin == self._origins[prev[0]]:
-            prev_lseq: int | None = row.newest
-        else:
-            prev_lseq = self._local(*prev) if prev else None
-        if work.group.op == UPDATE:
-            self._log_row(work.group, pk, work.diffs[place], prev_lseq)
+        elif group.op == UPDATE:
             if work.quiet and row.chain and prev_lseq == row.newest:
                 self._follow(work, place, row)
             else:
                 self._weigh(work, place, pk, row, prev_lseq, author, oseq)
             row.newest, row.origin, row.oseq = self._next_lseq, author.origin, oseq
         else:
-            # What was removed is what stood here, not what its author says: others are told from it what the row began with.
-            self._log_row(work.group, pk, changelog.write_row(self._known.whole(work.entity, pk)), prev_lseq)
             row.gone, row.new = True, None
         return None
 
@@ -459,9 +454,6 @@ class _Merge:
             if DELETED_NO in now:
                 self._conflicts.note_register(entity, pk, now[DELETED_NO])
 
-    def _log_row(self, group: Group, pk: bytes, diff: str | None, prev: int | None) -> None:
-        self._log.append((self._next_lseq, self._next_tx, group.table, group.op, pk, diff, prev))
-
     def _work(self, group: Group) -> Work | None:
         """What to know of a group before its changes are applied one by one; None for a table this program does not know."""
         entity = entity_by_no(group.table)
@@ -485,7 +477,7 @@ class _Merge:
 
     def _hold(self, change: Change, author: _Author, oseq: int, reason: str) -> None:
         """Keep what could not be applied, with its reason; its number stays taken."""
-        self._log.append((self._next_lseq, self._next_tx, max(change.table, 0), VOID, None, None, None))
+        self._log.append((self._next_lseq, self._next_tx, max(change.table, 0), VOID, None, "", 0))
         reason, raw = self._awaited.why(change, reason), write_raw(change, self._batch.origins)
         self._quarantine.append((author.origin, oseq, change.table, change.pk, reason, raw, self._store.clock.now_ms()))
         self.report.quarantined += 1
@@ -515,7 +507,7 @@ class _Merge:
                         SELECT pk, lseq, tx, prev, coalesce(lag(lseq) OVER (PARTITION BY pk ORDER BY lseq),
                             (SELECT newest FROM sync_past_row p WHERE p.tbl = l.tbl AND p.pk = l.pk)) AS before
                         FROM sync_log l INDEXED BY sync_log_row WHERE tbl = ? AND pk IN ({marks})) GROUP BY pk) JOIN sync_tx USING (tx)""",
-                (entity.no, *portion),
+                (entity.no, *map(_bound, portion)),
             ):
                 known[pk] = Row(newest, origin, oseq, chain=not breaks)
             for pk, newest, chain in past.tips(self._connection, entity.no, portion):
@@ -549,30 +541,32 @@ class _Merge:
 
     def _flush_log(self) -> None:
         self._connection.executemany(
-            "INSERT INTO sync_tx(tx, origin, first_oseq, count, first_lseq, hlc, eff_hlc, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._txs
+            "INSERT INTO sync_tx(tx, origin, first_oseq, count, first_lseq, hlc, eff_hlc, actor) VALUES (?, ?, ?, ?, ?, ?, ?, nullif(?, x''))",
+            self._txs,
         )
         self._txs.clear()
-        self._connection.executemany("INSERT INTO sync_log(lseq, tx, tbl, op, pk, diff, prev) VALUES (?, ?, ?, ?, ?, ?, ?)", self._log)
+        self._connection.executemany(
+            "INSERT INTO sync_log(lseq, tx, tbl, op, pk, diff, prev) VALUES (?, ?, ?, ?, ?, nullif(?, ''), nullif(?, 0))", self._log
+        )
         self._log.clear()
 
     def _write_table(self, entity: EntityType, rows: dict[bytes, Row]) -> None:
         fresh = [(pk, row) for pk, row in rows.items() if row.new is not None]
-        changed: dict[tuple[int, ...], list[tuple[Stored, ...]]] = defaultdict(list)
+        changed: dict[tuple[int, ...], list[tuple[Any, ...]]] = defaultdict(list)
         for pk, row in rows.items():
             if row.changed and row.new is None and not row.gone:
                 columns = tuple(sorted(row.changed))
-                changed[columns].append((*(row.changed[no] for no in columns), pk))
+                changed[columns].append((_bound(pk), *(row.changed[no] for no in columns)))
         added = self._insert_rows(entity, fresh)
         for columns, parameters in changed.items():
-            assignments = ", ".join(f'"{"deleted" if no == DELETED_NO else entity.by_no[no].key}" = ?' for no in columns)
-            self._connection.executemany(f'UPDATE "{entity.key}" SET {assignments}, version = version + 1 WHERE id = ?', parameters)
+            self._update_rows(entity, columns, parameters)
         if entity.kind is Kind.LINE:
             self._connection.executemany(f'DELETE FROM "{entity.key}" WHERE id = ?', [(pk,) for pk, row in rows.items() if row.gone])
         # Touched rows before new ones: the index starts a new segment whenever a number is lower than the one before.
         shown = {DELETED_NO, *(field.no for field in entity.searched)}
-        touched = [row[-1] for columns, parameters in changed.items() if not shown.isdisjoint(columns) for row in parameters]
+        touched = [row[0] for columns, parameters in changed.items() if not shown.isdisjoint(columns) for row in parameters]
         if touched:
-            listed = json.dumps([pk.hex() for pk in touched])  # type: ignore[union-attr]  # ids
+            listed = json.dumps([pk.hex() for pk in touched])
             found = self._connection.all(f'SELECT rid FROM "{entity.key}" WHERE id IN (SELECT unhex(value) FROM json_each(?))', (listed,))
             search.index_rows(self._connection, entity, [row[0] for row in found])
         if entity.searched:
@@ -584,11 +578,23 @@ class _Merge:
         """Add rows; returns them as they were written: row number, id, columns, register."""
         first = int(self._connection.value(f'SELECT coalesce(max(rid), 0) FROM "{entity.key}"')) + 1
         places = self._known.rules(entity).places
-        rows = [(rid, pk, *_as_added(row, places)) for rid, (pk, row) in enumerate(fresh, first)]
+        rows = [(rid, _bound(pk), *_as_added(row, places)) for rid, (pk, row) in enumerate(fresh, first)]
         names = ", ".join(f'"{column.key}"' for column in entity.fields.values())
-        marks = ", ".join("?" * (len(entity.fields) + 3))
-        self._connection.executemany(f'INSERT INTO "{entity.key}"(rid, id, {names}, deleted) VALUES ({marks})', rows)
+        values = ", ".join(f"nullif(column{number}, x'')" for number in range(1, len(entity.fields) + 4))
+        self._connection.write_rows(
+            f'INSERT INTO "{entity.key}"(rid, id, {names}, deleted) SELECT {values} FROM ({{rows}})',
+            [[_NOTHING if value is None else value for value in row] for row in rows],
+            at_once=_INSERTED_AT_ONCE,
+        )
         return rows
+
+    def _update_rows(self, entity: EntityType, columns: tuple[int, ...], rows: list[tuple[Any, ...]]) -> None:
+        """Write the same columns of many rows: id, values."""
+        names = ["deleted" if no == DELETED_NO else entity.by_no[no].key for no in columns]
+        assignments = "".join(f'"{name}" = given.column{number}, ' for number, name in enumerate(names, 2))
+        sql = f'UPDATE "{entity.key}" SET {assignments}version = version + 1 FROM ({{rows}}) AS given WHERE id = given.column1'
+        nobody = (0,) * (len(columns) + 1)  # rather than a second statement for those left over: to prepare one takes as long as 60 rows
+        self._connection.write_rows(sql, rows + [nobody] * (-len(rows) % _UPDATED_AT_ONCE), at_once=_UPDATED_AT_ONCE)
 
     # identities ----------------------------------------------------------------------------------------------------------
 
@@ -652,13 +658,13 @@ class _Again(_Merge):
         self._next_tx += 3
 
 
+@collector_at_rest()
 def try_again(
     store: Store, connection: Connection, batch: Batch, sender: Sender | None, awaited: Awaited, found: Found
 ) -> tuple[Report, dict[tuple[int, int], str]]:
     """Apply changes that were kept aside, by the same rules; returns what it did, and by origin and number why others stay aside."""
     merge = _Again(store, connection, batch, sender, awaited)
-    with _collector_at_rest():
-        merge.run()
+    merge.run()
     if sender:
         found.add(merge)
     return merge.report, merge.left

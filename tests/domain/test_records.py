@@ -47,6 +47,21 @@ def test_a_record_comes_back_after_what_it_belongs_to(do: Do, new: Do) -> None:
     do("records.undelete_record", entity="contact", id=contact)
 
 
+def test_of_many_records_those_others_refer_to(do: Do, new: Do, store: Store) -> None:
+    """The merge asks for all at once what the recycle bin asks for each."""
+    customers = [new("customer", name=name)["id"] for name in "甲乙丙丁"]
+    orders = [new("sales_order", customer_id=customer)["id"] for customer in customers[:2]]
+    new("contact", customer_id=customers[2], name="张")
+    do("records.delete_record", entity="sales_order", id=orders[1])
+    with store.read() as connection:
+        at_once = records.referred(connection, entity("customer"), map(bytes.fromhex, customers))
+        one_by_one = {bytes.fromhex(one) for one in customers if records.references(connection, entity("customer"), one)}
+        assert records.referred(connection, entity("customer"), []) == set()
+    assert at_once == one_by_one
+    assert bytes.fromhex(customers[0]) in at_once
+    assert not at_once & {bytes.fromhex(customers[1]), bytes.fromhex(customers[3])}
+
+
 @pytest.mark.parametrize("number", ["1e999999", "1e900000", "-1e99999999", "1e-9999999", "9" * 5000, "1e999999999%"])
 def test_numbers_nobody_can_compute_with_are_refused_at_once(new: Do, number: str) -> None:
     assert code_of(lambda: new("customer", name="甲", credit_limit=number)) in {"bad_number", "number_too_large"}

@@ -1,5 +1,7 @@
 """One declaration says everything once; a wrong one is refused when it is declared."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -142,3 +144,14 @@ def test_clashing_declarations_are_refused(thing: EntityType) -> None:
         class Inexact(Entity, key="inexact", no=203, label="Inexact", kind=Kind.MASTER, title_field="name"):
             name: Annotated[Name, F(1, "Name")]
             weight: Annotated[float, F(2, "Weight")]
+
+
+def test_nothing_installed_beside_the_program_plugs_into_its_declarations() -> None:
+    """Looking for plug-ins reads the description of every package there is, at every start."""
+    found = subprocess.run(
+        [sys.executable, "-c", "import localcrm.kernel.schema; from pydantic.plugin import _loader; print(_loader._plugins)"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout.strip() == "None"

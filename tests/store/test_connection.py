@@ -106,3 +106,18 @@ def test_a_new_writer_still_hears_of_what_another_program_wrote(hq, monkeypatch)
     assert len(heard) == 1
     assert hq.store.notice_other_programs() is None
     other.close()
+
+
+def test_rows_written_by_the_dozen_all_arrive_and_fire_their_triggers(hq):
+    """Two portions and what is left over; then one portion that is not full."""
+    with hq.store.housekeeping() as connection:
+        connection.execute("CREATE TABLE thing(id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT")
+        connection.execute("CREATE TABLE seen(id INTEGER, name TEXT) STRICT")
+        connection.execute("CREATE TRIGGER thing_ins AFTER INSERT ON thing BEGIN INSERT INTO seen VALUES (NEW.id, NEW.name); END")
+        rows = [(number, f"n{number}") for number in range(1, 20)]
+        connection.write_rows("INSERT INTO thing(id, name) {rows}", rows, at_once=8)
+        assert connection.all("SELECT * FROM seen") == connection.all("SELECT * FROM thing") == rows
+        changed = [(3, "x"), (19, "y"), (0, "nobody"), (0, "nobody")]
+        connection.write_rows("UPDATE thing SET name = given.column2 FROM ({rows}) AS given WHERE id = given.column1", changed, at_once=4)
+        assert dict(connection.all("SELECT * FROM thing")) == {**dict(rows), 3: "x", 19: "y"}
+        connection.write_rows("INSERT INTO thing(id, name) {rows}", [], at_once=8)
