@@ -36,6 +36,9 @@ _MAX_FILE = 4 << 20
             "reopen",
             "allow-deletions",
             "take-back",
+            "rotate-keys",
+            "revoke-keys",
+            "approve-keys",
         )
     },
     help=N_("Exchange with head office or with branches, by file or network."),
@@ -122,6 +125,36 @@ def take_back(session: Session) -> None:
     from localcrm.sync import node_sync
 
     session.show(node_sync.take_back(session.store, _manager(session)))
+
+
+# keys ------------------------------------------------------------------------------------------------------------------
+
+
+@command("rotate-keys", help=N_("New keys for this installation; the others follow with their next exchange. Make a backup afterwards."))
+@option("--lost", is_flag=True, help=N_("The present keys are lost: head office must let the new ones in (at a branch)."))
+def rotate_keys(session: Session, lost: bool) -> None:
+    from localcrm.sync import rotation
+
+    actor = _manager(session)
+    session.show(rotation.change_keys(session.store, None if lost else session.application.keys, actor))
+
+
+@command("revoke-keys", help=N_("Revoke the keys of a branch at once, as when they were stolen; it must make new ones (at head office)."))
+@argument("code")
+def revoke_keys(session: Session, code: str) -> None:
+    from localcrm.sync import rotation
+
+    session.show(rotation.demand_keys(session.store, _manager(session), code))
+
+
+@command("approve-keys", help=N_("Let in the new keys of a branch that were compared by telephone (at head office)."))
+@argument("code")
+@option("--fingerprint", required=True, metavar="DIGITS", help=N_("The six groups of digits that the branch reads out."))
+def approve_keys(session: Session, code: str, fingerprint: str) -> None:
+    from localcrm.sync import rotation
+
+    actor = _manager(session)
+    session.show(rotation.let_keys_in(session.store, session.application.keys, actor, code, fingerprint=fingerprint))
 
 
 # exchanging --------------------------------------------------------------------------------------------------------------

@@ -63,6 +63,14 @@ def _add_peer_facts(connection: Connection, _sign_log: eventlog.Sign | None) -> 
         connection.execute(f"ALTER TABLE sync_peer ADD COLUMN {column}")
 
 
+def _add_key_tables(connection: Connection, _sign_log: eventlog.Sign | None) -> None:
+    """Keys that nodes had before; which of our keys the other side last used, and new ones of its own that somebody is to look at."""
+    connection.script(ddl.KEY_TABLES)
+    for column in ("used_key BLOB", "asked_key BLOB", "renew INTEGER NOT NULL DEFAULT 0"):
+        connection.execute(f"ALTER TABLE sync_peer ADD COLUMN {column}")
+    connection.execute("ALTER TABLE sync_invite ADD COLUMN office_key BLOB")
+
+
 #: Raised by one with every released change of a declaration; travels in every exchange.
 SCHEMA_VERSION = 3
 #: (name, what it does with the file and the signer of its system log); the name is recorded in ``meta`` in the same transaction.
@@ -73,6 +81,7 @@ MIGRATIONS: Sequence[tuple[str, Callable[[Connection, eventlog.Sign | None], Non
     ("log_tables", _add_log_tables),
     ("blob_tables", _add_blob_tables),
     ("peer_facts", _add_peer_facts),
+    ("key_tables", _add_key_tables),
 )
 
 

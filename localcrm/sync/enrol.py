@@ -28,6 +28,7 @@ from localcrm.sync.identity import (
     read_invite,
     read_join_request,
 )
+from localcrm.sync.rotation import CERTIFICATE, CERTIFIED
 
 if TYPE_CHECKING:
     from localcrm.store.store import Store
@@ -58,8 +59,8 @@ def invite(store: Store, keys: NodeKeys, actor: Actor, *, code: str) -> bytes:
             now_ms=store.clock.now_ms(),
         )
         connection.execute(
-            "INSERT INTO sync_invite(invite_id, node_no, code, secret, expires) VALUES (?, ?, ?, ?, ?)",
-            (made.invite_id, made.node_no, made.code, made.secret, made.expires_at),
+            "INSERT INTO sync_invite(invite_id, node_no, code, secret, expires, office_key) VALUES (?, ?, ?, ?, ?, ?)",
+            (made.invite_id, made.node_no, made.code, made.secret, made.expires_at, keys.public.key_id),
         )
     return data
 
@@ -108,6 +109,10 @@ def approve(store: Store, keys: NodeKeys, actor: Actor, data: bytes) -> tuple[by
     """Let a branch in; returns the approval and the branch's node number."""
     require(actor, "sync.manage")
     node, request = _office(store), look_at_request(store, data)
+    with store.read() as connection:  # the branch knows the keys of its invite; it follows to later ones with its first exchange
+        invited_by = connection.value("SELECT office_key FROM sync_invite WHERE invite_id = ?", (request.invite_id,))
+    used_key = None if invited_by in {None, keys.public.key_id} else invited_by
+    keys = keys.with_id(used_key)
     now = store.clock.now_ms()
     epoch = os.urandom(8)
     certificate = issue_certificate(
@@ -128,13 +133,11 @@ def approve(store: Store, keys: NodeKeys, actor: Actor, data: bytes) -> tuple[by
     with store.unit_of_work(actor.user_id) as uow:
         uow.connection.execute("UPDATE sync_invite SET used = 1 WHERE invite_id = ?", (request.invite_id,))
         uow.connection.execute(
-            "INSERT INTO sync_peer(node_no, code, name, sign_key, box_key, certificate, epoch) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (request.node_no, request.code, request.name, request.keys.sign_key, request.keys.box_key, certificate, epoch),
+            "INSERT INTO sync_peer(node_no, code, name, sign_key, box_key, certificate, epoch, used_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (request.node_no, request.code, request.name, request.keys.sign_key, request.keys.box_key, certificate, epoch, used_key),
         )
         add_branch(uow, code=request.code, name=request.name or request.code, node_no=request.node_no)
-    with store.read() as connection:
-        known = [bytes(row[0]) for row in connection.all("SELECT certificate FROM sync_peer WHERE node_no <> ?", (request.node_no,))]
-    return make_approval(keys, certificate, known=known), request.node_no
+    return make_approval(keys, certificate, known=[]), request.node_no
 
 
 def finish_join(store: Store, keys: NodeKeys, data: bytes) -> Node:
@@ -159,7 +162,8 @@ def finish_join(store: Store, keys: NodeKeys, data: bytes) -> Node:
     )
     with store.housekeeping() as connection:
         save_node(connection, node)
-        set_meta(connection, "node.certificate", admission.certificate_bytes)
+        set_meta(connection, CERTIFICATE, admission.certificate_bytes)
+        set_meta(connection, CERTIFIED, certificate.issued_at)
         connection.execute("DELETE FROM meta WHERE key LIKE 'join.%'")
         connection.execute(
             "INSERT INTO sync_peer(node_no, code, name, url, sign_key, box_key) VALUES (?, 'HQ', ?, ?, ?, ?)",

@@ -20,8 +20,9 @@ from localcrm.kernel.i18n import N_
 from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, set_meta
 from localcrm.store.node import OFFICE_NO, origin_of, stamp_of
+from localcrm.store.signatures import sign_keys
 from localcrm.store.witness import Witness
-from localcrm.sync import attachments, brake, codec, digest, recovery
+from localcrm.sync import attachments, brake, codec, digest, recovery, rotation
 from localcrm.sync.extract import changes_for, own_changes
 from localcrm.sync.merge import Report, admit, apply
 from localcrm.sync.messages import Ack, Changes, Digests, GiveBack, Hello, Lacking, Message, Piece, Pull, Push, Welcome
@@ -29,6 +30,7 @@ from localcrm.sync.messages import Ack, Changes, Digests, GiveBack, Hello, Lacki
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
     from localcrm.store.store import Store
+    from localcrm.sync.identity import NodePublic
 
 
 @dataclass(slots=True)
@@ -67,6 +69,7 @@ def hello(store: Store) -> Hello:
         cursor = connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)) or 0
         hub_epoch = connection.value("SELECT hub_epoch FROM sync_peer WHERE node_no = ?", (OFFICE_NO,))
         lives = recovery.lives_known(connection)
+        certified = rotation.certified_at(connection)
         log = eventlog.signed_head(connection) or eventlog.Signed(0, b"", b"")
     return Hello(
         node_no=node.node_no,
@@ -81,6 +84,7 @@ def hello(store: Store) -> Hello:
         log_signature=log.signature,
         hub_epoch=int.from_bytes(hub_epoch or b""),
         hub_lives=lives,
+        certified=certified,
     )
 
 
@@ -142,6 +146,8 @@ def _meet_office(store: Store, welcome: Welcome) -> None:
     with store.housekeeping() as connection:
         known = connection.value("SELECT hub_epoch FROM sync_peer WHERE node_no = ?", (OFFICE_NO,))
         recovery.agree(store, connection, welcome, known)
+        if welcome.certificate:
+            rotation.take_certificate(store, connection, welcome.certificate)
 
 
 def _take_witness(store: Store, welcome: Welcome) -> None:
@@ -231,6 +237,10 @@ class Peer:
     """Rows that its system log lacks since the exchange before."""
     by_file: bool = False
     """Whether what it says was written some time ago, so that its clock then says little about its clock now."""
+    keys: NodePublic | None = None
+    """With which it has just spoken; None where head office speaks first."""
+    certified: int = 0
+    """When the certificate it has was issued, as it says; 0 where it has not said so."""
     outcome: Outcome = field(default_factory=Outcome)
 
 
@@ -268,7 +278,7 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
 def _meet(store: Store, peer: Peer, message: Hello) -> None:
     if message.node_no != peer.node_no:
         raise ExchangeError("not_sender", N_("The exchange contains changes in another branch's name. Nothing of it was applied."))
-    epoch = message.epoch.to_bytes(8)
+    epoch, peer.certified = message.epoch.to_bytes(8), message.certified
     is_new = epoch != peer.epoch
     if is_new and _has_met(store, peer.node_no, epoch):
         return  # an old file, written before the branch was restored
@@ -312,7 +322,7 @@ def _witness(store: Store, connection: Connection, peer: Peer, message: Hello) -
         store.node,
         eventlog.Signed(message.log_count, message.log_head, message.log_signature) if message.log_signature else None,
         node_no=peer.node_no,
-        public_key=connection.value("SELECT sign_key FROM sync_peer WHERE node_no = ?", (peer.node_no,)) or b"",
+        public_key=peer.keys.sign_key if peer.keys else next(sign_keys(connection, peer.node_no)).key,
         told=message.wall_ms,
         at=max(0, now),
         sign=store.sign_log,
@@ -333,6 +343,7 @@ def welcome(store: Store, peer: Peer) -> Welcome:
         head = changelog.head(connection)
         point = witness.known(connection, peer.node_no) or Witness(0, b"", 0, b"")
         lives, have = recovery.past_lives(connection), recovery.heads(connection)
+        certificate = rotation.newer_certificate(connection, peer.node_no, than=peer.certified)
     return Welcome(
         company_id=store.node.company_id,
         hub_epoch=int.from_bytes(store.node.epoch),
@@ -346,6 +357,7 @@ def welcome(store: Store, peer: Peer) -> Welcome:
         log_missing=peer.log_missing,
         past_lives=lives,
         have=have if recovery.is_open(store) else [],
+        certificate=certificate,
     )
 
 

@@ -75,6 +75,8 @@ class NodeKeys:
 
     sign_seed: bytes = field(repr=False)
     box_seed: bytes = field(repr=False)
+    older: tuple[NodeKeys, ...] = field(default=(), repr=False)
+    """Pairs the node had before, which still open what was sealed to them."""
 
     @classmethod
     def generate(cls) -> NodeKeys:
@@ -101,6 +103,10 @@ class NodeKeys:
         from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
         return self._box_key.exchange(X25519PublicKey.from_public_bytes(their_box_key))
+
+    def with_id(self, key_id: bytes | None) -> NodeKeys:
+        """The pair of this or of former times that has the id; the present one where there is none."""
+        return next((pair for pair in self.older if pair.public.key_id == key_id), self)
 
     @cached_property
     def public(self) -> NodePublic:
@@ -156,6 +162,11 @@ def verify_certificate(data: bytes, hub: NodePublic) -> Certificate:
     Whether it still holds (``is_valid_at``, revocation, company) is for the caller to ask.
     """
     return _open(b"LCC1", data, Certificate, hub, "bad_certificate")
+
+
+def peek_certificate(data: bytes) -> Certificate:
+    """What a certificate says, whoever signed it; ExchangeError ``bad_certificate``."""
+    return _decode(_split(b"LCC1", data, "bad_certificate")[0], Certificate, "bad_certificate")
 
 
 # --- invite, request, approval ----------------------------------------------------------------------------------------
@@ -299,6 +310,52 @@ def _check_company(theirs: bytes, ours: bytes) -> None:
         raise ExchangeError("wrong_company", N_("This file belongs to another company. Nothing was changed."))
 
 
+# --- succession -------------------------------------------------------------------------------------------------------
+
+
+class Succession(Struct, frozen=True, forbid_unknown_fields=True):
+    """A node has changed its keys: signed by the former ones, and inside it a proof that the new ones are in the same hands."""
+
+    company_id: Id
+    node_no: NodeNo
+    old: NodePublic
+    new: NodePublic
+    at: Millis
+    """By the clock of the node."""
+    policy: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    """Of head office: the last version of rights that the former keys have signed."""
+    proof: Annotated[bytes, Meta(max_length=64)] = b""
+    """The new keys' signature over all the above."""
+
+    @property
+    def proven(self) -> bytes:
+        """What ``proof`` is over."""
+        return b"localcrm new keys\0" + msgspec.msgpack.encode(msgspec.structs.replace(self, proof=b""))
+
+
+class Introduced(NamedTuple):
+    """A succession as it was found, and whether the former keys have signed it; the new ones have."""
+
+    said: Succession
+    is_signed: bool
+
+
+def make_succession(old: NodeKeys | None, new: NodeKeys, said: Succession) -> bytes:
+    """The document by which others follow a node from one pair to the next; without the lost former keys only people can believe it."""
+    said = msgspec.structs.replace(said, proof=new.sign(said.proven))
+    body = msgspec.msgpack.encode(said)
+    return _sign(b"LCK1", old, body) if old else b"LCK1" + body + bytes(64)
+
+
+def read_succession(data: bytes) -> Introduced:
+    """A succession whose new keys are in the hands of who wrote it; ExchangeError ``bad_succession``."""
+    body, signature = _split(b"LCK1", data, "bad_succession")
+    said = _decode(body, Succession, "bad_succession")
+    if said.old == said.new or not said.new.has_signed(said.proven, said.proof):
+        _refuse("bad_succession")
+    return Introduced(said, said.old.has_signed(b"localcrm LCK1\0" + body, signature))
+
+
 # --- frames ---------------------------------------------------------------------------------------------------------
 # "LCF1" | u16 node_no | 16 bytes nonce | payload | signature over (context and all before)
 
@@ -352,6 +409,7 @@ _TEXTS = {
     ),
     "bad_approval": N_("This is not the approval for this branch, or it is damaged. Ask head office to send it again."),
     "bad_certificate": N_("The certificate of a branch is damaged or not from this head office. Nothing was changed."),
+    "bad_succession": N_("What tells of new keys is damaged or false. Nothing was changed."),
     "bad_signature": N_("The signature does not fit: the file or message was altered, or it is from somebody else. Nothing was changed."),
 }
 

@@ -18,7 +18,7 @@ from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
 from localcrm.store.node import OFFICE_NO
 from localcrm.store.query import Condition, ListQuery, every, record_json
-from localcrm.sync import attachments, brake, digest as digests, enrol, exchange, messages, recovery
+from localcrm.sync import attachments, brake, digest as digests, enrol, exchange, messages, recovery, rotation
 from localcrm.sync.bundle import BundleFacts, Kind, Recipient, read_bundle, write_bundle
 from localcrm.sync.identity import NodeKeys, NodePublic
 from localcrm.sync.messages import Message, Welcome
@@ -126,7 +126,7 @@ def _read(store: Store, keys: NodeKeys, path: Path) -> exchange.Outcome:
             _note(store, _office(store).code, received=outcome.received)
             return outcome
         peer = _peer(store, "node_no", opened.facts.sender_no)
-        peer.by_file = True
+        peer.by_file, peer.keys = True, opened.sender
         for _answer in exchange.hear_branch(store, peer, said):
             pass
         _note(store, peer.code, received=peer.outcome.received)
@@ -134,14 +134,24 @@ def _read(store: Store, keys: NodeKeys, path: Path) -> exchange.Outcome:
 
 
 def _open(store: Store, keys: NodeKeys, path: Path) -> Opened:
-    return read_bundle(
+    speaker = rotation.Speaker(store, keys)
+    opened = read_bundle(
         path,
         my_keys=keys,
         my_node_no=store.node.node_no,
         company_id=store.node.company_id,
-        sender_public=lambda node_no, _key_id: _public(store, node_no),
+        older_keys=keys.older,
+        sender_public=speaker.known,
+        introduced=speaker.introduced,
+        proven=speaker.proven,
         scratch=store.folder,
     )
+    try:
+        rotation.note_used(store, keys, opened.facts.sender_no, opened.sealed_to)
+    except BaseException:
+        opened.__exit__(None, None, None)
+        raise
+    return opened
 
 
 def _write_down(store: Store, keys: NodeKeys, peer: exchange.Peer, target: Path | IO[bytes]) -> int:
@@ -156,7 +166,7 @@ def _write_down(store: Store, keys: NodeKeys, peer: exchange.Peer, target: Path 
 
 
 def _write(store: Store, keys: NodeKeys, target: Path | IO[bytes], kind: Kind, said: Iterable[Message], to: exchange.Peer) -> int:
-    public = _public(store, to.node_no)
+    public = rotation.sealed_for(store, to.node_no)
     if public is None:
         raise NotFound("unknown_branch", N_("There is no branch “{code}”."), code=to.code)
     facts = BundleFacts(
@@ -167,8 +177,10 @@ def _write(store: Store, keys: NodeKeys, target: Path | IO[bytes], kind: Kind, s
         schema_ver=SCHEMA_VERSION,
         from_seq=to.recv_hseq if kind == "down" else 0,
     )
-    written = write_bundle(target, map(messages.encode, said), facts=facts, keys=keys, recipients=[Recipient(to.node_no, public)])
-    return written.size
+    # A branch that was put back to an earlier state has the keys it has just spoken with, and perhaps no later ones.
+    recipients = [Recipient(to.node_no, to.keys or public)]
+    introduced = rotation.introductions(store, to.node_no)
+    return write_bundle(target, map(messages.encode, said), facts=facts, keys=keys, recipients=recipients, introductions=introduced).size
 
 
 # over HTTP ----------------------------------------------------------------------------------------------------------
@@ -219,6 +231,7 @@ def answer_bundle(store: Store, keys: NodeKeys, request: Path, answer: Path) -> 
         raise Refused("not_office", N_("Only head office can do this."))
     with _open(store, keys, request) as opened:
         peer = _peer(store, "node_no", opened.facts.sender_no)
+        peer.keys = opened.sender
         answers = list(exchange.hear_branch(store, peer, map(messages.decode, opened)))
     _write(store, keys, answer, "down", answers, peer)
     if peer.outcome.sent or peer.outcome.received:
@@ -239,6 +252,7 @@ def _caught_up(store: Store, heard: Welcome | None) -> bool:
 def status(store: Store) -> dict[str, Any]:
     """Role, code, changes waiting to be sent, last exchange, and at head office every branch with what it last said of itself.
 
+    ``knows_keys``: whether the other side has followed a change of our keys; ``renew_keys``, ``asked_fingerprint``: see ``rotation``.
     ``clock_ms``: by how much the clock of a branch is ahead of ours (negative: behind), None where only old files came from it.
     """
     node = store.node
@@ -248,7 +262,7 @@ def status(store: Store) -> dict[str, Any]:
         differs = get_meta(connection, "digest.differs")
         branches = _branches(connection) if node.is_office else []
         invites = _invites(connection, store.clock.now_ms()) if node.is_office else []
-        url = connection.value("SELECT url FROM sync_peer WHERE node_no = ?", (OFFICE_NO,))
+        url, knows_keys = connection.one("SELECT url, used_key IS NULL FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)) or (None, True)
     return {
         "role": node.role,
         "code": node.code,
@@ -260,6 +274,7 @@ def status(store: Store) -> dict[str, Any]:
         "clock_suspect": store.clock_suspect,
         "restored": node.is_office and recovery.is_wanted(store),
         "url": url,
+        "knows_keys": bool(knows_keys),
         "branches": branches,
         "invites": invites,
     }
@@ -275,7 +290,7 @@ def _branches(connection: Any) -> list[dict[str, Any]]:
     head = changelog.head(connection)
     rows = connection.all(
         """SELECT p.node_no, code, name, recv_hseq, last_ok, state, coalesce(w.lost, 0), program, schema_ver, clock_ms, by_file,
-                  sign_key, box_key
+                  renew, asked_key, used_key IS NULL, sign_key, box_key
            FROM sync_peer p LEFT JOIN log_witness w ON w.node_no = p.node_no ORDER BY code"""
     )
     return [
@@ -298,8 +313,27 @@ def _branches(connection: Any) -> list[dict[str, Any]]:
             "clock_ms": clock_ms,
             "by_file": None if by_file is None else bool(by_file),
             "fingerprint": NodePublic(*keys).fingerprint if keys[0] and keys[1] else "",
+            "renew_keys": bool(renew),
+            "asked_fingerprint": asked.fingerprint if (asked := rotation.asked_keys(asked_key)) else "",
+            "knows_keys": bool(knows_keys),
         }
-        for node_no, code, name, recv, last_ok, state, missing, program, schema_ver, clock_ms, by_file, *keys in rows
+        for (
+            node_no,
+            code,
+            name,
+            recv,
+            last_ok,
+            state,
+            missing,
+            program,
+            schema_ver,
+            clock_ms,
+            by_file,
+            renew,
+            asked_key,
+            knows_keys,
+            *keys,
+        ) in rows
     ]
 
 
@@ -425,16 +459,6 @@ def acknowledge_log(store: Store, actor: Actor, code: str) -> None:
     peer = _peer(store, "code", code)
     with store.housekeeping() as connection:
         witness.acknowledge(connection, peer.node_no)
-
-
-def _public(store: Store, node_no: int) -> NodePublic | None:
-    with store.read() as connection:
-        row = connection.one("SELECT sign_key, box_key, state, code FROM sync_peer WHERE node_no = ?", (node_no,))
-    if row is None or row[0] is None:
-        return None
-    if row[2] != "active":
-        raise ExchangeError("revoked", N_("Branch {code} has been closed; its exchange files are no longer accepted."), code=row[3])
-    return NodePublic(row[0], row[1])
 
 
 def _must_be_enrolled(store: Store) -> None:

@@ -159,3 +159,37 @@ def test_an_exchange_file_never_takes_the_place_of_the_data(office, branch, name
     for words in (["sync", "pack", "--for", "BR01"], ["sync", "invite", "BR02", "--as", "admin"]):
         assert office.refused(*words, "-o", str(office.folder / name)) == "bad_target"
     assert office.json("check") == {"ok": True, "problems": []}
+
+
+def test_keys_are_changed_and_the_others_follow(office, branch, tmp_path) -> None:
+    stick = str(tmp_path / "late")
+    branch.as_admin("new", "customer", "name=甲公司")
+    branch.json("sync", "pack", "-o", stick)
+    for node in (office, branch):
+        done = node.as_admin("sync", "rotate-keys")
+        assert set(done) == {"code", "fingerprint", "signed"}
+        assert done["signed"] is True
+        assert len(done["fingerprint"].split()) == 6
+    assert office.json("sync", "unpack", stick)["applied"] == 1
+    exchange(office, branch)
+    exchange(office, branch)
+    assert office.json("sync", "digest") == branch.json("sync", "digest")
+    assert office.json("check")["problems"] == branch.json("check")["problems"] == []
+    (known,) = office.json("sync", "status")["branches"]
+    assert (known["fingerprint"], known["knows_keys"]) == (done["fingerprint"], True)
+    assert office.refused("sync", "rotate-keys", "--lost", "--as", "admin") == "keys_lost_at_office"
+
+
+def test_stolen_keys_are_revoked_and_new_ones_compared(office, branch, tmp_path) -> None:
+    stick = str(tmp_path / "stick")
+    branch.json("sync", "pack", "-o", stick)
+    assert office.as_admin("sync", "revoke-keys", "br01") == {"code": "BR01"}
+    assert office.refused("sync", "unpack", stick) == "renew_keys"
+    (branch.folder / "keys" / "node.bin").unlink()
+    digits = branch.as_admin("sync", "rotate-keys", "--lost")["fingerprint"]
+    branch.json("sync", "pack", "-o", stick)
+    assert office.refused("sync", "unpack", stick) == "keys_wait"
+    assert office.refused("sync", "approve-keys", "BR01", "--fingerprint", "1 2 3", "--as", "admin") == "other_keys_wait"
+    assert office.as_admin("sync", "approve-keys", "BR01", "--fingerprint", digits)["fingerprint"] == digits
+    exchange(office, branch)
+    assert branch.json("check")["problems"] == []

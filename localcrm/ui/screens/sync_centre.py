@@ -32,6 +32,7 @@ from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import ago, in_two_lines, near_moment
 from localcrm.ui.operations import run_service, show_failure, toast
 from localcrm.ui.registry import Screen, register
+from localcrm.ui.screens.sync_keys import OwnKeys, branch_keys, compare_digits, let_keys_in, revoke_keys
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -67,6 +68,7 @@ class Centre:
             self.problem = ui.element("div").classes("lc-notices")
             self.restored = ui.element("div")
             self.peers = ui.element("div").classes("lc-card").style("flex:none;overflow-x:auto").mark("peers")
+            self.own_keys = OwnKeys(session, self.problem, self._draw)
             self.to_look_at = ui.element("div").classes("lc-row").style("flex:none").mark("to-look-at")
             if self.may:
                 ui.label(_("What the program does by itself")).classes("lc-sub")
@@ -113,7 +115,7 @@ class Centre:
     def _read(self) -> tuple[dict[str, Any], int, dict[str, int], str]:
         store, actor, digits = self.session.store, self.session.actor, ""
         with suppress(NotFound, StoreError):  # a folder without its keys can still be looked at
-            digits = "" if self.office else self.keys.public.fingerprint
+            digits = self.keys.public.fingerprint
         status = node_sync.status(store)
         with store.read() as connection:
             return status, count_open(connection, actor), open_by_branch(connection, actor), digits
@@ -139,6 +141,7 @@ class Centre:
             else:
                 self._draw_office(status)
         self._draw_to_look_at(waiting)
+        self.own_keys.draw(status, self.digits)
         if self.may:
             self._draw_jobs()
 
@@ -251,6 +254,11 @@ class Centre:
                 if self.may:
                     seen = ui.button(_("Noted"), on_click=partial(self._acknowledge, code))
                     seen.props("flat dense no-caps size=sm").mark(f"noted-{code}")
+            for text, act, ask in branch_keys(branch):
+                ui.label(text).classes("lc-bad-text lc-small-text" if ask else "lc-muted lc-small-text").mark(f"keys-{code}")
+                if self.may and act:
+                    compare = ui.button(act, on_click=partial(let_keys_in, self.session, branch, self._change))
+                    compare.props(f"flat dense no-caps size=sm data-act=compare-keys-{code}").mark(f"compare-keys-{code}")
             if held := branch["held_back"]:
                 text = _("Deletes {count} × {entity} at once; not taken in").format(
                     count=f"{held['count']:,}", entity=entity(held["entity"]).label
@@ -277,7 +285,8 @@ class Centre:
             return [Action("reopen", _("Open again"), partial(self._reopen, code))]
         return [
             Action("make", _("Make exchange file"), partial(self._make_file, code)),
-            Action("close", _("Close this branch…"), partial(self._close_branch, code), danger=True, divided=True),
+            Action("revoke", _("Its keys were stolen or lost…"), partial(revoke_keys, self.session, code, self._change), divided=True),
+            Action("close", _("Close this branch…"), partial(self._close_branch, code), danger=True),
         ]
 
     async def _close_branch(self, code: str) -> None:
@@ -332,7 +341,6 @@ class Centre:
             (_("Last exchange"), _ago(status["last_ok"])),
             (_("Changes waiting to be sent"), f"{status['waiting']:,}"),
             (_("Address of head office"), status["url"] or _("not known; exchange by file")),
-            (_("Fingerprint of this branch"), self.digits),
         ]
         with ui.element("div").classes("lc-facts"):
             for label, text in rows:
@@ -485,7 +493,7 @@ class Centre:
         if not outcome.ok:
             return
         data, request = outcome.value
-        if not await _compare(_("Let {code} {name} in?").format(code=request.code, name=request.name), request.keys.fingerprint):
+        if not await compare_digits(_("Let {code} {name} in?").format(code=request.code, name=request.name), request.keys.fingerprint):
             return
         with self._working(_("Writing the reply…")):
             approved = await run_service(self.session, lambda: node_sync.approve(store, self.keys, self.session.actor, data))
@@ -583,20 +591,6 @@ async def _show_fingerprint(title: str, fingerprint: str) -> None:
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Close"), on_click=dialog.close).props("unelevated no-caps autofocus").classes("lc-pri")
     await answer_of(dialog)
-
-
-async def _compare(question: str, fingerprint: str) -> bool:
-    """Whether the digits that a branch reads out are those of its request."""
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("compare-dialog"):
-        ui.label(question).classes("lc-dialog-title")
-        ui.label(in_two_lines(fingerprint)).classes("lc-code-block lc-digits").mark("fingerprint")
-        ui.label(
-            _(
-                "Call the branch and let somebody there read out the six groups of digits on its screen. If one digit differs, do not approve."
-            )
-        ).classes("lc-muted")
-        _dialog_buttons(dialog, _("The digits agree, approve"), lambda: dialog.submit(True))
-    return bool(await answer_of(dialog))
 
 
 register(Screen("sync", "/sync", N_("Merging"), "sync_alt", "conflict.read", sync_centre, "company"))
