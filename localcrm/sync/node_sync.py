@@ -211,11 +211,13 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
             pieces = []
         with tempfile.TemporaryDirectory(dir=store.folder) as folder:
             request, answer = Path(folder) / "request", Path(folder) / "answer"
+            sealed_to = rotation.sealed_for(store, OFFICE_NO)
             _write(store, keys, request, "up", said, office)
             post_bundle(address, request, answer)
             with _open(store, keys, answer) as opened:
                 heard = exchange.hear_office(store, map(messages.decode, opened), outcome)
         is_same = hello.hub_epoch in {0, heard.hub_epoch if heard else 0}  # else it was restored: what it lacks is known only now
+        is_same = is_same and rotation.sealed_for(store, OFFICE_NO) == sealed_to  # else it has new keys, and hears at once that we know
         if push is None and _caught_up(store, heard) and is_same:
             lacked.append(lacking)
             lacking, pieces = attachments.lacking(store), list(attachments.pieces(store, OFFICE_NO, attachments.PER_ROUND, but=sent))

@@ -37,14 +37,15 @@ class OwnKeys:
         with self._card, ui.element("div").classes("lc-facts"):
             with ui.element("div").classes("lc-fact"):
                 ui.label(_("Fingerprint of head office") if is_office else _("Fingerprint of this branch")).classes("lc-label")
-                ui.label(digits or _("The keys are missing")).classes("" if digits else "lc-bad-text").mark("own-fingerprint")
+                shown = ui.label(digits or _("The keys are missing")).classes("" if digits else "lc-bad-text")
+                shown.props("data-act=own-fingerprint").mark("own-fingerprint")
             if not status["knows_keys"]:
                 with ui.element("div").classes("lc-fact"):
                     ui.label(_("New keys")).classes("lc-label")
                     ui.label(_("Head office has not confirmed them yet; it does so at the next exchange.")).mark("keys-pending")
             if self._may and status["enrolled"]:
                 new = ui.button(_("New keys…"), on_click=lambda: self._change(is_lost=not digits, is_office=is_office))
-                new.props("unelevated no-caps data-act=new-keys").classes("lc-btn").mark("new-keys")
+                new.props("unelevated no-caps data-act=new-keys").classes("lc-btn").style("justify-self:start").mark("new-keys")
 
     async def _change(self, *, is_lost: bool, is_office: bool) -> None:
         if is_lost:
