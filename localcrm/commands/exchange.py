@@ -25,6 +25,7 @@ _MAX_FILE = 4 << 20
             "invite",
             "join",
             "approve",
+            "approve-join",
             "run",
             "status",
             "pack",
@@ -54,32 +55,60 @@ def sync() -> None:
 @command("invite", help=N_("Invite a branch (at head office)."))
 @argument("code")
 @option("-o", "output", required=True, type=_FILE, metavar="FILE", help=N_("File to write."))
-def invite(session: Session, code: str, output: Path) -> None:
-    from localcrm.sync import node_sync
+@option("--url", default="", help=N_("Address of this head office, as the branch reaches it; with it the branch can join by words."))
+def invite(session: Session, code: str, output: Path, url: str) -> None:
+    from localcrm.kernel.spoken import write_checked
+    from localcrm.sync import enrol, joining
 
     actor = _manager(session)
     _check_target(session, output)
-    data = node_sync.invite(session.store, session.application.keys, actor, code=code)
-    _write(output, data)
-    session.show({"code": code, "file": str(output), "bytes": len(data)})
+    url = joining.check_url(url)
+    made = enrol.invite(session.store, session.application.keys, actor, code=code)
+    _write(output, made.file)
+    document = {"code": code, "file": str(output), "bytes": len(made.file)}
+    if url:
+        document |= {"url": url, "words": write_checked(made.spoken), "picture": joining.picture_text(made, url)}
+    session.show(document)
 
 
 @command("join", help=N_("Join head office with its invite, or finish joining with its reply (at a branch)."))
-@argument("file", type=_FILE)
-@option("--url", help=N_("Address of head office."))
+@argument("file", type=_FILE, required=False)
+@option("--url", default="", help=N_("Address of head office."))
+@option("--words", default="", metavar="TEXT", help=N_("The words of the invite, or the text of its picture, instead of a file."))
 @option("-o", "output", type=_FILE, metavar="REQUEST", help=N_("File for the request to head office (default: beside the invite)."))
-def join(session: Session, file: Path, url: str | None, output: Path | None) -> None:
-    from localcrm.sync import node_sync
+def join(session: Session, file: Path | None, url: str, words: str, output: Path | None) -> None:
+    from localcrm.sync import joining, node_sync
 
     _allow(session)
+    keys = session.application.keys
+    if file is None:  # over the network: the first time with the words, then again until head office has approved
+        if words:
+            joining.read_told(session.store, keys, words, url=url)
+        elif not joining.join_url(session.store):
+            raise InvalidInput(
+                "no_invite", N_("Name the invite file, or give the words of the invite with --words and the address with --url.")
+            )
+        session.show({"enrolled": joining.ask_again(session.store, keys), "file": None, "fingerprint": keys.public.fingerprint})
+        return
     target = output or file.with_suffix(".request")
     _check_target(session, target)
-    request = node_sync.join(session.store, session.application.keys, _read(file), url=url)
+    request = node_sync.join(session.store, keys, _read(file), url=joining.check_url(url) or None)
     if request is not None:
         _write(target, request)
     elif url:
         node_sync.set_office_url(session.store, session.actor_or_system(), url)
     session.show({"enrolled": request is None, "file": None if request is None else str(target)})
+
+
+@command("approve-join", help=N_("Let in a branch that asks over the network, after comparing the digits by telephone (at head office)."))
+@argument("code")
+@option("--fingerprint", required=True, metavar="DIGITS", help=N_("The six groups of digits that the branch reads out."))
+def approve_join(session: Session, code: str, fingerprint: str) -> None:
+    from localcrm.sync import joining
+
+    actor = _manager(session)
+    joining.approve_waiting(session.store, session.application.keys, actor, code, fingerprint=fingerprint)
+    session.show({"code": code.upper()})
 
 
 @command("approve", help=N_("Let a branch in (at head office)."))

@@ -90,7 +90,7 @@ SYSTEM_TABLES = (
         recv_chain BLOB, last_ok INTEGER, state TEXT NOT NULL DEFAULT 'active', program TEXT, schema_ver INTEGER, clock_ms INTEGER,
         by_file INTEGER, used_key BLOB, asked_key BLOB, renew INTEGER NOT NULL DEFAULT 0) STRICT""",
     """CREATE TABLE sync_invite(invite_id BLOB PRIMARY KEY, node_no INTEGER NOT NULL, code TEXT NOT NULL, secret BLOB NOT NULL,
-        expires INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 0, office_key BLOB) STRICT""",
+        expires INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 0, office_key BLOB, request BLOB, approval BLOB) STRICT""",
     """CREATE TABLE sync_bundle(bundle_id BLOB PRIMARY KEY, direction TEXT NOT NULL, peer INTEGER NOT NULL, from_seq INTEGER NOT NULL,
         to_seq INTEGER NOT NULL, at INTEGER NOT NULL) STRICT""",
     *BLOB_TABLES,

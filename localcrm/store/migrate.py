@@ -64,11 +64,12 @@ def _add_peer_facts(connection: Connection, _sign_log: eventlog.Sign | None) -> 
 
 
 def _add_key_tables(connection: Connection, _sign_log: eventlog.Sign | None) -> None:
-    """Keys that nodes had before; which of our keys the other side last used, and new ones of its own that somebody is to look at."""
+    """Keys that nodes had before; which of our keys the other side last used, and new ones of its own that somebody is to look at; what a branch that joins over the network asked and is answered."""
     connection.script(ddl.KEY_TABLES)
     for column in ("used_key BLOB", "asked_key BLOB", "renew INTEGER NOT NULL DEFAULT 0"):
         connection.execute(f"ALTER TABLE sync_peer ADD COLUMN {column}")
-    connection.execute("ALTER TABLE sync_invite ADD COLUMN office_key BLOB")
+    for column in ("office_key BLOB", "request BLOB", "approval BLOB"):
+        connection.execute(f"ALTER TABLE sync_invite ADD COLUMN {column}")
 
 
 #: Raised by one with every released change of a declaration; travels in every exchange.

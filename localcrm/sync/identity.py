@@ -59,6 +59,11 @@ class NodePublic(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
         return sha256(self.sign_key + self.box_key).digest()[:8]
 
     @property
+    def spoken_fingerprint(self) -> bytes:
+        """Eight bytes for two people to compare as words (``kernel.spoken``)."""
+        return sha256(b"localcrm spoken fingerprint\0" + self.sign_key + self.box_key).digest()[:8]
+
+    @property
     def fingerprint(self) -> str:
         """Six groups of five digits (100 bits) for two people to compare by telephone."""
         digest = sha256(b"localcrm fingerprint\0" + self.sign_key + self.box_key).digest()
@@ -188,10 +193,26 @@ class Invite(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def invite_id(self) -> bytes:
         """Eight bytes by which a request names its invite without telling the secret."""
-        return sha256(b"localcrm invite\0" + self.secret).digest()[:8]
+        return self.id_of(self.secret)
+
+    @staticmethod
+    def id_of(secret: bytes) -> bytes:
+        """The id of the invite with this secret."""
+        return sha256(b"localcrm invite\0" + secret).digest()[:8]
 
 
-def make_invite(hub_keys: NodeKeys, *, company_id: bytes, company: str, code: str, node_no: int, now_ms: int) -> tuple[Invite, bytes]:
+#: Bytes that people say as words; the secret of the invite follows from them.
+SPOKEN_BYTES = 10
+
+
+def secret_from(spoken: bytes) -> bytes:
+    """The secret of an invite, from the SPOKEN_BYTES random bytes that people say."""
+    return sha256(b"localcrm spoken invite\0" + spoken).digest()[:16]
+
+
+def make_invite(
+    hub_keys: NodeKeys, *, company_id: bytes, company: str, code: str, node_no: int, now_ms: int, secret: bytes | None = None
+) -> tuple[Invite, bytes]:
     """A new invite, and the file that carries it; head office keeps ``invite_id``, ``secret`` and ``expires_at``."""
     invite = Invite(
         company_id=company_id,
@@ -199,10 +220,32 @@ def make_invite(hub_keys: NodeKeys, *, company_id: bytes, company: str, code: st
         hub=hub_keys.public,
         code=code,
         node_no=node_no,
-        secret=os.urandom(16),
+        secret=secret or os.urandom(16),
         expires_at=now_ms + INVITE_HOURS * 3_600_000,
     )
-    return invite, _sign(b"LCI1", hub_keys, msgspec.msgpack.encode(invite))
+    return invite, sign_invite(hub_keys, invite)
+
+
+def sign_invite(hub_keys: NodeKeys, invite: Invite) -> bytes:
+    """The file of an invite."""
+    return _sign(b"LCI1", hub_keys, msgspec.msgpack.encode(invite))
+
+
+def without_secret(data: bytes) -> bytes:
+    """An invite for the network: its signature stays over the whole, so only who knows the secret can have made it or can use it."""
+    return _with_secret(data, bytes(16))
+
+
+def with_secret(data: bytes, secret: bytes, *, now_ms: int) -> bytes:
+    """The invite again, of the head office that knows the secret; raises what ``read_invite`` does."""
+    whole = _with_secret(data, secret)
+    read_invite(whole, now_ms=now_ms)
+    return whole
+
+
+def _with_secret(data: bytes, secret: bytes) -> bytes:
+    body, signature = _split(b"LCI1", data, "bad_invite")
+    return b"LCI1" + msgspec.msgpack.encode(msgspec.structs.replace(_decode(body, Invite, "bad_invite"), secret=secret)) + signature
 
 
 def read_invite(data: bytes, *, now_ms: int) -> Invite:
@@ -260,6 +303,11 @@ def read_join_request(data: bytes, *, company_id: bytes, secret_of: Callable[[by
     if secret is None or not hmac.compare_digest(request.mac, _request_mac(request, secret)):
         _refuse("bad_request")
     return request
+
+
+def peek_request(data: bytes) -> JoinRequest:
+    """What a request says, whoever made it; ExchangeError ``bad_request``."""
+    return _decode(_split(b"LCR1", data, "bad_request")[0], JoinRequest, "bad_request")
 
 
 def _request_mac(request: JoinRequest, secret: bytes) -> bytes:

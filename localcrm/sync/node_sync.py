@@ -14,6 +14,7 @@ from localcrm.kernel.clock import to_iso
 from localcrm.kernel.errors import AppError, ExchangeError, NotFound, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entity, entity_by_no
+from localcrm.kernel.spoken import write_words
 from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
 from localcrm.store.node import OFFICE_NO
@@ -36,12 +37,12 @@ _MAX_REPLY_HEAD = 1 << 20
 
 def invite(store: Store, keys: NodeKeys, actor: Actor, *, code: str) -> bytes:
     """An invite file for a branch."""
-    return enrol.invite(store, keys, actor, code=code)
+    return enrol.invite(store, keys, actor, code=code).file
 
 
 def join(store: Store, keys: NodeKeys, data: bytes, *, url: str | None = None) -> bytes | None:
     """A branch reads an invite (returns its request) or the reply of head office (returns None: it is enrolled)."""
-    if data[:4] == _REPLY:
+    if is_reply(data):
         _take_reply(store, keys, data)
         return None
     if data[:4] == b"LCA1":
@@ -52,12 +53,21 @@ def join(store: Store, keys: NodeKeys, data: bytes, *, url: str | None = None) -
 
 def approve(store: Store, keys: NodeKeys, actor: Actor, data: bytes) -> bytes:
     """Let a branch in; the reply holds the approval and, sealed, everything the branch should know."""
-    approval, node_no = enrol.approve(store, keys, actor, data)
+    return reply(store, keys, *enrol.approve(store, keys, actor, data))
+
+
+def reply(store: Store, keys: NodeKeys, approval: bytes, node_no: int) -> bytes:
+    """An approval with, sealed behind it, everything the branch should know."""
     peer = _peer(store, "node_no", node_no)
     with tempfile.TemporaryFile() as file:
         _write_down(store, keys, peer, file)
         file.seek(0)
         return _REPLY + len(approval).to_bytes(4) + approval + file.read()
+
+
+def is_reply(data: bytes) -> bool:
+    """Whether this has the form of a reply to a request."""
+    return data[:4] == _REPLY
 
 
 def _take_reply(store: Store, keys: NodeKeys, data: bytes) -> exchange.Outcome:
@@ -283,9 +293,11 @@ def status(store: Store) -> dict[str, Any]:
 
 
 def _invites(connection: Any, now_ms: int) -> list[dict[str, Any]]:
-    """Branches that were invited and have not asked yet, as long as they may."""
-    rows = connection.all("SELECT code, expires FROM sync_invite WHERE used = 0 AND expires > ? ORDER BY code", (now_ms,))
-    return [{"code": code, "until": _iso(expires)} for code, expires in rows]
+    """Branches that were invited and not let in yet, as long as they may ask; ``asked``: one has, over the network, and waits."""
+    rows = connection.all(
+        "SELECT code, expires, request IS NOT NULL FROM sync_invite WHERE used = 0 AND expires > ? ORDER BY code", (now_ms,)
+    )
+    return [{"code": code, "until": _iso(expires), "asked": bool(asked)} for code, expires, asked in rows]
 
 
 def _branches(connection: Any) -> list[dict[str, Any]]:
@@ -315,8 +327,10 @@ def _branches(connection: Any) -> list[dict[str, Any]]:
             "clock_ms": clock_ms,
             "by_file": None if by_file is None else bool(by_file),
             "fingerprint": NodePublic(*keys).fingerprint if keys[0] and keys[1] else "",
+            "fingerprint_words": write_words(NodePublic(*keys).spoken_fingerprint) if keys[0] and keys[1] else "",
             "renew_keys": bool(renew),
             "asked_fingerprint": asked.fingerprint if (asked := rotation.asked_keys(asked_key)) else "",
+            "asked_words": write_words(asked.spoken_fingerprint) if asked else "",
             "knows_keys": bool(knows_keys),
         }
         for (

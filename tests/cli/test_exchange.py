@@ -193,3 +193,18 @@ def test_stolen_keys_are_revoked_and_new_ones_compared(office, branch, tmp_path)
     assert office.as_admin("sync", "approve-keys", "BR01", "--fingerprint", digits)["fingerprint"] == digits
     exchange(office, branch)
     assert branch.json("check")["problems"] == []
+
+
+def test_a_branch_joins_by_words_over_the_network(office, tmp_path, hub) -> None:
+    branch = Terminal(tmp_path / "br01")
+    branch.json("init", "--role", "branch", "--code", "BR01", "--name", "义乌")
+    assert branch.refused("sync", "join") == "no_invite"
+    told = office.as_admin("sync", "invite", "BR01", "-o", str(tmp_path / "invite"), "--url", hub)
+    assert len(told["words"].split()) == 11
+    asked = branch.json("sync", "join", "--words", told["words"], "--url", told["url"])
+    assert asked["enrolled"] is False
+    assert office.refused("sync", "approve-join", "BR01", "--fingerprint", "1", "--as", "admin") == "other_request_waits"
+    assert office.as_admin("sync", "approve-join", "br01", "--fingerprint", asked["fingerprint"]) == {"code": "BR01"}
+    assert branch.json("sync", "join")["enrolled"] is True
+    assert set(branch.json("sync", "run")) == COUNTS
+    assert office.json("sync", "digest") == branch.json("sync", "digest")

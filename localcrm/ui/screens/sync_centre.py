@@ -19,6 +19,7 @@ from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import InvalidInput, NotFound, StoreError
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.schema import entities, entity
+from localcrm.kernel.spoken import write_words
 from localcrm.store.migrate import SCHEMA_VERSION
 from localcrm.sync import enrol, node_sync
 from localcrm.sync.identity import NodeKeys
@@ -29,10 +30,11 @@ from localcrm.ui.kit.jobs import do_job, node_keys, working
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.menu import Action, context_menu, menu_items
 from localcrm.ui.kit.theme import asset
-from localcrm.ui.kit.values import ago, in_two_lines, near_moment
+from localcrm.ui.kit.values import ago, near_moment
 from localcrm.ui.operations import run_service, show_failure, toast
 from localcrm.ui.registry import Screen, register
-from localcrm.ui.screens.sync_keys import OwnKeys, branch_keys, compare_digits, let_keys_in, revoke_keys
+from localcrm.ui.screens.sync_invites import invite_branch, let_branch_in
+from localcrm.ui.screens.sync_keys import OwnKeys, branch_keys, compare_digits, let_keys_in, revoke_keys, what_is_compared
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -112,19 +114,19 @@ class Centre:
 
     # how things stand ------------------------------------------------------------------------------------------------
 
-    def _read(self) -> tuple[dict[str, Any], int, dict[str, int], str]:
-        store, actor, digits = self.session.store, self.session.actor, ""
+    def _read(self) -> tuple[dict[str, Any], int, dict[str, int], tuple[str, str]]:
+        store, actor, own = self.session.store, self.session.actor, ("", "")
         with suppress(NotFound, StoreError):  # a folder without its keys can still be looked at
-            digits = self.keys.public.fingerprint
+            own = write_words(self.keys.public.spoken_fingerprint), self.keys.public.fingerprint
         status = node_sync.status(store)
         with store.read() as connection:
-            return status, count_open(connection, actor), open_by_branch(connection, actor), digits
+            return status, count_open(connection, actor), open_by_branch(connection, actor), own
 
     async def _draw(self) -> None:
         outcome = await run_service(self.session, self._read)
         if not outcome.ok or self.peers.is_deleted:
             return
-        status, waiting, self.conflicts, self.digits = outcome.value
+        status, waiting, self.conflicts, own = outcome.value
         text, tone = {
             "equal": (_("All data are equal"), "good"),
             "differs": (_("Data differ: exchange once more"), "bad"),
@@ -141,7 +143,7 @@ class Centre:
             else:
                 self._draw_office(status)
         self._draw_to_look_at(waiting)
-        self.own_keys.draw(status, self.digits)
+        self.own_keys.draw(status, *own)
         if self.may:
             self._draw_jobs()
 
@@ -186,7 +188,7 @@ class Centre:
     def _draw_branches(self, branches: list[dict[str, Any]], invites: list[dict[str, Any]]) -> None:
         if not branches and not invites:
             with ui.element("div").classes("lc-empty"):
-                ui.label(_("There are no branches yet. Invite one: it gets a file, sends a request back, and you approve it."))
+                ui.label(_("There are no branches yet. Invite one: it asks to join, you compare a few words by telephone and let it in."))
             return
         with ui.element("table").classes("lc-table lc-lines").mark("branches"):
             heads(
@@ -214,8 +216,12 @@ class Centre:
                     cell("", "lc-hide-phone")
                     with ui.element("td"):
                         until = near_moment(datetime.fromisoformat(invite["until"]))
-                        _chip(_("invited; may ask until {moment}").format(moment=until), "acc")
-                    cell("")
+                        text = _("asks to join") if invite["asked"] else _("invited; may ask until {moment}").format(moment=until)
+                        _chip(text, "warn" if invite["asked"] else "acc")
+                    with ui.element("td").classes("lc-num"):
+                        if invite["asked"] and self.may:
+                            compare = ui.button(_("Compare…"), on_click=partial(self._let_in, invite["code"])).props("flat dense no-caps")
+                            compare.props(f"data-act=let-in-{invite['code']}").mark(f"let-in-{invite['code']}")
 
     def _draw_branch(self, branch: Mapping[str, Any]) -> None:
         code = branch["code"]
@@ -223,7 +229,7 @@ class Centre:
             ui.label(code).classes("lc-strong")
             ui.label(branch["name"])
             if branch["fingerprint"]:
-                shown = partial(_show_fingerprint, f"{code} {branch['name']}", branch["fingerprint"])
+                shown = partial(_show_fingerprint, f"{code} {branch['name']}", branch["fingerprint_words"], branch["fingerprint"])
                 button = ui.button(icon="fingerprint", on_click=shown).props(f'flat dense round size=sm aria-label="{_("Fingerprint")}"')
                 button.mark(f"fingerprint-{code}").props(f"data-act=fingerprint-{code}")
         cell(_ago(branch["last_ok"]))
@@ -450,32 +456,14 @@ class Centre:
             await self._draw()
 
     async def _invite(self) -> None:
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("invite-dialog"):
-            ui.label(_("Invite a branch")).classes("lc-dialog-title")
-            box = (
-                ui.input(_("Code of the branch"), placeholder="BR01")
-                .props("outlined dense autofocus maxlength=12")
-                .props("data-act=branch-code")
-                .mark("branch-code")
-            )
-            with ui.element("ol").classes("lc-steps"):
-                for text in (
-                    _("Send the invite file to the branch."),
-                    _("The branch reads it and sends its request back."),
-                    _("Read the request here, compare the fingerprint by telephone, approve."),
-                    _("Send the reply to the branch; it holds everything the branch should know."),
-                ):
-                    with ui.element("li"):
-                        ui.label(text)
-            _dialog_buttons(dialog, _("Make the invite"), lambda: dialog.submit(box.value or ""))
-        code = await dialog
-        dialog.delete()
-        if not code:
-            return
-        outcome = await run_service(self.session, lambda: enrol.invite(self.session.store, self.keys, self.session.actor, code=code))
-        if outcome.ok:
-            ui.download.content(outcome.value, f"{code.upper()}.localcrm-invite")
-            toast(_("Send the invite file to the branch."))
+        await invite_branch(self.session)
+        await self._draw()
+
+    async def _let_in(self, code: str) -> None:
+        """A branch asks over the network."""
+        with self.problem:
+            await let_branch_in(self.session, code)
+        await self._draw()
 
     async def _request_came(self, event: events.GenericEventArguments) -> None:
         if not _arrived(event):
@@ -493,7 +481,8 @@ class Centre:
         if not outcome.ok:
             return
         data, request = outcome.value
-        if not await compare_digits(_("Let {code} {name} in?").format(code=request.code, name=request.name), request.keys.fingerprint):
+        question, public = _("Let {code} {name} in?").format(code=request.code, name=request.name), request.keys
+        if not await compare_digits(question, write_words(public.spoken_fingerprint), public.fingerprint):
             return
         with self._working(_("Writing the reply…")):
             approved = await run_service(self.session, lambda: node_sync.approve(store, self.keys, self.session.actor, data))
@@ -582,12 +571,12 @@ def _chip(text: str, tone: str) -> None:
     ui.label(text).classes("lc-chip").props(f"data-tone={tone}").style("width:fit-content")
 
 
-async def _show_fingerprint(title: str, fingerprint: str) -> None:
-    """The digits of a branch, for whoever is asked for them by telephone."""
+async def _show_fingerprint(title: str, words: str, fingerprint: str) -> None:
+    """The words and digits of a branch, for whoever is asked for them by telephone."""
     with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("fingerprint-dialog"):
         ui.label(title).classes("lc-dialog-title")
-        ui.label(in_two_lines(fingerprint)).classes("lc-code-block lc-digits").mark("fingerprint")
-        ui.label(_("The branch sees the same digits on its page “Merging”.")).classes("lc-muted")
+        what_is_compared(words, fingerprint)
+        ui.label(_("The branch sees the same words and digits on its page “Merging”.")).classes("lc-muted")
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Close"), on_click=dialog.close).props("unelevated no-caps autofocus").classes("lc-pri")
     await answer_of(dialog)

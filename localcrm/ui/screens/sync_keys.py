@@ -30,8 +30,8 @@ class OwnKeys:
         self._may = session.may("sync.manage")
         self._card = ui.element("div").classes("lc-card").style("flex:none").mark("own-keys")
 
-    def draw(self, status: Mapping[str, Any], digits: str) -> None:
-        """``digits``: our fingerprint, "" where the keys are missing."""
+    def draw(self, status: Mapping[str, Any], words: str, digits: str) -> None:
+        """``words``, ``digits``: our fingerprint, "" where the keys are missing."""
         is_office = status["role"] == "office"
         self._card.clear()
         with self._card, ui.element("div").classes("lc-facts"):
@@ -39,13 +39,16 @@ class OwnKeys:
                 ui.label(_("Fingerprint of head office") if is_office else _("Fingerprint of this branch")).classes("lc-label")
                 shown = ui.label(digits or _("The keys are missing")).classes("" if digits else "lc-bad-text")
                 shown.props("data-act=own-fingerprint").mark("own-fingerprint")
+                ui.label(words).classes("lc-muted").props("data-act=own-words").mark("own-words")
             if not status["knows_keys"]:
                 with ui.element("div").classes("lc-fact"):
                     ui.label(_("New keys")).classes("lc-label")
                     ui.label(_("Head office has not confirmed them yet; it does so at the next exchange.")).mark("keys-pending")
             if self._may and status["enrolled"]:
                 new = ui.button(_("New keys…"), on_click=lambda: self._change(is_lost=not digits, is_office=is_office))
-                new.props("unelevated no-caps data-act=new-keys").classes("lc-btn").style("justify-self:start").mark("new-keys")
+                new.props("unelevated no-caps data-act=new-keys").classes("lc-btn").style("justify-self:start;align-self:center").mark(
+                    "new-keys"
+                )
 
     async def _change(self, *, is_lost: bool, is_office: bool) -> None:
         if is_lost:
@@ -100,7 +103,8 @@ def branch_keys(branch: Mapping[str, Any]) -> Iterator[Note]:
 async def let_keys_in(session: Session, branch: Mapping[str, Any], change: Change) -> None:
     """Compare the digits of new keys, then let them in."""
     code, digits = branch["code"], branch["asked_fingerprint"]
-    if await compare_digits(_("Are these the new keys of {code} {name}?").format(code=code, name=branch["name"]), digits):
+    question = _("Are these the new keys of {code} {name}?").format(code=code, name=branch["name"])
+    if await compare_digits(question, branch["asked_words"], digits):
         await change(lambda: rotation.let_keys_in(session.store, keyring.read_keys(session.store), session.actor, code, fingerprint=digits))
 
 
@@ -114,18 +118,22 @@ async def revoke_keys(session: Session, code: str, change: Change) -> None:
         await change(lambda: rotation.demand_keys(session.store, session.actor, code))
 
 
-async def compare_digits(question: str, fingerprint: str) -> bool:
-    """Whether the digits that a branch reads out are those that came here."""
+def what_is_compared(words: str, fingerprint: str) -> None:
+    """The words of a fingerprint and the same as digits, as the other side has them on its screen."""
+    ui.label(words).classes("lc-code-block lc-spoken").mark("words")
+    ui.label(in_two_lines(fingerprint)).classes("lc-code-block lc-digits").mark("fingerprint")
+
+
+async def compare_digits(question: str, words: str, fingerprint: str) -> bool:
+    """Whether the words or digits that a branch reads out are those that came here."""
     with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("compare-dialog"):
         ui.label(question).classes("lc-dialog-title")
-        ui.label(in_two_lines(fingerprint)).classes("lc-code-block lc-digits").mark("fingerprint")
+        what_is_compared(words, fingerprint)
         ui.label(
-            _(
-                "Call the branch and let somebody there read out the six groups of digits on its screen. If one digit differs, do not approve."
-            )
+            _("Call the branch and let somebody there read out the words or the digits on its screen. If one differs, do not approve.")
         ).classes("lc-muted")
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Cancel"), on_click=lambda: dialog.submit(None)).props("flat no-caps").classes("lc-btn")
-            agree = ui.button(_("The digits agree, approve"), on_click=lambda: dialog.submit(True))
+            agree = ui.button(_("They agree, approve"), on_click=lambda: dialog.submit(True))
             agree.props("unelevated no-caps data-commit data-act=dialog-yes").classes("lc-pri").mark("dialog-yes")
     return bool(await answer_of(dialog))

@@ -68,6 +68,7 @@ KINDS: Mapping[str, str] = {
     "log_shorter": N_("System log became shorter"),
     "branch_closed": N_("Branch closed"),
     "branch_reopened": N_("Branch opened again"),
+    "join_asked": N_("A branch asked to join"),
     "keys_changed": N_("New keys made"),
     "peer_keys_changed": N_("Followed to new keys"),
     "branch_keys_asked": N_("New keys of a branch wait to be compared"),
