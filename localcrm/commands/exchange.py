@@ -200,23 +200,31 @@ def run(session: Session) -> None:
 @command("pack", help=N_("Write what the other side does not have yet into a sealed file."))
 @option("--for", "for_code", metavar="CODE", help=N_("The branch it is for (at head office)."))
 @option("-o", "output", required=True, type=_FILE, metavar="FILE", help=N_("File to write."))
-def pack(session: Session, for_code: str | None, output: Path) -> None:
+@option("--part-mb", type=click.IntRange(1, 2_000), metavar="MB", help=N_("Split it into parts of at most so many MB, as for e-mail."))
+def pack(session: Session, for_code: str | None, output: Path, part_mb: int | None) -> None:
     from localcrm.sync import node_sync
 
     _allow(session)
     _check_target(session, output)
-    session.show(node_sync.pack(session.store, session.application.keys, output, for_code=for_code))
+    keys = session.application.keys
+    document: dict[str, Any] = node_sync.pack(session.store, keys, output, for_code=for_code)
+    if part_mb:
+        made = node_sync.split(session.store, keys, output, for_code=for_code, part_bytes=part_mb * 1_000_000)
+        document |= {"files": [str(path) for path in made]}
+    session.show(document)
 
 
-@command("unpack", help=N_("Take in a sealed file from the other side."))
-@argument("file", type=_FILE)
-def unpack(session: Session, file: Path) -> None:
+@command("unpack", help=N_("Take in sealed files from the other side, parts of them, or all in a folder."))
+@argument("files", type=_FILE, nargs=-1, required=True)
+def unpack(session: Session, files: tuple[Path, ...]) -> None:
     from localcrm.sync import node_sync
 
     _allow(session)
-    if not file.is_file():
-        raise _no_file(file)
-    session.show(_counts(node_sync.unpack(session.store, session.application.keys, file)))
+    for file in files:
+        if not file.exists():
+            raise _no_file(file)
+    outcome = node_sync.unpack_all(session.store, session.application.keys, files)
+    session.show(_counts(outcome) | ({"refused": outcome["refused"]} if "refused" in outcome else {}))
 
 
 @command("status", help=N_("How many changes wait, and when the last exchange was."))

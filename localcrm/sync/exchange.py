@@ -53,6 +53,13 @@ class Outcome:
         for part in fields(report):
             setattr(self, part.name, getattr(self, part.name) + getattr(report, part.name))
 
+    def join(self, other: Outcome) -> None:
+        """Count what another exchange did; of two comparisons the later one says how things stand."""
+        for part in fields(self):
+            if part.name != "digest":
+                setattr(self, part.name, getattr(self, part.name) + getattr(other, part.name))
+        self.digest = other.digest
+
     def as_dict(self) -> dict[str, int | str]:
         """For JSON."""
         return {part.name: getattr(self, part.name) for part in fields(self)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
 from localcrm.store.node import OFFICE_NO
 from localcrm.store.query import Condition, ListQuery, every, record_json
-from localcrm.sync import attachments, brake, digest as digests, enrol, exchange, messages, recovery, rotation
+from localcrm.sync import attachments, brake, digest as digests, enrol, exchange, messages, parts, recovery, rotation
 from localcrm.sync.bundle import BundleFacts, Kind, Recipient, read_bundle, write_bundle
 from localcrm.sync.identity import NodeKeys, NodePublic
 from localcrm.sync.messages import Message, Welcome
@@ -87,6 +87,12 @@ def _take_reply(store: Store, keys: NodeKeys, data: bytes) -> exchange.Outcome:
 # by file ------------------------------------------------------------------------------------------------------------
 
 
+def split(store: Store, keys: NodeKeys, path: Path, *, for_code: str | None, part_bytes: int) -> list[Path]:
+    """An exchange file that ``pack`` has written, in parts of at most so many bytes of its contents (see ``parts``)."""
+    to_no = _peer(store, "code", for_code.upper()).node_no if for_code else OFFICE_NO
+    return parts.split(store, keys, path, to_no=to_no, part_bytes=part_bytes)
+
+
 def pack(store: Store, keys: NodeKeys, path: Path, *, for_code: str | None = None) -> dict[str, int]:
     """Write the exchange file: a branch for head office, head office for the branch it names."""
     if store.node.is_office:
@@ -119,12 +125,53 @@ def pack(store: Store, keys: NodeKeys, path: Path, *, for_code: str | None = Non
 
 def unpack(store: Store, keys: NodeKeys, path: Path) -> dict[str, Any]:
     """Read an exchange file, or the reply that ends an enrolment; returns what was done."""
+    return unpack_all(store, keys, [path])
+
+
+def unpack_all(store: Store, keys: NodeKeys, paths: Sequence[Path]) -> dict[str, Any]:
+    """Read exchange files, parts of some, or all that lie in a folder, in any order; returns what was done, and as "refused" what was not read.
+
+    "refused": [{"file", "code", "message"}], also of sets of parts of which some are missing. Raises what the first was refused for where
+    nothing at all was read, NotFound(no_exchange_files) for a folder without any.
+    """
+    total, refused, incomplete, done = exchange.Outcome(), list[tuple[Path, AppError]](), dict[Path, tuple[Path, parts.Arrived]](), False
+    for path in parts.files_in(paths, (b"BSB1", parts.MAGIC, _REPLY)):
+        try:
+            outcome = _unpack_one(store, keys, path)
+        except AppError as error:
+            refused.append((path, error))
+            continue
+        if isinstance(outcome, parts.Arrived):
+            incomplete[outcome.place] = path, outcome
+        else:
+            total.join(outcome)
+            done = True
+    refused += [(path, parts.missing_parts(arrived)) for path, arrived in incomplete.values() if arrived.place.exists()]
+    if not done:
+        if refused:
+            raise refused[0][1]
+        raise NotFound("no_exchange_files", N_("There is no exchange file in this folder."))
+    told = [{"file": path.name, "code": error.code, "message": error.message} for path, error in refused]
+    return total.as_dict() | ({"refused": told} if told else {})
+
+
+def _unpack_one(store: Store, keys: NodeKeys, path: Path) -> exchange.Outcome | parts.Arrived:
+    """What reading a file did, or which parts are still missing."""
     with _readable(path) as file:
         start = file.read(4)
     if start in {_REPLY, b"LCA1"}:
-        return _take_reply(store, keys, path.read_bytes()).as_dict()
+        return _take_reply(store, keys, path.read_bytes())
     _must_be_enrolled(store)
-    return _read(store, keys, path).as_dict()
+    if not parts.is_part(start):
+        return _read(store, keys, path)
+    arrived = parts.take(store, keys, path)
+    if arrived.missing:
+        return arrived
+    with tempfile.TemporaryDirectory(dir=store.folder) as folder:
+        parts.joined(arrived, Path(folder) / "whole")
+        outcome = _read(store, keys, Path(folder) / "whole")
+    parts.forget(arrived)
+    return outcome
 
 
 def _read(store: Store, keys: NodeKeys, path: Path) -> exchange.Outcome:

@@ -208,3 +208,15 @@ def test_a_branch_joins_by_words_over_the_network(office, tmp_path, hub) -> None
     assert branch.json("sync", "join")["enrolled"] is True
     assert set(branch.json("sync", "run")) == COUNTS
     assert office.json("sync", "digest") == branch.json("sync", "digest")
+
+
+def test_a_file_that_is_small_enough_stays_whole_and_a_folder_is_read(office, branch, tmp_path) -> None:
+    branch.as_admin("new", "customer", "name=甲公司")
+    mail = tmp_path / "mail"
+    mail.mkdir()
+    whole = branch.json("sync", "pack", "-o", str(mail / "file"), "--part-mb", "5")
+    assert whole["files"] == [str(mail / "file")]
+    assert office.json("sync", "unpack", str(mail))["applied"] == 1
+    assert office.json("sync", "unpack", str(mail / "file"), str(mail / "file"))["duplicate"] == 2
+    (mail / "file").unlink()
+    assert office.refused("sync", "unpack", str(mail)) == "no_exchange_files"

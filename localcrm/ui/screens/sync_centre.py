@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nicegui import events, ui
@@ -33,6 +32,7 @@ from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import ago, near_moment
 from localcrm.ui.operations import run_service, show_failure, toast
 from localcrm.ui.registry import Screen, register
+from localcrm.ui.screens.sync_files import make_file, read_files
 from localcrm.ui.screens.sync_invites import invite_branch, let_branch_in
 from localcrm.ui.screens.sync_keys import OwnKeys, branch_keys, compare_digits, let_keys_in, revoke_keys, what_is_compared
 
@@ -56,6 +56,8 @@ class Centre:
         self.session = session
         self.office = session.store.node.is_office
         self.may = session.may("sync.manage")
+        self.arrived: list[str] = []
+        """Tokens of files that were uploaded together and are read together."""
 
     async def build(self) -> None:
         """State above, what the program does by itself below."""
@@ -88,12 +90,12 @@ class Centre:
                 "data-act=invite"
             ).mark("invite")
             _file_button(_("Read a join request…"), "sync-request", mark="request")
-            _file_button(_("Read an exchange file"), "sync-file", mark="read-file")
+            _file_button(_("Read an exchange file"), "sync-file", mark="read-file", several=True)
             return
         ui.button(_("Address of head office…"), on_click=self._set_address).props("unelevated no-caps").classes("lc-btn").props(
             "data-act=address"
         ).mark("address")
-        _file_button(_("Read an exchange file"), "sync-file", mark="read-file")
+        _file_button(_("Read an exchange file"), "sync-file", mark="read-file", several=True)
         ui.button(_("Make an exchange file"), on_click=self._make_file).props("unelevated no-caps").classes("lc-btn").props(
             "data-act=make-file"
         ).mark("make-file")
@@ -389,48 +391,21 @@ class Centre:
         return working(self.problem, text)
 
     async def _make_file(self, code: str | None = None) -> None:
-        store, node = self.session.store, self.session.store.node
-        target = f"{node.code}-{code or 'HQ'}-{now_utc().astimezone():%Y%m%d-%H%M}.localcrm-exchange"
-
-        def make() -> tuple[Path, dict[str, int]]:
-            policy.require(self.session.actor, "sync.manage")
-            _token, path = upload_place(store, target)
-            return path, node_sync.pack(store, self.keys, path, for_code=code)
-
         with self.problem:  # the table with the button may be drawn anew meanwhile
-            with self._working(_("Writing the exchange file…")):
-                outcome = await run_service(self.session, make)
-            if outcome.ok:
-                path, counts = outcome.value
-                ui.download.file(path, target)
-                toast(_("Exchange file with {count} changes; carry it to the other side.").format(count=f"{counts['changes']:,}"))
+            await make_file(self.session, code, lambda: self._working(_("Writing the exchange file…")))
 
     async def _acknowledge(self, code: str) -> None:
         """Somebody has looked into a system log that became shorter."""
         await self._change(lambda: node_sync.acknowledge_log(self.session.store, self.session.actor, code))
 
     async def _file_came(self, event: events.GenericEventArguments) -> None:
-        if not _arrived(event):
+        if _arrived(event):
+            self.arrived.append(str(event.args["token"]))
+        if event.args.get("left") or not self.arrived:
             return
-        store = self.session.store
-
-        def read() -> dict[str, Any]:
-            policy.require(self.session.actor, "sync.manage")
-            path = uploaded(store, str(event.args["token"]))
-            try:
-                return node_sync.unpack(store, self.keys, path)
-            finally:
-                path.unlink(missing_ok=True)
-
-        with self._working(_("Reading the exchange file…")):
-            outcome = await run_service(self.session, read)
-        if outcome.ok:
-            result = outcome.value
-            if result["applied"] or result["conflicts"]:
-                text = _("Merged: {applied} changes applied, {conflicts} to look at.")
-            else:
-                text = _("The file holds nothing new; everything was here already.")
-            toast(text.format(applied=f"{result['applied']:,}", conflicts=f"{result['conflicts']:,}"))
+        tokens, self.arrived = self.arrived, []
+        with self.problem:
+            await read_files(self.session, tokens, lambda: self._working(_("Reading the exchange file…")))
         await self._draw()  # also of a refused one something may have been taken down
 
     async def _set_address(self) -> None:
@@ -540,16 +515,16 @@ def _ago(moment: str | None) -> str:
 # pieces ------------------------------------------------------------------------------------------------------------------
 
 
-def _file_button(text: str, event: str, *, mark: str) -> None:
-    """A button that sends a chosen file and raises ``event``."""
+def _file_button(text: str, event: str, *, mark: str, several: bool = False) -> None:
+    """A button that sends a chosen file, or ``several``, and raises ``event`` for each."""
     with (
         ui.element("label")
         .classes("lc-file")
-        .props(f"data-upload=/api/upload/import data-event={event} data-act={mark} tabindex=0")
+        .props(f"data-upload=/api/upload/import data-event={event} data-act={mark} tabindex=0{' data-several' if several else ''}")
         .mark(mark)
     ):
         ui.label(text)
-        ui.element("input").props("type=file").style("display:none")
+        ui.element("input").props(f"type=file{' multiple' if several else ''}").style("display:none")
 
 
 def _arrived(event: events.GenericEventArguments) -> bool:
