@@ -21,8 +21,9 @@ from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, set_meta
 from localcrm.store.node import OFFICE_NO, origin_of, stamp_of
 from localcrm.store.signatures import sign_keys
+from localcrm.store.tls import served_pin
 from localcrm.store.witness import Witness
-from localcrm.sync import attachments, brake, codec, digest, recovery, rotation
+from localcrm.sync import attachments, brake, codec, digest, pins, recovery, rotation
 from localcrm.sync.extract import changes_for, own_changes
 from localcrm.sync.merge import Report, admit, apply
 from localcrm.sync.messages import Ack, Changes, Digests, GiveBack, Hello, Lacking, Message, Piece, Pull, Push, Welcome
@@ -125,6 +126,7 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
         if isinstance(message, Welcome):
             welcome = message
             _meet_office(store, welcome)
+            pins.keep(store, welcome.tls_pin, welcome.wall_ms)
             _take_witness(store, welcome)
         elif isinstance(message, Ack):
             _take_ack(store, message)
@@ -365,6 +367,7 @@ def welcome(store: Store, peer: Peer) -> Welcome:
         past_lives=lives,
         have=have if recovery.is_open(store) else [],
         certificate=certificate,
+        tls_pin=served_pin(store.folder) or b"",
     )
 
 

@@ -6,6 +6,7 @@ it follow from the bundle. A request that is repeated or cut off does no harm.
 
 from __future__ import annotations
 
+import ssl
 import tempfile
 import threading
 import time
@@ -23,14 +24,17 @@ if TYPE_CHECKING:
 
 PATH = "/sync/v1/exchange"
 JOIN_PATH = "/sync/v1/join"
+TLS_PATH = "/sync/v1/tls"
 CONTENT_TYPE = "application/x-localcrm-exchange"
 MAX_REQUEST = 96 << 20
+#: Requests that prove themselves and need no session.
+PATHS = (PATH, JOIN_PATH, TLS_PATH)
 #: A request to join is a few hundred bytes.
 MAX_JOIN = 64 << 10
 TIMEOUT_SECONDS = 60.0
 
 
-def post_bundle(url: str, request: Path, answer: Path) -> None:
+def post_bundle(url: str, request: Path, answer: Path, *, verify: ssl.SSLContext | bool = True) -> None:
     """Post one bundle and store the one that comes back; raises ExchangeError when the connection fails."""
     import httpx
 
@@ -38,7 +42,7 @@ def post_bundle(url: str, request: Path, answer: Path) -> None:
         with (
             request.open("rb") as body,
             answer.open("wb") as target,
-            httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as client,
+            httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False, verify=verify) as client,
             client.stream("POST", url.rstrip("/") + PATH, content=body, headers={"content-type": CONTENT_TYPE}) as response,
         ):
             if response.status_code != 200:
@@ -153,7 +157,15 @@ def routes(store_and_keys: Callable[[], tuple[Store, NodeKeys]]) -> list[Any]:
             return refused(error)
         return Response(status_code=202) if answer is None else Response(answer, media_type=CONTENT_TYPE)
 
-    return [Route(PATH, exchange, methods=["POST"]), Route(JOIN_PATH, join, methods=["POST"])]
+    async def tls(_request: Request) -> Response:
+        from localcrm.sync import pins
+
+        try:
+            return Response(await run_in_threadpool(lambda: pins.tell(*store_and_keys())), media_type=CONTENT_TYPE)
+        except AppError as error:
+            return refused(error)
+
+    return [Route(PATH, exchange, methods=["POST"]), Route(JOIN_PATH, join, methods=["POST"]), Route(TLS_PATH, tls, methods=["POST"])]
 
 
 class Guesses:

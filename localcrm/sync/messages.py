@@ -88,6 +88,8 @@ class Welcome(Struct, frozen=True, tag="welcome", forbid_unknown_fields=False):
     """While it takes work back: how much it has of everybody's (node, epoch, number)."""
     certificate: Annotated[bytes, Meta(max_length=4_096)] = b""
     """Of the branch, where head office has issued a newer one than it said it has."""
+    tls_pin: Annotated[bytes, Meta(max_length=32)] = b""
+    """SHA-256 of the public key that head office serves HTTPS with; nothing where it has no certificate of its own."""
 
 
 class Ack(Struct, frozen=True, tag="ack"):

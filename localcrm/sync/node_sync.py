@@ -19,7 +19,7 @@ from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
 from localcrm.store.node import OFFICE_NO
 from localcrm.store.query import Condition, ListQuery, every, record_json
-from localcrm.sync import attachments, brake, digest as digests, enrol, exchange, messages, parts, recovery, rotation
+from localcrm.sync import attachments, brake, digest as digests, enrol, exchange, messages, parts, pins, recovery, rotation
 from localcrm.sync.bundle import BundleFacts, Kind, Recipient, read_bundle, write_bundle
 from localcrm.sync.identity import NodeKeys, NodePublic
 from localcrm.sync.messages import Message, Welcome
@@ -245,8 +245,6 @@ def _write(store: Store, keys: NodeKeys, target: Path | IO[bytes], kind: Kind, s
 
 def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, Any]:
     """A branch exchanges with head office over HTTP until nothing is missing on either side."""
-    from localcrm.sync.http import post_bundle
-
     if store.node.is_office:
         raise Refused("not_branch", N_("Head office waits for its branches; run this at a branch."))
     _must_be_enrolled(store)
@@ -270,7 +268,7 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
             request, answer = Path(folder) / "request", Path(folder) / "answer"
             sealed_to = rotation.sealed_for(store, OFFICE_NO)
             _write(store, keys, request, "up", said, office)
-            post_bundle(address, request, answer)
+            pins.post(store, keys, address, request, answer)
             with _open(store, keys, answer) as opened:
                 heard = exchange.hear_office(store, map(messages.decode, opened), outcome)
         is_same = hello.hub_epoch in {0, heard.hub_epoch if heard else 0}  # else it was restored: what it lacks is known only now

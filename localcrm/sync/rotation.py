@@ -22,7 +22,7 @@ from localcrm.domain.people import signing
 from localcrm.domain.policy import Actor
 from localcrm.kernel.errors import ExchangeError, NotFound, Refused, StoreError
 from localcrm.kernel.i18n import N_
-from localcrm.store import eventlog
+from localcrm.store import eventlog, tls
 from localcrm.store.migrate import get_meta, set_meta
 from localcrm.store.node import OFFICE_NO
 from localcrm.store.signatures import has_signed
@@ -85,6 +85,7 @@ def change_keys(store: Store, keys: NodeKeys | None, actor: Actor) -> dict[str, 
         set_meta(connection, keyring.PRESENT, new.public.key_id)
         detail = f"{node.code} {new.public.fingerprint}"
         eventlog.append(connection, at=now, kind="keys_changed", user_id=actor.user_id, detail=detail, sign=new.sign)
+    tls.forget_key(store.folder)  # who could copy the one key could copy the other; nothing depends on when it goes
     return {"code": node.code, "fingerprint": new.public.fingerprint, "signed": keys is not None}
 
 
@@ -180,6 +181,13 @@ def introductions(store: Store, node_no: int) -> list[bytes]:
         steps = connection.all("SELECT key_id, succession FROM former_key WHERE node_no = ? ORDER BY rowid", (store.node.node_no,))
     start = next((place for place, (key_id, _document) in enumerate(steps) if key_id == used), 0)
     return [document for _key_id, document in steps[start:] if document][-MAX_INTRODUCTIONS:]
+
+
+def all_introductions(store: Store) -> list[bytes]:
+    """The whole way from our first keys to the present ones, for somebody of whom nothing is known."""
+    with store.read() as connection:
+        rows = connection.all("SELECT succession FROM former_key WHERE node_no = ? ORDER BY rowid", (store.node.node_no,))
+    return [document for (document,) in rows if document][-MAX_INTRODUCTIONS:]
 
 
 def note_used(store: Store, keys: NodeKeys, node_no: int, key_id: bytes) -> None:

@@ -57,7 +57,7 @@ class OwnKeys:
             )
         elif is_office:
             detail = _(
-                "Head office signs with new keys from now on. Branches follow by themselves with their next exchange, also those that come late; files that are in the post stay good. Do this once a year, or when somebody who could copy the data folder has left. Make a backup afterwards: older ones hold only the old keys."
+                "Head office signs with new keys from now on. Branches follow by themselves with their next exchange, also those that come late; files that are in the post stay good. Do this once a year, or when somebody who could copy the data folder has left. Browsers on the local network warn of the certificate once more. Make a backup afterwards: older ones hold only the old keys."
             )
         else:
             detail = _(
