@@ -161,7 +161,7 @@ def read_bundle(
     their signature over the whole file fits, before anything is opened, and may raise too. ``older_keys`` still open what was in the post
     when we changed ours. ``scratch`` is where a large opened bundle waits, nameless.
 
-    Raises ExchangeError: not_a_bundle, bundle_truncated, bundle_altered, bundle_other_company, bundle_not_for_us,
+    Raises ExchangeError: not_a_bundle, bundle_truncated, bundle_altered, bundle_other_company, bundle_not_for_us, bundle_other_keys,
     bundle_unknown_sender, bundle_too_large, bundle_newer_protocol, bundle_unreadable.
     """
     try:
@@ -259,7 +259,9 @@ def _read_header(file: IO[bytes], size: int) -> tuple[bytes, _Header]:
 def _find_recipient(header: _Header, node_no: int, keys: Sequence[NodeKeys]) -> tuple[NodeKeys, _Sealed]:
     ours = {mine.public.key_id: mine for mine in keys}
     found = next((sealed for sealed in header.recipients if sealed.node_no == node_no and sealed.key_id in ours), None)
-    return (ours[found.key_id], found) if found else _refuse("bundle_not_for_us")
+    if found:
+        return ours[found.key_id], found
+    return _refuse("bundle_other_keys" if any(sealed.node_no == node_no for sealed in header.recipients) else "bundle_not_for_us")
 
 
 # --- keys -----------------------------------------------------------------------------------------------------------
@@ -494,6 +496,9 @@ _TEXTS = {
     "bundle_other_company": N_("This exchange file belongs to another company. Nothing was changed."),
     "bundle_not_for_us": N_(
         "This exchange file is addressed to somebody else. Nothing was changed; give it to the branch it was made for."
+    ),
+    "bundle_other_keys": N_(
+        "This exchange file is sealed to keys of this place that are not here. Nothing was changed; have it made again, or restore the folder “keys” from the newest backup."
     ),
     "bundle_unknown_sender": N_(
         "The sender of this exchange file is not known here. Nothing was changed; exchange with head office first."

@@ -160,7 +160,7 @@ def _page(
     url = "" if by_file else joining.join_url(store)
     body = plain.problem(error.message if error and getattr(error, "field", None) != "url" else "")
     if asked and url:
-        body += _waiting(keys, request, url)
+        body += _waiting(keys, request, url, is_there=error is None)
     else:
         body += _asked(store, keys, request) if asked else _invited(store, request, error, typed or _Typed())
     page = plain.page(_("Join your company"), body, status=422 if error else 200, address=_address(request))
@@ -202,12 +202,13 @@ def _compared(keys: NodeKeys, told: str) -> str:
     )
 
 
-def _waiting(keys: NodeKeys, request: Request, url: str) -> str:
+def _waiting(keys: NodeKeys, request: Request, url: str, *, is_there: bool) -> str:
     told = _(
         "Somebody at head office compares these words or digits with you, by telephone, and lets the branch in. This page then goes on by itself."
     )
+    news = _("The request is at head office ({address}) and waits.").format(address=url) if is_there else ""
     return (
-        f'<p class="lc-good-news" role="status">{escape(_("The request is at head office ({address}) and waits.").format(address=url))}</p>'
+        plain.good_news(news)
         + _compared(keys, told)
         + f'<p class="lc-plain-other"><a href="{escape(_address(request))}&amp;file=1" id="by-file">{escape(_("Go on by file instead"))}</a> · '
         f'<a href="{escape(_address(request))}&amp;again=1">{escape(_("I have another invite"))}</a></p>'

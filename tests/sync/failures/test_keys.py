@@ -366,3 +366,20 @@ def test_failure_41_a_branch_put_back_to_before_the_change_is_answered_by_the_ke
     company.exchange()
     assert again.value("SELECT count(*) FROM customer WHERE name = '备份之后'") == 1
     assert is_sound(company)
+
+
+def test_failure_41_a_head_office_put_back_to_before_the_change_says_that_its_keys_are_missing(company, hq, one, tmp_path):
+    backup(hq.store, tmp_path / "backup.zip")
+    former = change(hq)
+    company.exchange()
+    one.new("customer", name="备份之后")
+    file = packed(one, tmp_path / "up")
+    hq.store.close()
+    restore(tmp_path / "backup.zip", tmp_path / "again")
+    again = with_key_file(Installation(tmp_path / "again", hq.code, former, hq.actor, hq.clock))
+    assert settle_copy(again.store)
+    assert again.keys.public == former.public
+    assert refusal(lambda: read(again, file)) == "bundle_other_keys"
+    again.store.close()
+    hq.restart()
+    with_key_file(hq)
