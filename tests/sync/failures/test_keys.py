@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -383,3 +384,26 @@ def test_failure_41_a_head_office_put_back_to_before_the_change_says_that_its_ke
     again.store.close()
     hq.restart()
     with_key_file(hq)
+
+
+@pytest.mark.parametrize("seed", [pytest.param(n, marks=[] if n < 4 else pytest.mark.soak) for n in range(60)])
+def test_failure_41_files_late_lost_and_out_of_order_over_any_changes_of_keys(company, hq, one, two, clocks, tmp_path, seed):
+    """Work, changes of keys and files by chance; what was written is read late, twice or never. In the end everybody is at one."""
+    chance, post = random.Random(seed), list[tuple[Installation, Path]]()
+    for step in range(30):
+        clocks[chance.choice(["HQ", "BR01", "BR02"])].forward(days=chance.randrange(2), minutes=1)
+        node = chance.choice([hq, one, two])
+        match chance.randrange(6):
+            case 0:
+                change(node)
+            case 1:
+                node.new("customer", name=f"客户{step}")
+            case 2 | 3:
+                to = chance.choice([one, two]) if node is hq else hq
+                post.append((to, packed(node, tmp_path / str(step), to.code if node is hq else None)))
+            case _ if post:
+                to, path = chance.choice(post)
+                read(to, path)
+    company.exchange()
+    company.exchange()
+    assert is_sound(company)
