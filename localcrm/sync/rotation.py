@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import msgspec
 
@@ -200,6 +200,43 @@ def note_used(store: Store, keys: NodeKeys, node_no: int, key_id: bytes) -> None
             connection.execute("UPDATE sync_peer SET used_key = ? WHERE node_no = ?", (used, node_no))
 
 
+class _Peer(NamedTuple):
+    """The other side as we know it: its present keys, and whether those are revoked."""
+
+    code: str
+    present: NodePublic
+    renew: bool
+
+
+def _heard(store: Store, node_no: int) -> _Peer | None:
+    """A node of the other side; None for one without keys here, ExchangeError ``revoked`` for a closed branch."""
+    with store.read() as connection:
+        row = connection.one("SELECT code, sign_key, box_key, renew, state FROM sync_peer WHERE node_no = ?", (node_no,))
+    if row is None or row[1] is None:
+        return None
+    if row[4] != "active":
+        raise ExchangeError("revoked", N_("Branch {code} has been closed; its exchange files are no longer accepted."), code=row[0])
+    return _Peer(row[0], NodePublic(row[1], row[2]), bool(row[3]))
+
+
+def sealed_for(store: Store, node_no: int) -> NodePublic | None:
+    """The keys to seal to for the other side; None for a node without any, ExchangeError ``revoked``, ``renew_keys``."""
+    peer = _heard(store, node_no)
+    if peer is None:
+        return None
+    return _refuse_renewal(peer.code) if peer.renew else peer.present
+
+
+def _refuse_renewal(code: str) -> NoReturn:
+    raise ExchangeError(
+        "renew_keys",
+        N_(
+            "Head office has revoked the keys of branch {code}. Nothing was exchanged; nothing is lost. Make new keys there, on the page Merging, and call head office to compare the digits."
+        ),
+        code=code,
+    )
+
+
 class Speaker:
     """Who has written one bundle: found by the header, believed once the signature over the whole file fits."""
 
@@ -216,19 +253,17 @@ class Speaker:
     def introduced(self, node_no: int, key_id: bytes, documents: Sequence[bytes]) -> NodePublic | None:
         """The same where a bundle brings successions; what they lead to is tried, and taken over or put to people in ``proven``."""
         self._node_no = node_no
-        with self._store.read() as connection:
-            row = connection.one("SELECT sign_key, box_key, state, code, renew FROM sync_peer WHERE node_no = ?", (node_no,))
-            former = connection.all("SELECT key_id, sign_key, box_key, learned, revoked FROM former_key WHERE node_no = ?", (node_no,))
-        if row is None or row[0] is None:
+        peer = _heard(self._store, node_no)
+        if peer is None:
             return None
-        present, state, code, renew = NodePublic(row[0], row[1]), *row[2:]
-        if state != "active":
-            raise ExchangeError("revoked", N_("Branch {code} has been closed; its exchange files are no longer accepted."), code=code)
+        code, present, renew = peer
         if key_id == present.key_id:
-            return self._refuse_renewal(code) if renew else present
+            return _refuse_renewal(code) if renew else present
+        with self._store.read() as connection:
+            former = connection.all("SELECT key_id, sign_key, box_key, learned, revoked FROM former_key WHERE node_no = ?", (node_no,))
         for known_id, sign_key, box_key, learned, revoked in former:
             if known_id == key_id:
-                self._require_grace(code, learned, is_revoked=bool(revoked or renew))
+                self._require_grace(code, learned, is_revoked=bool(revoked) or renew)
                 return NodePublic(sign_key, box_key)
         found = [read_succession(document) for document in documents]
         if any((step.said.company_id, step.said.node_no) != (self._store.node.company_id, node_no) for step in found):
@@ -250,6 +285,7 @@ class Speaker:
         if self._steps:
             with self._store.housekeeping() as connection:
                 for step in self._steps:
+                    _require_from(connection, step)
                     _follow(self._store, connection, self._keys, step)
         if self._asks is not None:
             self._ask(self._asks)
@@ -269,15 +305,6 @@ class Speaker:
             "keys_wait",
             N_(
                 "The new keys of branch {code} wait at head office, on its page Merging: somebody there compares the digits by telephone and lets them in. Nothing was exchanged; nothing is lost. Exchange again afterwards."
-            ),
-            code=code,
-        )
-
-    def _refuse_renewal(self, code: str) -> NodePublic:
-        raise ExchangeError(
-            "renew_keys",
-            N_(
-                "Head office has revoked the keys of branch {code}. Nothing was exchanged; nothing is lost. Make new keys there, on the page Merging, and call head office to compare the digits."
             ),
             code=code,
         )
@@ -311,6 +338,19 @@ def _way(found: Sequence[Introduced], present: NodePublic, key_id: bytes) -> lis
     return steps if steps and steps[-1].new.key_id == key_id else []
 
 
+def _require_from(connection: Connection, step: Succession) -> None:
+    """What was looked at before the transaction must still hold in it: these are the keys before, and nobody has revoked them."""
+    code, sign_key, box_key, renew = connection.one(
+        "SELECT code, sign_key, box_key, renew FROM sync_peer WHERE node_no = ?", (step.node_no,)
+    ) or ("", b"", b"", 1)
+    if renew or NodePublic(sign_key, box_key) not in {step.old, step.new}:
+        raise ExchangeError(
+            "keys_changed_meanwhile",
+            N_("The keys of {code} were changed here meanwhile. Nothing was exchanged; exchange again."),
+            code=code,
+        )
+
+
 def _follow(
     store: Store, connection: Connection, keys: NodeKeys, step: Succession, *, revoked: bool = False, by: str | None = None
 ) -> None:
@@ -329,15 +369,6 @@ def _follow(
     code = connection.value("SELECT code FROM sync_peer WHERE node_no = ?", (step.node_no,))
     detail = f"{code} {step.new.fingerprint}"
     eventlog.append(connection, at=now, kind="peer_keys_changed", user_id=by, detail=detail, sign=store.sign_log)
-
-
-def sealed_for(store: Store, node_no: int) -> NodePublic | None:
-    """The keys to seal to for the other side; None for a node without any, ExchangeError ``revoked``, ``renew_keys``."""
-    with store.read() as connection:
-        row = connection.one("SELECT sign_key, box_key FROM sync_peer WHERE node_no = ?", (node_no,))
-    if row is None or row[0] is None:
-        return None
-    return Speaker(store, NodeKeys(b"", b"")).known(node_no, NodePublic(*row).key_id)
 
 
 # head office: keys that are stolen or lost -----------------------------------------------------------------------------------

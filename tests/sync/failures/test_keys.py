@@ -407,3 +407,19 @@ def test_failure_41_files_late_lost_and_out_of_order_over_any_changes_of_keys(co
     company.exchange()
     company.exchange()
     assert is_sound(company)
+
+
+def test_failure_41_keys_revoked_while_a_file_is_being_proven_are_not_followed(company, hq, one, tmp_path, monkeypatch):
+    change(one)
+    one.new("customer", name="其间")
+    file = packed(one, tmp_path / "up")
+    proven = rotation.Speaker.proven
+
+    def late(speaker, sender):
+        rotation.demand_keys(hq.store, hq.actor, "BR01")
+        proven(speaker, sender)
+
+    monkeypatch.setattr(rotation.Speaker, "proven", late)
+    before = hq.digest, hq.rows("SELECT sign_key, box_key FROM sync_peer")
+    assert refusal(lambda: read(hq, file)) == "keys_changed_meanwhile"
+    assert (hq.digest, hq.rows("SELECT sign_key, box_key FROM sync_peer")) == before
