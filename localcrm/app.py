@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from localcrm.sync.identity import NodeKeys
 
 _CODE = re.compile(r"[A-Z0-9]{1,12}", re.ASCII)
-_NODE_KEYS = "node keys"
 
 
 @dataclass(frozen=True)
@@ -41,10 +39,12 @@ class Application:
 
     store: Store
 
-    @cached_property
+    @property
     def keys(self) -> NodeKeys:
-        """The node's secret keys; raises StoreError when they are missing or cannot be opened."""
-        return _read_node_keys(self.store.folder, self.store.key)
+        """The node's present secret keys; raises StoreError when they are missing or cannot be opened."""
+        from localcrm.sync.keyring import read_keys
+
+        return read_keys(self.store)
 
     @property
     def log_key(self) -> bytes | None:
@@ -98,7 +98,7 @@ def create_folder(
         store = create_store(folder, key=key)
         try:
             _found(store, role=role, code=code, name=name.strip())
-            store.sign_log = _log_signer(folder, key)
+            _sign_log(store)
             if role == "office":
                 admin = set_up_office(store, login=login, name=user_name or login, password=password or "")
                 admin_code = first_code(store, admin.user_id or "")
@@ -115,9 +115,12 @@ def open_folder(folder: Path, *, passphrase: str | None = None, recovery_code: s
     """
     from localcrm.store.backup import settle_copy
     from localcrm.store.keys import unlock
+    from localcrm.sync.keyring import LogSigner
 
     key = unlock(folder, passphrase=passphrase, recovery_code=recovery_code) if (folder / DATABASE).exists() else None
-    store = open_store(folder, key=key, sign_log=_log_signer(folder, key))
+    signer = LogSigner(folder, key)
+    store = open_store(folder, key=key, sign_log=signer)
+    signer.store = store
     try:
         settle_copy(store)
         with store.read() as connection:
@@ -149,7 +152,9 @@ def take_back_move(folder: Path, *, passphrase: str | None = None) -> dict[str, 
     from localcrm.sync.moving import take_back
 
     key = unlock(folder, passphrase=passphrase) if (folder / DATABASE).exists() else None
-    store = open_store(folder, key=key, sign_log=_log_signer(folder, key))
+    signer = LogSigner(folder, key)
+    store = open_store(folder, key=key, sign_log=signer)
+    signer.store = store
     try:
         return take_back(store)
     finally:
@@ -264,43 +269,22 @@ def _folder_key(folder: Path, passphrase: str | None) -> tuple[bytes | None, str
 
 def _found(store: Store, *, role: Role, code: str, name: str) -> None:
     """Give the node its identity and its keys."""
-    from localcrm.store.files import write_file_atomically
-    from localcrm.store.keys import prepare_key_folder, wrap_secret
     from localcrm.sync.identity import NodeKeys
+    from localcrm.sync.keyring import write_pairs
 
-    prepare_key_folder(store.folder)
-    wrapped = wrap_secret(store.key, NodeKeys.generate().to_bytes(), _NODE_KEYS)
-    write_file_atomically(_node_keys_path(store.folder), wrapped, private=True)
+    write_pairs(store.folder, store.key, [NodeKeys.generate()])
     number = OFFICE_NO if role == "office" else 0
     with store.housekeeping() as connection:
         save_node(connection, Node(secrets.token_bytes(16), code, name, role, number, secrets.token_bytes(8), 0))
 
 
-def _read_node_keys(folder: Path, key: bytes | None) -> NodeKeys:
-    from localcrm.store.keys import unwrap_secret
-    from localcrm.sync.identity import NodeKeys
+def _sign_log(store: Store) -> None:
+    """From here on what is noted in the system log is signed."""
+    from localcrm.sync.keyring import LogSigner
 
-    try:
-        wrapped = _node_keys_path(folder).read_bytes()
-    except OSError as error:
-        raise StoreError("no_node_keys", N_("This folder has no keys to speak with. Restore the folder “keys” from a backup.")) from error
-    return NodeKeys.from_bytes(unwrap_secret(key, wrapped, _NODE_KEYS))
-
-
-def _log_signer(folder: Path, key: bytes | None) -> Callable[[bytes], bytes]:
-    """Signs the system log; the keys are read when something is noted. Where they cannot be, what happens is noted all the same."""
-    keys = cache(lambda: _read_node_keys(folder, key))
-
-    def sign(message: bytes) -> bytes:
-        with suppress(StoreError):
-            return keys().sign(message)
-        return b""
-
-    return sign
-
-
-def _node_keys_path(folder: Path) -> Path:
-    return folder / "keys" / "node.bin"
+    signer = LogSigner(store.folder, store.key)
+    signer.store = store
+    store.sign_log = signer
 
 
 @contextmanager

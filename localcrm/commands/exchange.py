@@ -25,6 +25,7 @@ _MAX_FILE = 4 << 20
             "invite",
             "join",
             "approve",
+            "approve-join",
             "run",
             "status",
             "pack",
@@ -37,6 +38,9 @@ _MAX_FILE = 4 << 20
             "allow-deletions",
             "take-back",
             "compact",
+            "rotate-keys",
+            "revoke-keys",
+            "approve-keys",
         )
     },
     help=N_("Exchange with head office or with branches, by file or network."),
@@ -52,34 +56,62 @@ def sync() -> None:
 @command("invite", help=N_("Invite a branch (at head office)."))
 @argument("code")
 @option("-o", "output", required=True, type=_FILE, metavar="FILE", help=N_("File to write."))
-def invite(session: Session, code: str, output: Path) -> None:
-    from localcrm.sync import node_sync
+@option("--url", default="", help=N_("Address of this head office, as the branch reaches it; with it the branch can join by words."))
+def invite(session: Session, code: str, output: Path, url: str) -> None:
+    from localcrm.kernel.spoken import write_checked
+    from localcrm.sync import enrol, joining
 
     actor = _manager(session)
     _check_target(session, output)
-    data = node_sync.invite(session.store, session.application.keys, actor, code=code)
-    _write(output, data)
-    session.show({"code": code, "file": str(output), "bytes": len(data)})
+    url = joining.check_url(url)
+    made = enrol.invite(session.store, session.application.keys, actor, code=code)
+    _write(output, made.file)
+    document = {"code": code, "file": str(output), "bytes": len(made.file)}
+    if url:
+        document |= {"url": url, "words": write_checked(made.spoken), "picture": joining.picture_text(made, url)}
+    session.show(document)
 
 
 @command("join", help=N_("Join head office with its invite, or finish joining with its reply (at a branch)."))
-@argument("file", type=_FILE)
-@option("--url", help=N_("Address of head office."))
+@argument("file", type=_FILE, required=False)
+@option("--url", default="", help=N_("Address of head office."))
+@option("--words", default="", metavar="TEXT", help=N_("The words of the invite, or the text of its picture, instead of a file."))
 @option("-o", "output", type=_FILE, metavar="REQUEST", help=N_("File for the request to head office (default: beside the invite)."))
-def join(session: Session, file: Path, url: str | None, output: Path | None) -> None:
-    from localcrm.sync import node_sync
+def join(session: Session, file: Path | None, url: str, words: str, output: Path | None) -> None:
+    from localcrm.sync import joining, node_sync
     from localcrm.sync.bundle import MAX_FILE
 
     _allow(session)
+    keys = session.application.keys
+    if file is None:  # over the network: the first time with the words, then again until head office has approved
+        if words:
+            joining.read_told(session.store, keys, words, url=url)
+        elif not joining.join_url(session.store):
+            raise InvalidInput(
+                "no_invite", N_("Name the invite file, or give the words of the invite with --words and the address with --url.")
+            )
+        session.show({"enrolled": joining.ask_again(session.store, keys), "file": None, "fingerprint": keys.public.fingerprint})
+        return
     target = output or file.with_suffix(".request")
     _check_target(session, target)
     # A reply holds everything that the branch should know; an invite is small, and read as such.
-    request = node_sync.join(session.store, session.application.keys, _read(file, most=MAX_FILE), url=url)
+    request = node_sync.join(session.store, keys, _read(file, most=MAX_FILE), url=joining.check_url(url) or None)
     if request is not None:
         _write(target, request)
     elif url:
         node_sync.set_office_url(session.store, session.actor_or_system(), url)
     session.show({"enrolled": request is None, "file": None if request is None else str(target)})
+
+
+@command("approve-join", help=N_("Let in a branch that asks over the network, after comparing the digits by telephone (at head office)."))
+@argument("code")
+@option("--fingerprint", required=True, metavar="DIGITS", help=N_("The six groups of digits that the branch reads out."))
+def approve_join(session: Session, code: str, fingerprint: str) -> None:
+    from localcrm.sync import joining
+
+    actor = _manager(session)
+    joining.approve_waiting(session.store, session.application.keys, actor, code, fingerprint=fingerprint)
+    session.show({"code": code.upper()})
 
 
 @command("approve", help=N_("Let a branch in (at head office)."))
@@ -145,6 +177,36 @@ def compact(session: Session) -> None:
     session.show(compaction.compact(session.store).as_dict())
 
 
+# keys ------------------------------------------------------------------------------------------------------------------
+
+
+@command("rotate-keys", help=N_("New keys for this installation; the others follow with their next exchange. Make a backup afterwards."))
+@option("--lost", is_flag=True, help=N_("The present keys are lost: head office must let the new ones in (at a branch)."))
+def rotate_keys(session: Session, lost: bool) -> None:
+    from localcrm.sync import rotation
+
+    actor = _manager(session)
+    session.show(rotation.change_keys(session.store, None if lost else session.application.keys, actor))
+
+
+@command("revoke-keys", help=N_("Revoke the keys of a branch at once, as when they were stolen; it must make new ones (at head office)."))
+@argument("code")
+def revoke_keys(session: Session, code: str) -> None:
+    from localcrm.sync import rotation
+
+    session.show(rotation.demand_keys(session.store, _manager(session), code))
+
+
+@command("approve-keys", help=N_("Let in the new keys of a branch that were compared by telephone (at head office)."))
+@argument("code")
+@option("--fingerprint", required=True, metavar="DIGITS", help=N_("The six groups of digits that the branch reads out."))
+def approve_keys(session: Session, code: str, fingerprint: str) -> None:
+    from localcrm.sync import rotation
+
+    actor = _manager(session)
+    session.show(rotation.let_keys_in(session.store, session.application.keys, actor, code, fingerprint=fingerprint))
+
+
 # exchanging --------------------------------------------------------------------------------------------------------------
 
 
@@ -159,23 +221,31 @@ def run(session: Session) -> None:
 @command("pack", help=N_("Write what the other side does not have yet into a sealed file."))
 @option("--for", "for_code", metavar="CODE", help=N_("The branch it is for (at head office)."))
 @option("-o", "output", required=True, type=_FILE, metavar="FILE", help=N_("File to write."))
-def pack(session: Session, for_code: str | None, output: Path) -> None:
+@option("--part-mb", type=click.IntRange(1, 2_000), metavar="MB", help=N_("Split it into parts of at most so many MB, as for e-mail."))
+def pack(session: Session, for_code: str | None, output: Path, part_mb: int | None) -> None:
     from localcrm.sync import node_sync
 
     _allow(session)
     _check_target(session, output)
-    session.show(node_sync.pack(session.store, session.application.keys, output, for_code=for_code))
+    keys = session.application.keys
+    document: dict[str, Any] = node_sync.pack(session.store, keys, output, for_code=for_code)
+    if part_mb:
+        made = node_sync.split(session.store, keys, output, for_code=for_code, part_bytes=part_mb * 1_000_000)
+        document |= {"files": [str(path) for path in made]}
+    session.show(document)
 
 
-@command("unpack", help=N_("Take in a sealed file from the other side."))
-@argument("file", type=_FILE)
-def unpack(session: Session, file: Path) -> None:
+@command("unpack", help=N_("Take in sealed files from the other side, parts of them, or all in a folder."))
+@argument("files", type=_FILE, nargs=-1, required=True)
+def unpack(session: Session, files: tuple[Path, ...]) -> None:
     from localcrm.sync import node_sync
 
     _allow(session)
-    if not file.is_file():
-        raise _no_file(file)
-    session.show(_counts(node_sync.unpack(session.store, session.application.keys, file)))
+    for file in files:
+        if not file.exists():
+            raise _no_file(file)
+    outcome = node_sync.unpack_all(session.store, session.application.keys, files)
+    session.show(_counts(outcome) | ({"refused": outcome["refused"]} if "refused" in outcome else {}))
 
 
 @command("status", help=N_("How many changes wait, and when the last exchange was."))

@@ -64,6 +64,14 @@ PAST_TABLES = (
         count INTEGER NOT NULL) STRICT""",
     "CREATE UNIQUE INDEX sync_past_span_origin ON sync_past_span(origin, first_oseq)",
 )
+KEY_TABLES = (
+    # Keys that nodes had before those of today, this node's own too, in the order in which they were given up (see ``sync.rotation``):
+    # when, by the clock of their owner and by ours; of head office the last version of rights they signed; of our own the document
+    # that leads to the next ones.
+    """CREATE TABLE former_key(node_no INTEGER NOT NULL, key_id BLOB NOT NULL, sign_key BLOB NOT NULL, box_key BLOB NOT NULL,
+        changed INTEGER NOT NULL, learned INTEGER NOT NULL, policy INTEGER NOT NULL DEFAULT 0, revoked INTEGER NOT NULL DEFAULT 0,
+        succession BLOB, PRIMARY KEY(node_no, key_id)) STRICT""",
+)
 SYSTEM_TABLES = (
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID",
     # One row: what the triggers need to know about the transaction of the moment.
@@ -92,12 +100,13 @@ SYSTEM_TABLES = (
     """CREATE TABLE sync_peer(node_no INTEGER PRIMARY KEY, code TEXT NOT NULL, name TEXT NOT NULL DEFAULT '', url TEXT,
         sign_key BLOB, box_key BLOB, certificate BLOB, recv_hseq INTEGER NOT NULL DEFAULT 0, epoch BLOB, hub_epoch BLOB,
         recv_chain BLOB, last_ok INTEGER, state TEXT NOT NULL DEFAULT 'active', program TEXT, schema_ver INTEGER, clock_ms INTEGER,
-        by_file INTEGER) STRICT""",
+        by_file INTEGER, used_key BLOB, asked_key BLOB, renew INTEGER NOT NULL DEFAULT 0) STRICT""",
     """CREATE TABLE sync_invite(invite_id BLOB PRIMARY KEY, node_no INTEGER NOT NULL, code TEXT NOT NULL, secret BLOB NOT NULL,
-        expires INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 0) STRICT""",
+        expires INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 0, office_key BLOB, request BLOB, approval BLOB) STRICT""",
     """CREATE TABLE sync_bundle(bundle_id BLOB PRIMARY KEY, direction TEXT NOT NULL, peer INTEGER NOT NULL, from_seq INTEGER NOT NULL,
         to_seq INTEGER NOT NULL, at INTEGER NOT NULL) STRICT""",
     *BLOB_TABLES,
+    *KEY_TABLES,
     """CREATE TABLE number_series(series TEXT NOT NULL, period TEXT NOT NULL, last INTEGER NOT NULL,
         PRIMARY KEY(series, period)) STRICT, WITHOUT ROWID""",
     """CREATE TABLE session(token_hash BLOB PRIMARY KEY, user_id BLOB NOT NULL, created INTEGER NOT NULL, seen INTEGER NOT NULL,

@@ -125,6 +125,16 @@ def sign_head(connection: Connection, sign: Sign) -> None:
         connection.execute("UPDATE event_head SET signed = count, signature = ?", (sign(_message(head.count, head.hash)),))
 
 
+def change_keys(connection: Connection, is_ours: Callable[[bytes, bytes], bool], sign: Sign) -> None:
+    """Sign head and beginning with new keys, as far as ``is_ours`` (message, signature) says that the former ones had signed them."""
+    head, start = _head(connection), _start(connection)
+    message = None if head is None else _signed_message(connection, head)
+    if head is not None and message is not None and head.signature and is_ours(message, head.signature):
+        connection.execute("UPDATE event_head SET signature = ?", (sign(message),))
+    if start.signature and is_ours(_start_message(start), start.signature):
+        connection.execute("UPDATE event_start SET signature = ?", (sign(_start_message(start)),))
+
+
 def _is_own(connection: Connection, head: _Head, sign: Sign) -> bool:
     """Whether the last signature is this node's: what somebody else wrote anew is never signed as if it were ours."""
     message = _signed_message(connection, head)

@@ -68,6 +68,15 @@ def _add_past_tables(connection: Connection, _sign_log: eventlog.Sign | None) ->
     connection.script(ddl.PAST_TABLES)
 
 
+def _add_key_tables(connection: Connection, _sign_log: eventlog.Sign | None) -> None:
+    """Keys that nodes had before; which of our keys the other side last used, and new ones of its own that somebody is to look at; what a branch that joins over the network asked and is answered."""
+    connection.script(ddl.KEY_TABLES)
+    for column in ("used_key BLOB", "asked_key BLOB", "renew INTEGER NOT NULL DEFAULT 0"):
+        connection.execute(f"ALTER TABLE sync_peer ADD COLUMN {column}")
+    for column in ("office_key BLOB", "request BLOB", "approval BLOB"):
+        connection.execute(f"ALTER TABLE sync_invite ADD COLUMN {column}")
+
+
 #: Raised by one with every released change of a declaration; travels in every exchange.
 SCHEMA_VERSION = 3
 #: (name, what it does with the file and the signer of its system log); the name is recorded in ``meta`` in the same transaction.
@@ -79,6 +88,7 @@ MIGRATIONS: Sequence[tuple[str, Callable[[Connection, eventlog.Sign | None], Non
     ("blob_tables", _add_blob_tables),
     ("peer_facts", _add_peer_facts),
     ("past_tables", _add_past_tables),
+    ("key_tables", _add_key_tables),
 )
 
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from localcrm.store.files import write_file_atomically
@@ -59,6 +60,24 @@ def tls_certificate(folder: Path, raw_key: bytes | None, names: Sequence[str], *
         write_file_atomically(file, certificate.public_bytes(Encoding.PEM))
     fingerprint = certificate.fingerprint(SHA256()).hex(":").upper()
     return TlsCertificate(file, key_file, password, fingerprint, certificate.not_valid_after_utc)
+
+
+def served_pin(folder: Path) -> bytes | None:
+    """SHA-256 of the public key of the certificate there, which stays the same when the certificate is renewed; None where there is none."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    try:
+        public = x509.load_pem_x509_certificate((folder / "keys" / "lan.crt").read_bytes()).public_key()
+    except (OSError, ValueError):
+        return None
+    return sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
+
+
+def forget_key(folder: Path) -> None:
+    """The next certificate has another key; who serves with this one makes it within a minute."""
+    for name in ("lan.key", "lan.crt"):
+        (folder / "keys" / name).unlink(missing_ok=True)
 
 
 def _issue(key: EllipticCurvePrivateKey, names: Iterable[str], now: datetime) -> x509.Certificate:

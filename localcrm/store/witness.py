@@ -14,7 +14,7 @@ from localcrm.store import eventlog
 from localcrm.store.eventlog import Fault, Signed
 from localcrm.store.migrate import get_meta
 from localcrm.store.node import OFFICE_NO, load_node
-from localcrm.store.signatures import has_signed
+from localcrm.store.signatures import has_signed, sign_keys
 
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
@@ -137,5 +137,5 @@ _OFFICE = N_(
 
 
 def _is_genuine(connection: Connection, node: Node, point: Witness) -> bool:
-    key = connection.value("SELECT sign_key FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)) or b""
-    return has_signed(key, _message(node.company_id, node.node_no, point), point.signature)
+    message = _message(node.company_id, node.node_no, point)
+    return any(point.at <= known.until and has_signed(known.key, message, point.signature) for known in sign_keys(connection, OFFICE_NO))

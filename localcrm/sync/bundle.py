@@ -41,6 +41,7 @@ MAX_HEADER = 256 << 10
 MAX_FILE = 2 << 30
 MAX_PLAIN = 8 << 30
 MAX_MESSAGE = 64 << 20
+MAX_INTRODUCTIONS = 64
 #: More than this of an opened bundle waits in a private temporary file instead of in memory.
 _IN_MEMORY = 8 << 20
 _TRAILER = 4 + 32 + 64
@@ -91,8 +92,12 @@ class Written(NamedTuple):
 class Opened:
     """A bundle whose every check has passed. Use as a context manager; iterate over it once for the messages."""
 
-    def __init__(self, header: _Header, digest: bytes, plain: IO[bytes], max_plain: int) -> None:
+    def __init__(self, header: _Header, sender: NodePublic, sealed_to: bytes, digest: bytes, plain: IO[bytes], max_plain: int) -> None:
         self.bundle_id = header.bundle_id
+        self.sender = sender
+        """The keys that signed it."""
+        self.sealed_to = sealed_to
+        """The id of the keys of ours that it was sealed to."""
         self.facts = header.facts
         self.sha256 = digest
         self._plain = plain
@@ -118,17 +123,19 @@ def write_bundle(
     facts: BundleFacts,
     keys: NodeKeys,
     recipients: Sequence[Recipient],
+    introductions: Sequence[bytes] = (),
     chunk_size: int = CHUNK,
 ) -> Written:
     """Write the messages for the recipients. A path's file appears whole or not at all, also when ``messages`` raises.
 
+    ``introductions`` lead a recipient who knows only former keys of ours to the present ones (``identity.make_succession``).
     Raises ExchangeError ``bundle_not_written`` when the disk or stick does not take it.
     """
     if not isinstance(target, Path):
-        return _write(target, messages, facts, keys, recipients, chunk_size)
+        return _write(target, messages, facts, keys, recipients, introductions, chunk_size)
     try:
         with open_atomically(target) as file:
-            return _write(file, messages, facts, keys, recipients, chunk_size)
+            return _write(file, messages, facts, keys, recipients, introductions, chunk_size)
     except OSError as error:
         raise ExchangeError("bundle_not_written", _TEXTS["bundle_not_written"], place=str(target), reason=error.strerror or "") from error
 
@@ -141,6 +148,8 @@ def read_bundle(
     company_id: bytes,
     sender_public: Callable[[int, bytes], NodePublic | None],
     older_keys: Sequence[NodeKeys] = (),
+    introduced: Callable[[int, bytes, Sequence[bytes]], NodePublic | None] | None = None,
+    proven: Callable[[NodePublic], None] | None = None,
     max_bytes: int = MAX_FILE,
     max_plain: int = MAX_PLAIN,
     scratch: Path | None = None,
@@ -148,10 +157,11 @@ def read_bundle(
     """Check everything, then open.
 
     ``sender_public(node_no, key_id)`` gives the sender's keys, None for a node or key it does not know, or raises ExchangeError of its
-    own for a revoked one. ``older_keys`` still open what was in the post when we changed ours. ``scratch`` is where a large opened
-    bundle waits, nameless.
+    own for a revoked one; ``introduced`` is asked instead where the bundle brings introductions. ``proven`` is told the sender's keys once
+    their signature over the whole file fits, before anything is opened, and may raise too. ``older_keys`` still open what was in the post
+    when we changed ours. ``scratch`` is where a large opened bundle waits, nameless.
 
-    Raises ExchangeError: not_a_bundle, bundle_truncated, bundle_altered, bundle_other_company, bundle_not_for_us,
+    Raises ExchangeError: not_a_bundle, bundle_truncated, bundle_altered, bundle_other_company, bundle_not_for_us, bundle_other_keys,
     bundle_unknown_sender, bundle_too_large, bundle_newer_protocol, bundle_unreadable.
     """
     try:
@@ -162,17 +172,22 @@ def read_bundle(
             head, header = _read_header(file, size)
             if header.facts.hub_id != company_id:
                 _refuse("bundle_other_company")
-            sender = sender_public(header.facts.sender_no, header.sender_key)
+            if introduced is not None and header.introductions:
+                sender = introduced(header.facts.sender_no, header.sender_key, header.introductions)
+            else:
+                sender = sender_public(header.facts.sender_no, header.sender_key)
             if sender is None or sender.key_id != header.sender_key:
                 _refuse("bundle_unknown_sender")
             mine, sealed = _find_recipient(header, my_node_no, (my_keys, *older_keys))
             digest = _verify(file, size, head, header, sender)
+            if proven is not None:
+                proven(sender)
             key = _unwrap_key(sealed, mine, header, sender)
             plain = _decrypt(file, size, head, header, key, digest, scratch)
     except OSError as error:
         raise ExchangeError("bundle_unreadable", _TEXTS["bundle_unreadable"], place=str(path), reason=error.strerror or "") from error
     try:
-        return Opened(header, digest, plain, max_plain)
+        return Opened(header, sender, sealed.key_id, digest, plain, max_plain)
     except ExchangeError:
         plain.close()
         raise
@@ -197,6 +212,7 @@ class _Header(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     chunk_size: Annotated[int, Meta(ge=1_024, le=1 << 20)]
     facts: BundleFacts
     recipients: Annotated[list[_Sealed], Meta(min_length=1, max_length=1_024)]
+    introductions: Annotated[list[Annotated[bytes, Meta(max_length=1_024)]], Meta(max_length=MAX_INTRODUCTIONS)] = []
 
 
 class _HeaderStart(Struct, frozen=True, array_like=True):
@@ -243,7 +259,9 @@ def _read_header(file: IO[bytes], size: int) -> tuple[bytes, _Header]:
 def _find_recipient(header: _Header, node_no: int, keys: Sequence[NodeKeys]) -> tuple[NodeKeys, _Sealed]:
     ours = {mine.public.key_id: mine for mine in keys}
     found = next((sealed for sealed in header.recipients if sealed.node_no == node_no and sealed.key_id in ours), None)
-    return (ours[found.key_id], found) if found else _refuse("bundle_not_for_us")
+    if found:
+        return ours[found.key_id], found
+    return _refuse("bundle_other_keys" if any(sealed.node_no == node_no for sealed in header.recipients) else "bundle_not_for_us")
 
 
 # --- keys -----------------------------------------------------------------------------------------------------------
@@ -283,12 +301,18 @@ def _wrapping_key(shared: bytes, sealed: _Sealed, *, bundle_id: bytes, sender_no
 
 
 def _write(
-    file: IO[bytes], messages: Iterable[bytes], facts: BundleFacts, keys: NodeKeys, recipients: Sequence[Recipient], chunk_size: int
+    file: IO[bytes],
+    messages: Iterable[bytes],
+    facts: BundleFacts,
+    keys: NodeKeys,
+    recipients: Sequence[Recipient],
+    introductions: Sequence[bytes],
+    chunk_size: int,
 ) -> Written:
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
     key = os.urandom(32)
-    header = _make_header(key, facts, keys, recipients, chunk_size)
+    header = _make_header(key, facts, keys, recipients, introductions, chunk_size)
     body = msgspec.msgpack.encode(header)
     # What we write passes the gate that the receiver holds it to.
     msgspec.msgpack.decode(body, type=_Header)
@@ -312,10 +336,12 @@ def _write(
     return Written(header.bundle_id, size, whole, count.seen)
 
 
-def _make_header(key: bytes, facts: BundleFacts, keys: NodeKeys, recipients: Sequence[Recipient], chunk_size: int) -> _Header:
+def _make_header(
+    key: bytes, facts: BundleFacts, keys: NodeKeys, recipients: Sequence[Recipient], introductions: Sequence[bytes], chunk_size: int
+) -> _Header:
     bundle_id, sender_key = os.urandom(16), keys.public.key_id
     sealed = [_wrap_key(key, to, bundle_id=bundle_id, sender_no=facts.sender_no, sender_key=sender_key) for to in recipients]
-    return _Header(PROTOCOL, bundle_id, sender_key, chunk_size, facts, sealed)
+    return _Header(PROTOCOL, bundle_id, sender_key, chunk_size, facts, sealed, list(introductions[-MAX_INTRODUCTIONS:]))
 
 
 class _Counted:
@@ -470,6 +496,9 @@ _TEXTS = {
     "bundle_other_company": N_("This exchange file belongs to another company. Nothing was changed."),
     "bundle_not_for_us": N_(
         "This exchange file is addressed to somebody else. Nothing was changed; give it to the branch it was made for."
+    ),
+    "bundle_other_keys": N_(
+        "This exchange file is sealed to keys of this place that are not here. Nothing was changed; have it made again, or restore the folder “keys” from the newest backup."
     ),
     "bundle_unknown_sender": N_(
         "The sender of this exchange file is not known here. Nothing was changed; exchange with head office first."

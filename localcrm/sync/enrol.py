@@ -7,7 +7,7 @@ fingerprint and approves; the reply carries the certificate and everything the b
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from localcrm.domain.admin.services import add_branch
 from localcrm.domain.policy import Actor, require
@@ -16,6 +16,7 @@ from localcrm.kernel.i18n import N_
 from localcrm.store.migrate import get_meta, set_meta
 from localcrm.store.node import OFFICE_NO, Node, save_node
 from localcrm.sync.identity import (
+    SPOKEN_BYTES,
     Certificate,
     JoinRequest,
     NodeKeys,
@@ -27,7 +28,9 @@ from localcrm.sync.identity import (
     read_approval,
     read_invite,
     read_join_request,
+    secret_from,
 )
+from localcrm.sync.rotation import CERTIFICATE, CERTIFIED
 
 if TYPE_CHECKING:
     from localcrm.store.store import Store
@@ -35,11 +38,18 @@ if TYPE_CHECKING:
 CERTIFICATE_DAYS = 3650
 
 
-def invite(store: Store, keys: NodeKeys, actor: Actor, *, code: str) -> bytes:
-    """An invite file for a new branch code; raises Refused when the code is taken or this is not head office."""
+class Invitation(NamedTuple):
+    """An invite for a branch, as a file and as what people say: ``identity.SPOKEN_BYTES`` bytes, shown this once."""
+
+    file: bytes
+    spoken: bytes
+
+
+def invite(store: Store, keys: NodeKeys, actor: Actor, *, code: str) -> Invitation:
+    """An invite for a new branch code; raises Refused when the code is taken or this is not head office."""
     require(actor, "sync.manage")
     node = _office(store)
-    code = code.strip().upper()
+    code, spoken = code.strip().upper(), os.urandom(SPOKEN_BYTES)
     if not code or len(code) > 12 or not code.isalnum() or not code.isascii():
         raise Refused("bad_branch_code", N_("A branch code has 1 to 12 letters and digits, for example BR01."))
     with store.housekeeping() as connection:
@@ -56,12 +66,13 @@ def invite(store: Store, keys: NodeKeys, actor: Actor, *, code: str) -> bytes:
             code=code,
             node_no=max(highest or 0, OFFICE_NO) + 1,
             now_ms=store.clock.now_ms(),
+            secret=secret_from(spoken),
         )
         connection.execute(
-            "INSERT INTO sync_invite(invite_id, node_no, code, secret, expires) VALUES (?, ?, ?, ?, ?)",
-            (made.invite_id, made.node_no, made.code, made.secret, made.expires_at),
+            "INSERT INTO sync_invite(invite_id, node_no, code, secret, expires, office_key) VALUES (?, ?, ?, ?, ?, ?)",
+            (made.invite_id, made.node_no, made.code, made.secret, made.expires_at, keys.public.key_id),
         )
-    return data
+    return Invitation(data, spoken)
 
 
 def ask_to_join(store: Store, keys: NodeKeys, data: bytes, *, url: str | None) -> bytes:
@@ -108,6 +119,10 @@ def approve(store: Store, keys: NodeKeys, actor: Actor, data: bytes) -> tuple[by
     """Let a branch in; returns the approval and the branch's node number."""
     require(actor, "sync.manage")
     node, request = _office(store), look_at_request(store, data)
+    with store.read() as connection:  # the branch knows the keys of its invite; it follows to later ones with its first exchange
+        invited_by = connection.value("SELECT office_key FROM sync_invite WHERE invite_id = ?", (request.invite_id,))
+    used_key = None if invited_by in {None, keys.public.key_id} else invited_by
+    keys = keys.with_id(used_key)
     now = store.clock.now_ms()
     epoch = os.urandom(8)
     certificate = issue_certificate(
@@ -125,16 +140,17 @@ def approve(store: Store, keys: NodeKeys, actor: Actor, data: bytes) -> tuple[by
             valid_until=max(0, now) + CERTIFICATE_DAYS * 86_400_000,
         ),
     )
+    approval = make_approval(keys, certificate, known=[])
     with store.unit_of_work(actor.user_id) as uow:
-        uow.connection.execute("UPDATE sync_invite SET used = 1 WHERE invite_id = ?", (request.invite_id,))
         uow.connection.execute(
-            "INSERT INTO sync_peer(node_no, code, name, sign_key, box_key, certificate, epoch) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (request.node_no, request.code, request.name, request.keys.sign_key, request.keys.box_key, certificate, epoch),
+            "UPDATE sync_invite SET used = 1, request = ?, approval = ? WHERE invite_id = ?", (data, approval, request.invite_id)
+        )
+        uow.connection.execute(
+            "INSERT INTO sync_peer(node_no, code, name, sign_key, box_key, certificate, epoch, used_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (request.node_no, request.code, request.name, request.keys.sign_key, request.keys.box_key, certificate, epoch, used_key),
         )
         add_branch(uow, code=request.code, name=request.name or request.code, node_no=request.node_no)
-    with store.read() as connection:
-        known = [bytes(row[0]) for row in connection.all("SELECT certificate FROM sync_peer WHERE node_no <> ?", (request.node_no,))]
-    return make_approval(keys, certificate, known=known), request.node_no
+    return approval, request.node_no
 
 
 def finish_join(store: Store, keys: NodeKeys, data: bytes) -> Node:
@@ -159,7 +175,8 @@ def finish_join(store: Store, keys: NodeKeys, data: bytes) -> Node:
     )
     with store.housekeeping() as connection:
         save_node(connection, node)
-        set_meta(connection, "node.certificate", admission.certificate_bytes)
+        set_meta(connection, CERTIFICATE, admission.certificate_bytes)
+        set_meta(connection, CERTIFIED, certificate.issued_at)
         connection.execute("DELETE FROM meta WHERE key LIKE 'join.%'")
         connection.execute(
             "INSERT INTO sync_peer(node_no, code, name, url, sign_key, box_key) VALUES (?, 'HQ', ?, ?, ?, ?)",

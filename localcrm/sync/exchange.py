@@ -21,8 +21,10 @@ from localcrm.kernel.schema import entity_by_no
 from localcrm.store import changelog, eventlog, past, witness
 from localcrm.store.migrate import SCHEMA_VERSION, set_meta
 from localcrm.store.node import CATCHING_UP, OFFICE_NO, origin_of, stamp_of
+from localcrm.store.signatures import sign_keys
+from localcrm.store.tls import served_pin
 from localcrm.store.witness import Witness
-from localcrm.sync import attachments, brake, codec, digest, drain, recovery, scope, snapshot
+from localcrm.sync import attachments, brake, codec, digest, drain, pins, recovery, rotation, scope, snapshot
 from localcrm.sync.extract import PORTION, changes_for, of_numbers, own_changes
 from localcrm.sync.merge import Report, admit, apply, move_in
 from localcrm.sync.messages import (
@@ -46,6 +48,7 @@ from localcrm.sync.messages import (
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
     from localcrm.store.store import Store
+    from localcrm.sync.identity import NodePublic
 
 
 @dataclass(slots=True)
@@ -68,6 +71,13 @@ class Outcome:
         for part in fields(report):
             setattr(self, part.name, getattr(self, part.name) + getattr(report, part.name))
 
+    def join(self, other: Outcome) -> None:
+        """Count what another exchange did; of two comparisons the later one says how things stand."""
+        for part in fields(self):
+            if part.name != "digest":
+                setattr(self, part.name, getattr(self, part.name) + getattr(other, part.name))
+        self.digest = other.digest
+
     def as_dict(self) -> dict[str, int | str]:
         """For JSON."""
         return {part.name: getattr(self, part.name) for part in fields(self)}
@@ -84,6 +94,7 @@ def hello(store: Store, *, by_log: bool = False) -> Hello:
         cursor = connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)) or 0
         hub_epoch = connection.value("SELECT hub_epoch FROM sync_peer WHERE node_no = ?", (OFFICE_NO,))
         lives = recovery.lives_known(connection)
+        certified = rotation.certified_at(connection)
         log = eventlog.signed_head(connection) or eventlog.Signed(0, b"", b"")
     return Hello(
         node_no=node.node_no,
@@ -99,6 +110,7 @@ def hello(store: Store, *, by_log: bool = False) -> Hello:
         log_signature=log.signature,
         hub_epoch=int.from_bytes(hub_epoch or b""),
         hub_lives=lives,
+        certified=certified,
     )
 
 
@@ -133,6 +145,7 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
         if isinstance(message, Welcome):
             welcome = message
             _meet_office(store, welcome)
+            pins.keep(store, welcome.tls_pin, welcome.wall_ms)
             _take_witness(store, welcome)
         elif isinstance(message, Ack):
             _take_ack(store, message)
@@ -179,6 +192,8 @@ def _meet_office(store: Store, welcome: Welcome) -> None:
     with store.housekeeping() as connection:
         known = connection.value("SELECT hub_epoch FROM sync_peer WHERE node_no = ?", (OFFICE_NO,))
         recovery.agree(store, connection, welcome, known)
+        if welcome.certificate:
+            rotation.take_certificate(store, connection, welcome.certificate)
 
 
 def _take_witness(store: Store, welcome: Welcome) -> None:
@@ -278,6 +293,10 @@ class Peer:
     """What Welcome tells it to do."""
     fetch: Callable[[Fetch], Iterator[Fetched]] | None = None
     """Gives the next pieces of the bundle with a snapshot; None where nobody waits for an answer."""
+    keys: NodePublic | None = None
+    """With which it has just spoken; None where head office speaks first."""
+    certified: int = 0
+    """When the certificate it has was issued, as it says; 0 where it has not said so."""
     outcome: Outcome = field(default_factory=Outcome)
 
 
@@ -320,7 +339,7 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
 def _meet(store: Store, peer: Peer, message: Hello) -> None:
     if message.node_no != peer.node_no:
         raise ExchangeError("not_sender", N_("The exchange contains changes in another branch's name. Nothing of it was applied."))
-    epoch = message.epoch.to_bytes(8)
+    epoch, peer.certified = message.epoch.to_bytes(8), message.certified
     is_new = epoch != peer.epoch
     if is_new and _has_met(store, peer.node_no, epoch):
         return  # an old file, written before the branch was restored
@@ -365,7 +384,7 @@ def _witness(store: Store, connection: Connection, peer: Peer, message: Hello) -
         store.node,
         eventlog.Signed(message.log_count, message.log_head, message.log_signature) if message.log_signature else None,
         node_no=peer.node_no,
-        public_key=connection.value("SELECT sign_key FROM sync_peer WHERE node_no = ?", (peer.node_no,)) or b"",
+        public_key=peer.keys.sign_key if peer.keys else next(sign_keys(connection, peer.node_no)).key,
         told=message.wall_ms,
         at=max(0, now),
         sign=store.sign_log,
@@ -386,6 +405,7 @@ def welcome(store: Store, peer: Peer) -> Welcome:
         head = changelog.head(connection)
         point = witness.known(connection, peer.node_no) or Witness(0, b"", 0, b"")
         lives, have = recovery.past_lives(connection), recovery.heads(connection, peer.node_no, store.node.epoch)
+        certificate = rotation.newer_certificate(connection, peer.node_no, than=peer.certified)
     return Welcome(
         company_id=store.node.company_id,
         hub_epoch=int.from_bytes(store.node.epoch),
@@ -400,6 +420,8 @@ def welcome(store: Store, peer: Peer) -> Welcome:
         log_missing=peer.log_missing,
         past_lives=lives,
         have=have if recovery.is_open(store) else [],
+        certificate=certificate,
+        tls_pin=served_pin(store.folder) or b"",
     )
 
 

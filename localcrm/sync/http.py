@@ -6,12 +6,16 @@ it follow from the bundle. A request that is repeated or cut off does no harm.
 
 from __future__ import annotations
 
+import ssl
 import tempfile
+import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from localcrm.kernel.errors import AppError, ExchangeError
+from localcrm.kernel.errors import AppError, ExchangeError, Refused
 from localcrm.kernel.i18n import N_
 
 if TYPE_CHECKING:
@@ -19,12 +23,18 @@ if TYPE_CHECKING:
     from localcrm.sync.identity import NodeKeys
 
 PATH = "/sync/v1/exchange"
+JOIN_PATH = "/sync/v1/join"
+TLS_PATH = "/sync/v1/tls"
 CONTENT_TYPE = "application/x-localcrm-exchange"
 MAX_REQUEST = 96 << 20
+#: Requests that prove themselves and need no session.
+PATHS = (PATH, JOIN_PATH, TLS_PATH)
+#: A request to join is a few hundred bytes.
+MAX_JOIN = 64 << 10
 TIMEOUT_SECONDS = 60.0
 
 
-def post_bundle(url: str, request: Path, answer: Path) -> None:
+def post_bundle(url: str, request: Path, answer: Path, *, verify: ssl.SSLContext | bool = True) -> None:
     """Post one bundle and store the one that comes back; raises ExchangeError when the connection fails."""
     import httpx
 
@@ -32,7 +42,7 @@ def post_bundle(url: str, request: Path, answer: Path) -> None:
         with (
             request.open("rb") as body,
             answer.open("wb") as target,
-            httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as client,
+            httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False, verify=verify) as client,
             client.stream("POST", url.rstrip("/") + PATH, content=body, headers={"content-type": CONTENT_TYPE}) as response,
         ):
             if response.status_code != 200:
@@ -41,16 +51,39 @@ def post_bundle(url: str, request: Path, answer: Path) -> None:
             for piece in response.iter_bytes():
                 received += len(piece)
                 if received > MAX_REQUEST:
-                    raise ExchangeError("answer_too_large", N_("The answer of head office is too large and was refused."))
+                    raise ExchangeError("answer_too_large", _TOO_LARGE)
                 target.write(piece)
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise ExchangeError(
-            "no_connection",
-            N_(
-                "Head office could not be reached, or the connection broke ({reason}). What had arrived is kept; just run the exchange again."
-            ),
-            reason=str(error)[:120] or type(error).__name__,
-        ) from error
+        raise ExchangeError("no_connection", _NO_CONNECTION, reason=str(error)[:120] or type(error).__name__) from error
+
+
+def post_small(url: str, path: str, data: bytes) -> bytes | None:
+    """Post a short message; the answer, None where head office says that it waits. Raises ExchangeError as ``post_bundle``."""
+    import httpx
+
+    try:
+        with (
+            httpx.Client(timeout=httpx.Timeout(TIMEOUT_SECONDS, connect=5.0), trust_env=False, verify=False) as client,  # noqa: S501 -- what is said proves itself
+            client.stream("POST", url.rstrip("/") + path, content=data, headers={"content-type": CONTENT_TYPE}) as response,
+        ):
+            if response.status_code == 202:
+                return None
+            if response.status_code != 200:
+                _refused(response)
+            received = bytearray()
+            for piece in response.iter_bytes():
+                received += piece
+                if len(received) > MAX_REQUEST:
+                    raise ExchangeError("answer_too_large", _TOO_LARGE)
+            return bytes(received)
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        raise ExchangeError("no_connection", _NO_CONNECTION, reason=str(error)[:120] or type(error).__name__) from error
+
+
+_TOO_LARGE = N_("The answer of head office is too large and was refused.")
+_NO_CONNECTION = N_(
+    "Head office could not be reached, or the connection broke ({reason}). What had arrived is kept; just run the exchange again."
+)
 
 
 def _refused(response: Any) -> None:
@@ -99,7 +132,65 @@ def routes(store_and_keys: Callable[[], tuple[Store, NodeKeys]]) -> list[Any]:
                 return refused(error)
         return Response(body, media_type=CONTENT_TYPE)
 
-    return [Route(PATH, exchange, methods=["POST"])]
+    guesses = Guesses()
+
+    def look(store: Store, keys: NodeKeys, data: bytes, address: str) -> bytes | None:
+        from localcrm.sync import joining
+
+        guesses.require_calm(address)
+        try:
+            return joining.answer(store, keys, data)
+        except ExchangeError:
+            guesses.note(address)
+            raise
+
+    async def join(request: Request) -> Response:
+        data, address = bytearray(), request.client.host if request.client else ""
+        async for piece in request.stream():
+            data += piece
+            if len(data) > MAX_JOIN:
+                return JSONResponse({"code": "too_large", "message": "too large"}, status_code=413)
+        try:
+            store, keys = store_and_keys()
+            answer = await run_in_threadpool(look, store, keys, bytes(data), address)
+        except AppError as error:
+            return refused(error)
+        return Response(status_code=202) if answer is None else Response(answer, media_type=CONTENT_TYPE)
+
+    async def tls(_request: Request) -> Response:
+        from localcrm.sync import pins
+
+        try:
+            return Response(await run_in_threadpool(lambda: pins.tell(*store_and_keys())), media_type=CONTENT_TYPE)
+        except AppError as error:
+            return refused(error)
+
+    return [Route(PATH, exchange, methods=["POST"]), Route(JOIN_PATH, join, methods=["POST"]), Route(TLS_PATH, tls, methods=["POST"])]
+
+
+class Guesses:
+    """Brakes who asks for invites that are not there: WRONG from one address, or WRONG_IN_ALL from everywhere, in WINDOW_SECONDS."""
+
+    WRONG, WRONG_IN_ALL, WINDOW_SECONDS = 20, 500, 600.0
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._wrong: deque[tuple[float, str]] = deque(maxlen=self.WRONG_IN_ALL)
+        self._lock = threading.Lock()
+
+    def note(self, address: str) -> None:
+        """One was wrong."""
+        with self._lock:
+            self._wrong.append((self._clock(), address))
+
+    def require_calm(self, address: str) -> None:
+        """Raises Refused(too_many_tries) while the brake is on."""
+        with self._lock:
+            while self._wrong and self._wrong[0][0] < self._clock() - self.WINDOW_SECONDS:
+                self._wrong.popleft()
+            is_hot = len(self._wrong) >= self.WRONG_IN_ALL or sum(known == address for _at, known in self._wrong) >= self.WRONG
+        if is_hot:
+            raise Refused("too_many_tries", N_("Too many wrong requests to join have come. Try again in ten minutes."))
 
 
 def serve_hub(store: Store, keys: NodeKeys, *, host: str, port: int) -> None:

@@ -59,6 +59,11 @@ class NodePublic(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
         return sha256(self.sign_key + self.box_key).digest()[:8]
 
     @property
+    def spoken_fingerprint(self) -> bytes:
+        """Eight bytes for two people to compare as words (``kernel.spoken``)."""
+        return sha256(b"localcrm spoken fingerprint\0" + self.sign_key + self.box_key).digest()[:8]
+
+    @property
     def fingerprint(self) -> str:
         """Six groups of five digits (100 bits) for two people to compare by telephone."""
         digest = sha256(b"localcrm fingerprint\0" + self.sign_key + self.box_key).digest()
@@ -75,6 +80,8 @@ class NodeKeys:
 
     sign_seed: bytes = field(repr=False)
     box_seed: bytes = field(repr=False)
+    older: tuple[NodeKeys, ...] = field(default=(), repr=False)
+    """Pairs the node had before, which still open what was sealed to them."""
 
     @classmethod
     def generate(cls) -> NodeKeys:
@@ -101,6 +108,10 @@ class NodeKeys:
         from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
         return self._box_key.exchange(X25519PublicKey.from_public_bytes(their_box_key))
+
+    def with_id(self, key_id: bytes | None) -> NodeKeys:
+        """The pair of this or of former times that has the id; the present one where there is none."""
+        return next((pair for pair in self.older if pair.public.key_id == key_id), self)
 
     @cached_property
     def public(self) -> NodePublic:
@@ -158,6 +169,11 @@ def verify_certificate(data: bytes, hub: NodePublic) -> Certificate:
     return _open(b"LCC1", data, Certificate, hub, "bad_certificate")
 
 
+def peek_certificate(data: bytes) -> Certificate:
+    """What a certificate says, whoever signed it; ExchangeError ``bad_certificate``."""
+    return _decode(_split(b"LCC1", data, "bad_certificate")[0], Certificate, "bad_certificate")
+
+
 # --- invite, request, approval ----------------------------------------------------------------------------------------
 
 
@@ -177,10 +193,26 @@ class Invite(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def invite_id(self) -> bytes:
         """Eight bytes by which a request names its invite without telling the secret."""
-        return sha256(b"localcrm invite\0" + self.secret).digest()[:8]
+        return self.id_of(self.secret)
+
+    @staticmethod
+    def id_of(secret: bytes) -> bytes:
+        """The id of the invite with this secret."""
+        return sha256(b"localcrm invite\0" + secret).digest()[:8]
 
 
-def make_invite(hub_keys: NodeKeys, *, company_id: bytes, company: str, code: str, node_no: int, now_ms: int) -> tuple[Invite, bytes]:
+#: Bytes that people say as words; the secret of the invite follows from them.
+SPOKEN_BYTES = 10
+
+
+def secret_from(spoken: bytes) -> bytes:
+    """The secret of an invite, from the SPOKEN_BYTES random bytes that people say."""
+    return sha256(b"localcrm spoken invite\0" + spoken).digest()[:16]
+
+
+def make_invite(
+    hub_keys: NodeKeys, *, company_id: bytes, company: str, code: str, node_no: int, now_ms: int, secret: bytes | None = None
+) -> tuple[Invite, bytes]:
     """A new invite, and the file that carries it; head office keeps ``invite_id``, ``secret`` and ``expires_at``."""
     invite = Invite(
         company_id=company_id,
@@ -188,10 +220,32 @@ def make_invite(hub_keys: NodeKeys, *, company_id: bytes, company: str, code: st
         hub=hub_keys.public,
         code=code,
         node_no=node_no,
-        secret=os.urandom(16),
+        secret=secret or os.urandom(16),
         expires_at=now_ms + INVITE_HOURS * 3_600_000,
     )
-    return invite, _sign(b"LCI1", hub_keys, msgspec.msgpack.encode(invite))
+    return invite, sign_invite(hub_keys, invite)
+
+
+def sign_invite(hub_keys: NodeKeys, invite: Invite) -> bytes:
+    """The file of an invite."""
+    return _sign(b"LCI1", hub_keys, msgspec.msgpack.encode(invite))
+
+
+def without_secret(data: bytes) -> bytes:
+    """An invite for the network: its signature stays over the whole, so only who knows the secret can have made it or can use it."""
+    return _with_secret(data, bytes(16))
+
+
+def with_secret(data: bytes, secret: bytes, *, now_ms: int) -> bytes:
+    """The invite again, of the head office that knows the secret; raises what ``read_invite`` does."""
+    whole = _with_secret(data, secret)
+    read_invite(whole, now_ms=now_ms)
+    return whole
+
+
+def _with_secret(data: bytes, secret: bytes) -> bytes:
+    body, signature = _split(b"LCI1", data, "bad_invite")
+    return b"LCI1" + msgspec.msgpack.encode(msgspec.structs.replace(_decode(body, Invite, "bad_invite"), secret=secret)) + signature
 
 
 def read_invite(data: bytes, *, now_ms: int) -> Invite:
@@ -251,6 +305,11 @@ def read_join_request(data: bytes, *, company_id: bytes, secret_of: Callable[[by
     return request
 
 
+def peek_request(data: bytes) -> JoinRequest:
+    """What a request says, whoever made it; ExchangeError ``bad_request``."""
+    return _decode(_split(b"LCR1", data, "bad_request")[0], JoinRequest, "bad_request")
+
+
 def _request_mac(request: JoinRequest, secret: bytes) -> bytes:
     plain = msgspec.msgpack.encode(msgspec.structs.replace(request, mac=b""))
     return hmac.digest(secret, b"localcrm join\0" + plain, "sha256")
@@ -297,6 +356,52 @@ def read_approval(data: bytes, *, invite: Invite, keys: NodeKeys) -> Admission:
 def _check_company(theirs: bytes, ours: bytes) -> None:
     if theirs != ours:
         raise ExchangeError("wrong_company", N_("This file belongs to another company. Nothing was changed."))
+
+
+# --- succession -------------------------------------------------------------------------------------------------------
+
+
+class Succession(Struct, frozen=True, forbid_unknown_fields=True):
+    """A node has changed its keys: signed by the former ones, and inside it a proof that the new ones are in the same hands."""
+
+    company_id: Id
+    node_no: NodeNo
+    old: NodePublic
+    new: NodePublic
+    at: Millis
+    """By the clock of the node."""
+    policy: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    """Of head office: the last version of rights that the former keys have signed."""
+    proof: Annotated[bytes, Meta(max_length=64)] = b""
+    """The new keys' signature over all the above."""
+
+    @property
+    def proven(self) -> bytes:
+        """What ``proof`` is over."""
+        return b"localcrm new keys\0" + msgspec.msgpack.encode(msgspec.structs.replace(self, proof=b""))
+
+
+class Introduced(NamedTuple):
+    """A succession as it was found, and whether the former keys have signed it; the new ones have."""
+
+    said: Succession
+    is_signed: bool
+
+
+def make_succession(old: NodeKeys | None, new: NodeKeys, said: Succession) -> bytes:
+    """The document by which others follow a node from one pair to the next; without the lost former keys only people can believe it."""
+    said = msgspec.structs.replace(said, proof=new.sign(said.proven))
+    body = msgspec.msgpack.encode(said)
+    return _sign(b"LCK1", old, body) if old else b"LCK1" + body + bytes(64)
+
+
+def read_succession(data: bytes) -> Introduced:
+    """A succession whose new keys are in the hands of who wrote it; ExchangeError ``bad_succession``."""
+    body, signature = _split(b"LCK1", data, "bad_succession")
+    said = _decode(body, Succession, "bad_succession")
+    if said.old == said.new or not said.new.has_signed(said.proven, said.proof):
+        _refuse("bad_succession")
+    return Introduced(said, said.old.has_signed(b"localcrm LCK1\0" + body, signature))
 
 
 # --- frames ---------------------------------------------------------------------------------------------------------
@@ -352,6 +457,7 @@ _TEXTS = {
     ),
     "bad_approval": N_("This is not the approval for this branch, or it is damaged. Ask head office to send it again."),
     "bad_certificate": N_("The certificate of a branch is damaged or not from this head office. Nothing was changed."),
+    "bad_succession": N_("What tells of new keys is damaged or false. Nothing was changed."),
     "bad_signature": N_("The signature does not fit: the file or message was altered, or it is from somebody else. Nothing was changed."),
 }
 

@@ -44,6 +44,8 @@ class Hello(Struct, frozen=True, tag="hello", forbid_unknown_fields=False):
     """The epoch of head office that it knows; 0 before it has heard of one."""
     hub_lives: Annotated[list[tuple[Epoch, Seq]], Meta(max_length=1_000)] = []
     """Former epochs that it knew, oldest first, each up to which number of that log."""
+    certified: Seq = 0
+    """When the certificate it has was issued."""
 
 
 class Push(Struct, frozen=True, tag="push"):
@@ -85,6 +87,10 @@ class Welcome(Struct, frozen=True, tag="welcome", forbid_unknown_fields=False):
     """Former epochs of head office, oldest first, each with the number of its log at which the next one began: it was restored then."""
     have: Annotated[list[tuple[int, Epoch, Seq]], Meta(max_length=100_000)] = []
     """While it takes work back: how much it has of everybody's (node, epoch, number)."""
+    certificate: Annotated[bytes, Meta(max_length=4_096)] = b""
+    """Of the branch, where head office has issued a newer one than it said it has."""
+    tls_pin: Annotated[bytes, Meta(max_length=32)] = b""
+    """SHA-256 of the public key that head office serves HTTPS with; nothing where it has no certificate of its own."""
 
 
 class Ack(Struct, frozen=True, tag="ack"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,11 +17,27 @@ from localcrm.kernel.clock import to_iso
 from localcrm.kernel.errors import AppError, ExchangeError, NotFound, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entity, entity_by_no
+from localcrm.kernel.spoken import write_words
 from localcrm.store import changelog, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
 from localcrm.store.node import OFFICE_NO, branch_id, require_here
 from localcrm.store.query import Condition, ListQuery, every, record_json
-from localcrm.sync import attachments, brake, compaction, digest as digests, drain, enrol, exchange, fetching, messages, recovery, snapshot
+from localcrm.sync import (
+    attachments,
+    brake,
+    compaction,
+    digest as digests,
+    drain,
+    enrol,
+    exchange,
+    fetching,
+    messages,
+    parts,
+    pins,
+    recovery,
+    rotation,
+    snapshot,
+)
 from localcrm.sync.bundle import BundleFacts, Kind, Recipient, read_bundle, write_bundle
 from localcrm.sync.identity import NodeKeys, NodePublic
 from localcrm.sync.messages import Message, Welcome
@@ -41,12 +57,12 @@ _NOT_UNDERSTOOD = N_("The exchange contains a message that cannot be understood.
 
 def invite(store: Store, keys: NodeKeys, actor: Actor, *, code: str) -> bytes:
     """An invite file for a branch."""
-    return enrol.invite(store, keys, actor, code=code)
+    return enrol.invite(store, keys, actor, code=code).file
 
 
 def join(store: Store, keys: NodeKeys, data: bytes, *, url: str | None = None) -> bytes | None:
     """A branch reads an invite (returns its request) or the reply of head office (returns None: it is enrolled)."""
-    if data[:4] == _REPLY:
+    if is_reply(data):
         _take_reply(store, keys, data)
         return None
     if data[:4] == b"LCA1":
@@ -57,12 +73,21 @@ def join(store: Store, keys: NodeKeys, data: bytes, *, url: str | None = None) -
 
 def approve(store: Store, keys: NodeKeys, actor: Actor, data: bytes) -> bytes:
     """Let a branch in; the reply holds the approval and, sealed, everything the branch should know."""
-    approval, node_no = enrol.approve(store, keys, actor, data)
+    return reply(store, keys, *enrol.approve(store, keys, actor, data))
+
+
+def reply(store: Store, keys: NodeKeys, approval: bytes, node_no: int) -> bytes:
+    """An approval with, sealed behind it, everything the branch should know."""
     peer = _peer(store, "node_no", node_no)
     with tempfile.TemporaryFile() as file:
         _write_down(store, keys, peer, file)
         file.seek(0)
         return _REPLY + len(approval).to_bytes(4) + approval + file.read()
+
+
+def is_reply(data: bytes) -> bool:
+    """Whether this has the form of a reply to a request."""
+    return data[:4] == _REPLY
 
 
 def _take_reply(store: Store, keys: NodeKeys, data: bytes) -> exchange.Outcome:
@@ -80,6 +105,12 @@ def _take_reply(store: Store, keys: NodeKeys, data: bytes) -> exchange.Outcome:
 
 
 # by file ------------------------------------------------------------------------------------------------------------
+
+
+def split(store: Store, keys: NodeKeys, path: Path, *, for_code: str | None, part_bytes: int) -> list[Path]:
+    """An exchange file that ``pack`` has written, in parts of at most so many bytes of its contents (see ``parts``)."""
+    to_no = _peer(store, "code", for_code.upper()).node_no if for_code else OFFICE_NO
+    return parts.split(store, keys, path, to_no=to_no, part_bytes=part_bytes)
 
 
 def pack(store: Store, keys: NodeKeys, path: Path, *, for_code: str | None = None) -> dict[str, int]:
@@ -115,12 +146,53 @@ def pack(store: Store, keys: NodeKeys, path: Path, *, for_code: str | None = Non
 
 def unpack(store: Store, keys: NodeKeys, path: Path) -> dict[str, Any]:
     """Read an exchange file, or the reply that ends an enrolment; returns what was done."""
+    return unpack_all(store, keys, [path])
+
+
+def unpack_all(store: Store, keys: NodeKeys, paths: Sequence[Path]) -> dict[str, Any]:
+    """Read exchange files, parts of some, or all that lie in a folder, in any order; returns what was done, and as "refused" what was not read.
+
+    "refused": [{"file", "code", "message"}], also of sets of parts of which some are missing. Raises what the first was refused for where
+    nothing at all was read, NotFound(no_exchange_files) for a folder without any.
+    """
+    total, refused, incomplete, done = exchange.Outcome(), list[tuple[Path, AppError]](), dict[Path, tuple[Path, parts.Arrived]](), False
+    for path in parts.files_in(paths, (b"BSB1", parts.MAGIC, _REPLY)):
+        try:
+            outcome = _unpack_one(store, keys, path)
+        except AppError as error:
+            refused.append((path, error))
+            continue
+        if isinstance(outcome, parts.Arrived):
+            incomplete[outcome.place] = path, outcome
+        else:
+            total.join(outcome)
+            done = True
+    refused += [(path, parts.missing_parts(arrived)) for path, arrived in incomplete.values() if arrived.place.exists()]
+    if not done:
+        if refused:
+            raise refused[0][1]
+        raise NotFound("no_exchange_files", N_("There is no exchange file in this folder."))
+    told = [{"file": path.name, "code": error.code, "message": error.message} for path, error in refused]
+    return total.as_dict() | ({"refused": told} if told else {})
+
+
+def _unpack_one(store: Store, keys: NodeKeys, path: Path) -> exchange.Outcome | parts.Arrived:
+    """What reading a file did, or which parts are still missing."""
     with _readable(path) as file:
         start = file.read(4)
     if start in {_REPLY, b"LCA1"}:
-        return _take_reply(store, keys, path.read_bytes()).as_dict()
+        return _take_reply(store, keys, path.read_bytes())
     _must_be_enrolled(store)
-    return _read(store, keys, path).as_dict()
+    if not parts.is_part(start):
+        return _read(store, keys, path)
+    arrived = parts.take(store, keys, path)
+    if arrived.missing:
+        return arrived
+    with tempfile.TemporaryDirectory(dir=store.folder) as folder:
+        parts.joined(arrived, Path(folder) / "whole")
+        outcome = _read(store, keys, Path(folder) / "whole")
+    parts.forget(arrived)
+    return outcome
 
 
 def _read(store: Store, keys: NodeKeys, path: Path) -> exchange.Outcome:
@@ -132,7 +204,7 @@ def _read(store: Store, keys: NodeKeys, path: Path) -> exchange.Outcome:
             _note(store, _office(store).code, received=outcome.received)
             return outcome
         peer = _peer(store, "node_no", opened.facts.sender_no)
-        peer.by_file = True
+        peer.by_file, peer.keys = True, opened.sender
         for _answer in exchange.hear_branch(store, peer, said):
             pass
         _note(store, peer.code, received=peer.outcome.received)
@@ -140,14 +212,24 @@ def _read(store: Store, keys: NodeKeys, path: Path) -> exchange.Outcome:
 
 
 def _open(store: Store, keys: NodeKeys, path: Path) -> Opened:
-    return read_bundle(
+    speaker = rotation.Speaker(store, keys)
+    opened = read_bundle(
         path,
         my_keys=keys,
         my_node_no=store.node.node_no,
         company_id=store.node.company_id,
-        sender_public=lambda node_no, _key_id: _public(store, node_no),
+        older_keys=keys.older,
+        sender_public=speaker.known,
+        introduced=speaker.introduced,
+        proven=speaker.proven,
         scratch=store.folder,
     )
+    try:
+        rotation.note_used(store, keys, opened.facts.sender_no, opened.sealed_to)
+    except BaseException:
+        opened.__exit__(None, None, None)
+        raise
+    return opened
 
 
 def _write_down(store: Store, keys: NodeKeys, peer: exchange.Peer, target: Path | IO[bytes]) -> int:
@@ -169,7 +251,7 @@ def _write_down(store: Store, keys: NodeKeys, peer: exchange.Peer, target: Path 
 
 
 def _write(store: Store, keys: NodeKeys, target: Path | IO[bytes], kind: Kind, said: Iterable[Message], to: exchange.Peer) -> int:
-    public = _public(store, to.node_no)
+    public = rotation.sealed_for(store, to.node_no)
     if public is None:
         raise NotFound("unknown_branch", N_("There is no branch “{code}”."), code=to.code)
     facts = BundleFacts(
@@ -180,8 +262,10 @@ def _write(store: Store, keys: NodeKeys, target: Path | IO[bytes], kind: Kind, s
         schema_ver=SCHEMA_VERSION,
         from_seq=to.recv_hseq if kind == "down" else 0,
     )
-    written = write_bundle(target, map(messages.encode, said), facts=facts, keys=keys, recipients=[Recipient(to.node_no, public)])
-    return written.size
+    # A branch that was put back to an earlier state has the keys it has just spoken with, and perhaps no later ones.
+    recipients = [Recipient(to.node_no, to.keys or public)]
+    introduced = rotation.introductions(store, to.node_no)
+    return write_bundle(target, map(messages.encode, said), facts=facts, keys=keys, recipients=recipients, introductions=introduced).size
 
 
 # over HTTP ----------------------------------------------------------------------------------------------------------
@@ -189,8 +273,6 @@ def _write(store: Store, keys: NodeKeys, target: Path | IO[bytes], kind: Kind, s
 
 def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, Any]:
     """A branch exchanges with head office over HTTP until nothing is missing on either side."""
-    from localcrm.sync.http import post_bundle
-
     if store.node.is_office:
         raise Refused("not_branch", N_("Head office waits for its branches; run this at a branch."))
     _must_be_enrolled(store)
@@ -215,8 +297,9 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
             pieces = []
         with tempfile.TemporaryDirectory(dir=store.folder) as folder:
             request, answer = Path(folder) / "request", Path(folder) / "answer"
+            sealed_to = rotation.sealed_for(store, OFFICE_NO)
             _write(store, keys, request, "up", said, office)
-            post_bundle(address, request, answer)
+            pins.post(store, keys, address, request, answer)
             with _open(store, keys, answer) as opened:
                 heard = exchange.hear_office(store, incoming.take_out(map(messages.decode, opened)), outcome)
         if incoming.path is not None:
@@ -230,6 +313,7 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
             continue
         fetches = False
         is_same = hello.hub_epoch in {0, heard.hub_epoch if heard else 0}  # else it was restored: what it lacks is known only now
+        is_same = is_same and rotation.sealed_for(store, OFFICE_NO) == sealed_to  # else it has new keys, and hears at once that we know
         if push is None and _caught_up(store, heard) and is_same:
             lacked.append(lacking)
             lacking, pieces = attachments.lacking(store), list(attachments.pieces(store, OFFICE_NO, attachments.PER_ROUND, but=sent))
@@ -259,6 +343,7 @@ def answer_bundle(store: Store, keys: NodeKeys, request: Path, answer: Path) -> 
         peer = _peer(store, "node_no", opened.facts.sender_no)
         ready = store.folder / "snapshots"
         peer.fetch = lambda wanted: fetching.pieces(ready, peer.node_no, wanted, partial(_write_snapshot, store, keys, peer))
+        peer.keys = opened.sender
         answers = list(exchange.hear_branch(store, peer, map(messages.decode, opened)))
     if peer.action != snapshot.ACTION:
         fetching.forget(ready, peer.node_no)
@@ -285,6 +370,7 @@ def _caught_up(store: Store, heard: Welcome | None) -> bool:
 def status(store: Store) -> dict[str, Any]:
     """Role, code, changes waiting to be sent, last exchange, and at head office every branch with what it last said of itself.
 
+    ``knows_keys``: whether the other side has followed a change of our keys; ``renew_keys``, ``asked_fingerprint``: see ``rotation``.
     ``clock_ms``: by how much the clock of a branch is ahead of ours (negative: behind), None where only old files came from it.
     """
     node = store.node
@@ -294,7 +380,7 @@ def status(store: Store) -> dict[str, Any]:
         differs = get_meta(connection, "digest.differs")
         branches = _branches(connection) if node.is_office else []
         invites = _invites(connection, store.clock.now_ms()) if node.is_office else []
-        url = connection.value("SELECT url FROM sync_peer WHERE node_no = ?", (OFFICE_NO,))
+        url, knows_keys = connection.one("SELECT url, used_key IS NULL FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)) or (None, True)
     return {
         "role": node.role,
         "code": node.code,
@@ -306,22 +392,25 @@ def status(store: Store) -> dict[str, Any]:
         "clock_suspect": store.clock_suspect,
         "restored": node.is_office and recovery.is_wanted(store),
         "url": url,
+        "knows_keys": bool(knows_keys),
         "branches": branches,
         "invites": invites,
     }
 
 
 def _invites(connection: Any, now_ms: int) -> list[dict[str, Any]]:
-    """Branches that were invited and have not asked yet, as long as they may."""
-    rows = connection.all("SELECT code, expires FROM sync_invite WHERE used = 0 AND expires > ? ORDER BY code", (now_ms,))
-    return [{"code": code, "until": _iso(expires)} for code, expires in rows]
+    """Branches that were invited and not let in yet, as long as they may ask; ``asked``: one has, over the network, and waits."""
+    rows = connection.all(
+        "SELECT code, expires, request IS NOT NULL FROM sync_invite WHERE used = 0 AND expires > ? ORDER BY code", (now_ms,)
+    )
+    return [{"code": code, "until": _iso(expires), "asked": bool(asked)} for code, expires, asked in rows]
 
 
 def _branches(connection: Any) -> list[dict[str, Any]]:
     head = changelog.head(connection)
     rows = connection.all(
         """SELECT p.node_no, p.code, p.name, recv_hseq, last_ok, state, coalesce(b.holds, 'all'), coalesce(w.lost, 0), program, schema_ver,
-                  clock_ms, by_file, sign_key, box_key
+                  clock_ms, by_file, renew, asked_key, used_key IS NULL, sign_key, box_key
            FROM sync_peer p LEFT JOIN log_witness w ON w.node_no = p.node_no LEFT JOIN branch b ON b.node_no = p.node_no ORDER BY p.code"""
     )
     return [
@@ -347,8 +436,30 @@ def _branches(connection: Any) -> list[dict[str, Any]]:
             "clock_ms": clock_ms,
             "by_file": None if by_file is None else bool(by_file),
             "fingerprint": NodePublic(*keys).fingerprint if keys[0] and keys[1] else "",
+            "fingerprint_words": write_words(NodePublic(*keys).spoken_fingerprint) if keys[0] and keys[1] else "",
+            "renew_keys": bool(renew),
+            "asked_fingerprint": asked.fingerprint if (asked := rotation.asked_keys(asked_key)) else "",
+            "asked_words": write_words(asked.spoken_fingerprint) if asked else "",
+            "knows_keys": bool(knows_keys),
         }
-        for node_no, code, name, recv, last_ok, state, holds, missing, program, schema_ver, clock_ms, by_file, *keys in rows
+        for (
+            node_no,
+            code,
+            name,
+            recv,
+            last_ok,
+            state,
+            holds,
+            missing,
+            program,
+            schema_ver,
+            clock_ms,
+            by_file,
+            renew,
+            asked_key,
+            knows_keys,
+            *keys,
+        ) in rows
     ]
 
 
@@ -489,16 +600,6 @@ def acknowledge_log(store: Store, actor: Actor, code: str) -> None:
     peer = _peer(store, "code", code)
     with store.housekeeping() as connection:
         witness.acknowledge(connection, peer.node_no)
-
-
-def _public(store: Store, node_no: int) -> NodePublic | None:
-    with store.read() as connection:
-        row = connection.one("SELECT sign_key, box_key, state, code FROM sync_peer WHERE node_no = ?", (node_no,))
-    if row is None or row[0] is None:
-        return None
-    if row[2] != "active":
-        raise ExchangeError("revoked", N_("Branch {code} has been closed; its exchange files are no longer accepted."), code=row[3])
-    return NodePublic(row[0], row[1])
 
 
 def _must_be_enrolled(store: Store) -> None:

@@ -24,7 +24,8 @@ from localcrm.kernel.codes import read_code, write_code
 from localcrm.kernel.errors import InvalidInput, NotFound, Refused
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.store.node import OFFICE_NO
-from localcrm.sync.identity import NodeKeys, NodePublic
+from localcrm.store.signatures import has_signed, sign_keys
+from localcrm.sync.identity import NodeKeys
 
 if TYPE_CHECKING:
     from localcrm.domain.policy import Actor
@@ -126,13 +127,15 @@ def _checked(store: Store, login: str, answer: str) -> tuple[str, int, str]:
         raise Refused("reset_other_branch", N_("This answer is for another branch and does nothing here. Nothing was changed."))
     with store.read() as connection:
         user_id = _user_of(connection, login)
-        hub = NodePublic(*(connection.one("SELECT sign_key, box_key FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)) or (b"", b"")))
+        asked_at = minutes * _MINUTE - ANSWER_HOURS * 3_600_000
+        keys = [known.key for known in sign_keys(connection, OFFICE_NO) if asked_at <= known.learned]
         asked = connection.all(
             "SELECT counter, nonce, used FROM password_reset WHERE user_id = ? AND epoch = ?", (user_id, store.node.epoch)
         )
         by = _name_by_tag(connection, answerer)
     for counter, nonce, used in asked:
-        if hub.has_signed(_message(store.node.company_id, node_no, user_id or b"", counter & 0xFFFF, nonce, answerer, minutes), signature):
+        message = _message(store.node.company_id, node_no, user_id or b"", counter & 0xFFFF, nonce, answerer, minutes)
+        if any(has_signed(key, message, signature) for key in keys):
             if used is not None:
                 _refuse_used()
             if minutes * _MINUTE < store.clock.now_ms():
@@ -199,7 +202,9 @@ def answer(store: Store, keys: NodeKeys, actor: Actor, *, code: str) -> Answer:
     with store.housekeeping() as connection:
         accounts.expect_password(connection, question.user_id, question.node_no, until_ms=store.clock.now_ms() + _EXPECTED_MS)
     log_event(store, "reset_answered", user_id=actor.user_id, detail=detail)
-    return Answer(write_code(question.node_no.to_bytes(2) + answerer + minutes.to_bytes(4) + keys.sign(message)), minutes * _MINUTE)
+    with store.read() as connection:  # the branch may not have heard yet that head office has new keys
+        known = keys.with_id(connection.value("SELECT used_key FROM sync_peer WHERE node_no = ?", (question.node_no,)))
+    return Answer(write_code(question.node_no.to_bytes(2) + answerer + minutes.to_bytes(4) + known.sign(message)), minutes * _MINUTE)
 
 
 # parts --------------------------------------------------------------------------------------------------------------

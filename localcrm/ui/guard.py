@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from localcrm.kernel.errors import AppError, Forbidden, InvalidInput, SessionLocked, SignInNeeded
 from localcrm.kernel.i18n import N_, set_language
-from localcrm.sync.http import MAX_REQUEST as EXCHANGE_LIMIT, PATH as EXCHANGE_PATH
+from localcrm.sync.http import MAX_REQUEST as EXCHANGE_LIMIT, PATH as EXCHANGE_PATH, PATHS as EXCHANGE_PATHS
 from localcrm.ui.kit.look import set_look
 
 if TYPE_CHECKING:
@@ -31,7 +31,19 @@ UPLOAD_LIMIT = 220 * 1024 * 1024
 MOVED_PATH, MOVED_LIMIT = "/setup/upload/moved", 64 * 1024 * 1024 * 1024
 
 #: Reachable without a session: signing in, its style sheet, and the exchange, whose messages prove who sends them.
-OPEN_PATHS = ("/login", "/forgot", "/setup", MOVED_PATH, "/unlock", "/join", "/join/", "/static/", EXCHANGE_PATH, "/favicon.ico", "/alive")
+OPEN_PATHS = (
+    "/login",
+    "/forgot",
+    "/setup",
+    MOVED_PATH,
+    "/unlock",
+    "/join",
+    "/join/",
+    "/static/",
+    *EXCHANGE_PATHS,
+    "/favicon.ico",
+    "/alive",
+)
 #: Set-up, unlocking and enrolment of a folder are for whoever sits at the computer.
 HERE_ONLY = ("/setup", MOVED_PATH, "/unlock", "/join", "/join/")
 #: What a locked session may still ask for.
@@ -96,7 +108,7 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and origin != f"{'https' if secure else 'http'}://{host}":
             raise Forbidden("wrong_origin", N_("Requests from other pages are refused."))
-        if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"} or scope["path"] == EXCHANGE_PATH:
+        if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"} or scope["path"] in EXCHANGE_PATHS:
             return
         # A form can be sent across origins, our header cannot; browsers send Origin with every form.
         if origin is None and headers.get("x-localcrm") != "1":

@@ -172,7 +172,7 @@ def test_a_branch_is_set_up_and_joins_by_what_both_sides_see(browser: Browser, t
         page.goto(joining)  # the token opens nothing any more
         expect(page.locator("input[type=file]")).to_have_count(0)
         page.goto(f"{program.address}/sync")
-        expect(page.locator(".lc-facts")).to_contain_text(asked.keys.fingerprint)
+        expect(page.locator("[data-act=own-fingerprint]")).to_have_text(asked.keys.fingerprint)
         assert (program.foreign, program.faults) == ([], [])
 
 

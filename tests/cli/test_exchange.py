@@ -188,3 +188,64 @@ def test_a_move_is_taken_back(branch, tmp_path) -> None:
     assert branch.json("move", "--take-back") == {"code": "BR01", "moved": True}
     assert branch.as_admin("new", "customer", "name=原来的电脑")["number"] == "C-BR01-000001"
     assert branch.refused("move") == "required"
+
+
+def test_keys_are_changed_and_the_others_follow(office, branch, tmp_path) -> None:
+    stick = str(tmp_path / "late")
+    branch.as_admin("new", "customer", "name=甲公司")
+    branch.json("sync", "pack", "-o", stick)
+    for node in (office, branch):
+        done = node.as_admin("sync", "rotate-keys")
+        assert set(done) == {"code", "fingerprint", "signed"}
+        assert done["signed"] is True
+        assert len(done["fingerprint"].split()) == 6
+    assert office.json("sync", "unpack", stick)["applied"] == 1
+    exchange(office, branch)
+    exchange(office, branch)
+    assert office.json("sync", "digest") == branch.json("sync", "digest")
+    assert office.json("check")["problems"] == branch.json("check")["problems"] == []
+    (known,) = office.json("sync", "status")["branches"]
+    assert (known["fingerprint"], known["knows_keys"]) == (done["fingerprint"], True)
+    assert office.refused("sync", "rotate-keys", "--lost", "--as", "admin") == "keys_lost_at_office"
+
+
+def test_stolen_keys_are_revoked_and_new_ones_compared(office, branch, tmp_path) -> None:
+    stick = str(tmp_path / "stick")
+    branch.json("sync", "pack", "-o", stick)
+    assert office.as_admin("sync", "revoke-keys", "br01") == {"code": "BR01"}
+    assert office.refused("sync", "unpack", stick) == "renew_keys"
+    (branch.folder / "keys" / "node.bin").unlink()
+    digits = branch.as_admin("sync", "rotate-keys", "--lost")["fingerprint"]
+    branch.json("sync", "pack", "-o", stick)
+    assert office.refused("sync", "unpack", stick) == "keys_wait"
+    assert office.refused("sync", "approve-keys", "BR01", "--fingerprint", "1 2 3", "--as", "admin") == "other_keys_wait"
+    assert office.as_admin("sync", "approve-keys", "BR01", "--fingerprint", digits)["fingerprint"] == digits
+    exchange(office, branch)
+    assert branch.json("check")["problems"] == []
+
+
+def test_a_branch_joins_by_words_over_the_network(office, tmp_path, hub) -> None:
+    branch = Terminal(tmp_path / "br01")
+    branch.json("init", "--role", "branch", "--code", "BR01", "--name", "义乌")
+    assert branch.refused("sync", "join") == "no_invite"
+    told = office.as_admin("sync", "invite", "BR01", "-o", str(tmp_path / "invite"), "--url", hub)
+    assert len(told["words"].split()) == 11
+    asked = branch.json("sync", "join", "--words", told["words"], "--url", told["url"])
+    assert asked["enrolled"] is False
+    assert office.refused("sync", "approve-join", "BR01", "--fingerprint", "1", "--as", "admin") == "other_request_waits"
+    assert office.as_admin("sync", "approve-join", "br01", "--fingerprint", asked["fingerprint"]) == {"code": "BR01"}
+    assert branch.json("sync", "join")["enrolled"] is True
+    assert set(branch.json("sync", "run")) == COUNTS
+    assert office.json("sync", "digest") == branch.json("sync", "digest")
+
+
+def test_a_file_that_is_small_enough_stays_whole_and_a_folder_is_read(office, branch, tmp_path) -> None:
+    branch.as_admin("new", "customer", "name=甲公司")
+    mail = tmp_path / "mail"
+    mail.mkdir()
+    whole = branch.json("sync", "pack", "-o", str(mail / "file"), "--part-mb", "5")
+    assert whole["files"] == [str(mail / "file")]
+    assert office.json("sync", "unpack", str(mail))["applied"] == 1
+    assert office.json("sync", "unpack", str(mail / "file"), str(mail / "file"))["duplicate"] == 2
+    (mail / "file").unlink()
+    assert office.refused("sync", "unpack", str(mail)) == "no_exchange_files"

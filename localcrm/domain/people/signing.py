@@ -26,7 +26,7 @@ from localcrm.store.check import Problem
 from localcrm.store.connection import Connection
 from localcrm.store.migrate import get_meta, set_meta
 from localcrm.store.node import OFFICE_NO
-from localcrm.store.signatures import has_signed
+from localcrm.store.signatures import has_signed, sign_keys
 from localcrm.store.store import Store
 from localcrm.store.uow import WATCHES, UnitOfWork
 
@@ -128,8 +128,10 @@ def _prover(store: Store, connection: Connection) -> Callable[[_Claim | _Signed]
     """Tells whether head office has signed something; None at a head office without its key, where nothing can be told."""
     company = store.node.company_id
     if not store.node.is_office:
-        key = connection.value("SELECT sign_key FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)) or b""
-        return lambda claim: has_signed(key, _message(company, claim), claim.signature)
+        keys = list(sign_keys(connection, OFFICE_NO))
+        return lambda claim: any(
+            claim.number <= known.policy and has_signed(known.key, _message(company, claim), claim.signature) for known in keys
+        )
     sign = store.sign_log
     if sign is None or not sign(b"localcrm policy"):
         return None
@@ -223,26 +225,39 @@ def _watch(uow: UnitOfWork) -> Callable[[], None]:
     def last_step() -> None:
         if content_of(uow.connection) == before:
             return
-        kept = _kept(uow.connection)
-        if kept is not None and kept.content != before:
-            raise Refused(
-                "policy_altered",
-                N_(
-                    "Roles and rights in this data file are not those that were signed last, so they were not changed. "
-                    "Look them through, then sign them as they stand: “localcrm do people.sign_rights”."
-                ),
-            )
+        _require_as_signed(uow.connection, before)
         sign_anew(uow)
 
     return last_step
 
 
+def change_keys(uow: UnitOfWork, sign: eventlog.Sign) -> int:
+    """Head office signs what stands with new keys, if that is what it signed last; returns the last version of the former keys."""
+    last = _seen(uow.connection)
+    if last:
+        _require_as_signed(uow.connection, content_of(uow.connection))
+        sign_anew(uow, sign)
+    return last
+
+
+def _require_as_signed(connection: Connection, content: bytes) -> None:
+    kept = _kept(connection)
+    if kept is not None and kept.content != content:
+        raise Refused(
+            "policy_altered",
+            N_(
+                "Roles and rights in this data file are not those that were signed last, so they were not changed. "
+                "Look them through, then sign them as they stand: “localcrm do people.sign_rights”."
+            ),
+        )
+
+
 WATCHES.update({kind.key: _watch for kind in SIGNED})
 
 
-def sign_anew(uow: UnitOfWork) -> int:
-    """Sign what the tables say under the next number; returns it, 0 where there is no key and never was."""
-    connection, sign = uow.connection, uow.store.sign_log
+def sign_anew(uow: UnitOfWork, sign: eventlog.Sign | None = None) -> int:
+    """Sign what the tables say under the next number, as the node signs or with ``sign``; returns it, 0 where there is no key and never was."""
+    connection, sign = uow.connection, sign or uow.store.sign_log
     kept, newest = _kept(connection), _newest(connection)
     number = max(_seen(connection), *(known.number for known in (kept, newest) if known), 0) + 1
     unsigned = _Signed(number, content_of(connection), b"")

@@ -1,6 +1,7 @@
 """A branch joins its company in the browser: the invite of head office in, a request out, digits compared by telephone, the reply in.
 
-Nobody can sign in yet, users come with the reply. So the page opens like the first one: on the computer itself, from the
+The invite is a file, the text of a picture, or words. With the address of head office request and reply travel by themselves: the page asks
+again every few seconds what became of the request. Nobody can sign in yet, users come with the reply. So the page opens like the first one: on the computer itself, from the
 address with the token that the program printed when it started.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from starlette.datastructures import UploadFile
@@ -19,7 +20,8 @@ from starlette.routing import Route
 
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _, use_language
-from localcrm.sync import enrol, node_sync
+from localcrm.kernel.spoken import write_words
+from localcrm.sync import enrol, joining, node_sync
 from localcrm.ui.kit import plain
 from localcrm.ui.kit.syncstate import company_name
 from localcrm.ui.kit.values import in_two_lines
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 #: An invite is a few hundred bytes.
 _MAX_INVITE = 1 << 20
+#: How often a branch that waits asks again.
+_SECONDS = 5
 
 
 def routes(program: Program) -> list[Route]:
@@ -43,7 +47,20 @@ def routes(program: Program) -> list[Route]:
         with use_language(wanted_language(request)):
             if away := _away(program, request):
                 return away
-            return remember_language(request, await asyncio.to_thread(_page, program, request, again="again" in request.query_params))
+            asking = request.query_params
+            again, by_file = "again" in asking, "file" in asking
+            async with busy:
+                store, keys = _open(program)
+                error: AppError | None = None
+                if not again and not by_file:
+                    try:
+                        await asyncio.to_thread(joining.ask_again, store, keys)
+                    except AppError as problem:
+                        error = problem
+                if store.node.enrolled:
+                    program.entry_token = None
+                    return await asyncio.to_thread(_welcome, store)
+            return remember_language(request, await asyncio.to_thread(_page, program, request, again=again, by_file=by_file, error=error))
 
     async def fetch(request: Request) -> Response:
         with use_language(wanted_language(request)):
@@ -66,12 +83,17 @@ def routes(program: Program) -> list[Route]:
                     return away
                 store, keys = _open(program)
                 async with request.form(max_files=1, max_fields=5) as form:
-                    file, url = form.get("file"), str(form.get("url") or "").strip()
+                    file, url, text = form.get("file"), str(form.get("url") or ""), str(form.get("text") or "").strip()
+                    is_reply = request.path_params["what"] == "reply"
                     try:
-                        data = await _read(file, whole=request.path_params["what"] == "reply")
-                        await asyncio.to_thread(_join, store, keys, data, url)
+                        if text and not is_reply:
+                            await asyncio.to_thread(joining.read_told, store, keys, text, url=url)
+                        else:
+                            data = await _read(file, whole=is_reply)
+                            await asyncio.to_thread(node_sync.join, store, keys, data, url=joining.check_url(url) or None)
                     except AppError as error:
-                        return await asyncio.to_thread(_page, program, request, error=error)
+                        typed = _Typed(url, text)
+                        return await asyncio.to_thread(_page, program, request, again=not is_reply, by_file=True, error=error, typed=typed)
                 if not store.node.enrolled:
                     return RedirectResponse(_address(request), status_code=303)
                 program.entry_token = None
@@ -111,57 +133,99 @@ async def _read(file: UploadFile | str | None, *, whole: bool) -> bytes:
     return data
 
 
-def _join(store: Store, keys: NodeKeys, data: bytes, url: str) -> None:
-    if url and not url.startswith(("http://", "https://")):
-        raise InvalidInput("bad_address", N_("An address begins with https://, for example https://hq.example.com."), field="url")
-    node_sync.join(store, keys, data, url=url or None)
-
-
 # the page ------------------------------------------------------------------------------------------------------------------
 
 
-def _page(program: Program, request: Request, *, again: bool = False, error: AppError | None = None) -> Response:
+class _Typed(NamedTuple):
+    """What was entered and refused, to be corrected."""
+
+    url: str = ""
+    text: str = ""
+
+
+def _page(
+    program: Program,
+    request: Request,
+    *,
+    again: bool = False,
+    by_file: bool = False,
+    error: AppError | None = None,
+    typed: _Typed | None = None,
+) -> Response:
     store, keys = _open(program)
     try:
         asked = not again and enrol.request_again(store, keys) is not None
     except AppError as expired:  # the invite has run out: another one is needed
         asked, error = False, error or expired
+    url = "" if by_file else joining.join_url(store)
     body = plain.problem(error.message if error and getattr(error, "field", None) != "url" else "")
-    body += _asked(store, keys, request) if asked else _invited(store, request, error)
-    return plain.page(_("Join your company"), body, status=422 if error else 200, address=_address(request))
+    if asked and url:
+        body += _waiting(keys, request, url, is_there=error is None)
+    else:
+        body += _asked(store, keys, request) if asked else _invited(store, request, error, typed or _Typed())
+    page = plain.page(_("Join your company"), body, status=422 if error else 200, address=_address(request))
+    if asked and url:
+        page.headers["Refresh"] = f"{_SECONDS};url={_address(request)}"
+    return page
 
 
-def _invited(store: Store, request: Request, error: AppError | None) -> str:
+def _invited(store: Store, request: Request, error: AppError | None, typed: _Typed) -> str:
     node = store.node
-    intro = _("This is branch {code} {name}. Head office invites it on its page “Merging” and sends you the invite file.")
+    intro = _(
+        "This is branch {code} {name}. Head office invites it on its page “Merging” and tells you the words and its address, sends you the text of the picture, or the invite file."
+    )
     wrong = error.message if error and getattr(error, "field", None) == "url" else ""
     return (
         f'<p class="lc-muted">{escape(intro.format(code=node.code, name=node.name))}</p>'
         f'<form method="post" action="{escape(_address(request, "/join/upload/invite"))}" enctype="multipart/form-data">'
-        + plain.file("file", _("Invite file"))
+        + plain.area("text", _("Words, or the text of the picture"), value=typed.text, rows=3)
         + plain.field(
             "url",
             _("Address of head office"),
+            value=typed.url,
             error=wrong,
             hint=_("Only where head office can be reached over the network; else leave it empty and exchange by file."),
             extra='placeholder="https://" autocomplete="url"',
         )
+        + plain.file("file", _("Or the invite file")).replace(" required", "")
         + plain.button(_("Read the invite"))
         + "</form>"
     )
 
 
+def _compared(keys: NodeKeys, told: str) -> str:
+    """What is read out by telephone: words, and the same as digits."""
+    public = keys.public
+    return (
+        f'<p class="lc-muted">{escape(told)}</p><p class="lc-code-block lc-spoken" id="words">{escape(write_words(public.spoken_fingerprint))}</p>'
+        f'<p class="lc-code-block lc-digits" id="fingerprint">{escape(in_two_lines(public.fingerprint))}</p>'
+    )
+
+
+def _waiting(keys: NodeKeys, request: Request, url: str, *, is_there: bool) -> str:
+    told = _(
+        "Somebody at head office compares these words or digits with you, by telephone, and lets the branch in. This page then goes on by itself."
+    )
+    news = _("The request is at head office ({address}) and waits.").format(address=url) if is_there else ""
+    return (
+        plain.good_news(news)
+        + _compared(keys, told)
+        + f'<p class="lc-plain-other"><a href="{escape(_address(request))}&amp;file=1" id="by-file">{escape(_("Go on by file instead"))}</a> · '
+        f'<a href="{escape(_address(request))}&amp;again=1">{escape(_("I have another invite"))}</a></p>'
+    )
+
+
 def _asked(store: Store, keys: NodeKeys, request: Request) -> str:
-    digits, node = keys.public.fingerprint, store.node
-    told = _("Head office calls you and asks for these digits. Read all six groups out; only then does it let the branch in.")
+    node = store.node
+    told = _("Head office calls you and asks for these words or digits. Read them all out; only then does it let the branch in.")
     return (
         f'<p class="lc-muted">{escape(f"{node.code} {node.name}")}</p>'
         f"<h2>{escape(_('1. Send the request to head office'))}</h2>"
         f'<p class="lc-plain-tools"><a href="{escape(_address(request, "/join/request"))}" id="request" download>'
         f"{escape(_('Save the request file'))}</a></p>"
-        f"<h2>{escape(_('2. Compare the digits by telephone'))}</h2>"
-        f'<p class="lc-muted">{escape(told)}</p><p class="lc-code-block lc-digits" id="fingerprint">{escape(in_two_lines(digits))}</p>'
-        f"<h2>{escape(_('3. Read the reply of head office'))}</h2>"
+        f"<h2>{escape(_('2. Compare by telephone'))}</h2>"
+        + _compared(keys, told)
+        + f"<h2>{escape(_('3. Read the reply of head office'))}</h2>"
         f'<form method="post" action="{escape(_address(request, "/join/upload/reply"))}" enctype="multipart/form-data">'
         + plain.file("file", _("Reply file"))
         + plain.button(_("Read the reply"))

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nicegui import events, ui
@@ -20,6 +19,7 @@ from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import InvalidInput, NotFound, StoreError
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.schema import entities, entity
+from localcrm.kernel.spoken import write_words
 from localcrm.store.migrate import SCHEMA_VERSION
 from localcrm.sync import enrol, node_sync
 from localcrm.sync.identity import NodeKeys
@@ -30,9 +30,12 @@ from localcrm.ui.kit.jobs import do_job, node_keys, working
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.menu import Action, context_menu, menu_items
 from localcrm.ui.kit.theme import asset
-from localcrm.ui.kit.values import ago, in_two_lines, near_moment
+from localcrm.ui.kit.values import ago, near_moment
 from localcrm.ui.operations import run_service, show_failure, toast
 from localcrm.ui.registry import Screen, register
+from localcrm.ui.screens.sync_files import make_file, read_files
+from localcrm.ui.screens.sync_invites import invite_branch, let_branch_in
+from localcrm.ui.screens.sync_keys import OwnKeys, branch_keys, compare_digits, let_keys_in, revoke_keys, what_is_compared
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -54,6 +57,8 @@ class Centre:
         self.session = session
         self.office = session.store.node.is_office
         self.may = session.may("sync.manage")
+        self.arrived: list[str] = []
+        """Tokens of files that were uploaded together and are read together."""
 
     async def build(self) -> None:
         """State above, what the program does by itself below."""
@@ -68,6 +73,7 @@ class Centre:
             self.problem = ui.element("div").classes("lc-notices")
             self.restored = ui.element("div")
             self.peers = ui.element("div").classes("lc-card").style("flex:none;overflow-x:auto").mark("peers")
+            self.own_keys = OwnKeys(session, self.problem, self._draw)
             self.to_look_at = ui.element("div").classes("lc-row").style("flex:none").mark("to-look-at")
             if self.may:
                 ui.label(_("What the program does by itself")).classes("lc-sub")
@@ -85,12 +91,12 @@ class Centre:
                 "data-act=invite"
             ).mark("invite")
             _file_button(_("Read a join request…"), "sync-request", mark="request")
-            _file_button(_("Read an exchange file"), "sync-file", mark="read-file")
+            _file_button(_("Read an exchange file"), "sync-file", mark="read-file", several=True)
             return
         ui.button(_("Address of head office…"), on_click=self._set_address).props("unelevated no-caps").classes("lc-btn").props(
             "data-act=address"
         ).mark("address")
-        _file_button(_("Read an exchange file"), "sync-file", mark="read-file")
+        _file_button(_("Read an exchange file"), "sync-file", mark="read-file", several=True)
         ui.button(_("Make an exchange file"), on_click=self._make_file).props("unelevated no-caps").classes("lc-btn").props(
             "data-act=make-file"
         ).mark("make-file")
@@ -111,19 +117,19 @@ class Centre:
 
     # how things stand ------------------------------------------------------------------------------------------------
 
-    def _read(self) -> tuple[dict[str, Any], int, dict[str, int], str]:
-        store, actor, digits = self.session.store, self.session.actor, ""
+    def _read(self) -> tuple[dict[str, Any], int, dict[str, int], tuple[str, str]]:
+        store, actor, own = self.session.store, self.session.actor, ("", "")
         with suppress(NotFound, StoreError):  # a folder without its keys can still be looked at
-            digits = "" if self.office else self.keys.public.fingerprint
+            own = write_words(self.keys.public.spoken_fingerprint), self.keys.public.fingerprint
         status = node_sync.status(store)
         with store.read() as connection:
-            return status, count_open(connection, actor), open_by_branch(connection, actor), digits
+            return status, count_open(connection, actor), open_by_branch(connection, actor), own
 
     async def _draw(self) -> None:
         outcome = await run_service(self.session, self._read)
         if not outcome.ok or self.peers.is_deleted:
             return
-        status, waiting, self.conflicts, self.digits = outcome.value
+        status, waiting, self.conflicts, own = outcome.value
         text, tone = {
             "equal": (_("All data are equal"), "good"),
             "differs": (_("Data differ: exchange once more"), "bad"),
@@ -140,6 +146,7 @@ class Centre:
             else:
                 self._draw_office(status)
         self._draw_to_look_at(waiting)
+        self.own_keys.draw(status, *own)
         if self.may:
             self._draw_jobs()
 
@@ -184,7 +191,7 @@ class Centre:
     def _draw_branches(self, branches: list[dict[str, Any]], invites: list[dict[str, Any]]) -> None:
         if not branches and not invites:
             with ui.element("div").classes("lc-empty"):
-                ui.label(_("There are no branches yet. Invite one: it gets a file, sends a request back, and you approve it."))
+                ui.label(_("There are no branches yet. Invite one: it asks to join, you compare a few words by telephone and let it in."))
             return
         with ui.element("table").classes("lc-table lc-lines").mark("branches"):
             heads(
@@ -212,8 +219,12 @@ class Centre:
                     cell("", "lc-hide-phone")
                     with ui.element("td"):
                         until = near_moment(datetime.fromisoformat(invite["until"]))
-                        _chip(_("invited; may ask until {moment}").format(moment=until), "acc")
-                    cell("")
+                        text = _("asks to join") if invite["asked"] else _("invited; may ask until {moment}").format(moment=until)
+                        _chip(text, "warn" if invite["asked"] else "acc")
+                    with ui.element("td").classes("lc-num"):
+                        if invite["asked"] and self.may:
+                            compare = ui.button(_("Compare…"), on_click=partial(self._let_in, invite["code"])).props("flat dense no-caps")
+                            compare.props(f"data-act=let-in-{invite['code']}").mark(f"let-in-{invite['code']}")
 
     def _draw_branch(self, branch: Mapping[str, Any]) -> None:
         code = branch["code"]
@@ -223,7 +234,7 @@ class Centre:
             if branch["holds"] == BranchHolds.OWN:
                 _chip(_("holds its own"), "")
             if branch["fingerprint"]:
-                shown = partial(_show_fingerprint, f"{code} {branch['name']}", branch["fingerprint"])
+                shown = partial(_show_fingerprint, f"{code} {branch['name']}", branch["fingerprint_words"], branch["fingerprint"])
                 button = ui.button(icon="fingerprint", on_click=shown).props(f'flat dense round size=sm aria-label="{_("Fingerprint")}"')
                 button.mark(f"fingerprint-{code}").props(f"data-act=fingerprint-{code}")
         cell(_ago(branch["last_ok"]))
@@ -254,6 +265,11 @@ class Centre:
                 if self.may:
                     seen = ui.button(_("Noted"), on_click=partial(self._acknowledge, code))
                     seen.props("flat dense no-caps size=sm").mark(f"noted-{code}")
+            for text, act, ask in branch_keys(branch):
+                ui.label(text).classes("lc-bad-text lc-small-text" if ask else "lc-muted lc-small-text").mark(f"keys-{code}")
+                if self.may and act:
+                    compare = ui.button(act, on_click=partial(let_keys_in, self.session, branch, self._change))
+                    compare.props(f"flat dense no-caps size=sm data-act=compare-keys-{code}").mark(f"compare-keys-{code}")
             if held := branch["held_back"]:
                 text = _("Deletes {count} × {entity} at once; not taken in").format(
                     count=f"{held['count']:,}", entity=entity(held["entity"]).label
@@ -281,7 +297,8 @@ class Centre:
         return [
             Action("make", _("Make exchange file"), partial(self._make_file, code)),
             Action("holds", _("What it holds…"), partial(self._choose_holds, code, branch["holds"])),
-            Action("close", _("Close this branch…"), partial(self._close_branch, code), danger=True, divided=True),
+            Action("revoke", _("Its keys were stolen or lost…"), partial(revoke_keys, self.session, code, self._change), divided=True),
+            Action("close", _("Close this branch…"), partial(self._close_branch, code), danger=True),
         ]
 
     async def _choose_holds(self, code: str, held: str) -> None:
@@ -351,7 +368,6 @@ class Centre:
             (_("Last exchange"), _ago(status["last_ok"])),
             (_("Changes waiting to be sent"), f"{status['waiting']:,}"),
             (_("Address of head office"), status["url"] or _("not known; exchange by file")),
-            (_("Fingerprint of this branch"), self.digits),
         ]
         with ui.element("div").classes("lc-facts"):
             for label, text in rows:
@@ -394,48 +410,21 @@ class Centre:
         return working(self.problem, text)
 
     async def _make_file(self, code: str | None = None) -> None:
-        store, node = self.session.store, self.session.store.node
-        target = f"{node.code}-{code or 'HQ'}-{now_utc().astimezone():%Y%m%d-%H%M}.localcrm-exchange"
-
-        def make() -> tuple[Path, dict[str, int]]:
-            policy.require(self.session.actor, "sync.manage")
-            _token, path = upload_place(store, target)
-            return path, node_sync.pack(store, self.keys, path, for_code=code)
-
         with self.problem:  # the table with the button may be drawn anew meanwhile
-            with self._working(_("Writing the exchange file…")):
-                outcome = await run_service(self.session, make)
-            if outcome.ok:
-                path, counts = outcome.value
-                ui.download.file(path, target)
-                toast(_("Exchange file with {count} changes; carry it to the other side.").format(count=f"{counts['changes']:,}"))
+            await make_file(self.session, code, lambda: self._working(_("Writing the exchange file…")))
 
     async def _acknowledge(self, code: str) -> None:
         """Somebody has looked into a system log that became shorter."""
         await self._change(lambda: node_sync.acknowledge_log(self.session.store, self.session.actor, code))
 
     async def _file_came(self, event: events.GenericEventArguments) -> None:
-        if not _arrived(event):
+        if _arrived(event):
+            self.arrived.append(str(event.args["token"]))
+        if event.args.get("left") or not self.arrived:
             return
-        store = self.session.store
-
-        def read() -> dict[str, Any]:
-            policy.require(self.session.actor, "sync.manage")
-            path = uploaded(store, str(event.args["token"]))
-            try:
-                return node_sync.unpack(store, self.keys, path)
-            finally:
-                path.unlink(missing_ok=True)
-
-        with self._working(_("Reading the exchange file…")):
-            outcome = await run_service(self.session, read)
-        if outcome.ok:
-            result = outcome.value
-            if result["applied"] or result["conflicts"]:
-                text = _("Merged: {applied} changes applied, {conflicts} to look at.")
-            else:
-                text = _("The file holds nothing new; everything was here already.")
-            toast(text.format(applied=f"{result['applied']:,}", conflicts=f"{result['conflicts']:,}"))
+        tokens, self.arrived = self.arrived, []
+        with self.problem:
+            await read_files(self.session, tokens, lambda: self._working(_("Reading the exchange file…")))
         await self._draw()  # also of a refused one something may have been taken down
 
     async def _set_address(self) -> None:
@@ -461,32 +450,14 @@ class Centre:
             await self._draw()
 
     async def _invite(self) -> None:
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("invite-dialog"):
-            ui.label(_("Invite a branch")).classes("lc-dialog-title")
-            box = (
-                ui.input(_("Code of the branch"), placeholder="BR01")
-                .props("outlined dense autofocus maxlength=12")
-                .props("data-act=branch-code")
-                .mark("branch-code")
-            )
-            with ui.element("ol").classes("lc-steps"):
-                for text in (
-                    _("Send the invite file to the branch."),
-                    _("The branch reads it and sends its request back."),
-                    _("Read the request here, compare the fingerprint by telephone, approve."),
-                    _("Send the reply to the branch; it holds everything the branch should know."),
-                ):
-                    with ui.element("li"):
-                        ui.label(text)
-            _dialog_buttons(dialog, _("Make the invite"), lambda: dialog.submit(box.value or ""))
-        code = await dialog
-        dialog.delete()
-        if not code:
-            return
-        outcome = await run_service(self.session, lambda: enrol.invite(self.session.store, self.keys, self.session.actor, code=code))
-        if outcome.ok:
-            ui.download.content(outcome.value, f"{code.upper()}.localcrm-invite")
-            toast(_("Send the invite file to the branch."))
+        await invite_branch(self.session)
+        await self._draw()
+
+    async def _let_in(self, code: str) -> None:
+        """A branch asks over the network."""
+        with self.problem:
+            await let_branch_in(self.session, code)
+        await self._draw()
 
     async def _request_came(self, event: events.GenericEventArguments) -> None:
         if not _arrived(event):
@@ -504,7 +475,8 @@ class Centre:
         if not outcome.ok:
             return
         data, request = outcome.value
-        if not await _compare(_("Let {code} {name} in?").format(code=request.code, name=request.name), request.keys.fingerprint):
+        question, public = _("Let {code} {name} in?").format(code=request.code, name=request.name), request.keys
+        if not await compare_digits(question, write_words(public.spoken_fingerprint), public.fingerprint):
             return
         with self._working(_("Writing the reply…")):
             approved = await run_service(self.session, lambda: node_sync.approve(store, self.keys, self.session.actor, data))
@@ -564,16 +536,16 @@ def _ago(moment: str | None) -> str:
 # pieces ------------------------------------------------------------------------------------------------------------------
 
 
-def _file_button(text: str, event: str, *, mark: str) -> None:
-    """A button that sends a chosen file and raises ``event``."""
+def _file_button(text: str, event: str, *, mark: str, several: bool = False) -> None:
+    """A button that sends a chosen file, or ``several``, and raises ``event`` for each."""
     with (
         ui.element("label")
         .classes("lc-file")
-        .props(f"data-upload=/api/upload/import data-event={event} data-act={mark} tabindex=0")
+        .props(f"data-upload=/api/upload/import data-event={event} data-act={mark} tabindex=0{' data-several' if several else ''}")
         .mark(mark)
     ):
         ui.label(text)
-        ui.element("input").props("type=file").style("display:none")
+        ui.element("input").props(f"type=file{' multiple' if several else ''}").style("display:none")
 
 
 def _arrived(event: events.GenericEventArguments) -> bool:
@@ -595,29 +567,15 @@ def _chip(text: str, tone: str) -> None:
     ui.label(text).classes("lc-chip").props(f"data-tone={tone}").style("width:fit-content")
 
 
-async def _show_fingerprint(title: str, fingerprint: str) -> None:
-    """The digits of a branch, for whoever is asked for them by telephone."""
+async def _show_fingerprint(title: str, words: str, fingerprint: str) -> None:
+    """The words and digits of a branch, for whoever is asked for them by telephone."""
     with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("fingerprint-dialog"):
         ui.label(title).classes("lc-dialog-title")
-        ui.label(in_two_lines(fingerprint)).classes("lc-code-block lc-digits").mark("fingerprint")
-        ui.label(_("The branch sees the same digits on its page “Merging”.")).classes("lc-muted")
+        what_is_compared(words, fingerprint)
+        ui.label(_("The branch sees the same words and digits on its page “Merging”.")).classes("lc-muted")
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Close"), on_click=dialog.close).props("unelevated no-caps autofocus").classes("lc-pri")
     await answer_of(dialog)
-
-
-async def _compare(question: str, fingerprint: str) -> bool:
-    """Whether the digits that a branch reads out are those of its request."""
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("compare-dialog"):
-        ui.label(question).classes("lc-dialog-title")
-        ui.label(in_two_lines(fingerprint)).classes("lc-code-block lc-digits").mark("fingerprint")
-        ui.label(
-            _(
-                "Call the branch and let somebody there read out the six groups of digits on its screen. If one digit differs, do not approve."
-            )
-        ).classes("lc-muted")
-        _dialog_buttons(dialog, _("The digits agree, approve"), lambda: dialog.submit(True))
-    return bool(await answer_of(dialog))
 
 
 register(Screen("sync", "/sync", N_("Merging"), "sync_alt", "conflict.read", sync_centre, "company"))

@@ -73,6 +73,11 @@ KINDS: Mapping[str, str] = {
     "branch_closed": N_("Branch closed"),
     "branch_reopened": N_("Branch opened again"),
     "held_applied": N_("Changes kept aside were applied"),
+    "join_asked": N_("A branch asked to join"),
+    "keys_changed": N_("New keys made"),
+    "peer_keys_changed": N_("Followed to new keys"),
+    "branch_keys_asked": N_("New keys of a branch wait to be compared"),
+    "branch_keys_revoked": N_("Keys of a branch revoked"),
     "brake": N_("A great many deletions held back"),
     "brake_released": N_("A great many deletions allowed"),
     "log_shortened": N_("Old rows of the log removed"),
@@ -80,7 +85,7 @@ KINDS: Mapping[str, str] = {
     "job_done": N_("Scheduled task done"),
 }
 #: Of these, what somebody should look into.
-_BAD = frozenset({"sign_in_failed", "job_failed", "digest_differs", "rights_refused", "log_shorter", "brake"})
+_BAD = frozenset({"sign_in_failed", "job_failed", "digest_differs", "rights_refused", "log_shorter", "brake", "branch_keys_asked"})
 #: Counts in a detail, written as name=number.
 _COUNTS: Mapping[str, str] = {
     "created": N_("{count} new"),

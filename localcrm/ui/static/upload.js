@@ -1,8 +1,8 @@
 "use strict";
 // Files travel by plain HTTP: [data-upload] is a place to choose or drop one; the page hears "uploaded" with its token.
-// With data-local the place itself hears it, and takes several.
+// With data-local the place itself hears it, and takes several; with data-several the page does, told how many are "left" to come.
 (() => {
-  const send = (place, file) => new Promise((sent) => {
+  const send = (place, file, left) => new Promise((sent) => {
     const bar = place.querySelector("progress");
     const request = new XMLHttpRequest();
     request.open("POST", (place.dataset.upload || "/api/upload/import") + "?name=" + encodeURIComponent(file.name));
@@ -14,7 +14,7 @@
     });
     const done = (answer) => {
       if (bar) bar.style.display = "none";
-      const detail = { name: file.name, ...answer };
+      const detail = { name: file.name, left, ...answer };
       if ("local" in place.dataset) place.dispatchEvent(new CustomEvent("uploaded", { detail }));
       else emitEvent(place.dataset.event || "uploaded", detail);
       sent();
@@ -30,7 +30,8 @@
     request.send(file);
   });
   const take = async (place, files) => {
-    for (const file of [...files].slice(0, "local" in place.dataset ? files.length : 1)) await send(place, file);
+    const chosen = [...files].slice(0, "local" in place.dataset || "several" in place.dataset ? files.length : 1);
+    for (const [number, file] of chosen.entries()) await send(place, file, chosen.length - 1 - number);
   };
   window.localcrm.uploads = () => {
     for (const place of document.querySelectorAll("[data-upload]")) {

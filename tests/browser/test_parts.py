@@ -1,0 +1,87 @@
+"""A large exchange file is split for e-mail, its parts are saved, and read at the other side one by one and together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from localcrm.app import create_folder
+from localcrm.domain import verbs
+from localcrm.domain.people.services import authenticate
+from localcrm.domain.policy import SYSTEM
+from localcrm.store import blobs
+from localcrm.sync import node_sync
+from tests.browser.conftest import PASSWORD, Running, new_page, running
+from tests.browser.test_conflicts import act
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory, server_environment: dict[str, str]) -> Iterator[tuple[Running, Running]]:
+    """A branch with a customer that has a large file."""
+    folder = tmp_path_factory.mktemp("nodes")
+    office = create_folder(folder / "hq", role="office", code="HQ", name="柯桥纺织", user_name="王芳", password=PASSWORD).application
+    branch = create_folder(folder / "br01", role="branch", code="BR01", name="杭州分公司").application
+    admin = authenticate(office.store, "admin", PASSWORD)
+    verbs.run(office.store, admin, "admin.add_field", {"entity": "customer", "label": "合同", "type": "attachment"})
+    request = node_sync.join(branch.store, branch.keys, node_sync.invite(office.store, office.keys, SYSTEM, code="BR01"))
+    assert request is not None
+    node_sync.join(branch.store, branch.keys, node_sync.approve(office.store, office.keys, SYSTEM, request))
+    with branch.store.read() as connection:
+        key = f"x{connection.value('SELECT number FROM custom_field')}"
+    line = blobs.add(branch.store, "合同.bin", os.urandom(11_000_000)).line
+    verbs.run(branch.store, admin, "records.create_record", {"entity": "customer", "values": {"name": "绍兴恒远", key: line}})
+    for node in (office, branch):
+        node.close()
+    with running(folder / "hq", server_environment) as hq, running(folder / "br01", server_environment) as br01:
+        yield hq, br01
+
+
+def test_a_large_file_goes_in_parts(browser: Browser, nodes: tuple[Running, Running], tmp_path: Path) -> None:
+    contexts: list[BrowserContext] = []
+    hq, br01 = nodes
+
+    def sign_in(program: Running, size: tuple[int, int] = (1440, 900)) -> Page:
+        page = new_page(browser, program, contexts, size=size)
+        page.goto(f"{program.address}/login?next=/sync")
+        page.fill("#login", "admin")
+        page.fill("#password", PASSWORD)
+        page.click("button[type=submit]")
+        page.wait_for_url("**/sync")
+        return page
+
+    def picture(page: Page, name: str) -> None:
+        if folder := os.environ.get("PICTURES"):
+            page.wait_for_timeout(300)
+            page.screenshot(path=Path(folder) / f"{name}.png")
+
+    office, branch = sign_in(hq), sign_in(br01, (390, 844))
+    act(branch, "make-file")
+    expect(branch.get_by_text("11.0 MB").or_(branch.get_by_text("MB").first).first).to_be_visible()
+    picture(branch, "split-ask")
+    act(branch, "split-file")
+    saved = []
+    for number in (1, 2, 3):
+        with branch.expect_download() as download:
+            act(branch, f"part-{number}")
+        saved.append(tmp_path / download.value.suggested_filename)
+        download.value.save_as(saved[-1])
+        assert saved[-1].stat().st_size <= 5_000_000
+    picture(branch, "split-parts")
+    assert branch.evaluate("document.documentElement.scrollWidth") == 390
+    act(branch, "parts-done")
+
+    choose = office.locator("[data-act=read-file] input[type=file]")
+    choose.set_input_files(saved[2])
+    expect(office.get_by_text("1, 2").first).to_be_visible()  # these are still missing
+    picture(office, "split-missing")
+    choose.set_input_files([saved[1], saved[0]])
+    expect(office.get_by_text("已合并").first).to_be_visible()
+    office.goto(f"{hq.address}/customers")
+    expect(office.locator(".ag-row", has_text="绍兴恒远")).to_be_visible()
+    for context in contexts:
+        context.close()
+    assert (hq.foreign + br01.foreign, hq.faults + br01.faults) == ([], [])
