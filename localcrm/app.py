@@ -149,6 +149,7 @@ def arrive_in(folder: Path, file: Path, passphrase: str) -> Application:
 def take_back_move(folder: Path, *, passphrase: str | None = None) -> dict[str, Any]:
     """Go on in a folder that was moved, because its file was never used; {"code", "moved"}. Raises NotFound, StoreError."""
     from localcrm.store.keys import unlock
+    from localcrm.sync.keyring import LogSigner
     from localcrm.sync.moving import take_back
 
     key = unlock(folder, passphrase=passphrase) if (folder / DATABASE).exists() else None
