@@ -13,10 +13,11 @@ from pathlib import Path
 
 from _measure import Figure, machine, show
 
-BENCHES = ("capture", "merge", "bundles", "posting", "commands", "scale", "rights", "start")
+BENCHES = ("capture", "merge", "digests", "bundles", "posting", "commands", "scale", "rights", "start")
 TITLES = {
     "capture": "Capture of every change",
     "merge": "Merge",
+    "digests": "Comparing all data after an exchange",
     "bundles": "Size of what travels",
     "posting": "Posting",
     "commands": "Commands",

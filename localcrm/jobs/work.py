@@ -59,6 +59,17 @@ def sweep_files(store: Store, _keys: KeysOf) -> None:
     blobs.sweep(store)
 
 
+def look_through(store: Store, _keys: KeysOf) -> str | None:
+    """Compare every row with the digest kept of it: what was changed outside the program shows, and the next exchange mends it."""
+    from localcrm.store import digests
+
+    found = digests.current(store, look=None).altered
+    if not found:
+        return None
+    kinds = ", ".join(kind.label for kind in found)
+    return gettext(N_("Records were changed outside the program: {kinds}. The next exchange mends what it can.")).format(kinds=kinds)
+
+
 BACKUP = "backup"
 JOBS = (
     Job(
@@ -71,4 +82,5 @@ JOBS = (
     ),
     Job("exchange", N_("Exchange with head office"), timedelta(minutes=15), make_exchange, has_office_address, "sync.manage"),
     Job("files", N_("Tidying up attached files"), timedelta(days=1), sweep_files, lambda store: store.node.enrolled),
+    Job("digests", N_("Looking through all data"), timedelta(days=1), look_through, lambda store: store.node.enrolled),
 )

@@ -7,7 +7,7 @@ Folder: ``localcrm.db`` (with its WAL files), ``keys/`` (node keys, wrapped data
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from localcrm.kernel.clock import SystemClock, WallClock, next_stamp
 from localcrm.kernel.errors import NotFound, StoreError
 from localcrm.kernel.i18n import N_
+from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import Shapes, shape_by_default, shaped, use_shapes
 from localcrm.store import changelog, eventlog, shapes as file_shapes
 from localcrm.store.connection import Connection, Pool
@@ -24,7 +25,7 @@ from localcrm.store.node import Node, load_node
 from localcrm.store.uow import UnitOfWork, own_section, transaction
 
 if TYPE_CHECKING:
-    from localcrm.kernel.ports import Changes, Listener
+    from localcrm.kernel.ports import Listener
 
 
 class Store:
@@ -190,6 +191,12 @@ class Store:
         for listener in list(self._listeners):
             listener(changes)
         return changes
+
+    def announce_rows(self, kind: str, ids: Iterable[str]) -> None:
+        """Raise the event for rows that were written without a log entry."""
+        changes = Changes({kind: frozenset(ids)}, {}, remote=True)
+        for listener in list(self._listeners):
+            listener(changes)
 
     def notice_other_programs(self) -> Changes | None:
         """Raise the event for what another program wrote to the same file; cheap when there is nothing."""

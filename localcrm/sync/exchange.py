@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, NoReturn
-from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -17,11 +16,11 @@ import localcrm
 from localcrm.domain.people import signing
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
-from localcrm.store import changelog, eventlog, witness
+from localcrm.store import changelog, digests, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, set_meta
 from localcrm.store.node import OFFICE_NO, origin_of, stamp_of
 from localcrm.store.witness import Witness
-from localcrm.sync import attachments, brake, codec, digest, recovery
+from localcrm.sync import attachments, brake, codec, recovery
 from localcrm.sync.extract import changes_for, own_changes
 from localcrm.sync.merge import Report, admit, apply
 from localcrm.sync.messages import Ack, Changes, Digests, GiveBack, Hello, Lacking, Message, Piece, Pull, Push, Welcome
@@ -204,7 +203,9 @@ def _compare(store: Store, theirs: Digests) -> str:
         waiting = connection.value("SELECT count(*) FROM sync_origin WHERE node_no = ? AND have_oseq > acked_oseq", (store.node.node_no,))
         if cursor != theirs.hseq or waiting:
             return "unknown"
-        mine = cached_digests(connection)
+        state = digests.state(connection)
+    digests.keep(store, state)
+    mine = state.tables
     different = sorted(key for key in {*mine, *theirs.tables} if mine.get(key) != theirs.tables.get(key))
     with store.housekeeping() as connection:
         set_meta(connection, "digest.differs", ",".join(different))
@@ -375,26 +376,14 @@ def downs(store: Store, peer: Peer, cursor: int, *, portions: int | None = None)
     while True:
         with store.read() as connection:
             portion = changes_for(connection, peer.node_no, peer.epoch, cursor, upto=peer.acknowledged)
-            tables = cached_digests(connection) if portion.upto >= changelog.head(connection) else None
+            state = digests.state(connection) if portion.upto >= changelog.head(connection) else None
         if portion.upto > cursor:
             peer.outcome.sent += len(portion.batch.changes)
             yield Changes(cursor, portion.upto, codec.encode_batch(portion.batch))
             cursor, sent = portion.upto, sent + 1
-        if tables is not None:
-            yield Digests(cursor, tables)
+        if state is not None:
+            digests.keep(store, state)
+            yield Digests(cursor, state.tables)
             return
         if not portion.more or (portions is not None and sent >= portions):
             return
-
-
-def cached_digests(connection: Connection) -> dict[str, str]:
-    """Digests of all tables, remembered as long as nothing changes; computed from data whenever something did."""
-    state = (connection.value("PRAGMA data_version"), changelog.head(connection))
-    known = _known_digests.get(connection)
-    if known is None or known[0] != state:
-        known = _known_digests[connection] = (state, digest.digests(connection))
-    return known[1]
-
-
-#: Per reader, which one thread uses at a time; gone with it.
-_known_digests: WeakKeyDictionary[Connection, tuple[tuple[int, int], dict[str, str]]] = WeakKeyDictionary()

@@ -14,11 +14,11 @@ from localcrm.kernel.clock import to_iso
 from localcrm.kernel.errors import AppError, ExchangeError, NotFound, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entity, entity_by_no
-from localcrm.store import changelog, eventlog, witness
+from localcrm.store import changelog, digests, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
 from localcrm.store.node import OFFICE_NO
 from localcrm.store.query import Condition, ListQuery, every, record_json
-from localcrm.sync import attachments, brake, digest as digests, enrol, exchange, messages, recovery
+from localcrm.sync import attachments, brake, enrol, exchange, messages, recovery
 from localcrm.sync.bundle import BundleFacts, Kind, Recipient, read_bundle, write_bundle
 from localcrm.sync.identity import NodeKeys, NodePublic
 from localcrm.sync.messages import Message, Welcome
@@ -320,7 +320,7 @@ def digest(store: Store, *, for_code: str | None = None) -> dict[str, Any]:
     if for_code is not None and store.node.is_office and for_code.upper() != store.node.code:
         _peer(store, "code", for_code.upper())
     with store.read() as connection:
-        tables = digests.digests(connection)
+        tables = digests.full(connection)
     return {"digest": digests.whole(tables), "tables": tables}
 
 

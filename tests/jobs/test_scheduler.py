@@ -50,7 +50,7 @@ def job(run, *, every=DAY, wanted=lambda _store: True) -> Job:
     return Job("test", "Test", every, run, wanted)
 
 
-BACKUP, EXCHANGE, FILES = JOBS
+BACKUP, EXCHANGE, FILES, LOOK = JOBS
 
 
 def test_a_job_that_never_ran_is_due_at_once():
@@ -100,7 +100,7 @@ def test_a_job_that_is_not_wanted_leaves_no_trace(store):
 
 
 def test_head_office_backs_up_and_exchanges_with_nobody(store):
-    assert [job.name for job in JOBS if job.wanted(store)] == ["backup", "files"]
+    assert [job.name for job in JOBS if job.wanted(store)] == ["backup", "files", "digests"]
 
 
 def test_a_branch_that_waits_for_its_approval_does_nothing_by_itself(tmp_path):

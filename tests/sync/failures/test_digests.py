@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from localcrm.kernel.schema import entity
+from localcrm.store.digests import table_digest
 from localcrm.sync import node_sync
-from localcrm.sync.digest import table_digest
 from tests.factories import Company, Installation
 
 CUSTOMER = entity("customer")
