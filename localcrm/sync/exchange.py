@@ -17,13 +17,31 @@ from localcrm.domain.people import signing
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
 from localcrm.store import changelog, digests, eventlog, witness
-from localcrm.store.migrate import SCHEMA_VERSION, set_meta
+from localcrm.store.migrate import SCHEMA_VERSION, get_meta, set_meta
 from localcrm.store.node import OFFICE_NO, origin_of, stamp_of
 from localcrm.store.witness import Witness
-from localcrm.sync import attachments, brake, codec, recovery
+from localcrm.sync import attachments, brake, codec, recovery, repair
 from localcrm.sync.extract import changes_for, own_changes
 from localcrm.sync.merge import Report, admit, apply
-from localcrm.sync.messages import Ack, Changes, Digests, GiveBack, Hello, Lacking, Message, Piece, Pull, Push, Welcome
+from localcrm.sync.messages import (
+    Ack,
+    BucketHashes,
+    Changes,
+    Digests,
+    GiveBack,
+    Hello,
+    Lacking,
+    Mended,
+    Message,
+    Narrow,
+    Piece,
+    Pull,
+    Push,
+    RowHashes,
+    Rows,
+    Wanted,
+    Welcome,
+)
 
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
@@ -42,6 +60,8 @@ class Outcome:
     quarantined: int = 0
     files: int = 0
     """Pieces of attached files that arrived."""
+    mended: int = 0
+    """Rows that were not what they should be, and are now."""
     digest: str = "unknown"
     """"equal", "differs", or "unknown" while something is still on the way."""
 
@@ -113,6 +133,7 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
         if isinstance(message, Welcome):
             welcome = message
             _meet_office(store, welcome)
+            repair.forget(store, OFFICE_NO)
             _take_witness(store, welcome)
         elif isinstance(message, Ack):
             _take_ack(store, message)
@@ -124,6 +145,8 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
             outcome.conflicts += max(0, _open_conflicts(store) - before)
         elif isinstance(message, Digests):
             outcome.digest = _compare(store, message)
+        elif isinstance(message, Narrow | Wanted | Rows):
+            repair.hear_office(store, message, outcome)
         elif isinstance(message, Piece):
             outcome.files += attachments.take(store, message)
         elif isinstance(message, Lacking):
@@ -203,15 +226,15 @@ def _compare(store: Store, theirs: Digests) -> str:
         waiting = connection.value("SELECT count(*) FROM sync_origin WHERE node_no = ? AND have_oseq > acked_oseq", (store.node.node_no,))
         if cursor != theirs.hseq or waiting:
             return "unknown"
-        state = digests.state(connection)
-    digests.keep(store, state)
-    mine = state.tables
-    different = sorted(key for key in {*mine, *theirs.tables} if mine.get(key) != theirs.tables.get(key))
-    with store.housekeeping() as connection:
-        set_meta(connection, "digest.differs", ",".join(different))
-        if different:
-            now, detail = store.clock.now_ms(), ",".join(different)
-            eventlog.append(connection, at=now, kind="digest_differs", detail=detail, sign=store.sign_log)
+        mine = digests.state(connection)
+        known = get_meta(connection, repair.DIFFERS)
+    digests.keep(store, mine)
+    different = ",".join(sorted(key for key in {*mine.tables, *theirs.tables} if mine.tables.get(key) != theirs.tables.get(key)))
+    if different != known:
+        with store.housekeeping() as connection:
+            set_meta(connection, repair.DIFFERS, different)
+            if different:
+                eventlog.append(connection, at=store.clock.now_ms(), kind="digest_differs", detail=different, sign=store.sign_log)
     return "differs" if different else "equal"
 
 
@@ -232,6 +255,8 @@ class Peer:
     """Rows that its system log lacks since the exchange before."""
     by_file: bool = False
     """Whether what it says was written some time ago, so that its clock then says little about its clock now."""
+    budget: repair.Budget = field(default_factory=repair.Budget)
+    """What is left to do for finding and mending differences."""
     outcome: Outcome = field(default_factory=Outcome)
 
 
@@ -241,6 +266,7 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
         if isinstance(message, Hello):
             place = recovery.meet(store, message, by_file=peer.by_file)
             _meet(store, peer, message if place is None else msgspec.structs.replace(message, recv_hseq=place))
+            repair.forget(store, peer.node_no)
             yield welcome(store, peer)
             yield ack(store, peer)
             if place is not None:
@@ -255,6 +281,9 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
             brake.hold_back(store, batch, node_no=peer.node_no, code=peer.code)
             peer.outcome.add(admit(store, batch, sender_no=peer.node_no, sender_code=peer.code))
             yield ack(store, peer)
+        elif isinstance(message, BucketHashes | RowHashes | Rows | Mended):
+            yield from repair.hear_branch(store, peer, message)
+            yield ack(store, peer)  # what is written down of it may go down at once
         elif isinstance(message, Pull):
             yield from downs(store, peer, message.recv_hseq, portions=1)
         elif isinstance(message, Piece):

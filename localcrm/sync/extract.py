@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from localcrm.kernel.schema import entity_by_no
@@ -17,8 +19,9 @@ from localcrm.store.ddl import GONE, INSERT, UPDATE, VOID
 from localcrm.sync.codec import Batch, Change, Tx
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from localcrm.kernel.schema import EntityType
     from localcrm.store.connection import Connection
 
 #: A message carries about this many changes; a larger transaction travels whole.
@@ -68,6 +71,22 @@ def changes_beyond(connection: Connection, wanted: Mapping[int, tuple[int, int]]
     )
     picked, last = _pick(rows, skip=None)
     return Portion(_batch(connection, picked), last[4] if last else after_lseq, more=last is not None)
+
+
+def changes_of(connection: Connection, entity: EntityType, pks: Sequence[bytes]) -> Batch:
+    """Every change of these rows that is in the log here, whoever made it."""
+    entries = connection.all(
+        """SELECT lseq, tbl, op, pk, diff, prev, tx FROM sync_log
+           WHERE tbl = ? AND pk IN (SELECT unhex(value) FROM json_each(?)) ORDER BY lseq""",
+        (entity.no, json.dumps([pk.hex() for pk in pks])),
+    )
+    inserted = _inserted_values(connection, [entry[:6] for entry in entries])
+    writer = _Writer(connection)
+    for tx, group in groupby(entries, key=itemgetter(6)):
+        row = connection.one(f"{_TX} WHERE tx = ?", (tx,))
+        if row is not None:
+            writer.add(row, [entry[:6] for entry in group], inserted)
+    return writer.batch
 
 
 def _pick(rows: Any, *, skip: int | None) -> tuple[list[tuple[Any, ...]], tuple[Any, ...] | None]:

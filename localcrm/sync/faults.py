@@ -35,6 +35,10 @@ class Faults:
         """Why a change may not be applied, or None; ``place`` is its place in the group, ``row`` None for a row not there yet."""
         return self._fault(work, place, pk, row) or self._decision_fault(work, place, actor)
 
+    def of_whole_row(self, entity: EntityType, pk: bytes, values: dict[int, Stored]) -> str | None:
+        """Why the sender may not add this row, or None."""
+        return self._fault_of_one(entity, INSERT, pk, [(no, value) for no, value in values.items() if no != DELETED_NO], None)
+
     def is_free(self, group: Group, entity: EntityType, rules: Rules) -> bool:
         """Whether nobody owns what the changes of a group touch: ``_owner_fault`` has nothing to ask."""
         if entity.kind in {Kind.DOCUMENT, Kind.LINE}:

@@ -18,7 +18,7 @@ from localcrm.store import changelog, digests, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
 from localcrm.store.node import OFFICE_NO
 from localcrm.store.query import Condition, ListQuery, every, record_json
-from localcrm.sync import attachments, brake, enrol, exchange, messages, recovery
+from localcrm.sync import attachments, brake, enrol, exchange, messages, recovery, repair
 from localcrm.sync.bundle import BundleFacts, Kind, Recipient, read_bundle, write_bundle
 from localcrm.sync.identity import NodeKeys, NodePublic
 from localcrm.sync.messages import Message, Welcome
@@ -98,6 +98,7 @@ def pack(store: Store, keys: NodeKeys, path: Path, *, for_code: str | None = Non
         for push in exchange.pushes(store):
             counted += exchange.count_changes(push)
             yield push
+        yield from repair.said(store)
         yield attachments.lacking(store)
         yield from attachments.pieces(store, OFFICE_NO, attachments.PER_FILE)
 
@@ -146,8 +147,10 @@ def _open(store: Store, keys: NodeKeys, path: Path) -> Opened:
 
 def _write_down(store: Store, keys: NodeKeys, peer: exchange.Peer, target: Path | IO[bytes]) -> int:
     def said() -> Iterator[Message]:
+        answers = list(repair.answers(store, peer))  # what is written down of them goes down too
         yield exchange.welcome(store, peer)
         yield exchange.ack(store, peer)
+        yield from answers
         yield from exchange.downs(store, peer, peer.recv_hseq)
         yield from attachments.pieces(store, peer.node_no, attachments.PER_FILE, since=peer.recv_hseq)
         yield attachments.lacking(store)
@@ -185,7 +188,7 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
     outcome, office = exchange.Outcome(), _office(store)
     # Files come last: as long as head office lacks some that are here, or its answers bring what was not here before.
     sent, lacked, lacking, pieces = set[attachments.Place](), list[messages.Lacking](), attachments.lacking(store), list[messages.Piece]()
-    finished = False
+    finished, differences = False, list[list[Message]]()
     while not finished:
         push = next(recovery.give_backs(store), None) or next(exchange.pushes(store), None)
         hello = exchange.hello(store)
@@ -194,7 +197,8 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
             outcome.sent += exchange.count_changes(push)
             said = [hello, push]
         else:
-            said = [hello, messages.Pull(hello.recv_hseq), *pieces, lacking]
+            differences.append(repair.said(store))
+            said = [hello, *differences[-1], messages.Pull(hello.recv_hseq), *pieces, lacking]
             sent.update((piece.hash, piece.at) for piece in pieces)
             pieces = []
         with tempfile.TemporaryDirectory(dir=store.folder) as folder:
@@ -207,7 +211,7 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
         if push is None and _caught_up(store, heard) and is_same:
             lacked.append(lacking)
             lacking, pieces = attachments.lacking(store), list(attachments.pieces(store, OFFICE_NO, attachments.PER_ROUND, but=sent))
-            finished = not pieces and (not lacking.files or lacking in lacked)
+            finished = not pieces and (not lacking.files or lacking in lacked) and repair.said(store) in [[], *differences]
     if outcome.sent or outcome.received:
         _note(store, office.code, sent=outcome.sent, received=outcome.received)
     return outcome.as_dict()
