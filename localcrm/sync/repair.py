@@ -554,10 +554,17 @@ def _refuse() -> NoReturn:
 
 
 def _values(connection: Connection, entity: EntityType, pk: bytes) -> Values | None:
-    """A row by wire numbers, the register as 0; None where there is none."""
-    names = "".join(f', "{column.key}"' for column in entity.fields.values())
+    """A row by wire numbers, the register as 0; None where there is none. A text that is damaged does not keep it from being mended."""
+    fields = list(entity.fields.values())
+    names = "".join(f', CAST("{field.key}" AS BLOB)' if field.sql_type == "TEXT" else f', "{field.key}"' for field in fields)
     row = connection.one(f'SELECT deleted{names} FROM "{entity.key}" WHERE id = ?', (pk,))
-    return None if row is None else dict(zip((DELETED_NO, *(column.no for column in entity.fields.values())), row, strict=True))
+    if row is None:
+        return None
+    values = [
+        value.decode(errors="replace") if field.sql_type == "TEXT" and value is not None else value
+        for field, value in zip(fields, row[1:], strict=True)
+    ]
+    return {DELETED_NO: row[0], **dict(zip((field.no for field in fields), values, strict=True))}
 
 
 def _write(connection: Connection, entity: EntityType, pk: bytes, values: Values | None) -> None:

@@ -205,6 +205,15 @@ def test_failure_44_a_value_altered_at_a_branch_is_put_right_in_one_run_with_bot
     assert len(wire) == 1  # nothing is left to say
 
 
+def test_failure_44_a_text_whose_bytes_are_damaged_is_put_right(
+    company: Company, one: Installation, customer: str, wire: list[Path]
+) -> None:
+    past_the_log(one, "UPDATE customer SET address = CAST(x'E4B8' AS TEXT) WHERE id = ?", bytes.fromhex(customer))
+    assert run(one)["digest"] == "equal"
+    assert one.get("customer", customer)["address"] == "上海"
+    assert [row[1:4] for row in inbox(company.hq)] == [("address", "上海", "\ufffd")]
+
+
 def test_failure_44_booked_and_posted_rows_are_put_right_and_told_apart(
     company: Company, one: Installation, customer: str, goods: tuple[str, str], wire: list[Path]
 ) -> None:
@@ -301,8 +310,9 @@ def test_failure_10_what_is_mended_at_once_is_bounded_and_the_rest_follows(
         lambda a, b: ((a[0] + a[1], ""), b),  # where one value ends
         lambda a, b: ((a[0], None), b),
         lambda a, b: ((None, a[0]), b),
+        lambda a, b: (("", a[0] + a[1]), b),
     ],
-    ids=["columns", "rows", "borders", "empty", "nothing"],
+    ids=["columns", "rows", "borders", "empty", "nothing", "blank"],
 )
 def test_failure_10_what_cancels_out_in_a_sum_does_not_in_a_digest(
     hq: Installation, change: Callable[..., tuple[tuple[str | None, ...], ...]]
