@@ -59,6 +59,7 @@ def whole(node: Installation) -> bool:
 
 
 def test_failure_09_a_row_lost_at_a_branch_is_reported_and_comes_back_by_file(company: Company, one: Installation, customer: str) -> None:
+    company.hq.new("customer", name="乙公司")
     assert company.down("BR01")["digest"] == "equal"
     past_the_log(one, "DELETE FROM customer WHERE id = ?", bytes.fromhex(customer))
     assert company.down("BR01")["digest"] == "differs"
