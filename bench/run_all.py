@@ -13,10 +13,11 @@ from pathlib import Path
 
 from _measure import Figure, machine, show
 
-BENCHES = ("capture", "merge", "snapshot", "exchange", "bundles", "metadata", "posting", "commands", "scale", "rights", "start")
+BENCHES = ("capture", "merge", "digests", "snapshot", "exchange", "bundles", "metadata", "posting", "commands", "scale", "rights", "start")
 TITLES = {
     "capture": "Capture of every change",
     "merge": "Merge",
+    "digests": "Comparing all data after an exchange",
     "snapshot": "Snapshot of head office's data",
     "exchange": "Exchange",
     "bundles": "Size of what travels",

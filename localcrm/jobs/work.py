@@ -84,6 +84,17 @@ def apply_held(store: Store, _keys: KeysOf) -> None:
     drain.carry_out(store)
 
 
+def look_through(store: Store, _keys: KeysOf) -> str | None:
+    """Compare every row with the digest kept of it: what was changed outside the program shows, and the next exchange mends it."""
+    from localcrm.store import digests
+
+    found = digests.current(store, look=None).altered
+    if not found:
+        return None
+    kinds = ", ".join(kind.label for kind in found)
+    return gettext(N_("Records were changed outside the program: {kinds}. The next exchange mends what it can.")).format(kinds=kinds)
+
+
 BACKUP = "backup"
 JOBS = (
     Job(
@@ -98,4 +109,5 @@ JOBS = (
     Job("files", N_("Tidying up attached files"), timedelta(days=1), sweep_files, lambda store: store.node.enrolled),
     Job("compact", N_("Condensing the change log"), timedelta(days=1), compact_log, lambda store: store.node.enrolled),
     Job("held", N_("Applying changes that were kept aside"), timedelta(minutes=1), apply_held, knows_more, "sync.manage"),
+    Job("digests", N_("Looking through all data"), timedelta(days=1), look_through, lambda store: store.node.enrolled),
 )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
-from localcrm.store import blobs, ddl, eventlog, past, search, witness
+from localcrm.store import blobs, ddl, digests, eventlog, past, search, witness
 from localcrm.store.changelog import all_changes, parse_diff
 from localcrm.store.node import only_code
 from localcrm.store.numbers import known_formats, read_number
@@ -88,6 +88,7 @@ def find_problems(connection: Connection, log_key: bytes | None = None, others: 
         _documents,
         _numbers,
         _replay,
+        _outside,
         lambda connection: log_problems(connection, log_key),
         *others,
     )
@@ -251,6 +252,18 @@ def _replay_table(connection: Connection, entity: EntityType, changes: Iterable[
     if different:
         yield _problem(
             "replay_differs", N_("{entity}: {count} records are not what the change log says."), entity=entity.label, count=different
+        )
+
+
+def _outside(connection: Connection) -> Iterator[Problem]:
+    """Rows are as the program wrote them, as far as digests of them were ever kept."""
+    for entity in digests.altered(connection):
+        yield _problem(
+            "altered_outside",
+            N_(
+                "{entity}: records were changed or removed outside the program. The next exchange mends what it can; save a record again to keep it as it is."
+            ),
+            entity=entity.label,
         )
 
 

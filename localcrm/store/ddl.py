@@ -72,6 +72,18 @@ KEY_TABLES = (
         changed INTEGER NOT NULL, learned INTEGER NOT NULL, policy INTEGER NOT NULL DEFAULT 0, revoked INTEGER NOT NULL DEFAULT 0,
         succession BLOB, PRIMARY KEY(node_no, key_id)) STRICT""",
 )
+DIGEST_TABLES = (
+    # Digests as of a place in the log (see ``store.digests``): of runs of rows by the id that begins each, of whole tables with the columns
+    # they are over, and rows that the program itself changed without a log entry since.
+    """CREATE TABLE sync_digest(tbl INTEGER NOT NULL, first BLOB NOT NULL, digest BLOB NOT NULL, was BLOB,
+        PRIMARY KEY(tbl, first)) STRICT, WITHOUT ROWID""",
+    "CREATE TABLE sync_digest_table(tbl INTEGER PRIMARY KEY, columns BLOB NOT NULL, root TEXT NOT NULL) STRICT",
+    "CREATE TABLE sync_digest_mark(id INTEGER PRIMARY KEY, tbl INTEGER NOT NULL, pk BLOB NOT NULL) STRICT",
+    # What the other side has said of a difference and waits for an answer; what was mended here and head office does not know yet, by the id
+    # of the record that it makes of it (see ``sync.repair``).
+    "CREATE TABLE sync_repair(id INTEGER PRIMARY KEY, node_no INTEGER NOT NULL, message BLOB NOT NULL) STRICT",
+    "CREATE TABLE sync_mended(id BLOB PRIMARY KEY, note BLOB NOT NULL) STRICT, WITHOUT ROWID",
+)
 SYSTEM_TABLES = (
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID",
     # One row: what the triggers need to know about the transaction of the moment.
@@ -107,6 +119,7 @@ SYSTEM_TABLES = (
         to_seq INTEGER NOT NULL, at INTEGER NOT NULL) STRICT""",
     *BLOB_TABLES,
     *KEY_TABLES,
+    *DIGEST_TABLES,
     """CREATE TABLE number_series(series TEXT NOT NULL, period TEXT NOT NULL, last INTEGER NOT NULL,
         PRIMARY KEY(series, period)) STRICT, WITHOUT ROWID""",
     """CREATE TABLE session(token_hash BLOB PRIMARY KEY, user_id BLOB NOT NULL, created INTEGER NOT NULL, seen INTEGER NOT NULL,

@@ -14,7 +14,7 @@ import msgspec
 
 from localcrm.kernel.attachments import read_attachments
 from localcrm.kernel.schema import entities, entity as entity_type
-from localcrm.store import blobs, changelog, eventlog, past, search
+from localcrm.store import blobs, changelog, digests, eventlog, past, search
 from localcrm.store.ddl import UPDATE
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ def _erase_conflicts(connection: Connection, entity: EntityType, pk: bytes, fiel
 
 def _overwrite(connection: Connection, entity: EntityType, pk: bytes, erased: _Overwrite) -> None:
     """Overwrite columns in the row and in every log entry of it."""
+    digests.mark(connection, entity, pk)
     columns = {no: entity.by_no[no].key for no in erased}
     names = ", ".join(f'"{key}"' for key in columns.values())
     row = connection.one(f'SELECT {names} FROM "{entity.key}" WHERE id = ?', (pk,))

@@ -77,6 +77,11 @@ def _add_key_tables(connection: Connection, _sign_log: eventlog.Sign | None) -> 
         connection.execute(f"ALTER TABLE sync_invite ADD COLUMN {column}")
 
 
+def _add_digest_tables(connection: Connection, _sign_log: eventlog.Sign | None) -> None:
+    """Digests are kept, and what the two sides of an exchange say to mend a difference."""
+    connection.script(ddl.DIGEST_TABLES)
+
+
 #: Raised by one with every released change of a declaration; travels in every exchange.
 SCHEMA_VERSION = 3
 #: (name, what it does with the file and the signer of its system log); the name is recorded in ``meta`` in the same transaction.
@@ -89,6 +94,7 @@ MIGRATIONS: Sequence[tuple[str, Callable[[Connection, eventlog.Sign | None], Non
     ("peer_facts", _add_peer_facts),
     ("past_tables", _add_past_tables),
     ("key_tables", _add_key_tables),
+    ("digest_tables", _add_digest_tables),
 )
 
 

@@ -318,6 +318,17 @@ def count_rows(connection: Connection, entity: EntityType) -> int:
     )
 
 
+def lost_row(connection: Connection, entity: EntityType) -> int | None:
+    """Number of a row that is indexed and not there, so that the row can be put back under it; None where there is none."""
+    if not entity.searched:
+        return None
+    found = connection.value(
+        f'SELECT rowid FROM search s WHERE rowid BETWEEN ? AND ? AND NOT EXISTS (SELECT 1 FROM "{entity.key}" WHERE rid = s.rowid - ?) LIMIT 1',
+        (doc_id(entity, 0), doc_id(entity, (1 << _ROW_BITS) - 1), doc_id(entity, 0)),
+    )
+    return None if found is None else int(found) - doc_id(entity, 0)
+
+
 def reindex(connection: Connection) -> None:
     """Build the whole index anew from the tables."""
     connection.execute("INSERT INTO search(search) VALUES ('delete-all')")

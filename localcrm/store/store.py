@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -213,6 +213,12 @@ class Store:
         for listener in list(self._listeners):
             listener(changes)
         return changes
+
+    def announce_rows(self, kind: str, ids: Iterable[str]) -> None:
+        """Raise the event for rows that were written without a log entry."""
+        changes = Changes({kind: frozenset(ids)}, {}, remote=True)
+        for listener in list(self._listeners):
+            listener(changes)
 
     def notice_other_programs(self) -> Changes | None:
         """Raise the event for what another program wrote to the same file; cheap when there is nothing."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, NoReturn
-from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -18,17 +17,18 @@ from localcrm.domain.people import signing
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entity_by_no
-from localcrm.store import changelog, eventlog, past, witness
-from localcrm.store.migrate import SCHEMA_VERSION, set_meta
+from localcrm.store import changelog, digests, eventlog, past, witness
+from localcrm.store.migrate import SCHEMA_VERSION, get_meta, set_meta
 from localcrm.store.node import CATCHING_UP, OFFICE_NO, origin_of, stamp_of
 from localcrm.store.signatures import sign_keys
 from localcrm.store.tls import served_pin
 from localcrm.store.witness import Witness
-from localcrm.sync import attachments, brake, codec, digest, drain, pins, recovery, rotation, scope, snapshot
+from localcrm.sync import attachments, brake, codec, drain, pins, recovery, repair, rotation, scope, snapshot
 from localcrm.sync.extract import PORTION, changes_for, of_numbers, own_changes
 from localcrm.sync.merge import Report, admit, apply, move_in
 from localcrm.sync.messages import (
     Ack,
+    BucketHashes,
     Changes,
     Digests,
     Evict,
@@ -37,11 +37,16 @@ from localcrm.sync.messages import (
     GiveBack,
     Hello,
     Lacking,
+    Mended,
     Message,
     MoveIn,
+    Narrow,
     Piece,
     Pull,
     Push,
+    RowHashes,
+    Rows,
+    Wanted,
     Welcome,
 )
 
@@ -63,6 +68,8 @@ class Outcome:
     quarantined: int = 0
     files: int = 0
     """Pieces of attached files that arrived."""
+    mended: int = 0
+    """Rows that were not what they should be, and are now."""
     digest: str = "unknown"
     """"equal", "differs", or "unknown" while something is still on the way."""
 
@@ -146,6 +153,7 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
             welcome = message
             _meet_office(store, welcome)
             pins.keep(store, welcome.tls_pin, welcome.wall_ms)
+            repair.forget(store, OFFICE_NO)
             _take_witness(store, welcome)
         elif isinstance(message, Ack):
             _take_ack(store, message)
@@ -175,6 +183,8 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
             if store.meta(CATCHING_UP):  # digests come behind everything else
                 with store.housekeeping() as connection:
                     set_meta(connection, CATCHING_UP, 0)
+        elif isinstance(message, Narrow | Wanted | Rows):
+            repair.hear_office(store, message, outcome)
         elif isinstance(message, Piece):
             outcome.files += attachments.take(store, message)
         elif isinstance(message, Lacking):
@@ -262,13 +272,15 @@ def _compare(store: Store, theirs: Digests) -> str:
         waiting = connection.value("SELECT count(*) FROM sync_origin WHERE node_no = ? AND have_oseq > acked_oseq", (store.node.node_no,))
         if cursor != theirs.hseq or waiting:
             return "unknown"
-        mine = cached_digests(connection)
-    different = sorted(key for key in {*mine, *theirs.tables} if mine.get(key) != theirs.tables.get(key))
-    with store.housekeeping() as connection:
-        set_meta(connection, "digest.differs", ",".join(different))
-        if different:
-            now, detail = store.clock.now_ms(), ",".join(different)
-            eventlog.append(connection, at=now, kind="digest_differs", detail=detail, sign=store.sign_log)
+        mine = digests.state(connection)
+        known = get_meta(connection, repair.DIFFERS)
+    digests.keep(store, mine)
+    different = ",".join(sorted(key for key in {*mine.tables, *theirs.tables} if mine.tables.get(key) != theirs.tables.get(key)))
+    if different != known:
+        with store.housekeeping() as connection:
+            set_meta(connection, repair.DIFFERS, different)
+            if different:
+                eventlog.append(connection, at=store.clock.now_ms(), kind="digest_differs", detail=different, sign=store.sign_log)
     return "differs" if different else "equal"
 
 
@@ -297,6 +309,8 @@ class Peer:
     """With which it has just spoken; None where head office speaks first."""
     certified: int = 0
     """When the certificate it has was issued, as it says; 0 where it has not said so."""
+    budget: repair.Budget = field(default_factory=repair.Budget)
+    """What is left to do for finding and mending differences."""
     outcome: Outcome = field(default_factory=Outcome)
 
 
@@ -308,6 +322,7 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
             place = recovery.meet(store, message, by_file=peer.by_file)
             _meet(store, peer, message if place is None else msgspec.structs.replace(message, recv_hseq=place))
             peer.action = snapshot.action_for(store, peer.node_no, peer.recv_hseq)
+            repair.forget(store, peer.node_no)
             yield welcome(store, peer)
             yield ack(store, peer)
             if place is not None:
@@ -325,6 +340,9 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
             yield ack(store, peer)
         elif isinstance(message, Fetch) and peer.action == snapshot.ACTION:
             yield from peer.fetch(message) if peer.fetch else ()
+        elif isinstance(message, BucketHashes | RowHashes | Rows | Mended):
+            yield from repair.hear_branch(store, peer, message)
+            yield ack(store, peer)  # what is written down of it may go down at once
         elif isinstance(message, Pull) and peer.action != snapshot.ACTION:
             yield from downs(store, peer, message.recv_hseq, portions=1)
         elif isinstance(message, Piece):
@@ -460,13 +478,15 @@ def downs(store: Store, peer: Peer, cursor: int, *, portions: int | None = None)
             # Who joins has nothing that could leave, and is sent everything that is in his scope now.
             moved = scope.moves(connection, holds, cursor) if cursor else scope.Moves(0)
             portion = changes_for(connection, holds, peer.epoch, cursor, upto=peer.acknowledged)
-            tables = cached_digests(connection, holds) if portion.upto >= changelog.head(connection) else None
+            state = digests.state(connection) if portion.upto >= changelog.head(connection) else None
+            tables = scope.digests_of(connection, holds, state.tables) if state is not None else {}
         yield from _moves(store, peer, moved)
         if portion.upto > cursor:
             peer.outcome.sent += len(portion.batch.changes)
             yield Changes(cursor, portion.upto, codec.encode_batch(portion.batch))
             cursor, sent = portion.upto, sent + 1
-        if tables is not None:
+        if state is not None:
+            digests.keep(store, state)
             yield Digests(cursor, tables)
             return
         if not portion.more or (portions is not None and sent >= portions):
@@ -487,19 +507,3 @@ def _moves(store: Store, peer: Peer, moved: scope.Moves) -> Iterator[Message]:
 
 #: Records named in one message.
 _EVICTED = 50_000
-
-
-def cached_digests(connection: Connection, holds: scope.Scope | None = None) -> dict[str, str]:
-    """Digests of what is in a scope, remembered as long as nothing changes; computed from data whenever something did."""
-    limited = holds if holds is not None and holds.limited else None
-    state = (connection.value("PRAGMA data_version"), changelog.head(connection))
-    known = _known_digests.get(connection)
-    if known is None or known[0] != state:
-        known = _known_digests[connection] = (state, {})
-    if limited not in known[1]:
-        known[1][limited] = digest.digests(connection, limited)
-    return known[1][limited]
-
-
-#: Per reader, which one thread uses at a time; gone with it.
-_known_digests: WeakKeyDictionary[Connection, tuple[tuple[int, int], dict[scope.Scope | None, dict[str, str]]]] = WeakKeyDictionary()

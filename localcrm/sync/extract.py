@@ -10,7 +10,7 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import chain, groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
 from localcrm.kernel.schema import entity_by_no
@@ -22,6 +22,7 @@ from localcrm.sync.scope import Scope, outside
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from localcrm.kernel.schema import EntityType
     from localcrm.store.connection import Connection
 
 #: A message carries about this many changes; a larger transaction travels whole.
@@ -91,6 +92,12 @@ def changes_beyond(connection: Connection, wanted: Mapping[int, tuple[int, int]]
 def _is_beyond(tx: past.Booked, wanted: Mapping[int, tuple[int, int]]) -> bool:
     after, upto = wanted.get(tx.origin, (0, 0))
     return after < tx.first_oseq <= upto
+
+
+def everything_of(connection: Connection, entity: EntityType, pks: Sequence[bytes]) -> Batch:
+    """Every change of these rows that is known here, whoever made it."""
+    changes = sorted(changelog.changes_of(connection, entity, pks), key=itemgetter(0))
+    return _written(connection, [(tx, [change[:6] for change in group]) for tx, group in groupby(changes, key=attrgetter("tx"))])
 
 
 def _pick(rows: Any, *, skip: int | None) -> tuple[list[tuple[Any, ...]], tuple[Any, ...] | None]:

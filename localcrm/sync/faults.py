@@ -50,6 +50,11 @@ class Faults:
             fault = self._owner_fault(work.entity, op, pk, work.group.values(place)) or self._decision_fault(work, place, actor)
         return fault
 
+    def of_whole_row(self, entity: EntityType, pk: bytes, values: dict[int, Stored]) -> str | None:
+        """Why the sender may not add this row, or None."""
+        given = [(no, value) for no, value in values.items() if no != DELETED_NO]
+        return self._fault_of_one(entity, INSERT, given, None) or self._owner_fault(entity, INSERT, pk, given)
+
     def is_free(self, group: Group, entity: EntityType, rules: Rules) -> bool:
         """Whether nobody owns what the changes of a group touch: who owns and who decides is nothing to ask."""
         if entity.kind in {Kind.DOCUMENT, Kind.LINE}:

@@ -1,7 +1,8 @@
 """What the two sides say to each other: the same messages in a file and over HTTP, each inside a signed, sealed bundle.
 
 A branch speaks first. Up: Hello, then GiveBack for what a restored head office lacks, then Push for every portion of its own changes, then Pull. Down: Welcome, Ack, then
-Changes for every portion of the head office's log, then Digests once nothing is missing. Behind all that, in both directions,
+Changes for every portion of the head office's log, then Digests once nothing is missing. Where digests differ the branch
+says BucketHashes or RowHashes before it pulls; head office answers with Narrow, Rows or Wanted (see ``repair``). Behind all that, in both directions,
 pieces of attached files, and Lacking: what each side still wants of them. Where Welcome says ``bootstrap`` the log is not told: the branch
 fetches a bundle with a Snapshot in pieces, or finds it in the file. Places kept for later
 messages: ``caps`` in Hello (schema drift), ``action`` in Welcome (new_epoch, upgrade, revoked).
@@ -188,6 +189,79 @@ class Fetched(Struct, frozen=True, tag="fetched"):
     data: Annotated[bytes, Meta(min_length=1, max_length=1 << 20)]
 
 
+Id16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
+#: Where a run of rows begins or ends: an id, or nothing for the beginning.
+Place = Annotated[bytes, Meta(max_length=16)]
+Columns = Annotated[list[int], Meta(max_length=2_000)]
+
+
+class BucketHashes(Struct, frozen=True, tag="bucket_hashes"):
+    """What a branch that has heard everything up to ``hseq`` has of a table: a hash per run of rows, over these columns."""
+
+    table: int
+    columns: Columns
+    hseq: Seq
+    buckets: Annotated[list[tuple[Place, Id16]], Meta(max_length=500_000)]
+
+
+class RowHashes(Struct, frozen=True, tag="row_hashes"):
+    """The same of a range of ids, row by row: (id, hash)."""
+
+    table: int
+    columns: Columns
+    hseq: Seq
+    start: Place
+    end: Place | None
+    rows: Annotated[list[tuple[Id16, Id16]], Meta(max_length=20_000)]
+
+
+class Narrow(Struct, frozen=True, tag="narrow"):
+    """In these ranges of ids the two sides differ: tell them row by row."""
+
+    table: int
+    ranges: Annotated[list[tuple[Place, Place | None]], Meta(max_length=1_000)]
+
+
+class Wanted(Struct, frozen=True, tag="wanted"):
+    """Head office lacks these rows, or does not trust its own: send yours."""
+
+    table: int
+    ids: Annotated[list[Id16], Meta(max_length=1_000)]
+
+
+class WholeRow(Struct, frozen=True, array_like=True):
+    """A row: every column, the register as number 0, bytes apart from everything else; None where there is no such row."""
+
+    id: Id16
+    plain: Annotated[list[tuple[int, None | int | str]], Meta(max_length=2_000)] | None
+    binary: Annotated[list[tuple[int, bytes]], Meta(max_length=2_000)] = []
+
+
+class Rows(Struct, frozen=True, tag="rows"):
+    """Rows as the sender has them, with every change of them that it knows, as ``codec`` encodes a batch."""
+
+    table: int
+    columns: Columns
+    rows: Annotated[list[WholeRow], Meta(max_length=1_000)]
+    batch: Annotated[bytes, Meta(max_length=64 << 20)]
+
+
+class Note(Struct, frozen=True, array_like=True):
+    """What a branch mended: ``id`` for the record head office makes of it; ``field`` None for a whole row; what had stood there, as text."""
+
+    id: Id16
+    table: int
+    record: Id16
+    field: int | None
+    lost: Annotated[str, Meta(max_length=100_000)] | None
+
+
+class Mended(Struct, frozen=True, tag="mended"):
+    """What a branch mended of what head office sent, until it has heard that head office knows."""
+
+    notes: Annotated[list[Note], Meta(max_length=1_000)]
+
+
 Message = (
     Hello
     | Push
@@ -205,6 +279,12 @@ Message = (
     | SnapshotPart
     | Fetch
     | Fetched
+    | BucketHashes
+    | RowHashes
+    | Narrow
+    | Wanted
+    | Rows
+    | Mended
 )
 
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)

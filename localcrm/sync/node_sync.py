@@ -18,7 +18,7 @@ from localcrm.kernel.errors import AppError, ExchangeError, NotFound, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entity, entity_by_no
 from localcrm.kernel.spoken import write_words
-from localcrm.store import changelog, eventlog, witness
+from localcrm.store import changelog, digests, eventlog, witness
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta
 from localcrm.store.node import OFFICE_NO, branch_id, require_here
 from localcrm.store.query import Condition, ListQuery, every, record_json
@@ -26,7 +26,6 @@ from localcrm.sync import (
     attachments,
     brake,
     compaction,
-    digest as digests,
     drain,
     enrol,
     exchange,
@@ -35,13 +34,14 @@ from localcrm.sync import (
     parts,
     pins,
     recovery,
+    repair,
     rotation,
     snapshot,
 )
 from localcrm.sync.bundle import BundleFacts, Kind, Recipient, read_bundle, write_bundle
 from localcrm.sync.identity import NodeKeys, NodePublic
 from localcrm.sync.messages import Message, Welcome
-from localcrm.sync.scope import scope_of
+from localcrm.sync.scope import digests_of, scope_of
 
 if TYPE_CHECKING:
     from localcrm.store.store import Store
@@ -135,6 +135,7 @@ def pack(store: Store, keys: NodeKeys, path: Path, *, for_code: str | None = Non
         for push in exchange.pushes(store):
             counted += exchange.count_changes(push)
             yield push
+        yield from repair.said(store)
         yield attachments.lacking(store)
         yield from attachments.pieces(store, OFFICE_NO, attachments.PER_FILE)
 
@@ -236,8 +237,10 @@ def _write_down(store: Store, keys: NodeKeys, peer: exchange.Peer, target: Path 
     peer.action = snapshot.action_for(store, peer.node_no, peer.recv_hseq)
 
     def said() -> Iterator[Message]:
+        answers = list(repair.answers(store, peer))  # what is written down of them goes down too
         yield exchange.welcome(store, peer)
         yield exchange.ack(store, peer)
+        yield from answers
         cursor = peer.recv_hseq
         if peer.action == snapshot.ACTION:
             for message in snapshot.messages_of(store):
@@ -281,7 +284,7 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
     # Files come last: as long as head office lacks some that are here, or its answers bring what was not here before.
     sent, lacked, lacking, pieces = set[attachments.Place](), list[messages.Lacking](), attachments.lacking(store), list[messages.Piece]()
     finished = fetches = by_log = False
-    incoming = fetching.Incoming(store.folder)
+    incoming, differences = fetching.Incoming(store.folder), list[list[Message]]()
     while not finished:
         push = next(recovery.give_backs(store), None) or next(exchange.pushes(store), None)
         hello = exchange.hello(store, by_log=by_log)
@@ -292,7 +295,8 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
         elif fetches:
             said = [hello, incoming.wanted()]
         else:
-            said = [hello, messages.Pull(hello.recv_hseq), *pieces, lacking]
+            differences.append(repair.said(store))
+            said = [hello, *differences[-1], messages.Pull(hello.recv_hseq), *pieces, lacking]
             sent.update((piece.hash, piece.at) for piece in pieces)
             pieces = []
         with tempfile.TemporaryDirectory(dir=store.folder) as folder:
@@ -317,7 +321,7 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
         if push is None and _caught_up(store, heard) and is_same:
             lacked.append(lacking)
             lacking, pieces = attachments.lacking(store), list(attachments.pieces(store, OFFICE_NO, attachments.PER_ROUND, but=sent))
-            finished = not pieces and (not lacking.files or lacking in lacked)
+            finished = not pieces and (not lacking.files or lacking in lacked) and repair.said(store) in [[], *differences]
     incoming.throw_away()
     if outcome.sent or outcome.received:
         _note(store, office.code, sent=outcome.sent, received=outcome.received)
@@ -484,7 +488,7 @@ def digest(store: Store, *, for_code: str | None = None) -> dict[str, Any]:
     peer = _peer(store, "code", other) if other else None
     with store.read() as connection:
         holds = scope_of(store, connection, peer.node_no, peer.code) if peer else None
-        tables = digests.digests(connection, holds)
+        tables = digests.full(connection) if holds is None else digests_of(connection, holds, digests.full(connection))
     return {"digest": digests.whole(tables), "tables": tables}
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from localcrm.domain.admin.entities import Branch, BranchHolds
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
-from localcrm.store import changelog, past, search
+from localcrm.store import changelog, digests, past, search
 from localcrm.store.ddl import GONE, UPDATE
 from localcrm.store.forget import forget_changes
 from localcrm.store.migrate import get_meta, set_meta
@@ -63,6 +63,13 @@ def scope_of(store: Store, connection: Connection, node_no: int, code: str) -> S
     identity = bytes.fromhex(branch_id(store.node.company_id, code))
     holds = connection.value("SELECT holds FROM branch WHERE id = ?", (identity,))
     return Scope(node_no, identity, limited=holds == BranchHolds.OWN)
+
+
+def digests_of(connection: Connection, scope: Scope, tables: dict[str, str]) -> dict[str, str]:
+    """Of the digests of all tables those of what is in a scope."""
+    if not scope.limited:
+        return tables
+    return tables | {kind.key: digests.table_digest(connection, kind, condition(kind, scope, "r")) for kind in limited_kinds()}
 
 
 def limited_kinds() -> list[EntityType]:
@@ -232,6 +239,8 @@ def take_out(store: Store, entity: EntityType, ids: Sequence[bytes], *, at: int)
 def _forget(connection: Connection, entity: EntityType, ids: Sequence[bytes]) -> int:
     rids = [row[0] for row in connection.all(f'SELECT rid FROM "{entity.key}" WHERE id IN ({_marks(ids)})', ids)]
     search.forget(connection, entity, rids)
+    for pk in ids:
+        digests.mark(connection, entity, pk)
     connection.execute(f'DELETE FROM "{entity.key}" WHERE id IN ({_marks(ids)})', ids)
     forget_changes(connection, entity, ids)
     return len(rids)

@@ -21,13 +21,13 @@ from localcrm.domain.people import signing
 from localcrm.kernel.errors import ExchangeError, StoreError
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import Shapes, entities, shaped
-from localcrm.store import blobs, changelog, ddl, erase, eventlog, past, search
+from localcrm.store import blobs, changelog, ddl, digests, erase, eventlog, past, search
 from localcrm.store.connection import Connection
 from localcrm.store.files import writing
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta, set_meta
 from localcrm.store.node import OFFICE_NO, origin_of
 from localcrm.store.shapes import SHAPING, read_shapes
-from localcrm.sync import codec, digest, recovery
+from localcrm.sync import codec, recovery
 from localcrm.sync.extract import own_changes
 from localcrm.sync.merge import Report, carry_over
 from localcrm.sync.messages import Message, Snapshot, SnapshotPart
@@ -102,7 +102,7 @@ def write(store: Store, path: Path) -> Snapshot:
             source.executemany(
                 "INSERT INTO snapshot.meta SELECT key, value FROM main.meta WHERE key = ?", [(key,) for key in _SAID_OF_OFFICE]
             )
-            told = Snapshot(changelog.head(source), 0, digest.digests(source))
+            told = Snapshot(changelog.head(source), 0, digests.full(source))
         source.execute("COMMIT")
         source.execute("DETACH DATABASE snapshot")
     finally:
@@ -251,7 +251,7 @@ def _examine(source: Connection, told: Snapshot) -> Shapes:
             raise _error("snapshot_damaged", fault)
         if changelog.head(source) > told.hseq:
             raise _error("snapshot_damaged", "sync_log")
-        if digest.digests(source) != told.tables:
+        if digests.full(source) != told.tables:
             raise _error("snapshot_differs")
     return shapes
 
@@ -334,6 +334,7 @@ def _settle(store: Store, connection: Connection, told: Snapshot, epochs: Sequen
     # What was kept out here is in the snapshot as head office took it; the numbers below are those of the log before.
     connection.execute("DELETE FROM sync_quarantine")
     blobs.look_again(connection)
+    digests.begin_anew(connection)
     recovery.forget(connection)
 
 

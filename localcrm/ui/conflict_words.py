@@ -195,14 +195,29 @@ class Teller:
                 told = _("A change by {who} was not taken over. {what}").format(who=who, what=what) if who else what
                 return " ".join(filter(None, [told, self._wanted(item)])), then
             case ConflictKind.DIGEST:
-                return _("After an exchange the data of the two sides were not equal."), _(
-                    "Exchange once more; if it stays so, run the check under Data tools."
-                )
+                return self._mended(item)
         return (
             ("", "")
             if item.is_there
             else (_("This record is not known here."), _("Nothing can be taken; settle it when you have seen it."))
         )
+
+    def _mended(self, item: Item) -> tuple[str, str]:
+        """What an exchange found to be different though nothing had been changed in the program, and what became of it."""
+        conflict = item.conflict
+        place, other = str(conflict.get("lost_node") or "?"), str(conflict.get("kept_node") or "")
+        if not other:
+            return _("Head office and {place} do not have the same here, and the program cannot tell which is right.").format(
+                place=place
+            ), _("If the record is there, see that it is right and save it again. If it is not, enter it again or restore a backup.")
+        then = _("Find out who changed data outside the program; the system log of {place} says when it was noticed.").format(place=place)
+        field = concerned_field(conflict)[1]
+        if field is None and conflict.get("field") != "deleted":
+            told = _("This record was lost at {place}, or had been put in by hand there. It is now as it is at {other}.")
+            return told.format(place=place, other=other), then
+        lost, kept = (_short(self.word(item, conflict.get(side))) for side in ("lost", "kept"))
+        told = _("{label} was changed outside the program at {place}: it said {lost}. It says {kept} again, as at {other}.")
+        return told.format(label=field.label if field else _("Recycle bin"), place=place, lost=lost, kept=kept, other=other), then
 
     def _author(self, item: Item, side: str) -> str:
         told = self._side(item, side)

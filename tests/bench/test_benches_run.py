@@ -18,6 +18,7 @@ TINY: dict[str, str] = {
     "merge": "measure(300, rounds=1)",
     "exchange": "measure(2, 100)",
     "snapshot": "measure(300, rounds=1)",
+    "digests": "measure(400, rounds=1)",
     "bundles": "measure(300)",
     "metadata": "measure(400)",
     "posting": "measure(3, rounds=1)",

@@ -53,7 +53,7 @@ def job(run, *, every=DAY, wanted=lambda _store: True) -> Job:
     return Job("test", "Test", every, run, wanted)
 
 
-BACKUP, EXCHANGE, FILES, COMPACT, HELD = JOBS
+BACKUP, EXCHANGE, FILES, COMPACT, HELD, LOOK = JOBS
 
 
 def test_a_job_that_never_ran_is_due_at_once():
@@ -103,7 +103,7 @@ def test_a_job_that_is_not_wanted_leaves_no_trace(store):
 
 
 def test_head_office_backs_up_and_exchanges_with_nobody(store):
-    assert [job.name for job in JOBS if job.wanted(store)] == ["backup", "files", "compact"]
+    assert [job.name for job in JOBS if job.wanted(store)] == ["backup", "files", "compact", "digests"]
 
 
 def test_what_is_older_than_a_month_leaves_the_change_log_by_itself(store, clock):

@@ -14,7 +14,7 @@ from localcrm.kernel.errors import AppError, ExchangeError, Refused
 from localcrm.kernel.schema import entity
 from localcrm.store import check
 from localcrm.store.backup import backup, restore, settle_copy
-from localcrm.sync import digest, exchange, node_sync
+from localcrm.sync import exchange, node_sync
 from localcrm.sync.codec import INSERT, UPDATE, Batch, Change, Tx
 from localcrm.sync.merge import admit
 from localcrm.sync.messages import Pull
@@ -878,16 +878,3 @@ def test_what_arrives_while_head_office_is_answering_waits_for_the_next_exchange
         node.rows("SELECT first_oseq, eff_hlc FROM sync_tx JOIN sync_origin USING (origin) WHERE code = 'BR01'") for node in (hq, one)
     ]
     assert stamps[0] == stamps[1]
-
-
-def test_digests_of_two_folders_in_one_process_are_never_mixed_up(company):
-    with factories.company() as other:
-        for made in (company, other):
-            with made.hq.store.read() as connection:
-                assert exchange.cached_digests(connection) == exchange.cached_digests(connection) == digest.digests(connection)
-        assert company.hq.value("SELECT max(lseq) FROM sync_log") == other.hq.value("SELECT max(lseq) FROM sync_log")
-        company.hq.new("customer", name="甲")
-        other.hq.new("customer", name="乙")
-        for made in (company, other):
-            with made.hq.store.read() as connection:
-                assert exchange.cached_digests(connection) == digest.digests(connection)

@@ -21,7 +21,7 @@ from localcrm.domain.people.entities import Department, Policy, Role, RoleField,
 from localcrm.kernel.errors import Refused
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Field, Stored
-from localcrm.store import eventlog, search
+from localcrm.store import digests, eventlog, search
 from localcrm.store.check import Problem
 from localcrm.store.connection import Connection
 from localcrm.store.migrate import get_meta, set_meta
@@ -344,6 +344,7 @@ def put_back(store: Store, connection: Connection) -> None:
                 assigned = ", ".join(f'"{column.key}" = ?' for column in fields)
                 connection.execute(f'UPDATE "{kind.key}" SET {assigned}, deleted = ? WHERE rid = ?', (*right, gone, rid))
                 search.index_rows(connection, kind, [rid])
+                digests.mark(connection, kind, identity)
         if len(fields) == len(kind.fields):  # of others it is not known what else stood in a row that was removed
             present = {identity.hex() for (identity,) in connection.all(f'SELECT id FROM "{kind.key}"')}
             for lost, said in signed.items():
@@ -351,6 +352,7 @@ def put_back(store: Store, connection: Connection) -> None:
                     values = [_stored(column, said[column.key]) for column in fields]
                     marks = ", ?" * len(fields)
                     connection.execute(f'INSERT INTO "{kind.key}"(id, {columns}) VALUES (?{marks})', (bytes.fromhex(lost), *values))
+                    digests.mark(connection, kind, bytes.fromhex(lost))
 
 
 def _stored(column: Field, value: Any) -> Stored:

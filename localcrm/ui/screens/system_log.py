@@ -55,6 +55,10 @@ KINDS: Mapping[str, str] = {
     "export": N_("Exported"),
     "exchange": N_("Exchanged"),
     "digest_differs": N_("Data differ from head office"),
+    "data_altered": N_("Data were changed outside the program"),
+    "data_mended": N_("Record mended"),
+    "books_mended": N_("Booked record mended"),
+    "not_mended": N_("Record differs and cannot be mended"),
     "backup": N_("Backup made"),
     "backup_tested": N_("Backup tried out"),
     "moved_away": N_("Branch moved to another computer"),
@@ -85,7 +89,21 @@ KINDS: Mapping[str, str] = {
     "job_done": N_("Scheduled task done"),
 }
 #: Of these, what somebody should look into.
-_BAD = frozenset({"sign_in_failed", "job_failed", "digest_differs", "rights_refused", "log_shorter", "brake", "branch_keys_asked"})
+_BAD = frozenset(
+    {
+        "sign_in_failed",
+        "job_failed",
+        "digest_differs",
+        "rights_refused",
+        "log_shorter",
+        "brake",
+        "branch_keys_asked",
+        "data_altered",
+        "data_mended",
+        "books_mended",
+        "not_mended",
+    }
+)
 #: Counts in a detail, written as name=number.
 _COUNTS: Mapping[str, str] = {
     "created": N_("{count} new"),
@@ -357,7 +375,7 @@ def _detail(event: Event) -> str:
     match event.kind:
         case "import" | "export" | "exchange" | "bootstrap" | "person_export" | "erased" | "held_applied":
             return " · ".join(_word(part) for part in event.detail.split())
-        case "digest_differs":
+        case "digest_differs" | "data_altered":
             return ", ".join(_word(part) for part in event.detail.split(","))
         case "rights_refused":
             code, _blank, number = event.detail.partition(" ")
@@ -365,6 +383,8 @@ def _detail(event: Event) -> str:
         case "log_shorter":
             code, _blank, count = event.detail.partition(" ")
             return _("{code} · {count} rows are missing").format(code=code, count=count)
+        case "data_mended" | "books_mended" | "not_mended":
+            return _row(event.detail)
         case "brake" | "brake_released":
             return " ".join(_word(part) for part in event.detail.split())
         case "log_shortened":
@@ -374,6 +394,17 @@ def _detail(event: Event) -> str:
             job, colon, reason = event.detail.partition(": ")
             return f"{next((known.label for known in JOBS if known.name == job), job)}{colon}{reason}"
     return event.detail
+
+
+def _row(detail: str) -> str:
+    """A row and perhaps its fields, perhaps behind the code of a branch: each by its label."""
+    parts = detail.split()
+    place = next((place for place, part in enumerate(parts) if len(part) == 32), 0)
+    kind = next((kind for kind in entities() if place and kind.key == parts[place - 1]), None)
+    if kind is None:
+        return detail
+    fields = [kind.fields[key].label if key in kind.fields else _("Recycle bin") for key in ",".join(parts[place + 1 :]).split(",") if key]
+    return " · ".join(filter(None, [*parts[: place - 1], kind.label, parts[place], ", ".join(fields)]))
 
 
 def _word(part: str) -> str:
