@@ -67,10 +67,10 @@ def test_the_branch_goes_on_as_the_same_node_with_all_its_work(company: Company,
 
 def test_the_old_folder_refuses_to_go_on(one: Installation, file: Path) -> None:
     before = one.digest
-    assert refused(one) - {"no_file"} == {"moved_away"}
+    assert refused(one) - {"no_exchange_files"} == {"moved_away"}
     assert one.digest == before
     one.restart()
-    assert refused(one) - {"no_file"} == {"moved_away"}
+    assert refused(one) - {"no_exchange_files"} == {"moved_away"}
     with pytest.raises(StoreError) as error:
         app.open_folder(one.folder)
     assert error.value.code == "moved_away"
