@@ -158,7 +158,7 @@ def test_a_branch_exchanges_with_the_running_office(nodes: TwoNodes, sign_in: Ca
     act(branch, "address")
     branch.locator("input[data-act=url], [data-act=url] input").fill(nodes.hq.address)
     act(branch, "dialog-yes")
-    expect(branch.locator(".lc-facts")).to_contain_text(nodes.hq.address)
+    expect(branch.locator(".lc-facts").first).to_contain_text(nodes.hq.address)
     act(branch, "exchange")
     expect(branch.locator(".lc-head .lc-chip").first).to_have_attribute("data-tone", "good")  # all data are equal
     expect(branch.locator(".lc-notice")).to_have_count(0)
@@ -168,9 +168,11 @@ def test_a_new_branch_is_let_in_by_its_fingerprint(nodes: TwoNodes, sign_in: Cal
     office = sign_in(nodes.hq, "/sync")
     act(office, "invite")
     office.locator("input[data-act=branch-code], [data-act=branch-code] input").fill("BR07")
+    act(office, "dialog-yes")
     with office.expect_download() as invite:
-        act(office, "dialog-yes")
+        act(office, "save-invite")
     invite.value.save_as(tmp_path / "invite")
+    act(office, "invite-done")
     branch = create_folder(tmp_path / "br07", role="branch", code="BR07", name="温州分公司").application
     request = node_sync.join(branch.store, branch.keys, (tmp_path / "invite").read_bytes())
     assert request is not None

@@ -59,6 +59,8 @@ class Centre:
         self.may = session.may("sync.manage")
         self.arrived: list[str] = []
         """Tokens of files that were uploaded together and are read together."""
+        self.said: Any = None
+        """What the page says at present."""
 
     async def build(self) -> None:
         """State above, what the program does by itself below."""
@@ -130,6 +132,13 @@ class Centre:
         if not outcome.ok or self.peers.is_deleted:
             return
         status, waiting, self.conflicts, own = outcome.value
+        if self.may:
+            self._draw_jobs()
+        # What says the same stays: a menu that is open in it would close, and a click in this moment would be lost.
+        said = (outcome.value, [_ago(moment["last_ok"]) for moment in (status, *status["branches"])])
+        if said == self.said:
+            return
+        self.said = said
         text, tone = {
             "equal": (_("All data are equal"), "good"),
             "differs": (_("Data differ: exchange once more"), "bad"),
@@ -147,8 +156,6 @@ class Centre:
                 self._draw_office(status)
         self._draw_to_look_at(waiting)
         self.own_keys.draw(status, *own)
-        if self.may:
-            self._draw_jobs()
 
     def _draw_restored(self, undecided: bool) -> None:
         """That this head office comes from a backup, and branches have what it lacks."""
