@@ -261,7 +261,8 @@ def _find_recipient(header: _Header, node_no: int, keys: Sequence[NodeKeys]) -> 
     found = next((sealed for sealed in header.recipients if sealed.node_no == node_no and sealed.key_id in ours), None)
     if found:
         return ours[found.key_id], found
-    return _refuse("bundle_other_keys" if any(sealed.node_no == node_no for sealed in header.recipients) else "bundle_not_for_us")
+    is_for_us = any(sealed.node_no == node_no for sealed in header.recipients)
+    return _refuse(("bundle_not_for_us", "bundle_other_keys")[is_for_us])
 
 
 # --- keys -----------------------------------------------------------------------------------------------------------

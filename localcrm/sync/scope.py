@@ -135,14 +135,17 @@ def _removed_from(entity: EntityType, diff: str | None) -> bytes | None:
 
 
 def moves(connection: Connection, scope: Scope, after: int) -> Moves:
-    """What has entered or left the scope by the changes of head office's log after a number."""
+    """What has entered or left the scope by the changes of head office's log after a number; what began after it is told by the log."""
     found = Moves(changelog.head(connection))
     for kind, ids in _touched(connection, scope, after).items():
         beyond = outside(connection, scope, kind, ids)
         if beyond:
             found.out[kind] = sorted(beyond)
         for portion in _portions(sorted(ids - beyond)):
-            found.into += [change.lseq for change in changelog.changes_of(connection, kind, portion)]
+            logged: dict[bytes | None, list[int]] = defaultdict(list)
+            for change in changelog.changes_of(connection, kind, portion):
+                logged[change.pk].append(change.lseq)
+            found.into += [number for numbers in logged.values() if min(numbers) <= after for number in numbers]
     found.into.sort()
     return found
 
@@ -150,7 +153,7 @@ def moves(connection: Connection, scope: Scope, after: int) -> Moves:
 def _touched(connection: Connection, scope: Scope, after: int) -> dict[EntityType, set[bytes]]:
     """Records whose ways, or those of what they belong with, changed after a number; of a switch, those that no way leads to the branch."""
     watched: dict[EntityType, set[int]] = defaultdict(set, {_BRANCH: {_BRANCH.fields["holds"].no}})
-    for kind in limited_kinds():
+    for kind in limited_kinds() if scope.limited else ():  # who holds everything is concerned by the switch alone
         for key in kind.scope:
             watched[kind].add(kind.fields[key].no)
             if (target := _target(kind, key)) is not _BRANCH and not target.scope:

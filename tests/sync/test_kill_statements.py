@@ -41,8 +41,10 @@ class Case:
     folder: Path
 
     def open(self, folder: Path) -> Installation:
-        """A folder as this node."""
-        return Installation(folder, self.node.code, self.node.keys, self.node.actor, self.node.clock)
+        """A folder as this node, whose clock ticks as it did before."""
+        node = Installation(folder, self.node.code, self.node.keys, self.node.actor, self.node.clock)
+        node.store.step = self.node.store.step
+        return node
 
 
 def state(node: Installation) -> tuple[object, ...]:
