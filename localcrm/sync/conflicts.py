@@ -220,15 +220,19 @@ def _entries(connection: Connection, entity: EntityType, pk: bytes, before: int)
 
 
 def _seen(mine: Entry, by_lseq: dict[int, Entry]) -> Callable[[Entry], bool]:
-    """Whether the author of a change had seen another one: its own, or admitted up to the last foreign one it built on."""
-    previous = mine.prev
+    """Whether the author of a change had seen another one: its own, or admitted up to the last foreign one it built on.
+
+    What the same node did in an earlier epoch it built on like on its own: that says nothing about what others had done by then.
+    """
+    previous, own = mine.prev, set[int]()
     while previous is not None:
         entry = by_lseq.get(previous)
-        if entry is None or entry.origin != mine.origin:
+        if entry is None or entry.stamp[1] != mine.stamp[1]:
             break
+        own.add(previous)
         previous = entry.prev
     boundary = previous or 0
-    return lambda entry: entry.origin == mine.origin or entry.lseq <= boundary
+    return lambda entry: entry.origin == mine.origin or entry.lseq in own or entry.lseq <= boundary
 
 
 def _deleted_by(entries: list[Entry]) -> bool:

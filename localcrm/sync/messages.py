@@ -119,7 +119,7 @@ class Changes(Struct, frozen=True, tag="changes"):
 
 
 class MoveIn(Struct, frozen=True, tag="move_in"):
-    """Records that entered the branch's scope, with every change there was of them; as ``codec`` encodes a batch.
+    """Records that entered the branch's scope, with every change there was of them up to its cursor; as ``codec`` encodes a batch.
 
     ``at``: the number that head office's log ended with when it looked; what is told later counts, in whatever order files are read.
     """

@@ -116,7 +116,8 @@ def hear(store: Store, message: GiveBack) -> Report:
     """Take in what a branch gives back."""
     _require_open(store)
     batch = codec.decode_batch(message.batch)
-    if (OFFICE_NO, int.from_bytes(store.node.epoch)) in batch.origins:
+    # Only whose work it is counts: what builds on work of the present epoch names that too.
+    if (OFFICE_NO, int.from_bytes(store.node.epoch)) in {batch.origins[tx.origin] for tx in batch.txs}:
         raise ExchangeError("not_sender", N_("The exchange contains changes in another branch's name. Nothing of it was applied."))
     return take_back(store, batch)
 
@@ -189,9 +190,11 @@ def give_backs(store: Store) -> Iterator[GiveBack]:
         before = json.loads(str(get_meta(connection, _ACKNOWLEDGED) or "{}"))
         if not has:  # it takes nothing back
             return
+        office = (OFFICE_NO, connection.value("SELECT hub_epoch FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)))
         wanted = {
             origin: (has.get((node_no, int.from_bytes(epoch)), 0), before.get(str(origin), 0) if node_no == store.node.node_no else have)
             for origin, node_no, epoch, have in connection.all("SELECT origin, node_no, epoch, have_oseq FROM sync_origin")
+            if (node_no, epoch) != office  # an old file may say that it lacks even what it has done since
         }
     position, more = 0, True
     while more:

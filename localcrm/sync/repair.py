@@ -68,6 +68,8 @@ DIFFERS = "digest.differs"
 
 _CONFLICT = Conflict.entity_type
 _BOOKS = frozenset({Kind.LEDGER, Kind.DOCUMENT, Kind.LINE})
+#: Kinds of rows in the system log, for books and for all else.
+_SAID = {True: "books_mended", False: "data_mended"}
 
 
 @dataclass(slots=True)
@@ -710,7 +712,7 @@ def _log(store: Store, connection: Connection, entity: EntityType, pk: bytes, be
 def _kind(entity: EntityType, row: Values) -> str:
     """What is posted or booked is said apart."""
     is_draft = entity.kind is Kind.DOCUMENT and row.get(entity.fields["status"].no) == "draft"
-    return "books_mended" if entity.kind in _BOOKS and not is_draft else "data_mended"
+    return _SAID[entity.kind in _BOOKS and not is_draft]
 
 
 def _place(entity: EntityType, pk: bytes, numbers: Iterable[int | None]) -> str:

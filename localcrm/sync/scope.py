@@ -53,7 +53,7 @@ class Moves:
     at: int
     """The newest number of head office's log when it looked."""
     into: list[int] = field(default_factory=list)
-    """Numbers of all changes of the records that entered, in the order of head office's log."""
+    """Numbers of earlier changes of the records that entered, in the order of head office's log."""
     out: dict[EntityType, list[bytes]] = field(default_factory=dict)
     """Records that left, by kind."""
 
@@ -135,17 +135,14 @@ def _removed_from(entity: EntityType, diff: str | None) -> bytes | None:
 
 
 def moves(connection: Connection, scope: Scope, after: int) -> Moves:
-    """What has entered or left the scope by the changes of head office's log after a number; what began after it is told by the log."""
+    """What has entered or left the scope by the changes of head office's log after a number; of what entered, what the log tells no more."""
     found = Moves(changelog.head(connection))
     for kind, ids in _touched(connection, scope, after).items():
         beyond = outside(connection, scope, kind, ids)
         if beyond:
             found.out[kind] = sorted(beyond)
         for portion in _portions(sorted(ids - beyond)):
-            logged: dict[bytes | None, list[int]] = defaultdict(list)
-            for change in changelog.changes_of(connection, kind, portion):
-                logged[change.pk].append(change.lseq)
-            found.into += [number for numbers in logged.values() if min(numbers) <= after for number in numbers]
+            found.into += [change.lseq for change in changelog.changes_of(connection, kind, portion) if change.lseq <= after]
     found.into.sort()
     return found
 

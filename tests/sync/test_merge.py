@@ -748,6 +748,20 @@ def test_a_restored_branch_gets_its_lost_work_back(company, one, customer, goods
     assert [number.split("-")[1] for number in numbers] == ["BR01", "BR01B"]
 
 
+def test_what_a_restored_branch_changes_again_is_no_less_a_conflict(company, one, two, clocks, customer, tmp_path):
+    """It builds on what it did itself before its disk was lost, which says nothing about what others had done by then."""
+    clocks["BR02"].forward(minutes=5)
+    two.set("customer", customer, phone="22")
+    company.up("BR02")
+    one.set("customer", customer, phone="11")
+    backup(one.store, tmp_path / "backup.zip")
+    again = company.branches["BR01"] = restored(one, tmp_path / "backup.zip", tmp_path / "again")
+    again.set("customer", customer, phone="12")
+    agree(company)
+    assert {node.get("customer", customer)["phone"] for node in company.nodes} == {"22"}
+    assert {found["lost"] for found in company.hq.conflicts()} == {"11", "12"}
+
+
 def test_a_restored_branch_learns_how_head_office_lowered_its_lost_stamps(company, one, two, clocks, customer, tmp_path):
     clocks["BR01"].forward(days=300)
     one.set("customer", customer, phone="11")

@@ -218,3 +218,25 @@ def test_an_office_without_branches_is_asked_nothing_after_a_restore(tmp_path: P
     again = open_folder(tmp_path / "again")
     assert node_sync.status(again.store)["restored"] is False
     again.close()
+
+
+def test_an_old_file_that_is_read_again_meanwhile_does_not_stop_the_giving_back(
+    company: Company, one: Installation, tmp_path: Path
+) -> None:
+    """By it head office would lack even what it has done since it was restored."""
+    company.exchange()
+    backup(company.hq.store, tmp_path / "backup.zip")
+    one.new("customer", name="备份之后")
+    company.exchange()
+    lose_office(company, tmp_path / "backup.zip", tmp_path / "again")
+    take_back(company)
+    first = tmp_path / "first"
+    node_sync.pack(company.hq.store, company.hq.keys, first, for_code="BR01")
+    node_sync.unpack(one.store, one.keys, first)
+    company.up("BR01")
+    company.hq.new("customer", name="恢复之后")
+    company.down("BR01")
+    node_sync.unpack(one.store, one.keys, first)
+    assert company.up("BR01")["quarantined"] == 0
+    settle(company, "stick", pytest.MonkeyPatch())
+    agreed(company)
