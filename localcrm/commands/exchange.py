@@ -37,6 +37,7 @@ _MAX_FILE = 4 << 20
             "reopen",
             "allow-deletions",
             "take-back",
+            "holds",
             "compact",
             "rotate-keys",
             "revoke-keys",

@@ -249,3 +249,12 @@ def test_a_file_that_is_small_enough_stays_whole_and_a_folder_is_read(office, br
     assert office.json("sync", "unpack", str(mail / "file"), str(mail / "file"))["duplicate"] == 2
     (mail / "file").unlink()
     assert office.refused("sync", "unpack", str(mail)) == "no_exchange_files"
+
+
+def test_head_office_decides_what_a_branch_holds(office, branch, tmp_path) -> None:
+    assert office.as_admin("sync", "holds", "br01", "own") == {"code": "BR01", "holds": "own"}
+    exchange(office, branch)
+    (known,) = office.json("sync", "status")["branches"]
+    assert known["holds"] == "own"
+    assert office.json("sync", "digest", "--for", "BR01") == branch.json("sync", "digest")
+    assert branch.refused("sync", "holds", "BR01", "all", "--as", "admin") == "not_office"
