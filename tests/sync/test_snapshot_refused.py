@@ -128,7 +128,7 @@ FORGED: dict[str, tuple[str, Forge]] = {
     "a real for a number": ("snapshot_damaged", untyped("sync_tx", "UPDATE sync_tx SET hlc = 1.5")),
     "nothing for a name": ("snapshot_damaged", untyped("sync_log", "UPDATE sync_log SET tx = NULL")),
     "a short id": ("snapshot_damaged", sql("PRAGMA ignore_check_constraints = ON", "UPDATE customer SET id = x'01'")),
-    "a text that is none": ("snapshot_damaged", sql("UPDATE customer SET name = CAST(x'fffe' AS TEXT)")),
+    "a text that is none": ("snapshot_differs", sql("UPDATE customer SET name = CAST(x'fffe' AS TEXT)")),
     "a log beyond its end": ("snapshot_damaged", sql("UPDATE sync_log SET lseq = lseq + 1000000")),
     "another value": ("snapshot_differs", sql("UPDATE customer SET name = 'x'")),
     "a row less": ("snapshot_differs", sql("DELETE FROM customer")),
