@@ -197,8 +197,14 @@ def pick(page: Page, text: str) -> None:
 
 
 def enter(field: Locator, text: str) -> None:
-    """Type over what a field holds and see it stand there, before anything else is touched."""
-    field.fill(text)
+    """Type over what a field holds and see it stand there, before anything else is touched.
+
+    A dialog that has just opened moves the cursor to its first empty field; what is typed in that moment goes there, so it is typed again.
+    """
+    for _try in range(5):
+        field.fill(text)
+        if field.input_value() == text:
+            break
     expect(field).to_have_value(text)
 
 

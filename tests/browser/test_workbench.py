@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 from localcrm.domain import verbs
 from localcrm.store.connection import Connection
 from localcrm.store.folder import DATABASE
-from tests.browser.conftest import OpenPage, Running, beside, grid_state
+from tests.browser.conftest import OpenPage, Running, beside, enter, grid_state
 
 pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
 
@@ -76,8 +76,10 @@ def test_what_was_typed_is_not_lost_by_escape_or_by_closing_the_window(open_page
     expect(row(page, "诸暨盛宏袜业")).to_be_visible()
     page.keyboard.press("n")
     expect(field(page, "name")).to_have_value("半途而废公司")
-    field(page, "name").fill("")
+    expect(page.locator(".q-dialog input:focus")).to_have_count(1)
+    enter(field(page, "name"), "")
     page.keyboard.press("Tab")
+    page.wait_for_function("!localcrm.isDirty()")
     page.keyboard.press("Escape")
     expect(page.locator(".q-dialog")).to_have_count(0)
 

@@ -43,6 +43,7 @@
   // unsaved changes -----------------------------------------------------------------------------------------------
   const dirty = new Set();
   lc.setDirty = (name, on) => (on ? dirty.add(name) : dirty.delete(name));
+  lc.isDirty = () => dirty.size > 0;
   window.addEventListener("beforeunload", (event) => {
     if (dirty.size && !lc.mayLeave) {
       event.preventDefault();
