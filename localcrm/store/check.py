@@ -17,7 +17,7 @@ from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
 from localcrm.store import blobs, ddl, digests, eventlog, past, search, witness
 from localcrm.store.changelog import all_changes, parse_diff
-from localcrm.store.node import only_code
+from localcrm.store.node import is_of, only_code
 from localcrm.store.numbers import known_formats, read_number
 
 if TYPE_CHECKING:
@@ -388,7 +388,7 @@ def _numbers(connection: Connection) -> Iterator[Problem]:
         series: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
         for (number,) in connection.stream(f'SELECT number FROM "{entity.key}" WHERE number IS NOT NULL'):
             given = read_number(formats, number)
-            if given is not None and (own is None or given.branch.startswith(own)):  # a later epoch's letter stands behind the code
+            if given is not None and (own is None or is_of(given.branch, own)):
                 series[given.key, given.period].append((given.counter, number))
         yield from _number_faults(series)
 

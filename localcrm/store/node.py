@@ -93,6 +93,11 @@ def only_code(connection: Connection) -> str | None:
     return str(own[0]) if own else None
 
 
+def is_of(printed: str, code: str) -> bool:
+    """Whether a code printed in a number is a branch's own, which a later epoch follows with its letter (see ``Node.number_code``)."""
+    return printed == code or (printed[:-1] == code and printed[-1].isalpha())
+
+
 def save_node(connection: Connection, node: Node) -> None:
     """Write the identity and, once the node may write, the origin its changes carry."""
     for key in ("company_id", "code", "name", "role", "node_no", "epoch", "epoch_index"):

@@ -99,6 +99,7 @@ def hello(store: Store, *, by_log: bool = False) -> Hello:
     with store.read() as connection:
         heads = connection.all("SELECT epoch, have_oseq FROM sync_origin WHERE node_no = ?", (node.node_no,))
         cursor = connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)) or 0
+        told = int(get_meta(connection, scope.TOLD) or 0)
         hub_epoch = connection.value("SELECT hub_epoch FROM sync_peer WHERE node_no = ?", (OFFICE_NO,))
         lives = recovery.lives_known(connection)
         certified = rotation.certified_at(connection)
@@ -118,6 +119,7 @@ def hello(store: Store, *, by_log: bool = False) -> Hello:
         hub_epoch=int.from_bytes(hub_epoch or b""),
         hub_lives=lives,
         certified=certified,
+        scope_told=told,
     )
 
 
@@ -169,7 +171,7 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
             batch = codec.decode_batch(message.batch)
             outcome.received += len(batch.changes)
             before = _open_conflicts(store)
-            outcome.add(apply(store, batch, from_hseq=message.from_hseq, to_hseq=message.to_hseq))
+            outcome.add(apply(store, batch, from_hseq=message.from_hseq, to_hseq=message.to_hseq, scope_at=message.scope_at))
             drain.carry_out(store)
             outcome.conflicts += max(0, _open_conflicts(store) - before)
         elif isinstance(message, MoveIn):
@@ -309,6 +311,8 @@ class Peer:
     """With which it has just spoken; None where head office speaks first."""
     certified: int = 0
     """When the certificate it has was issued, as it says; 0 where it has not said so."""
+    scope_told: int = 0
+    """Up to which number of the log it says it has been told what entered and left its scope."""
     budget: repair.Budget = field(default_factory=repair.Budget)
     """What is left to do for finding and mending differences."""
     outcome: Outcome = field(default_factory=Outcome)
@@ -357,7 +361,7 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
 def _meet(store: Store, peer: Peer, message: Hello) -> None:
     if message.node_no != peer.node_no:
         raise ExchangeError("not_sender", N_("The exchange contains changes in another branch's name. Nothing of it was applied."))
-    epoch, peer.certified = message.epoch.to_bytes(8), message.certified
+    epoch, peer.certified, peer.scope_told = message.epoch.to_bytes(8), message.certified, message.scope_told
     is_new = epoch != peer.epoch
     if is_new and _has_met(store, peer.node_no, epoch):
         return  # an old file, written before the branch was restored
@@ -471,19 +475,19 @@ def ack(store: Store, peer: Peer) -> Ack:
 
 def downs(store: Store, peer: Peer, cursor: int, *, portions: int | None = None) -> Iterator[Message]:
     """Portions of the log after a cursor, as far as the last acknowledgement, and digests when that is its end."""
-    sent = 0
+    sent, told = 0, peer.scope_told
     while True:
         with store.read() as connection:
             holds = scope.scope_of(store, connection, peer.node_no, peer.code)
-            # Who joins has nothing that could leave, and is sent everything that is in his scope now.
-            moved = scope.moves(connection, holds, cursor) if cursor else scope.Moves(0)
+            moved = scope.moves(connection, holds, told, cursor)
             portion = changes_for(connection, holds, peer.epoch, cursor, upto=peer.acknowledged)
             state = digests.state(connection) if portion.upto >= changelog.head(connection) else None
             tables = scope.digests_of(connection, holds, state.tables) if state is not None else {}
         yield from _moves(store, peer, moved)
+        told = moved.at
         if portion.upto > cursor:
             peer.outcome.sent += len(portion.batch.changes)
-            yield Changes(cursor, portion.upto, codec.encode_batch(portion.batch))
+            yield Changes(cursor, portion.upto, codec.encode_batch(portion.batch), told)
             cursor, sent = portion.upto, sent + 1
         if state is not None:
             digests.keep(store, state)

@@ -97,7 +97,7 @@ def follow_up(store: Store, connection: Connection, report: Report, found: Found
 
 
 @collector_at_rest()
-def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int) -> Report:
+def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int, scope_at: int = 0) -> Report:
     """A branch applies a portion of head office's log and moves its cursor, in one transaction."""
     with store.merging() as connection:
         cursor = int(connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = 1") or 0)
@@ -117,6 +117,7 @@ def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int) -> Report
         report, _found = _merge(store, connection, batch, None, cursor)
         erase.carry_out_since(store, connection, before)
         connection.execute("UPDATE sync_peer SET recv_hseq = max(recv_hseq, ?) WHERE node_no = 1", (to_hseq,))
+        scope.note_told(connection, scope_at)
         if is_about_rights:
             signing.take_over(store, connection)
         return report

@@ -47,6 +47,8 @@ class Hello(Struct, frozen=True, tag="hello", forbid_unknown_fields=False):
     """Former epochs that it knew, oldest first, each up to which number of that log."""
     certified: Seq = 0
     """When the certificate it has was issued."""
+    scope_told: Seq = 0
+    """Up to which number of head office's log it has been told what entered and left its scope."""
 
 
 class Push(Struct, frozen=True, tag="push"):
@@ -116,6 +118,8 @@ class Changes(Struct, frozen=True, tag="changes"):
     from_hseq: Seq
     to_hseq: Seq
     batch: Annotated[bytes, Meta(max_length=64 << 20)]
+    scope_at: Seq = 0
+    """Up to which number of head office's log what entered and left the branch's scope was told before."""
 
 
 class MoveIn(Struct, frozen=True, tag="move_in"):

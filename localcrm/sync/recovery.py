@@ -17,11 +17,10 @@ from localcrm.kernel.i18n import N_
 from localcrm.store import eventlog
 from localcrm.store.migrate import get_meta, set_meta
 from localcrm.store.node import OFFICE_NO
-from localcrm.sync import codec
+from localcrm.sync import codec, scope
 from localcrm.sync.extract import changes_beyond
 from localcrm.sync.merge import Report, take_back
 from localcrm.sync.messages import GiveBack
-from localcrm.sync.scope import HEARD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,7 +171,7 @@ def agree(store: Store, connection: Connection, welcome: Welcome, known: bytes |
         set_meta(connection, _ACKNOWLEDGED, json.dumps(before))
         connection.execute("UPDATE sync_origin SET acked_oseq = 0 WHERE node_no = ?", (store.node.node_no,))
         connection.execute("UPDATE sync_peer SET recv_hseq = ? WHERE node_no = ?", (place, OFFICE_NO))
-        set_meta(connection, HEARD, 0)
+        scope.forget_told(connection)
         eventlog.append(connection, at=store.clock.now_ms(), kind="office_restored", detail=str(place), sign=store.sign_log)
     connection.execute("UPDATE sync_peer SET hub_epoch = ? WHERE node_no = ?", (epoch, OFFICE_NO))
     set_meta(connection, _HAS, json.dumps(welcome.have))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from localcrm.domain.admin.entities import Branch, BranchHolds
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 #: Rows named in one statement.
 _AT_ONCE = 500
 #: Meta key of a branch: the place in head office's log up to which it has heard of its scope.
-HEARD = "scope_heard"
+_HEARD = "scope_heard"
+#: Meta key of a branch: the place up to which it has heard all of it.
+TOLD = "scope_told"
 _BRANCH = Branch.entity_type
 
 
@@ -134,33 +137,37 @@ def _removed_from(entity: EntityType, diff: str | None) -> bytes | None:
 # what entered and what left ------------------------------------------------------------------------------------------------
 
 
-def moves(connection: Connection, scope: Scope, after: int) -> Moves:
-    """What has entered or left the scope by the changes of head office's log after a number; of what entered, what the log tells no more."""
+def moves(connection: Connection, scope: Scope, told: int, cursor: int) -> Moves:
+    """What has entered or left the scope by changes of head office's log that a branch was not told of; of what entered, what the log
+    tells no more.
+
+    ``told``: the number up to which it was told, if it was · ``cursor``: up to which it has the log; at 0 it has nothing that could leave,
+    and is sent everything that is in its scope now.
+    """
     found = Moves(changelog.head(connection))
-    for kind, ids in _touched(connection, scope, after).items():
+    since = max(cursor, told) if told <= found.at else cursor
+    for kind, ids in _touched(connection, scope, since).items() if cursor else ():
         beyond = outside(connection, scope, kind, ids)
         if beyond:
             found.out[kind] = sorted(beyond)
         for portion in _portions(sorted(ids - beyond)):
-            found.into += [change.lseq for change in changelog.changes_of(connection, kind, portion) if change.lseq <= after]
+            found.into += [change.lseq for change in changelog.changes_of(connection, kind, portion) if change.lseq <= cursor]
     found.into.sort()
     return found
 
 
 def _touched(connection: Connection, scope: Scope, after: int) -> dict[EntityType, set[bytes]]:
     """Records whose ways, or those of what they belong with, changed after a number; of a switch, those that no way leads to the branch."""
-    watched: dict[EntityType, set[int]] = defaultdict(set, {_BRANCH: {_BRANCH.fields["holds"].no}})
-    for kind in limited_kinds() if scope.limited else ():  # who holds everything is concerned by the switch alone
+    switched = any(pk == scope.branch_id for pk in _changed(connection, {_BRANCH: {_BRANCH.fields["holds"].no}}, after)[_BRANCH])
+    if not (scope.limited or switched):  # who holds everything is concerned by the switch alone
+        return {}
+    watched: dict[EntityType, set[int]] = defaultdict(set)
+    for kind in limited_kinds():
         for key in kind.scope:
             watched[kind].add(kind.fields[key].no)
             if (target := _target(kind, key)) is not _BRANCH and not target.scope:
                 watched[target].add(target.fields["branch_id"].no)
-    touched: dict[EntityType, set[bytes]] = defaultdict(set)
-    for kind, numbers in watched.items():
-        for pk, diff in _updates(connection, kind, after):
-            if not numbers.isdisjoint(changelog.parse_diff(kind, diff)):
-                touched[kind].add(pk)
-    switched = scope.branch_id in touched.pop(_BRANCH, ())
+    touched = _changed(connection, watched, after)
     for kind in limited_kinds():
         touched[kind] |= _belonging(connection, kind, touched)
         if switched:
@@ -168,11 +175,18 @@ def _touched(connection: Connection, scope: Scope, after: int) -> dict[EntityTyp
     return {kind: ids for kind, ids in touched.items() if ids and kind.scope}
 
 
-def _updates(connection: Connection, kind: EntityType, after: int) -> Iterator[tuple[bytes, str]]:
-    for change in past.changes(connection, after):
-        if change.table == kind.no and change.op == UPDATE and change.pk:
-            yield change.pk, change.diff or "{}"
-    yield from connection.all("SELECT pk, diff FROM sync_log WHERE lseq > ? AND tbl = ? AND op = ?", (after, kind.no, UPDATE))
+def _changed(connection: Connection, watched: dict[EntityType, set[int]], after: int) -> dict[EntityType, set[bytes]]:
+    """Records of which one of the named columns changed after a number."""
+    kinds = {kind.no: kind for kind in watched}
+    found: dict[EntityType, set[bytes]] = defaultdict(set)
+    older = ((change.table, change.pk, change.diff) for change in past.changes(connection, after) if change.op == UPDATE)
+    marks = ",".join(map(str, kinds))
+    younger = connection.stream(f"SELECT tbl, pk, diff FROM sync_log WHERE lseq > ? AND tbl IN ({marks}) AND op = {UPDATE}", (after,))
+    for table, pk, diff in chain(older, younger):
+        kind = kinds.get(table)
+        if kind and pk and not watched[kind].isdisjoint(changelog.parse_diff(kind, diff or "{}")):
+            found[kind].add(pk)
+    return found
 
 
 def _all(connection: Connection, kind: EntityType) -> list[bytes]:
@@ -212,10 +226,22 @@ def is_news(connection: Connection, at: int) -> bool:
 
     A file may be read again long after, or two in the wrong order.
     """
-    if at < int(get_meta(connection, HEARD) or 0):
+    if at < int(get_meta(connection, _HEARD) or 0):
         return False
-    set_meta(connection, HEARD, at)
+    set_meta(connection, _HEARD, at)
     return True
+
+
+def note_told(connection: Connection, at: int) -> None:
+    """All that head office had to say of the scope up to a number of its log has arrived."""
+    if at > int(get_meta(connection, TOLD) or 0):
+        set_meta(connection, TOLD, at)
+
+
+def forget_told(connection: Connection) -> None:
+    """Head office counts otherwise now: it was restored."""
+    set_meta(connection, _HEARD, 0)
+    set_meta(connection, TOLD, 0)
 
 
 def take_out(store: Store, entity: EntityType, ids: Sequence[bytes], *, at: int) -> int:

@@ -577,6 +577,8 @@ def run(seed: int, events: list[Event]) -> World:
             step(made, event)
         come_together(made)
         check_all(made)
+        mended = [node.code for node in made.company.nodes if node.value("SELECT count(*) FROM event_log WHERE kind LIKE '%mended'")]
+        _agree(not mended, f"{mended}: something was mended that should have arrived by itself")
     finally:
         made.company.close()
         shutil.rmtree(folder, ignore_errors=True)

@@ -12,8 +12,8 @@ from localcrm.kernel.errors import Refused
 from localcrm.kernel.schema import entity
 from localcrm.store import changelog, check
 from localcrm.store.backup import backup, restore, settle_copy
-from localcrm.store.node import branch_id
-from localcrm.sync import compaction, node_sync
+from localcrm.store.node import branch_id, is_of, only_code
+from localcrm.sync import compaction, exchange, extract, http, node_sync
 from localcrm.sync.compaction import DAY_MS
 from tests.factories import Company, Installation
 
@@ -59,6 +59,8 @@ def agree(company: Company) -> None:
     for node in company.nodes:
         assert check.check(node.store)["problems"] == []
         assert node.value("SELECT count(*) FROM sync_quarantine") == 0
+        # What was not told would be mended afterwards.
+        assert node.value("SELECT count(*) FROM event_log WHERE kind LIKE '%mended'") == 0
 
 
 def count(node: Installation, kind: str) -> int:
@@ -283,3 +285,40 @@ def test_an_old_file_that_is_read_again_takes_nothing_away_and_brings_nothing_ba
     node_sync.unpack(one.store, one.keys, tmp_path / "wide")
     assert count(one, "sales_order") == 0
     agree(company)
+
+
+def test_what_entered_by_its_warehouse_arrives_also_when_the_branch_holds_everything_by_then(company, hq, one, two, warehouses, product):
+    holds(company, "BR01", "own")
+    company.exchange()
+    receive(two, product, warehouses["BR02"], "7")
+    agree(company)
+    hq.set("warehouse", warehouses["BR02"], branch_id=one.store.node.branch_id)
+    holds(company, "BR01", "all")
+    agree(company)
+    assert count(one, "stock_move") == 1
+
+
+def test_what_entered_is_told_once_however_many_portions_follow(company, hq, one, two, customer, product, monkeypatch):
+    holds(company, "BR01", "own")
+    for _order in range(5):
+        posted(two, customer, product)
+    company.exchange()
+    holds(company, "BR01", "all")
+    for number in range(30):
+        hq.set("customer", customer, phone=str(number))
+    monkeypatch.setattr(http, "post_bundle", lambda _url, request, answer: node_sync.answer_bundle(hq.store, hq.keys, request, answer))
+    monkeypatch.setattr(extract, "PORTION", 2)
+    told, move_in = [], exchange.move_in
+    monkeypatch.setattr(exchange, "move_in", lambda store, batch, *, at: told.append(len(batch.changes)) or move_in(store, batch, at=at))
+    assert node_sync.run(one.store, one.keys, url="http://wire")["digest"] == "equal"
+    assert count(one, "sales_order") == 5
+    with hq.store.read() as connection:
+        numbers = {entity(kind).no for kind in LIMITED}
+        assert sum(told) == sum(change.table in numbers for change in changelog.all_changes(connection))
+
+
+def test_numbers_of_a_branch_whose_code_begins_alike_are_others(company, one):
+    with one.store.read() as connection:
+        assert not is_of("BR010-", "BR01")
+        assert [is_of(code, "BR1") for code in ("BR1", "BR1B", "BR10", "BR1BB", "AR1")] == [True, True, False, False, False]
+        assert only_code(connection) is None

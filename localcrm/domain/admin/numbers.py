@@ -24,7 +24,7 @@ from localcrm.store import past
 from localcrm.store.changelog import parse_diff
 from localcrm.store.connection import Connection
 from localcrm.store.ddl import UPDATE
-from localcrm.store.node import only_code
+from localcrm.store.node import is_of, only_code
 from localcrm.store.numbers import current_format, default_format, known_formats, read_number
 from localcrm.store.query import record_json
 from localcrm.store.uow import UnitOfWork
@@ -157,7 +157,7 @@ def _runs(connection: Connection, kind: EntityType, exchanged: Mapping[str, int 
     for (number,) in connection.stream(f'SELECT number FROM "{kind.key}" WHERE number IS NOT NULL'):
         given = read_number(formats, number)
         # Anything else was typed by hand; and of others' numbers a branch that holds its own has only some.
-        if given is not None and (own is None or given.branch.startswith(own)):
+        if given is not None and (own is None or is_of(given.branch, own)):
             counters[given.branch, given.key, given.period][given.counter] = number
     gone = _taken_away(connection, kind, formats)
     for (branch, key, period), known in sorted(counters.items(), key=lambda item: item[0][::-1], reverse=True):
