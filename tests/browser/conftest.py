@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import signal
@@ -17,11 +18,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
+from localcrm.app import Application, create_folder
 from localcrm.domain import subjects, verbs
 from localcrm.domain.admin.services import set_up_office
-from localcrm.domain.policy import Actor
+from localcrm.domain.policy import SYSTEM, Actor
 from localcrm.store.node import OFFICE_NO, Node, save_node
 from localcrm.store.store import Store, create_store, open_store
+from localcrm.sync import node_sync
 
 assert subjects.SUBJECTS
 PASSWORD = "Correct-Horse-7"
@@ -114,6 +117,16 @@ def office(tmp_path_factory: pytest.TempPathFactory, server_environment: dict[st
         yield program
 
 
+def create_pair(folder: Path) -> tuple[Application, Application]:
+    """Head office in ``hq`` and its branch BR01 in ``br01``, let in by file; whoever calls closes them."""
+    office = create_folder(folder / "hq", role="office", code="HQ", name="柯桥纺织", user_name="王芳", password=PASSWORD).application
+    branch = create_folder(folder / "br01", role="branch", code="BR01", name="杭州分公司").application
+    request = node_sync.join(branch.store, branch.keys, node_sync.invite(office.store, office.keys, SYSTEM, code="BR01"))
+    assert request is not None
+    node_sync.join(branch.store, branch.keys, node_sync.approve(office.store, office.keys, SYSTEM, request))
+    return office, branch
+
+
 @pytest.fixture
 def nobody_else_is_asked(office: Running) -> Iterator[None]:
     """No request went to another host, no script failed and no answer was a fault."""
@@ -145,11 +158,7 @@ def open_page(browser: Browser, office: Running) -> Iterator[OpenPage]:
             page.context.add_cookies(office.cookies[login])
             page.goto(f"{office.address}{path}")
             return page
-        page.goto(f"{office.address}/login?next={path}")
-        page.fill("#login", login)
-        page.fill("#password", PASSWORD)
-        page.click("button[type=submit]")
-        page.wait_for_url(f"**{path}")
+        sign_in(page, office, path, login=login)
         if not own_session:
             office.cookies[login] = page.context.cookies()
         return page
@@ -169,6 +178,37 @@ def new_page(browser: Browser, program: Running, contexts: list[BrowserContext],
     page.on("pageerror", lambda error: program.faults.append(str(error)))
     page.on("response", lambda answer: program.faults.append(f"{answer.status} {answer.url}") if answer.status >= 500 else None)
     return page
+
+
+def sign_in(page: Page, program: Running, path: str, *, login: str = "admin") -> Page:
+    """Let somebody sign in who wants to see a page; returns the browser's page."""
+    page.goto(f"{program.address}/login?next={path}")
+    page.fill("#login", login)
+    page.fill("#password", PASSWORD)
+    page.click("button[type=submit]")
+    page.wait_for_url(f"**{path}")
+    return page
+
+
+def act(page: Page, name: str) -> None:
+    """Press what is named so, whatever the language."""
+    page.locator(f"[data-act={name}]").first.click()
+
+
+def carry(source: Page, button: str, target: Page, place: str, tmp_path: Path) -> None:
+    """Make a file at one place and read it at the other."""
+    with source.expect_download() as download:
+        act(source, button)
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    target.locator(f"[data-act={place}] input[type=file]").set_input_files(path)
+
+
+def picture(page: Page, name: str) -> None:
+    """A picture for who wants to look: set PICTURES to a folder."""
+    if folder := os.environ.get("PICTURES"):
+        page.wait_for_timeout(300)
+        page.screenshot(path=Path(folder) / f"{name}.png")
 
 
 def _own(url: str, program: Running) -> bool:

@@ -12,10 +12,9 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from localcrm.app import Application, create_folder
 from localcrm.domain import verbs
 from localcrm.domain.people.services import authenticate
-from localcrm.domain.policy import SYSTEM
 from localcrm.kernel.schema import entity as entity_type
 from localcrm.sync import node_sync
-from tests.browser.conftest import PASSWORD, Running, new_page, running
+from tests.browser.conftest import PASSWORD, Running, act, carry, create_pair, new_page, running, sign_in as sign_in_at
 
 expect.set_options(timeout=15_000)  # a busy machine is slow, not wrong
 
@@ -31,17 +30,15 @@ class TwoNodes:
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory, server_environment: dict[str, str]) -> Iterator[TwoNodes]:
     folder = tmp_path_factory.mktemp("nodes")
-    office = create_folder(folder / "hq", role="office", code="HQ", name="柯桥纺织", user_name="王芳", password=PASSWORD).application
-    branch = create_folder(folder / "br01", role="branch", code="BR01", name="杭州分公司").application
-    request = node_sync.join(branch.store, branch.keys, node_sync.invite(office.store, office.keys, SYSTEM, code="BR01"))
-    assert request is not None
+    office, branch = create_pair(folder)
     customer = write(
         office,
         "records.create_record",
         entity="customer",
         values={"name": "绍兴恒远纺织品有限公司", "credit_limit": "100000", "phone": "0575-1"},
     )
-    node_sync.join(branch.store, branch.keys, node_sync.approve(office.store, office.keys, SYSTEM, request))
+    node_sync.pack(office.store, office.keys, folder / "first", for_code="BR01")
+    node_sync.unpack(branch.store, branch.keys, folder / "first")
     for node, values in ((office, {"phone": "0575-8888", "credit_limit": "150000"}), (branch, {"phone": "0571-6666"})):
         write(node, "records.update_record", entity="customer", id=customer["id"], values=values)
     for node in (office, branch):
@@ -60,31 +57,12 @@ def sign_in(browser: Browser, nodes: TwoNodes) -> Iterator[Callable[[Running, st
     contexts: list[BrowserContext] = []
 
     def open_(program: Running, path: str) -> Page:
-        page = new_page(browser, program, contexts)
-        page.goto(f"{program.address}/login?next={path}")
-        page.fill("#login", "admin")
-        page.fill("#password", PASSWORD)
-        page.click("button[type=submit]")
-        page.wait_for_url(f"**{path}")
-        return page
+        return sign_in_at(new_page(browser, program, contexts), program, path)
 
     yield open_
     for context in contexts:
         context.close()
     assert (nodes.hq.foreign + nodes.br01.foreign, nodes.hq.faults + nodes.br01.faults) == ([], [])
-
-
-def act(page: Page, name: str) -> None:
-    page.locator(f"[data-act={name}]").first.click()
-
-
-def carry(source: Page, button: str, target: Page, place: str, tmp_path: Path) -> None:
-    """Make a file at one place and read it at the other."""
-    with source.expect_download() as download:
-        act(source, button)
-    path = tmp_path / download.value.suggested_filename
-    download.value.save_as(path)
-    target.locator(f"[data-act={place}] input[type=file]").set_input_files(path)
 
 
 def phones(program: Running) -> list[str]:

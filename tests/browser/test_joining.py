@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from localcrm.app import create_folder
-from tests.browser.conftest import PASSWORD, Running, new_page, running
-from tests.browser.test_conflicts import act
+from tests.browser.conftest import PASSWORD, Running, act, new_page, picture, running, sign_in
 
 
 @pytest.fixture(scope="module")
@@ -23,21 +20,12 @@ def nodes(tmp_path_factory: pytest.TempPathFactory, server_environment: dict[str
         yield hq, br01
 
 
-def picture(page: Page, name: str) -> None:
-    if folder := os.environ.get("PICTURES"):
-        page.screenshot(path=Path(folder) / f"{name}.png")
-
-
 @pytest.mark.parametrize("size", [(390, 844)])
 def test_words_are_enough(browser: Browser, nodes: tuple[Running, Running], size: tuple[int, int]) -> None:
     contexts: list[BrowserContext] = []
     hq, br01 = nodes
     office, branch = new_page(browser, hq, contexts), new_page(browser, br01, contexts, size=size)
-    office.goto(f"{hq.address}/login?next=/sync")
-    office.fill("#login", "admin")
-    office.fill("#password", PASSWORD)
-    office.click("button[type=submit]")
-    office.wait_for_url("**/sync")
+    sign_in(office, hq, "/sync")
     act(office, "invite")
     office.locator("input[data-act=branch-code], [data-act=branch-code] input").fill("BR01")
     office.locator("input[data-act=branch-url], [data-act=branch-url] input").fill(hq.address)

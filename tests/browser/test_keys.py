@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from localcrm.app import create_folder
-from localcrm.domain.policy import SYSTEM
-from localcrm.sync import node_sync
-from tests.browser.conftest import PASSWORD, Running, new_page, running
-from tests.browser.test_conflicts import act, carry
+from tests.browser.conftest import Running, act, carry, create_pair, new_page, picture, running, sign_in
 
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory, server_environment: dict[str, str]) -> Iterator[tuple[Running, Running]]:
     folder = tmp_path_factory.mktemp("nodes")
-    office = create_folder(folder / "hq", role="office", code="HQ", name="柯桥纺织", user_name="王芳", password=PASSWORD).application
-    branch = create_folder(folder / "br01", role="branch", code="BR01", name="杭州分公司").application
-    request = node_sync.join(branch.store, branch.keys, node_sync.invite(office.store, office.keys, SYSTEM, code="BR01"))
-    assert request is not None
-    node_sync.join(branch.store, branch.keys, node_sync.approve(office.store, office.keys, SYSTEM, request))
+    office, branch = create_pair(folder)
     for node in (office, branch):
         node.close()
     with running(folder / "hq", server_environment) as hq, running(folder / "br01", server_environment) as br01:
@@ -37,21 +28,11 @@ def digits(page: Page) -> str:
 def test_new_keys_and_stolen_ones(browser: Browser, nodes: tuple[Running, Running], tmp_path: Path) -> None:
     contexts: list[BrowserContext] = []
 
-    def sign_in(program: Running, size: tuple[int, int] = (1440, 900)) -> Page:
-        page = new_page(browser, program, contexts, size=size)
-        page.goto(f"{program.address}/login?next=/sync")
-        page.fill("#login", "admin")
-        page.fill("#password", PASSWORD)
-        page.click("button[type=submit]")
-        page.wait_for_url("**/sync")
-        return page
-
-    def picture(page: Page, name: str) -> None:
-        if folder := os.environ.get("PICTURES"):
-            page.screenshot(path=Path(folder) / f"{name}.png")
+    def enter_as_admin(program: Running, size: tuple[int, int] = (1440, 900)) -> Page:
+        return sign_in(new_page(browser, program, contexts, size=size), program, "/sync")
 
     hq, br01 = nodes
-    office, branch = sign_in(hq), sign_in(br01)
+    office, branch = enter_as_admin(hq), enter_as_admin(br01)
     act(branch, "address")
     branch.locator("input[data-act=url], [data-act=url] input").fill(hq.address)
     act(branch, "dialog-yes")
@@ -84,7 +65,7 @@ def test_new_keys_and_stolen_ones(browser: Browser, nodes: tuple[Running, Runnin
     expect(branch.get_by_text("总部还没有确认")).to_be_visible()
     carry(branch, "make-file", office, "read-file", tmp_path)
     expect(office.get_by_text("新密钥等待核对")).to_be_visible()
-    phone = sign_in(hq, (390, 844))
+    phone = enter_as_admin(hq, (390, 844))
     expect(phone.get_by_text("新密钥等待核对")).to_be_visible()
     assert phone.evaluate("document.documentElement.scrollWidth") == 390
     picture(phone, "keys-phone")

@@ -9,27 +9,19 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from localcrm.app import create_folder
 from localcrm.domain import verbs
 from localcrm.domain.people.services import authenticate
-from localcrm.domain.policy import SYSTEM
 from localcrm.store import blobs
-from localcrm.sync import node_sync
-from tests.browser.conftest import PASSWORD, Running, new_page, running
-from tests.browser.test_conflicts import act
+from tests.browser.conftest import PASSWORD, Running, act, create_pair, new_page, picture, running, sign_in
 
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory, server_environment: dict[str, str]) -> Iterator[tuple[Running, Running]]:
     """A branch with a customer that has a large file."""
     folder = tmp_path_factory.mktemp("nodes")
-    office = create_folder(folder / "hq", role="office", code="HQ", name="柯桥纺织", user_name="王芳", password=PASSWORD).application
-    branch = create_folder(folder / "br01", role="branch", code="BR01", name="杭州分公司").application
+    office, branch = create_pair(folder)
     admin = authenticate(office.store, "admin", PASSWORD)
     verbs.run(office.store, admin, "admin.add_field", {"entity": "customer", "label": "合同", "type": "attachment"})
-    request = node_sync.join(branch.store, branch.keys, node_sync.invite(office.store, office.keys, SYSTEM, code="BR01"))
-    assert request is not None
-    node_sync.join(branch.store, branch.keys, node_sync.approve(office.store, office.keys, SYSTEM, request))
     with branch.store.read() as connection:
         key = f"x{connection.value('SELECT number FROM custom_field')}"
     line = blobs.add(branch.store, "合同.bin", os.urandom(11_000_000)).line
@@ -44,21 +36,10 @@ def test_a_large_file_goes_in_parts(browser: Browser, nodes: tuple[Running, Runn
     contexts: list[BrowserContext] = []
     hq, br01 = nodes
 
-    def sign_in(program: Running, size: tuple[int, int] = (1440, 900)) -> Page:
-        page = new_page(browser, program, contexts, size=size)
-        page.goto(f"{program.address}/login?next=/sync")
-        page.fill("#login", "admin")
-        page.fill("#password", PASSWORD)
-        page.click("button[type=submit]")
-        page.wait_for_url("**/sync")
-        return page
+    def enter_as_admin(program: Running, size: tuple[int, int] = (1440, 900)) -> Page:
+        return sign_in(new_page(browser, program, contexts, size=size), program, "/sync")
 
-    def picture(page: Page, name: str) -> None:
-        if folder := os.environ.get("PICTURES"):
-            page.wait_for_timeout(300)
-            page.screenshot(path=Path(folder) / f"{name}.png")
-
-    office, branch = sign_in(hq), sign_in(br01, (390, 844))
+    office, branch = enter_as_admin(hq), enter_as_admin(br01, (390, 844))
     act(branch, "make-file")
     expect(branch.get_by_text("11.0 MB").or_(branch.get_by_text("MB").first).first).to_be_visible()
     picture(branch, "split-ask")

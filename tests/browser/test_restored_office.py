@@ -8,24 +8,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from localcrm.app import create_folder
 from localcrm.domain import verbs
 from localcrm.domain.people.services import authenticate
-from localcrm.domain.policy import SYSTEM
 from localcrm.store.backup import backup, restore
 from localcrm.sync import node_sync
-from tests.browser.conftest import PASSWORD, Running, new_page, running
-from tests.browser.test_conflicts import act
+from tests.browser.conftest import PASSWORD, Running, act, create_pair, new_page, running, sign_in
 
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory, server_environment: dict[str, str]) -> Iterator[tuple[Running, Running]]:
     folder = tmp_path_factory.mktemp("nodes")
-    office = create_folder(folder / "hq", role="office", code="HQ", name="柯桥纺织", user_name="王芳", password=PASSWORD).application
-    branch = create_folder(folder / "br01", role="branch", code="BR01", name="杭州分公司").application
-    request = node_sync.join(branch.store, branch.keys, node_sync.invite(office.store, office.keys, SYSTEM, code="BR01"))
-    assert request is not None
-    node_sync.join(branch.store, branch.keys, node_sync.approve(office.store, office.keys, SYSTEM, request))
+    office, branch = create_pair(folder)
     backup(office.store, folder / "backup.zip")
     admin = authenticate(office.store, "admin", PASSWORD)
     verbs.run(office.store, admin, "records.create_record", {"entity": "customer", "values": {"name": "备份之后的客户"}})
@@ -42,20 +35,13 @@ def nodes(tmp_path_factory: pytest.TempPathFactory, server_environment: dict[str
 def test_what_the_backup_lacks_is_taken_back(browser: Browser, nodes: tuple[Running, Running], tmp_path: Path) -> None:
     contexts: list[BrowserContext] = []
 
-    def sign_in(program: Running, path: str, size: tuple[int, int] = (1440, 900)) -> Page:
-        page = new_page(browser, program, contexts)
-        page.set_viewport_size({"width": size[0], "height": size[1]})
-        page.goto(f"{program.address}/login?next={path}")
-        page.fill("#login", "admin")
-        page.fill("#password", PASSWORD)
-        page.click("button[type=submit]")
-        page.wait_for_url(f"**{path}")
-        return page
+    def enter_as_admin(program: Running, size: tuple[int, int] = (1440, 900)) -> Page:
+        return sign_in(new_page(browser, program, contexts, size=size), program, "/sync")
 
     hq, br01 = nodes
-    office, branch = sign_in(hq, "/sync"), sign_in(br01, "/sync")
+    office, branch = enter_as_admin(hq), enter_as_admin(br01)
     expect(office.get_by_text("总部是从备份恢复的")).to_be_visible()
-    phone = sign_in(hq, "/sync", (390, 844))
+    phone = enter_as_admin(hq, (390, 844))
     expect(phone.get_by_text("总部是从备份恢复的")).to_be_visible()
     assert phone.evaluate("document.documentElement.scrollWidth") == 390
 
