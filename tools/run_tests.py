@@ -21,16 +21,29 @@ LANES = (
 )
 
 
-def pytest(arguments: list[str], **options: object) -> subprocess.Popen[bytes]:
-    """Start one part; each leaves half of the machine to the other lane."""
-    environment = {**os.environ, "SIMULATION_WORKERS": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-    return subprocess.Popen(command, cwd=ROOT, env=environment, **options)  # type: ignore[call-overload, no-any-return]
+class Lane:
+    """Parts that run one after the other, each leaving half of the machine to the other lane."""
 
+    def __init__(self, parts: tuple[list[str], ...], **options: object) -> None:
+        self._parts, self._options = parts, options
+        self._running: subprocess.Popen[bytes] | None = None
+        self._stopped = False
 
-def run_lane(parts: tuple[list[str], ...], **options: object) -> list[int]:
-    """Run the parts of a lane to their end, whatever fails on the way."""
-    return [pytest(part, **options).wait() for part in parts]
+    def run(self) -> list[int]:
+        """Exit codes of all parts, whatever fails on the way."""
+        return [self._start(part).wait() for part in self._parts if not self._stopped]
+
+    def stop(self) -> None:
+        """End what runs, and begin nothing more."""
+        self._stopped = True
+        if self._running is not None:
+            self._running.kill()
+
+    def _start(self, arguments: list[str]) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "SIMULATION_WORKERS": "1"}
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+        self._running = subprocess.Popen(command, cwd=ROOT, env=environment, **self._options)  # type: ignore[call-overload]
+        return self._running
 
 
 def forgotten() -> list[str]:
@@ -45,11 +58,14 @@ def main() -> int:
     if missing := forgotten():
         print(f"no lane runs {', '.join(missing)}", flush=True)
         return 1
-    shown, beside = LANES
-    with tempfile.TemporaryFile() as output:
-        with ThreadPoolExecutor(1) as pool:
-            other = pool.submit(run_lane, beside, stdout=output, stderr=subprocess.STDOUT)
-            codes = run_lane(shown) + other.result()
+    with tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as pool:
+        shown, beside = Lane(LANES[0]), Lane(LANES[1], stdout=output, stderr=subprocess.STDOUT)
+        other = pool.submit(beside.run)
+        try:
+            codes = shown.run() + other.result()
+        finally:
+            shown.stop()
+            beside.stop()
         output.seek(0)
         sys.stdout.write(output.read().decode(errors="replace"))
     print(f"all tests: {time.monotonic() - begun:.0f} s, {'passed' if not any(codes) else 'FAILED'}", flush=True)

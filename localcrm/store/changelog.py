@@ -243,8 +243,8 @@ def once_lines_of(connection: Connection, line: EntityType, document: str) -> se
         f"SELECT DISTINCT pk FROM sync_log NOT INDEXED WHERE tbl = ? AND op IN ({UPDATE}, {GONE}) AND instr(diff, ?) > 0",
         (line.no, document),
     )
-    older = (change for change in past.changes(connection) if change.table == line.no and change.op in {UPDATE, GONE})
-    found += [(change.pk,) for change in older if change.pk and document in (change.diff or "")]
+    older = past.changes(connection, tables=frozenset({line.no}))
+    found += [(change.pk,) for change in older if change.pk and change.op in {UPDATE, GONE} and document in (change.diff or "")]
     return {pk.hex() for (pk,) in found}
 
 
@@ -253,13 +253,14 @@ def once_lines_of(connection: Connection, line: EntityType, document: str) -> se
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What somebody did in one go, one transaction: the log rows from ``first`` on, ``count`` of them."""
+    """What somebody did in one go, one transaction: the log rows from ``first`` on, ``count`` of them, made at a node."""
 
     first: int
     count: int
     at: str
     user_id: str | None
     node: str
+    node_no: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,20 +281,21 @@ def action_of(connection: Connection, lseq: int) -> Action | None:
     if not 0 < lseq < 1 << 63:
         return None
     row = connection.one(
-        """SELECT t.first_lseq, t.count, t.eff_hlc, t.actor, o.code FROM sync_log l JOIN sync_tx t ON t.tx = l.tx
+        """SELECT t.first_lseq, t.count, t.eff_hlc, t.actor, o.code, o.node_no FROM sync_log l JOIN sync_tx t ON t.tx = l.tx
            JOIN sync_origin o ON o.origin = t.origin WHERE l.lseq = ?""",
         (lseq,),
     )
     if row is None:
         return None
-    first, count, hlc, actor, code = row
-    return Action(first, count, to_iso(stamp_time(hlc)), actor.hex() if actor else None, code)
+    first, count, hlc, actor, code, node_no = row
+    return Action(first, count, to_iso(stamp_time(hlc)), actor.hex() if actor else None, code, node_no)
 
 
-def action_changes(connection: Connection, action: Action) -> list[Change]:
-    """What an action did, in its order."""
+def action_changes(connection: Connection, action: Action, most: int | None = None) -> list[Change]:
+    """What an action did, in its order; ``most``: only so much of it."""
+    count = action.count if most is None else min(action.count, most)
     rows = connection.all(
-        "SELECT tbl, pk, op, diff FROM sync_log WHERE lseq >= ? AND lseq < ? ORDER BY lseq", (action.first, action.first + action.count)
+        "SELECT tbl, pk, op, diff FROM sync_log WHERE lseq >= ? AND lseq < ? ORDER BY lseq", (action.first, action.first + count)
     )
     return [_action_change(*row) for row in rows]
 

@@ -274,10 +274,12 @@ def changes_of(connection: Connection, table: int, pks: Sequence[bytes]) -> list
 # reading: the order of the log ---------------------------------------------------------------------------------------------
 
 
-def changes(connection: Connection, after: int = 0, upto: int | None = None) -> Iterator[Logged]:
-    """Changes that are no longer in the log, with numbers after the first and up to the second one, in its order."""
+def changes(connection: Connection, after: int = 0, upto: int | None = None, *, tables: AbstractSet[int] | None = None) -> Iterator[Logged]:
+    """Changes that are no longer in the log, with numbers after the first and up to the second one, in its order; of some tables or of all."""
     for chunk in _chunks(connection, after, upto):
-        for change in _rows(chunk):
+        if tables is not None and tables.isdisjoint(chunk.tables):
+            continue
+        for change in _rows(chunk) if tables is None else _rows(chunk, lambda no, _pk: no in tables):
             if change.lseq > after and (upto is None or change.lseq <= upto):
                 yield change
 

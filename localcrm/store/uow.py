@@ -14,7 +14,7 @@ from localcrm.kernel.clock import next_stamp
 from localcrm.kernel.errors import NotFound, Refused, StaleRecord
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.ids import new_id
-from localcrm.store import eventlog, search
+from localcrm.store import changelog, eventlog, search
 from localcrm.store.migrate import get_meta
 from localcrm.store.node import CATCHING_UP, require_here
 from localcrm.store.query import Record, load_record, record_columns
@@ -122,9 +122,8 @@ class UnitOfWork:
         """Whether a row is older than the backup this branch was restored from, and head office, which may know more of it, was not heard since."""
         if not get_meta(self.connection, CATCHING_UP):
             return False
-        first = """SELECT t.origin <> c.origin FROM sync_log l JOIN sync_tx t ON t.tx = l.tx, sync_ctx c
-            WHERE l.tbl = ? AND l.pk = ? ORDER BY l.lseq LIMIT 1"""
-        return bool(self.connection.value(first, (entity.no, bytes.fromhex(identity))))
+        first = next(changelog.changes_of(self.connection, entity, [bytes.fromhex(identity)]), None)
+        return first is None or first.tx.origin != self.connection.value("SELECT origin FROM sync_ctx")
 
     def touch(self, entity: EntityType, identity: str) -> None:
         """Make a save that began before now stale, though no column of the row changes: a part of the record did."""

@@ -177,9 +177,7 @@ def _note(connection: Connection, one: Held, reason: str | None) -> None:
 
 def _told(one: Held, tx: Tx, sender: Sender, reason: str | None) -> TriedAgain:
     """What the conflict about a change says that was kept aside, as ``Conflicts.note_quarantined`` wrote it, and what became of it."""
-    kind = entity_by_no(one.change.table)
-    named = kind.key if kind and one.reason != "unknown_table" else str(one.change.table)
-    return TriedAgain(named, one.change.pk.hex(), sender.code, stamp_time(tx.eff_hlc), one.reason, reason)
+    return TriedAgain(one.change.pk.hex(), sender.code, stamp_time(tx.eff_hlc), one.reason, reason)
 
 
 def _log(store: Store, connection: Connection, report: Report) -> None:

@@ -179,7 +179,9 @@ def _changed(connection: Connection, watched: dict[EntityType, set[int]], after:
     """Records of which one of the named columns changed after a number."""
     kinds = {kind.no: kind for kind in watched}
     found: dict[EntityType, set[bytes]] = defaultdict(set)
-    older = ((change.table, change.pk, change.diff) for change in past.changes(connection, after) if change.op == UPDATE)
+    older = (
+        (change.table, change.pk, change.diff) for change in past.changes(connection, after, tables=kinds.keys()) if change.op == UPDATE
+    )
     marks = ",".join(map(str, kinds))
     younger = connection.stream(f"SELECT tbl, pk, diff FROM sync_log WHERE lseq > ? AND tbl IN ({marks}) AND op = {UPDATE}", (after,))
     for table, pk, diff in chain(older, younger):
@@ -198,8 +200,8 @@ def _removals(connection: Connection, kind: EntityType) -> Iterator[tuple[bytes,
     """Removed lines, with the document they were removed from."""
     if kind.kind is not Kind.LINE:
         return
-    for change in past.changes(connection):
-        if change.table == kind.no and change.op == GONE and change.pk:
+    for change in past.changes(connection, tables=frozenset({kind.no})):
+        if change.op == GONE and change.pk:
             yield change.pk, _removed_from(kind, change.diff)
     for pk, diff in connection.all("SELECT pk, diff FROM sync_log WHERE tbl = ? AND op = ?", (kind.no, GONE)):
         yield pk, _removed_from(kind, diff)

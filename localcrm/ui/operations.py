@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
 TOAST_SECONDS = 7.0
+#: The verb that takes a whole action back.
+UNDO = "admin.undo_action"
 log = logging.getLogger(__name__)
 
 
@@ -73,7 +75,9 @@ async def run_verb(
     outcome = Outcome(did.value, change=did.change)
     if done:
         back = (_("Undo"), lambda: run_verb(session, undo.name, undo.params, done=undo.done)) if undo else way_back(session, outcome)
-        toast(done, undo=back)
+        # What was taken back can be done again, but not by pressing the keys once more: they would be meant for the action before.
+        again = name == UNDO and back is not None
+        toast(done, undo=(_("Redo"), back[1]) if again and back else back, by_key=not again)
     return outcome
 
 
@@ -91,7 +95,7 @@ def way_back(session: Session, outcome: Outcome) -> tuple[str, Callable[[], Awai
     """What a toast offers to take back everything that an operation did; None where it cannot be taken back so."""
     if outcome.change is None:
         return None
-    return _("Undo"), lambda: run_verb(session, "admin.undo_action", {"change": outcome.change}, done=_("Taken back"))
+    return _("Undo"), lambda: run_verb(session, UNDO, {"change": outcome.change}, done=_("Taken back"))
 
 
 async def run_service(session: Session, function: Callable[[], Any], *, on_error: Callable[[AppError], bool] | None = None) -> Outcome:
@@ -145,8 +149,8 @@ def show_failure(error: AppError) -> None:
         ui.button(icon="close", on_click=box.delete).props(f'flat dense round size=sm aria-label="{_("Close")}"')
 
 
-def toast(text: str, *, undo: tuple[str, Callable[[], Awaitable[Any]]] | None = None) -> None:
-    """Say what happened, for a few seconds, with the way back when there is one."""
+def toast(text: str, *, undo: tuple[str, Callable[[], Awaitable[Any]]] | None = None, by_key: bool = True) -> None:
+    """Say what happened, for a few seconds, with the way back when there is one, by click and by Ctrl Z."""
     places = _places.get(context.client)
     if places is None:
         ui.notify(text)
@@ -161,7 +165,7 @@ def toast(text: str, *, undo: tuple[str, Callable[[], Awaitable[Any]]] | None = 
                 with places.toasts:
                     await action()
 
-            ui.button(label, on_click=take_back).props("flat dense no-caps data-undo").mark("undo")
+            ui.button(label, on_click=take_back).props(f"flat dense no-caps {'data-undo' if by_key else ''}").mark("undo")
 
     client = context.client
 

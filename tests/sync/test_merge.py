@@ -14,7 +14,7 @@ from localcrm.kernel.errors import AppError, ExchangeError, Refused
 from localcrm.kernel.schema import entity
 from localcrm.store import check
 from localcrm.store.backup import backup, restore, settle_copy
-from localcrm.sync import exchange, node_sync
+from localcrm.sync import compaction, exchange, node_sync
 from localcrm.sync.codec import INSERT, UPDATE, Batch, Change, Tx
 from localcrm.sync.merge import admit
 from localcrm.sync.messages import Pull
@@ -787,9 +787,16 @@ def test_an_old_file_of_a_restored_branch_does_no_harm(company, one, customer, t
     assert again.value("SELECT count(*) FROM contact") == 2
 
 
-def test_a_restored_branch_posts_nothing_a_second_time(company, one, customer, goods, tmp_path):
+@pytest.mark.parametrize("condensed", [False, True])
+def test_a_restored_branch_posts_nothing_a_second_time(company, one, customer, goods, clocks, tmp_path, condensed):
     """What was posted after the backup is a draft again until head office was heard; new orders can be posted at once."""
     drafts = [one.order(customer, goods[0]) for _twice in range(2)]
+    if condensed:  # that the orders are older than the backup then stands in the past of the log
+        company.exchange()
+        for clock in clocks.values():
+            clock.forward(days=40)
+        one.new("contact", customer_id=customer, name="王")
+        assert compaction.compact(one.store, pause_s=0).changes
     backup(one.store, tmp_path / "backup.zip")
     one.run("sales.post_order", order_id=drafts[0])
     one.run("sales.save_order", order_id=drafts[1], header={"remark": "改过"}, lines=[])

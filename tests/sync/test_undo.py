@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from localcrm.domain import verbs
+from localcrm.domain.admin.undo import is_offered
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.schema import entity
 from localcrm.store import asof, changelog, check
@@ -128,3 +129,19 @@ def test_undone_by_chance_between_exchanges_everything_still_agrees(company: Com
     for node in company.nodes:
         with node.store.read() as connection:
             assert check.find_problems(connection) == [], node.code
+
+
+def test_a_branch_undoes_only_what_was_done_there(company: Company, hq: Installation, one: Installation) -> None:
+    """Of what was done elsewhere not all may be here: a branch may hold its own only, or keep a part aside."""
+    customer = hq.new("customer", name="甲", phone="1")
+    change = act(hq, "records.update_record", entity="customer", id=customer, values={"phone": "2"})
+    company.exchange()
+    with one.store.read() as connection:
+        row = changelog.history(connection, entity("customer"), customer)[0]
+        assert not is_offered(one.store, connection, one.actor, row.lseq)
+    with pytest.raises(AppError) as refused:
+        one.run("admin.undo_action", change=row.lseq)
+    assert refused.value.code == "done_elsewhere"
+    hq.run("admin.undo_action", change=change)
+    company.exchange()
+    assert one.get("customer", customer)["phone"] == "1"

@@ -95,7 +95,6 @@ def _settlements(rows: Iterable[HistoryRow]) -> list[dict[str, Any]]:
 class TriedAgain:
     """A change that was kept aside: what people were told of it, and why it stays aside now; ``left`` None where it was applied."""
 
-    entity: str
     record: str
     node: str
     at: datetime
@@ -105,7 +104,7 @@ class TriedAgain:
 
 def note_tried_again(uow: UnitOfWork, tried: TriedAgain) -> None:
     """Settle the open conflict that tells of a change which has been applied by now, or tell the reason for which it stays aside."""
-    told = {"kind": ConflictKind.QUARANTINED, "entity": tried.entity, "lost": tried.reason, "lost_node": tried.node, "lost_at": tried.at}
+    told = {"kind": ConflictKind.QUARANTINED, "lost": tried.reason, "lost_node": tried.node, "lost_at": tried.at}
     same = " AND ".join(f'"{key}" IS ?' for key in told)
     conflict = uow.connection.value(  # by its record: most that are open are others
         f"SELECT id FROM conflict WHERE record = ? AND +state = ? AND deleted = 0 AND {same} ORDER BY rid",

@@ -16,7 +16,7 @@ from localcrm.kernel.schema import FIRST_YEAR, LAST_YEAR, EntityType, Field, Kin
 from localcrm.store import asof
 from localcrm.store.asof import Then
 from localcrm.store.connection import Connection
-from localcrm.store.query import Record, record_json
+from localcrm.store.query import record_json
 from localcrm.store.uow import UnitOfWork
 
 
@@ -52,11 +52,10 @@ def read_as_of(connection: Connection, actor: Actor, *, entity: str, id: str, mo
     then, now = asof.record_as_of(connection, kind, identity, moment), asof.record_today(connection, kind, identity)
     open_now = now is not None and not now.deleted and _changeable(actor, kind, now)
     stood = _stood(actor, kind, identity, then, now, restorable=open_now)
-    lines = {}
+    lines, once, today = {}, asof.lines_as_of(connection, kind, identity, moment), asof.lines_today(connection, kind, identity)
     for line in asof.line_kinds(kind):
         if policy.may(actor, f"{line.key}.read"):
-            was = asof.lines_as_of(connection, kind, identity, moment)[line.key]
-            here = asof.lines_today(connection, kind, identity)[line.key]
+            was, here = once[line.key], today[line.key]
             order = [*was, *(one for one in here if one not in was)]
             lines[line.key] = [_stood(actor, line, one, was.get(one), here.get(one)) for one in order]
     differs = bool(stood.changed) or any(one.changed or one.then is None or one.now is None for group in lines.values() for one in group)
@@ -122,11 +121,11 @@ def restore_as_of(
         fresh = read_as_of(uow.connection, actor, entity=entity, id=identity, moment=parse_when(moment))
         wanted = fresh.record.restorable
     values = {key: _entered(was.values[key]) for key in wanted}
-    record: Record = records.update_record(uow, actor, entity=entity, id=identity, values=values)
+    records.update_record(uow, actor, entity=entity, id=identity, values=values)
     if fields is None:
         for key, group in found.lines.items():
             records.save_lines(uow, actor, entity=key, document=identity, lines=_lines(actor, entity_type(key), group))
-    return record_json(kind, record)
+    return record_json(kind, policy.shown(actor, kind, uow.get(kind, identity)))
 
 
 def _entered(value: Any) -> Any:

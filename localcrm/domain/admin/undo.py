@@ -21,6 +21,7 @@ from localcrm.store.asof import REGISTER, lines_today, record_today
 from localcrm.store.changelog import Action, Change, action_changes, action_of, first_values, history
 from localcrm.store.connection import Connection
 from localcrm.store.ddl import DELETED_NO, GONE, INSERT
+from localcrm.store.node import load_node
 from localcrm.store.query import titles
 from localcrm.store.store import Store
 from localcrm.store.uow import UnitOfWork
@@ -90,14 +91,18 @@ class Preview:
     refused: str = ""
 
 
+#: Changes of an action that are looked at before an undo is offered.
+_LOOKED_AT = 50
+
+
 class _OnlyTried(Exception):
     """Ends a trial, which leaves nothing behind."""
 
 
 def is_offered(store: Store, connection: Connection, actor: Actor, change: int) -> bool:
-    """Whether the action of a change is one that this actor may undo, as far as its kind tells; what depends on it is asked later."""
+    """Whether the action of a change is one that this actor may undo, as far as its beginning tells; the rest is asked later."""
     try:
-        changes = _changes(connection, actor, change)[1]
+        changes = _changes(connection, actor, change, most=_LOOKED_AT)[1]
     except AppError:
         return False
     return not any(_is_closed(store, connection, one) for one in changes)
@@ -152,10 +157,18 @@ def _action(connection: Connection, actor: Actor, change: int) -> tuple[Action, 
     return action, list(reversed(touched.values()))
 
 
-def _changes(connection: Connection, actor: Actor, change: int) -> tuple[Action, list[Change]]:
-    """An action and what it did, in its order; raises Refused or Forbidden where it is not to be undone by this actor, whatever it did it to."""
+def _changes(connection: Connection, actor: Actor, change: int, *, most: int | None = None) -> tuple[Action, list[Change]]:
+    """An action and what it did, in its order, ``most`` of it; raises Refused or Forbidden where it is not to be undone by this actor,
+    whatever it did it to.
+    """
     policy.require_acting(actor)
-    action = action_of(connection, change)
+    action, node = action_of(connection, change), load_node(connection)
+    if action is not None and not node.is_office and action.node_no != node.node_no:
+        raise Refused(
+            "done_elsewhere",
+            N_("This was done at {node}, and perhaps not all of it is here. It is undone there, or at head office."),
+            node=action.node,
+        )
     if action is not None and action.user_id != actor.user_id and not policy.may(actor, OTHERS):
         raise Forbidden("not_yours_to_undo", N_("Somebody else did this. Only they, or whoever may manage settings, can undo it."))
     if action is not None and action.count > MOST:
@@ -164,8 +177,8 @@ def _changes(connection: Connection, actor: Actor, change: int) -> tuple[Action,
             N_("This changed {count} records at once; that is too many to undo. Put single values back from the history."),
             count=f"{action.count:,}",
         )
-    changes = action_changes(connection, action) if action else []
-    if action is None or len(changes) < action.count:  # in part it lies in the history only
+    changes = action_changes(connection, action, most) if action else []
+    if action is None or len(changes) < (action.count if most is None else min(action.count, most)):  # in part it lies in the history only
         raise Refused("too_long_ago", N_("This was too long ago to be undone. Put single values back from the history instead."))
     if any(_posts(one) for one in changes):
         raise Refused(
