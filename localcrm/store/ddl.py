@@ -78,7 +78,7 @@ DIGEST_TABLES = (
     """CREATE TABLE sync_digest(tbl INTEGER NOT NULL, first BLOB NOT NULL, digest BLOB NOT NULL, was BLOB,
         PRIMARY KEY(tbl, first)) STRICT, WITHOUT ROWID""",
     "CREATE TABLE sync_digest_table(tbl INTEGER PRIMARY KEY, columns BLOB NOT NULL, root TEXT NOT NULL) STRICT",
-    "CREATE TABLE sync_digest_mark(id INTEGER PRIMARY KEY, tbl INTEGER NOT NULL, pk BLOB NOT NULL) STRICT",
+    "CREATE TABLE sync_digest_mark(id INTEGER PRIMARY KEY AUTOINCREMENT, tbl INTEGER NOT NULL, pk BLOB NOT NULL) STRICT",
     # What the other side has said of a difference and waits for an answer; what was mended here and head office does not know yet, by the id
     # of the record that it makes of it (see ``sync.repair``).
     "CREATE TABLE sync_repair(id INTEGER PRIMARY KEY, node_no INTEGER NOT NULL, message BLOB NOT NULL) STRICT",

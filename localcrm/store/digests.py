@@ -35,6 +35,8 @@ _SIZE = 16
 _NOTHING = b""
 #: Meta keys: the place in the log up to which digests are kept, and where looking through goes on.
 _UPTO, _LOOKED = "digest.upto", "digest.looked"
+#: Meta key: how often digests were kept. What is put right past the log does not move their place in it.
+_TIMES = "digest.times"
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -66,7 +68,8 @@ class State:
     """Digests at one place of the log, and what has to be written down so that they need not be computed again."""
 
     upto: int
-    since: int | None
+    since: tuple[int | None, int]
+    """The place up to which digests were kept before, and how often they had been."""
     tables: dict[str, str]
     """Hash per table by entity key."""
     altered: list[EntityType] = field(default_factory=list)
@@ -118,14 +121,14 @@ def current(store: Store, *, look: int | None = LOOK) -> State:
 
 def state(connection: Connection, *, look: int | None = LOOK) -> State:
     """``current`` of one state of the file; pass it to ``keep`` once the block that reads is left."""
-    since, upto = get_meta(connection, _UPTO), changelog.head(connection)
+    since, times, upto = get_meta(connection, _UPTO), int(get_meta(connection, _TIMES) or 0), changelog.head(connection)
     known: dict[int, tuple[bytes, str]] = {}
     if isinstance(since, int) and past.horizon(connection) <= since <= upto:  # else what has changed since is no longer in the log
         known = {no: (columns, root) for no, columns, root in connection.all("SELECT tbl, columns, root FROM sync_digest_table")}
     marks = connection.all("SELECT id, tbl, pk FROM sync_digest_mark")
     found = State(
         upto,
-        since if isinstance(since, int) else None,
+        (since if isinstance(since, int) else None, times),
         {},
         looked=str(get_meta(connection, _LOOKED) or ""),
         marks=max(marks, default=(0,))[0],
@@ -157,11 +160,13 @@ def state(connection: Connection, *, look: int | None = LOOK) -> State:
 def keep(store: Store, found: State) -> None:
     """Write down what was computed, unless somebody else has been faster; what was altered goes into the system log."""
     with store.read() as connection:
-        if found.since == found.upto and not found.fresh and not found.marks and found.looked == (get_meta(connection, _LOOKED) or ""):
+        if found.since[0] == found.upto and not found.fresh and not found.marks and found.looked == (get_meta(connection, _LOOKED) or ""):
             return
     with store.housekeeping() as connection:
-        if get_meta(connection, _UPTO) != found.since:
+        times = int(get_meta(connection, _TIMES) or 0)
+        if (get_meta(connection, _UPTO), times) != found.since:
             return
+        set_meta(connection, _TIMES, times + 1)
         for entity, part, buckets in found.fresh:
             connection.execute(f"DELETE FROM sync_digest WHERE tbl = ? AND {_within(part)}", (entity.no, *_bounds(part)))
             rows = [(entity.no, first, bucket.digest, bucket.was) for first, bucket in buckets.items()]
@@ -186,6 +191,7 @@ def begin_anew(connection: Connection) -> None:
     for table in ("sync_digest", "sync_digest_table", "sync_digest_mark"):
         connection.execute(f"DELETE FROM {table}")
     set_meta(connection, _UPTO, 0)
+    set_meta(connection, _TIMES, int(get_meta(connection, _TIMES) or 0) + 1)
 
 
 def altered(connection: Connection) -> dict[EntityType, int]:

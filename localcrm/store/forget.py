@@ -7,6 +7,7 @@ and its origin's numbers, and a change that is heard of again later is news. Who
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from localcrm.kernel.errors import StoreError
@@ -26,9 +27,21 @@ if TYPE_CHECKING:
 def forget_changes(connection: Connection, entity: EntityType, ids: Sequence[bytes]) -> None:
     """In the caller's transaction: empty every change of some records, live and past."""
     changes = list(changelog.changes_of(connection, entity, ids))
-    _empty(connection, {change.tx.first_lseq: change.tx for change in changes}, sorted(change.lseq for change in changes))
+    txs = {change.tx.first_lseq: change.tx for change in changes}
+    gone = {change.lseq for change in changes}
+    for origin, oseq in _held(connection, entity, ids):  # their places name no record
+        if tx := changelog.transaction_of(connection, origin, oseq):
+            txs[tx.first_lseq] = tx
+            gone.add(tx.first_lseq + oseq - tx.first_oseq)
+    _empty(connection, txs, sorted(gone))
     connection.executemany("DELETE FROM sync_past_row WHERE tbl = ? AND pk = ?", [(entity.no, pk) for pk in ids])
     connection.executemany("DELETE FROM sync_quarantine WHERE tbl = ? AND pk = ?", [(entity.no, pk) for pk in ids])
+
+
+def _held(connection: Connection, entity: EntityType, ids: Sequence[bytes]) -> list[tuple[int, int]]:
+    """Origin and number of changes of some records that are kept aside."""
+    marks = ",".join("?" * len(ids))
+    return connection.all(f"SELECT origin, oseq FROM sync_quarantine WHERE tbl = ? AND pk IN ({marks})", (entity.no, *ids))
 
 
 def cut_out(connection: Connection, origin: int, oseq: int, *, spare_tx: int) -> int:
@@ -60,11 +73,13 @@ def _empty(connection: Connection, txs: dict[int, Booked], gone: list[int], *, s
 def _pieces(tx: Booked, gone: list[int], nobody: int) -> Iterator[Booked]:
     """A transaction cut into runs: what stays, under its origin's numbers, and what is nobody's, under the numbers of this log."""
     place = tx.first_lseq
-    for lseq in gone[bisect_left(gone, tx.first_lseq) : bisect_right(gone, tx.last_lseq)]:
-        if place < lseq:
-            yield _part(tx, place, lseq)
-        yield tx._replace(origin=nobody, first_oseq=lseq, size=1, first_lseq=lseq, actor=None)
-        place = lseq + 1
+    inside = gone[bisect_left(gone, tx.first_lseq) : bisect_right(gone, tx.last_lseq)]
+    for _distance, members in groupby(enumerate(inside), key=lambda pair: pair[1] - pair[0]):
+        run = [lseq for _number, lseq in members]
+        if place < run[0]:
+            yield _part(tx, place, run[0])
+        yield tx._replace(origin=nobody, first_oseq=run[0], size=len(run), first_lseq=run[0], actor=None)
+        place = run[-1] + 1
     if place <= tx.last_lseq:
         yield _part(tx, place, tx.last_lseq + 1)
 
@@ -76,16 +91,19 @@ def _part(tx: Booked, first: int, after: int) -> Booked:
 def _rebook(connection: Connection, pieces: dict[int, list[Booked]], spare_tx: int | None) -> None:
     """Transactions that are not, or not all, in the past; the last run of each keeps its number, so that cutting on touches it once."""
     horizon = past.horizon(connection)
-    for runs in pieces.values():
-        *before, last = (run for run in runs if run.last_lseq > horizon) if runs[-1].last_lseq > horizon else (None,)
-        if last is None:
+    for first, runs in pieces.items():
+        # A transaction that lies half in the past has another number there once it was cut: that of the log counts.
+        number = connection.value("SELECT tx FROM sync_tx WHERE first_lseq = ?", (first,))
+        live = [run for run in runs if run.last_lseq > horizon]
+        if number is None or not live:
             continue
+        *before, last = live
         spare = int(connection.value("SELECT max(tx) FROM sync_tx")) + 1 if spare_tx is None else spare_tx
-        connection.execute("DELETE FROM sync_tx WHERE tx = ?", (last.tx,))
-        for tx, run in [*enumerate(before, spare), (last.tx, last)]:
+        connection.execute("DELETE FROM sync_tx WHERE tx = ?", (number,))
+        for tx, run in [*enumerate(before, spare), (number, last)]:
             connection.execute(
                 "INSERT INTO sync_tx(tx, origin, first_oseq, count, first_lseq, hlc, eff_hlc, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 run._replace(tx=tx),
             )
-            if tx != last.tx:
+            if tx != number:
                 connection.execute("UPDATE sync_log SET tx = ? WHERE lseq BETWEEN ? AND ?", (tx, run.first_lseq, run.last_lseq))

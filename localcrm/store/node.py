@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from localcrm.kernel.errors import StoreError
 from localcrm.kernel.i18n import N_
-from localcrm.store import past
+from localcrm.store import changelog
 from localcrm.store.migrate import get_meta, set_meta
 
 if TYPE_CHECKING:
@@ -121,10 +121,5 @@ def origin_of(connection: Connection, node_no: int, epoch: bytes, code: str, epo
 
 def stamp_of(connection: Connection, origin: int, oseq: int) -> int | None:
     """The stamp that its author gave to the transaction of a change that is here; two nodes that share an identity differ in it."""
-    found: int | None = connection.value(
-        "SELECT hlc FROM sync_tx WHERE origin = ? AND first_oseq <= ? ORDER BY first_oseq DESC LIMIT 1", (origin, oseq)
-    )
-    if found is None:  # older than all that is in the log
-        booked = past.transaction_of(connection, origin, oseq)
-        found = booked.hlc if booked else None
-    return found
+    tx = changelog.transaction_of(connection, origin, oseq)
+    return tx.hlc if tx else None

@@ -204,10 +204,12 @@ def replace_transactions(connection: Connection, pieces: Mapping[int, Sequence[B
     if not runs:
         return
     low, high = min(run.first_lseq for run in runs), max(run.last_lseq for run in runs)
-    for key, data in connection.all("SELECT upto, data FROM sync_past WHERE upto >= ? ORDER BY upto", (low,)):
+    for key, data in connection.all(
+        """SELECT upto, data FROM sync_past WHERE upto >= ?1
+           AND upto <= coalesce((SELECT min(upto) FROM sync_past WHERE upto >= ?2), ?2) ORDER BY upto""",
+        (low, high),
+    ):
         chunk = _unpack(data)
-        if chunk.first > high:
-            break
         if any(tx.first_lseq in pieces for tx in chunk.txs):
             connection.execute("UPDATE sync_past SET data = ? WHERE upto = ?", (_pack(_cut(chunk, key, pieces, gone)), key))
     for cut in pieces.values():
@@ -233,10 +235,11 @@ def _cut(chunk: _Chunk, upto: int, pieces: Mapping[int, Sequence[Booked]], gone:
 def _cut_spans(connection: Connection, runs: Sequence[Booked]) -> None:
     """Put runs that follow each other into the place of what the spans said of their numbers."""
     first, last = runs[0].first_lseq, runs[-1].last_lseq
-    spans = connection.all(
-        "SELECT first_lseq, origin, first_oseq, count FROM sync_past_span WHERE first_lseq <= ? AND first_lseq + count > ?", (last, first)
-    )
-    connection.execute("DELETE FROM sync_past_span WHERE first_lseq <= ? AND first_lseq + count > ?", (last, first))
+    # Spans do not overlap: none that begins before the last one to begin at or before the first number reaches into it.
+    within = """first_lseq <= ?1 AND first_lseq + count > ?2
+        AND first_lseq >= coalesce((SELECT max(first_lseq) FROM sync_past_span WHERE first_lseq <= ?2), 0)"""
+    spans = connection.all(f"SELECT first_lseq, origin, first_oseq, count FROM sync_past_span WHERE {within}", (last, first))
+    connection.execute(f"DELETE FROM sync_past_span WHERE {within}", (last, first))
     kept = []
     for start, origin, oseq, count in spans:
         if start < first:

@@ -311,6 +311,8 @@ class Peer:
     """With which it has just spoken; None where head office speaks first."""
     certified: int = 0
     """When the certificate it has was issued, as it says; 0 where it has not said so."""
+    older_restamps: list[tuple[int, int, int]] | None = None
+    """Stamps of its work that were lowered, of what has left the log."""
     scope_told: int = 0
     """Up to which number of the log it says it has been told what entered and left its scope."""
     budget: repair.Budget = field(default_factory=repair.Budget)
@@ -459,12 +461,14 @@ def ack(store: Store, peer: Peer) -> Ack:
                 "SELECT first_oseq, eff_hlc FROM sync_tx WHERE origin = ? AND eff_hlc <> hlc AND first_lseq > ?", (origin, peer.recv_hseq)
             )
         ]
-        restamps += [
-            (int.from_bytes(epoch), tx.first_oseq, tx.eff_hlc)
-            for origin, epoch, _have in origins
-            for tx in past.transactions_of(connection, origin, after_lseq=peer.recv_hseq)
-            if tx.eff_hlc != tx.hlc
-        ]
+        if peer.older_restamps is None:  # once: nothing new comes before its cursor
+            peer.older_restamps = [
+                (int.from_bytes(epoch), tx.first_oseq, tx.eff_hlc)
+                for origin, epoch, _have in origins
+                for tx in past.transactions_of(connection, origin, after_lseq=peer.recv_hseq)
+                if tx.eff_hlc != tx.hlc
+            ]
+        restamps += peer.older_restamps
         newest = [
             (int.from_bytes(epoch), have, stamp)
             for origin, epoch, have in origins

@@ -224,8 +224,8 @@ class _Writer:
             "SELECT first_lseq, first_lseq + count, origin, first_oseq FROM sync_tx WHERE first_lseq <= ? ORDER BY first_lseq DESC LIMIT 1",
             (lseq,),
         ) or past.run_at(self._connection, lseq)
-        if row is None:
-            return None
+        if row is None or self._connection.value("SELECT node_no FROM sync_origin WHERE origin = ?", (row[2],)) == 0:
+            return None  # never heard of, or nobody's (``store.forget``)
         span = (row[0], row[1], self._origin(row[2]), row[3])
         self._spans.append(span)
         return span[2], span[3] + lseq - span[0]

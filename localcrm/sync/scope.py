@@ -14,7 +14,7 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from localcrm.domain.admin.entities import Branch, BranchHolds
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
@@ -69,10 +69,21 @@ def scope_of(store: Store, connection: Connection, node_no: int, code: str) -> S
 
 
 def digests_of(connection: Connection, scope: Scope, tables: dict[str, str]) -> dict[str, str]:
-    """Of the digests of all tables those of what is in a scope."""
+    """Of the digests of all tables those of what is in a scope; looks at every row of the limited kinds unless nothing has changed there."""
     if not scope.limited:
         return tables
-    return tables | {kind.key: digests.table_digest(connection, kind, condition(kind, scope, "r")) for kind in limited_kinds()}
+    asked = {key: tables[key] for kind in limited_kinds() for key in (kind.key, *(_target(kind, way).key for way in kind.scope))}
+    known = (scope.branch_id, *sorted(asked.items()))
+    if known not in _digests:
+        if len(_digests) >= _KEPT:
+            _digests.clear()
+        _digests[known] = {kind.key: digests.table_digest(connection, kind, condition(kind, scope, "r")) for kind in limited_kinds()}
+    return tables | _digests[known]
+
+
+#: Digests of scopes by branch and the digests of whole tables that they follow from, a few hundred at most.
+_digests: dict[tuple[Any, ...], dict[str, str]] = {}
+_KEPT = 300
 
 
 def limited_kinds() -> list[EntityType]:
@@ -254,24 +265,24 @@ def take_out(store: Store, entity: EntityType, ids: Sequence[bytes], *, at: int)
     count = 0
     if not entity.scope:  # everybody holds these
         return 0
-    with store.merging() as connection:
-        if not is_news(connection, at):
-            return 0
-        own = {row[0] for row in connection.all("SELECT origin FROM sync_origin WHERE node_no = ?", (store.node.node_no,))}
-        for portion in _portions(ids):
+    for portion in _portions(ids):  # each by itself, so that people can save in between
+        with store.merging() as connection:
+            if not is_news(connection, at):
+                break
+            own = {row[0] for row in connection.all("SELECT origin FROM sync_origin WHERE node_no = ?", (store.node.node_no,))}
             mine = {change.pk for change in changelog.changes_of(connection, entity, portion) if change.tx.origin in own}
             count += _forget(connection, entity, [pk for pk in portion if pk not in mine])
     return count
 
 
 def _forget(connection: Connection, entity: EntityType, ids: Sequence[bytes]) -> int:
-    rids = [row[0] for row in connection.all(f'SELECT rid FROM "{entity.key}" WHERE id IN ({_marks(ids)})', ids)]
-    search.forget(connection, entity, rids)
-    for pk in ids:
+    here = connection.all(f'SELECT rid, id FROM "{entity.key}" WHERE id IN ({_marks(ids)})', ids)
+    search.forget(connection, entity, [rid for rid, _pk in here])
+    for _rid, pk in here:
         digests.mark(connection, entity, pk)
     connection.execute(f'DELETE FROM "{entity.key}" WHERE id IN ({_marks(ids)})', ids)
     forget_changes(connection, entity, ids)
-    return len(rids)
+    return len(here)
 
 
 def _portions(ids: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
