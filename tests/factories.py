@@ -162,6 +162,15 @@ class Company:
             self.up(code)
             self.down(code)
 
+    def join(self, code: str) -> Installation:
+        """One more branch, let in by head office today."""
+        folder, keys, clock = self.folder / code, NodeKeys.generate(), self.hq.clock
+        fresh = _install(folder, code, "branch", clock)
+        enrol((fresh, keys), (self.hq.store, self.hq.keys), self.hq.actor, code)
+        fresh.close()
+        self.branches[code] = Installation(folder, code, keys, self.hq.actor, clock)
+        return self.branches[code]
+
     @property
     def digests(self) -> set[str]:
         """One element when everybody holds the same data."""
@@ -192,13 +201,18 @@ def template(branches: int = 2, name: str = "", prepare: Callable[[Company], Non
     actor = set_up_office(office, login="admin", name=f"管理员{name}", password=PASSWORD)
     for code in list(keys)[1:]:
         branch = _install(folder / code, code, "branch", clock)
-        request = node_sync.join(branch, keys[code], node_sync.invite(office, keys["HQ"], actor, code=code))
-        assert request is not None
-        node_sync.join(branch, keys[code], node_sync.approve(office, keys["HQ"], actor, request))
+        enrol((branch, keys[code]), (office, keys["HQ"]), actor, code)
         branch.close()
     office.close()
     _even_out(folder, keys, actor, clock, prepare)
     return Template(folder, keys, actor)
+
+
+def enrol(branch: tuple[Store, NodeKeys], office: tuple[Store, NodeKeys], actor: Actor, code: str = "BR01") -> None:
+    """A branch let in by head office: invite, request, approval and reply, by file."""
+    request = node_sync.join(*branch, node_sync.invite(*office, actor, code=code))
+    assert request is not None
+    node_sync.join(*branch, node_sync.approve(*office, actor, request))
 
 
 def _install(folder: Path, code: str, role: Any, clock: WallClock) -> Store:

@@ -24,7 +24,7 @@ from localcrm.domain.admin.services import set_up_office
 from localcrm.domain.policy import SYSTEM, Actor
 from localcrm.store.node import OFFICE_NO, Node, save_node
 from localcrm.store.store import Store, create_store, open_store
-from localcrm.sync import node_sync
+from tests.factories import enrol
 
 assert subjects.SUBJECTS
 PASSWORD = "Correct-Horse-7"
@@ -121,9 +121,7 @@ def create_pair(folder: Path) -> tuple[Application, Application]:
     """Head office in ``hq`` and its branch BR01 in ``br01``, let in by file; whoever calls closes them."""
     office = create_folder(folder / "hq", role="office", code="HQ", name="柯桥纺织", user_name="王芳", password=PASSWORD).application
     branch = create_folder(folder / "br01", role="branch", code="BR01", name="杭州分公司").application
-    request = node_sync.join(branch.store, branch.keys, node_sync.invite(office.store, office.keys, SYSTEM, code="BR01"))
-    assert request is not None
-    node_sync.join(branch.store, branch.keys, node_sync.approve(office.store, office.keys, SYSTEM, request))
+    enrol((branch.store, branch.keys), (office.store, office.keys), SYSTEM)
     return office, branch
 
 

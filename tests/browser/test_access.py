@@ -16,9 +16,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from localcrm.app import create_folder
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.verbs import run
-from localcrm.sync import node_sync
 from localcrm.ui.lan import own_names
 from tests.browser.conftest import PASSWORD, Company, OpenPage, Running, beside, new_page, running
+from tests.factories import enrol
 
 NEW = "Brand-New-Word-9"
 
@@ -47,8 +47,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory, server_environment: dict[str,
         "records.create_record",
         {"entity": "user", "values": {"login": "lin", "name": "林晓", "password": PASSWORD, "role": "staff"}},
     )
-    request = node_sync.join(branch.store, branch.keys, node_sync.invite(store, keys, admin, code="BR01"))
-    node_sync.join(branch.store, branch.keys, node_sync.approve(store, keys, admin, request or b""))
+    enrol((branch.store, branch.keys), (store, keys), admin)
     office.application.close()
     branch.close()
     with running(folder / "hq", server_environment) as hq, running(folder / "br01", server_environment) as other:

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from localcrm.app import create_folder
 from localcrm.domain.policy import SYSTEM
 from localcrm.sync import enrol, node_sync
-from tests.browser.conftest import PASSWORD, new_page, running
+from tests.browser.conftest import PASSWORD, create_pair, new_page, running
 
 
 def test_setting_up_a_company_signs_its_administrator_in(browser: Browser, tmp_path: Path, server_environment: dict[str, str]) -> None:
@@ -196,10 +196,7 @@ def test_a_branch_that_is_not_let_in_yet_goes_on_after_a_restart(
 
 
 def test_a_branch_moves_to_a_new_computer(browser: Browser, tmp_path: Path, server_environment: dict[str, str]) -> None:
-    office = create_folder(tmp_path / "hq", role="office", code="HQ", name="柯桥纺织", password=PASSWORD).application
-    branch = create_folder(tmp_path / "br01", role="branch", code="BR01", name="杭州分公司").application
-    request = node_sync.join(branch.store, branch.keys, node_sync.invite(office.store, office.keys, SYSTEM, code="BR01"))
-    node_sync.join(branch.store, branch.keys, node_sync.approve(office.store, office.keys, SYSTEM, request or b""))
+    office, branch = create_pair(tmp_path)
     office.close()
     branch.close()
     contexts: list[BrowserContext] = []

@@ -20,6 +20,7 @@ from localcrm.store import past
 from localcrm.store.backup import restore
 from localcrm.store.changelog import all_changes
 from localcrm.store.store import Store
+from tests.factories import enrol
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -134,8 +135,7 @@ def test_an_exchange_is_wanted_once_the_address_of_head_office_is_known(tmp_path
 
     office = open_folder(store.folder)
     branch = create_folder(tmp_path / "br01", role="branch", code="BR01", name="杭州").application
-    request = node_sync.join(branch.store, branch.keys, node_sync.invite(office.store, office.keys, SYSTEM, code="BR01"))
-    node_sync.join(branch.store, branch.keys, node_sync.approve(office.store, office.keys, SYSTEM, request))
+    enrol((branch.store, branch.keys), (office.store, office.keys), SYSTEM)
     assert not EXCHANGE.wanted(branch.store)
     node_sync.set_office_url(branch.store, SYSTEM, "http://127.0.0.1:9")
     assert EXCHANGE.wanted(branch.store)

@@ -24,7 +24,7 @@ from localcrm.store.store import Store
 from localcrm.sync import fetching, http, node_sync, snapshot
 from localcrm.sync.merge import Report
 from tests import factories
-from tests.factories import Company, Installation
+from tests.factories import Company, Installation, enrol
 from tests.sync import simulation
 
 
@@ -402,9 +402,7 @@ def test_folders_that_are_encrypted(tmp_path: Path) -> None:
     actor = authenticate(hq.store, "admin", factories.PASSWORD)
     for n in range(50):
         verbs.run(hq.store, actor, "records.create_record", {"entity": "customer", "values": {"name": f"绍兴{n}"}})
-    request = node_sync.join(branch.store, branch.keys, node_sync.invite(hq.store, hq.keys, actor, code="BR01"))
-    assert request is not None
-    node_sync.join(branch.store, branch.keys, node_sync.approve(hq.store, hq.keys, actor, request))
+    enrol((branch.store, branch.keys), (hq.store, hq.keys), actor)
     with branch.store.read() as connection:
         assert connection.value("SELECT count(*) FROM event_log WHERE kind = 'bootstrap'") == 1
         assert connection.value("SELECT count(*) FROM customer WHERE name LIKE '绍兴%'") == 50

@@ -22,17 +22,6 @@ from tests.factories import Company, HandClock, Installation
 FIELDS = ("name", "phone", "level", "credit_limit", "remark")
 
 
-@pytest.fixture
-def company() -> Iterator[Company]:
-    with factories.company(branches=1) as made:
-        yield made
-
-
-@pytest.fixture
-def hq(company: Company) -> Installation:
-    return company.hq
-
-
 def tick(node: Installation) -> datetime:
     """The moment that is now over."""
     clock = node.store.clock
@@ -186,7 +175,7 @@ _step = st.tuples(
 @settings(max_examples=25)
 @given(st.lists(_step, min_size=1, max_size=14))
 def test_as_of_any_moment_equals_a_copy_kept_then(office: Company, steps: list[tuple[int, str, str, str]]) -> None:
-    """Random changes at head office and a branch; the copies kept are those of head office after everything has arrived."""
+    """Random changes, also to the bin and back, and two values at once; a copy is kept after each."""
     hq = office.hq
     customers = [hq.new("customer", name="甲") for _n in range(3)]
     copies: list[tuple[datetime, dict[str, Any]]] = []

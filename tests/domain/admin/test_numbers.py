@@ -1,7 +1,7 @@
 """Head office says how numbers look; what was given before stays, and what is missing is named."""
 
 import datetime
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -121,12 +121,6 @@ def test_what_the_merge_did_not_accept_is_a_known_gap(do: Do, post: Do, store: S
     runs = {run["branch"]: run for run in do("admin.number_gaps")["rows"] if run["series"] == "sales_order"}
     assert runs["HQ"]["gaps"] == []
     assert runs["BR01"]["gaps"] == [{"first": 1, "last": 1, "reason": "kept_out"}, {"first": 3, "last": 4, "reason": ""}]
-
-
-@pytest.fixture
-def company() -> Iterator[factories.Company]:
-    with factories.company(branches=1) as made:
-        yield made
 
 
 def test_branches_take_the_rule_and_head_office_reports_them_all(company: factories.Company) -> None:

@@ -3,7 +3,7 @@
 import base64
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -128,12 +128,6 @@ def test_a_posted_order_keeps_the_name_it_was_posted_with_and_so_does_its_revers
     assert do("sales.order_with_lines", order_id=posted["id"])["legal_entity_name"] == "锦绣纺织"
     assert do("sales.reverse_order", order_id=posted["id"])["legal_entity_name"] == "锦绣纺织"
     assert do("sales.post_order", order_id=order()["id"])["legal_entity_name"] == "锦绣集团"
-
-
-@pytest.fixture
-def company() -> Iterator[factories.Company]:
-    with factories.company(branches=1) as made:
-        yield made
 
 
 def test_branches_receive_it_and_may_not_write_it(company: factories.Company) -> None:

@@ -16,19 +16,9 @@ from localcrm.domain.policy import Actor
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.schema import entity
 from localcrm.store import asof as stored
+from localcrm.sync import compaction
 from tests import factories
-from tests.factories import Company, Installation
-
-
-@pytest.fixture
-def company() -> Iterator[Company]:
-    with factories.company(branches=1) as made:
-        yield made
-
-
-@pytest.fixture
-def hq(company: Company) -> Installation:
-    return company.hq
+from tests.factories import HandClock, Installation
 
 
 def act(node: Installation, verb: str, *, actor: Actor | None = None, **parameters: Any) -> tuple[Any, int]:
@@ -209,6 +199,17 @@ def test_too_much_or_too_long_ago_is_refused(hq: Installation, monkeypatch: pyte
     assert {refusal(hq, number).code for number in (10_000_000, 0, -1, 10**40)} == {"too_long_ago"}
     monkeypatch.setattr(undo, "MOST", 0)
     assert (refusal(hq, change).code, is_offered(hq, change)) == ("too_much_to_undo", False)
+
+
+def test_what_has_left_the_log_is_not_undone(hq: Installation) -> None:
+    """Of what the log gave up, the past keeps the values but not the whole action in its order."""
+    _value, change = act(hq, "records.create_record", entity="customer", values={"name": "甲"})
+    clock = hq.store.clock
+    assert isinstance(clock, HandClock)
+    clock.forward(days=730)
+    hq.new("customer", name="乙")
+    compaction.compact(hq.store, compaction.Rule(patience_ms=0), pause_s=0)
+    assert (refusal(hq, change).code, is_offered(hq, change)) == ("too_long_ago", False)
 
 
 def test_a_value_that_refers_to_a_record_now_gone_does_not_come_back(hq: Installation) -> None:

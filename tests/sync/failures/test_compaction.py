@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import sqlite3
 from contextlib import closing
@@ -18,11 +17,8 @@ from localcrm.store.backup import backup
 from localcrm.store.changelog import all_changes
 from localcrm.store.check import check
 from localcrm.store.folder import DATABASE
-from localcrm.store.node import Node, save_node
-from localcrm.store.store import create_store
 from localcrm.sync import compaction, exchange, http, messages, node_sync, snapshot
 from localcrm.sync.codec import decode_batch
-from localcrm.sync.identity import NodeKeys
 from tests import factories
 from tests.factories import Company, HandClock, Installation
 from tests.sync.test_attachments import CONTRACT, attach, contents
@@ -215,15 +211,7 @@ def test_failure_13_a_branch_that_joins_after_the_log_was_cut_gets_everything_an
     hq.new("customer", name="丙公司")
     condense(*company.nodes)
     assert hq.value("SELECT count(*) FROM sync_log") < 4
-    keys, folder = NodeKeys.generate(), company.folder / "BR04"
-    with_clock = create_store(folder, clock=hq.clock)
-    with with_clock.housekeeping() as connection:
-        save_node(connection, Node(secrets.token_bytes(16), "BR04", "新店", "branch", 0, secrets.token_bytes(8), 0))
-    request = node_sync.join(with_clock, keys, node_sync.invite(hq.store, hq.keys, hq.actor, code="BR04"))
-    assert request is not None
-    node_sync.join(with_clock, keys, node_sync.approve(hq.store, hq.keys, hq.actor, request))
-    with_clock.close()
-    company.branches["BR04"] = late = Installation(folder, "BR04", keys, hq.actor, hq.clock)
+    late = company.join("BR04")
     assert contents(late, customer) == [CONTRACT]
     company.exchange()
     assert len(company.digests) == 1

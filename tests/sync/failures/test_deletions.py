@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-
-from localcrm.store.node import Node, save_node
-from localcrm.store.store import create_store
-from localcrm.sync import node_sync
-from localcrm.sync.identity import NodeKeys
 from tests.factories import Company, HandClock, Installation
 
 
@@ -44,15 +38,7 @@ def test_failure_13_a_branch_that_joins_late_gets_everything_and_no_error(
     for clock in clocks.values():
         clock.forward(days=730)
     company.exchange()
-    keys, folder = NodeKeys.generate(), company.folder / "BR04"
-    with_clock = create_store(folder, clock=hq.clock)
-    with with_clock.housekeeping() as connection:
-        save_node(connection, Node(secrets.token_bytes(16), "BR04", "新店", "branch", 0, secrets.token_bytes(8), 0))
-    request = node_sync.join(with_clock, keys, node_sync.invite(hq.store, hq.keys, hq.actor, code="BR04"))
-    assert request is not None
-    node_sync.join(with_clock, keys, node_sync.approve(hq.store, hq.keys, hq.actor, request))
-    with_clock.close()
-    company.branches["BR04"] = late = Installation(folder, "BR04", keys, hq.actor, hq.clock)
+    late = company.join("BR04")
     company.exchange()
     assert len(company.digests) == 1
     assert late.get("customer", customer)["phone"] == "2"
