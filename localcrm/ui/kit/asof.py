@@ -81,7 +81,7 @@ class _Look:
         self.title = ui.label().classes("lc-dialog-title lc-cut")
         with ui.element("div").classes("lc-row").style("flex-wrap:wrap"):
             self.back = self._step_button("chevron_left", _("The change before"), -1)
-            self.field = moment_input(_("As of"), with_time=True, on_change=self._typed).props("debounce=400 data-act=as-of-moment")
+            self.field = moment_input(_("Moment"), with_time=True, on_change=self._typed).props("debounce=400 data-act=as-of-moment")
             self.forward = self._step_button("chevron_right", _("The change after"), 1)
             self.state = ui.label().classes("lc-chip")
         self.problem = ui.label(_("This is no moment: write 2026-01-31 15:00.")).classes("lc-field-error").props('role="alert"')

@@ -21,6 +21,7 @@ from localcrm.domain.people.services import check_password_strength
 from localcrm.domain.people.sessions import sign_in
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _, use_language
+from localcrm.store.files import writing
 from localcrm.store.store import Store
 from localcrm.ui.guard import MOVED_PATH
 from localcrm.ui.kit import plain
@@ -73,8 +74,7 @@ def routes(program: Program) -> list[Route]:
             async with busy:
                 if away := turned_away(program, request, token, _("Set up"), path=MOVED_PATH):
                     return away  # before anything of what was sent is read
-                async with request.form(max_files=1, max_fields=5) as form:
-                    return await _arrive(program, token, form.get("file"), str(form.get("passphrase") or ""))
+                return await _arrive(program, request, token)
 
     return [Route("/setup", show, methods=["GET"]), Route("/setup", submit, methods=["POST"]), Route(MOVED_PATH, arrive, methods=["POST"])]
 
@@ -99,16 +99,19 @@ async def _set_up_branch(program: Program, values: Mapping[str, str]) -> Respons
     return RedirectResponse(first_page_of(program), status_code=303)
 
 
-async def _arrive(program: Program, token: str, file: UploadFile | str | None, passphrase: str) -> Response:
+async def _arrive(program: Program, request: Request, token: str) -> Response:
     """The folder of a branch that was moved here; people sign in as before."""
     assert program.arrive is not None
     try:
-        if not isinstance(file, UploadFile) or not file.size:
-            raise InvalidInput("no_file_chosen", N_("Choose the file that was written on the old computer."), field="file")
-        with tempfile.TemporaryDirectory(dir=program.folder, prefix=".arriving-") as folder:
+        # A disk may fill while the form is read (into the system's folder for such files) as well as while it is copied.
+        with writing(program.folder), tempfile.TemporaryDirectory(dir=program.folder, prefix=".arriving-") as folder:
             path = Path(folder) / "file"
-            with path.open("wb") as target:
-                await asyncio.to_thread(shutil.copyfileobj, file.file, target)
+            async with request.form(max_files=1, max_fields=5) as form:
+                file, passphrase = form.get("file"), str(form.get("passphrase") or "")
+                if not isinstance(file, UploadFile) or not file.size:
+                    raise InvalidInput("no_file_chosen", N_("Choose the file that was written on the old computer."), field="file")
+                with path.open("wb") as target:
+                    await asyncio.to_thread(shutil.copyfileobj, file.file, target)
             store = await asyncio.to_thread(program.arrive, path, passphrase)
     except AppError as error:
         if error.code != "passphrase_needed":
