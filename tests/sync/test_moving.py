@@ -10,7 +10,7 @@ from localcrm import app
 from localcrm.kernel.errors import AppError, InvalidInput, StoreError
 from localcrm.store import check
 from localcrm.store.backup import backup, restore, settle_copy
-from localcrm.sync import moving, node_sync
+from localcrm.sync import moving, node_sync, snapshot
 from tests.factories import Company, Installation
 
 WORDS = "Karton-im-neuen-Haus-7"
@@ -76,6 +76,28 @@ def test_the_old_folder_refuses_to_go_on(one: Installation, file: Path) -> None:
     assert error.value.code == "moved_away"
     with pytest.raises(StoreError):
         moving.move(one.store, one.actor, one.folder / "again", WORDS)
+
+
+def test_an_exchange_that_runs_on_while_the_folder_is_closed_does_not_open_it_again(company: Company, one: Installation) -> None:
+    company.hq.new("customer", name="总部的客户")
+    told = snapshot.write(company.hq.store, company.folder / "snapshot")
+    moving.move(one.store, one.actor, company.folder / "moved", WORDS)
+    before = one.digest
+
+    def merged() -> None:
+        with one.store.merging():
+            pass
+
+    for work in (lambda: snapshot.install(one.store, company.folder / "snapshot", told), merged):
+        with pytest.raises(StoreError) as error:
+            work()
+        assert error.value.code == "moved_away"
+    assert refused(one) - {"no_exchange_files"} == {"moved_away"}
+    assert one.digest == before
+    # Nor does anything else that gives the folder its origin back.
+    with one.store.housekeeping() as connection:
+        connection.execute("UPDATE sync_ctx SET origin = (SELECT origin FROM sync_origin WHERE node_no = 2)")
+    assert refused(one) - {"no_exchange_files"} == {"moved_away"}
 
 
 def test_a_move_is_taken_back_where_the_file_was_never_used(company: Company, one: Installation, file: Path) -> None:
