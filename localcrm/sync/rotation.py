@@ -66,12 +66,14 @@ def change_keys(store: Store, keys: NodeKeys | None, actor: Actor) -> dict[str, 
         raise Refused("not_enrolled", N_("This branch is not enrolled yet. Finish “sync join” with the reply of head office first."))
     if keys is None and node.is_office:
         raise Refused("keys_lost_at_office", N_("Branches know head office by its keys only. Restore the folder “keys” from a backup."))
+    if keys is None:  # a folder from before it was said; what is written below must not count before its time
+        with store.housekeeping() as connection:
+            keyring.name_present(connection, _certified(connection).key_id)
     new, now = NodeKeys.generate(), max(0, store.clock.now_ms())
     with store.unit_of_work(actor.user_id) as uow:
         connection = uow.connection
-        old = keys.public if keys else _certified(connection)
-        present = get_meta(connection, keyring.PRESENT)
-        if present is not None and present != old.key_id:
+        old = keys.public if keys else _lost(connection, node.node_no)
+        if keys is not None and get_meta(connection, keyring.PRESENT) not in {None, old.key_id}:
             raise Refused("keys_changed_meanwhile", N_("The keys were changed in another window meanwhile. Nothing more was done."))
         # The file first: a pair nobody uses does no harm, a data file that names a pair that is not there would.
         keyring.write_pairs(store.folder, store.key, [*_kept(store, connection, keys), new])
@@ -91,12 +93,19 @@ def change_keys(store: Store, keys: NodeKeys | None, actor: Actor) -> dict[str, 
 
 def _kept(store: Store, connection: Connection, keys: NodeKeys | None) -> list[NodeKeys]:
     """The pairs that stay in the file: the present one and those that still open something."""
-    if keys is None:
-        with suppress(StoreError):  # there may be older ones, or nothing at all
-            return keyring.read_pairs(store.folder, store.key)
-        return []
-    wanted = {keys.public.key_id, *keyring.former_ids(connection, store.node.node_no, store.clock.now_ms())}
-    return [pair for pair in (*keys.older, keys) if pair.public.key_id in wanted]
+    wanted: set[object] = set(keyring.former_ids(connection, store.node.node_no, store.clock.now_ms()))
+    if keys is not None:
+        return [pair for pair in keys.older if pair.public.key_id in wanted] + [keys]
+    wanted.add(get_meta(connection, keyring.PRESENT))
+    with suppress(StoreError):  # there may be older ones, the present one all the same, or nothing at all
+        return [pair for pair in keyring.read_pairs(store.folder, store.key) if pair.public.key_id in wanted]
+    return []
+
+
+def _lost(connection: Connection, node_no: int) -> NodePublic:
+    """The present keys of this branch, of which only the public part is left: those of its last change, else those that head office certified."""
+    document = connection.value("SELECT succession FROM former_key WHERE node_no = ? ORDER BY rowid DESC LIMIT 1", (node_no,))
+    return read_succession(document).said.new if document else _certified(connection)
 
 
 def _certified(connection: Connection) -> NodePublic:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from localcrm.app import create_folder, open_folder
 from localcrm.domain.admin.doctor import examine
 from localcrm.domain.people import signing
 from localcrm.domain.policy import Actor, BasicRole
@@ -247,6 +248,57 @@ def test_failure_41_a_branch_that_has_lost_its_keys_is_heard_again_once_people_h
     company.exchange()
     assert is_sound(company)
     assert refusal(lambda: rotation.change_keys(hq.store, None, hq.actor)) == "keys_lost_at_office"
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_failure_41_keys_lost_again_before_head_office_has_heard_of_the_last_ones_are_made_anew(company, hq, one, tmp_path, signed):
+    if signed:
+        change(one)
+    else:
+        (one.folder / "keys" / "node.bin").unlink()
+        rotation.change_keys(one.store, None, one.actor)
+    (one.folder / "keys" / "node.bin").unlink()
+    one.new("customer", name="再失")
+    assert not rotation.change_keys(one.store, None, one.actor)["signed"]
+    one.keys = keyring.read_keys(one.store)
+    file = packed(one, tmp_path / "up")
+    rotation.demand_keys(hq.store, hq.actor, "BR01")
+    assert refusal(lambda: read(hq, file)) == "keys_wait"
+    rotation.let_keys_in(hq.store, hq.keys, hq.actor, "BR01", fingerprint=one.keys.public.fingerprint)
+    assert read(hq, file)["applied"] == 1
+    company.exchange()
+    assert is_sound(company)
+
+
+def test_failure_41_keys_are_not_present_before_the_change_that_makes_them_so_is_done(company, hq, one, monkeypatch):
+    """Killed after the file with new keys was written, before anything says that they count: the keys are as lost as before."""
+    (one.folder / "keys" / "node.bin").unlink()
+    monkeypatch.setattr(rotation, "make_succession", lambda *_arguments: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        rotation.change_keys(one.store, None, one.actor)
+    monkeypatch.undo()
+    (unused,) = keyring.read_pairs(one.folder, None)
+    assert refusal(lambda: keyring.read_keys(one.store)) == "no_node_keys"
+    assert not rotation.change_keys(one.store, None, one.actor)["signed"]
+    one.keys = keyring.read_keys(one.store)
+    assert keyring.read_pairs(one.folder, None) == [one.keys] != [unused]
+    rotation.demand_keys(hq.store, hq.actor, "BR01")
+    assert refusal(lambda: company.exchange("BR01")) == "keys_wait"
+    rotation.let_keys_in(hq.store, hq.keys, hq.actor, "BR01", fingerprint=one.keys.public.fingerprint)
+    company.exchange()
+    assert is_sound(company)
+
+
+def test_a_folder_says_from_the_beginning_which_pair_counts(tmp_path):
+    """Also one from before that was said, once it is opened."""
+    made = create_folder(tmp_path / "br", role="branch", code="BR01", name="一店").application
+    assert made.store.meta(keyring.PRESENT) == made.keys.public.key_id
+    with made.store.housekeeping() as connection:
+        connection.execute("DELETE FROM meta WHERE key = ?", (keyring.PRESENT,))
+    made.close()
+    again = open_folder(tmp_path / "br")
+    assert again.store.meta(keyring.PRESENT) == again.keys.public.key_id
+    again.close()
 
 
 def test_failure_41_a_password_answer_of_head_office_fits_before_and_after_a_branch_has_heard_of_new_keys(company, hq, one):
