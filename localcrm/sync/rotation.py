@@ -11,7 +11,7 @@ the fingerprint of the new ones, as when the branch joined (ADR 0032).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -249,10 +249,12 @@ def _refuse_renewal(code: str) -> NoReturn:
 class Speaker:
     """Who has written one bundle: found by the header, believed once the signature over the whole file fits."""
 
-    def __init__(self, store: Store, keys: NodeKeys) -> None:
-        self._store, self._keys = store, keys
+    def __init__(self, store: Store, keys: NodeKeys, *, require_calm: Callable[[], None] = lambda: None) -> None:
+        """``require_calm`` is called before anything is looked at that keys unknown here have sent, and may raise."""
+        self._store, self._keys, self._require_calm = store, keys, require_calm
         self._steps: list[Succession] = []
         self._asks: bytes | None = None
+        self._asks_with_reason = False
         self._node_no = 0
 
     def known(self, node_no: int, key_id: bytes) -> NodePublic | None:
@@ -264,6 +266,7 @@ class Speaker:
         self._node_no = node_no
         peer = _heard(self._store, node_no)
         if peer is None:
+            self._require_calm()
             return None
         code, present, renew = peer
         if key_id == present.key_id:
@@ -274,6 +277,7 @@ class Speaker:
             if known_id == key_id:
                 self._require_grace(code, learned, is_revoked=bool(revoked) or renew)
                 return NodePublic(sign_key, box_key)
+        self._require_calm()
         found = [read_succession(document) for document in documents]
         if any((step.said.company_id, step.said.node_no) != (self._store.node.company_id, node_no) for step in found):
             return None
@@ -285,12 +289,16 @@ class Speaker:
         known = {present.key_id, *(entry[0] for entry in former if not entry[4])}
         for document, step in zip(documents, found, strict=True):
             if step.said.new.key_id == key_id and (renew or (step.is_signed and step.said.old.key_id in known)):
-                self._asks = document
+                self._asks, self._asks_with_reason = document, _leads(found, {present.key_id, *(entry[0] for entry in former)}, key_id)
                 return step.said.new
         return None
 
     def proven(self, _sender: NodePublic) -> None:
-        """The signature fits: follow the sender to its new keys, or note them for people to compare, ExchangeError ``keys_wait``."""
+        """The signature fits: follow the sender to its new keys, or note them for people to compare, ExchangeError ``keys_wait``.
+
+        Where other new keys wait already, only those take their place that the branch's present or former ones lead to; else ExchangeError
+        ``keys_place_taken``.
+        """
         if self._steps:
             with self._store.housekeeping() as connection:
                 for step in self._steps:
@@ -305,8 +313,16 @@ class Speaker:
                 "office_keys_unknown", N_("Head office has keys that this branch cannot prove. Nothing was exchanged; call head office.")
             )
         with self._store.housekeeping() as connection:
-            code = connection.value("SELECT code FROM sync_peer WHERE node_no = ?", (self._node_no,))
-            if connection.value("SELECT asked_key FROM sync_peer WHERE node_no = ?", (self._node_no,)) != document:
+            code, waits = connection.one("SELECT code, asked_key FROM sync_peer WHERE node_no = ?", (self._node_no,)) or ("", None)
+            if waits not in {None, document} and not self._asks_with_reason:
+                raise ExchangeError(
+                    "keys_place_taken",
+                    N_(
+                        "Other new keys of branch {code} wait at head office already. Nothing was exchanged; nothing is lost. If they are not yours, somebody there chooses “Its keys were stolen or lost…” once more; exchange again afterwards."
+                    ),
+                    code=code,
+                )
+            if waits != document:
                 connection.execute("UPDATE sync_peer SET asked_key = ? WHERE node_no = ?", (document, self._node_no))
                 now = self._store.clock.now_ms()
                 eventlog.append(connection, at=now, kind="branch_keys_asked", detail=str(code), sign=self._store.sign_log)
@@ -345,6 +361,14 @@ def _way(found: Sequence[Introduced], present: NodePublic, key_id: bytes) -> lis
                 return []
             steps.append(step.said)
     return steps if steps and steps[-1].new.key_id == key_id else []
+
+
+def _leads(found: Sequence[Introduced], known: set[bytes], key_id: bytes) -> bool:
+    """Whether signed steps lead from one of the keys with the known ids, revoked or not, to those with the id."""
+    for step in found:
+        if step.is_signed and step.said.old.key_id in known:
+            known.add(step.said.new.key_id)
+    return key_id in known
 
 
 def _require_from(connection: Connection, step: Succession) -> None:
