@@ -115,7 +115,7 @@ def open_folder(folder: Path, *, passphrase: str | None = None, recovery_code: s
     """
     from localcrm.store.backup import settle_copy
     from localcrm.store.keys import unlock
-    from localcrm.sync.keyring import LogSigner
+    from localcrm.sync.keyring import LogSigner, name_first
 
     key = unlock(folder, passphrase=passphrase, recovery_code=recovery_code) if (folder / DATABASE).exists() else None
     signer = LogSigner(folder, key)
@@ -125,6 +125,7 @@ def open_folder(folder: Path, *, passphrase: str | None = None, recovery_code: s
         settle_copy(store)
         with store.read() as connection:
             require_here(connection)
+        name_first(store)
         signing.examine(store)
     except BaseException:
         store.close()
@@ -271,12 +272,14 @@ def _folder_key(folder: Path, passphrase: str | None) -> tuple[bytes | None, str
 def _found(store: Store, *, role: Role, code: str, name: str) -> None:
     """Give the node its identity and its keys."""
     from localcrm.sync.identity import NodeKeys
-    from localcrm.sync.keyring import write_pairs
+    from localcrm.sync.keyring import name_present, write_pairs
 
-    write_pairs(store.folder, store.key, [NodeKeys.generate()])
+    keys = NodeKeys.generate()
+    write_pairs(store.folder, store.key, [keys])
     number = OFFICE_NO if role == "office" else 0
     with store.housekeeping() as connection:
         save_node(connection, Node(secrets.token_bytes(16), code, name, role, number, secrets.token_bytes(8), 0))
+        name_present(connection, keys.public.key_id)
 
 
 def _sign_log(store: Store) -> None:

@@ -22,7 +22,7 @@ from localcrm.store import changelog, eventlog, shapes as file_shapes
 from localcrm.store.connection import Connection, Pool
 from localcrm.store.folder import DATABASE
 from localcrm.store.migrate import check_version, get_meta, is_current, migrate, shapes_version
-from localcrm.store.node import Node, load_node
+from localcrm.store.node import Node, load_node, require_here
 from localcrm.store.uow import UnitOfWork, own_section, transaction
 
 if TYPE_CHECKING:
@@ -113,8 +113,12 @@ class Store:
 
     @contextmanager
     def merging(self) -> Iterator[Connection]:
-        """A transaction in which received changes are applied: capture is off, the merge writes the log itself."""
+        """A transaction in which received changes are applied: capture is off, the merge writes the log itself.
+
+        Raises StoreError("moved_away") where the folder was moved while an exchange was running.
+        """
         with self._writing() as connection:
+            require_here(connection)
             connection.execute("UPDATE sync_ctx SET applying = 1")
             yield connection
             connection.execute("UPDATE sync_ctx SET applying = 0")

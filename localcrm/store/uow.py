@@ -188,9 +188,9 @@ def own_section(store: Store, connection: Connection, *, actor: str | None) -> I
 
     A section that changed nothing leaves no trace.
     """
+    require_here(connection)
     last, origin, oseq = connection.one("SELECT last_hlc, origin, next_oseq FROM sync_ctx") or (0, None, 1)
     if origin is None:
-        require_here(connection)
         raise Refused("not_enrolled", N_("This branch is not enrolled yet. Finish “sync join” with the reply of head office first."))
     tick = next_stamp(last, store.clock.now_ms(), store.step)
     tx = int(connection.value("SELECT coalesce(max(tx), 0) FROM sync_tx")) + 1

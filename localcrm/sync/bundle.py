@@ -158,7 +158,7 @@ def read_bundle(
 
     ``sender_public(node_no, key_id)`` gives the sender's keys, None for a node or key it does not know, or raises ExchangeError of its
     own for a revoked one; ``introduced`` is asked instead where the bundle brings introductions. ``proven`` is told the sender's keys once
-    their signature over the whole file fits, before anything is opened, and may raise too. ``older_keys`` still open what was in the post
+    their signature over the whole file fits and it is sealed to us, before anything is opened, and may raise too. ``older_keys`` still open what was in the post
     when we changed ours. ``scratch`` is where a large opened bundle waits, nameless.
 
     Raises ExchangeError: not_a_bundle, bundle_truncated, bundle_altered, bundle_other_company, bundle_not_for_us, bundle_other_keys,
@@ -180,9 +180,9 @@ def read_bundle(
                 _refuse("bundle_unknown_sender")
             mine, sealed = _find_recipient(header, my_node_no, (my_keys, *older_keys))
             digest = _verify(file, size, head, header, sender)
+            key = _unwrap_key(sealed, mine, header, sender)  # who cannot seal to us is nobody whose keys are looked at
             if proven is not None:
                 proven(sender)
-            key = _unwrap_key(sealed, mine, header, sender)
             plain = _decrypt(file, size, head, header, key, digest, scratch)
     except OSError as error:
         raise ExchangeError("bundle_unreadable", _TEXTS["bundle_unreadable"], place=str(path), reason=error.strerror or "") from error

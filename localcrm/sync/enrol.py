@@ -30,6 +30,7 @@ from localcrm.sync.identity import (
     read_join_request,
     secret_from,
 )
+from localcrm.sync.keyring import name_present
 from localcrm.sync.rotation import CERTIFICATE, CERTIFIED
 
 if TYPE_CHECKING:
@@ -175,6 +176,7 @@ def finish_join(store: Store, keys: NodeKeys, data: bytes) -> Node:
     )
     with store.housekeeping() as connection:
         save_node(connection, node)
+        name_present(connection, certificate.keys.key_id)
         set_meta(connection, CERTIFICATE, admission.certificate_bytes)
         set_meta(connection, CERTIFIED, certificate.issued_at)
         connection.execute("DELETE FROM meta WHERE key LIKE 'join.%'")

@@ -21,7 +21,6 @@ from localcrm.store import changelog, digests, eventlog, past, witness
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta, set_meta
 from localcrm.store.node import CATCHING_UP, OFFICE_NO, origin_of, stamp_of
 from localcrm.store.signatures import sign_keys
-from localcrm.store.tls import served_pin
 from localcrm.store.witness import Witness
 from localcrm.sync import attachments, brake, codec, drain, pins, recovery, repair, rotation, scope, snapshot
 from localcrm.sync.extract import PORTION, changes_for, of_numbers, own_changes
@@ -154,7 +153,7 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
         if isinstance(message, Welcome):
             welcome = message
             _meet_office(store, welcome)
-            pins.keep(store, welcome.tls_pin, welcome.wall_ms)
+            pins.keep(store, welcome.tls_pin, welcome.tls_since, is_news=welcome.head_hseq > _received(store))
             repair.forget(store, OFFICE_NO)
             _take_witness(store, welcome)
         elif isinstance(message, Ack):
@@ -196,6 +195,11 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
             connection.execute("UPDATE sync_peer SET last_ok = ? WHERE node_no = ?", (store.clock.now_ms(), OFFICE_NO))
         signing.examine(store)
     return welcome
+
+
+def _received(store: Store) -> int:
+    with store.read() as connection:
+        return int(connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)) or 0)
 
 
 def _meet_office(store: Store, welcome: Welcome) -> None:
@@ -425,6 +429,7 @@ def _has_met(store: Store, node_no: int, epoch: bytes) -> bool:
 
 def welcome(store: Store, peer: Peer) -> Welcome:
     """Who head office is, and how far it has countersigned the branch's system log."""
+    pin, since = pins.served(store)
     with store.read() as connection:
         head = changelog.head(connection)
         point = witness.known(connection, peer.node_no) or Witness(0, b"", 0, b"")
@@ -445,7 +450,8 @@ def welcome(store: Store, peer: Peer) -> Welcome:
         past_lives=lives,
         have=have if recovery.is_open(store) else [],
         certificate=certificate,
-        tls_pin=served_pin(store.folder) or b"",
+        tls_pin=pin,
+        tls_since=since,
     )
 
 

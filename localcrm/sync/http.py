@@ -19,6 +19,8 @@ from localcrm.kernel.errors import AppError, ExchangeError, Refused
 from localcrm.kernel.i18n import N_
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
     from localcrm.store.store import Store
     from localcrm.sync.identity import NodeKeys
 
@@ -96,10 +98,17 @@ def _refused(response: Any) -> None:
     raise ExchangeError(code, N_("Head office refused the exchange: {message}"), message=message)
 
 
+#: What keys that are not known here are told; a branch with known ones never is, so the brake of strangers does not touch it.
+_OF_STRANGERS = {"bundle_unknown_sender", "bad_succession", "keys_wait", "keys_place_taken"}
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
 def routes(store_and_keys: Callable[[], tuple[Store, NodeKeys]]) -> list[Any]:
     """Starlette routes with which head office answers its branches."""
     from starlette.concurrency import run_in_threadpool
-    from starlette.requests import Request
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
 
@@ -108,8 +117,15 @@ def routes(store_and_keys: Callable[[], tuple[Store, NodeKeys]]) -> list[Any]:
     def refused(error: AppError) -> Response:
         return JSONResponse({"code": error.code, "message": error.message}, status_code=error.http_status)
 
-    def work(store: Store, keys: NodeKeys, request: Path, answer: Path) -> bytes:
-        answer_bundle(store, keys, request, answer)
+    strangers = Guesses()
+
+    def work(store: Store, keys: NodeKeys, request: Path, answer: Path, address: str) -> bytes:
+        try:
+            answer_bundle(store, keys, request, answer, require_calm=lambda: strangers.require_calm(address))
+        except ExchangeError as error:
+            if error.code in _OF_STRANGERS:
+                strangers.note(address)
+            raise
         return answer.read_bytes()
 
     async def exchange(request: Request) -> Response:
@@ -127,7 +143,7 @@ def routes(store_and_keys: Callable[[], tuple[Store, NodeKeys]]) -> list[Any]:
                         return JSONResponse({"code": "too_large", "message": "too large"}, status_code=413)
                     file.write(piece)
             try:
-                body = await run_in_threadpool(work, store, keys, incoming, Path(folder) / "answer")
+                body = await run_in_threadpool(work, store, keys, incoming, Path(folder) / "answer", _address(request))
             except AppError as error:
                 return refused(error)
         return Response(body, media_type=CONTENT_TYPE)
@@ -145,7 +161,7 @@ def routes(store_and_keys: Callable[[], tuple[Store, NodeKeys]]) -> list[Any]:
             raise
 
     async def join(request: Request) -> Response:
-        data, address = bytearray(), request.client.host if request.client else ""
+        data, address = bytearray(), _address(request)
         async for piece in request.stream():
             data += piece
             if len(data) > MAX_JOIN:
@@ -169,7 +185,7 @@ def routes(store_and_keys: Callable[[], tuple[Store, NodeKeys]]) -> list[Any]:
 
 
 class Guesses:
-    """Brakes who asks for invites that are not there: WRONG from one address, or WRONG_IN_ALL from everywhere, in WINDOW_SECONDS."""
+    """Brakes who asks for invites that are not there, or speaks with keys that nobody knows: WRONG from one address, or WRONG_IN_ALL from everywhere, in WINDOW_SECONDS."""
 
     WRONG, WRONG_IN_ALL, WINDOW_SECONDS = 20, 500, 600.0
 
@@ -190,7 +206,7 @@ class Guesses:
                 self._wrong.popleft()
             is_hot = len(self._wrong) >= self.WRONG_IN_ALL or sum(known == address for _at, known in self._wrong) >= self.WRONG
         if is_hot:
-            raise Refused("too_many_tries", N_("Too many wrong requests to join have come. Try again in ten minutes."))
+            raise Refused("too_many_tries", N_("Too many wrong requests have come. Try again in ten minutes."))
 
 
 def serve_hub(store: Store, keys: NodeKeys, *, host: str, port: int) -> None:

@@ -16,14 +16,14 @@ from localcrm.kernel.errors import StoreError
 from localcrm.kernel.i18n import N_
 from localcrm.store.files import write_file_atomically
 from localcrm.store.keys import prepare_key_folder, unwrap_secret, wrap_secret
-from localcrm.store.migrate import get_meta
+from localcrm.store.migrate import get_meta, set_meta
 from localcrm.sync.identity import NodeKeys
 
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
     from localcrm.store.store import Store
 
-#: Meta key: the id of the present pair; absent as long as the first one is it.
+#: Meta key: the id of the present pair, from the set-up on; absent only in a folder from before that was said, where the first one is it.
 PRESENT = "node.key"
 #: How long what was sealed to a former pair can still be opened here.
 OPENS_MS = 400 * 24 * 3600 * 1000
@@ -51,6 +51,21 @@ def read_keys(store: Store) -> NodeKeys:
     with store.read() as connection:
         present, former = get_meta(connection, PRESENT), former_ids(connection, store.node.node_no, store.clock.now_ms())
     return choose(read_pairs(store.folder, store.key), present, former)
+
+
+def name_present(connection: Connection, key_id: bytes) -> None:
+    """Say which pair is the present one, where that has not been said yet."""
+    if get_meta(connection, PRESENT) is None:
+        set_meta(connection, PRESENT, key_id)
+
+
+def name_first(store: Store) -> None:
+    """The same in a folder from before it was said: it is the first one. Nothing where the file cannot be read."""
+    if store.meta(PRESENT) is None:
+        with suppress(StoreError):
+            first = read_pairs(store.folder, store.key)[0]
+            with store.housekeeping() as connection:
+                name_present(connection, first.public.key_id)
 
 
 def choose(pairs: Sequence[NodeKeys], present: object, former: Sequence[bytes] = ()) -> NodeKeys:

@@ -94,6 +94,8 @@ class Welcome(Struct, frozen=True, tag="welcome", forbid_unknown_fields=False):
     """Of the branch, where head office has issued a newer one than it said it has."""
     tls_pin: Annotated[bytes, Meta(max_length=32)] = b""
     """SHA-256 of the public key that head office serves HTTPS with; nothing where it has no certificate of its own."""
+    tls_since: Seq = 0
+    """Since when it does; see ``pins.served``."""
 
 
 class Ack(Struct, frozen=True, tag="ack"):

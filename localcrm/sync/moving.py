@@ -15,6 +15,7 @@ Inside is a backup. ``K`` is new for every file and lies in the head, wrapped by
 from __future__ import annotations
 
 import secrets
+import shutil
 import tempfile
 from hashlib import sha256
 from pathlib import Path
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 _MAGIC = b"LCM1"
 _MAX_HEAD = 16 << 10
 _CHUNK, _TAG = 1 << 20, 16
+#: What a folder begins with in which a file is unpacked.
+_SCRATCH = ".localcrm-move-"
 
 
 class _Head(Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,7 +124,10 @@ def arrive(path: Path, into: Path, passphrase: str, *, beside: bool = False) -> 
         raise NotFound("no_such_file", N_("There is no file “{name}”."), name=path.name)
     into = into.absolute()
     home = into if beside else next(parent for parent in into.parents if parent.is_dir())
-    with writing(into), tempfile.TemporaryDirectory(dir=home, prefix=".localcrm-move-") as scratch:
+    if beside:
+        for left in home.glob(f"{_SCRATCH}*"):  # of a try that a power cut ended; the keys lie in it
+            shutil.rmtree(left, ignore_errors=True)
+    with writing(into), tempfile.TemporaryDirectory(dir=home, prefix=_SCRATCH) as scratch:
         archive = Path(scratch) / "archive"
         with path.open("rb") as source, archive.open("wb") as target:
             head = _open(source, target, passphrase)
@@ -130,8 +136,17 @@ def arrive(path: Path, into: Path, passphrase: str, *, beside: bool = False) -> 
         write_file_atomically(folder / CONTINUES, head.token.encode(), private=True)
         if beside:  # the database last: with it the folder is set up
             for entry in sorted(folder.iterdir(), key=lambda entry: entry.name == DATABASE):
-                entry.rename(into / entry.name)
+                _put(entry, into / entry.name)
     return {"folder": str(into), "code": head.code}
+
+
+def _put(entry: Path, target: Path) -> None:
+    """Move a file or folder into its place; what is there, of a folder that is not set up, goes, unless nothing comes to replace it."""
+    if target.is_dir():
+        if entry.is_dir() and not any(entry.iterdir()):
+            return
+        shutil.rmtree(target)
+    entry.replace(target)
 
 
 # the file ----------------------------------------------------------------------------------------------------------------

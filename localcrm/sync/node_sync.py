@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -212,8 +212,8 @@ def _read(store: Store, keys: NodeKeys, path: Path) -> exchange.Outcome:
         return peer.outcome
 
 
-def _open(store: Store, keys: NodeKeys, path: Path) -> Opened:
-    speaker = rotation.Speaker(store, keys)
+def _open(store: Store, keys: NodeKeys, path: Path, *, require_calm: Callable[[], None] = lambda: None) -> Opened:
+    speaker = rotation.Speaker(store, keys, require_calm=require_calm)
     opened = read_bundle(
         path,
         my_keys=keys,
@@ -339,11 +339,11 @@ def _take_snapshot(store: Store, keys: NodeKeys, incoming: fetching.Incoming, ou
     incoming.throw_away()
 
 
-def answer_bundle(store: Store, keys: NodeKeys, request: Path, answer: Path) -> None:
-    """Head office answers one request of a branch: a bundle in, a bundle out."""
+def answer_bundle(store: Store, keys: NodeKeys, request: Path, answer: Path, *, require_calm: Callable[[], None] = lambda: None) -> None:
+    """Head office answers one request of a branch: a bundle in, a bundle out. ``require_calm``: see ``rotation.Speaker``."""
     if not store.node.is_office:
         raise Refused("not_office", N_("Only head office can do this."))
-    with _open(store, keys, request) as opened:
+    with _open(store, keys, request, require_calm=require_calm) as opened:
         peer = _peer(store, "node_no", opened.facts.sender_no)
         ready = store.folder / "snapshots"
         peer.fetch = lambda wanted: fetching.pieces(ready, peer.node_no, wanted, partial(_write_snapshot, store, keys, peer))

@@ -30,17 +30,19 @@ from localcrm.sync.identity import Id, Millis, NodeKeys
 if TYPE_CHECKING:
     from localcrm.store.store import Store
 
-#: Meta keys of a branch: the pin, and when head office signed for it.
-PIN, SAID = "office.tls_pin", "office.tls_said"
+#: Meta keys of a branch: the pin, and since when it is that of head office, as that says.
+PIN, SINCE = "office.tls_pin", "office.tls_since"
+#: Meta keys of head office: the pin it spoke of last, and since when it does.
+_TOLD, _TOLD_SINCE = "tls.pin", "tls.since"
 _Pin = Annotated[bytes, Meta(min_length=32, max_length=32)]
 
 
 class _News(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What head office signs: the key it serves with, from when on."""
+    """What head office signs: the key it serves with, since when."""
 
     company_id: Id
     pin: _Pin
-    at: Millis
+    since: Millis
 
 
 class _Told(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -55,14 +57,30 @@ class _Told(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
 # head office ------------------------------------------------------------------------------------------------------------------
 
 
-def tell(store: Store, keys: NodeKeys) -> bytes:
-    """A fresh statement; raises Refused(not_office, no_own_certificate)."""
-    if not store.node.is_office:
-        raise Refused("not_office", N_("Only head office can do this."))
+def served(store: Store) -> tuple[bytes, int]:
+    """The pin that head office serves with and since when, Unix milliseconds; (b"", 0) where it has no certificate of its own.
+
+    A later pin is always later in time than the one before: a clock that was ahead once must not make all that follows look old.
+    """
     pin = served_pin(store.folder)
     if pin is None:
+        return b"", 0
+    if store.meta(_TOLD) != pin:
+        with store.housekeeping() as connection:
+            if get_meta(connection, _TOLD) != pin:
+                set_meta(connection, _TOLD_SINCE, max(0, store.clock.now_ms(), int(get_meta(connection, _TOLD_SINCE) or 0) + 1))
+                set_meta(connection, _TOLD, pin)
+    return pin, int(store.meta(_TOLD_SINCE) or 0)
+
+
+def tell(store: Store, keys: NodeKeys) -> bytes:
+    """What head office serves with, signed; raises Refused(not_office, no_own_certificate)."""
+    if not store.node.is_office:
+        raise Refused("not_office", N_("Only head office can do this."))
+    pin, since = served(store)
+    if not pin:
         raise Refused("no_own_certificate", N_("Head office serves no certificate of its own."))
-    body = msgspec.msgpack.encode(_News(store.node.company_id, pin, max(0, store.clock.now_ms())))
+    body = msgspec.msgpack.encode(_News(store.node.company_id, pin, since))
     told = _Told(body, keys.sign(_message(body)), keys.public.key_id, rotation.all_introductions(store))
     return msgspec.msgpack.encode(told)
 
@@ -70,14 +88,17 @@ def tell(store: Store, keys: NodeKeys) -> bytes:
 # a branch ---------------------------------------------------------------------------------------------------------------------
 
 
-def keep(store: Store, pin: bytes, at: int) -> None:
-    """Head office said, inside a bundle, with which key it serves; b"": with none of its own."""
+def keep(store: Store, pin: bytes, since: int, *, is_news: bool) -> None:
+    """Head office said, inside a bundle, with which key it serves since when; b"": with none of its own.
+
+    ``is_news``: the bundle tells of changes that are not here yet, so it is no old one; it then counts whatever the time.
+    """
     if not pin or store.meta(PIN) == pin:
         return
     with store.housekeeping() as connection:
-        if at > int(get_meta(connection, SAID) or 0):
+        if is_news or since > int(get_meta(connection, SINCE) or 0):
             set_meta(connection, PIN, pin)
-            set_meta(connection, SAID, at)
+            set_meta(connection, SINCE, since)
 
 
 def post(store: Store, keys: NodeKeys, url: str, request: Path, answer: Path) -> None:
@@ -115,11 +136,11 @@ def _ask(store: Store, keys: NodeKeys, url: str) -> bytes:
         _refuse()
     signer = rotation.Speaker(store, keys).introduced(OFFICE_NO, told.key_id, told.introductions)
     is_genuine = signer is not None and signer.key_id == told.key_id and signer.has_signed(_message(told.body), told.signature)
-    if not is_genuine or news.company_id != store.node.company_id or news.at <= int(store.meta(SAID) or 0):
+    if not is_genuine or news.company_id != store.node.company_id or news.since <= int(store.meta(SINCE) or 0):
         _refuse()
     with store.housekeeping() as connection:
         set_meta(connection, PIN, news.pin)
-        set_meta(connection, SAID, news.at)
+        set_meta(connection, SINCE, news.since)
     return news.pin
 
 

@@ -11,7 +11,7 @@ the fingerprint of the new ones, as when the branch joined (ADR 0032).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -66,12 +66,14 @@ def change_keys(store: Store, keys: NodeKeys | None, actor: Actor) -> dict[str, 
         raise Refused("not_enrolled", N_("This branch is not enrolled yet. Finish “sync join” with the reply of head office first."))
     if keys is None and node.is_office:
         raise Refused("keys_lost_at_office", N_("Branches know head office by its keys only. Restore the folder “keys” from a backup."))
+    if keys is None:  # a folder from before it was said; what is written below must not count before its time
+        with store.housekeeping() as connection:
+            keyring.name_present(connection, _certified(connection).key_id)
     new, now = NodeKeys.generate(), max(0, store.clock.now_ms())
     with store.unit_of_work(actor.user_id) as uow:
         connection = uow.connection
-        old = keys.public if keys else _certified(connection)
-        present = get_meta(connection, keyring.PRESENT)
-        if present is not None and present != old.key_id:
+        old = keys.public if keys else _lost(connection, node.node_no)
+        if keys is not None and get_meta(connection, keyring.PRESENT) not in {None, old.key_id}:
             raise Refused("keys_changed_meanwhile", N_("The keys were changed in another window meanwhile. Nothing more was done."))
         # The file first: a pair nobody uses does no harm, a data file that names a pair that is not there would.
         keyring.write_pairs(store.folder, store.key, [*_kept(store, connection, keys), new])
@@ -91,12 +93,19 @@ def change_keys(store: Store, keys: NodeKeys | None, actor: Actor) -> dict[str, 
 
 def _kept(store: Store, connection: Connection, keys: NodeKeys | None) -> list[NodeKeys]:
     """The pairs that stay in the file: the present one and those that still open something."""
-    if keys is None:
-        with suppress(StoreError):  # there may be older ones, or nothing at all
-            return keyring.read_pairs(store.folder, store.key)
-        return []
-    wanted = {keys.public.key_id, *keyring.former_ids(connection, store.node.node_no, store.clock.now_ms())}
-    return [pair for pair in (*keys.older, keys) if pair.public.key_id in wanted]
+    wanted: set[object] = set(keyring.former_ids(connection, store.node.node_no, store.clock.now_ms()))
+    if keys is not None:
+        return [pair for pair in keys.older if pair.public.key_id in wanted] + [keys]
+    wanted.add(get_meta(connection, keyring.PRESENT))
+    with suppress(StoreError):  # there may be older ones, the present one all the same, or nothing at all
+        return [pair for pair in keyring.read_pairs(store.folder, store.key) if pair.public.key_id in wanted]
+    return []
+
+
+def _lost(connection: Connection, node_no: int) -> NodePublic:
+    """The present keys of this branch, of which only the public part is left: those of its last change, else those that head office certified."""
+    document = connection.value("SELECT succession FROM former_key WHERE node_no = ? ORDER BY rowid DESC LIMIT 1", (node_no,))
+    return read_succession(document).said.new if document else _certified(connection)
 
 
 def _certified(connection: Connection) -> NodePublic:
@@ -240,10 +249,12 @@ def _refuse_renewal(code: str) -> NoReturn:
 class Speaker:
     """Who has written one bundle: found by the header, believed once the signature over the whole file fits."""
 
-    def __init__(self, store: Store, keys: NodeKeys) -> None:
-        self._store, self._keys = store, keys
+    def __init__(self, store: Store, keys: NodeKeys, *, require_calm: Callable[[], None] = lambda: None) -> None:
+        """``require_calm`` is called before anything is looked at that keys unknown here have sent, and may raise."""
+        self._store, self._keys, self._require_calm = store, keys, require_calm
         self._steps: list[Succession] = []
         self._asks: bytes | None = None
+        self._asks_with_reason = False
         self._node_no = 0
 
     def known(self, node_no: int, key_id: bytes) -> NodePublic | None:
@@ -255,6 +266,7 @@ class Speaker:
         self._node_no = node_no
         peer = _heard(self._store, node_no)
         if peer is None:
+            self._require_calm()
             return None
         code, present, renew = peer
         if key_id == present.key_id:
@@ -265,6 +277,7 @@ class Speaker:
             if known_id == key_id:
                 self._require_grace(code, learned, is_revoked=bool(revoked) or renew)
                 return NodePublic(sign_key, box_key)
+        self._require_calm()
         found = [read_succession(document) for document in documents]
         if any((step.said.company_id, step.said.node_no) != (self._store.node.company_id, node_no) for step in found):
             return None
@@ -276,12 +289,16 @@ class Speaker:
         known = {present.key_id, *(entry[0] for entry in former if not entry[4])}
         for document, step in zip(documents, found, strict=True):
             if step.said.new.key_id == key_id and (renew or (step.is_signed and step.said.old.key_id in known)):
-                self._asks = document
+                self._asks, self._asks_with_reason = document, _leads(found, {present.key_id, *(entry[0] for entry in former)}, key_id)
                 return step.said.new
         return None
 
     def proven(self, _sender: NodePublic) -> None:
-        """The signature fits: follow the sender to its new keys, or note them for people to compare, ExchangeError ``keys_wait``."""
+        """The signature fits: follow the sender to its new keys, or note them for people to compare, ExchangeError ``keys_wait``.
+
+        Where other new keys wait already, only those take their place that the branch's present or former ones lead to; else ExchangeError
+        ``keys_place_taken``.
+        """
         if self._steps:
             with self._store.housekeeping() as connection:
                 for step in self._steps:
@@ -296,8 +313,16 @@ class Speaker:
                 "office_keys_unknown", N_("Head office has keys that this branch cannot prove. Nothing was exchanged; call head office.")
             )
         with self._store.housekeeping() as connection:
-            code = connection.value("SELECT code FROM sync_peer WHERE node_no = ?", (self._node_no,))
-            if connection.value("SELECT asked_key FROM sync_peer WHERE node_no = ?", (self._node_no,)) != document:
+            code, waits = connection.one("SELECT code, asked_key FROM sync_peer WHERE node_no = ?", (self._node_no,)) or ("", None)
+            if waits not in {None, document} and not self._asks_with_reason:
+                raise ExchangeError(
+                    "keys_place_taken",
+                    N_(
+                        "Other new keys of branch {code} wait at head office already. Nothing was exchanged; nothing is lost. If they are not yours, somebody there chooses “Its keys were stolen or lost…” once more; exchange again afterwards."
+                    ),
+                    code=code,
+                )
+            if waits != document:
                 connection.execute("UPDATE sync_peer SET asked_key = ? WHERE node_no = ?", (document, self._node_no))
                 now = self._store.clock.now_ms()
                 eventlog.append(connection, at=now, kind="branch_keys_asked", detail=str(code), sign=self._store.sign_log)
@@ -336,6 +361,14 @@ def _way(found: Sequence[Introduced], present: NodePublic, key_id: bytes) -> lis
                 return []
             steps.append(step.said)
     return steps if steps and steps[-1].new.key_id == key_id else []
+
+
+def _leads(found: Sequence[Introduced], known: set[bytes], key_id: bytes) -> bool:
+    """Whether signed steps lead from one of the keys with the known ids, revoked or not, to those with the id."""
+    for step in found:
+        if step.is_signed and step.said.old.key_id in known:
+            known.add(step.said.new.key_id)
+    return key_id in known
 
 
 def _require_from(connection: Connection, step: Succession) -> None:

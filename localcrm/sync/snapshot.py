@@ -25,7 +25,7 @@ from localcrm.store import blobs, changelog, ddl, digests, erase, eventlog, past
 from localcrm.store.connection import Connection
 from localcrm.store.files import writing
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta, set_meta
-from localcrm.store.node import OFFICE_NO, origin_of
+from localcrm.store.node import OFFICE_NO, origin_of, require_here
 from localcrm.store.shapes import SHAPING, read_shapes
 from localcrm.sync import codec, recovery
 from localcrm.sync.extract import own_changes
@@ -194,11 +194,12 @@ def _receive(store: Store, told: Snapshot, said: Iterator[Message]) -> int:
 def install(store: Store, path: Path, told: Snapshot) -> Report:
     """Let a snapshot take the place of the data here, in one transaction; says what was merged on top of it.
 
-    Raises ExchangeError: snapshot_damaged, snapshot_other_version, snapshot_differs, snapshot_lacks, snapshot_own_work. Nothing is
-    changed then.
+    Raises ExchangeError: snapshot_damaged, snapshot_other_version, snapshot_differs, snapshot_lacks, snapshot_own_work; StoreError("moved_away")
+    where the folder was moved meanwhile. Nothing is changed then.
     """
     shapes = examine(path, told)
     with store.replacing(path) as connection:
+        require_here(connection)
         _refuse_losses(store, connection)
         _carry_out_erasures(store, connection)
         unsent = _unsent(store, connection)

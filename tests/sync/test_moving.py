@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from localcrm import app
 from localcrm.kernel.errors import AppError, InvalidInput, StoreError
 from localcrm.store import check
 from localcrm.store.backup import backup, restore, settle_copy
-from localcrm.sync import moving, node_sync
+from localcrm.sync import keyring, moving, node_sync, snapshot
 from tests.factories import Company, Installation
 
 WORDS = "Karton-im-neuen-Haus-7"
@@ -78,6 +80,28 @@ def test_the_old_folder_refuses_to_go_on(one: Installation, file: Path) -> None:
         moving.move(one.store, one.actor, one.folder / "again", WORDS)
 
 
+def test_an_exchange_that_runs_on_while_the_folder_is_closed_does_not_open_it_again(company: Company, one: Installation) -> None:
+    company.hq.new("customer", name="总部的客户")
+    told = snapshot.write(company.hq.store, company.folder / "snapshot")
+    moving.move(one.store, one.actor, company.folder / "moved", WORDS)
+    before = one.digest
+
+    def merged() -> None:
+        with one.store.merging():
+            pass
+
+    for work in (lambda: snapshot.install(one.store, company.folder / "snapshot", told), merged):
+        with pytest.raises(StoreError) as error:
+            work()
+        assert error.value.code == "moved_away"
+    assert refused(one) - {"no_exchange_files"} == {"moved_away"}
+    assert one.digest == before
+    # Nor does anything else that gives the folder its origin back.
+    with one.store.housekeeping() as connection:
+        connection.execute("UPDATE sync_ctx SET origin = (SELECT origin FROM sync_origin WHERE node_no = 2)")
+    assert refused(one) - {"no_exchange_files"} == {"moved_away"}
+
+
 def test_a_move_is_taken_back_where_the_file_was_never_used(company: Company, one: Installation, file: Path) -> None:
     assert app.take_back_move(one.folder) == {"code": "BR01", "moved": True}
     assert app.take_back_move(one.folder) == {"code": "BR01", "moved": False}
@@ -86,6 +110,35 @@ def test_a_move_is_taken_back_where_the_file_was_never_used(company: Company, on
     company.exchange()
     assert len(company.digests) == 1
     assert check.check(one.store)["problems"] == []
+
+
+@pytest.mark.parametrize("last", ["blobs", "keys"])
+def test_a_power_cut_while_the_branch_arrives_does_not_block_the_next_try(
+    company: Company, one: Installation, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    keyring.write_pairs(one.folder, None, [one.keys])
+    moving.move(one.store, one.actor, company.folder / "file", WORDS)
+    into, real = company.folder / "new", Path.replace
+    (into / "backups").mkdir(parents=True)
+    (into / "backups" / "kept").write_text("x")
+
+    def cut(path: Path, target: Path) -> Path:
+        done = real(path, target)
+        if path.name == last:
+            raise SystemExit
+        return done
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", cut)
+        patched.setattr(app, "_nothing_left_on_failure", lambda _folder: nullcontext())  # nobody tidies up
+        patched.setattr(tempfile.TemporaryDirectory, "cleanup", lambda _self: None)
+        with pytest.raises(SystemExit):
+            app.arrive_in(into, company.folder / "file", WORDS)
+    assert (into / last).exists()
+    assert not (into / "localcrm.db").exists()
+    app.arrive_in(into, company.folder / "file", WORDS).close()
+    assert (into / "backups" / "kept").read_text() == "x"
+    assert not list(into.glob(".localcrm-*"))  # an unpacked file holds keys
 
 
 def test_used_on_two_computers_the_second_is_recognised(company: Company, file: Path) -> None:

@@ -141,3 +141,40 @@ def test_what_a_stick_brings_pins_too_and_an_older_one_changes_nothing(company, 
     assert one.store.meta(pins.PIN) == served_pin(office.folder) != first
     node_sync.unpack(one.store, one.keys, tmp_path / "old")
     assert one.store.meta(pins.PIN) == served_pin(office.folder)
+
+
+def test_a_clock_of_head_office_that_was_years_ahead_locks_nobody_out(company, office, one, two):
+    with serving(office, office.folder) as url:
+        run(one, url)
+        office.clock.forward(days=3650)
+        forget_key(office.folder)
+    with serving(office, office.folder) as url:  # asked for what is signed, and told in a bundle
+        assert run(one, url) == "equal"
+        assert run(two, url) == "equal"
+        office.clock.forward(days=-3650)
+        forget_key(office.folder)
+        told = kept(one), kept(two)
+    with serving(office, office.folder) as url:
+        assert run(one, url) == "equal"
+        company.down("BR02")
+        assert served_pin(office.folder) == kept(one) == kept(two) != told[0] == told[1]
+
+
+def kept(node: Installation) -> object:
+    return node.store.meta(pins.PIN)
+
+
+def test_a_bundle_with_news_brings_the_pin_of_a_head_office_that_was_put_back(company, office, one):
+    """Which statement was its last is forgotten then; what the bundle tells otherwise proves that it is not an old one."""
+    with serving(office, office.folder) as url:
+        office.clock.forward(days=3650)
+        run(one, url)
+    with office.store.housekeeping() as connection:
+        connection.execute("DELETE FROM meta WHERE key LIKE 'tls.%'")
+    office.clock.forward(days=-3650)
+    forget_key(office.folder)
+    with serving(office, office.folder) as url:
+        assert refusal(lambda: run(one, url)) == "other_certificate"
+        office.new("customer", name="新客")
+        company.down("BR01")
+        assert run(one, url) == "equal"

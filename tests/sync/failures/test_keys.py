@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
+import httpx
+import msgspec
 import pytest
+from starlette.applications import Starlette
 
+from localcrm.app import create_folder, open_folder
 from localcrm.domain.admin.doctor import examine
 from localcrm.domain.people import signing
 from localcrm.domain.policy import Actor, BasicRole
 from localcrm.kernel.errors import AppError, Forbidden, StoreError
 from localcrm.store import eventlog
 from localcrm.store.backup import backup, restore, settle_copy
-from localcrm.sync import keyring, node_sync, resets, rotation
+from localcrm.sync import http, keyring, node_sync, resets, rotation
 from localcrm.sync.bundle import BundleFacts, Recipient, write_bundle
 from localcrm.sync.identity import NodeKeys, Succession, make_succession, peek_certificate
 from tests.factories import PASSWORD, Company, Installation
@@ -247,6 +253,136 @@ def test_failure_41_a_branch_that_has_lost_its_keys_is_heard_again_once_people_h
     company.exchange()
     assert is_sound(company)
     assert refusal(lambda: rotation.change_keys(hq.store, None, hq.actor)) == "keys_lost_at_office"
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_failure_41_keys_lost_again_before_head_office_has_heard_of_the_last_ones_are_made_anew(company, hq, one, tmp_path, signed):
+    if signed:
+        change(one)
+    else:
+        (one.folder / "keys" / "node.bin").unlink()
+        rotation.change_keys(one.store, None, one.actor)
+    (one.folder / "keys" / "node.bin").unlink()
+    one.new("customer", name="再失")
+    assert not rotation.change_keys(one.store, None, one.actor)["signed"]
+    one.keys = keyring.read_keys(one.store)
+    file = packed(one, tmp_path / "up")
+    rotation.demand_keys(hq.store, hq.actor, "BR01")
+    assert refusal(lambda: read(hq, file)) == "keys_wait"
+    rotation.let_keys_in(hq.store, hq.keys, hq.actor, "BR01", fingerprint=one.keys.public.fingerprint)
+    assert read(hq, file)["applied"] == 1
+    company.exchange()
+    assert is_sound(company)
+
+
+def test_failure_41_keys_are_not_present_before_the_change_that_makes_them_so_is_done(company, hq, one, monkeypatch):
+    """Killed after the file with new keys was written, before anything says that they count: the keys are as lost as before."""
+    (one.folder / "keys" / "node.bin").unlink()
+    monkeypatch.setattr(rotation, "make_succession", lambda *_arguments: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        rotation.change_keys(one.store, None, one.actor)
+    monkeypatch.undo()
+    (unused,) = keyring.read_pairs(one.folder, None)
+    assert refusal(lambda: keyring.read_keys(one.store)) == "no_node_keys"
+    assert not rotation.change_keys(one.store, None, one.actor)["signed"]
+    one.keys = keyring.read_keys(one.store)
+    assert keyring.read_pairs(one.folder, None) == [one.keys] != [unused]
+    rotation.demand_keys(hq.store, hq.actor, "BR01")
+    assert refusal(lambda: company.exchange("BR01")) == "keys_wait"
+    rotation.let_keys_in(hq.store, hq.keys, hq.actor, "BR01", fingerprint=one.keys.public.fingerprint)
+    company.exchange()
+    assert is_sound(company)
+
+
+def asking(hq: Installation, path: Path, document: bytes, keys: NodeKeys, *, box_key: bytes | None = None) -> Path:
+    """A file in the name of BR01 with which these keys ask to be let in; ``box_key``: sealed to that, as by somebody who does not know ours."""
+    ours = hq.keys.public
+    to = ours if box_key is None else Stranger(ours.sign_key, box_key, ours.key_id)
+    facts = BundleFacts(hub_id=hq.store.node.company_id, kind="up", sender_no=2, sender_epoch=1, schema_ver=1)
+    write_bundle(path, [b"x"], facts=facts, keys=keys, recipients=[Recipient(1, to)], introductions=[document])  # type: ignore[arg-type]
+    return path
+
+
+class Stranger(NamedTuple):
+    """Head office as somebody imagines it who has seen the header of a file."""
+
+    sign_key: bytes
+    box_key: bytes
+    key_id: bytes
+
+
+def waiting(hq: Installation) -> object:
+    return rotation.asked_keys(hq.value("SELECT asked_key FROM sync_peer WHERE node_no = 2"))
+
+
+def test_failure_41_nobody_takes_the_waiting_place_of_a_branch_or_fills_the_log(company, hq, one, tmp_path):
+    former = change(one)
+    rotation.demand_keys(hq.store, hq.actor, "BR01")
+    noted = "SELECT count(*) FROM event_log WHERE kind = 'branch_keys_asked'"
+
+    def unsigned() -> tuple[bytes, NodeKeys]:
+        keys = NodeKeys.generate()
+        said = Succession(hq.store.node.company_id, 2, NodeKeys.generate().public, keys.public, 1)
+        return make_succession(None, keys, said), keys
+
+    # Who does not even know head office's keys is not put to anybody.
+    assert refusal(lambda: read(hq, asking(hq, tmp_path / "a", *unsigned(), box_key=one.keys.public.box_key))) == "bundle_altered"
+    assert waiting(hq) is None
+    first, keys = unsigned()
+    assert refusal(lambda: read(hq, asking(hq, tmp_path / "b", first, keys))) == "keys_wait"
+    for _number in range(3):
+        assert refusal(lambda: read(hq, asking(hq, tmp_path / "c", *unsigned()))) == "keys_place_taken"
+        assert refusal(lambda: read(hq, tmp_path / "b")) == "keys_wait"
+    # A signature of keys that were never the branch's makes no difference.
+    old, new = NodeKeys.generate(), NodeKeys.generate()
+    signed = make_succession(old, new, Succession(hq.store.node.company_id, 2, old.public, new.public, 1))
+    assert refusal(lambda: read(hq, asking(hq, tmp_path / "d", signed, new))) == "keys_place_taken"
+    assert waiting(hq) == keys.public
+    assert hq.value(noted) == 1
+    # One that its former keys lead to takes the place: it is at least not any stranger.
+    change(one)
+    assert refusal(lambda: read(hq, packed(one, tmp_path / "up"))) == "keys_wait"
+    assert waiting(hq) == one.keys.public != former.public
+    assert hq.value(noted) == 2
+    # And head office empties the place by revoking once more.
+    rotation.demand_keys(hq.store, hq.actor, "BR01")
+    assert refusal(lambda: read(hq, tmp_path / "b")) == "keys_wait"
+    assert waiting(hq) == keys.public
+
+
+def test_failure_41_strangers_at_the_address_of_head_office_are_braked_and_branches_are_not(company, hq, one, tmp_path):
+    change(one)  # to be answered with new keys, it must be calm
+    known, unknown = packed(one, tmp_path / "known").read_bytes(), tmp_path / "unknown"
+    thief = NodeKeys.generate()
+    said = Succession(hq.store.node.company_id, 2, thief.public, NodeKeys.generate().public, 1)
+    asking(hq, unknown, make_succession(None, new := NodeKeys.generate(), msgspec.structs.replace(said, new=new.public)), new)
+    line = httpx.ASGITransport(Starlette(routes=http.routes(lambda: (hq.store, hq.keys))))
+
+    async def ask(path: str, data: bytes) -> httpx.Response:
+        async with httpx.AsyncClient(transport=line, base_url="http://hq.test") as client:
+            return await client.post(path, content=data)
+
+    def post(data: bytes, path: str = http.PATH) -> str:
+        answer = asyncio.run(ask(path, data))
+        return "ok" if answer.status_code == 200 else str(answer.json()["code"])
+
+    assert [post(unknown.read_bytes()) for _number in range(http.Guesses.WRONG)] == ["bundle_unknown_sender"] * http.Guesses.WRONG
+    assert post(unknown.read_bytes()) == "too_many_tries"
+    assert post(known) == "too_many_tries"
+    assert post(packed(company.branches["BR02"], tmp_path / "two").read_bytes()) == "ok"  # whose keys are known is never braked
+    assert post(b"LCQ1" + bytes(8), http.JOIN_PATH) == "unknown_invite"  # nor who joins
+
+
+def test_a_folder_says_from_the_beginning_which_pair_counts(tmp_path):
+    """Also one from before that was said, once it is opened."""
+    made = create_folder(tmp_path / "br", role="branch", code="BR01", name="一店").application
+    assert made.store.meta(keyring.PRESENT) == made.keys.public.key_id
+    with made.store.housekeeping() as connection:
+        connection.execute("DELETE FROM meta WHERE key = ?", (keyring.PRESENT,))
+    made.close()
+    again = open_folder(tmp_path / "br")
+    assert again.store.meta(keyring.PRESENT) == again.keys.public.key_id
+    again.close()
 
 
 def test_failure_41_a_password_answer_of_head_office_fits_before_and_after_a_branch_has_heard_of_new_keys(company, hq, one):
