@@ -321,7 +321,8 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
         if push is None and _caught_up(store, heard) and is_same:
             lacked.append(lacking)
             lacking, pieces = attachments.lacking(store), list(attachments.pieces(store, OFFICE_NO, attachments.PER_ROUND, but=sent))
-            finished = not pieces and (not lacking.files or lacking in lacked) and repair.said(store) in [[], *differences]
+            knows = heard is not None and hello.recv_hseq >= heard.head_hseq  # head office, what has arrived here
+            finished = knows and not pieces and (not lacking.files or lacking in lacked) and repair.said(store) in [[], *differences]
     incoming.throw_away()
     if outcome.sent or outcome.received:
         _note(store, office.code, sent=outcome.sent, received=outcome.received)

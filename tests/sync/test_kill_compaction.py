@@ -93,12 +93,12 @@ def look(case: Case, folder: Path) -> int:
 def end_everywhere(case: Case, most: int | None) -> set[int]:
     """Where killed runs had got to; killed at about so many statements, or at every one."""
     node = case.open(case.copy("counted"))
-    with counted(None) as passed:
+    with counted(None) as counts:
         compaction.compact(node.store, RULE, pause_s=0)
     node.store.close()
     shutil.rmtree(node.folder)
     reached = set()
-    for number in range(1, passed[0] + 1, passed[0] // most if most else 1):
+    for number in range(1, counts.passed + 1, counts.passed // most if most else 1):
         folder = case.copy("killed")
         child = os.fork()
         if not child:

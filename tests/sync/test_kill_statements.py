@@ -12,7 +12,7 @@ import signal
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -38,6 +38,8 @@ class Case:
     states: list[tuple[object, ...]]
     """What may be found afterwards: each that a commit leaves."""
     statements: int
+    commits: list[int]
+    """Which of the statements are commits."""
     folder: Path
 
     def open(self, folder: Path) -> Installation:
@@ -84,59 +86,68 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
     else:
         node_sync.pack(two.store, two.keys, folder / "file")
     company.close()
-    made = Case(node, folder / "file", [], 0, folder)
-    made.states = lived(made, folder / "lived")
-    made.statements = statements(made, folder / "counted")
-    yield made
+    yield lived(node, folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def lived(case: Case, folder: Path) -> list[tuple[object, ...]]:
+def lived(node: Installation, folder: Path) -> Case:
+    """The case of a closed node and the file that lies in the folder, read twice: once for what it goes through, once counted."""
+    case = Case(node, folder / "file", [], 0, [], folder)
+    case.states = states(case, folder / "lived")
+    counts = statements(case, folder / "counted")
+    case.statements, case.commits = counts.passed, counts.commits
+    return case
+
+
+def states(case: Case, folder: Path) -> list[tuple[object, ...]]:
     """The states that reading the file goes through, one per commit."""
     shutil.copytree(case.node.folder, folder)
-    node, states = case.open(folder), list[tuple[object, ...]]()
+    node, found = case.open(folder), list[tuple[object, ...]]()
     execute = Connection.execute
 
     def noting(self: Connection, sql: str, params: Any = ()) -> Any:
         done = execute(self, sql, params)
-        if sql == "COMMIT" and (left := state(node)) != states[-1]:
-            states.append(left)
+        if sql == "COMMIT" and (left := state(node)) != found[-1]:
+            found.append(left)
         return done
 
     with pytest.MonkeyPatch.context() as patched:
-        states.append(state(node))
+        found.append(state(node))
         patched.setattr(Connection, "execute", noting)
         node_sync.unpack(node.store, node.keys, case.file)
     node.store.close()
-    return states
+    return found
 
 
-def statements(case: Case, folder: Path) -> int:
-    """How many statements reading the file takes."""
+def statements(case: Case, folder: Path) -> counted:
+    """The statements that reading the file takes."""
     shutil.copytree(case.node.folder, folder)
     node = case.open(folder)
-    with counted(None) as passed:
+    with counted(None) as counts:
         node_sync.unpack(node.store, node.keys, case.file)
     node.store.close()
-    return passed[0]
+    return counts
 
 
 class counted:  # noqa: N801 -- reads as what it does
     """Statements and rows counted while a block runs; the process ends before the one named."""
 
     def __init__(self, end_before: int | None) -> None:
-        self._end_before, self.passed, self._patched = end_before, [0], pytest.MonkeyPatch()
+        self._end_before, self._patched = end_before, pytest.MonkeyPatch()
+        self.passed, self.commits = 0, list[int]()
 
     def _step(self) -> None:
-        self.passed[0] += 1
-        if self.passed[0] == self._end_before:
+        self.passed += 1
+        if self.passed == self._end_before:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def __enter__(self) -> list[int]:
+    def __enter__(self) -> Self:
         run, many = Connection._run, Connection.executemany
 
         def running(connection: Connection, sql: str, params: Any) -> Any:
             self._step()
+            if sql == "COMMIT":
+                self.commits.append(self.passed)
             return run(connection, sql, params)
 
         def stepping(rows: Iterable[Any]) -> Iterator[Any]:
@@ -146,21 +157,23 @@ class counted:  # noqa: N801 -- reads as what it does
 
         self._patched.setattr(Connection, "_run", running)
         self._patched.setattr(Connection, "executemany", lambda connection, sql, rows: many(connection, sql, stepping(rows)))
-        return self.passed
+        return self
 
     def __exit__(self, *_error: object) -> None:
         self._patched.undo()
 
 
 def killed_at(case: Case, number: int, folder: Path) -> None:
-    """Read the file in a child that ends before its n-th statement."""
+    """Read the file in a child that ends before its n-th statement, or right after the last."""
     shutil.copytree(case.node.folder, folder)
     child = os.fork()
     if not child:
         try:
             node = case.open(folder)
-            with counted(number):
+            with counted(number) as counts:
                 node_sync.unpack(node.store, node.keys, case.file)
+                if counts.passed == number - 1:
+                    os.kill(os.getpid(), signal.SIGKILL)
         finally:
             os._exit(0)  # never back into the tests
     _child, status = os.waitpid(child, 0)
@@ -183,9 +196,9 @@ def look(case: Case, folder: Path) -> int:
 
 
 def end_everywhere(case: Case, step: int) -> set[int]:
-    """The states in which killed folders were found."""
+    """The states in which folders killed at every so many statements, and before and after each commit, were found."""
     found = set()
-    for number in range(1, case.statements + 1, step):
+    for number in sorted({*range(1, case.statements + 1, step), *case.commits, *(number + 1 for number in case.commits)}):
         killed_at(case, number, case.folder / "killed")
         found.add(look(case, case.folder / "killed"))
     return found
@@ -194,12 +207,12 @@ def end_everywhere(case: Case, step: int) -> set[int]:
 @pytest.mark.slow
 def test_killed_at_some_statements_of_a_merge(case: Case) -> None:
     assert case.statements > 2 * SAMPLE
-    assert len(end_everywhere(case, case.statements // SAMPLE)) > 1
+    assert end_everywhere(case, case.statements // SAMPLE) == set(range(len(case.states)))
 
 
 @pytest.mark.soak
 def test_killed_at_every_statement_of_a_merge(case: Case) -> None:
-    assert len(end_everywhere(case, 1)) > 1
+    assert end_everywhere(case, 1) == set(range(len(case.states)))
 
 
 def journal(case: Case) -> tuple[Path, int]:

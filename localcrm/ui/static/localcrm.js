@@ -293,7 +293,7 @@
   lc.grids = {};
   const Grid = class {
     constructor(name, config) {
-      Object.assign(this, { name, config, query: config.query || {}, cursors: {}, api: null, current: config.wish || null });
+      Object.assign(this, { name, config, query: config.query || {}, cursors: {}, api: null, current: config.wish || null, wish: null });
     }
     body(start, end, sortModel, filterModel) {
       return { startRow: start, endRow: end, sortModel, filterModel, cursor: this.cursors[start] || null, ...this.query };
@@ -324,11 +324,12 @@
     source() {
       return {
         getRows: async (params) => {
+          const wish = this.wish;
           try {
             const answer = await lc.fetch("/api/list/" + this.config.entity, this.body(params.startRow, params.endRow, params.sortModel, params.filterModel));
             this.cursors[params.endRow] = answer.cursor;
             params.successCallback(answer.rows, answer.lastRow);
-            this.show(answer, params.startRow);
+            this.show(answer, params.startRow, wish);
           } catch (error) {
             params.failCallback();
             this.emit("failed", error.message || texts.offline);
@@ -336,20 +337,20 @@
         },
       };
     }
-    show(answer, start) {
+    show(answer, start, wish) {
       const host = this.host();
       if (!host) return;
       host.classList.toggle("lc-no-rows", answer.total === 0);
       this.emit("total", answer.capped ? -1 : answer.total);
-      if (start === 0) {
-        const first = answer.rows[0];
-        const wish = this.wish || this.current;
-        this.wish = null;
-        if (wish && answer.rows.some((row) => row.id === wish)) setTimeout(() => this.select(wish), 0);
-        else if (first && this.config.pickFirst) setTimeout(() => this.select(first.id), 0);
-        else if (!first && !this.config.wish) this.choose(null, true);
-      }
+      if (start === 0 && wish === this.wish) this.settle(answer.rows); // one asked for before the newest wish says nothing about it
       this.cards(answer, start);
+    }
+    settle(rows) {
+      const listed = [this.wish, this.current].find((id) => id && rows.some((row) => row.id === id));
+      this.wish = null;
+      if (listed) setTimeout(() => this.select(listed), 0);
+      else if (rows.length && this.config.pickFirst) setTimeout(() => this.select(rows[0].id), 0);
+      else if (!rows.length && !this.config.wish) this.choose(null, true);
     }
     cards(answer, start) {
       const list = this.host()?.querySelector(".lc-cards");
@@ -401,6 +402,7 @@
         .forEach((card) => card.classList.toggle("lc-on", card.dataset.id === id));
       if (id === this.current && quiet) return;
       this.current = id;
+      this.wish = null; // somebody was faster than the answer with what is wished
       this.emit(quiet ? "chosen" : "tapped", id);
     }
     select(id) {

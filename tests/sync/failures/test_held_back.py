@@ -252,14 +252,14 @@ def test_who_is_killed_in_the_midst_goes_on_the_next_time(company: Company, hq: 
                 os.waitpid(child, 0)
                 node = Installation(copy, hq.code, hq.keys, hq.actor, hq.clock)
             assert node
-            with counted(None) as passed:
+            with counted(None) as counts:
                 drain.carry_out(node.store)
             assert check.check(node.store)["problems"] == []
             state = node.rows("SELECT lseq, op, diff, prev FROM sync_log WHERE tbl = 11"), nickname(node, contact), held(node)
             events = sum(int(detail.split("=")[1]) for (detail,) in node.rows("SELECT detail FROM event_log WHERE kind = 'held_applied'"))
             left = len(node.conflicts(kind="quarantined", state="open"))
             node.store.close()
-            return passed[0], [*state, events, left]
+            return counts.passed, [*state, events, left]
 
         statements, whole = applied("whole", None)
         assert whole[1:] == ["王5", [], 6, 0]

@@ -453,11 +453,11 @@ def test_failure_41_killed_at_a_statement_a_node_has_the_old_keys_or_the_new_one
 
     shutil.copytree(node.folder, tmp_path / "whole")
     whole = again(tmp_path / "whole")
-    with counted(None) as passed:
+    with counted(None) as counts:
         change(whole)
     whole.store.close()
     found = set()
-    for number in range(passed[0], 0, -step):
+    for number in range(counts.passed, 0, -step):
         folder = tmp_path / "killed"
         shutil.copytree(node.folder, folder)
         child = os.fork()
