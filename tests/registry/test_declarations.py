@@ -146,6 +146,7 @@ def stored_values(field: Field) -> st.SearchStrategy[Stored]:
         "datetime": st.integers(0, 4_000_000_000_000),
         "text": TEXTS,
         "longtext": TEXTS,
+        "files": TEXTS,
         "choice": st.sampled_from(sorted(field.choices or ["x"])),
     }
     some = values.get(field.kind, INTEGERS)

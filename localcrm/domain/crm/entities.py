@@ -5,11 +5,38 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated
 
+from pydantic import Field as Bounds
+
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import Choice, Day, Entity, F, Id, Kind, LongText, Moment, Money, Name, Text, Total
+from localcrm.kernel.schema import Attachments, Choice, Day, Entity, F, Id, Kind, LongText, Moment, Money, Name, Text, Total
 
 #: Customer levels offered; a company may write others of its own.
 LEVELS = {"deal": N_("Deal customer"), "developing": N_("Developing customer"), "prospect": N_("Prospect")}
+STAGES = {
+    "new": N_("Just found"),
+    "contacted": N_("In contact"),
+    "interested": N_("Interested"),
+    "quoted": N_("Quoted"),
+    "dealt": N_("Dealt"),
+}
+INDUSTRIES = {
+    "manufacturing": N_("Manufacturing"),
+    "trade": N_("Commerce"),
+    "construction": N_("Construction"),
+    "food": N_("Food and catering"),
+    "it": N_("IT and internet"),
+    "services": N_("Services"),
+    "education": N_("Education"),
+    "health": N_("Health care"),
+    "government": N_("Public bodies"),
+}
+SIZES = {
+    "micro": N_("Under 20 people"),
+    "small": N_("20 to 99 people"),
+    "medium": N_("100 to 499 people"),
+    "large": N_("500 people and more"),
+}
+PRICE_LEVELS = {"retail": N_("Retail price"), "trade": N_("Trade price"), "member": N_("Member price"), "special": N_("Special price")}
 
 
 class Customer(
@@ -37,6 +64,16 @@ class Customer(
     source: Annotated[Text | None, F(10, N_("Source"), section=N_("Details"))] = None
     tax_no: Annotated[Text | None, F(11, N_("Tax no."), search=4, section=N_("Details"))] = None
     remark: Annotated[LongText | None, F(12, N_("Remark"), widget="longtext", section=N_("Details"))] = None
+    stage: Annotated[Text | None, F(13, N_("Stage"), index=True, options=STAGES)] = None
+    industry: Annotated[Text | None, F(14, N_("Industry"), index=True, options=INDUSTRIES, section=N_("Details"))] = None
+    size: Annotated[Text | None, F(15, N_("Company size"), index=True, options=SIZES, section=N_("Details"))] = None
+    area: Annotated[Text | None, F(16, N_("Area"), index=True, widget="area", section=N_("Details"))] = None
+    invoice_title: Annotated[Text | None, F(17, N_("Invoice title"), section=N_("Invoicing and terms"))] = None
+    bank: Annotated[Text | None, F(18, N_("Bank"), section=N_("Invoicing and terms"))] = None
+    bank_account: Annotated[Text | None, F(19, N_("Bank account no."), section=N_("Invoicing and terms"))] = None
+    credit_days: Annotated[int | None, Bounds(ge=0, le=3650), F(20, N_("Days of credit"), section=N_("Invoicing and terms"))] = None
+    price_level: Annotated[Text | None, F(21, N_("Price level"), options=PRICE_LEVELS, section=N_("Invoicing and terms"))] = None
+    files: Annotated[Attachments | None, F(22, N_("Files"), widget="files", section=N_("Details"))] = None
 
 
 class Contact(Entity, key="contact", no=11, label=N_("Contact"), kind=Kind.MASTER, title_field="name", under="customer_id"):
