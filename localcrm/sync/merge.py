@@ -180,12 +180,25 @@ def _in_portions(store: Store, batch: Batch, merge: Callable[[Connection, Batch,
     """
     report, pace = Report(), store.pace
     for part, is_last in [(batch, True)] if whole else portions(batch, pace):
+        if not report.duplicate:  # what comes again has been indexed
+            _prepare(part)
         with store.merging() as connection:
             begun = pace.now()
             done = merge(connection, part, is_last)
             pace.took(done.applied, pace.now() - begun)
+        search.index_text.cache_clear()
         report.add(done)
     return report
+
+
+def _prepare(batch: Batch) -> None:
+    """Before its turn: what takes long and needs nothing of the file, the search text of new rows, which is remembered until they are written."""
+    for group in Changes.of(batch.changes).groups:
+        entity = entity_by_no(group.table)
+        if entity is not None and group.op == INSERT:
+            columns = dict(zip(group.columns, group.new, strict=True))
+            for values in zip(*(columns[field.no] for field in entity.searched if field.no in columns), strict=True):
+                search.index_text(search.searched_texts(values))
 
 
 def carry_over(store: Store, connection: Connection, batch: Batch) -> Report:

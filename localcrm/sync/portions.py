@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def portions(batch: Batch, pace: Pace) -> Iterator[tuple[Batch, bool]]:
     """Parts of about the size that ``pace`` has when they are asked for, and of each whether it is the last one; at least one part.
 
-    What somebody did at once stays together, however much it is: a document without its lines is nobody's work. A batch holds at most
-    ``codec.MAX_CHANGES``, so that is the bound of a portion.
+    What somebody did at once stays together, however much it is: a document without its lines is nobody's work. Of this program's own doing
+    that is some hundred changes (an import writes 500 rows at a time); of anybody's, ``codec.MAX_CHANGES``.
     """
     txs, changes = batch.txs, Changes.of(batch.changes)
     first_tx = first = 0

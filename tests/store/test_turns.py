@@ -112,9 +112,9 @@ def test_portions_become_as_large_as_their_time_allows():
 
 def test_one_hiccup_does_not_make_portions_tiny_and_nothing_makes_them_huge():
     pace = Pace()
-    size = pace.size
-    pace.took(size, 60.0)
-    assert pace.size == size // 2
+    pace.size = 1000
+    pace.took(1000, 60.0)
+    assert pace.size == 500
     for _ in range(10):
         pace.took(pace.size, 60.0)
     assert pace.size == 250
