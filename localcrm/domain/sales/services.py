@@ -390,7 +390,14 @@ def _check_own(uow: UnitOfWork, order: Record) -> None:
         )
 
 
+def check_installed(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
+    """A warranty does not end before it began."""
+    if new["sold_on"] and new["warranty_until"] and new["warranty_until"] < new["sold_on"]:
+        raise InvalidInput("end_before_start", N_("The warranty ends before the day of sale."), field="warranty_until")
+
+
 BEHAVIOURS = {
+    "installed_product": Behaviour(check=check_installed),
     "sales_order": Behaviour(begin=begin_order, prepare=prepare_order, check=check_order, after=reprice_order, derive=derive_order),
     "sales_order_line": Behaviour(
         prepare=prepare_line, check=check_line, check_document=check_order_of_lines, after_document=refresh_order

@@ -20,9 +20,11 @@ from localcrm.ui.customer.actions import ACTIONS
 from localcrm.ui.customer.activities import ACTIVITIES
 from localcrm.ui.customer.conflicts import CONFLICTS
 from localcrm.ui.customer.contacts import CONTACTS
+from localcrm.ui.customer.expenses import EXPENSES
 from localcrm.ui.customer.history import HISTORY
 from localcrm.ui.customer.orders import ORDERS
 from localcrm.ui.customer.overview import OVERVIEW
+from localcrm.ui.customer.products import PRODUCTS
 from localcrm.ui.customer.tabs import Found, Tab, look
 from localcrm.ui.customer.timeline import TIMELINE
 from localcrm.ui.frame import page_frame, page_head
@@ -49,7 +51,7 @@ class Grouping:
 
 
 #: The tabs in their order.
-TABS = (OVERVIEW, CONTACTS, ACTIVITIES, ORDERS, TIMELINE, HISTORY, CONFLICTS)
+TABS = (OVERVIEW, CONTACTS, ACTIVITIES, ORDERS, PRODUCTS, EXPENSES, TIMELINE, HISTORY, CONFLICTS)
 GROUPINGS = (Grouping("level", N_("By level")), Grouping("owner_id", N_("By salesperson")), Grouping("branch_id", N_("By branch")))
 
 
@@ -301,6 +303,14 @@ class Workbench:
             await edit_dialog(self.session, kind, identity=identity)
 
         return open_record
+
+    def adding(self, kind: EntityType) -> Callable[[], Awaitable[None]]:
+        """Adds a record of such a kind to the chosen customer."""
+
+        async def add() -> None:
+            await edit_dialog(self.session, kind, preset={"customer_id": self.customer})
+
+        return add
 
     # what can be done (see ui/customer/actions.py) ----------------------------------------------------------------------------
 
