@@ -6,6 +6,7 @@ message is one transaction, so an exchange may end anywhere and simply goes on n
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, NoReturn
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
     from localcrm.store.connection import Connection
     from localcrm.store.store import Store
     from localcrm.sync.identity import NodePublic
+
+#: Meta key of head office, by branch: the epochs that its present one names as its own.
+_EPOCHS = "epochs_known.{}"
 
 
 @dataclass(slots=True)
@@ -163,7 +167,7 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
             raise ExchangeError(
                 "before_restore",
                 N_(
-                    "Head office made this file before it knew that this branch was restored from a backup; what the branch itself did after the backup is not in it. Make a file for head office first; its answer brings everything back."
+                    "Head office made this file for this branch as it was before it was restored from a backup; what the branch itself did after the backup is not in it. Make a file for head office first; its answer brings everything back."
                 ),
             )
         elif isinstance(message, Changes):
@@ -253,8 +257,8 @@ def _take_ack(store: Store, ack: Ack) -> None:
 
 
 def _is_for_us(store: Store, ack: Ack) -> bool:
-    """Whether head office knew this branch as it is now: to a former self it does not send what that had made itself."""
-    return store.node.epoch_index == 0 or any(epoch == int.from_bytes(store.node.epoch) for epoch, _have in ack.have)
+    """Whether head office speaks to this branch as it is now: to another epoch of it, it does not send what that had made itself."""
+    return ack.epoch == int.from_bytes(store.node.epoch) or (ack.epoch == 0 and store.node.epoch_index == 0)
 
 
 def _refuse_copy() -> NoReturn:
@@ -368,12 +372,17 @@ def _meet(store: Store, peer: Peer, message: Hello) -> None:
     if message.node_no != peer.node_no:
         raise ExchangeError("not_sender", N_("The exchange contains changes in another branch's name. Nothing of it was applied."))
     epoch, peer.certified, peer.scope_told = message.epoch.to_bytes(8), message.certified, message.scope_told
-    is_new = epoch != peer.epoch
-    if is_new and _has_met(store, peer.node_no, epoch):
-        return  # an old file, written before the branch was restored
-    peer.epoch = epoch
+    is_other = epoch != peer.epoch
     with store.housekeeping() as connection:
-        for number, _head in message.heads:
+        known = _epochs_known(connection, peer.node_no)
+        if is_other and message.epoch in known:
+            return  # an old file, written before the branch was restored
+        # Of two that do not know of each other (the branch was restored twice from one backup) none is known to be the later one: each is
+        # answered when it speaks, and a file made for the one is refused by the other (``_is_for_us``).
+        peer.epoch = epoch
+        heard = {number for number, _head in message.heads}
+        set_meta(connection, _EPOCHS.format(peer.node_no), json.dumps(sorted(heard if is_other else heard | known)))
+        for number in heard:
             origin_of(connection, peer.node_no, number.to_bytes(8), peer.code)
         if message.recv_hseq > changelog.head(connection):
             raise ExchangeError(
@@ -383,7 +392,7 @@ def _meet(store: Store, peer: Peer, message: Hello) -> None:
                 ),
             )
         # A restored branch is back where its backup was and must hear everything since again.
-        peer.recv_hseq = message.recv_hseq if is_new else max(peer.recv_hseq, message.recv_hseq)
+        peer.recv_hseq = message.recv_hseq if is_other else max(peer.recv_hseq, message.recv_hseq)
         connection.execute(
             "UPDATE sync_peer SET recv_hseq = ?, last_ok = ?, epoch = ? WHERE node_no = ?",
             (peer.recv_hseq, store.clock.now_ms(), peer.epoch, peer.node_no),
@@ -422,9 +431,9 @@ def _witness(store: Store, connection: Connection, peer: Peer, message: Hello) -
         eventlog.append(connection, at=now, kind="log_shorter", detail=f"{peer.code} {missing}", sign=store.sign_log)
 
 
-def _has_met(store: Store, node_no: int, epoch: bytes) -> bool:
-    with store.read() as connection:
-        return connection.one("SELECT 1 FROM sync_origin WHERE node_no = ? AND epoch = ?", (node_no, epoch)) is not None
+def _epochs_known(connection: Connection, node_no: int) -> set[int]:
+    """Epochs of a branch that its present one knows: it comes after them."""
+    return set(json.loads(str(get_meta(connection, _EPOCHS.format(node_no)) or "[]")))
 
 
 def welcome(store: Store, peer: Peer) -> Welcome:
@@ -480,7 +489,12 @@ def ack(store: Store, peer: Peer) -> Ack:
             for origin, epoch, have in origins
             if (stamp := stamp_of(connection, origin, have)) is not None
         ]
-    return Ack(have=[(int.from_bytes(epoch), have) for _origin, epoch, have in origins], restamps=restamps, newest=newest)
+    return Ack(
+        have=[(int.from_bytes(epoch), have) for _origin, epoch, have in origins],
+        restamps=restamps,
+        newest=newest,
+        epoch=int.from_bytes(peer.epoch),
+    )
 
 
 def downs(store: Store, peer: Peer, cursor: int, *, portions: int | None = None) -> Iterator[Message]:

@@ -103,6 +103,7 @@ class Ack(Struct, frozen=True, tag="ack"):
 
     ``restamps``: (epoch, first number of a transaction, stamp it was admitted with), all since the branch's cursor.
     ``newest``: (epoch, number of the newest change, stamp that its author gave it): by it a copied folder knows that it is one.
+    ``epoch``: for which of the branch's epochs what follows is made, namely without that one's own work; 0 before head office heard of one.
     """
 
     have: Numbers
@@ -112,6 +113,7 @@ class Ack(Struct, frozen=True, tag="ack"):
     conflicts: Seq = 0
     quarantined: Seq = 0
     newest: Annotated[list[tuple[Epoch, Seq, Seq]], Meta(max_length=10_000)] = []
+    epoch: Epoch = 0
 
 
 class Changes(Struct, frozen=True, tag="changes"):
