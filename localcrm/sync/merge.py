@@ -114,7 +114,8 @@ def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int, scope_at:
         is_about_rights = signing.concerns(_tables(batch))
         if is_about_rights:
             signing.put_back(store, connection)  # what is signed next builds on what was signed last, not on what was changed by hand
-        report, _found = _merge(store, connection, batch, None, cursor)
+        # Up to the cursor everything was told that was in the branch's scope then; where more is in it now, that too is looked for.
+        report, _found = _merge(store, connection, batch, None, _NOTHING_HEARD if scope.is_told_anew(connection, scope_at) else cursor)
         erase.carry_out_since(store, connection, before)
         connection.execute("UPDATE sync_peer SET recv_hseq = max(recv_hseq, ?) WHERE node_no = 1", (to_hseq,))
         scope.note_told(connection, scope_at)

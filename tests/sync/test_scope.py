@@ -168,6 +168,19 @@ def test_failure_27_what_enters_a_branchs_scope_arrives_however_long_ago_it_was_
     assert history(one, order) == history(hq, order)
 
 
+def test_failure_27_two_files_that_nobody_answers_bring_what_entered_in_between(company, hq, one, two, customer, product):
+    """The second file begins where head office believes the branch to be; the branch is further, but was not told all of what lies between."""
+    holds(company, "BR01", "own")
+    posted(two, customer, product)
+    company.up("BR02")
+    company.down("BR01")
+    assert [count(one, kind) for kind in LIMITED] == [0, 0, 0, 0]
+    holds(company, "BR01", "all")
+    company.down("BR01")
+    assert [count(one, kind) for kind in LIMITED] == [1, 1, 1, 0]
+    agree(company)
+
+
 def test_a_warehouse_given_to_a_branch_brings_its_stock_along(company, hq, one, two, product):
     codes = {code: branch_id(hq.store.node.company_id, code) for code in ("HQ", "BR01", "BR02")}
     warehouse = hq.new("warehouse", code="W9", name="九号仓", branch_id=codes["BR02"])
