@@ -398,6 +398,7 @@ def _meet(store: Store, peer: Peer, message: Hello) -> None:
             (peer.recv_hseq, store.clock.now_ms(), peer.epoch, peer.node_no),
         )
         _note_facts(store, connection, peer, message)
+        recovery.note_heard_out(store, connection, message)
         snapshot.note_capabilities(connection, message)
         _witness(store, connection, peer, message)
 
@@ -443,6 +444,7 @@ def welcome(store: Store, peer: Peer) -> Welcome:
         head = changelog.head(connection)
         point = witness.known(connection, peer.node_no) or Witness(0, b"", 0, b"")
         lives, have = recovery.past_lives(connection), recovery.heads(connection, peer.node_no, store.node.epoch)
+        heard_out = recovery.heard_out(store, connection)
         certificate = rotation.newer_certificate(connection, peer.node_no, than=peer.certified)
     return Welcome(
         company_id=store.node.company_id,
@@ -458,6 +460,7 @@ def welcome(store: Store, peer: Peer) -> Welcome:
         log_missing=peer.log_missing,
         past_lives=lives,
         have=have if recovery.is_open(store) else [],
+        heard_out=heard_out if recovery.is_open(store) else [],
         certificate=certificate,
         tls_pin=pin,
         tls_since=since,

@@ -285,7 +285,9 @@ class _Merge:
             if self._is_duplicate(tx, origin) or (origin, tx.first_oseq) in known:
                 self.report.duplicate += tx.count
             else:
-                parts = [(tx, start)] if self._sender else self._missing(tx, start, origin)
+                # Head office has a part of it where it was restored and another branch gave that part back.
+                is_whole = self._sender is not None and tx.first_oseq > self._have[origin]
+                parts = [(tx, start)] if is_whole else self._missing(tx, start, origin)
                 self.report.duplicate += tx.count - sum(part.count for part, _start in parts)
                 fresh += parts
                 known.add((origin, tx.first_oseq))
@@ -348,11 +350,12 @@ class _Merge:
                 start=tx.first_oseq - 1,
                 have=have,
             )
-        if tx.first_oseq <= have < tx.first_oseq + tx.count - 1:
-            raise ExchangeError("bad_message", N_("The exchange contains a message that cannot be understood. Nothing of it was applied."))
         if tx.first_oseq > have:
             return False
-        if stamp_of(self._connection, origin, tx.first_oseq) != tx.hlc:
+        stamp = stamp_of(self._connection, origin, tx.first_oseq)
+        if stamp is None:  # never came back after head office was restored
+            return False
+        if stamp != tx.hlc:
             raise ExchangeError(
                 "copied_folder",
                 N_(
@@ -360,7 +363,7 @@ class _Merge:
                 ),
                 code=self._sender.code,
             )
-        return True
+        return tx.first_oseq + tx.count - 1 <= have
 
     def _admitted_stamp(self, tx: Tx) -> int:
         """The stamp that counts. Head office replaces one from the future by a tick of its own clock, never refuses it.

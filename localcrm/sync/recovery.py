@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 OPEN_MS = 60 * 24 * 3600 * 1000
 #: Meta keys of head office: until when; of a branch: what head office has, and what it had acknowledged before it was restored.
 _UNTIL, _HAS, _ACKNOWLEDGED = "taking_back_until", "office_has", "acknowledged_before"
+#: Meta key of both: branches that head office, in the epoch that is named, has heard out: nothing that they have themselves is missing there.
+_HEARD_OUT = "heard_out"
 #: Meta key of head office: a branch came that has something to give back, and was refused.
 _ASKED = "taking_back_asked"
 #: Meta key of head office: how much it had of everybody's work when taking back first began.
@@ -150,6 +152,23 @@ def _heads(connection: Connection) -> list[tuple[int, int, int]]:
     return [(node_no, int.from_bytes(epoch), have) for node_no, epoch, have in rows]
 
 
+def note_heard_out(store: Store, connection: Connection, message: Hello) -> None:
+    """Note that head office has all that a branch has of its own work, once that branch knows its present epoch."""
+    if not is_open(store) or message.hub_epoch != int.from_bytes(store.node.epoch):
+        return
+    have = {epoch: number for node_no, epoch, number in _heads(connection) if node_no == message.node_no}
+    if all(have.get(epoch, 0) >= head for epoch, head in message.heads):
+        known = heard_out(store, connection)
+        set_meta(connection, _HEARD_OUT, json.dumps([store.node.epoch.hex(), sorted({*known, message.node_no})]))
+
+
+def heard_out(store: Store, connection: Connection) -> list[int]:
+    """Numbers of the branches whose own work is here, as far as they have it, since head office was restored; of closed ones nothing can come."""
+    closed = [row[0] for row in connection.all("SELECT node_no FROM sync_peer WHERE state <> 'active'")]
+    epoch, known = json.loads(str(get_meta(connection, _HEARD_OUT) or '["", []]'))
+    return sorted({*closed, *(known if epoch == store.node.epoch.hex() else [])})
+
+
 # a branch ------------------------------------------------------------------------------------------------------------------
 
 
@@ -175,6 +194,7 @@ def agree(store: Store, connection: Connection, welcome: Welcome, known: bytes |
         eventlog.append(connection, at=store.clock.now_ms(), kind="office_restored", detail=str(place), sign=store.sign_log)
     connection.execute("UPDATE sync_peer SET hub_epoch = ? WHERE node_no = ?", (epoch, OFFICE_NO))
     set_meta(connection, _HAS, json.dumps(welcome.have))
+    set_meta(connection, _HEARD_OUT, json.dumps(welcome.heard_out))
 
 
 def forget(connection: Connection) -> None:
@@ -182,26 +202,47 @@ def forget(connection: Connection) -> None:
     set_meta(connection, _ACKNOWLEDGED, "{}")
 
 
-def give_backs(store: Store) -> Iterator[GiveBack]:
-    """Portions of what head office lacks of everything that it once had, in the order in which it came here."""
+def give_backs(store: Store, after: int = 0) -> Iterator[tuple[int, GiveBack]]:
+    """Portions of what head office lacks of everything that it once had, in the order in which it came here; each with its place in this log.
+
+    Of another branch's work only what follows without a hole on what head office has, until that branch has been heard out: a branch that
+    holds its own has others' work in parts, and numbers that have come are asked for no more.
+    """
     with store.read() as connection:
-        has = {(node_no, epoch): have for node_no, epoch, have in json.loads(str(get_meta(connection, _HAS) or "[]"))}
+        told: list[tuple[int, int, int]] = json.loads(str(get_meta(connection, _HAS) or "[]"))
+        has = {(node_no, epoch): have for node_no, epoch, have in told}
+        heard_out = {OFFICE_NO, store.node.node_no, *json.loads(str(get_meta(connection, _HEARD_OUT) or "[]"))}
         before = json.loads(str(get_meta(connection, _ACKNOWLEDGED) or "{}"))
         if not has:  # it takes nothing back
             return
         office = (OFFICE_NO, connection.value("SELECT hub_epoch FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)))
-        wanted = {
-            origin: (has.get((node_no, int.from_bytes(epoch)), 0), before.get(str(origin), 0) if node_no == store.node.node_no else have)
-            for origin, node_no, epoch, have in connection.all("SELECT origin, node_no, epoch, have_oseq FROM sync_origin")
-            if (node_no, epoch) != office  # an old file may say that it lacks even what it has done since
-        }
-    position, more = 0, True
+        wanted = {}
+        for origin, node_no, epoch, have in connection.all("SELECT origin, node_no, epoch, have_oseq FROM sync_origin"):
+            lacks_after = has.get((node_no, int.from_bytes(epoch)), 0)
+            upto = before.get(str(origin), 0) if node_no == store.node.node_no else have
+            if (node_no, epoch) != office and upto > lacks_after:  # an old file may say that it lacks even what it has done since
+                wanted[origin] = lacks_after, upto if node_no in heard_out else _without_hole(connection, origin, lacks_after)
+    position, more = after, True
     while more:
         with store.read() as connection:
             portion = changes_beyond(connection, wanted, position)
-        if portion.batch.txs:
-            yield GiveBack(codec.encode_batch(portion.batch))
         position, more = portion.upto, portion.more
+        if portion.batch.txs:
+            yield position, GiveBack(codec.encode_batch(portion.batch))
+
+
+def _without_hole(connection: Connection, origin: int, after: int) -> int:
+    """The last of an origin's numbers that are here without a hole after one."""
+    runs = connection.all(
+        """SELECT first_oseq, count FROM sync_tx WHERE origin = ?1 AND first_oseq + count - 1 > ?2
+           UNION ALL SELECT first_oseq, count FROM sync_past_span WHERE origin = ?1 AND first_oseq + count - 1 > ?2 ORDER BY 1""",
+        (origin, after),
+    )
+    for first, count in runs:
+        if first > after + 1:
+            break
+        after = max(after, first + count - 1)
+    return after
 
 
 def lives_known(connection: Connection) -> list[tuple[int, int]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from localcrm.domain.admin.entities import BranchHolds
 from localcrm.kernel.errors import AppError
 from localcrm.store import check
 from localcrm.store.backup import backup, restore, settle_copy
@@ -240,3 +241,63 @@ def test_an_old_file_that_is_read_again_meanwhile_does_not_stop_the_giving_back(
     assert company.up("BR01")["quarantined"] == 0
     settle(company, "stick", pytest.MonkeyPatch())
     agreed(company)
+
+
+def own(company: Company, code: str) -> None:
+    node_sync.set_holds(company.hq.store, company.hq.actor, code, BranchHolds.OWN)
+
+
+def of_two_one_holds_its_own(company: Company, folder: Path) -> tuple[str, str]:
+    """Branch one holds its own; two's order and what two says of a customer later reach it in part; returns the customer and the order.
+
+    The backup was made before, and two never heard that its work had arrived.
+    """
+    one, two = company.branches.values()
+    own(company, "BR01")
+    customer, product = company.hq.new("customer", name="甲公司"), company.hq.new("product", code="P", name="布", price="9")
+    company.exchange()
+    backup(company.hq.store, folder / "backup.zip")
+    order = two.order(customer, product)
+    two.set("customer", customer, phone="2")
+    company.up("BR02")
+    company.down("BR01")
+    assert (one.get("customer", customer)["phone"], one.value("SELECT count(*) FROM sales_order")) == ("2", 0)
+    lose_office(company, folder / "backup.zip", folder / "again")
+    take_back(company)
+    return customer, order
+
+
+@pytest.mark.parametrize("way", ["stick", "line"])
+def test_failure_06_what_a_branch_has_of_anothers_work_in_part_does_not_hide_the_rest(
+    company: Company, two: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """It comes first; what it gives back has a later number than what only the author has."""
+    customer, order = of_two_one_holds_its_own(company, tmp_path)
+    settle(company, way, monkeypatch)
+    assert company.hq.get("customer", customer)["phone"] == "2"
+    assert company.hq.value("SELECT count(*) FROM sales_order") == 1
+    two.set("sales_order", order, remark="恢复之后")
+    node_sync.set_holds(company.hq.store, company.hq.actor, "BR01", BranchHolds.ALL)
+    settle(company, way, monkeypatch)
+    agreed(company)
+
+
+@pytest.mark.parametrize("way", ["stick", "line"])
+def test_failure_06_what_only_a_branch_that_holds_its_own_still_has_comes_back_once_the_author_was_heard(
+    company: Company, two: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """The author's disk is lost as well. Of its work nobody has the order any more; what it said of the customer is with branch one."""
+    backup(two.store, tmp_path / "two.zip")
+    customer, _order = of_two_one_holds_its_own(company, tmp_path)
+    two.store.close()
+    restore(tmp_path / "two.zip", tmp_path / "two")
+    company.branches["BR02"] = Installation(tmp_path / "two", two.code, two.keys, two.actor, two.clock)
+    assert settle_copy(company.branches["BR02"].store)
+    settle(company, way, monkeypatch)
+    node_sync.set_holds(company.hq.store, company.hq.actor, "BR01", BranchHolds.ALL)
+    settle(company, way, monkeypatch)
+    assert len(company.digests) == 1
+    assert [problem["code"] for problem in check.check(company.hq.store)["problems"]] == ["sequence_hole"]  # so people know that it is lost
+    assert node_sync.status(company.branches["BR02"].store)["waiting"] == 0
+    assert {node.get("customer", customer)["phone"] for node in company.nodes} == {"2"}
+    assert not company.hq.value("SELECT count(*) FROM event_log WHERE kind LIKE '%mended'")
