@@ -21,6 +21,10 @@ OFFICE_NO = 1
 CATCHING_UP = "catching_up"
 #: Meta key of a folder that was moved: a random text that its file carries too. Its origin is taken away, so nothing can be saved in it.
 MOVED = "moved"
+#: How many letters a later epoch puts behind the code of a branch; numbers printed before there were so many have one.
+EPOCH_LETTERS = 4
+#: Those that are told from digits.
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 #: File in a folder that goes on from a moved one, with the same text.
 CONTINUES = "continues"
 
@@ -54,8 +58,15 @@ class Node:
 
     @property
     def number_code(self) -> str:
-        """Code printed in document numbers; a later epoch adds its letter, so no printed number is ever given twice."""
-        return self.code + (chr(ord("A") + self.epoch_index) if self.epoch_index else "")
+        """Code printed in document numbers; a later epoch adds its letters, so no printed number is ever given twice.
+
+        The first says how often the folder was restored; the others tell apart two that were restored from one backup, of which none knows.
+        """
+        if not self.epoch_index:
+            return self.code
+        drawn = int.from_bytes(self.epoch)
+        apart = (_LETTERS[drawn // len(_LETTERS) ** place % len(_LETTERS)] for place in range(EPOCH_LETTERS - 1))
+        return self.code + chr(ord("A") + self.epoch_index % 26) + "".join(apart)
 
 
 def branch_id(company_id: bytes, code: str) -> str:
@@ -94,8 +105,9 @@ def only_code(connection: Connection) -> str | None:
 
 
 def is_of(printed: str, code: str) -> bool:
-    """Whether a code printed in a number is a branch's own, which a later epoch follows with its letter (see ``Node.number_code``)."""
-    return printed == code or (printed[:-1] == code and printed[-1].isalpha())
+    """Whether a code printed in a number is a branch's own, which a later epoch follows with its letters (see ``Node.number_code``)."""
+    letters = printed.removeprefix(code)
+    return printed == code or (printed == code + letters and letters.isalpha() and len(letters) in {1, EPOCH_LETTERS})
 
 
 def save_node(connection: Connection, node: Node) -> None:

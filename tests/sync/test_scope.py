@@ -333,5 +333,7 @@ def test_what_entered_is_told_once_however_many_portions_follow(company, hq, one
 def test_numbers_of_a_branch_whose_code_begins_alike_are_others(company, one):
     with one.store.read() as connection:
         assert not is_of("BR010-", "BR01")
-        assert [is_of(code, "BR1") for code in ("BR1", "BR1B", "BR10", "BR1BB", "AR1")] == [True, True, False, False, False]
+        assert [is_of(code, "BR1") for code in ("BR1", "BR1B", "BR1BXYZ", "BR10", "BR1BB", "AR1")] == [
+            True, True, True, False, False, False,
+        ]  # fmt: skip
         assert only_code(connection) is None

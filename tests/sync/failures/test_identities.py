@@ -87,6 +87,29 @@ def test_failure_05_a_file_made_for_another_epoch_of_the_branch_is_refused(compa
     assert again.rows("SELECT name FROM customer") == [("客户1",)]
 
 
+def test_failure_31_two_epochs_that_know_nothing_of_each_other_never_give_one_number(
+    company: Company, hq: Installation, tmp_path: Path
+) -> None:
+    """Restored twice from one backup on one day: a file of the epoch between turns up when the newest one has given out its own."""
+    product, house = hq.new("product", code="P", name="布", price="9"), hq.new("warehouse", code="W", name="仓")
+    company.exchange("BR01")
+    backup(company.branches["BR01"].store, tmp_path / "backup.zip")
+    for number in range(3):
+        company.branches["BR01"].store.close()
+        node = company.branches["BR01"] = restored(company.branches["BR01"], tmp_path / "backup.zip", tmp_path / f"again{number}")
+        node.new("customer", name=f"客户{number}")
+        order = node.order(node.new("customer", name="甲公司"), product)
+        node.set("sales_order", order, warehouse_id=house)
+        node.run("sales.post_order", order_id=order)
+        company.up("BR01")
+    company.exchange("BR01")
+    for kind, count in (("customer", 6), ("sales_order", 3)):
+        numbers = [number for (number,) in hq.rows(f"SELECT number FROM {kind}")]
+        assert len(set(numbers)) == len(numbers) == count
+        assert {number.split("-")[1][:5] for number in numbers} == {"BR01B"}
+    assert node.digest == hq.digest
+
+
 @pytest.mark.parametrize("lost", range(1, 4))
 def test_failure_06_a_restored_head_office_gets_back_what_its_backup_lacks(
     company: Company, hq: Installation, one: Installation, tmp_path: Path, lost: int
