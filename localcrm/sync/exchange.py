@@ -398,7 +398,7 @@ def _meet(store: Store, peer: Peer, message: Hello) -> None:
             (peer.recv_hseq, store.clock.now_ms(), peer.epoch, peer.node_no),
         )
         _note_facts(store, connection, peer, message)
-        recovery.note_heard_out(store, connection, message)
+        recovery.note_heard(store, connection, message)
         snapshot.note_capabilities(connection, message)
         _witness(store, connection, peer, message)
 

@@ -234,12 +234,15 @@ def _open(store: Store, keys: NodeKeys, path: Path, *, require_calm: Callable[[]
 
 
 def _write_down(store: Store, keys: NodeKeys, peer: exchange.Peer, target: Path | IO[bytes]) -> int:
-    peer.action = snapshot.action_for(store, peer.node_no, peer.recv_hseq)
+    if not recovery.is_unheard(store, peer.node_no):
+        peer.action = snapshot.action_for(store, peer.node_no, peer.recv_hseq)
 
     def said() -> Iterator[Message]:
         answers = list(repair.answers(store, peer))  # what is written down of them goes down too
         yield exchange.welcome(store, peer)
         yield exchange.ack(store, peer)
+        if recovery.is_unheard(store, peer.node_no):
+            return
         yield from answers
         cursor = peer.recv_hseq
         if peer.action == snapshot.ACTION:

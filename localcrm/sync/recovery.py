@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 OPEN_MS = 60 * 24 * 3600 * 1000
 #: Meta keys of head office: until when; of a branch: what head office has, and what it had acknowledged before it was restored.
 _UNTIL, _HAS, _ACKNOWLEDGED = "taking_back_until", "office_has", "acknowledged_before"
+#: Meta key of head office: branches that have not been heard in the epoch that is named.
+_UNHEARD = "unheard"
 #: Meta key of both: branches that head office, in the epoch that is named, has heard out: nothing that they have themselves is missing there.
 _HEARD_OUT = "heard_out"
 #: Meta key of head office: a branch came that has something to give back, and was refused.
@@ -74,6 +76,9 @@ def open_up(store: Store, connection: Connection, *, user_id: str | None) -> Non
     if get_meta(connection, _FIRST_HEADS) is None:
         set_meta(connection, _FIRST_HEADS, json.dumps(_heads(connection)))
     set_meta(connection, _ASKED, 0)
+    if json.loads(str(get_meta(connection, _UNHEARD) or '[""]'))[0] != store.node.epoch.hex():
+        peers = [row[0] for row in connection.all("SELECT node_no FROM sync_peer")]
+        set_meta(connection, _UNHEARD, json.dumps([store.node.epoch.hex(), peers]))
     eventlog.append(connection, at=now, kind="taking_back", user_id=user_id, detail=store.node.code, sign=store.sign_log)
 
 
@@ -152,14 +157,22 @@ def _heads(connection: Connection) -> list[tuple[int, int, int]]:
     return [(node_no, int.from_bytes(epoch), have) for node_no, epoch, have in rows]
 
 
-def note_heard_out(store: Store, connection: Connection, message: Hello) -> None:
-    """Note that head office has all that a branch has of its own work, once that branch knows its present epoch."""
-    if not is_open(store) or message.hub_epoch != int.from_bytes(store.node.epoch):
+def note_heard(store: Store, connection: Connection, message: Hello) -> None:
+    """Note that a branch knows the present epoch of head office; and, once it is so, that all that it has of its own work is here."""
+    if message.hub_epoch != int.from_bytes(store.node.epoch) or not get_meta(connection, _UNTIL):
         return
+    epoch, unheard = json.loads(str(get_meta(connection, _UNHEARD) or '["", []]'))
+    set_meta(connection, _UNHEARD, json.dumps([epoch, [node_no for node_no in unheard if node_no != message.node_no]]))
     have = {epoch: number for node_no, epoch, number in _heads(connection) if node_no == message.node_no}
     if all(have.get(epoch, 0) >= head for epoch, head in message.heads):
         known = heard_out(store, connection)
         set_meta(connection, _HEARD_OUT, json.dumps([store.node.epoch.hex(), sorted({*known, message.node_no})]))
+
+
+def is_unheard(store: Store, node_no: int) -> bool:
+    """Whether a branch, since head office was restored, has not said yet how far it has come: what the backup says of it is out of date."""
+    epoch, unheard = json.loads(str(store.meta(_UNHEARD) or '["", []]'))
+    return epoch == store.node.epoch.hex() and node_no in unheard
 
 
 def heard_out(store: Store, connection: Connection) -> list[int]:

@@ -274,6 +274,32 @@ def test_a_restored_head_office_gets_back_what_it_did_for_each_branch_alone(comp
     agree(company)
 
 
+def test_failure_06_a_branch_that_was_narrowed_after_the_backup_gets_nothing_it_holds_no_more(
+    company, hq, one, customer, product, tmp_path
+):
+    """The backup says that it holds everything, so head office would go on with an order that it has let go."""
+    order = draft(hq, customer, product)
+    company.exchange("BR01", "BR01")
+    hq.run("sales.post_order", order_id=order)
+    company.down("BR01")
+    backup(hq.store, tmp_path / "backup.zip")
+    holds(company, "BR01", "own")
+    company.exchange("BR01")
+    assert count(one, "sales_order") == 0
+    hq.store.close()
+    restore(tmp_path / "backup.zip", tmp_path / "again")
+    again = company.hq = Installation(tmp_path / "again", "HQ", hq.keys, hq.actor, hq.clock)
+    assert settle_copy(again.store)
+    node_sync.take_back(again.store, again.actor)
+    for code in company.branches:
+        assert company.down(code)["quarantined"] == 0
+    assert count(one, "sales_order") == 0
+    agree(company)
+    holds(company, "BR01", "all")
+    agree(company)
+    assert count(one, "sales_order") == 1
+
+
 def test_only_head_office_decides_what_a_branch_holds(company, one):
     with pytest.raises(Refused, match="总部"):
         node_sync.set_holds(one.store, one.actor, "BR02", BranchHolds.OWN)
