@@ -104,7 +104,7 @@ def hello(store: Store, *, by_log: bool = False) -> Hello:
         cursor = connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)) or 0
         told = int(get_meta(connection, scope.TOLD) or 0)
         hub_epoch = connection.value("SELECT hub_epoch FROM sync_peer WHERE node_no = ?", (OFFICE_NO,))
-        lives = recovery.lives_known(connection)
+        lives, lost = recovery.lives_known(connection), recovery.lost(connection, node.node_no)
         certified = rotation.certified_at(connection)
         log = eventlog.signed_head(connection) or eventlog.Signed(0, b"", b"")
     return Hello(
@@ -123,6 +123,7 @@ def hello(store: Store, *, by_log: bool = False) -> Hello:
         hub_lives=lives,
         certified=certified,
         scope_told=told,
+        lost=lost,
     )
 
 
@@ -235,7 +236,7 @@ def _take_ack(store: Store, ack: Ack) -> None:
             origin, head = connection.one(
                 "SELECT origin, have_oseq FROM sync_origin WHERE node_no = ? AND epoch = ?", (node_no, epoch.to_bytes(8))
             ) or (0, 0)
-            if 0 < number <= head and stamp_of(connection, origin, number) != stamp:
+            if 0 < number <= head and stamp_of(connection, origin, number) not in {stamp, None}:
                 _refuse_copy()
         for epoch, have in ack.have:
             head = connection.value("SELECT have_oseq FROM sync_origin WHERE node_no = ? AND epoch = ?", (node_no, epoch.to_bytes(8)))
@@ -443,8 +444,7 @@ def welcome(store: Store, peer: Peer) -> Welcome:
     with store.read() as connection:
         head = changelog.head(connection)
         point = witness.known(connection, peer.node_no) or Witness(0, b"", 0, b"")
-        lives, have = recovery.past_lives(connection), recovery.heads(connection, peer.node_no, store.node.epoch)
-        heard_out = recovery.heard_out(store, connection)
+        lives, have = recovery.past_lives(connection), recovery.heads(connection)
         certificate = rotation.newer_certificate(connection, peer.node_no, than=peer.certified)
     return Welcome(
         company_id=store.node.company_id,
@@ -460,7 +460,6 @@ def welcome(store: Store, peer: Peer) -> Welcome:
         log_missing=peer.log_missing,
         past_lives=lives,
         have=have if recovery.is_open(store) else [],
-        heard_out=heard_out if recovery.is_open(store) else [],
         certificate=certificate,
         tls_pin=pin,
         tls_since=since,
@@ -487,17 +486,13 @@ def ack(store: Store, peer: Peer) -> Ack:
                 if tx.eff_hlc != tx.hlc
             ]
         restamps += peer.older_restamps
+        arrived = recovery.arrived(connection, peer.node_no)
         newest = [
             (int.from_bytes(epoch), have, stamp)
             for origin, epoch, have in origins
             if (stamp := stamp_of(connection, origin, have)) is not None
         ]
-    return Ack(
-        have=[(int.from_bytes(epoch), have) for _origin, epoch, have in origins],
-        restamps=restamps,
-        newest=newest,
-        epoch=int.from_bytes(peer.epoch),
-    )
+    return Ack(have=arrived, restamps=restamps, newest=newest, epoch=int.from_bytes(peer.epoch))
 
 
 def downs(store: Store, peer: Peer, cursor: int, *, portions: int | None = None) -> Iterator[Message]:

@@ -375,8 +375,7 @@ class _Merge:
             return tx.eff_hlc
         origin = self._origins[tx.origin]
         if origin not in self._last_admitted:
-            have = int(self._connection.value("SELECT have_oseq FROM sync_origin WHERE origin = ?", (origin,)) or 0)
-            before = changelog.transaction_of(self._connection, origin, have)
+            before = changelog.transaction_of(self._connection, origin, tx.first_oseq - 1)
             self._last_admitted[origin] = before.eff_hlc if before else 0
         fits = not is_from_future(tx.hlc, self._wall) and tx.hlc > self._last_admitted[origin]
         self._last_admitted[origin] = stamp = tx.hlc if fits else next_stamp(self._last_hlc, self._wall).stamp

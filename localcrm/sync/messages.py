@@ -49,6 +49,8 @@ class Hello(Struct, frozen=True, tag="hello", forbid_unknown_fields=False):
     """When the certificate it has was issued."""
     scope_told: Seq = 0
     """Up to which number of head office's log it has been told what entered and left its scope."""
+    lost: Annotated[list[tuple[Epoch, Seq, Seq]], Meta(max_length=100_000)] = []
+    """While head office takes work back: own work that is lost here too (epoch, from one number to another)."""
 
 
 class Push(Struct, frozen=True, tag="push"):
@@ -89,9 +91,7 @@ class Welcome(Struct, frozen=True, tag="welcome", forbid_unknown_fields=False):
     past_lives: Annotated[list[tuple[Epoch, Seq]], Meta(max_length=1_000)] = []
     """Former epochs of head office, oldest first, each with the number of its log at which the next one began: it was restored then."""
     have: Annotated[list[tuple[int, Epoch, Seq]], Meta(max_length=100_000)] = []
-    """While it takes work back: how much it has of everybody's (node, epoch, number)."""
-    heard_out: Annotated[list[int], Meta(max_length=100_000)] = []
-    """While it takes work back: branches of whose own work it has since then got all that they have."""
+    """While it takes work back: how much it has of everybody's without a hole (node, epoch, number)."""
     certificate: Annotated[bytes, Meta(max_length=4_096)] = b""
     """Of the branch, where head office has issued a newer one than it said it has."""
     tls_pin: Annotated[bytes, Meta(max_length=32)] = b""

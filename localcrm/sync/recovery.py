@@ -11,12 +11,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from localcrm.domain.admin.entities import BranchHolds
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
 from localcrm.store import eventlog
 from localcrm.store.migrate import get_meta, set_meta
-from localcrm.store.node import OFFICE_NO
+from localcrm.store.node import OFFICE_NO, origin_of
 from localcrm.sync import codec, scope
 from localcrm.sync.extract import changes_beyond
 from localcrm.sync.merge import Report, take_back
@@ -35,12 +34,12 @@ OPEN_MS = 60 * 24 * 3600 * 1000
 _UNTIL, _HAS, _ACKNOWLEDGED = "taking_back_until", "office_has", "acknowledged_before"
 #: Meta key of head office: branches that have not been heard in the epoch that is named.
 _UNHEARD = "unheard"
-#: Meta key of both: branches that head office, in the epoch that is named, has heard out: nothing that they have themselves is missing there.
-_HEARD_OUT = "heard_out"
 #: Meta key of head office: a branch came that has something to give back, and was refused.
 _ASKED = "taking_back_asked"
-#: Meta key of head office: how much it had of everybody's work when taking back first began.
-_FIRST_HEADS = "taking_back_heads"
+#: Meta key of head office, by branch: what that has lost of its own work (epoch, from one number to another).
+_LOST = "lost.{}"
+#: Meta key of head office: numbers here of the origins whose work came back in parts.
+_IN_PARTS = "came_back_in_parts"
 #: Meta key of a branch: the former epochs of head office that it knew.
 _LIVES = "office_lives"
 
@@ -73,8 +72,6 @@ def open_up(store: Store, connection: Connection, *, user_id: str | None) -> Non
     """Take back, from now on and for OPEN_MS, what branches have and the backup lacks."""
     now = store.clock.now_ms()
     set_meta(connection, _UNTIL, now + OPEN_MS)
-    if get_meta(connection, _FIRST_HEADS) is None:
-        set_meta(connection, _FIRST_HEADS, json.dumps(_heads(connection)))
     set_meta(connection, _ASKED, 0)
     if json.loads(str(get_meta(connection, _UNHEARD) or '[""]'))[0] != store.node.epoch.hex():
         peers = [row[0] for row in connection.all("SELECT node_no FROM sync_peer")]
@@ -125,7 +122,13 @@ def hear(store: Store, message: GiveBack) -> Report:
     # Only whose work it is counts: what builds on work of the present epoch names that too.
     if (OFFICE_NO, int.from_bytes(store.node.epoch)) in {batch.origins[tx.origin] for tx in batch.txs}:
         raise ExchangeError("not_sender", N_("The exchange contains changes in another branch's name. Nothing of it was applied."))
-    return take_back(store, batch)
+    report = take_back(store, batch)
+    with store.housekeeping() as connection:
+        here = [origin_of(connection, node_no, epoch.to_bytes(8), "") for node_no, epoch in batch.origins]
+        set_meta(
+            connection, _IN_PARTS, json.dumps([origin for origin in sorted({*here, *_in_parts(connection)}) if holes(connection, origin)])
+        )
+    return report
 
 
 def _require_open(store: Store) -> None:
@@ -138,48 +141,61 @@ def _require_open(store: Store) -> None:
         )
 
 
-def heads(connection: Connection, node_no: int, epoch: bytes) -> list[tuple[int, int, int]]:
-    """How much head office has of everybody's work without a hole, as far as a branch can tell: node, epoch, number.
-
-    Where branches hold only their own, each gives back a part of what others did; another part may still lie beneath the newest that
-    has come. Then everything counts as missing that was when taking back began, but for what the branch itself and this head office did.
-    """
-    found = _heads(connection)
-    if connection.one("SELECT 1 FROM branch WHERE holds = ?", (BranchHolds.OWN,)) is None:
-        return found
-    began = {(node, life): have for node, life, have in json.loads(str(get_meta(connection, _FIRST_HEADS) or "[]"))}
-    sound = {(node, life) for node, life, _have in found if node == node_no or life == int.from_bytes(epoch)}
-    return [(node, life, have if (node, life) in sound else began.get((node, life), 0)) for node, life, have in found]
+def heads(connection: Connection) -> list[tuple[int, int, int]]:
+    """How much head office has of everybody's work without a hole: node, epoch, number."""
+    rows = connection.all("SELECT origin, node_no, epoch, have_oseq FROM sync_origin")
+    in_parts = _in_parts(connection)
+    return [
+        (node_no, int.from_bytes(epoch), without_hole(connection, origin, have) if origin in in_parts else have)
+        for origin, node_no, epoch, have in rows
+    ]
 
 
-def _heads(connection: Connection) -> list[tuple[int, int, int]]:
-    rows = connection.all("SELECT node_no, epoch, have_oseq FROM sync_origin")
-    return [(node_no, int.from_bytes(epoch), have) for node_no, epoch, have in rows]
+def arrived(connection: Connection, node_no: int) -> list[tuple[int, int]]:
+    """How much head office has of a branch's own work, by epoch: without a hole but for what the branch itself has lost."""
+    told = json.loads(str(get_meta(connection, _LOST.format(node_no)) or "[]"))
+    in_parts, found = _in_parts(connection), []
+    for origin, epoch, have in connection.all("SELECT origin, epoch, have_oseq FROM sync_origin WHERE node_no = ?", (node_no,)):
+        number = int.from_bytes(epoch)
+        gone = [(first, last) for of, first, last in told if of == number]
+        found.append((number, without_hole(connection, origin, have, gone) if origin in in_parts else have))
+    return found
+
+
+def _in_parts(connection: Connection) -> set[int]:
+    """Origins of whose work something was given back while something before it was still missing."""
+    return set(json.loads(str(get_meta(connection, _IN_PARTS) or "[]")))
+
+
+def without_hole(connection: Connection, origin: int, have: int, lost: list[tuple[int, int]] | None = None) -> int:
+    """The last of an origin's numbers before which nothing is missing here, or only what is ``lost``."""
+    return next((first - 1 for first, last in holes(connection, origin) if (first, last) not in (lost or ())), have)
+
+
+def holes(connection: Connection, origin: int) -> list[tuple[int, int]]:
+    """Numbers of an origin that are missing here before others that are not: each from one to another."""
+    return connection.all(
+        """SELECT after, first - 1 FROM (SELECT first, coalesce(lag(first + count) OVER (ORDER BY first), 1) AS after FROM (
+           SELECT first_oseq AS first, count FROM sync_tx WHERE origin = ?1
+           UNION ALL SELECT first_oseq, count FROM sync_past_span WHERE origin = ?1)) WHERE first > after ORDER BY after""",
+        (origin,),
+    )
 
 
 def note_heard(store: Store, connection: Connection, message: Hello) -> None:
-    """Note that a branch knows the present epoch of head office; and, once it is so, that all that it has of its own work is here."""
+    """Note that a branch knows the present epoch of head office, and what it has lost of its own work."""
     if message.hub_epoch != int.from_bytes(store.node.epoch) or not get_meta(connection, _UNTIL):
         return
+    if message.lost or get_meta(connection, _LOST.format(message.node_no)):
+        set_meta(connection, _LOST.format(message.node_no), json.dumps(message.lost))
     epoch, unheard = json.loads(str(get_meta(connection, _UNHEARD) or '["", []]'))
     set_meta(connection, _UNHEARD, json.dumps([epoch, [node_no for node_no in unheard if node_no != message.node_no]]))
-    have = {epoch: number for node_no, epoch, number in _heads(connection) if node_no == message.node_no}
-    if all(have.get(epoch, 0) >= head for epoch, head in message.heads):
-        known = heard_out(store, connection)
-        set_meta(connection, _HEARD_OUT, json.dumps([store.node.epoch.hex(), sorted({*known, message.node_no})]))
 
 
 def is_unheard(store: Store, node_no: int) -> bool:
     """Whether a branch, since head office was restored, has not said yet how far it has come: what the backup says of it is out of date."""
     epoch, unheard = json.loads(str(store.meta(_UNHEARD) or '["", []]'))
     return epoch == store.node.epoch.hex() and node_no in unheard
-
-
-def heard_out(store: Store, connection: Connection) -> list[int]:
-    """Numbers of the branches whose own work is here, as far as they have it, since head office was restored; of closed ones nothing can come."""
-    closed = [row[0] for row in connection.all("SELECT node_no FROM sync_peer WHERE state <> 'active'")]
-    epoch, known = json.loads(str(get_meta(connection, _HEARD_OUT) or '["", []]'))
-    return sorted({*closed, *(known if epoch == store.node.epoch.hex() else [])})
 
 
 # a branch ------------------------------------------------------------------------------------------------------------------
@@ -207,7 +223,6 @@ def agree(store: Store, connection: Connection, welcome: Welcome, known: bytes |
         eventlog.append(connection, at=store.clock.now_ms(), kind="office_restored", detail=str(place), sign=store.sign_log)
     connection.execute("UPDATE sync_peer SET hub_epoch = ? WHERE node_no = ?", (epoch, OFFICE_NO))
     set_meta(connection, _HAS, json.dumps(welcome.have))
-    set_meta(connection, _HEARD_OUT, json.dumps(welcome.heard_out))
 
 
 def forget(connection: Connection) -> None:
@@ -216,25 +231,18 @@ def forget(connection: Connection) -> None:
 
 
 def give_backs(store: Store, after: int = 0) -> Iterator[tuple[int, GiveBack]]:
-    """Portions of what head office lacks of everything that it once had, in the order in which it came here; each with its place in this log.
-
-    Of another branch's work only what follows without a hole on what head office has, until that branch has been heard out: a branch that
-    holds its own has others' work in parts, and numbers that have come are asked for no more.
-    """
+    """Portions of what head office lacks of everything that it once had, in the order in which it came here; each with its place in this log."""
     with store.read() as connection:
-        told: list[tuple[int, int, int]] = json.loads(str(get_meta(connection, _HAS) or "[]"))
-        has = {(node_no, epoch): have for node_no, epoch, have in told}
-        heard_out = {OFFICE_NO, store.node.node_no, *json.loads(str(get_meta(connection, _HEARD_OUT) or "[]"))}
+        has = {(node_no, epoch): have for node_no, epoch, have in json.loads(str(get_meta(connection, _HAS) or "[]"))}
         before = json.loads(str(get_meta(connection, _ACKNOWLEDGED) or "{}"))
         if not has:  # it takes nothing back
             return
         office = (OFFICE_NO, connection.value("SELECT hub_epoch FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)))
-        wanted = {}
-        for origin, node_no, epoch, have in connection.all("SELECT origin, node_no, epoch, have_oseq FROM sync_origin"):
-            lacks_after = has.get((node_no, int.from_bytes(epoch)), 0)
-            upto = before.get(str(origin), 0) if node_no == store.node.node_no else have
-            if (node_no, epoch) != office and upto > lacks_after:  # an old file may say that it lacks even what it has done since
-                wanted[origin] = lacks_after, upto if node_no in heard_out else _without_hole(connection, origin, lacks_after)
+        wanted = {
+            origin: (has.get((node_no, int.from_bytes(epoch)), 0), before.get(str(origin), 0) if node_no == store.node.node_no else have)
+            for origin, node_no, epoch, have in connection.all("SELECT origin, node_no, epoch, have_oseq FROM sync_origin")
+            if (node_no, epoch) != office  # an old file may say that it lacks even what it has done since
+        }
     position, more = after, True
     while more:
         with store.read() as connection:
@@ -244,18 +252,12 @@ def give_backs(store: Store, after: int = 0) -> Iterator[tuple[int, GiveBack]]:
             yield position, GiveBack(codec.encode_batch(portion.batch))
 
 
-def _without_hole(connection: Connection, origin: int, after: int) -> int:
-    """The last of an origin's numbers that are here without a hole after one."""
-    runs = connection.all(
-        """SELECT first_oseq, count FROM sync_tx WHERE origin = ?1 AND first_oseq + count - 1 > ?2
-           UNION ALL SELECT first_oseq, count FROM sync_past_span WHERE origin = ?1 AND first_oseq + count - 1 > ?2 ORDER BY 1""",
-        (origin, after),
-    )
-    for first, count in runs:
-        if first > after + 1:
-            break
-        after = max(after, first + count - 1)
-    return after
+def lost(connection: Connection, node_no: int) -> list[tuple[int, int, int]]:
+    """Own work that is lost here too: epoch, from one number to another. Told while head office takes work back."""
+    if json.loads(str(get_meta(connection, _HAS) or "[]")) == []:
+        return []
+    origins = connection.all("SELECT origin, epoch FROM sync_origin WHERE node_no = ?", (node_no,))
+    return [(int.from_bytes(epoch), first, last) for origin, epoch in origins for first, last in holes(connection, origin)]
 
 
 def lives_known(connection: Connection) -> list[tuple[int, int]]:
