@@ -42,6 +42,8 @@ _LOST = "lost.{}"
 _IN_PARTS = "came_back_in_parts"
 #: Meta key of a branch: the former epochs of head office that it knew.
 _LIVES = "office_lives"
+#: Meta key of a branch: every epoch of head office that it has left for a later one.
+_LEFT = "office_epochs_left"
 
 
 # head office -------------------------------------------------------------------------------------------------------------
@@ -202,8 +204,18 @@ def is_unheard(store: Store, node_no: int) -> bool:
 
 
 def agree(store: Store, connection: Connection, welcome: Welcome, known: bytes | None) -> None:
-    """Follow head office into its present epoch; raises ExchangeError("other_office") where it is not the one this branch knew."""
+    """Follow head office into its present epoch; raises ExchangeError("other_office") where it is not the one this branch knew,
+    ("office_restored") where an old file speaks for a former one.
+    """
     epoch = welcome.hub_epoch.to_bytes(8)
+    left: list[int] = json.loads(str(get_meta(connection, _LEFT) or "[]"))
+    if welcome.hub_epoch in left:  # it would lead the branch back to where head office no longer is
+        raise ExchangeError(
+            "office_restored",
+            N_(
+                "This file was made before head office was restored from a backup. Nothing of it was applied; ask head office for a new one."
+            ),
+        )
     if known is not None and known != epoch:
         cursor = int(connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)) or 0)
         found = _common(welcome.past_lives, [*lives_known(connection), (int.from_bytes(known), cursor)])
@@ -213,6 +225,7 @@ def agree(store: Store, connection: Connection, welcome: Welcome, known: bytes |
             )
         known_before, place = found
         set_meta(connection, _LIVES, json.dumps(known_before))
+        set_meta(connection, _LEFT, json.dumps([*left, int.from_bytes(known)]))
         before = json.loads(str(get_meta(connection, _ACKNOWLEDGED) or "{}"))
         for origin, acked in connection.all("SELECT origin, acked_oseq FROM sync_origin WHERE node_no = ?", (store.node.node_no,)):
             before[str(origin)] = max(acked, before.get(str(origin), 0))

@@ -301,3 +301,26 @@ def test_failure_06_what_only_a_branch_that_holds_its_own_still_has_comes_back_o
     assert node_sync.status(company.branches["BR02"].store)["waiting"] == 0
     assert {node.get("customer", customer)["phone"] for node in company.nodes} == {"2"}
     assert not company.hq.value("SELECT count(*) FROM event_log WHERE kind LIKE '%mended'")
+
+
+def test_failure_06_an_old_file_does_not_lead_a_branch_back_to_the_lost_head_office(
+    company: Company, one: Installation, tmp_path: Path
+) -> None:
+    """By it the branch went back to where the backup had ended, which head office never heard: neither could read the other's files."""
+    backup(company.hq.store, tmp_path / "backup.zip")
+    company.hq.new("customer", name="甲公司")
+    old = tmp_path / "old"
+    node_sync.pack(company.hq.store, company.hq.keys, old, for_code="BR01")
+    company.exchange()
+    lose_office(company, tmp_path / "backup.zip", tmp_path / "again")
+    take_back(company)
+    settle(company, "stick", pytest.MonkeyPatch())
+    company.hq.new("customer", name="恢复之后")
+    company.exchange("BR01")
+    before = one.rows("SELECT recv_hseq, hub_epoch FROM sync_peer")
+    with pytest.raises(AppError) as refused:
+        node_sync.unpack(one.store, one.keys, old)
+    assert refused.value.code == "office_restored"
+    assert one.rows("SELECT recv_hseq, hub_epoch FROM sync_peer") == before
+    company.exchange()
+    agreed(company)
