@@ -23,7 +23,7 @@ from localcrm.store.migrate import SCHEMA_VERSION, get_meta, set_meta
 from localcrm.store.node import CATCHING_UP, OFFICE_NO, origin_of, stamp_of
 from localcrm.store.signatures import sign_keys
 from localcrm.store.witness import Witness
-from localcrm.sync import attachments, brake, codec, drain, pins, recovery, repair, rotation, scope, snapshot
+from localcrm.sync import attachments, brake, codec, drain, pins, recovery, repair, rotation, scope, snapshot, stamps
 from localcrm.sync.extract import PORTION, changes_for, of_numbers, own_changes
 from localcrm.sync.merge import Report, admit, apply, move_in
 from localcrm.sync.messages import (
@@ -158,6 +158,7 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
         if isinstance(message, Welcome):
             welcome = message
             _meet_office(store, welcome)
+            stamps.hear(store, welcome.stamps, is_open=bool(welcome.have))
             pins.keep(store, welcome.tls_pin, welcome.tls_since, is_news=welcome.head_hseq > _received(store))
             repair.forget(store, OFFICE_NO)
             _take_witness(store, welcome)
@@ -248,8 +249,8 @@ def _take_ack(store: Store, ack: Ack) -> None:
             )
         for epoch, first_oseq, stamp in ack.restamps:
             connection.execute(
-                """UPDATE sync_tx SET eff_hlc = ? WHERE first_oseq = ?
-                   AND origin = (SELECT origin FROM sync_origin WHERE node_no = ? AND epoch = ?)""",
+                """UPDATE sync_tx SET eff_hlc = ?1 WHERE first_oseq = ?2 AND (eff_hlc = hlc OR eff_hlc > ?1)
+                   AND origin = (SELECT origin FROM sync_origin WHERE node_no = ?3 AND epoch = ?4)""",
                 (stamp, first_oseq, node_no, epoch.to_bytes(8)),
             )
         if ack.restamps:
@@ -444,7 +445,7 @@ def welcome(store: Store, peer: Peer) -> Welcome:
     with store.read() as connection:
         head = changelog.head(connection)
         point = witness.known(connection, peer.node_no) or Witness(0, b"", 0, b"")
-        lives, have = recovery.past_lives(connection), recovery.heads(connection)
+        lives, have, counting = recovery.past_lives(connection), recovery.heads(connection), stamps.that_count(connection)
         certificate = rotation.newer_certificate(connection, peer.node_no, than=peer.certified)
     return Welcome(
         company_id=store.node.company_id,
@@ -460,6 +461,7 @@ def welcome(store: Store, peer: Peer) -> Welcome:
         log_missing=peer.log_missing,
         past_lives=lives,
         have=have if recovery.is_open(store) else [],
+        stamps=counting if recovery.is_open(store) else [],
         certificate=certificate,
         tls_pin=pin,
         tls_since=since,

@@ -92,6 +92,8 @@ class Welcome(Struct, frozen=True, tag="welcome", forbid_unknown_fields=False):
     """Former epochs of head office, oldest first, each with the number of its log at which the next one began: it was restored then."""
     have: Annotated[list[tuple[int, Epoch, Seq]], Meta(max_length=100_000)] = []
     """While it takes work back: how much it has of everybody's without a hole (node, epoch, number)."""
+    stamps: Annotated[list[tuple[int, Epoch, Seq, Seq, Seq]], Meta(max_length=100_000)] = []
+    """While it takes work back: stamps that count of what was admitted twice (node, epoch, first number, how many, stamp)."""
     certificate: Annotated[bytes, Meta(max_length=4_096)] = b""
     """Of the branch, where head office has issued a newer one than it said it has."""
     tls_pin: Annotated[bytes, Meta(max_length=32)] = b""

@@ -287,7 +287,7 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
     # Files come last: as long as head office lacks some that are here, or its answers bring what was not here before.
     sent, lacked, lacking, pieces = set[attachments.Place](), list[messages.Lacking](), attachments.lacking(store), list[messages.Piece]()
     finished = fetches = by_log = False
-    given = 0  # each portion is given back once in a run: some of it head office asks for until everybody has come
+    given = -1  # each portion is given back once in a run: some of it head office asks for until everybody has come
     incoming, differences = fetching.Incoming(store.folder), list[list[Message]]()
     while not finished:
         given, gift = next(recovery.give_backs(store, given), (given, None))
@@ -322,7 +322,7 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
             continue
         fetches = False
         is_same = hello.hub_epoch in {0, heard.hub_epoch if heard else 0}  # else it was restored: what it lacks is known only now
-        given = given if is_same else 0
+        given = given if is_same else -1
         is_same = is_same and rotation.sealed_for(store, OFFICE_NO) == sealed_to  # else it has new keys, and hears at once that we know
         if push is None and _caught_up(store, heard) and is_same:
             lacked.append(lacking)

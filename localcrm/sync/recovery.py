@@ -16,7 +16,7 @@ from localcrm.kernel.i18n import N_
 from localcrm.store import eventlog
 from localcrm.store.migrate import get_meta, set_meta
 from localcrm.store.node import OFFICE_NO, origin_of
-from localcrm.sync import codec, scope
+from localcrm.sync import codec, scope, stamps
 from localcrm.sync.extract import changes_beyond
 from localcrm.sync.merge import Report, take_back
 from localcrm.sync.messages import GiveBack
@@ -42,8 +42,6 @@ _LOST = "lost.{}"
 _IN_PARTS = "came_back_in_parts"
 #: Meta key of a branch: the former epochs of head office that it knew.
 _LIVES = "office_lives"
-#: Meta key of a branch: every epoch of head office that it has left for a later one.
-_LEFT = "office_epochs_left"
 
 
 # head office -------------------------------------------------------------------------------------------------------------
@@ -208,7 +206,7 @@ def agree(store: Store, connection: Connection, welcome: Welcome, known: bytes |
     ("office_restored") where an old file speaks for a former one.
     """
     epoch = welcome.hub_epoch.to_bytes(8)
-    left: list[int] = json.loads(str(get_meta(connection, _LEFT) or "[]"))
+    left: list[int] = json.loads(str(get_meta(connection, stamps.LEFT) or "[]"))
     if welcome.hub_epoch in left:  # it would lead the branch back to where head office no longer is
         raise ExchangeError(
             "office_restored",
@@ -225,7 +223,7 @@ def agree(store: Store, connection: Connection, welcome: Welcome, known: bytes |
             )
         known_before, place = found
         set_meta(connection, _LIVES, json.dumps(known_before))
-        set_meta(connection, _LEFT, json.dumps([*left, int.from_bytes(known)]))
+        set_meta(connection, stamps.LEFT, json.dumps([*left, int.from_bytes(known)]))
         before = json.loads(str(get_meta(connection, _ACKNOWLEDGED) or "{}"))
         for origin, acked in connection.all("SELECT origin, acked_oseq FROM sync_origin WHERE node_no = ?", (store.node.node_no,)):
             before[str(origin)] = max(acked, before.get(str(origin), 0))
@@ -243,8 +241,11 @@ def forget(connection: Connection) -> None:
     set_meta(connection, _ACKNOWLEDGED, "{}")
 
 
-def give_backs(store: Store, after: int = 0) -> Iterator[tuple[int, GiveBack]]:
-    """Portions of what head office lacks of everything that it once had, in the order in which it came here; each with its place in this log."""
+def give_backs(store: Store, after: int = -1) -> Iterator[tuple[int, GiveBack]]:
+    """Portions of what head office lacks of everything that it once had, in the order in which it came here; each with its place in this log.
+
+    Before them, at place 0, what it should hear a lower stamp of.
+    """
     with store.read() as connection:
         has = {(node_no, epoch): have for node_no, epoch, have in json.loads(str(get_meta(connection, _HAS) or "[]"))}
         before = json.loads(str(get_meta(connection, _ACKNOWLEDGED) or "{}"))
@@ -256,7 +257,9 @@ def give_backs(store: Store, after: int = 0) -> Iterator[tuple[int, GiveBack]]:
             for origin, node_no, epoch, have in connection.all("SELECT origin, node_no, epoch, have_oseq FROM sync_origin")
             if (node_no, epoch) != office  # an old file may say that it lacks even what it has done since
         }
-    position, more = after, True
+    if after < 0:
+        yield from ((0, gift) for gift in stamps.to_give_back(store))
+    position, more = max(after, 0), True
     while more:
         with store.read() as connection:
             portion = changes_beyond(connection, wanted, position)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,16 @@ from localcrm.kernel.errors import AppError
 from localcrm.store import check
 from localcrm.store.backup import backup, restore, settle_copy
 from localcrm.sync import http, messages, node_sync, recovery
-from tests.factories import Company, Installation
+from tests import factories
+from tests.factories import Company, HandClock, Installation
+
+
+@pytest.fixture
+def clocked() -> Iterator[tuple[Company, dict[str, HandClock]]]:
+    """A company whose clocks a test sets."""
+    clocks = {code: HandClock() for code in ("HQ", "BR01", "BR02")}
+    with factories.company(clocks=dict(clocks)) as made:
+        yield made, clocks
 
 
 def lose_office(company: Company, archive: Path, folder: Path) -> None:
@@ -324,3 +334,35 @@ def test_failure_06_an_old_file_does_not_lead_a_branch_back_to_the_lost_head_off
     assert one.rows("SELECT recv_hseq, hub_epoch FROM sync_peer") == before
     company.exchange()
     agreed(company)
+
+
+@pytest.mark.parametrize("first", ["BR01", "BR02"])
+@pytest.mark.parametrize("way", ["stick", "line"])
+def test_failure_06_a_stamp_that_was_lowered_before_the_disk_was_lost_is_lowered_alike(
+    clocked: tuple[Company, dict[str, HandClock]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, first: str
+) -> None:
+    """Its author never heard of it. Another branch did, and built on it; what was built on it wins, whoever comes first."""
+    company, clocks = clocked
+    one, two = company.branches.values()
+    customer = company.hq.new("customer", name="甲公司", phone="1")
+    company.exchange()
+    backup(company.hq.store, tmp_path / "backup.zip")
+    clocks["BR02"].forward(days=300)
+    two.set("customer", customer, phone="2", address="北京")
+    company.up("BR02")
+    company.exchange("BR01")
+    clocks["BR01"].forward(minutes=1)
+    one.set("customer", customer, phone="3")
+    company.up("BR01")
+    for clock in clocks.values():
+        clock.forward(minutes=5)
+    lose_office(company, tmp_path / "backup.zip", tmp_path / "again")
+    take_back(company)
+    company.branches = {first: company.branches.pop(first), **company.branches}
+    settle(company, way, monkeypatch)
+    agreed(company)
+    for node in company.nodes:
+        assert (node.get("customer", customer)["phone"], node.get("customer", customer)["address"]) == ("3", "北京")
+        assert not node.value("SELECT count(*) FROM event_log WHERE kind LIKE '%mended'")
+    stamps = "SELECT node_no, epoch, first_oseq, eff_hlc FROM sync_tx JOIN sync_origin USING (origin) WHERE node_no > 1 ORDER BY 1, 2, 3"
+    assert one.rows(stamps) == two.rows(stamps) == company.hq.rows(stamps)
