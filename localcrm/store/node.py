@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 Role = Literal["office", "branch"]
 #: Number of the head office in every company; branches count from 2.
 OFFICE_NO = 1
-#: Meta key of a restored branch: it has not heard yet what it did itself after its backup.
+#: Meta key of a restored node: it has not got back yet what it did itself after its backup. At head office: {"for": [branches that have not
+#: come yet], "until": milliseconds until which work is taken back, or None}.
 CATCHING_UP = "catching_up"
 #: Meta key of a folder that was moved: a random text that its file carries too. Its origin is taken away, so nothing can be saved in it.
 MOVED = "moved"
@@ -88,6 +90,19 @@ def require_here(connection: Connection) -> None:
     """Raise StoreError("moved_away") where the branch goes on on another computer."""
     if get_meta(connection, MOVED):
         raise moved_away()
+
+
+def is_catching_up(connection: Connection, now_ms: int) -> bool:
+    """Whether this node was restored and what it did itself after its backup may still come back: at a branch until it has heard head office,
+    there until every branch that is not closed has given back, or work is not taken back any more.
+    """
+    told = get_meta(connection, CATCHING_UP)
+    if not isinstance(told, str):
+        return bool(told)
+    waits = json.loads(told)
+    return (waits["until"] is None or waits["until"] > now_ms) and any(
+        connection.one("SELECT 1 FROM sync_peer WHERE node_no = ? AND state = 'active'", (node_no,)) for node_no in waits["for"]
+    )
 
 
 def load_node(connection: Connection) -> Node:

@@ -360,6 +360,7 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
             yield from repair.hear_branch(store, peer, message)
             yield ack(store, peer)  # what is written down of it may go down at once
         elif isinstance(message, Pull) and peer.action != snapshot.ACTION:
+            recovery.note_come(store, peer.node_no)
             yield from downs(store, peer, message.recv_hseq, portions=1)
         elif isinstance(message, Piece):
             peer.outcome.files += attachments.take(store, message)
@@ -368,6 +369,8 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
             if not peer.by_file:  # else there is nobody to answer
                 yield from attachments.pieces(store, peer.node_no, attachments.PER_ROUND)
                 yield attachments.lacking(store)
+    if peer.by_file:
+        recovery.note_come(store, peer.node_no)
 
 
 def _meet(store: Store, peer: Peer, message: Hello) -> None:
@@ -400,7 +403,7 @@ def _meet(store: Store, peer: Peer, message: Hello) -> None:
             (peer.recv_hseq, store.clock.now_ms(), peer.epoch, peer.node_no),
         )
         _note_facts(store, connection, peer, message)
-        recovery.note_heard(store, connection, message)
+        recovery.note_lost(store, connection, message)
         snapshot.note_capabilities(connection, message)
         _witness(store, connection, peer, message)
 

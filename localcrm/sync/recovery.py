@@ -15,7 +15,7 @@ from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
 from localcrm.store import eventlog
 from localcrm.store.migrate import get_meta, set_meta
-from localcrm.store.node import OFFICE_NO, origin_of
+from localcrm.store.node import CATCHING_UP, OFFICE_NO, origin_of
 from localcrm.sync import codec, scope, stamps
 from localcrm.sync.extract import changes_beyond
 from localcrm.sync.merge import Report, take_back
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 OPEN_MS = 60 * 24 * 3600 * 1000
 #: Meta keys of head office: until when; of a branch: what head office has, and what it had acknowledged before it was restored.
 _UNTIL, _HAS, _ACKNOWLEDGED = "taking_back_until", "office_has", "acknowledged_before"
-#: Meta key of head office: branches that have not been heard in the epoch that is named.
-_UNHEARD = "unheard"
 #: Meta key of head office: a branch came that has something to give back, and was refused.
 _ASKED = "taking_back_asked"
 #: Meta key of head office, by branch: what that has lost of its own work (epoch, from one number to another).
@@ -73,9 +71,9 @@ def open_up(store: Store, connection: Connection, *, user_id: str | None) -> Non
     now = store.clock.now_ms()
     set_meta(connection, _UNTIL, now + OPEN_MS)
     set_meta(connection, _ASKED, 0)
-    if json.loads(str(get_meta(connection, _UNHEARD) or '[""]'))[0] != store.node.epoch.hex():
-        peers = [row[0] for row in connection.all("SELECT node_no FROM sync_peer")]
-        set_meta(connection, _UNHEARD, json.dumps([store.node.epoch.hex(), peers]))
+    waits = _waits_for(connection)
+    if waits:
+        set_meta(connection, CATCHING_UP, json.dumps({"for": waits, "until": now + OPEN_MS}))
     eventlog.append(connection, at=now, kind="taking_back", user_id=user_id, detail=store.node.code, sign=store.sign_log)
 
 
@@ -182,20 +180,30 @@ def holes(connection: Connection, origin: int) -> list[tuple[int, int]]:
     )
 
 
-def note_heard(store: Store, connection: Connection, message: Hello) -> None:
-    """Note that a branch knows the present epoch of head office, and what it has lost of its own work."""
-    if message.hub_epoch != int.from_bytes(store.node.epoch) or not get_meta(connection, _UNTIL):
-        return
-    if message.lost or get_meta(connection, _LOST.format(message.node_no)):
+def note_lost(store: Store, connection: Connection, message: Hello) -> None:
+    """Note what a branch that knows the present epoch of head office has lost of its own work."""
+    if message.hub_epoch == int.from_bytes(store.node.epoch) and (message.lost or get_meta(connection, _LOST.format(message.node_no))):
         set_meta(connection, _LOST.format(message.node_no), json.dumps(message.lost))
-    epoch, unheard = json.loads(str(get_meta(connection, _UNHEARD) or '["", []]'))
-    set_meta(connection, _UNHEARD, json.dumps([epoch, [node_no for node_no in unheard if node_no != message.node_no]]))
+
+
+def note_come(store: Store, node_no: int) -> None:
+    """Note that a branch knows the present epoch of head office and has given back what it had."""
+    if not is_unheard(store, node_no):
+        return
+    with store.housekeeping() as connection:
+        waits = json.loads(str(get_meta(connection, CATCHING_UP)))
+        set_meta(connection, CATCHING_UP, json.dumps(waits | {"for": [other for other in waits["for"] if other != node_no]}))
 
 
 def is_unheard(store: Store, node_no: int) -> bool:
     """Whether a branch, since head office was restored, has not said yet how far it has come: what the backup says of it is out of date."""
-    epoch, unheard = json.loads(str(store.meta(_UNHEARD) or '["", []]'))
-    return epoch == store.node.epoch.hex() and node_no in unheard
+    with store.read() as connection:
+        return node_no in _waits_for(connection)
+
+
+def _waits_for(connection: Connection) -> list[int]:
+    told = get_meta(connection, CATCHING_UP)
+    return list(json.loads(told)["for"]) if isinstance(told, str) else []
 
 
 # a branch ------------------------------------------------------------------------------------------------------------------

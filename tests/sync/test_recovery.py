@@ -47,12 +47,16 @@ def settle(company: Company, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exchange until everybody knows everything."""
     for _round in range(3):
         for code in company.branches:
-            if way == "line":
-                by_line(company, code, monkeypatch)
-            else:
-                company.down(code)
-                company.up(code)
-                company.down(code)
+            settle_with(company, code, way, monkeypatch)
+
+
+def settle_with(company: Company, code: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if way == "line":
+        by_line(company, code, monkeypatch)
+    else:
+        company.down(code)
+        company.up(code)
+        company.down(code)
 
 
 def agreed(company: Company) -> None:
@@ -366,3 +370,62 @@ def test_failure_06_a_stamp_that_was_lowered_before_the_disk_was_lost_is_lowered
         assert not node.value("SELECT count(*) FROM event_log WHERE kind LIKE '%mended'")
     stamps = "SELECT node_no, epoch, first_oseq, eff_hlc FROM sync_tx JOIN sync_origin USING (origin) WHERE node_no > 1 ORDER BY 1, 2, 3"
     assert one.rows(stamps) == two.rows(stamps) == company.hq.rows(stamps)
+
+
+@pytest.mark.parametrize("way", ["stick", "line"])
+def test_failure_06_a_restored_head_office_posts_nothing_a_second_time(
+    company: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """What was posted after the backup is a draft again until every branch has come; new orders can be posted at once."""
+    hq = company.hq
+    customer, product, house = (
+        hq.new("customer", name="甲公司"), hq.new("product", code="P", name="布", price="9"), hq.new("warehouse", code="W", name="仓")
+    )  # fmt: skip
+
+    def draft(node: Installation) -> str:
+        made = node.order(customer, product)
+        node.set("sales_order", made, warehouse_id=house)
+        return made
+
+    posted, open_still = draft(hq), draft(hq)
+    backup(hq.store, tmp_path / "backup.zip")
+    hq.run("sales.post_order", order_id=posted)
+    company.exchange("BR02")
+    lose_office(company, tmp_path / "backup.zip", tmp_path / "again")
+    again = company.hq
+    for waiting in (lambda: take_back(company), lambda: settle_with(company, "BR01", way, monkeypatch)):
+        for attempt in (
+            lambda: again.run("sales.post_order", order_id=posted),
+            lambda: again.set("sales_order", posted, remark="改过"),
+            lambda: again.delete("sales_order", posted),
+        ):
+            with pytest.raises(AppError) as refused:
+                attempt()
+            assert refused.value.code == "not_heard_since_restore"
+        waiting()
+    again.run("sales.post_order", order_id=draft(again))
+    settle(company, way, monkeypatch)
+    again.run("sales.post_order", order_id=open_still)
+    settle(company, way, monkeypatch)
+    agreed(company)
+    assert [row[0] for row in again.rows("SELECT count(*) FROM stock_move GROUP BY order_id")] == [1, 1, 1]
+
+
+def test_who_does_not_come_any_more_holds_up_no_document(company: Company, tmp_path: Path) -> None:
+    """A branch that is closed, or one that does not come as long as work is taken back."""
+    hq = company.hq
+    customer, product = hq.new("customer", name="甲公司"), hq.new("product", code="P", name="布", price="9")
+    drafts = [hq.order(customer, product) for _twice in range(2)]
+    backup(hq.store, tmp_path / "backup.zip")
+    for ways_out in (
+        lambda: [node_sync.close_branch(company.hq.store, company.hq.actor, code) for code in company.branches],
+        lambda: company.hq.store.clock.forward(days=61),  # type: ignore[attr-defined]
+    ):
+        lose_office(company, tmp_path / "backup.zip", tmp_path / f"again{len(drafts)}")
+        take_back(company)
+        draft = drafts.pop()
+        with pytest.raises(AppError) as refused:
+            company.hq.set("sales_order", draft, remark="改过")
+        assert refused.value.code == "not_heard_since_restore"
+        ways_out()
+        company.hq.set("sales_order", draft, remark="改过")
