@@ -454,17 +454,12 @@ def lose_branch(world: World, index: int, rng: Random) -> None:
 
 
 def lose_office(world: World, _index: int, rng: Random) -> None:
-    """Head office's disk is lost, a backup goes on and takes back what branches have.
-
-    All of them come before it goes on working: what it does to its documents while a part of its own work is still away is not promised (row 6).
-    """
+    """Head office's disk is lost, a backup goes on, works, and takes back what branches have, as they come."""
     hq = world.company.hq
     if world.backups[hq.code]:
         world.company.hq = _from_backup(world, hq, rng.choice(world.backups[hq.code]))
         world.restored_offices += 1
         node_sync.take_back(world.company.hq.store, world.company.hq.actor)
-        with portions(rng):
-            come_together(world)
 
 
 def _from_backup(world: World, node: Installation, archive: Path) -> Installation:
@@ -554,7 +549,7 @@ ROADS: dict[str, tuple[int, Callable[[World, int, Random], None]]] = {
 # running ------------------------------------------------------------------------------------------------------------------
 
 
-#: Lost disks and copied folders: histories of their own, of which not all hold yet (ADR 0033).
+#: Lost disks and copied folders: histories of their own (ADR 0036).
 LOST = frozenset({"keep_copy", "lose_branch", "lose_office", "clone"})
 
 
