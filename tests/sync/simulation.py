@@ -639,10 +639,10 @@ def _documents(node: Installation) -> dict[str, tuple[Any, ...]]:
 
 def come_together(world: World) -> None:
     """Everybody exchanges until a whole round brings nothing new; what branches hold is everything again."""
-    for code in world.company.branches:
-        node_sync.set_holds(world.company.hq.store, world.company.hq.actor, code, BranchHolds.ALL)
-    for _round in range(5):
+    for _round in range(6):
         moved = 0
+        for code in world.company.branches:  # in each round, as what a branch holds may come back too
+            node_sync.set_holds(world.company.hq.store, world.company.hq.actor, code, BranchHolds.ALL)
         for branch in world.company.branches.values():
             for write, target in ((write_up, world.company.hq), (write_down, branch)):
                 try:
@@ -656,7 +656,7 @@ def come_together(world: World) -> None:
                 moved += done["applied"]
         if not moved:
             return
-    raise Broken("five rounds of exchange did not suffice")
+    raise Broken("six rounds of exchange did not suffice")
 
 
 def _agree(holds: bool, what: str) -> None:
