@@ -103,12 +103,19 @@ def to_give_back(store: Store) -> Iterator[GiveBack]:
 
 def _here(connection: Connection, origin: int, first: int, size: int) -> list[Booked]:
     """The transactions here that hold some of an origin's numbers."""
-    found, number = [], first
-    while number < first + size:
+    found: list[Booked] = []
+    number: int | None = first
+    while number is not None and number < first + size:
         tx = changelog.transaction_of(connection, origin, number)
         if tx is not None:
             found.append(tx)
-        number = tx.first_oseq + tx.size if tx is not None else number + 1
+            number = tx.first_oseq + tx.size
+        else:
+            number = connection.value(
+                """SELECT min(next) FROM (SELECT min(first_oseq) AS next FROM sync_tx WHERE origin = ?1 AND first_oseq > ?2
+                   UNION ALL SELECT min(first_oseq) FROM sync_past_span WHERE origin = ?1 AND first_oseq > ?2)""",
+                (origin, number),
+            )
     return found
 
 
