@@ -382,6 +382,13 @@ def _check_own(uow: UnitOfWork, order: Record) -> None:
     if order["branch_id"] != uow.node.branch_id:
         raise Refused("other_branch", N_("This document belongs to another branch; only that branch can change it."))
     if uow.may_have_gone_on(_ORDER, order["id"]):
+        if uow.node.is_office:
+            raise Refused(
+                "not_heard_since_restore",
+                N_(
+                    "Head office was restored from a backup, and not every branch has given back yet what was done after it. This document is from before; it may have been changed or posted already. Exchange with every branch first, and close those that do not come any more. New documents can be entered and posted meanwhile."
+                ),
+            )
         raise Refused(
             "not_heard_since_restore",
             N_(
