@@ -1,0 +1,354 @@
+"""What the board and the funnel show: sums by stage, the cards of a column, how far deals came and why they ended.
+
+Everything is asked of the database by index and carries what the actor may see; amounts are left out where they may not be read.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from localcrm.domain import policy
+from localcrm.domain.crm.entities import DealState, Opportunity, Phase, Stage, StageChange
+from localcrm.domain.crm.pipeline_rules import FunnelStep, chance, days_since, funnel, is_stuck, weighted
+from localcrm.domain.policy import Actor
+from localcrm.kernel.money import MONEY_SCALE, from_scaled
+from localcrm.kernel.schema import EntityType, entity as entity_type
+from localcrm.store.connection import Connection
+from localcrm.store.query import Condition, ListQuery, Record, records_by_id, select, titles
+from localcrm.store.view import View
+
+OPPORTUNITY, STAGE, CHANGE = Opportunity.entity_type, Stage.entity_type, StageChange.entity_type
+#: Cards of a column that are drawn at first, and with each wish for more.
+CARDS = 40
+#: How long what was won stands on the board while nobody makes a project of it.
+WON_SHOWN = datetime.timedelta(days=30)
+#: Columns that are no stages: cards in none of this phase's stages, and what was won and waits for its project.
+NOWHERE, WON = "none", "won"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which cards a board shows: of a phase, perhaps only somebody's or a branch's."""
+
+    phase: Phase = Phase.OPPORTUNITY
+    owner_id: str | None = None
+    branch_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One opportunity on the board; ``days`` in its stage, ``stuck``: for too long."""
+
+    id: str
+    title: str
+    customer: str
+    owner: str
+    amount: Decimal | None
+    percent: int
+    days: int
+    stuck: bool
+    next_step: str
+    next_on: datetime.date | None
+    expected_on: datetime.date | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A stage with its first cards; sums are over all of them, None where amounts may not be read."""
+
+    key: str
+    name: str
+    percent: int | None
+    stuck_days: int
+    checklist: bool
+    count: int = 0
+    amount: Decimal | None = None
+    weighted: Decimal | None = None
+    cards: list[Card] = field(default_factory=list)
+
+
+def stages_of(connection: Connection, phase: Phase) -> list[Record]:
+    """The stages of a phase in their order."""
+    where = (Condition("phase", "=", phase.value),)
+    return select(connection, ListQuery(STAGE, where=where, sort="position", limit=100), count=False).rows
+
+
+def board(
+    connection: Connection, actor: Actor, wanted: Filter, now: datetime.datetime, *, more: Mapping[str, int] | None = None
+) -> list[Column]:
+    """The columns of a phase from left to right; ``more``: how many cards of a column are wanted, by its key."""
+    view = policy.view(actor, OPPORTUNITY)
+    stages = stages_of(connection, wanted.phase)
+    sums = _sums(connection, view, wanted, now.astimezone().date())
+    columns = [
+        Column(
+            key=stage["id"],
+            name=stage["name"],
+            percent=stage["probability"] if wanted.phase is Phase.OPPORTUNITY else None,
+            stuck_days=stage["stuck_days"],
+            checklist=bool(stage["checklist"]),
+            **sums.get(stage["id"], {}),
+        )
+        for stage in stages
+    ]
+    if NOWHERE in sums:
+        columns.insert(0, Column(key=NOWHERE, name="", percent=None, stuck_days=0, checklist=False, **sums[NOWHERE]))
+    if wanted.phase is Phase.OPPORTUNITY:
+        columns.append(Column(key=WON, name="", percent=None, stuck_days=0, checklist=False, **sums.get(WON, {})))
+    for column in columns:
+        if column.count:
+            column.cards.extend(_cards(connection, view, wanted, column, stages, now, limit=(more or {}).get(column.key, CARDS)))
+    return columns
+
+
+def _condition(view: View, wanted: Filter, today: datetime.date) -> tuple[str, list[Any]]:
+    """Which rows of ``opportunity`` (called o) are on the board."""
+    if wanted.phase is Phase.OPPORTUNITY:
+        going_on = "(o.state = 'negotiating' OR (o.state = 'won' AND o.decided_on >= ?))"
+        values: list[Any] = [(today - WON_SHOWN).isoformat()]
+    else:
+        going_on, values = "o.state IN ('negotiating', 'won')", []
+    narrowed, more = _narrowed(view, wanted)
+    return f"o.deleted = 0 AND {going_on} AND o.phase = ? AND {narrowed}", [*values, wanted.phase.value, *more]
+
+
+def _narrowed(view: View, wanted: Filter) -> tuple[str, list[Any]]:
+    """What may be seen, of the owner and the branch that are wanted."""
+    sql, values = view.condition("o")
+    parts, params = [sql], list(values)
+    for key, value in (("owner_id", wanted.owner_id), ("branch_id", wanted.branch_id)):
+        if value and view.shows(key):
+            parts.append(f"o.{key} = ?")
+            params.append(bytes.fromhex(value))
+    return " AND ".join(parts), params
+
+
+def _column_of(wanted: Filter) -> str:
+    """The key of the column a row stands in, as SQL; stages of another phase, or none, are ``NOWHERE``."""
+    place = f"coalesce(nullif(lower(hex(s.id)), ''), '{NOWHERE}')"  # the hex of nothing is an empty text
+    return f"CASE WHEN o.state = 'won' THEN '{WON}' ELSE {place} END" if wanted.phase is Phase.OPPORTUNITY else place
+
+
+def _joined(wanted: Filter) -> str:
+    return f"opportunity o LEFT JOIN stage s ON s.id = o.stage_id AND s.deleted = 0 AND s.phase = '{wanted.phase.value}'"
+
+
+#: How likely a row is, in percent; the same as ``pipeline_rules.chance``, for sums.
+_PERCENT = "CASE WHEN o.state IN ('won', 'closed') THEN 100 WHEN o.state = 'lost' THEN 0 ELSE coalesce(o.probability, s.probability, 0) END"
+
+
+def _sums(connection: Connection, view: View, wanted: Filter, today: datetime.date) -> dict[str, dict[str, Any]]:
+    """count, amount and weighted amount by column."""
+    condition, params = _condition(view, wanted, today)
+    rows = connection.all(
+        f"""SELECT {_column_of(wanted)} AS place, {_PERCENT} AS percent, count(*), sum(o.amount)
+            FROM {_joined(wanted)} WHERE {condition} GROUP BY 1, 2""",
+        params,
+    )
+    return _added_up(view, rows)
+
+
+def _added_up(view: View, rows: Sequence[tuple[Any, ...]]) -> dict[str, dict[str, Any]]:
+    """count, amount and weighted amount by the first column of (key, percent, count, amount); None for what may not be read."""
+    told = view.shows("amount")
+    guessed = told and view.shows("probability")
+    found: dict[str, dict[str, Any]] = {}
+    for key, percent, count, stored in rows:
+        amount = from_scaled(stored, MONEY_SCALE)
+        sums = found.setdefault(key, {"count": 0, "amount": Decimal(0) if told else None, "weighted": Decimal(0) if guessed else None})
+        sums["count"] += count
+        if told:
+            sums["amount"] += amount
+        if guessed:
+            sums["weighted"] += weighted(amount, percent)
+    return found
+
+
+def _cards(
+    connection: Connection, view: View, wanted: Filter, column: Column, stages: Sequence[Record], now: datetime.datetime, *, limit: int
+) -> list[Card]:
+    """The first cards of a column: what is due next comes first, then the newest."""
+    condition, params = _condition(view, wanted, now.astimezone().date())
+    order = "o.next_on IS NULL, o.next_on, o.rid DESC" if view.shows("next_on") else "o.rid DESC"
+    ids = [
+        row[0].hex()
+        for row in connection.all(
+            f"SELECT o.id FROM {_joined(wanted)} WHERE {condition} AND {_column_of(wanted)} = ? ORDER BY {order} LIMIT ?",
+            [*params, column.key, limit],
+        )
+    ]
+    by_id = {record["id"]: view.of(record) for record in records_by_id(connection, OPPORTUNITY, ids)}
+    records = [by_id[identity] for identity in ids]
+    names = {
+        key: titles(connection, _target(key), [record[key] for record in records if record.get(key)]) for key in ("customer_id", "owner_id")
+    }
+    since = entered(connection, ids)
+    percents = {stage["id"]: stage["probability"] for stage in stages}
+    return [_card(record, names, since.get(record["id"]), column, percents, now) for record in records]
+
+
+def _target(key: str) -> EntityType:
+    return entity_type(OPPORTUNITY.fields[key].f.ref or "")
+
+
+def _card(
+    record: Record,
+    names: Mapping[str, Mapping[str, str]],
+    since: datetime.datetime | None,
+    column: Column,
+    percents: Mapping[str, int],
+    now: datetime.datetime,
+) -> Card:
+    days = days_since(since, now)
+    amount, state = record.get("amount"), record.get("state", DealState.OPEN)
+    return Card(
+        id=record["id"],
+        title=str(record.get("title") or record.get("number") or "…"),
+        customer=names["customer_id"].get(record.get("customer_id", ""), ""),
+        owner=names["owner_id"].get(record.get("owner_id") or "", ""),
+        amount=amount if isinstance(amount, Decimal) else None,
+        percent=chance(state, _plain(record.get("probability")), percents.get(column.key)),
+        days=days,
+        stuck=is_stuck(days, column.stuck_days),
+        next_step=str(record.get("next_step") or ""),
+        next_on=_plain(record.get("next_on")),
+        expected_on=_plain(record.get("expected_on")),
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A value that was not masked."""
+    return None if isinstance(value, str) else value
+
+
+def entered(connection: Connection, ids: Sequence[str]) -> dict[str, datetime.datetime]:
+    """Since when opportunities are where they are: their last change of stage or outcome that led there."""
+    marks = ",".join("?" * len(ids))
+    rows = connection.all(
+        f"""SELECT o.id, (SELECT max(c.at) FROM opportunity_stage_change c
+                          WHERE c.opportunity_id = o.id AND c.deleted = 0 AND c.to_stage_id IS o.stage_id AND c.phase = o.phase
+                          AND c.from_stage_id IS NOT c.to_stage_id)
+            FROM opportunity o WHERE o.id IN ({marks})""",
+        [bytes.fromhex(identity) for identity in ids],
+    )
+    return {pk.hex(): CHANGE.fields["at"].load(at) for pk, at in rows if at is not None}
+
+
+# the way of all -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How many deals ended for a reason; ``amount`` None where it may not be read."""
+
+    won: bool
+    reason: str
+    count: int
+    amount: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Month:
+    """What is expected in a month ("" without a date) of what is being negotiated."""
+
+    month: str
+    count: int
+    amount: Decimal | None
+    weighted: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """How far the deals that moved since a day came, how long they took on average (days by stage), why they ended, what is expected."""
+
+    stages: dict[str, str]
+    steps: list[FunnelStep]
+    days: dict[str, float]
+    ended: list[Ended]
+    months: list[Month]
+
+
+def overview(connection: Connection, actor: Actor, wanted: Filter, *, since: datetime.date) -> Overview:
+    """Everything the funnel page shows."""
+    view = policy.view(actor, OPPORTUNITY)
+    stages = stages_of(connection, Phase.OPPORTUNITY)
+    order = [stage["id"] for stage in stages]
+    moved = policy.seen(actor, CHANGE)
+    return Overview(
+        stages={stage["id"]: stage["name"] for stage in stages},
+        steps=funnel([*order, WON], _furthest(connection, view, wanted, order, since)) if moved else [],
+        days=_average_days(connection, view, wanted, since) if moved else {},
+        ended=_ended(connection, view, wanted, since),
+        months=_months(connection, view, wanted),
+    )
+
+
+def _moment(day: datetime.date) -> int:
+    return int(datetime.datetime.combine(day, datetime.time()).astimezone().timestamp() * 1000)
+
+
+def _furthest(connection: Connection, view: View, wanted: Filter, order: Sequence[str], since: datetime.date) -> dict[str, int]:
+    """How many deals came no further than each stage, or were won."""
+    narrowed, params = _narrowed(view, wanted)
+    rows = connection.all(
+        f"""SELECT place, count(*) FROM (
+              SELECT max(CASE WHEN c.state IN ('won', 'closed') THEN ? ELSE coalesce(known.key, -1) END) AS place
+              FROM opportunity_stage_change c JOIN opportunity o ON o.id = c.opportunity_id AND o.deleted = 0
+              LEFT JOIN json_each(?) known ON unhex(known.value) = c.to_stage_id
+              WHERE c.deleted = 0 AND c.at >= ? AND {narrowed} GROUP BY c.opportunity_id)
+            WHERE place >= 0 GROUP BY 1""",
+        [len(order), json.dumps(list(order)), _moment(since), *params],
+    )
+    return {[*order, WON][place]: count for place, count in rows}
+
+
+def _average_days(connection: Connection, view: View, wanted: Filter, since: datetime.date) -> dict[str, float]:
+    """Days that deals were in a stage before they left it, on average."""
+    narrowed, params = _narrowed(view, wanted)
+    rows = connection.all(
+        f"""SELECT stage, avg(until - at) FROM (
+              SELECT c.to_stage_id AS stage, c.at, c.state, lead(c.at) OVER (PARTITION BY c.opportunity_id ORDER BY c.at, c.rid) AS until
+              FROM opportunity_stage_change c JOIN opportunity o ON o.id = c.opportunity_id AND o.deleted = 0
+              WHERE c.deleted = 0 AND c.at >= ? AND {narrowed})
+            WHERE until IS NOT NULL AND stage IS NOT NULL AND state = 'negotiating' GROUP BY 1""",
+        [_moment(since), *params],
+    )
+    return {stage.hex(): round(duration / 86_400_000, 1) for stage, duration in rows}
+
+
+def _ended(connection: Connection, view: View, wanted: Filter, since: datetime.date) -> list[Ended]:
+    """Reasons with their numbers, the most frequent first."""
+    if not all(view.shows(key) for key in ("state", "reason", "decided_on")):
+        return []
+    narrowed, params = _narrowed(view, wanted)
+    rows = connection.all(
+        f"""SELECT o.state <> 'lost', o.reason, count(*), sum(o.amount) FROM opportunity o
+            WHERE o.deleted = 0 AND o.decided_on >= ? AND o.state IN ('won', 'closed', 'lost') AND {narrowed}
+            GROUP BY 1, 2 ORDER BY 3 DESC, 2""",
+        [since.isoformat(), *params],
+    )
+    told = view.shows("amount")
+    return [
+        Ended(won=bool(won), reason=reason or "", count=count, amount=from_scaled(amount, MONEY_SCALE) if told else None)
+        for won, reason, count, amount in rows
+    ]
+
+
+def _months(connection: Connection, view: View, wanted: Filter) -> list[Month]:
+    """What is expected, month by month; what has no date last."""
+    if not view.shows("expected_on"):
+        return []
+    narrowed, params = _narrowed(view, wanted)
+    rows = connection.all(
+        f"""SELECT coalesce(substr(o.expected_on, 1, 7), ''), {_PERCENT} AS percent, count(*), sum(o.amount)
+            FROM opportunity o LEFT JOIN stage s ON s.id = o.stage_id
+            WHERE o.deleted = 0 AND o.state = 'negotiating' AND {narrowed} GROUP BY 1, 2""",
+        params,
+    )
+    sums = _added_up(view, rows)
+    return [Month(month=month, **sums[month]) for month in sorted(sums, key=lambda month: (not month, month))]
