@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from localcrm.domain.crm.entities import Customer
+from localcrm.domain.crm.entities import Customer, Opportunity
 from localcrm.kernel.i18n import N_, gettext
+from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.menu import Action
 from localcrm.ui.kit.sharing import share_dialog
 from localcrm.ui.screens.records import copy_title, delete_with_undo, history_dialog, who_sees_dialog
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from localcrm.ui.screens.customers import Workbench
     from localcrm.ui.sessions import Session
 
-CUSTOMER = Customer.entity_type
+CUSTOMER, OPPORTUNITY = Customer.entity_type, Opportunity.entity_type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,11 @@ def may(permission: str) -> Callable[[Session], bool]:
     return lambda session: session.may(permission)
 
 
+async def new_opportunity(bench: Workbench) -> None:
+    """Enter an opportunity of the chosen customer."""
+    await edit_dialog(bench.session, OPPORTUNITY, preset={"customer_id": bench.customer})
+
+
 async def _share(bench: Workbench) -> None:
     await share_dialog(bench.session, CUSTOMER, str(bench.customer))
 
@@ -75,6 +81,7 @@ ACTIONS = (
         id="activity", label_msgid=N_("New activity"), run=lambda bench: bench.new_activity(), key="a", shown=may("activity.create")
     ),
     CustomerAction(id="contact", label_msgid=N_("New contact"), run=lambda bench: bench.new_contact(), shown=may("contact.create")),
+    CustomerAction(id="opportunity", label_msgid=N_("New opportunity"), run=new_opportunity, shown=may("opportunity.create")),
     CustomerAction(id="order", label_msgid=N_("New sales order"), run=lambda bench: bench.new_order(), shown=may("sales_order.create")),
     CustomerAction(id="history", label_msgid=N_("History"), run=_history, key="h", divided=True),
     CustomerAction(id="copy", label_msgid=N_("Copy name"), run=_copy, key="c"),

@@ -21,6 +21,7 @@ from localcrm.ui.customer.activities import ACTIVITIES
 from localcrm.ui.customer.conflicts import CONFLICTS
 from localcrm.ui.customer.contacts import CONTACTS
 from localcrm.ui.customer.history import HISTORY
+from localcrm.ui.customer.opportunities import OPPORTUNITIES
 from localcrm.ui.customer.orders import ORDERS
 from localcrm.ui.customer.overview import OVERVIEW
 from localcrm.ui.customer.tabs import Found, Tab, look
@@ -48,7 +49,7 @@ class Grouping:
 
 
 #: The tabs in their order.
-TABS = (OVERVIEW, CONTACTS, ACTIVITIES, ORDERS, HISTORY, CONFLICTS)
+TABS = (OVERVIEW, CONTACTS, ACTIVITIES, OPPORTUNITIES, ORDERS, HISTORY, CONFLICTS)
 GROUPINGS = (Grouping("level", N_("By level")), Grouping("owner_id", N_("By salesperson")), Grouping("branch_id", N_("By branch")))
 
 
