@@ -259,7 +259,7 @@ class StageTick(
 ):
     """That an item of a stage's checklist is done. A row each, so that what two branches tick apart comes together."""
 
-    opportunity_id: Annotated[Id, F(1, N_("Opportunity"), ref="opportunity", column=2, editable=False)]
+    opportunity_id: Annotated[Id, F(1, N_("Opportunity"), ref="opportunity", column=2)]
     stage_id: Annotated[Id, F(2, N_("Stage"), ref="stage", column=3, editable=False)]
     item: Annotated[Text, F(3, N_("Checklist item"), column=1, editable=False)]
     user_id: Annotated[Id | None, F(4, N_("Done by"), ref="user", column=4, editable=False)] = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -59,11 +59,12 @@ class Card:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A stage with its first cards; sums are over all of them, None where amounts may not be read."""
+    """A stage with its first cards; ``percent`` is shown beside its name. Sums are over all of them, None where amounts may not be read."""
 
     key: str
     name: str
     percent: int | None
+    chance: int = 0
     stuck_days: int
     checklist: bool
     count: int = 0
@@ -84,12 +85,14 @@ def board(
     """The columns of a phase from left to right; ``more``: how many cards of a column are wanted, by its key."""
     view = policy.view(actor, OPPORTUNITY)
     stages = stages_of(connection, wanted.phase)
-    sums = _sums(connection, view, wanted, now.astimezone().date())
+    today = now.astimezone().date()
+    sums = _sums(connection, view, wanted, today)
     columns = [
         Column(
             key=stage["id"],
             name=stage["name"],
             percent=stage["probability"] if wanted.phase is Phase.OPPORTUNITY else None,
+            chance=stage["probability"],
             stuck_days=stage["stuck_days"],
             checklist=bool(stage["checklist"]),
             **sums.get(stage["id"], {}),
@@ -100,21 +103,24 @@ def board(
         columns.insert(0, Column(key=NOWHERE, name="", percent=None, stuck_days=0, checklist=False, **sums[NOWHERE]))
     if wanted.phase is Phase.OPPORTUNITY:
         columns.append(Column(key=WON, name="", percent=None, stuck_days=0, checklist=False, **sums.get(WON, {})))
-    for column in columns:
-        if column.count:
-            column.cards.extend(_cards(connection, view, wanted, column, stages, now, limit=(more or {}).get(column.key, CARDS)))
+    limits = {column.key: (more or {}).get(column.key, CARDS) for column in columns}
+    ids = _first_ids(connection, view, wanted, today, max(limits.values(), default=CARDS))
+    _fill(connection, view, columns, {key: ids.get(key, [])[:limit] for key, limit in limits.items()}, now)
     return columns
 
 
 def _condition(view: View, wanted: Filter, today: datetime.date) -> tuple[str, list[Any]]:
     """Which rows of ``opportunity`` (called o) are on the board."""
     if wanted.phase is Phase.OPPORTUNITY:
-        going_on = "(o.state = 'negotiating' OR (o.state = 'won' AND o.decided_on >= ?))"
-        values: list[Any] = [(today - WON_SHOWN).isoformat()]
+        # By two indexes of live rows, which must be named beside each column; the pluses keep SQLite from going through all deals there
+        # ever were by that of their phase.
+        recent = "(o.deleted = 0 AND +o.state = 'won' AND o.decided_on >= ?)"
+        going_on = f"((o.deleted = 0 AND o.state = 'negotiating') OR {recent}) AND +o.phase = ?"
+        values: list[Any] = [(today - WON_SHOWN).isoformat(), wanted.phase.value]
     else:
-        going_on, values = "o.state IN ('negotiating', 'won')", []
+        going_on, values = "+o.state IN ('negotiating', 'won') AND o.phase = ?", [wanted.phase.value]
     narrowed, more = _narrowed(view, wanted)
-    return f"o.deleted = 0 AND {going_on} AND o.phase = ? AND {narrowed}", [*values, wanted.phase.value, *more]
+    return f"o.deleted = 0 AND {going_on} AND {narrowed}", [*values, *more]
 
 
 def _narrowed(view: View, wanted: Filter) -> tuple[str, list[Any]]:
@@ -169,27 +175,41 @@ def _added_up(view: View, rows: Sequence[tuple[Any, ...]]) -> dict[str, dict[str
     return found
 
 
-def _cards(
-    connection: Connection, view: View, wanted: Filter, column: Column, stages: Sequence[Record], now: datetime.datetime, *, limit: int
-) -> list[Card]:
-    """The first cards of a column: what is due next comes first, then the newest."""
-    condition, params = _condition(view, wanted, now.astimezone().date())
+def _first_ids(connection: Connection, view: View, wanted: Filter, today: datetime.date, most: int) -> dict[str, list[str]]:
+    """Ids of the first cards by column: what is due next comes first, then the newest."""
+    condition, params = _condition(view, wanted, today)
     order = "o.next_on IS NULL, o.next_on, o.rid DESC" if view.shows("next_on") else "o.rid DESC"
-    ids = [
-        row[0].hex()
-        for row in connection.all(
-            f"SELECT o.id FROM {_joined(wanted)} WHERE {condition} AND {_column_of(wanted)} = ? ORDER BY {order} LIMIT ?",
-            [*params, column.key, limit],
-        )
-    ]
-    by_id = {record["id"]: view.of(record) for record in records_by_id(connection, OPPORTUNITY, ids)}
-    records = [by_id[identity] for identity in ids]
+    rows = connection.all(
+        f"""SELECT place, id FROM (
+              SELECT {_column_of(wanted)} AS place, o.id AS id, row_number() OVER (PARTITION BY {_column_of(wanted)} ORDER BY {order}) AS turn
+              FROM {_joined(wanted)} WHERE {condition})
+            WHERE turn <= ? ORDER BY place, turn""",
+        [*params, most],
+    )
+    found: dict[str, list[str]] = {}
+    for place, pk in rows:
+        found.setdefault(place, []).append(pk.hex())
+    return found
+
+
+def _fill(connection: Connection, view: View, columns: Sequence[Column], ids: Mapping[str, Sequence[str]], now: datetime.datetime) -> None:
+    """Put the cards into their columns."""
+    wanted = [identity for each in ids.values() for identity in each]
+    records = {record["id"]: view.of(record) for record in _by_hundreds(connection, wanted)}
     names = {
-        key: titles(connection, _target(key), [record[key] for record in records if record.get(key)]) for key in ("customer_id", "owner_id")
+        key: titles(connection, _target(key), [record[key] for record in records.values() if record.get(key)])
+        for key in ("customer_id", "owner_id")
     }
-    since = entered(connection, ids)
-    percents = {stage["id"]: stage["probability"] for stage in stages}
-    return [_card(record, names, since.get(record["id"]), column, percents, now) for record in records]
+    since = entered(connection, wanted)
+    for column in columns:
+        for identity in ids.get(column.key, ()):
+            column.cards.append(_card(records[identity], names, since.get(identity), column, now))
+
+
+def _by_hundreds(connection: Connection, ids: Sequence[str]) -> Iterator[Record]:
+    """Records by id, however many."""
+    for start in range(0, len(ids), 500):
+        yield from records_by_id(connection, OPPORTUNITY, ids[start : start + 500])
 
 
 def _target(key: str) -> EntityType:
@@ -197,12 +217,7 @@ def _target(key: str) -> EntityType:
 
 
 def _card(
-    record: Record,
-    names: Mapping[str, Mapping[str, str]],
-    since: datetime.datetime | None,
-    column: Column,
-    percents: Mapping[str, int],
-    now: datetime.datetime,
+    record: Record, names: Mapping[str, Mapping[str, str]], since: datetime.datetime | None, column: Column, now: datetime.datetime
 ) -> Card:
     days = days_since(since, now)
     amount, state = record.get("amount"), record.get("state", DealState.OPEN)
@@ -212,7 +227,7 @@ def _card(
         customer=names["customer_id"].get(record.get("customer_id", ""), ""),
         owner=names["owner_id"].get(record.get("owner_id") or "", ""),
         amount=amount if isinstance(amount, Decimal) else None,
-        percent=chance(state, _plain(record.get("probability")), percents.get(column.key)),
+        percent=chance(state, _plain(record.get("probability")), column.chance),
         days=days,
         stuck=is_stuck(days, column.stuck_days),
         next_step=str(record.get("next_step") or ""),
@@ -227,14 +242,14 @@ def _plain(value: Any) -> Any:
 
 
 def entered(connection: Connection, ids: Sequence[str]) -> dict[str, datetime.datetime]:
-    """Since when opportunities are where they are: their last change of stage or outcome that led there."""
-    marks = ",".join("?" * len(ids))
+    """Since when opportunities are where they are: their last change of stage that led there."""
+    # The pluses: of all indexes only that of the opportunity names few rows.
     rows = connection.all(
-        f"""SELECT o.id, (SELECT max(c.at) FROM opportunity_stage_change c
-                          WHERE c.opportunity_id = o.id AND c.deleted = 0 AND c.to_stage_id IS o.stage_id AND c.phase = o.phase
-                          AND c.from_stage_id IS NOT c.to_stage_id)
-            FROM opportunity o WHERE o.id IN ({marks})""",
-        [bytes.fromhex(identity) for identity in ids],
+        """SELECT o.id, (SELECT max(c.at) FROM opportunity_stage_change c
+                         WHERE c.opportunity_id = o.id AND c.deleted = 0 AND +c.to_stage_id IS o.stage_id
+                         AND +c.phase = o.phase AND +c.from_stage_id IS NOT c.to_stage_id)
+           FROM json_each(?) wanted CROSS JOIN opportunity o ON o.id = unhex(wanted.value)""",
+        (json.dumps(list(ids)),),
     )
     return {pk.hex(): CHANGE.fields["at"].load(at) for pk, at in rows if at is not None}
 
@@ -298,7 +313,7 @@ def _furthest(connection: Connection, view: View, wanted: Filter, order: Sequenc
     rows = connection.all(
         f"""SELECT place, count(*) FROM (
               SELECT max(CASE WHEN c.state IN ('won', 'closed') THEN ? ELSE coalesce(known.key, -1) END) AS place
-              FROM opportunity_stage_change c JOIN opportunity o ON o.id = c.opportunity_id AND o.deleted = 0
+              FROM opportunity_stage_change c CROSS JOIN opportunity o ON o.id = c.opportunity_id AND o.deleted = 0
               LEFT JOIN json_each(?) known ON unhex(known.value) = c.to_stage_id
               WHERE c.deleted = 0 AND c.at >= ? AND {narrowed} GROUP BY c.opportunity_id)
             WHERE place >= 0 GROUP BY 1""",
@@ -313,7 +328,7 @@ def _average_days(connection: Connection, view: View, wanted: Filter, since: dat
     rows = connection.all(
         f"""SELECT stage, avg(until - at) FROM (
               SELECT c.to_stage_id AS stage, c.at, c.state, lead(c.at) OVER (PARTITION BY c.opportunity_id ORDER BY c.at, c.rid) AS until
-              FROM opportunity_stage_change c JOIN opportunity o ON o.id = c.opportunity_id AND o.deleted = 0
+              FROM opportunity_stage_change c CROSS JOIN opportunity o ON o.id = c.opportunity_id AND o.deleted = 0
               WHERE c.deleted = 0 AND c.at >= ? AND {narrowed})
             WHERE until IS NOT NULL AND stage IS NOT NULL AND state = 'negotiating' GROUP BY 1""",
         [_moment(since), *params],
@@ -328,7 +343,7 @@ def _ended(connection: Connection, view: View, wanted: Filter, since: datetime.d
     narrowed, params = _narrowed(view, wanted)
     rows = connection.all(
         f"""SELECT o.state <> 'lost', o.reason, count(*), sum(o.amount) FROM opportunity o
-            WHERE o.deleted = 0 AND o.decided_on >= ? AND o.state IN ('won', 'closed', 'lost') AND {narrowed}
+            WHERE o.deleted = 0 AND o.decided_on >= ? AND +o.state IN ('won', 'closed', 'lost') AND {narrowed}
             GROUP BY 1, 2 ORDER BY 3 DESC, 2""",
         [since.isoformat(), *params],
     )

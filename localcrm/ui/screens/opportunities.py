@@ -255,4 +255,4 @@ def view_links(active: str) -> None:
                 ui.label(label)
 
 
-register(Screen("opportunities", PATH, N_("Deals, projects, aftercare"), "view_kanban", "opportunity.read", opportunities, "customers", 20))
+register(Screen("opportunities", PATH, N_("Deals and projects"), "view_kanban", "opportunity.read", opportunities, "customers", 20))
