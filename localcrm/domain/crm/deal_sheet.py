@@ -70,7 +70,8 @@ def deal_sheet(connection: Connection, actor: Actor, identity: str, now: datetim
     record = found[0]
     stages = stages_of(connection, Phase(record.get("phase", Phase.OPPORTUNITY)))
     stage = next((one for one in stages if one["id"] == record.get("stage_id")), None)
-    days = days_since(entered(connection, [identity]).get(identity), now)
+    since = entered(connection, [identity]).get(identity) if policy.seen(actor, CHANGE) else None
+    days = days_since(since, now)
     amount, own = record.get("amount"), record.get("probability")
     percent = chance(str(record.get("state", "")), own if isinstance(own, int) else None, stage["probability"] if stage else None)
     lines, tasks, plans, ticks, changes = (_under(connection, actor, kind, identity) for kind in (LINE, TASK, PLAN, TICK, CHANGE))

@@ -16,6 +16,8 @@ from localcrm.domain import policy
 from localcrm.domain.crm.entities import DealState, Opportunity, Phase, Stage, StageChange
 from localcrm.domain.crm.pipeline_rules import FunnelStep, chance, days_since, funnel, is_stuck, weighted
 from localcrm.domain.policy import Actor
+from localcrm.kernel.errors import Refused
+from localcrm.kernel.i18n import N_
 from localcrm.kernel.money import MONEY_SCALE, from_scaled
 from localcrm.kernel.schema import EntityType, entity as entity_type
 from localcrm.store.connection import Connection
@@ -83,7 +85,7 @@ def board(
     connection: Connection, actor: Actor, wanted: Filter, now: datetime.datetime, *, more: Mapping[str, int] | None = None
 ) -> list[Column]:
     """The columns of a phase from left to right; ``more``: how many cards of a column are wanted, by its key."""
-    view = policy.view(actor, OPPORTUNITY)
+    view = _view(actor)
     stages = stages_of(connection, wanted.phase)
     today = now.astimezone().date()
     sums = _sums(connection, view, wanted, today)
@@ -105,8 +107,18 @@ def board(
         columns.append(Column(key=WON, name="", percent=None, stuck_days=0, checklist=False, **sums.get(WON, {})))
     limits = {column.key: (more or {}).get(column.key, CARDS) for column in columns}
     ids = _first_ids(connection, view, wanted, today, max(limits.values(), default=CARDS))
-    _fill(connection, view, columns, {key: ids.get(key, [])[:limit] for key, limit in limits.items()}, now)
+    shown = {key: ids.get(key, [])[:limit] for key, limit in limits.items()}
+    since = entered(connection, [identity for each in shown.values() for identity in each]) if policy.seen(actor, CHANGE) else {}
+    _fill(connection, view, columns, shown, since, now)
     return columns
+
+
+def _view(actor: Actor) -> View:
+    """What the actor sees of opportunities; raises Refused where that is not the stage they are in, which every column would tell."""
+    view = policy.view(actor, OPPORTUNITY)
+    if not all(view.shows(key) for key in ("phase", "stage_id", "state")):
+        raise Refused("stages_hidden", N_("Your rights do not show in which stage opportunities are. Look at the list instead."))
+    return view
 
 
 def _condition(view: View, wanted: Filter, today: datetime.date) -> tuple[str, list[Any]]:
@@ -192,7 +204,14 @@ def _first_ids(connection: Connection, view: View, wanted: Filter, today: dateti
     return found
 
 
-def _fill(connection: Connection, view: View, columns: Sequence[Column], ids: Mapping[str, Sequence[str]], now: datetime.datetime) -> None:
+def _fill(
+    connection: Connection,
+    view: View,
+    columns: Sequence[Column],
+    ids: Mapping[str, Sequence[str]],
+    since: Mapping[str, datetime.datetime],
+    now: datetime.datetime,
+) -> None:
     """Put the cards into their columns."""
     wanted = [identity for each in ids.values() for identity in each]
     records = {record["id"]: view.of(record) for record in _by_hundreds(connection, wanted)}
@@ -200,7 +219,6 @@ def _fill(connection: Connection, view: View, columns: Sequence[Column], ids: Ma
         key: titles(connection, _target(key), [record[key] for record in records.values() if record.get(key)])
         for key in ("customer_id", "owner_id")
     }
-    since = entered(connection, wanted)
     for column in columns:
         for identity in ids.get(column.key, ()):
             column.cards.append(_card(records[identity], names, since.get(identity), column, now))
@@ -290,7 +308,7 @@ class Overview:
 
 def overview(connection: Connection, actor: Actor, wanted: Filter, *, since: datetime.date) -> Overview:
     """Everything the funnel page shows."""
-    view = policy.view(actor, OPPORTUNITY)
+    view = _view(actor)
     stages = stages_of(connection, Phase.OPPORTUNITY)
     order = [stage["id"] for stage in stages]
     moved = policy.seen(actor, CHANGE)

@@ -14,6 +14,7 @@ from localcrm.domain.crm.entities import Phase
 from localcrm.domain.crm.opportunities import OPPORTUNITY
 from localcrm.domain.crm.pipeline import CARDS, NOWHERE, WON, Card, Column, Filter, board, stages_of
 from localcrm.kernel.clock import now_utc
+from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.ids import parse_id
 from localcrm.store.query import Record
@@ -27,7 +28,7 @@ from localcrm.ui.kit.menu import action_button, action_keys, context_menu
 from localcrm.ui.kit.picker import picker
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import near_day, show_kind
-from localcrm.ui.operations import run_service, run_verb
+from localcrm.ui.operations import run_service, run_verb, show_failure
 from localcrm.ui.registry import Screen, register
 
 if TYPE_CHECKING:
@@ -176,7 +177,12 @@ class BoardPage:
     # what was done on the board ----------------------------------------------------------------------------------------
 
     async def _heard(self, event: events.GenericEventArguments) -> None:
-        kind, card, column = (event.args.get(key) for key in ("kind", "card", "column"))
+        try:
+            await self._do(*(event.args.get(key) for key in ("kind", "card", "column")))
+        except InvalidInput as error:  # what a browser says need not be an id
+            show_failure(error)
+
+    async def _do(self, kind: object, card: object, column: object) -> None:
         if kind == "choose":
             self.chosen = str(card) if card else None
         elif kind == "open" and card:

@@ -283,6 +283,25 @@ def test_who_may_not_read_amounts_sees_no_sums(office: Installation) -> None:
         assert [month.amount for month in overview(connection, lin, Filter(), since=TODAY).months] == [None]
 
 
+def test_who_may_not_see_the_stage_gets_no_board_that_would_tell_it(office: Installation) -> None:
+    lin = seller(office, "lin", stage_id="hidden")
+    deal(office, owner_id=lin.user_id)
+    with pytest.raises(Refused) as refused:
+        columns(office, lin)
+    assert refused.value.code == "stages_hidden"
+    with office.store.read() as connection, pytest.raises(Refused):
+        overview(connection, lin, Filter(), since=TODAY)
+
+
+def test_days_in_a_stage_are_not_told_to_who_may_not_read_the_moves(office: Installation) -> None:
+    lin = seller(office, "lin")
+    deal(office, owner_id=lin.user_id)
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(days=20)
+    with office.store.read() as connection:
+        days = [board(connection, who, Filter(), later)[0].cards[0].days for who in (office.actor, lin)]
+    assert days == [20, 0]
+
+
 # two branches -------------------------------------------------------------------------------------------------------
 
 
