@@ -20,6 +20,7 @@ from typing import Any
 
 from localcrm.app import Application, create_folder
 from localcrm.domain import records
+from localcrm.domain.crm import opportunities
 from localcrm.domain.finance.services import receive_payment
 from localcrm.domain.people import grants
 from localcrm.domain.people.services import actor_by_id
@@ -165,6 +166,28 @@ class _Node:
 
 def _creation(actor: Actor, entity: str, row: dict[str, Any]) -> Callable[[UnitOfWork], Any]:
     return lambda uow: records.create_record(uow, actor, entity=entity, values=row)
+
+
+def _negotiation(seller: Actor, values: dict[str, Any], number: int, stage: str, reason: str) -> Callable[[UnitOfWork], Any]:
+    """Enter a deal and bring it as far as its number says: two are lost, three won, of which one is a project and one in aftercare."""
+
+    def step(uow: UnitOfWork) -> None:
+        deal = records.create_record(uow, seller, entity="opportunity", values=values)["id"]
+        opportunities.move_opportunity(uow, seller, opportunity_id=deal, stage_id=stage, remark="老客户，已谈妥")
+        if number in {3, 7}:
+            opportunities.lose(uow, seller, opportunity_id=deal, reason=reason)
+        elif number in {1, 8, 9}:
+            opportunities.win(uow, seller, opportunity_id=deal, reason=reason)
+        if number == 1:
+            opportunities.start_project(uow, seller, opportunity_id=deal)
+            for task, days, cost in TASKS:
+                row = {"title": task, "due_on": dt.date.today() + dt.timedelta(days=days), "cost": cost, "user_id": seller.user_id}
+                records.create_record(uow, seller, entity="project_task", values={**row, "opportunity_id": deal})
+        if number == 8:
+            plan = {"title": "季度回访", "every": 3, "unit": "month", "starts_on": str(dt.date.today() + dt.timedelta(days=30))}
+            opportunities.start_aftercare(uow, seller, opportunity_id=deal, plan=plan)
+
+    return step
 
 
 def build_demo(folder: Path, *, branches: int = 2, customers: int = 200, seed: int = 1, password: str) -> dict[str, Any]:
@@ -427,9 +450,10 @@ class _Company:
 
     def _negotiate(self, node: _Node) -> None:
         """Deals in every stage; one is carried out as a project, one is looked after, some are lost."""
-        store, chance = node.application.store, random.Random(node.code)  # noqa: S311 -- amounts and choices
-        with store.read() as connection:
+        chance = random.Random(node.code)  # noqa: S311 -- amounts and choices
+        with node.application.store.read() as connection:
             stages = [row[0] for row in connection.all("SELECT lower(hex(id)) FROM stage WHERE phase = 'opportunity' ORDER BY position")]
+        steps: dict[str, list[Callable[[UnitOfWork], Any]]] = {}
         for number, title in enumerate(chance.sample(DEALS, min(len(DEALS), len(node.customers)))):
             seller = node.staff[number % len(node.staff)]
             values = {
@@ -440,21 +464,11 @@ class _Company:
                 "next_step": chance.choice(NEXT_STEPS),
                 "next_on": self._today(-chance.randrange(-3, 15)),
             }
-            deal = node.add(seller, "opportunity", [values])[0]
-            place = chance.randrange(len(stages))
-            if place:
-                run(store, seller, "crm.move_opportunity", {"opportunity_id": deal, "stage_id": stages[place], "remark": "老客户，已谈妥"})
-            if number in {3, 7}:
-                run(store, seller, "crm.lose", {"opportunity_id": deal, "reason": chance.choice(("dear", "competitor", "budget"))})
-            elif number in {1, 8, 9}:
-                run(store, seller, "crm.win", {"opportunity_id": deal, "reason": chance.choice(("price", "quality", "relation"))})
-            if number == 1:
-                run(store, seller, "crm.start_project", {"opportunity_id": deal})
-                rows = [{"title": task, "due_on": self._today(-days), "cost": cost} for task, days, cost in TASKS]
-                node.add(seller, "project_task", [{**row, "opportunity_id": deal, "user_id": seller.user_id} for row in rows])
-            if number == 8:
-                plan = {"title": "季度回访", "every": 3, "unit": "month", "starts_on": self._today(-30).isoformat()}
-                run(store, seller, "crm.start_aftercare", {"opportunity_id": deal, "plan": plan})
+            reason = chance.choice(("dear", "competitor", "budget") if number in {3, 7} else ("price", "quality", "relation"))
+            step = _negotiation(seller, values, number, chance.choice(stages), reason)
+            steps.setdefault(seller.user_id or "", []).append(step)
+        for seller in node.staff:
+            node.work(seller, steps.get(seller.user_id or "", []))
 
     def _order(self, node: _Node, customer: str, days_ago: int) -> dict[str, Any]:
         chance = self._chance
