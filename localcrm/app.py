@@ -21,6 +21,7 @@ from localcrm.domain.admin.services import set_up_office
 from localcrm.domain.people import signing
 from localcrm.domain.people.recovery import first_code
 from localcrm.domain.people.services import check_password_strength
+from localcrm.domain.verbs import run
 from localcrm.kernel.errors import InvalidInput, StoreError
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.store.folder import DATABASE
@@ -101,6 +102,7 @@ def create_folder(
             _sign_log(store)
             if role == "office":
                 admin = set_up_office(store, login=login, name=user_name or login, password=password or "")
+                run(store, admin, "crm.add_standard_stages", {})
                 admin_code = first_code(store, admin.user_id or "")
         except BaseException:
             store.close()

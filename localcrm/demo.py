@@ -20,6 +20,7 @@ from typing import Any
 
 from localcrm.app import Application, create_folder
 from localcrm.domain import records
+from localcrm.domain.crm import opportunities
 from localcrm.domain.finance.services import receive_payment
 from localcrm.domain.people import grants
 from localcrm.domain.people.services import actor_by_id
@@ -131,6 +132,12 @@ TALKS = (
     "寄了色卡，等对方确认颜色", "来电询问雪纺现货价格", "上门拜访，看了仓库和样品间", "对账，确认上月货款", "反馈有色差，答应补一匹",
     "微信发了新品图片，感兴趣", "展会上见面，留了名片", "催款，答应月底前付清", "要求含税报价，已发", "谈明年框架合同，意向较强",
 )  # fmt: skip
+DEALS = (
+    "春季雪纺大货", "酒店窗帘工程", "校服面料招标", "床品出口订单", "羽绒服里料", "真丝围巾定制", "遮光布年度框架", "牛仔布试单", "工装面料", "法兰绒毛毯",
+    "针织空气层", "防水帐篷布", "提花沙发布", "全棉衬衫布",
+)  # fmt: skip
+NEXT_STEPS = ("寄样品", "上门拜访", "发报价", "催合同", "约看样品间", "")
+TASKS = (("上门量尺寸", 3, "800"), ("打样确认", 9, "1500"), ("首批交货", 20, "0"))
 REMARKS = ("月结30天", "要求送货上门", "开增值税专用发票", "只要现货", "对色差要求高")
 
 
@@ -166,6 +173,28 @@ class _Node:
 
 def _creation(actor: Actor, entity: str, row: dict[str, Any]) -> Callable[[UnitOfWork], Any]:
     return lambda uow: records.create_record(uow, actor, entity=entity, values=row)
+
+
+def _negotiation(seller: Actor, values: dict[str, Any], number: int, stage: str, reason: str) -> Callable[[UnitOfWork], Any]:
+    """Enter a deal and bring it as far as its number says: two are lost, three won, of which one is a project and one in aftercare."""
+
+    def step(uow: UnitOfWork) -> None:
+        deal = records.create_record(uow, seller, entity="opportunity", values=values)["id"]
+        opportunities.move_opportunity(uow, seller, opportunity_id=deal, stage_id=stage, remark="老客户，已谈妥")
+        if number in {3, 7}:
+            opportunities.lose(uow, seller, opportunity_id=deal, reason=reason)
+        elif number in {1, 8, 9}:
+            opportunities.win(uow, seller, opportunity_id=deal, reason=reason)
+        if number == 1:
+            opportunities.start_project(uow, seller, opportunity_id=deal)
+            for task, days, cost in TASKS:
+                row = {"title": task, "due_on": dt.date.today() + dt.timedelta(days=days), "cost": cost, "user_id": seller.user_id}
+                records.create_record(uow, seller, entity="project_task", values={**row, "opportunity_id": deal})
+        if number == 8:
+            plan = {"title": "季度回访", "every": 3, "unit": "month", "starts_on": str(dt.date.today() + dt.timedelta(days=30))}
+            opportunities.start_aftercare(uow, seller, opportunity_id=deal, plan=plan)
+
+    return step
 
 
 def build_demo(folder: Path, *, branches: int = 2, customers: int = 200, seed: int = 1, password: str) -> dict[str, Any]:
@@ -343,6 +372,7 @@ class _Company:
             self._stock(node)
             self._win_customers(node, share + (number < rest))
             self._sell(node, orders)
+            self._negotiate(node)
         for customer in self._nodes[0].customers[:6]:
             self._nodes[0].change(self._admin, "customer", customer, owner_id=self._newcomer)
 
@@ -445,6 +475,30 @@ class _Company:
             orders.setdefault(seller.user_id or "", []).append(_deal(seller, plan, draft=draft, paid=paid, reverse=number == 1))
         for seller in node.staff:
             node.work(seller, orders.get(seller.user_id or "", []))
+
+    # opportunities -----------------------------------------------------------------------------------------------
+
+    def _negotiate(self, node: _Node) -> None:
+        """Deals in every stage; one is carried out as a project, one is looked after, some are lost."""
+        chance = random.Random(node.code)  # noqa: S311 -- amounts and choices
+        with node.application.store.read() as connection:
+            stages = [row[0] for row in connection.all("SELECT lower(hex(id)) FROM stage WHERE phase = 'opportunity' ORDER BY position")]
+        steps: dict[str, list[Callable[[UnitOfWork], Any]]] = {}
+        for number, title in enumerate(chance.sample(DEALS, min(len(DEALS), len(node.customers)))):
+            seller = node.staff[number % len(node.staff)]
+            values = {
+                "title": title,
+                "customer_id": chance.choice(node.customers),
+                "amount": str(chance.randrange(8, 300) * 1000),
+                "expected_on": self._today(-chance.randrange(5, 110)),
+                "next_step": chance.choice(NEXT_STEPS),
+                "next_on": self._today(-chance.randrange(-3, 15)),
+            }
+            reason = chance.choice(("dear", "competitor", "budget") if number in {3, 7} else ("price", "quality", "relation"))
+            step = _negotiation(seller, values, number, chance.choice(stages), reason)
+            steps.setdefault(seller.user_id or "", []).append(step)
+        for seller in node.staff:
+            node.work(seller, steps.get(seller.user_id or "", []))
 
     def _order(self, node: _Node, customer: str, days_ago: int) -> dict[str, Any]:
         chance = self._chance

@@ -34,6 +34,7 @@ LANGUAGES = ("zh_CN", "en")
 #: Those that docs and README show; the others stay on the machine that made them.
 KEPT = (
     "customers",
+    "opportunities",
     "order-new",
     "order-posted",
     "orders",
@@ -245,10 +246,23 @@ def edit_flow(page: Page) -> None:
     page.wait_for_selector(".q-dialog .lc-flow-line")
 
 
+def open_deal(page: Page) -> None:
+    """The sheet of the first card."""
+    page.wait_for_selector(".lc-deal")
+    page.locator(".lc-deal").first.click()
+    page.wait_for_selector(".lc-deal-sheet .lc-stage-strip")
+
+
 #: name → (path, what is done before the picture)
 SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "customers": ("/customers", None),
     "customer-page": ("/customers", whole_customer),
+    "opportunities": ("/opportunities", None),
+    "opportunity": ("/opportunities", open_deal),
+    "opportunity-project": ("/opportunities?phase=project", open_deal),
+    "opportunity-list": ("/opportunities/list", None),
+    "funnel": ("/opportunities/funnel", None),
+    "stages": ("/settings/stages", None),
     "contacts": ("/records/contact", None),
     "products": ("/records/product", None),
     "orders": ("/orders", None),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import time, timedelta
+from datetime import date, time, timedelta
 from typing import TYPE_CHECKING
 
 from localcrm.jobs import backups, settings
@@ -95,6 +95,24 @@ def look_through(store: Store, _keys: KeysOf) -> str | None:
     return gettext(N_("Records were changed outside the program: {kinds}. The next exchange mends what it can.")).format(kinds=kinds)
 
 
+def write_visits(store: Store, _keys: KeysOf) -> None:
+    """Make activity records of the maintenance visits that are due."""
+    from localcrm.domain import verbs
+    from localcrm.domain.policy import SYSTEM
+
+    verbs.run(store, SYSTEM, "crm.write_visits", {})
+
+
+def has_visits_due(store: Store) -> bool:
+    """Whether a maintenance plan of this branch waits."""
+    from localcrm.domain.crm.maintenance import due_plans
+
+    if not store.node.enrolled:
+        return False
+    with store.read() as connection:
+        return bool(due_plans(connection, store.node.branch_id, date.today()))
+
+
 BACKUP = "backup"
 JOBS = (
     Job(
@@ -110,4 +128,5 @@ JOBS = (
     Job("compact", N_("Condensing the change log"), timedelta(days=1), compact_log, lambda store: store.node.enrolled),
     Job("held", N_("Applying changes that were kept aside"), timedelta(minutes=1), apply_held, knows_more, "sync.manage"),
     Job("digests", N_("Looking through all data"), timedelta(days=1), look_through, lambda store: store.node.enrolled),
+    Job("visits", N_("Writing down maintenance visits"), timedelta(hours=1), write_visits, has_visits_due),
 )

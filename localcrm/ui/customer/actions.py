@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from nicegui import ui
 
-from localcrm.domain.crm.entities import Customer
+from localcrm.domain.crm.entities import Customer, Opportunity
 from localcrm.kernel.i18n import N_, gettext
+from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.menu import Action
 from localcrm.ui.kit.sharing import share_dialog
 from localcrm.ui.screens.records import copy_title, delete_with_undo, history_dialog, who_sees_dialog
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from localcrm.ui.screens.customers import Workbench
     from localcrm.ui.sessions import Session
 
-CUSTOMER = Customer.entity_type
+CUSTOMER, OPPORTUNITY = Customer.entity_type, Opportunity.entity_type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,11 @@ async def _page(bench: Workbench) -> None:
     ui.navigate.to(f"/customers/{bench.customer}")
 
 
+async def new_opportunity(bench: Workbench) -> None:
+    """Enter an opportunity of the chosen customer."""
+    await edit_dialog(bench.session, OPPORTUNITY, preset={"customer_id": bench.customer})
+
+
 async def _share(bench: Workbench) -> None:
     await share_dialog(bench.session, CUSTOMER, str(bench.customer))
 
@@ -81,6 +87,7 @@ ACTIONS = (
         id="activity", label_msgid=N_("New activity"), run=lambda bench: bench.new_activity(), key="a", shown=may("activity.create")
     ),
     CustomerAction(id="contact", label_msgid=N_("New contact"), run=lambda bench: bench.new_contact(), shown=may("contact.create")),
+    CustomerAction(id="opportunity", label_msgid=N_("New opportunity"), run=new_opportunity, shown=may("opportunity.create")),
     CustomerAction(id="order", label_msgid=N_("New sales order"), run=lambda bench: bench.new_order(), shown=may("sales_order.create")),
     CustomerAction(id="page", label_msgid=N_("Everything on one page"), run=_page, key="p"),
     CustomerAction(id="history", label_msgid=N_("History"), run=_history, key="h", divided=True),

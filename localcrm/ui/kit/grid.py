@@ -49,6 +49,7 @@ WIDTHS = {
 #: Columns that show on a phone card, in the places (chip, number, second line, day).
 CARDS: Mapping[str, tuple[str, str, str, str]] = {
     "customer": ("level", "unpaid", "contact", "next_contact"),
+    "opportunity": ("state", "amount", "customer_id", "expected_on"),
     "sales_order": ("state", "gross", "customer_id", "date"),
     "product": ("unit", "on_hand", "code", "spec"),
     "contact": ("is_main", "phone", "customer_id", "title"),

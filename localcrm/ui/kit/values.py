@@ -28,6 +28,9 @@ TONES: Mapping[str, str] = {
     "open": "bad",
     "resolved": "good",
     "admin": "acc",
+    "negotiating": "acc",
+    "won": "good",
+    "lost": "bad",
 }
 
 

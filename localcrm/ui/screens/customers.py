@@ -22,6 +22,7 @@ from localcrm.ui.customer.conflicts import CONFLICTS
 from localcrm.ui.customer.contacts import CONTACTS
 from localcrm.ui.customer.expenses import EXPENSES
 from localcrm.ui.customer.history import HISTORY
+from localcrm.ui.customer.opportunities import OPPORTUNITIES
 from localcrm.ui.customer.orders import ORDERS
 from localcrm.ui.customer.overview import OVERVIEW
 from localcrm.ui.customer.products import PRODUCTS
@@ -51,7 +52,7 @@ class Grouping:
 
 
 #: The tabs in their order.
-TABS = (OVERVIEW, CONTACTS, ACTIVITIES, ORDERS, PRODUCTS, EXPENSES, TIMELINE, HISTORY, CONFLICTS)
+TABS = (OVERVIEW, CONTACTS, ACTIVITIES, OPPORTUNITIES, ORDERS, PRODUCTS, EXPENSES, TIMELINE, HISTORY, CONFLICTS)
 GROUPINGS = (Grouping("level", N_("By level")), Grouping("owner_id", N_("By salesperson")), Grouping("branch_id", N_("By branch")))
 
 
