@@ -9,6 +9,7 @@ from typing import Any
 
 from localcrm.domain import policy
 from localcrm.domain.admin.persons import keep_erased
+from localcrm.domain.crm import groups, queries
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.crm.rules import plain_code, plain_name, plain_phones
 from localcrm.domain.numbering import next_number
@@ -79,4 +80,4 @@ BEHAVIOURS = {
     "contact": Behaviour(check=keep_erased),
     "activity": Behaviour(prepare=prepare_activity),
 }
-VERBS = (Verb(find_duplicates, N_("Find customers entered twice"), "customer.read"),)
+VERBS = (Verb(find_duplicates, N_("Find customers entered twice"), "customer.read"), *queries.VERBS, *groups.VERBS)
