@@ -153,9 +153,20 @@ def within(key: str, is_day: bool, span: str, days: int, asking: Asking) -> Node
 
 def plain_condition(part: Sequence[Any]) -> Condition:
     """One (field, operator, value) of a list's own filters; raises InvalidInput."""
-    if len(part) != 3 or not all(isinstance(one, str) for one in part[:2]):
-        raise bad_query()
-    return Condition(*part)
+    match list(part):
+        case [str(key), "in" | "any" as op, list(values)] if key != "id" and all(isinstance(one, str) for one in values):
+            return Condition(key, op, values)
+        case [str(key), str(op), str() | int() | None as value] if key != "id" and op not in {"in", "any", "yearly"} and _fits(value):
+            return Condition(key, op, value)  # type: ignore[arg-type]
+    raise bad_query()
+
+
+def _fits(value: Any) -> bool:
+    """Whether a whole number is none that no data file can hold."""
+    try:
+        return -(2**63) <= int(value) < 2**63
+    except (TypeError, ValueError):
+        return True
 
 
 def bad_query() -> InvalidInput:
@@ -193,6 +204,8 @@ class _Reader:
 
     def _field(self, column: Field, op: str, given: Mapping[str, Any]) -> Node:
         value = given.get("value")
+        if column.kind == "integer" and not _fits(value):
+            raise bad_query()
         match op:
             case "within" if column.kind in {"date", "datetime"}:
                 return within(column.key, column.kind == "date", *_span(given), self.asking)

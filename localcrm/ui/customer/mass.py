@@ -46,7 +46,7 @@ def _found(session: Session, asked: dict[str, Any]) -> tuple[dict[str, Any], int
     """What the list shows, as parameters of the verb; how many the user may change; the first of their names."""
     request = read_request(asked)
     conditions: tuple[Condition, ...] = list_query(session, _CUSTOMER, request).where
-    where = [[one.field, one.op, one.value] for one in conditions]
+    where = [[one.field, one.op, repr(one.value) if isinstance(one.value, float) else one.value] for one in conditions]
     given: dict[str, Any] = {"tree": request.tree, "search": request.search, "where": where}
     with session.store.read() as connection:
         count = count_found(connection, session.actor, **given)

@@ -128,6 +128,8 @@ def test_one_field_of_all_found_is_changed_and_taken_back(company: Company) -> N
     assert hq.get("customer", deals[0])["stage"] is None
     assert refusal(hq, hq.actor, "crm.change_found", field="owner_id", value=None, count=3, tree=DEALS) == "one_by_one"
     assert refusal(hq, hq.actor, "crm.change_found", field="stage", value="dealt", count=3, tree=DEALS, where=[["name"]]) == "bad_query"
+    for where in ([["id", "=", "zz"]], [["level", "in", 5]], [["level", "=", {}]], [["credit_days", "=", 10**30]]):
+        assert refusal(hq, hq.actor, "crm.change_found", field="stage", value="dealt", count=3, where=where) == "bad_query"
 
 
 def test_only_what_one_may_change_is_changed(company: Company) -> None:
