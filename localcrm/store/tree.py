@@ -59,7 +59,8 @@ class Made:
 class Related:
     """There is a record of ``kind`` that names the row in its field ``by`` and fits ``where``.
 
-    ``few``: not many fit of all there are, and an index finds them; they are gathered once instead of looked for with every row.
+    ``few``: not many fit of all there are, and an index finds them; for whoever sees every row they are gathered once instead of looked
+    for with each.
     """
 
     kind: EntityType
@@ -130,7 +131,7 @@ def compiled(node: Node, asker: Asker) -> Sql:
             own = f'"{asker.view.entity.key}".id'
             bounds = [_first_id(moment) for moment in (since, until) if moment is not None]
             return f"({own} >= ?{f' AND {own} < ?' if until is not None else ''})", bounds
-        case Related(few=True):
+        case Related(few=True) if asker.view.rows is None:
             source, params = _source(node, asker, gathered=True)
             return f'"{asker.view.entity.key}".id IN (SELECT "{node.kind.key}"."{node.by}" FROM {source})', params
         case Related():

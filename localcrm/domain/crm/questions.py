@@ -24,7 +24,7 @@ DORMANT_DAYS = 30
 BIRTHDAY_DAYS = 7
 NEW_DAYS = 7
 #: Of so many days the activity records are few among those of years.
-FEW_DAYS = 31
+FEW_DAYS = 7
 
 
 def _days(preset: int) -> Parameter:
