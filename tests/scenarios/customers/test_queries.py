@@ -13,6 +13,7 @@ from localcrm.domain import conditions
 from localcrm.domain.conditions import Asking, is_askable, tree_query
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
+from localcrm.domain.sales.glance import customer_glances
 from localcrm.domain.spans import anniversaries, bounds
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import AppError, InvalidInput
@@ -44,6 +45,13 @@ def preset(key: str) -> Any:
 
 def ago(**span: float) -> str:
     return (now_utc() - timedelta(**span)).isoformat()
+
+
+def planned(node: Installation, *customers: str) -> list[bool]:
+    """Whether the list shows a next contact beside each of them."""
+    with node.store.read() as connection:
+        found = customer_glances(connection, node.actor, customers)
+    return [found[one].next_contact is not None for one in customers]
 
 
 def customer(node: Installation, name: str, **values: Any) -> str:
@@ -105,8 +113,10 @@ def test_whom_to_call_is_told_by_the_newest_plan_until_somebody_calls(office: In
     assert asked(office, {"ask": "to_contact", "days": 7}, now=noon) == {"过期", "今天", "以后", "改期"}
     spoke(office, late, at(-5))  # before the day of the plan: it still stands
     assert asked(office, preset("overdue"), now=noon) == {"过期"}
+    assert planned(office, late, today, later, done, moved) == [True, True, True, False, True]  # the column of the list says the same
     spoke(office, late, at(-0.01))
     assert asked(office, preset("overdue"), now=noon) == set()
+    assert planned(office, late) == [False]
 
 
 def test_who_was_called_and_who_was_not(office: Installation) -> None:
