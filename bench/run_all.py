@@ -13,7 +13,21 @@ from pathlib import Path
 
 from _measure import Figure, machine, show
 
-BENCHES = ("capture", "merge", "digests", "snapshot", "exchange", "bundles", "metadata", "posting", "commands", "scale", "rights", "start")
+BENCHES = (
+    "capture",
+    "merge",
+    "digests",
+    "snapshot",
+    "exchange",
+    "bundles",
+    "metadata",
+    "posting",
+    "commands",
+    "scale",
+    "queries",
+    "rights",
+    "start",
+)
 TITLES = {
     "capture": "Capture of every change",
     "merge": "Merge",
@@ -25,6 +39,7 @@ TITLES = {
     "posting": "Posting",
     "commands": "Commands",
     "scale": "Waiting at a thousand, a hundred thousand and a million customers",
+    "queries": "Lists of customers narrowed by questions",
     "rights": "What rights cost a list",
     "start": "Start, size, memory",
 }

@@ -226,6 +226,14 @@ def whole_customer(page: Page) -> None:
     page.wait_for_selector(".lc-customer-page .lc-card")
 
 
+def new_query(page: Page) -> None:
+    """Putting a query together."""
+    page.locator("[data-act=more-queries]").click()
+    page.locator("[data-act=new-query]").click()
+    page.locator("[data-act=add-group]").click()
+    page.wait_for_timeout(1000)  # it counts once nothing changes any more
+
+
 def by_rule(page: Page) -> None:
     """What it would change to take the values of one branch."""
     page.locator("[data-act=by-rule]").click()
@@ -255,7 +263,9 @@ def open_deal(page: Page) -> None:
 
 #: name → (path, what is done before the picture)
 SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
+    "today": ("/today", None),
     "customers": ("/customers", None),
+    "customers-query": ("/customers", new_query),
     "customer-page": ("/customers", whole_customer),
     "opportunities": ("/opportunities", None),
     "opportunity": ("/opportunities", open_deal),

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from localcrm.domain import records, verbs
+from localcrm.domain import conditions, records, verbs
 from localcrm.domain.admin import fields, services as admin
 from localcrm.domain.approvals import documents, services as approvals
 from localcrm.domain.catalog import services as catalog
-from localcrm.domain.crm import services as crm
+from localcrm.domain.crm import questions as crm_questions, services as crm
+from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance import services as finance
 from localcrm.domain.options import services as options
 from localcrm.domain.people import rights, services as people
 from localcrm.domain.purchase import services as purchase
-from localcrm.domain.sales import approval, services as sales
+from localcrm.domain.sales import approval, questions as sales_questions, services as sales
 from localcrm.domain.stock import services as stock
 
 SUBJECTS = (options, people, admin, fields, approvals, crm, catalog, stock, sales, finance, purchase)
@@ -28,3 +29,7 @@ records.BEHAVIOURS["product"] = replace(records.BEHAVIOURS["product"], derive=st
 # Which documents can need an approval, and that those who are asked see them while they wait.
 documents.DOCUMENTS["sales_order"] = approval.ORDER
 rights.ALSO_SEEN["approvals"] = documents.shown_to_approver
+
+# What lists of customers can be asked; of orders and money know the subjects above them.
+for questions in (crm_questions, sales_questions):
+    conditions.add_questions(Customer.entity_type, questions.QUESTIONS, questions.PRESETS, questions.MEASURES)

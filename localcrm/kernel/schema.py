@@ -394,6 +394,7 @@ class EntityType:
     about: bool = False  # its fields ``entity`` and ``record`` (and ``field``) name another record, with which it is seen
     series: str | None = None  # prefix of the numbers its ``number`` field gets
     order_by: str | None = None  # default list order: a field, "-" for descending
+    indexes: tuple[tuple[str, ...], ...] = ()  # of several fields together, beside those that single fields ask for
     totals: tuple[Total, ...] = ()
 
     @property
@@ -500,6 +501,7 @@ def _entity_type(
     about: bool = False,
     series: str | None = None,
     order_by: str | None = None,
+    indexes: tuple[tuple[str, ...], ...] = (),
     totals: tuple[Total, ...] = (),
 ) -> EntityType:
     return EntityType(
@@ -518,6 +520,7 @@ def _entity_type(
         about=about,
         series=series,
         order_by=order_by,
+        indexes=indexes,
         totals=totals,
     )
 

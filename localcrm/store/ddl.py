@@ -175,6 +175,9 @@ def index_sqls(entity: EntityType) -> dict[str, str]:
             name = f"{key}__{field.key}"
             live = "" if field.custom and field.custom.unique else " WHERE deleted = 0"  # what may not repeat may not in the bin either
             sqls[name] = f'CREATE INDEX "{name}" ON "{key}"("{field.key}"){live}'
+    for keys in entity.indexes:
+        name, columns = f"{key}__{'__'.join(keys)}", ", ".join(f'"{one}"' for one in keys)
+        sqls[name] = f'CREATE INDEX "{name}" ON "{key}"({columns}) WHERE deleted = 0'
     return sqls
 
 

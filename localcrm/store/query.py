@@ -17,6 +17,7 @@ from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import EntityType, Field, Stored, clean_text, entity as entity_type
 from localcrm.store import search
+from localcrm.store.tree import Among, Asker, Node, Term, compiled, figure
 from localcrm.store.view import Masked, View, With
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ LONGEST_PART = 1000
 
 #: A record as the rest of the house sees it: "id", "deleted", "version" and one Python value per field.
 Record = dict[str, Any]
-Operator = Literal["=", "!=", "<", "<=", ">", ">=", "contains", "starts", "in", "any", "among", "blank", "filled"]
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", "contains", "starts", "in", "any", "among", "blank", "filled", "yearly"]
 _COMPARE = {"=": "IS", "!=": "IS NOT", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
@@ -37,7 +38,8 @@ _COMPARE = {"=": "IS", "!=": "IS NOT", "<": "<", "<=": "<=", ">": ">", ">=": ">=
 class Condition:
     """One filter: ``value`` is text as typed, or a typed value, or a list of them for "in".
 
-    "among" asks whether a reference or one of the further references of the record to the same kind is this one.
+    "among" asks whether a reference or one of the further references of the record to the same kind is this one,
+    "yearly" whether a day has its anniversary on one of these ("11-23").
     """
 
     field: str
@@ -58,7 +60,7 @@ class ListQuery:
     """What a list shows. ``sort`` is a field, "-" before it for descending; "" for newest first.
 
     ``exact`` counts every row and follows a search beyond its first hits, for commands and exports that may take longer.
-    ``restrict`` is what the asker may see; None only for the program's own work.
+    ``restrict`` is what the asker may see, ``among`` what of other kinds, which ``tree`` may ask about; None only for the program's own work.
     """
 
     entity: EntityType
@@ -71,6 +73,8 @@ class ListQuery:
     deleted: bool = False
     restrict: View | None = None
     exact: bool = False
+    tree: Node | None = None
+    among: Among | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,12 @@ def select(connection: Connection, query: ListQuery, *, count: bool = True) -> P
     total = total if count else len(rows)
     following = Cursor(rows[-1][1], rows[-1][0]) if len(rows) == limit and rows else None
     return Page(records, total, following)
+
+
+def check(query: ListQuery) -> None:
+    """Raise InvalidInput where the query asks for what may not be asked, without reading anything."""
+    _conditions(query, None)
+    _sort(query)
 
 
 def _count(connection: Connection, entity: EntityType, conditions: str, params: list[Any], *, exact: bool = False) -> int:
@@ -196,10 +206,30 @@ def _conditions(query: ListQuery, rids: list[int] | None, *, finds: bool = False
         sql, values = query.restrict.condition(f'"{query.entity.key}"', finds=finds)
         parts.append(sql)
         params += values
+    if query.tree is not None:
+        among = query.among or (_nothing if query.restrict is not None else None)
+        sql, values = compiled(query.tree, Asker(query.restrict or View(query.entity), among, _leaf))
+        parts.append(sql)
+        params += values
     if rids is not None:
         parts.append("rid IN (SELECT value FROM json_each(?))")
         params.append(json.dumps(rids))
     return " AND ".join(parts), params
+
+
+def _nothing(_kind: EntityType) -> None:
+    """Of other kinds, what somebody sees whose rights to them are not told."""
+
+
+def _leaf(view: View, condition: Condition) -> tuple[str, list[Any]]:
+    """One field of a tree."""
+    if condition.field == "id":
+        ids = [condition.value] if condition.op == "=" else list(condition.value or ())
+        return f'"{view.entity.key}".id IN ({",".join("?" * len(ids))})', [bytes.fromhex(one) for one in ids]
+    field = view.entity.field(condition.field)
+    if not view.shows(field.key):
+        raise _no_filter(field)
+    return _condition(field, condition)
 
 
 def _shows(query: ListQuery, field: Field) -> bool:
@@ -230,6 +260,8 @@ def _condition(field: Field, condition: Condition) -> tuple[str, list[Any]]:
         case "in":
             values = [stored_value(field, value) for value in condition.value]
             return f"{column} IN ({','.join('?' * len(values))})", values
+        case "yearly" if field.kind == "date":
+            return f"substr({column}, 6) IN ({','.join('?' * len(condition.value))})", list(condition.value)
         case "any":  # of the values that a field of several choices holds
             held = f"char(10) || {column} || char(10)"
             parts = [f"instr({held}, char(10) || ? || char(10)) > 0"] * len(condition.value)
@@ -349,6 +381,32 @@ def group_counts(connection: Connection, view: View, field: str) -> list[tuple[A
         else f'SELECT "{field}", count(*) AS total FROM "{entity.key}" WHERE deleted = 0 AND {condition} GROUP BY "{field}"'
     )
     return [(column.load(value), count) for value, count in connection.all(f"{source} ORDER BY total DESC LIMIT 500", params)]
+
+
+def grouped(
+    connection: Connection, view: View, fields: Sequence[str], terms: Sequence[Term] = (), among: Among | None = None
+) -> list[tuple[tuple[Any, ...], int, int]]:
+    """By the values of some fields: how many live records may be seen, and the sum of the terms over them, in stored form.
+
+    The most numerous first, at most MAX_LIMIT. Raises InvalidInput where a field or what the terms are made of may not be seen.
+    """
+    entity = view.entity
+    columns = [entity.field(key) for key in fields]
+    for column in columns:
+        if column.secret or not view.shows(column.key):
+            raise _no_filter(column)
+    if len(columns) == 1 and not terms:
+        return [((value,), count, 0) for value, count in group_counts(connection, view, fields[0])]
+    amount, values = figure(terms, Asker(view, among, _leaf))
+    condition, params = view.condition(f'"{entity.key}"', finds=True)
+    names = ", ".join(f'"{column.key}"' for column in columns)
+    places = ", ".join(str(place) for place in range(1, len(columns) + 1))
+    rows = connection.all(
+        f"""SELECT {names}, count(*), sum(amount) FROM (SELECT {names}, {amount} AS amount FROM "{entity.key}" WHERE deleted = 0 AND {condition})
+            GROUP BY {places} ORDER BY count(*) DESC LIMIT {MAX_LIMIT}""",
+        [*values, *params],
+    )
+    return [(tuple(c.load(v) for c, v in zip(columns, row, strict=False)), row[-2], row[-1]) for row in rows]
 
 
 def with_more(query: ListQuery, *conditions: Condition) -> ListQuery:

@@ -10,6 +10,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,6 +24,7 @@ from starlette.routing import Route
 
 from localcrm.domain import policy, records
 from localcrm.domain.area_finder import find_areas
+from localcrm.domain.conditions import Asking, read_tree
 from localcrm.domain.options.table import SECTIONS
 from localcrm.domain.people.sessions import log_event
 from localcrm.kernel.errors import AppError, InvalidInput
@@ -118,6 +120,7 @@ class ListRequest(_FromBrowser):
     filter_model: dict[str, FilterPart] = {}
     search: str = Field("", max_length=200)
     where: list[tuple[str, str, Any]] = []
+    tree: dict[str, Any] | None = None  # see domain.conditions
     deleted: bool = False
     cursor: tuple[Any, int] | None = None
 
@@ -158,6 +161,8 @@ def list_query(session: Session, entity: EntityType, request: ListRequest, actio
         after=_cursor(request.cursor),
         deleted=request.deleted,
         restrict=policy.view(session.actor, entity, action),
+        tree=read_tree(entity, request.tree, Asking(session.actor)) if request.tree else None,
+        among=partial(policy.seen, session.actor),
     )
 
 

@@ -24,6 +24,7 @@ TINY: dict[str, str] = {
     "posting": "measure(3, rounds=1)",
     "commands": "measure(1)",
     "scale": "measure((50, 120), rounds=1, keep=False)",
+    "queries": "measure((60,), rounds=1)",
     "rights": "measure(200, rounds=1)",
     "start": "measure(1)",
 }

@@ -47,7 +47,7 @@ def test_setting_up_a_company_signs_its_administrator_in(browser: Browser, tmp_p
         cookie = next(c for c in contexts[0].cookies() if c["name"] != "localcrm_language")
         assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
         page.goto(program.printed)  # the token opens nothing a second time
-        page.wait_for_url("**/customers")
+        page.wait_for_url("**/today")
         assert (program.foreign, program.faults) == ([], [])
         for context in contexts:
             context.close()

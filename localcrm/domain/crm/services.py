@@ -9,7 +9,7 @@ from typing import Any
 
 from localcrm.domain import policy
 from localcrm.domain.admin.persons import keep_erased
-from localcrm.domain.crm import maintenance, opportunities, stages
+from localcrm.domain.crm import groups, maintenance, opportunities, queries, stages
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.crm.rules import plain_code, plain_name, plain_phones
 from localcrm.domain.numbering import next_number
@@ -88,4 +88,6 @@ VERBS = (
     *opportunities.VERBS,
     *stages.VERBS,
     *maintenance.VERBS,
+    *queries.VERBS,
+    *groups.VERBS,
 )

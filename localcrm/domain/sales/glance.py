@@ -23,7 +23,7 @@ _GROSS = _ORDER.fields["gross"]
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """contact: name of the main contact · next_contact: the latest plan · last_*: the newest activity · unpaid: posted less received, None where that may not be seen."""
+    """contact: name of the main contact · next_contact: the latest plan, unless something was recorded since the day it fell due began · last_*: the newest activity · unpaid: posted less received, None where that may not be seen."""
 
     contact: str | None = None
     next_contact: datetime | None = None
@@ -46,12 +46,13 @@ def customer_glances(connection: Connection, actor: Actor, ids: Sequence[str]) -
             connection, actor, _ACTIVITY, "customer_id, max(at), type, substr(content, 1, 80)", keys, "GROUP BY 1"
         )
     }
-    planned: dict[bytes, int] = {
-        customer: at
-        for customer, at, _latest in _rows(
+    plans: dict[bytes, tuple[int, int]] = {
+        customer: (due, made)
+        for customer, due, made in _rows(
             connection, actor, _ACTIVITY, "customer_id, next_at, max(at)", keys, "AND next_at IS NOT NULL GROUP BY 1"
         )
     }
+    planned = {customer: due for customer, (due, made) in plans.items() if not _is_settled(due, made, newest.get(customer))}
     unpaid: dict[bytes, int] = {}
     receipts, orders = policy.seen(actor, Receipt.entity_type), policy.seen(actor, _ORDER)
     needs = ("customer_id", "status", "gross")
@@ -71,6 +72,13 @@ def customer_glances(connection: Connection, actor: Actor, ids: Sequence[str]) -
             unpaid=_GROSS.load(unpaid.get(key, 0)) if told else None,
         )
     return result
+
+
+def _is_settled(due: int, made: int, newest: tuple[int | None, str, str] | None) -> bool:
+    """Whether something was recorded after a plan was made, on the day it fell due or later (as ``store.tree.Planned`` asks)."""
+    at = newest[0] if newest else None
+    midnight = datetime.fromtimestamp(due / 1000).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    return at is not None and at > made and at >= midnight.timestamp() * 1000
 
 
 def _rows(

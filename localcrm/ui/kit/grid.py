@@ -73,6 +73,7 @@ class RecordGrid:
         on_choose: Callable[[str | None], Awaitable[None] | None] | None = None,
         on_open: Callable[[str], Awaitable[None] | None] | None = None,
         where: Sequence[tuple[str, str, Any]] = (),
+        tree: Mapping[str, Any] | None = None,
         empty: Callable[[], None] | None = None,
         pick_first: bool = False,
         wish: str | None = None,
@@ -82,6 +83,7 @@ class RecordGrid:
         self.search = ""
         self.block = int(session.setting("rows", str(BLOCK)))
         self.where: list[tuple[str, str, Any]] = list(where)
+        self.tree = tree
         self.on_choose, self.on_open = on_choose, on_open
         self.total_label: ui.label | None = None
         self._columns = columns(policy.view(session.actor, entity))
@@ -140,7 +142,7 @@ class RecordGrid:
     @property
     def query(self) -> dict[str, Any]:
         """What the list asks the server for, besides sort and column filters."""
-        return {"search": self.search, "where": self.where}
+        return {"search": self.search, "where": self.where, "tree": self.tree}
 
     def requery(self) -> None:
         """Show what matches now, from the top."""
@@ -158,6 +160,20 @@ class RecordGrid:
     def select(self, identity: str) -> None:
         """Put the cursor on a row that is shown."""
         self._call("select", identity)
+
+    async def shown_columns(self) -> list[str]:
+        """Keys of the columns that are shown now, in their order."""
+        states = await ui.run_javascript(f"localcrm.grid({json.dumps(self.name)}, 'columnStates')")
+        return [key for key, shown in states or [] if shown]
+
+    def show_columns(self, keys: Sequence[str], *, own: bool) -> None:
+        """Show these columns and no others; unless they are his ``own`` the user's choice stays what it is."""
+        self._call("showColumns", list(keys), own)
+
+    async def asked(self) -> dict[str, Any]:
+        """What the list asks the server for, the filters of its columns too."""
+        found: dict[str, Any] = await ui.run_javascript(f"localcrm.grid({json.dumps(self.name)}, 'asked')")
+        return found or dict(self.query)
 
     async def choose_columns(self) -> None:
         """The columns of this list, as the user likes them."""

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import events, ui
 
-from localcrm.domain import policy
 from localcrm.domain.crm.entities import Activity, Contact, Customer
-from localcrm.kernel.i18n import N_, current_language, gettext, gettext as _
+from localcrm.kernel.i18n import N_, current_language, gettext as _
 from localcrm.kernel.ports import Changes
-from localcrm.kernel.schema import EntityType, entity as entity_type
-from localcrm.store.query import TOTAL_CAP, ListQuery, group_counts, select, titles
+from localcrm.kernel.schema import EntityType
 from localcrm.ui.customer.actions import ACTIONS
 from localcrm.ui.customer.activities import ACTIVITIES
 from localcrm.ui.customer.conflicts import CONFLICTS
 from localcrm.ui.customer.contacts import CONTACTS
 from localcrm.ui.customer.expenses import EXPENSES
 from localcrm.ui.customer.history import HISTORY
+from localcrm.ui.customer.left import SHOWN_IN_GROUPS, Left, preset_of
+from localcrm.ui.customer.mass import mass_button
 from localcrm.ui.customer.opportunities import OPPORTUNITIES
 from localcrm.ui.customer.orders import ORDERS
 from localcrm.ui.customer.overview import OVERVIEW
@@ -42,23 +42,8 @@ if TYPE_CHECKING:
 CUSTOMER, CONTACT, ACTIVITY = Customer.entity_type, Contact.entity_type, Activity.entity_type
 
 
-@dataclass(frozen=True, slots=True)
-class Grouping:
-    """One block at the left: a field, its heading, and how many values are shown."""
-
-    field: str
-    heading: str
-    most: int = 12
-
-
 #: The tabs in their order.
 TABS = (OVERVIEW, CONTACTS, ACTIVITIES, OPPORTUNITIES, ORDERS, PRODUCTS, EXPENSES, TIMELINE, HISTORY, CONFLICTS)
-GROUPINGS = (Grouping("level", N_("By level")), Grouping("owner_id", N_("By salesperson")), Grouping("branch_id", N_("By branch")))
-
-
-def _own_groupings() -> list[Grouping]:
-    """Lists of the company that are columns too."""
-    return [Grouping(field.key, "") for field in CUSTOMER.columns if field.custom and field.kind == "choice"]
 
 
 async def customers(session: Session, parameters: Mapping[str, str]) -> None:
@@ -90,6 +75,7 @@ class Workbench:
     def __init__(self, session: Session, parameters: Mapping[str, str]) -> None:
         self.session = session
         self.wish = parameters.get("open")
+        self.query = preset_of(session, parameters.get("query", ""), mine=bool(parameters.get("mine")))
         self.customer: str | None = None
         self.tab = session.setting("customers:tab", "overview")
         self.may_change = session.may("customer.update")
@@ -126,92 +112,26 @@ class Workbench:
                             empty=self._empty,
                             pick_first=not self.wish,
                             wish=self.wish,
+                            tree=self.query.tree if self.query else None,
                         )
                     second = ui.element("div").classes("lc-split-h").props('role="separator"')
                     with ui.element("div").classes("lc-lower lc-card"):
                         self.lower = ui.element("div").classes("lc-col lc-fill").style("gap:0;overflow:hidden").mark("detail")
+            self.left = Left(session, self.grid, self.groups, self.chips, self.query)
             with tools:
                 self.grid.search_box(_("Name, phone, number, pinyin"))
                 self.grid.total()
             with right:
                 action_button(actions)
                 self.grid.tools()
+                mass_button(session, self.grid)
         self._splitters((first, self.groups, "x"), (second, upper, "y"))
-        await self.draw_groups()
+        await self.left.draw()
         self._nobody()
-        session.subscribe({"customer"}, lambda _changes: self.draw_groups())
+        session.subscribe(SHOWN_IN_GROUPS, lambda _changes: self.left.draw())
         session.subscribe({"customer"}.union(*(tab.shows for tab in self.offered)), self._changed)
         if self.wish:
             await self.choose(self.wish)
-
-    # groupings -----------------------------------------------------------------------------------------------------
-
-    async def draw_groups(self) -> None:
-        """Counts from the maintained tables."""
-
-        def read() -> tuple[str, list[tuple[Grouping, list[tuple[Any, str, int]]]]]:
-            view = policy.view(self.session.actor, CUSTOMER)
-            with self.session.store.read() as connection:
-                blocks = []
-                for grouping in (*GROUPINGS, *_own_groupings()):
-                    counts = group_counts(connection, view, grouping.field)
-                    field = CUSTOMER.fields[grouping.field]
-                    names = (
-                        titles(connection, entity_type(field.f.ref), [value for value, _count in counts if value]) if field.f.ref else {}
-                    )
-                    words = {value: gettext(label) for value, label in field.options.items()} | names
-                    rows = [(value, words.get(value, str(value)) if value else _("(none)"), count) for value, count in counts]
-                    blocks.append((grouping, rows[: grouping.most]))
-                page = select(connection, ListQuery(CUSTOMER, limit=0, restrict=view))
-            return f"{TOTAL_CAP:,}+" if page.capped else f"{page.total:,}", blocks
-
-        outcome = await run_service(self.session, read)
-        if not outcome.ok:
-            return
-        total, blocks = outcome.value
-        self.groups.clear()
-        with self.groups:
-            self._group_row(_("All"), total, None, None)
-            for grouping, rows in blocks:
-                if len(rows) > 1 or grouping.field == "level":
-                    ui.label(gettext(grouping.heading) or CUSTOMER.fields[grouping.field].label).classes("lc-group-head")
-                    for value, word, count in rows:
-                        self._group_row(word, f"{count:,}", grouping.field, value)
-
-    def _group_row(self, word: str, count: str, field: str | None, value: Any) -> None:
-        condition = (field, "=", value) if field else None
-        on = condition in self.grid.where if field else not self.grid.where
-        row = (
-            ui.element("button")
-            .classes("lc-group lc-on" if on else "lc-group")
-            .props('type="button"')
-            .mark(f"group-{field or 'all'}-{value or ''}")
-        )
-        with row:
-            ui.label(word)
-            ui.label(count)
-        row.on("click", lambda: self._filter(field, value, word))
-
-    async def _filter(self, field: str | None, value: Any, word: str) -> None:
-        if field is None:
-            self.grid.where = []
-            self.chips.clear()
-            self.grid.requery()
-        else:
-            self.grid.narrow(field, None if (field, "=", value) in self.grid.where else (field, "=", value))
-            self._draw_chips({**getattr(self, "_words", {}), (field, value): word})
-        await self.draw_groups()
-
-    def _draw_chips(self, words: dict[tuple[str, Any], str]) -> None:
-        self._words = words
-        self.chips.clear()
-        with self.chips:
-            for field, _operator, value in self.grid.where:
-                text = _("{field} = {value}").format(field=CUSTOMER.fields[field].label, value=words.get((field, value), ""))
-                chip = ui.element("button").classes("lc-chip lc-acc").props('type="button"').mark(f"chip-{field}")
-                with chip:
-                    ui.label(f"{text} ✕")
-                chip.on("click", lambda field=field, value=value: self._filter(field, value, ""))
 
     # the chosen customer -----------------------------------------------------------------------------------------------
 

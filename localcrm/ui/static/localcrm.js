@@ -305,6 +305,7 @@
       let timer;
       const keep = () => {
         clearTimeout(timer);
+        if (this.lent) return;
         timer = setTimeout(() => this.emit("state", JSON.stringify(api.getColumnState())), 600);
       };
       for (const event of ["columnMoved", "columnResized", "columnVisible", "sortChanged"]) {
@@ -433,8 +434,15 @@
       location.assign(`/api/export/${this.config.entity}.${suffix}?columns=${encodeURIComponent(columns)}&query=${encodeURIComponent(query)}`);
       setTimeout(() => (lc.mayLeave = false), 1000);
     }
+    asked() {
+      return { ...this.query, filterModel: this.api.getFilterModel() };
+    }
     columnStates() {
       return this.api.getColumnState().map((column) => [column.colId, !column.hide]);
+    }
+    showColumns(shown, own) {
+      this.lent = !own; // columns that come with a query do not become the user's own
+      this.api.applyColumnState({ state: this.api.getColumnState().map((column) => ({ colId: column.colId, hide: !shown.includes(column.colId) })) });
     }
     setColumns(shown) {
       const state = this.api.getColumnState().map((column) => ({ colId: column.colId, hide: !shown.includes(column.colId) }));

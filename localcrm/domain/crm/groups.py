@@ -1,0 +1,136 @@
+"""How customers are counted beside their list: by any choice field, within it by another, with a sum; private or for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from localcrm.domain import conditions, policy
+from localcrm.domain.conditions import Asking
+from localcrm.domain.crm.entities import Customer, Grouping, ShownTo
+from localcrm.domain.crm.queries import changeable, is_changeable, require_somebody, save_shown, shown_rows
+from localcrm.domain.policy import Actor
+from localcrm.domain.verbs import RecordId, Verb
+from localcrm.kernel.errors import AppError, InvalidInput
+from localcrm.kernel.i18n import N_
+from localcrm.kernel.money import MONEY_SCALE, from_scaled
+from localcrm.kernel.schema import Field
+from localcrm.store.connection import Connection
+from localcrm.store.node import Node
+from localcrm.store.query import grouped
+from localcrm.store.uow import UnitOfWork
+
+_KIND, _CUSTOMER = Grouping.entity_type, Customer.entity_type
+#: What everybody has who keeps no groupings of his own.
+STANDARD = ("level", "owner_id", "branch_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A grouping as one person has it: ``id`` "" for one that the program brings along; ``own``: he may change it."""
+
+    id: str
+    first: str
+    second: str | None = None
+    measure: str | None = None
+    shown_to: str = ShownTo.PRIVATE.value
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One value of a field: how many customers have it, the sum over them, and the groups within it."""
+
+    value: Any
+    count: int
+    total: Decimal | None
+    within: Sequence[Group] = ()
+
+
+def group_fields(actor: Actor) -> list[Field]:
+    """Fields that customers can be grouped by: those of few values that the actor may read."""
+    seen = policy.view(actor, _CUSTOMER)
+    return [field for field in _CUSTOMER.readable if seen.shows(field.key) and field.is_used and _has_few_values(field)]
+
+
+def _has_few_values(field: Field) -> bool:
+    listed = bool(field.options) and field.kind != "choices"
+    return listed or field.kind == "boolean" or field.f.widget == "area" or field.f.ref in {"user", "branch"} or field.key == "source"
+
+
+def blocks(connection: Connection, actor: Actor, node: Node) -> list[Block]:
+    """The groupings somebody has: those of the program and for everybody, then his own; of fields he may read."""
+    fields = {field.key for field in group_fields(actor)}
+    own_lists = [field.key for field in _CUSTOMER.columns if field.custom and field.kind == "choice"]
+    found = [Block("", key) for key in (*STANDARD, *own_lists)]
+    kept = shown_rows(connection, actor, _KIND)
+    found += [
+        Block(row["id"], row["first"], row["second"], row["measure"], row["shown_to"], is_changeable(row, actor, node)) for row in kept
+    ]
+    return [one for one in found if one.first in fields and (one.second is None or one.second in fields)]
+
+
+def groups(connection: Connection, actor: Actor, block: Block) -> list[Group]:
+    """Counts and sums of the customers that the actor sees, the most numerous first."""
+    seen, among = policy.view(actor, _CUSTOMER), partial(policy.seen, actor)
+    keys = [block.first, *([block.second] if block.second else [])]
+    measure = conditions.MEASURES[_CUSTOMER.key].get(block.measure or "")
+    terms = measure.terms(Asking(actor)) if measure else ()
+    try:
+        rows = grouped(connection, seen, keys, terms, among)
+    except AppError:  # the sum is made of what he may not see
+        rows, measure = grouped(connection, seen, keys, (), among), None
+    inside: dict[Any, list[Group]] = {}
+    for values, count, total in rows:
+        inside.setdefault(values[0], []).append(Group(values[-1], count, _money(total) if measure else None))
+    if not block.second:
+        return [one for found in inside.values() for one in found]
+    whole = [Group(value, sum(one.count for one in found), _whole(found), found) for value, found in inside.items()]
+    return sorted(whole, key=lambda one: -one.count)
+
+
+def _money(total: int) -> Decimal:
+    return from_scaled(total, MONEY_SCALE)
+
+
+def _whole(found: Sequence[Group]) -> Decimal | None:
+    totals = [one.total for one in found if one.total is not None]
+    return sum(totals, Decimal(0)) if totals else None
+
+
+def save_grouping(
+    uow: UnitOfWork,
+    actor: Actor,
+    *,
+    first: str,
+    second: str | None = None,
+    measure: str | None = None,
+    shown_to: str = ShownTo.PRIVATE.value,
+    grouping_id: RecordId | None = None,
+) -> dict[str, Any]:
+    """Keep a grouping of customers, or change one; returns it."""
+    require_somebody(actor)
+    fields = {field.key for field in group_fields(actor)}
+    for key in (first, second):
+        if key and key not in fields:
+            raise InvalidInput("bad_grouping", N_("Customers cannot be grouped by “{field}”."), field=key[:60])
+    if first == second:
+        raise InvalidInput("same_twice", N_("Choose two different fields."), field="second")
+    if measure and measure not in conditions.MEASURES[_CUSTOMER.key]:
+        raise InvalidInput("bad_measure", N_("This sum is not known here."), field="measure")
+    values = {"entity": _CUSTOMER.key, "first": first, "second": second or None, "measure": measure or None, "shown_to": shown_to}
+    return save_shown(uow, actor, _KIND, values, grouping_id)
+
+
+def delete_grouping(uow: UnitOfWork, actor: Actor, *, grouping_id: RecordId) -> dict[str, str]:
+    """Throw a grouping away; it can be taken back like any deletion."""
+    require_somebody(actor)
+    changeable(uow, actor, _KIND, grouping_id)
+    uow.set_deleted(_KIND, grouping_id, deleted=True)
+    return {"id": grouping_id}
+
+
+VERBS = (Verb(save_grouping, N_("Keep a grouping")), Verb(delete_grouping, N_("Delete a grouping")))

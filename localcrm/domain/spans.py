@@ -1,0 +1,71 @@
+"""Days told from today on: "this month", "the last 7 days". What is saved in such words is true again tomorrow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta
+
+from localcrm.kernel.errors import InvalidInput
+from localcrm.kernel.i18n import N_
+
+#: Longest count of days that means anything.
+MOST_DAYS = 3660
+#: First day and the day after the last; None where there is none.
+Bounds = tuple[date | None, date | None]
+
+
+def _month(today: date, ahead: int) -> Bounds:
+    months = today.year * 12 + today.month - 1 + ahead
+    first, following = (date(month // 12, month % 12 + 1, 1) for month in (months, months + 1))
+    return first, following
+
+
+def _week(today: date, ahead: int) -> Bounds:
+    monday = today - timedelta(days=today.weekday()) + timedelta(weeks=ahead)
+    return monday, monday + timedelta(weeks=1)
+
+
+def _days(today: date, first: int | None, after: int | None) -> Bounds:
+    return tuple(None if days is None else today + timedelta(days=days) for days in (first, after))  # type: ignore[return-value]
+
+
+#: What a span is called and what it comes to for (today, number of days); names with "{days}" take the number.
+SPANS: Mapping[str, tuple[str, Callable[[date, int], Bounds]]] = {
+    "today": (N_("today"), lambda today, _n: _days(today, 0, 1)),
+    "yesterday": (N_("yesterday"), lambda today, _n: _days(today, -1, 0)),
+    "tomorrow": (N_("tomorrow"), lambda today, _n: _days(today, 1, 2)),
+    "last": (N_("in the last {days} days"), lambda today, days: _days(today, 1 - days, 1)),
+    "next": (N_("in the next {days} days"), lambda today, days: _days(today, 0, days)),
+    "before": (N_("more than {days} days ago"), lambda today, days: _days(today, None, -days)),
+    "until": (N_("within {days} days or overdue"), lambda today, days: _days(today, None, days)),
+    "this_week": (N_("this week"), lambda today, _n: _week(today, 0)),
+    "last_week": (N_("last week"), lambda today, _n: _week(today, -1)),
+    "this_month": (N_("this month"), lambda today, _n: _month(today, 0)),
+    "last_month": (N_("last month"), lambda today, _n: _month(today, -1)),
+    "next_month": (N_("next month"), lambda today, _n: _month(today, 1)),
+    "this_year": (N_("this year"), lambda today, _n: (date(today.year, 1, 1), date(today.year + 1, 1, 1))),
+}
+
+
+def takes_days(span: str) -> bool:
+    """Whether a span is counted in days."""
+    return "{days}" in SPANS[span][0]
+
+
+def bounds(span: str, days: int, today: date) -> Bounds:
+    """First day of a span and the day after its last; raises InvalidInput for an unknown span or a number of days that means nothing."""
+    if span not in SPANS or (takes_days(span) and not 1 <= days <= MOST_DAYS):
+        raise InvalidInput("bad_span", N_("A time span cannot be understood. Write a number of days from 1 to {most}."), most=MOST_DAYS)
+    return SPANS[span][1](today, days)
+
+
+def day_starts(day: date) -> datetime:
+    """Midnight on the clock on the wall."""
+    return datetime.combine(day, time()).astimezone()
+
+
+def anniversaries(today: date, days: int) -> list[str]:
+    """Month and day of today and the days after it, ``days`` in all; 29 February is kept on the 28th where there is none."""
+    found = [today + timedelta(days=ahead) for ahead in range(days)]
+    marks = [f"{day:%m-%d}" for day in found]
+    return marks + ["02-29" for day in found if (day.month, day.day) == (2, 28) and (day + timedelta(days=1)).month == 3]

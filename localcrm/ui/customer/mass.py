@@ -1,0 +1,118 @@
+"""One field of every customer that the list shows: chosen, counted, done in one action that can be taken back."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from nicegui import ui
+
+from localcrm.domain.crm.entities import Customer
+from localcrm.domain.crm.queries import MOST_CHANGED, changeable_fields, count_found, found_query
+from localcrm.kernel.errors import AppError
+from localcrm.kernel.i18n import gettext as _
+from localcrm.kernel.schema import Field
+from localcrm.store.query import Condition, select
+from localcrm.ui.endpoints import list_query, read_request
+from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.form import FieldInput
+from localcrm.ui.kit.grid import RecordGrid
+from localcrm.ui.operations import run_service, run_verb, toast, way_back
+
+if TYPE_CHECKING:
+    from localcrm.ui.sessions import Session
+
+_CUSTOMER = Customer.entity_type
+#: Names that a preview tells.
+MOST_TOLD = 8
+
+
+def mass_button(session: Session, grid: RecordGrid) -> None:
+    """The button above the list, for whoever may change anything of many."""
+    if changeable_fields(session.actor):
+        button = ui.button(_("Change all shown…"), on_click=partial(mass_dialog, session, grid))
+        button.props("unelevated no-caps data-act=mass").classes("lc-btn lc-wide-only").mark("mass")
+
+
+async def mass_dialog(session: Session, grid: RecordGrid) -> None:
+    """Choose a field and a value, see for how many, do it."""
+    asked = await grid.asked()
+    outcome = await run_service(session, lambda: _found(session, asked))
+    if outcome.ok:
+        await _Mass(session, *outcome.value).open()
+
+
+def _found(session: Session, asked: dict[str, Any]) -> tuple[dict[str, Any], int, list[str]]:
+    """What the list shows, as parameters of the verb; how many the user may change; the first of their names."""
+    request = read_request(asked)
+    conditions: tuple[Condition, ...] = list_query(session, _CUSTOMER, request).where
+    where = [[one.field, one.op, repr(one.value) if isinstance(one.value, float) else one.value] for one in conditions]
+    given: dict[str, Any] = {"tree": request.tree, "search": request.search, "where": where}
+    with session.store.read() as connection:
+        count = count_found(connection, session.actor, **given)
+        query = found_query(session.actor, request.tree, request.search, where, "update")
+        names = [row["name"] for row in select(connection, query, count=False).rows[:MOST_TOLD]]
+    return given, count, names
+
+
+class _Mass:
+    def __init__(self, session: Session, given: dict[str, Any], count: int, names: list[str]) -> None:
+        self.session, self.given, self.count, self.names = session, given, count, names
+        self.fields = {field.key: field for field in changeable_fields(session.actor)}
+        self.entry: FieldInput | None = None
+
+    async def open(self) -> None:
+        """Until it is closed."""
+        with ui.dialog() as self.dialog, ui.card().classes("lc-dialog lc-narrow").mark("mass-dialog"):
+            ui.label(_("Change a field of all customers shown")).classes("lc-dialog-title")
+            with ui.element("div").classes("lc-field"):
+                ui.label(_("Field")).classes("lc-label")
+                labels = {key: field.label for key, field in self.fields.items()}
+                box = ui.select(labels, value=next(iter(labels)), on_change=lambda event: self._choose(self.fields[str(event.value)]))
+                box.props(f'outlined dense options-dense hide-bottom-space aria-label="{_("Field")}"').mark("mass-field")
+            self.place = ui.element("div")
+            ui.label(self._told()).classes("lc-muted").mark("mass-count")
+            self.problem = ui.label().classes("lc-notice").props('role="alert"')
+            self.problem.set_visibility(False)
+            with ui.element("div").classes("lc-dialog-buttons"):
+                ui.button(_("Cancel"), on_click=self.dialog.close).props("flat no-caps").classes("lc-btn")
+                change = ui.button(_("Change {count}").format(count=f"{self.count:,}"), on_click=self._change)
+                change.props("unelevated no-caps data-commit data-act=mass-change").classes("lc-pri").mark("mass-change")
+                change.set_enabled(0 < self.count <= MOST_CHANGED)
+        self._choose(next(iter(self.fields.values())))
+        await answer_of(self.dialog)
+
+    def _told(self) -> str:
+        if self.count > MOST_CHANGED:
+            words = _("{count} customers are shown that you may change; at most {most} are changed at once. Narrow the list first.")
+            return words.format(count=f"{self.count:,}", most=f"{MOST_CHANGED:,}")
+        if not self.count:
+            return _("No customer is shown that you may change.")
+        names = _(", ").join(self.names) + ("…" if self.count > len(self.names) else "")
+        return _("{count} customers will be changed: {names}").format(count=f"{self.count:,}", names=names)
+
+    def _choose(self, field: Field) -> None:
+        self.place.clear()
+        with self.place:
+            self.entry = FieldInput(self.session, field, compact=True)
+
+    async def _change(self) -> None:
+        if self.entry is None:
+            return
+        value, label = self.entry.value, self.entry.field.label
+        if value is None:
+            with self.dialog:
+                question = _("Empty “{label}” of {count} customers?").format(label=label, count=f"{self.count:,}")
+                if not await confirm(question, yes=_("Empty it"), danger=True):
+                    return
+        given = {**self.given, "field": self.entry.field.key, "value": None if value is None else str(value), "count": self.count}
+        outcome = await run_verb(self.session, "crm.change_found", given, on_error=self._failed)
+        if outcome.ok:
+            self.dialog.submit(True)
+            done = _("{count} customers changed").format(count=f"{outcome.value['changed']:,}")
+            toast(done, undo=way_back(self.session, outcome))
+
+    def _failed(self, error: AppError) -> bool:
+        self.problem.set_text(error.message)
+        self.problem.set_visibility(True)
+        return True

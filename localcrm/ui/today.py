@@ -1,0 +1,201 @@
+"""What the page of today shows: a card for each thing that may wait for somebody. Every chapter adds its own to ``CARDS``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from localcrm.domain import policy
+from localcrm.domain.admin.conflicts import count_open
+from localcrm.domain.conditions import PRESETS, Asking, is_askable, tree_query
+from localcrm.domain.crm.entities import Contact, Customer
+from localcrm.domain.sales.glance import customer_glances
+from localcrm.domain.spans import anniversaries
+from localcrm.kernel.i18n import N_, gettext, gettext as _
+from localcrm.store.query import Condition, ListQuery, select
+from localcrm.ui.kit.syncstate import sync_state
+from localcrm.ui.kit.values import ago, near_moment
+from localcrm.ui.registry import screens_for
+
+if TYPE_CHECKING:
+    from localcrm.store.connection import Connection
+    from localcrm.ui.sessions import Session
+
+#: Records that a card names.
+MOST_NAMED = 5
+_CUSTOMER, _CONTACT = Customer.entity_type, Contact.entity_type
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One record that a card names: what it is called, what is said of it, and where it opens."""
+
+    title: str
+    second: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What waits: how many, the first of them, and ``note`` where a number says too little."""
+
+    count: int
+    lines: tuple[Line, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One thing that may wait. ``look`` reads it in a worker thread, with the rights of the session, of his own (``mine``) or of all he sees.
+
+    path: where the number leads, from ``mine`` · entities: read again when one of these changes · tone: colour of a number above zero ·
+    asked: whether this user has the card at all · place: lowest first.
+    """
+
+    id: str
+    label_msgid: str
+    icon: str
+    path: Callable[[bool], str]
+    look: Callable[[Session, bool], Found]
+    entities: frozenset[str]
+    tone: str = ""
+    place: int = 50
+    asked: Callable[[Session], bool] = lambda _session: True
+
+    @property
+    def label(self) -> str:
+        """Name in the language of the moment."""
+        return gettext(self.label_msgid)
+
+
+def cards_for(session: Session) -> list[Card]:
+    """The cards of a user, in their order."""
+    return sorted((card for card in CARDS if card.asked(session)), key=lambda card: card.place)
+
+
+# customers -----------------------------------------------------------------------------------------------------------------
+
+
+def _may_ask(key: str) -> Callable[[Session], bool]:
+    def asked(session: Session) -> bool:
+        return session.may("customer.read") and is_askable(_CUSTOMER, PRESETS[_CUSTOMER.key][key].tree, Asking(session.actor))
+
+    return asked
+
+
+def _customers(key: str, session: Session, mine: bool) -> Found:
+    tree = PRESETS[_CUSTOMER.key][key].tree
+    query = tree_query(_CUSTOMER, {"all": [{"ask": "mine"}, tree]} if mine else tree, Asking(session.actor), limit=MOST_NAMED)
+    with session.store.read() as connection:
+        page = select(connection, query)
+        second = _birthdays if key == "birthday" else _plans
+        said = second(connection, session, [row["id"] for row in page.rows])
+    lines = tuple(Line(row["name"], said.get(row["id"], ""), f"/customers?open={row['id']}") for row in page.rows)
+    return Found(page.total, lines)
+
+
+def _plans(connection: Connection, session: Session, ids: list[str]) -> dict[str, str]:
+    found = customer_glances(connection, session.actor, ids)
+    return {one: near_moment(glance.next_contact) for one, glance in found.items() if glance.next_contact}
+
+
+def _birthdays(connection: Connection, session: Session, ids: list[str]) -> dict[str, str]:
+    """Of each customer the contact whose birthday comes next."""
+    days = anniversaries(Asking(session.actor).today, 7)
+    seen = policy.view(session.actor, _CONTACT)
+    said = {}
+    for one in ids:
+        where = (Condition("customer_id", "=", one), Condition("birthday", "yearly", days))
+        rows = select(connection, ListQuery(_CONTACT, where=where, limit=MOST_NAMED, restrict=seen)).rows
+        row = min(rows, key=lambda row: days.index(f"{row['birthday']:%m-%d}"), default=None)
+        if row is not None:
+            said[one] = f"{row['name']} {row['birthday']:%m-%d}"
+    return said
+
+
+def _customer_card(key: str, icon: str, place: int, tone: str = "") -> Card:
+    return Card(
+        id=key,
+        label_msgid=PRESETS[_CUSTOMER.key][key].label,
+        icon=icon,
+        path=lambda mine: f"/customers?query={key}{'&mine=1' if mine else ''}",
+        look=partial(_customers, key),
+        entities=frozenset({"customer", "activity", "contact"}),
+        tone=tone,
+        place=place,
+        asked=_may_ask(key),
+    )
+
+
+# the company ---------------------------------------------------------------------------------------------------------------
+
+
+def _badge(screen: str) -> Callable[[Session, bool], Found]:
+    """What a screen counts for the navigation."""
+
+    def look(session: Session, _mine: bool) -> Found:
+        badge = next(one.badge for one in screens_for(session) if one.id == screen)
+        return Found(badge.count(session) if badge else 0)
+
+    return look
+
+
+def _has_screen(screen: str) -> Callable[[Session], bool]:
+    return lambda session: any(one.id == screen for one in screens_for(session))
+
+
+def _conflicts(session: Session, _mine: bool) -> Found:
+    with session.store.read() as connection:
+        return Found(count_open(connection, session.actor))
+
+
+def _sync(session: Session, _mine: bool) -> Found:
+    state = sync_state(session.store)
+    if not state.peers:
+        return Found(0, note=_("There are no other branches."))
+    from localcrm.kernel.clock import now_utc
+
+    note = _("Never merged yet.") if state.last is None else _("Last merged {ago}.").format(ago=ago(state.last, now_utc()))
+    return Found(state.waiting, note=note)
+
+
+CARDS: list[Card] = [
+    _customer_card("due_today", "phone_in_talk", 10),
+    _customer_card("overdue", "event_busy", 11, "bad"),
+    _customer_card("birthday", "cake", 12),
+    Card(
+        id="approvals",
+        label_msgid=N_("Waiting for your approval"),
+        icon="task_alt",
+        path=lambda _mine: "/approvals",
+        look=_badge("approvals"),
+        entities=frozenset({"approval_request", "approval_step"}),
+        tone="warn",
+        place=30,
+        asked=_has_screen("approvals"),
+    ),
+    Card(
+        id="conflicts",
+        label_msgid=N_("Conflicts to settle"),
+        icon="call_split",
+        path=lambda _mine: "/conflicts",
+        look=_conflicts,
+        entities=frozenset({"conflict"}),
+        tone="bad",
+        place=40,
+        asked=lambda session: session.may("conflict.read"),
+    ),
+    Card(
+        id="sync",
+        label_msgid=N_("Changes not yet merged"),
+        icon="sync",
+        path=lambda _mine: "/sync",
+        look=_sync,
+        entities=frozenset(),
+        tone="warn",
+        place=41,
+        asked=_has_screen("sync"),
+    ),
+]

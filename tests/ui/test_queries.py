@@ -1,0 +1,77 @@
+"""Questions to a list over HTTP, as browsers send them: rows, export, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from localcrm.ui import endpoints
+from localcrm.ui.today import CARDS, cards_for
+from tests.ui.conftest import COOKIE, HOST, PASSWORD, Office, guarded
+
+NEVER = {"ask": "never_contacted"}
+
+
+def client(office: Office, login: str = "admin") -> httpx.AsyncClient:
+    """A signed-in browser."""
+    app = guarded(office, Starlette(routes=endpoints.routes()))
+    cookies, headers = {COOKIE: office.token(login)}, {"X-Localcrm": "1"}
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=f"http://{HOST}", cookies=cookies, headers=headers)
+
+
+@pytest.fixture
+def customers(office: Office) -> dict[str, str]:
+    """Ids by name: one was called, the other never."""
+    found = {name: office.new("customer", name=name, phone="13857599812")["id"] for name in ("柯桥金龙布业", "诸暨盛宏袜业")}
+    office.new("activity", customer_id=found["柯桥金龙布业"], content="电话", at="2026-11-01T08:00:00Z", next_at="2026-11-02T08:00:00Z")
+    return found
+
+
+async def asked(browser: httpx.AsyncClient, tree: Any) -> tuple[int, Any]:
+    answer = await browser.post("/api/list/customer", json={"startRow": 0, "endRow": 100, "tree": tree})
+    body = answer.json()
+    return answer.status_code, [row["name"] for row in body["rows"]] if "rows" in body else body["code"]
+
+
+async def test_a_list_and_its_export_answer_a_question(office: Office, customers: dict[str, str]) -> None:
+    browser = client(office)
+    assert len(customers) == 2
+    assert await asked(browser, NEVER) == (200, ["诸暨盛宏袜业"])
+    assert await asked(browser, {"not": NEVER}) == (200, ["柯桥金龙布业"])
+    answer = await browser.get(f"/api/export/customer.csv?columns=name&query={quote(json.dumps({'tree': NEVER}))}")
+    assert [row[0] for row in csv.reader(io.StringIO(answer.content.decode("utf-8-sig")))][1:] == ["诸暨盛宏袜业"]
+
+
+async def test_what_may_not_be_asked_is_refused(office: Office, customers: dict[str, str]) -> None:
+    office.new("user", login="lin", name="林晓", password=PASSWORD)
+    office.run("people.set_rights", login="lin", entity="customer", actions=["read"], scope="all")
+    office.run("people.set_field_rule", login="lin", entity="customer", field="phone", rule="masked")
+    browser = client(office, "lin")
+    assert len(customers) == 2
+    assert await asked(browser, NEVER) == (422, "bad_filter")
+    assert await asked(browser, {"field": "phone", "op": "starts", "value": "138"}) == (422, "bad_filter")
+    assert await asked(browser, {"ask": "of the future"}) == (422, "bad_query")
+    assert await asked(browser, {"all": [{"all": []}] * 100}) == (422, "bad_query")
+    assert (await asked(browser, "now"))[0] == 422
+
+
+def test_the_page_of_today_shows_each_user_what_may_wait_for_him(office: Office, customers: dict[str, str]) -> None:
+    office.new("user", login="lin", name="林晓", password=PASSWORD)
+    office.run("people.set_rights", login="lin", entity="customer", actions=["read"], scope="all")
+    sessions = office.program.sessions
+    admin, lin = (sessions.resolve(office.token(login)) for login in ("admin", "lin"))
+    assert admin is not None and lin is not None
+    assert {card.id for card in cards_for(lin)} <= {card.id for card in CARDS}
+    assert {"due_today", "overdue", "birthday"} & {card.id for card in cards_for(lin)} == set()  # he sees neither records nor contacts
+    overdue = next(card for card in cards_for(admin) if card.id == "overdue")
+    found = overdue.look(admin, False)
+    assert (found.count, [line.title for line in found.lines]) == (1, ["柯桥金龙布业"])
+    assert found.lines[0].path == f"/customers?open={customers['柯桥金龙布业']}"
+    assert overdue.path(True) == "/customers?query=overdue&mine=1"
