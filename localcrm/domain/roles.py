@@ -50,11 +50,14 @@ ADMIN_ONLY = _SET_UP | frozenset(
         *("department", "role", "role_right", "role_field", "user_role", "role_filter", "policy", "approval_flow"),
         *("user_option", "company_option", "role_option", "branch_option"),  # everybody reads and sets his own by verbs
         *("number_rule", "erasure"),
+        *("reminder", "reminder_mark"),  # everybody has his own by verbs
         *("sync", "settings"),
     }
 )
 #: Of these, those that only administrators' verbs write: the right to write them is granted to nobody else.
 BY_ADMINISTRATORS = ADMIN_ONLY - _SET_UP
+#: Rights that no basic role gives but that of an administrator.
+BY_ROLE_ALONE = frozenset({"activity.amend"})
 #: What staff may read of them: names are needed wherever a record names a person or a place.
 STAFF_READS = frozenset(
     {"user.read", "branch.read", "department.read", "legal_entity.read", "bank_account.read", "list_entry.read", "account.read"}
