@@ -294,7 +294,12 @@ def find(session: Session, parameters: Mapping[str, str], body: Any) -> dict[str
 
 
 #: Entities whose records are shown by a screen of their own rather than by the generic one.
-OWN_PAGES: dict[str, str] = {"customer": "/customers?open={id}", "sales_order": "/orders/{id}", "user": "/people?open={id}"}
+OWN_PAGES: dict[str, str] = {
+    "customer": "/customers?open={id}",
+    "activity": "/activities/{id}",
+    "sales_order": "/orders/{id}",
+    "user": "/people?open={id}",
+}
 
 
 def record_path(entity: str, identity: str) -> str:

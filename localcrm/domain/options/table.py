@@ -355,7 +355,9 @@ OPTIONS: tuple[Option, ...] = (
         _NUMBER,
         "48",
         N_("Hours to correct a record"),
-        N_("So many hours after it was entered an activity record can be changed; then only those with the right to it change it. 0: always."),
+        N_(
+            "So many hours after it was entered an activity record can be changed; then only those with the right to it change it. 0: always."
+        ),
         "customers",
         _COMPANY,
         high=8760,

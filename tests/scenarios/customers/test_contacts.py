@@ -55,7 +55,7 @@ def test_a_lunar_birthday_is_read_as_people_write_it(typed: str, kept: str, chin
 
 @pytest.mark.parametrize("typed", ["十三月初一", "8-31", "0-5", "八月", "1980-08-15", "生日", "8-15-8", "闰", "月"])
 def test_what_is_no_lunar_day_is_refused(typed: str) -> None:
-    with pytest.raises(InvalidInput, match=".+") as refused:
+    with pytest.raises(InvalidInput) as refused:
         read_lunar(typed)
     assert refused.value.code == "bad_lunar_day"
 
