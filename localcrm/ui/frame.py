@@ -55,7 +55,7 @@ def page_frame(session: Session, *, title: str, active: str) -> Iterator[ui.elem
                 if active != "fields":
                     session.subscribe(SHAPING, _FieldsNotice(notices).show)
                 account.welcome(session, notices)
-                reminders.corner(session, partial(_show_count, client, "reminders"))
+                reminders.corner(session, partial(_show_count, client, "reminders"), cards=active != "reminders")
                 yield content
 
 

@@ -112,7 +112,6 @@ def test_a_record_is_talked_about_and_who_is_named_hears_of_it(open_page: OpenPa
     lin.wait_for_url("**/activities/*")
     expect(lin.locator(".lc-comment")).to_contain_text("请跟进报价")
     expect(cards(lin, "mention")).to_be_visible()
-    lin.locator("body").click(position={"x": 700, "y": 20})
     lin.keyboard.press("d")
     expect(cards(lin)).to_have_count(0)
 

@@ -167,6 +167,8 @@ class FieldInput:
         widget.props(f'outlined dense hide-bottom-space aria-label="{_plain(field.label)}"')
         if secret:
             widget.props("autocomplete=new-password")
+        if field.f.widget == "lunar":
+            widget.props(f'placeholder="{_("8-15 or leap 4-8")}"')
         if field.kind in NUMBERS:
             widget.props("inputmode=decimal input-class=lc-num")
         return widget

@@ -50,7 +50,7 @@ HEADS: Mapping[str, str] = {
     "own": N_("Reminder"),
 }
 #: Cards that stand on a page at once; the others are counted.
-MOST_CARDS = 3
+MOST_CARDS = 2
 _TICK = 0.5
 #: The bell knows what falls due so far ahead, and looks again sooner than that.
 _AHEAD, _AGAIN = timedelta(minutes=10), 300.0
@@ -142,8 +142,11 @@ def bell_of(session: Session) -> Bell:
     return _bells.setdefault(session, Bell(session))
 
 
-def corner(session: Session, count: Callable[[int], None]) -> None:
-    """The place of the cards on the page of the moment; the frame calls this. ``count`` is told how many reminders are due."""
+def corner(session: Session, count: Callable[[int], None], *, cards: bool = True) -> None:
+    """The place of the cards on the page of the moment; the frame calls this.
+
+    count: is told how many reminders are due · cards: False on the page that lists them anyway.
+    """
     if session.looking_as is not None:
         return
     box = ui.element("div").classes("lc-reminders").props('role="region" aria-live="polite"')
@@ -153,17 +156,25 @@ def corner(session: Session, count: Callable[[int], None]) -> None:
         if box.is_deleted:
             return
         count(len(bell.due))
+        if not cards:
+            return
         box.clear()
         with box:
             for place, one in enumerate(bell.cards[:MOST_CARDS]):
                 _card(session, bell, one, first=place == 0)
-            if (more := len(bell.cards) - MOST_CARDS) > 0:
-                with ui.element("a").props('href="/reminders"').classes("lc-reminder-more"):
-                    ui.label(_("{count} more reminders").format(count=more))
+            _more(len(bell.cards) - MOST_CARDS, "lc-wide-only")
+            _more(len(bell.cards) - 1, "lc-phone-only")  # where one card alone has room
 
     ui.timer(0, lambda: bell.join(client, draw), once=True)
     # Of these kinds not everybody may see records; that there was a change is told all the same, and only one's own is read.
     session.program.subscribe(SOURCES, bell.changed, held=lambda: session.locked)
+
+
+def _more(count: int, classes: str) -> None:
+    """The way to those that have no card here."""
+    if count > 0:
+        with ui.element("a").props('href="/reminders"').classes(f"lc-reminder-more {classes}"):
+            ui.label(_("and {count} more").format(count=count))
 
 
 def _card(session: Session, bell: Bell, one: Reminding, *, first: bool) -> None:
@@ -200,7 +211,7 @@ def answers(session: Session, one: Reminding, *, first: bool = False) -> None:
             with ui.element("div").classes("lc-unseen").props("aria-hidden=true"):
                 ui.button(on_click=partial(put_off, session, one, 10)).props("data-key=z tabindex=-1")
         if path := place_of(one):
-            ui.button(_("Open"), on_click=partial(ui.navigate.to, path)).props("flat no-caps dense data-act=open-reminder")
+            ui.button(_("Show it"), on_click=partial(ui.navigate.to, path)).props("flat no-caps dense data-act=open-reminder")
 
 
 def waits() -> list[tuple[str, int]]:
