@@ -218,8 +218,14 @@ def test_what_telephones_know_of_a_person(tmp_path):
         "GENDER:F;she\nX-WECHAT:shenlh\nX-LUNAR-BIRTHDAY:leap 04-08"
     )
     assert only(tmp_path, lines) == {
-        **{"name": "沈丽华", "phone": "139", "phone_2": "0571-1", "phone_3": "0571-2, 0571-3"},
-        **{"birthday": "19850404", "lunar_birthday": "leap 04-08", "gender": "female", "wechat": "shenlh"},
+        "name": "沈丽华",
+        "phone": "139",
+        "phone_2": "0571-1",
+        "phone_3": "0571-2, 0571-3",
+        "birthday": "19850404",
+        "lunar_birthday": "leap 04-08",
+        "gender": "female",
+        "wechat": "shenlh",
     }
     assert only(tmp_path, "FN:Ann\nBDAY:--0404\nGENDER:N") == {"name": "Ann"}
 
@@ -229,6 +235,8 @@ def test_numbers_that_a_record_has_no_field_for_stay_in_the_remark(tmp_path):
     ((_, row),) = table
     place = table.headers.index
     assert table.wanted(row, {place("name"): "name", place("phone"): "phone", place("remark"): "remark"}) == {
-        **{"name": "远帆", "phone": "1", "remark": "老客户\n2\n3"}
+        "name": "远帆",
+        "phone": "1",
+        "remark": "老客户\n2\n3",
     }
     assert table.wanted(row, {place("phone_2"): "phone_2", place("remark"): "remark"}) == {"phone_2": "2", "remark": "老客户\n3"}
