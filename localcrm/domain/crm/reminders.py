@@ -106,6 +106,7 @@ def _next_contacts(ask: _Ask) -> Iterator[Reminding]:
     rows = _latest(
         ask,
         activities,
+        "next_at",
         "activity.next_at > ? AND activity.next_at <= ? AND coalesce(customer.owner_id, activity.user_id) = ?",
         [_ms(ask.now - _PAST), _ms(ask.until), ask.user],
     )
@@ -132,6 +133,7 @@ def _dormant(ask: _Ask) -> Iterator[Reminding]:
     rows = _latest(
         ask,
         activities,
+        "at",
         "activity.at > ? AND activity.at <= ? AND activity.next_at IS NULL AND customer.owner_id = ?",
         [_ms(first), _ms(last + dt.timedelta(days=1)), ask.user],
     )
@@ -148,16 +150,16 @@ def _dormant(ask: _Ask) -> Iterator[Reminding]:
             )
 
 
-def _latest(ask: _Ask, activities: View, where: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Activity records that fit and are the last of their customer: (id, at, next_at, next_plan, customer, its name)."""
+def _latest(ask: _Ask, activities: View, index: str, where: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Activity records that fit, found by the index of a field, and are the last of their customer: (id, at, next_at, next_plan, customer, its name)."""
     condition, more = activities.condition('"activity"')
     return ask.connection.all(
         f"""SELECT activity.id, activity.at, activity.next_at, activity.next_plan, customer.id, customer.name
-            FROM activity JOIN customer ON customer.id = activity.customer_id
+            FROM activity INDEXED BY "activity__{index}" CROSS JOIN customer ON customer.id = activity.customer_id
             WHERE activity.deleted = 0 AND customer.deleted = 0 AND {where} AND {condition}
             AND NOT EXISTS (SELECT 1 FROM activity newer WHERE newer.customer_id = activity.customer_id AND newer.deleted = 0
                             AND (newer.at, newer.id) > (activity.at, activity.id))
-            ORDER BY activity.at DESC LIMIT {MOST}""",
+            ORDER BY +activity.at DESC LIMIT {MOST}""",
         [*params, *more],
     )
 
@@ -175,16 +177,16 @@ def _birthdays(ask: _Ask) -> Iterator[Reminding]:
     days = [first + dt.timedelta(n) for n in range((last - first).days + 1)]
     condition, params = contacts.condition('"contact"')
     rows = ask.connection.all(
-        f"""SELECT contact.id, contact.name, contact.birthday, contact.lunar_birthday, customer.id, customer.name
-            FROM contact JOIN customer ON customer.id = contact.customer_id
-            WHERE contact.deleted = 0 AND contact.has_left = 0 AND customer.deleted = 0 AND customer.owner_id = ? AND {condition}
-            AND contact.rid IN (
-                SELECT rid FROM contact WHERE deleted = 0 AND lunar_birthday IN (SELECT value FROM json_each(?))
-                UNION ALL
+        f"""WITH kept(rid) AS (
+                SELECT rid FROM contact INDEXED BY contact__lunar_birthday
+                WHERE deleted = 0 AND lunar_birthday IN (SELECT value FROM json_each(?))
+                UNION
                 SELECT rid FROM contact INDEXED BY contact__birthday
                 WHERE deleted = 0 AND birthday IS NOT NULL AND substr(birthday, 6) IN (SELECT value FROM json_each(?)))
-            LIMIT {MOST}""",
-        [ask.user, *params, json.dumps(lunar_keys(days)), json.dumps(solar_keys(days))],
+            SELECT contact.id, contact.name, contact.birthday, contact.lunar_birthday, customer.id, customer.name
+            FROM kept CROSS JOIN contact ON contact.rid = kept.rid CROSS JOIN customer ON customer.id = contact.customer_id
+            WHERE contact.has_left = 0 AND customer.deleted = 0 AND customer.owner_id = ? AND {condition} LIMIT {MOST}""",
+        [json.dumps(lunar_keys(days)), json.dumps(solar_keys(days)), ask.user, *params],
     )
     for contact, name, born, lunar, customer, company in rows:
         day = next((day for day in days if is_kept(dt.date.fromisoformat(born) if born else None, lunar, day)), None)

@@ -13,7 +13,7 @@ from localcrm.kernel.clock import moment
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.look import own_key
-from localcrm.ui.kit.reminders import HEADS, ICONS, answers, remind_dialog, when
+from localcrm.ui.kit.reminders import HEADS, ICONS, answers, bell_of, remind_dialog, when
 from localcrm.ui.kit.values import exact
 from localcrm.ui.operations import run_service
 from localcrm.ui.registry import Badge, Screen, register
@@ -82,8 +82,8 @@ def _list(session: Session, head: str, found: Sequence[Reminding], empty: str, *
 
 
 def _count(session: Session) -> int:
-    """When a page opens; afterwards its bell tells: time alone changes the number, and not everybody hears of these records."""
-    return len(_read(session, 0)[0])
+    """What the bell of the session knows; it tells the page itself when that changes: time alone changes it, too."""
+    return len(bell_of(session).due)
 
 
 register(
