@@ -23,9 +23,9 @@ from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_, gettext
 
 HEADERS = ["name", "phone", "email", "company", "title", "address", "remark"]
-HEADERS += ["phone_2", "phone_3", "birthday", "lunar_birthday", "gender", "wechat"]
+HEADERS += ["second_phone", "other_phones", "birthday", "lunar_birthday", "gender", "wechat"]
 #: What goes into another column where a kind of record has no field for it.
-ELSEWHERE = {"phone_2": "remark", "phone_3": "remark"}
+ELSEWHERE = {"second_phone": "remark", "other_phones": "remark"}
 MAX_CARDS = 200_000
 #: Bytes of the lines of one card that are kept; pictures do not count.
 MAX_CARD_BYTES = 256 * 1024

@@ -189,7 +189,7 @@ def _write_vcf(file: IO[bytes], sheet: _Sheet) -> int:
 
 #: Field and the line of a card that says it; what the standard has no line for goes by names of our own.
 _CARD_LINES = (
-    *(("phone", "tel"), ("phone_2", "tel"), ("phone_3", "tel"), ("email", "email"), ("title", "title"), ("remark", "note")),
+    *(("phone", "tel"), ("second_phone", "tel"), ("other_phones", "tel"), ("email", "email"), ("title", "title"), ("remark", "note")),
     *(("birthday", "bday"), ("lunar_birthday", "x-lunar-birthday"), ("gender", "x-gender"), ("wechat", "x-wechat")),
 )
 

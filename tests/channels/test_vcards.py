@@ -88,7 +88,7 @@ def test_version_4_addresses_of_telephone_and_mail(tmp_path):
     lines = (
         'VERSION:4.0\nFN:Ann Lee\nTEL;VALUE=uri;TYPE="voice,home":tel:+86-10-1\nTEL;VALUE=uri;PREF=1:tel:+86-138\nEMAIL:mailto:a@b.example'
     )
-    assert only(tmp_path, lines) == {"name": "Ann Lee", "phone": "+86-138", "email": "a@b.example", "phone_2": "+86-10-1"}
+    assert only(tmp_path, lines) == {"name": "Ann Lee", "phone": "+86-138", "email": "a@b.example", "second_phone": "+86-10-1"}
 
 
 def test_folded_lines_are_joined_even_within_a_character(tmp_path):
@@ -220,8 +220,8 @@ def test_what_telephones_know_of_a_person(tmp_path):
     assert only(tmp_path, lines) == {
         "name": "沈丽华",
         "phone": "139",
-        "phone_2": "0571-1",
-        "phone_3": "0571-2, 0571-3",
+        "second_phone": "0571-1",
+        "other_phones": "0571-2, 0571-3",
         "birthday": "19850404",
         "lunar_birthday": "leap 04-08",
         "gender": "female",
@@ -239,4 +239,7 @@ def test_numbers_that_a_record_has_no_field_for_stay_in_the_remark(tmp_path):
         "phone": "1",
         "remark": "老客户\n2\n3",
     }
-    assert table.wanted(row, {place("phone_2"): "phone_2", place("remark"): "remark"}) == {"phone_2": "2", "remark": "老客户\n3"}
+    assert table.wanted(row, {place("second_phone"): "second_phone", place("remark"): "remark"}) == {
+        "second_phone": "2",
+        "remark": "老客户\n3",
+    }

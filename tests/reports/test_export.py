@@ -236,7 +236,7 @@ def test_jsonl_is_exact_and_unescaped(tmp_path):
 def test_vcards_come_back(tmp_path):
     path = tmp_path / "out.vcf"
     keys = ["name", "phone", "email", "company", "title", "address", "remark"]
-    keys += ["phone_2", "phone_3", "birthday", "lunar_birthday", "gender", "wechat"]
+    keys += ["second_phone", "other_phones", "birthday", "lunar_birthday", "gender", "wechat"]
     rows = [
         [
             *(

@@ -9,8 +9,7 @@ from localcrm.domain.admin.persons import keep_erased
 from localcrm.domain.crm.birthdays import next_birthday, read_lunar
 from localcrm.domain.crm.entities import Contact
 from localcrm.domain.policy import Actor
-from localcrm.domain.records import Behaviour, update_record
-from localcrm.domain.verbs import RecordId, Verb
+from localcrm.domain.records import Behaviour
 from localcrm.kernel.clock import moment
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
@@ -63,10 +62,4 @@ def _next(record: Record, today: dt.date) -> str | None:
     return day.isoformat() if day else None
 
 
-def make_main_contact(uow: UnitOfWork, actor: Actor, *, id: RecordId) -> Record:
-    """Make somebody the main contact of his company. Returns the contact."""
-    return update_record(uow, actor, entity="contact", id=id, values={"is_main": True})
-
-
 BEHAVIOURS = {"contact": Behaviour(prepare=prepare_contact, check=check_contact, after=follow_contact, derive=derive_contact)}
-VERBS = (Verb(make_main_contact, N_("Make the main contact"), "contact.update", record="id"),)

@@ -67,4 +67,4 @@ def _one(plain: Callable[[str], str]) -> Callable[[str], list[str]]:
 
 
 BEHAVIOURS = {"customer": Behaviour(prepare=prepare_customer), **contacts.BEHAVIOURS, **activities.BEHAVIOURS}
-VERBS = (Verb(find_duplicates, N_("Find customers entered twice"), "customer.read"), *contacts.VERBS, *activities.VERBS, *reminders.VERBS)
+VERBS = (Verb(find_duplicates, N_("Find customers entered twice"), "customer.read"), *activities.VERBS, *reminders.VERBS)

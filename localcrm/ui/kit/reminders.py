@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from nicegui import background_tasks, context, ui
 
@@ -60,7 +60,7 @@ class Bell:
     """What one session is reminded of just now."""
 
     def __init__(self, session: Session) -> None:
-        self.session = session
+        self._session = ref(session)
         self.pages: dict[Client, Callable[[], None]] = {}
         self.due: list[Reminding] = []
         #: Closed without an answer: not shown again on the pages of this session.
@@ -68,6 +68,11 @@ class Bell:
         self._next: datetime | None = None
         self._looked, self._rest, self._changed = 0.0, 0.0, True
         self._running: asyncio.Task[None] | None = None
+
+    @property
+    def session(self) -> Session | None:
+        """Whose bell it is; None once nothing else knows that session any more."""
+        return self._session()
 
     @property
     def cards(self) -> list[Reminding]:
@@ -101,9 +106,10 @@ class Bell:
             await asyncio.sleep(_TICK)
 
     def _is_time(self) -> bool:
-        if self.session.locked or self.session.looking_as is not None or self.session.program.stopping:
+        session = self.session
+        if session is None or session.locked or session.looking_as is not None or session.program.stopping:
             return False
-        if self._next is not None and self._next <= moment(self.session.store.clock):
+        if self._next is not None and self._next <= moment(session.store.clock):
             return True
         waited = time.monotonic() - self._looked
         return waited > self._rest if self._changed else waited > _AGAIN
@@ -122,7 +128,10 @@ class Bell:
             self._draw()
 
     def _read(self) -> tuple[list[Reminding], datetime | None]:
-        session, now = self.session, moment(self.session.store.clock)
+        session = self.session
+        if session is None:
+            return [], None
+        now = moment(session.store.clock)
         with session.store.read() as connection:
             found = reminders(connection, session.store.node, session.actor, now=now, ahead=_AHEAD)
         later = [one.due for one in found if one.due > now]

@@ -82,7 +82,7 @@ def test_a_contact_of_a_customer_from_the_first_card_to_the_farewell(hq: Install
         part="决策者",
         gender="男",
         phone="13905751234",
-        phone_2="0575-84123367 转 8801",
+        second_phone="0575-84123367 转 8801",
         lunar_birthday="闰四月初八",
         likes="喝绿茶，不吃辣",
         is_main="是",
@@ -92,7 +92,7 @@ def test_a_contact_of_a_customer_from_the_first_card_to_the_farewell(hq: Install
     assert (found["part"], found["gender"], found["lunar_birthday"]) == ("decides", "male", "leap 04-08")
     assert found["next_birthday"] > "2026"
     # one main contact: the switch goes over
-    hq.run("crm.make_main_contact", id=li)
+    hq.set("contact", li, is_main=True)
     assert [hq.get("contact", one)["is_main"] for one in (zhang, li)] == [False, True]
     # she goes to the dyers: what she was before stays in her history
     hq.set("contact", li, customer_id=dyer)
@@ -133,9 +133,9 @@ def test_two_branches_name_two_main_contacts_apart(company: Company) -> None:
     zhang = hq.new("contact", customer_id=mill, name="张建国")
     li = hq.new("contact", customer_id=mill, name="李梅")
     company.exchange()
-    hq.run("crm.make_main_contact", id=zhang)
+    hq.set("contact", zhang, is_main=True)
     branch.set("contact", zhang, lunar_birthday="八月十五")
-    branch.run("crm.make_main_contact", id=li)
+    branch.set("contact", li, is_main=True)
     company.exchange()
     assert len(company.digests) == 1
     # both stand, every node names the same one beside the customer, and the next word about it settles it
