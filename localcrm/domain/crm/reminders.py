@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,21 +35,21 @@ from localcrm.store.view import View
 _CUSTOMER, _CONTACT, _ACTIVITY = Customer.entity_type, Contact.entity_type, Activity.entity_type
 _COMMENT, _REMINDER, _MARK = Comment.entity_type, Reminder.entity_type, ReminderMark.entity_type
 #: Kinds of records that a reminder may follow from, or that say what was done about one.
-SOURCES = frozenset({"customer", "contact", "activity", "comment", "reminder", "reminder_mark", "company_option", "branch_option"})
+_SOURCES = frozenset({"customer", "contact", "activity", "comment", "reminder", "reminder_mark", "company_option", "branch_option"})
 #: What is older was missed and belongs into a list, not on the screen.
 _PAST, _PAST_MENTION, _PAST_DAY = dt.timedelta(days=30), dt.timedelta(days=180), dt.timedelta(days=7)
 #: What is due on a day is due at this hour, on the clock on the wall.
 _MORNING = dt.time(9)
 #: Of one kind no more are told.
 MOST = 500
-_KEY = re.compile(r"(next|birthday|dormant|mention|own):[0-9a-f]{32}(:[0-9-]{1,20})?", re.ASCII)
+_KEY = re.compile(r"(next|birthday|dormant|warranty|mention|own):[0-9a-f]{32}(:[0-9-]{1,20})?", re.ASCII)
 #: The longest a reminder may be put off.
 _LONGEST = dt.timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reminding:
-    """One occasion. key: the same at every node · kind: next, birthday, dormant, mention or own · due: when it is to be told · at: the time it is about ·
+    """One occasion. key: the same at every node · kind: next, birthday, dormant, warranty, mention or own · due: when it is to be told · at: the time it is about ·
     title: whom or what it is about, "" where that may not be seen · text: what more there is to say.
     """
 
@@ -64,7 +64,7 @@ class Reminding:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ask:
+class Ask:
     """For whom is looked, and for what falls due after ``since`` and until ``until``."""
 
     connection: Connection
@@ -80,14 +80,23 @@ class _Ask:
         return seen if seen is not None and all(map(seen.shows, needs)) else None
 
 
+#: Occasions that follow from records of subjects above this one, by kind of record.
+FURTHER: dict[str, Callable[[Ask], Iterator[Reminding]]] = {}
+
+
+def sources() -> frozenset[str]:
+    """Kinds of records whose changes may change what somebody is reminded of."""
+    return _SOURCES | FURTHER.keys()
+
+
 def reminders(
     connection: Connection, node: Node, actor: Actor, *, now: dt.datetime, ahead: dt.timedelta = dt.timedelta()
 ) -> list[Reminding]:
     """What a user is to be reminded of until ``now + ahead`` and has not settled, by when it is due."""
     if actor.user_id is None:
         return []
-    ask = _Ask(connection, node, actor, bytes.fromhex(actor.user_id), now, now + ahead)
-    found = [one for source in (_next_contacts, _birthdays, _dormant, _mentions, _own) for one in source(ask)]
+    ask = Ask(connection, node, actor, bytes.fromhex(actor.user_id), now, now + ahead)
+    found = [one for source in (_next_contacts, _birthdays, _dormant, _mentions, _own, *FURTHER.values()) for one in source(ask)]
     marks = _marks(connection, ask.user, [one.key for one in found])
     open_ones = []
     for one in found:
@@ -98,7 +107,7 @@ def reminders(
     return sorted(open_ones, key=lambda one: (one.due, one.key))
 
 
-def _next_contacts(ask: _Ask) -> Iterator[Reminding]:
+def _next_contacts(ask: Ask) -> Iterator[Reminding]:
     """What was planned with customers of the user's own, unless they were spoken to since; without an owner for whoever planned it."""
     customers, activities = ask.view(_CUSTOMER, "owner_id"), ask.view(_ACTIVITY, "at", "next_at", "customer_id")
     if customers is None or activities is None:
@@ -123,7 +132,7 @@ def _next_contacts(ask: _Ask) -> Iterator[Reminding]:
         )
 
 
-def _dormant(ask: _Ask) -> Iterator[Reminding]:
+def _dormant(ask: Ask) -> Iterator[Reminding]:
     """Customers of the user's own with whom nothing has happened for so many days, and nothing is planned."""
     days = company_number(ask.connection, ask.node, "dormant_days")
     customers, activities = ask.view(_CUSTOMER, "owner_id"), ask.view(_ACTIVITY, "at", "next_at", "customer_id")
@@ -138,7 +147,7 @@ def _dormant(ask: _Ask) -> Iterator[Reminding]:
         [_ms(first), _ms(last + dt.timedelta(days=1)), ask.user],
     )
     for activity, at, _next_at, _plan, customer, name in rows:
-        due = _morning(_from_ms(at).astimezone().date() + dt.timedelta(days=days))
+        due = morning(_from_ms(at).astimezone().date() + dt.timedelta(days=days))
         if ask.now - _PAST_DAY < due <= ask.until:
             yield Reminding(
                 key=f"dormant:{activity.hex()}:{days}",
@@ -150,7 +159,7 @@ def _dormant(ask: _Ask) -> Iterator[Reminding]:
             )
 
 
-def _latest(ask: _Ask, activities: View, index: str, where: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+def _latest(ask: Ask, activities: View, index: str, where: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Activity records that fit, found by the index of a field, and are the last of their customer: (id, at, next_at, next_plan, customer, its name)."""
     condition, more = activities.condition('"activity"')
     return ask.connection.all(
@@ -164,7 +173,7 @@ def _latest(ask: _Ask, activities: View, index: str, where: str, params: Sequenc
     )
 
 
-def _birthdays(ask: _Ask) -> Iterator[Reminding]:
+def _birthdays(ask: Ask) -> Iterator[Reminding]:
     """Birthdays of people at customers of the user's own, some days ahead and a week after."""
     customers, contacts = (
         ask.view(_CUSTOMER, "owner_id"),
@@ -190,19 +199,19 @@ def _birthdays(ask: _Ask) -> Iterator[Reminding]:
     )
     for contact, name, born, lunar, customer, company in rows:
         day = next((day for day in days if is_kept(dt.date.fromisoformat(born) if born else None, lunar, day)), None)
-        if day is not None and (due := _morning(day - before)) <= ask.until:
+        if day is not None and (due := morning(day - before)) <= ask.until:
             yield Reminding(
                 key=f"birthday:{contact.hex()}:{day.isoformat()}",
                 kind="birthday",
                 due=due,
-                at=_morning(day),
+                at=morning(day),
                 title=name,
                 text=company if customers.shows("name") else "",
                 customer=customer.hex(),
             )
 
 
-def _mentions(ask: _Ask) -> Iterator[Reminding]:
+def _mentions(ask: Ask) -> Iterator[Reminding]:
     """Comments in which the user is named."""
     comments = ask.view(_COMMENT, "at", "mentions", "text")
     if comments is None:
@@ -229,7 +238,7 @@ def _mentions(ask: _Ask) -> Iterator[Reminding]:
         )
 
 
-def _own(ask: _Ask) -> Iterator[Reminding]:
+def _own(ask: Ask) -> Iterator[Reminding]:
     """What the user wrote down himself; however long ago."""
     customers = policy.seen(ask.actor, _CUSTOMER)
     condition, params = customers.condition("customer") if customers is not None and customers.shows("name") else ("0", [])
@@ -319,7 +328,8 @@ def _checked(keys: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(keys))[: MOST * 5]
 
 
-def _morning(day: dt.date) -> dt.datetime:
+def morning(day: dt.date) -> dt.datetime:
+    """When something that is due on a day is told."""
     return dt.datetime.combine(day, _MORNING).astimezone()
 
 

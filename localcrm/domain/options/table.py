@@ -383,6 +383,16 @@ OPTIONS: tuple[Option, ...] = (
         high=3650,
     ),
     Option(
+        "warranty_days",
+        _NUMBER,
+        "30",
+        N_("Ends of warranties ahead"),
+        N_("So many days before the warranty of a product in use ends the salesperson is reminded of it. 0: never."),
+        "customers",
+        _COMPANY,
+        high=365,
+    ),
+    Option(
         "password_length",
         _NUMBER,
         "8",

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary, ref
 from nicegui import background_tasks, context, ui
 
 from localcrm.domain.crm.entities import Reminder
-from localcrm.domain.crm.reminders import SOURCES, Reminding, reminders
+from localcrm.domain.crm.reminders import Reminding, reminders, sources
 from localcrm.kernel.clock import moment
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext as _
@@ -38,6 +38,7 @@ ICONS: Mapping[str, str] = {
     "next": "phone_callback",
     "birthday": "cake",
     "dormant": "bedtime",
+    "warranty": "verified_user",
     "mention": "alternate_email",
     "own": "notifications",
 }
@@ -46,6 +47,7 @@ HEADS: Mapping[str, str] = {
     "next": N_("Time to get in touch"),
     "birthday": N_("Birthday"),
     "dormant": N_("Not in contact for a while"),
+    "warranty": N_("Warranty ends"),
     "mention": N_("You were named"),
     "own": N_("Reminder"),
 }
@@ -176,7 +178,7 @@ def corner(session: Session, count: Callable[[int], None], *, cards: bool = True
 
     ui.timer(0, lambda: bell.join(client, draw), once=True)
     # Of these kinds not everybody may see records; that there was a change is told all the same, and only one's own is read.
-    session.program.subscribe(SOURCES, bell.changed, held=lambda: session.locked)
+    session.program.subscribe(sources(), bell.changed, held=lambda: session.locked)
 
 
 def _more(count: int, classes: str) -> None:
@@ -232,7 +234,7 @@ def waits() -> list[tuple[str, int]]:
 
 def when(one: Reminding) -> str:
     """The time a reminder is about, in words; a birthday is a whole day."""
-    return near_day(one.at.astimezone().date()) if one.kind in {"birthday", "dormant"} else near_moment(one.at)
+    return near_day(one.at.astimezone().date()) if one.kind in {"birthday", "dormant", "warranty"} else near_moment(one.at)
 
 
 def place_of(one: Reminding) -> str:

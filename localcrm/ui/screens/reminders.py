@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nicegui import ui
 
-from localcrm.domain.crm.reminders import SOURCES, Reminding, reminders
+from localcrm.domain.crm.reminders import Reminding, reminders, sources
 from localcrm.kernel.clock import moment
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.ui.frame import page_frame, page_head
@@ -49,7 +49,7 @@ async def my_reminders(session: Session, _parameters: Mapping[str, str]) -> None
                     ui.label(_("＋ New reminder"))
                     ui.label(own_key("n")).classes("lc-kbd")
         content = ui.element("div").classes("lc-col lc-scroll lc-fill")
-        session.program.subscribe(SOURCES, draw, held=lambda: session.locked)
+        session.program.subscribe(sources(), draw, held=lambda: session.locked)
         ui.timer(30, draw)  # what falls due moves up by itself
     await draw()
 

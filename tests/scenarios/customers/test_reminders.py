@@ -144,6 +144,16 @@ def test_a_customer_nobody_spoke_to_for_thirty_days(hq: Installation, clock: Han
     assert told(hq) == []
 
 
+def test_a_warranty_that_ends_within_thirty_days(hq: Installation, clock: HandClock) -> None:
+    mill, loom = hq.new("customer", name="绍兴恒远纺织"), hq.new("product", code="L1", name="喷气织机")
+    machine = hq.new("installed_product", customer_id=mill, product_id=loom, serial="JT-0075", warranty_until="2026-12-22")
+    assert told(hq) == []
+    clock.forward(days=2)
+    assert told(hq) == [("warranty", "绍兴恒远纺织", "喷气织机 JT-0075")]
+    hq.set("installed_product", machine, warranty_until="2027-12-22")  # it was prolonged
+    assert told(hq) == []
+
+
 def test_who_is_named_in_a_comment_hears_of_it(company: Company, clock: HandClock) -> None:
     hq, branch = company.hq, company.branches["BR01"]
     lin = staff(hq, "lin", "林晓")
