@@ -40,7 +40,7 @@ class ActivityView:
 
     def __init__(self, session: Session, identity: str) -> None:
         self.session, self.identity = session, identity
-        self.box = ui.element("div").classes("lc-col")
+        self.box = ui.element("div").classes("lc-col").style("flex:none")
         with ui.element("div").classes("lc-comment-entry"):
             self.entry = ui.textarea(placeholder=_("Write a comment; @ and a name reminds a colleague")).props(
                 f'outlined dense autogrow hide-bottom-space aria-label="{_("Comment text")}"'
