@@ -15,7 +15,7 @@ import csv
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
@@ -79,6 +79,8 @@ class Table:
     read: Callable[[Table], Iterator[Row]]
     file_warnings: tuple[RowNote, ...] = ()
     limit_rows: int | None = None
+    #: Column → the column its text is added to where nobody wants it by itself.
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
     warnings: list[RowNote] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
 
@@ -95,6 +97,15 @@ class Table:
     def rows(self) -> Iterator[Row]:
         """A new pass over the rows."""
         return iter(self)
+
+    def wanted(self, cells: Sequence[str], fields: Mapping[int, str]) -> dict[str, str]:
+        """The cells of a row by the fields (column index → field key) they go into."""
+        found = {key: cells[index] for index, key in fields.items()}
+        for column, other in self.elsewhere.items():
+            index, into = self.headers.index(column), fields.get(self.headers.index(other))
+            if index not in fields and into is not None and cells[index]:
+                found[into] = "\n".join(filter(None, (found[into], cells[index])))
+        return found
 
     def warn(self, row: int, code: str, message: str) -> None:
         """Keep a warning, unless there are plenty already."""

@@ -23,12 +23,16 @@ from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_, gettext
 
 HEADERS = ["name", "phone", "email", "company", "title", "address", "remark"]
+HEADERS += ["second_phone", "other_phones", "birthday", "lunar_birthday", "gender", "wechat"]
+#: What goes into another column where a kind of record has no field for it.
+ELSEWHERE = {"second_phone": "remark", "other_phones": "remark"}
 MAX_CARDS = 200_000
 #: Bytes of the lines of one card that are kept; pictures do not count.
 MAX_CARD_BYTES = 256 * 1024
 MAX_LINE = 64 * 1024
 
-_KEPT = {"VERSION", "FN", "N", "ORG", "TITLE", "TEL", "EMAIL", "ADR", "NOTE"}
+_KEPT = {"VERSION", "FN", "N", "ORG", "TITLE", "TEL", "EMAIL", "ADR", "NOTE", "BDAY", "GENDER", "X-GENDER", "X-WECHAT", "X-LUNAR-BIRTHDAY"}
+_GENDERS = {"m": "male", "male": "male", "f": "female", "female": "female"}
 _CHARSETS = {"utf-8", "gbk", "gb2312", "gb18030", "big5", "ascii", "iso8859-1", "utf-16", "utf-16-le", "utf-16-be"}
 _WIDE_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _EAST_ASIAN = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")
@@ -62,8 +66,8 @@ class _Property:
 def read_vcards(path: Path, *, limit_rows: int | None = None, max_bytes: int = MAX_BYTES) -> Table:
     """The cards of a file as a table with HEADERS.
 
-    Of several numbers the preferred or else the mobile one is the phone, of several mail addresses the first; the others are
-    lines of the remark. Pictures, birthdays, links and private properties are not read.
+    Of several numbers the preferred or else the mobile one is the phone, the next the second, the others stand together; of several mail
+    addresses the first counts and the others are lines of the remark. Pictures, links and private properties are not read.
     """
     with open_file(path, max_bytes=max_bytes) as file:
         wide = file.read(2) in _WIDE_BOMS
@@ -79,7 +83,7 @@ def read_vcards(path: Path, *, limit_rows: int | None = None, max_bytes: int = M
                 else:
                     yield card.line, row
 
-    return Table(list(HEADERS), "vcf", "utf-16" if wide else "utf-8", None, read, limit_rows=limit_rows)
+    return Table(list(HEADERS), "vcf", "utf-16" if wide else "utf-8", None, read, limit_rows=limit_rows, elsewhere=ELSEWHERE)
 
 
 _FAULTS = {
@@ -173,10 +177,22 @@ def _row(card: _Card) -> list[str]:
     name = _text(found.get("FN")) or _full_name(_first_parts(found.get("N"))) or company
     if not name:
         card.fault = card.fault or "card_without_name"
-    notes = [*(_unescape(entry.value) for entry in found.get("NOTE", [])), *departments, *phones[1:], *emails[1:]]
+    notes = [*(_unescape(entry.value) for entry in found.get("NOTE", [])), *departments, *emails[1:]]
     notes += [_address(_parts(entry.value)) for entry in found.get("ADR", [])[1:]]
     address = _address(_first_parts(found.get("ADR")))
-    return [name, _first(phones), _first(emails), company, _text(found.get("TITLE")), address, "\n".join(filter(None, notes))]
+    gender = _text(found.get("GENDER") or found.get("X-GENDER")).partition(";")[0]
+    return [
+        *(name, _first(phones), _first(emails), company, _text(found.get("TITLE")), address, "\n".join(filter(None, notes))),
+        *(_first(phones[1:]), ", ".join(phones[2:])),
+        *(_birthday(_text(found.get("BDAY"))), _text(found.get("X-LUNAR-BIRTHDAY"))),
+        *(_GENDERS.get(gender.casefold(), ""), _text(found.get("X-WECHAT"))),
+    ]
+
+
+def _birthday(text: str) -> str:
+    """A day with its year; telephones also write days without one, which are no dates of birth."""
+    day = re.match(r"(\d{4}-\d\d-\d\d|\d{8})(?!\d)", text, re.ASCII)
+    return day[1] if day else ""
 
 
 def _first(values: list[str]) -> str:

@@ -95,7 +95,7 @@ def _guessed(table: Table, kind: EntityType) -> dict[int, str]:
 
 def _cells(table: Table, fields: Mapping[int, str]) -> Iterator[tuple[int, dict[str, str]]]:
     for number, cells in table:
-        yield number, {key: cells[index] for index, key in fields.items()}
+        yield number, table.wanted(cells, fields)
 
 
 def _check_errors_file(path: Path) -> None:

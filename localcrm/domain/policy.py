@@ -12,7 +12,7 @@ from functools import cache, reduce
 from operator import or_
 from typing import Any
 
-from localcrm.domain.roles import ADMIN_ONLY, BY_ADMINISTRATORS, STAFF_READS, BasicRole, FieldRule, Scope
+from localcrm.domain.roles import ADMIN_ONLY, BY_ADMINISTRATORS, BY_ROLE_ALONE, STAFF_READS, BasicRole, FieldRule, Scope
 from localcrm.kernel.errors import Forbidden, NotFound, Refused
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.ports import Changes
@@ -34,10 +34,11 @@ ACTIONS: Mapping[str, str] = {
     "post": N_("Post"),
     "reverse": N_("Reverse"),
     "resolve": N_("Settle"),
+    "amend": N_("Change what is locked"),
 }
 _EVERYWHERE = ("read", "create", "update", "delete", "import", "export")
 #: Actions that only some kinds of records have.
-_SPECIAL: Mapping[str, tuple[str, ...]] = {"sales_order": ("post", "reverse"), "conflict": ("resolve",)}
+_SPECIAL: Mapping[str, tuple[str, ...]] = {"sales_order": ("post", "reverse"), "conflict": ("resolve",), "activity": ("amend",)}
 #: Kinds of records that a role may be limited to. What names one of them in a reference is limited along with it.
 LIMITING = ("warehouse", "account")
 #: Kinds that are not offered when rights are granted: their screens and verbs ask for an administrator, or for rights to another record.
@@ -145,7 +146,8 @@ def permissions() -> frozenset[str]:
 def floor(role: BasicRole) -> Mapping[str, Reach]:
     """What a basic role gives by itself."""
     if role == BasicRole.STAFF:
-        return {p: EVERYTHING for p in permissions() if p in STAFF_READS or p.split(".", maxsplit=1)[0] not in ADMIN_ONLY}
+        by_role = ADMIN_ONLY | BY_ROLE_ALONE
+        return {p: EVERYTHING for p in permissions() if p in STAFF_READS or by_role.isdisjoint((p, p.split(".", maxsplit=1)[0]))}
     return {}
 
 

@@ -51,11 +51,14 @@ ADMIN_ONLY = _SET_UP | frozenset(
         *("user_option", "company_option", "role_option", "branch_option"),  # everybody reads and sets his own by verbs
         *("saved_query", "grouping"),  # everybody has his own, by verbs
         *("number_rule", "erasure"),
+        *("reminder", "reminder_mark"),  # everybody has his own by verbs
         *("sync", "settings"),
     }
 )
 #: Of these, those that only administrators' verbs write: the right to write them is granted to nobody else.
 BY_ADMINISTRATORS = ADMIN_ONLY - _SET_UP
+#: Rights that no basic role gives but that of an administrator.
+BY_ROLE_ALONE = frozenset({"activity.amend"})
 #: What staff may read of them: names are needed wherever a record names a person or a place.
 STAFF_READS = frozenset(
     {

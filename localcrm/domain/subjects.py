@@ -8,13 +8,13 @@ from localcrm.domain import conditions, records, verbs
 from localcrm.domain.admin import fields, services as admin
 from localcrm.domain.approvals import documents, services as approvals
 from localcrm.domain.catalog import services as catalog
-from localcrm.domain.crm import questions as crm_questions, services as crm
+from localcrm.domain.crm import questions as crm_questions, reminders, services as crm
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance import services as finance
 from localcrm.domain.options import services as options
 from localcrm.domain.people import rights, services as people
 from localcrm.domain.purchase import services as purchase
-from localcrm.domain.sales import approval, questions as sales_questions, services as sales
+from localcrm.domain.sales import approval, questions as sales_questions, services as sales, warranties
 from localcrm.domain.stock import services as stock
 
 SUBJECTS = (options, people, admin, fields, approvals, crm, catalog, stock, sales, finance, purchase)
@@ -25,6 +25,9 @@ for subject in SUBJECTS:
 
 # What is on hand is known to stock, which stands above the catalogue.
 records.BEHAVIOURS["product"] = replace(records.BEHAVIOURS["product"], derive=stock.derive_product)
+
+# Warranties belong to what was sold, which customers know nothing of.
+reminders.FURTHER["installed_product"] = warranties.ending
 
 # Which documents can need an approval, and that those who are asked see them while they wait.
 documents.DOCUMENTS["sales_order"] = approval.ORDER

@@ -75,3 +75,8 @@ def to_iso(moment: datetime) -> str:
 def now_utc() -> datetime:
     """The present moment in UTC, to the millisecond."""
     return datetime.fromtimestamp(time.time_ns() // 1_000_000 / 1000, tz=UTC)
+
+
+def moment(clock: WallClock) -> datetime:
+    """What a wall clock shows, in UTC."""
+    return datetime.fromtimestamp(clock.now_ms() / 1000, tz=UTC)

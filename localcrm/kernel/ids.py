@@ -37,6 +37,11 @@ def parse_id(text: str) -> str:
     return plain
 
 
+def is_id(text: str) -> bool:
+    """Whether a text is an id as it is kept."""
+    return len(text) == 32 and all(c in "0123456789abcdef" for c in text)
+
+
 def id_bytes(identity: str) -> bytes:
     """The 16 bytes of an id."""
     return bytes.fromhex(identity)

@@ -187,6 +187,13 @@ def _write_vcf(file: IO[bytes], sheet: _Sheet) -> int:
     return count
 
 
+#: Field and the line of a card that says it; what the standard has no line for goes by names of our own.
+_CARD_LINES = (
+    *(("phone", "tel"), ("second_phone", "tel"), ("other_phones", "tel"), ("email", "email"), ("title", "title"), ("remark", "note")),
+    *(("birthday", "bday"), ("lunar_birthday", "x-lunar-birthday"), ("gender", "x-gender"), ("wechat", "x-wechat")),
+)
+
+
 def _card(record: Mapping[str, str]) -> str:
     import vobject
 
@@ -196,7 +203,7 @@ def _card(record: Mapping[str, str]) -> str:
     card = vobject.vCard()
     card.add("fn").value = name
     card.add("n").value = vobject.vcard.Name(family=name)
-    for key, line in (("phone", "tel"), ("email", "email"), ("title", "title"), ("remark", "note")):
+    for key, line in _CARD_LINES:
         if record.get(key):
             card.add(line).value = record[key]
     if record.get("company"):

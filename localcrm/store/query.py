@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
+from localcrm.kernel.ids import is_id
 from localcrm.kernel.schema import EntityType, Field, Stored, clean_text, entity as entity_type
 from localcrm.store import search
 from localcrm.store.tree import Among, Asker, Node, Term, compiled, figure
@@ -334,7 +335,8 @@ def records_by_id(connection: Connection, entity: EntityType, ids: Sequence[str]
 def titles(connection: Connection, entity: EntityType, ids: Sequence[str]) -> dict[str, str]:
     """Titles of records by id, deleted ones too: old documents still name their customer."""
     result: dict[str, str] = {}
-    unique = [identity for identity in dict.fromkeys(ids) if not isinstance(identity, Masked)]
+    # A list of ids may hold anything that another node has sent.
+    unique = [identity for identity in dict.fromkeys(ids) if not isinstance(identity, Masked) and is_id(identity)]
     for start in range(0, len(unique), 500):
         portion = [bytes.fromhex(i) for i in unique[start : start + 500]]
         marks = ",".join("?" * len(portion))

@@ -301,6 +301,7 @@ def find(session: Session, parameters: Mapping[str, str], body: Any) -> dict[str
 #: Entities whose records are shown by a screen of their own rather than by the generic one.
 OWN_PAGES: dict[str, str] = {
     "customer": "/customers?open={id}",
+    "activity": "/activities/{id}",
     "opportunity": "/opportunities?open={id}",
     "sales_order": "/orders/{id}",
     "user": "/people?open={id}",

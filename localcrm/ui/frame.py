@@ -16,7 +16,7 @@ from localcrm.kernel.i18n import gettext as _
 from localcrm.store.node import MOVED, moved_away
 from localcrm.store.shapes import SHAPING
 from localcrm.ui import account, operations
-from localcrm.ui.kit import shortcuts, syncstate, theme
+from localcrm.ui.kit import reminders, shortcuts, syncstate, theme
 from localcrm.ui.registry import Screen, home_page, navigation, screens_for
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def page_frame(session: Session, *, title: str, active: str) -> Iterator[ui.elem
                 if active != "fields":
                     session.subscribe(SHAPING, _FieldsNotice(notices).show)
                 account.welcome(session, notices)
+                reminders.corner(session, partial(_show_count, client, "reminders"), cards=active != "reminders")
                 yield content
 
 
@@ -206,10 +207,14 @@ class _Navigation:
         if badge is None or screen.id not in self.badges:  # the user has hidden the page
             return
         outcome = await operations.run_service(self.session, lambda: badge.count(self.session))
-        label = self.badges.get(screen.id)
-        if not outcome.ok or label is None:
+        if outcome.ok:
+            self.show_count(screen, outcome.value)
+
+    def show_count(self, screen: Screen, count: int) -> None:
+        """Put the number that waits beside a link, where it is shown."""
+        badge, label = screen.badge, self.badges.get(screen.id)
+        if badge is None or label is None:
             return
-        count: int = outcome.value
         words = _(badge.words).format(count=count) if count else ""
         label.set_text("" if not count else str(count) if count <= MOST_COUNTED else f"{MOST_COUNTED}+")
         label.props["title"] = label.props["aria-label"] = words
@@ -220,6 +225,13 @@ class _Navigation:
 MOST_COUNTED = 99
 #: The navigation of each open page.
 _navigations: WeakKeyDictionary[Client, _Navigation] = WeakKeyDictionary()
+
+
+def _show_count(client: Client, screen_id: str, count: int) -> None:
+    navigation = _navigations[client]
+    for screen in screens_for(navigation.session):
+        if screen.id == screen_id:
+            navigation.show_count(screen, count)
 
 
 def redraw_navigation() -> None:

@@ -216,4 +216,4 @@ class ImportJob:
 
     def _cells(self, rows: Iterable[tuple[int, list[str]]]) -> Iterator[tuple[int, Mapping[str, str]]]:
         for number, cells in rows:
-            yield number, {key: cells[index] for index, key in self.mapping.items()}
+            yield number, self.table.wanted(cells, self.mapping)

@@ -236,13 +236,25 @@ def test_jsonl_is_exact_and_unescaped(tmp_path):
 def test_vcards_come_back(tmp_path):
     path = tmp_path / "out.vcf"
     keys = ["name", "phone", "email", "company", "title", "address", "remark"]
+    keys += ["second_phone", "other_phones", "birthday", "lunar_birthday", "gender", "wechat"]
     rows = [
-        ["王小明", "13800138000", "a@b.example", "远帆, 贸易; 公司", "经理\\总监", "浙江省宁波市中山路1号", "一\n二; 三, 四 " + "长" * 60],
-        ["Ann Lee", "", "", None, "", "", ""],
-        ["", "1", "", "", "", "", ""],
+        [
+            *(
+                "王小明",
+                "13800138000",
+                "a@b.example",
+                "远帆, 贸易; 公司",
+                "经理\\总监",
+                "浙江省宁波市中山路1号",
+                "一\n二; 三, 四 " + "长" * 60,
+            ),
+            *("0574-87654321", "0574-1, 0574-2", "1990-01-01", "leap 04-08", "female", "wxm_1990"),
+        ],
+        ["Ann Lee", "", "", None, *[""] * 9],
+        ["", "1", *[""] * 11],
     ]
-    assert write_table(path, keys, rows, kinds=["text"] * 7) == 2
-    assert [cells for _, cells in read_table(path)] == [rows[0], ["Ann Lee", "", "", "", "", "", ""]]
+    assert write_table(path, keys, rows, kinds=["text"] * 13) == 2
+    assert [cells for _, cells in read_table(path)] == [rows[0], ["Ann Lee", *[""] * 12]]
 
 
 def test_a_customer_is_a_card_too(tmp_path):

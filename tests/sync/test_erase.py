@@ -37,7 +37,12 @@ def told(node: Installation, contact: str) -> dict[str, Any]:
     return {key: value for key, value in node.get("contact", contact).items() if key not in {"id", "customer_id"}}
 
 
-NOTHING = {"name": "***", "is_main": True} | dict.fromkeys(("title", "phone", "email", "wechat", "birthday", "remark"))
+NOTHING = {"name": "***", "is_main": True, "has_left": False} | dict.fromkeys(
+    (
+        *("title", "phone", "second_phone", "other_phones", "email", "wechat", "birthday", "lunar_birthday", "next_birthday"),
+        *("part", "gender", "likes", "remark"),
+    )
+)
 
 
 def words_in(node: Installation) -> list[str]:
@@ -57,7 +62,10 @@ def test_row_history_search_and_file_forget_the_person_at_every_node(company: Co
         with node.store.read() as connection:
             assert find_everywhere(connection, node.actor, text=NAME) == find_everywhere(connection, node.actor, text="9999") == []
             history = read_history(connection, node.actor, entity="contact", id=person)
-        assert {(row.old, row.new) for row in history if row.field not in {"is_main", "customer_id"}} <= {(None, None), (None, "***")}
+        assert {(row.old, row.new) for row in history if row.field not in {"is_main", "has_left", "customer_id"}} <= {
+            (None, None),
+            (None, "***"),
+        }
         assert words_in(node) == []
         assert check(node.store) == {"ok": True, "problems": []}
         assert node.value("SELECT count(*) FROM event_log WHERE kind = 'erased' AND detail = ?", f"contact {person}") == 1

@@ -8,15 +8,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from localcrm.domain import policy
-from localcrm.domain.admin.persons import keep_erased
-from localcrm.domain.crm import groups, maintenance, opportunities, queries, stages
+from localcrm.domain.crm import activities, contacts, groups, maintenance, opportunities, queries, reminders, stages
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.crm.rules import plain_code, plain_name, plain_phones
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
 from localcrm.domain.verbs import Verb
-from localcrm.kernel.clock import now_utc
 from localcrm.kernel.i18n import N_
 from localcrm.store.query import ListQuery, Record, every, record_json
 from localcrm.store.uow import UnitOfWork
@@ -35,13 +33,6 @@ def prepare_customer(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old:
     filled.setdefault("owner_id", actor.user_id)
     filled.setdefault("branch_id", uow.node.branch_id)
     return filled
-
-
-def prepare_activity(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
-    """A new record is of now and by the one who enters it."""
-    if old is not None:
-        return values
-    return {**values, "at": values.get("at") or now_utc(), "user_id": values.get("user_id") or actor.user_id}
 
 
 def find_duplicates(uow: UnitOfWork, actor: Actor) -> dict[str, Any]:
@@ -77,14 +68,16 @@ def _one(plain: Callable[[str], str]) -> Callable[[str], list[str]]:
 
 BEHAVIOURS = {
     "customer": Behaviour(prepare=prepare_customer),
-    "contact": Behaviour(check=keep_erased),
-    "activity": Behaviour(prepare=prepare_activity),
+    **contacts.BEHAVIOURS,
+    **activities.BEHAVIOURS,
     **opportunities.BEHAVIOURS,
     **stages.BEHAVIOURS,
     **maintenance.BEHAVIOURS,
 }
 VERBS = (
     Verb(find_duplicates, N_("Find customers entered twice"), "customer.read"),
+    *activities.VERBS,
+    *reminders.VERBS,
     *opportunities.VERBS,
     *stages.VERBS,
     *maintenance.VERBS,

@@ -23,6 +23,8 @@ SHORTCUTS: Mapping[str, str] = {
     "r": N_("Receive payment, roles"),
     "k": N_("Keep the value (conflicts)"),
     "t": N_("Take the other value (conflicts)"),
+    "d": N_("Done with the reminder that came up"),
+    "z": N_("Put it off by 10 minutes"),
     "delete": N_("Delete"),
     "/": N_("Search in this list"),
     "?": N_("Show all keys"),

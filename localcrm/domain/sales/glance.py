@@ -37,7 +37,8 @@ def customer_glances(connection: Connection, actor: Actor, ids: Sequence[str]) -
     """Glances of the customers of one page by id, from what the actor may see; a handful of queries however many rows there are."""
     keys = [bytes.fromhex(identity) for identity in ids]
     people = policy.seen(actor, Contact.entity_type)
-    order = "ORDER BY is_main, rid DESC" if people is not None and people.shows("is_main") else "ORDER BY rid DESC"
+    # Of two that branches made the main one apart every node names the same: ids are alike everywhere, rids are not.
+    order = "ORDER BY is_main, id DESC" if people is not None and people.shows("is_main") else "ORDER BY id DESC"
     contacts: dict[bytes, str] = dict(_rows(connection, actor, Contact.entity_type, "customer_id, name", keys, order))
     # With max() the other columns come from the row that holds the maximum.
     newest = {

@@ -12,6 +12,7 @@ from localcrm.domain.crm.entities import Customer, Opportunity
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.menu import Action
+from localcrm.ui.kit.reminders import remind_dialog
 from localcrm.ui.kit.sharing import share_dialog
 from localcrm.ui.screens.records import copy_title, delete_with_undo, history_dialog, who_sees_dialog
 
@@ -67,6 +68,10 @@ async def _who_sees(bench: Workbench) -> None:
     await who_sees_dialog(bench.session, CUSTOMER, str(bench.customer))
 
 
+async def _remind(bench: Workbench) -> None:
+    await remind_dialog(bench.session, customer=bench.customer)
+
+
 async def _history(bench: Workbench) -> None:
     await history_dialog(bench.session, CUSTOMER, str(bench.customer))
 
@@ -87,6 +92,7 @@ ACTIONS = (
         id="activity", label_msgid=N_("New activity"), run=lambda bench: bench.new_activity(), key="a", shown=may("activity.create")
     ),
     CustomerAction(id="contact", label_msgid=N_("New contact"), run=lambda bench: bench.new_contact(), shown=may("contact.create")),
+    CustomerAction(id="remind", label_msgid=N_("Remind me…"), run=_remind),
     CustomerAction(id="opportunity", label_msgid=N_("New opportunity"), run=new_opportunity, shown=may("opportunity.create")),
     CustomerAction(id="order", label_msgid=N_("New sales order"), run=lambda bench: bench.new_order(), shown=may("sales_order.create")),
     CustomerAction(id="page", label_msgid=N_("Everything on one page"), run=_page, key="p"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
 from localcrm.domain.crm.entities import Activity
 from localcrm.kernel.i18n import N_, gettext as _
+from localcrm.ui.customer.record import activity_dialog
 from localcrm.ui.customer.tables import counting, reading, record_table
 from localcrm.ui.customer.tabs import Tab
 from localcrm.ui.kit.form import Form
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from localcrm.ui.screens.customers import Workbench
 
 ACTIVITY = Activity.entity_type
-_COLUMNS = ("at", "type", "content", "contact_id", "next_at", "user_id")
+_COLUMNS = ("at", "type", "content", "result", "contact_id", "next_at", "user_id")
 _QUICK = ("type", "content", "contact_id", "next_at")
 
 
@@ -32,7 +34,7 @@ def _draw(bench: Workbench, rows: list[dict[str, Any]]) -> None:
         new=bench.new_activity,
         new_label=_("＋ New activity"),
         empty=_("Nothing was recorded yet."),
-        open_row=bench.opening(ACTIVITY),
+        open_row=partial(activity_dialog, bench.session),
     )
 
 

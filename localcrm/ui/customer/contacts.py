@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from localcrm.ui.screens.customers import Workbench
 
 CONTACT = Contact.entity_type
-_COLUMNS = ("name", "title", "phone", "email", "wechat", "is_main")
+_COLUMNS = ("name", "title", "part", "phone", "email", "wechat", "is_main", "has_left")
 
 
 def _draw(bench: Workbench, rows: list[dict[str, Any]]) -> None:

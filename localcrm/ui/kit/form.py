@@ -18,6 +18,7 @@ from nicegui.element import Element
 
 from localcrm.domain import policy
 from localcrm.domain.catalog.services import unit_decimals
+from localcrm.domain.crm.birthdays import lunar_in_words
 from localcrm.domain.records import blank_record
 from localcrm.domain.roles import FieldRule
 from localcrm.kernel.custom import split_choices
@@ -166,6 +167,8 @@ class FieldInput:
         widget.props(f'outlined dense hide-bottom-space aria-label="{_plain(field.label)}"')
         if secret:
             widget.props("autocomplete=new-password")
+        if field.f.widget == "lunar":
+            widget.props(f'placeholder="{_("8-15 or leap 4-8")}"')
         if field.kind in NUMBERS:
             widget.props("inputmode=decimal input-class=lc-num")
         return widget
@@ -206,6 +209,8 @@ def editing_text(field: Field, value: Any) -> str:
         return plain_decimal(value, minimum=2 if field.kind in {"money", "price"} else 0)
     if isinstance(value, datetime):
         return f"{value.astimezone():%Y-%m-%d %H:%M}"
+    if field.f.widget == "lunar":
+        return lunar_in_words(str(value))
     if field.kind == "datetime" and _is_moment(str(value)):
         return f"{datetime.fromisoformat(str(value)).astimezone():%Y-%m-%d %H:%M}"
     return str(value)

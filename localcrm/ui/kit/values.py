@@ -7,6 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from localcrm.domain.crm.birthdays import lunar_in_words
 from localcrm.domain.typed import in_words
 from localcrm.kernel.i18n import N_, current_language, gettext, gettext as _
 from localcrm.kernel.schema import Field, plain_decimal
@@ -48,6 +49,8 @@ def show(field: Field, value: Any, titles: Mapping[str, str] | None = None) -> s
         return (titles or {}).get(value) or "…"
     if field.f.refs:
         return _(", ").join((titles or {}).get(one) or "…" for one in str(value).split())
+    if field.f.widget == "lunar":
+        return lunar_in_words(str(value))
     if field.options or field.kind == "files":
         return in_words(field, str(value))
     return show_kind("percent" if field.f.widget == "percent" else field.kind, value)

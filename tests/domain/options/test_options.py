@@ -92,7 +92,7 @@ def test_a_value_has_one_spelling(key: str, typed: str, kept: str) -> None:
         ("menu_pinned", "x" * 61),
         ("language", "zh_CN\x00"),
         ("keys", "n=ctrl+w"),
-        ("keys", "z=m"),
+        ("keys", "q=m"),
     ],
 )
 def test_what_does_not_fit_is_refused(key: str, typed: str) -> None:

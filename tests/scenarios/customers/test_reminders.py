@@ -1,0 +1,211 @@
+"""What people are reminded of, over some days and two branches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localcrm.domain import verbs
+from localcrm.domain.people.services import actor_by_id
+from localcrm.domain.policy import Actor
+from localcrm.kernel.errors import AppError
+from tests.factories import Company, HandClock, Installation, copy_company
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Iterator[Company]:
+    copy = copy_company(tmp_path, branches=1)
+    yield copy
+    copy.close()
+
+
+@pytest.fixture
+def hq(company: Company) -> Installation:
+    return company.hq
+
+
+@pytest.fixture
+def clock(company: Company) -> HandClock:
+    assert isinstance(company.hq.clock, HandClock)
+    return company.hq.clock
+
+
+def told(node: Installation, actor: Actor | None = None, *, days: int = 0) -> list[tuple[str, str, str]]:
+    rows = verbs.run(node.store, actor or node.actor, "crm.list_reminders", {"days": days})["rows"]
+    return [(row["kind"], row["title"], row["text"]) for row in rows]
+
+
+def keys(node: Installation, actor: Actor | None = None) -> list[str]:
+    return [row["key"] for row in verbs.run(node.store, actor or node.actor, "crm.list_reminders", {"days": 0})["rows"]]
+
+
+def staff(node: Installation, login: str, name: str) -> Actor:
+    actor = actor_by_id(node.store, node.new("user", login=login, name=name, password="Haus-und-Hof-42", role="staff"))
+    assert actor is not None
+    return actor
+
+
+def test_a_planned_contact_is_told_to_the_owner_when_it_is_due_and_once_spoken_to_no_more(hq: Installation, clock: HandClock) -> None:
+    lin = staff(hq, "lin", "林晓")
+    mill = hq.new("customer", name="绍兴恒远纺织", owner_id=lin.user_id)
+    hq.new("activity", customer_id=mill, content="电话", next_at="2026-11-20T14:00:00Z", next_plan="带样布上门")
+    assert told(hq, lin) == []
+    assert told(hq, lin, days=1) == [("next", "绍兴恒远纺织", "带样布上门")]
+    clock.forward(minutes=120)
+    assert told(hq, lin) == [("next", "绍兴恒远纺织", "带样布上门")]
+    assert told(hq) == [], "the one who wrote it down is not the owner"
+    clock.forward(days=3)  # the computer was off over the weekend
+    assert told(hq, lin) == [("next", "绍兴恒远纺织", "带样布上门")], "once, however long it was off"
+    hq.new("activity", customer_id=mill, content="又通了电话")
+    assert told(hq, lin) == []
+
+
+def test_put_off_and_done(hq: Installation, clock: HandClock) -> None:
+    mill = hq.new("customer", name="绍兴恒远纺织")
+    hq.new("activity", customer_id=mill, content="电话", next_at="2026-11-20T13:00:00Z")
+    clock.forward(minutes=60)
+    hq.run("crm.put_off_reminders", keys=keys(hq), minutes=10)
+    assert told(hq) == []
+    clock.forward(minutes=9, ms=59_999)
+    assert told(hq) == []
+    clock.forward(ms=1)
+    assert told(hq) == [("next", "绍兴恒远纺织", "")]
+    hq.run("crm.settle_reminders", keys=keys(hq))
+    clock.forward(days=1)
+    assert told(hq) == []
+
+
+def test_ones_own_reminder_is_ones_own(hq: Installation, clock: HandClock) -> None:
+    lin = staff(hq, "lin", "林晓")
+    mill = hq.new("customer", name="绍兴恒远纺织")
+    verbs.run(hq.store, lin, "crm.set_reminder", {"at": "2026-11-20T15:00:00Z", "text": "寄发票", "customer": mill})
+    clock.forward(minutes=180)
+    assert told(hq, lin) == [("own", "寄发票", "绍兴恒远纺织")]
+    assert told(hq) == []
+    with pytest.raises(AppError) as refused:
+        hq.delete("customer", mill)
+    assert refused.value.code == "referenced"
+    (key,) = keys(hq, lin)
+    hq.run("crm.settle_reminders", keys=[key])  # somebody else's key settles nothing of hers
+    assert told(hq, lin) == [("own", "寄发票", "绍兴恒远纺织")]
+    verbs.run(hq.store, lin, "crm.settle_reminders", {"keys": [key]})
+    assert told(hq, lin) == []
+    hq.delete("customer", mill)
+
+
+def test_what_cannot_be_is_refused(hq: Installation) -> None:
+    cases: list[tuple[str, dict[str, Any], str]] = [
+        ("crm.set_reminder", {"at": "2026-11-20T11:59:00Z", "text": "晚了"}, "reminder_passed"),
+        ("crm.set_reminder", {"at": "2027-02-29", "text": "没有这一天"}, "bad_date"),
+        ("crm.set_reminder", {"at": "", "text": "没有时间"}, "required"),
+        ("crm.set_reminder", {"at": "2026-12-01", "text": " "}, "required"),
+        ("crm.set_reminder", {"at": "2026-12-01", "text": "x", "customer": "0" * 32}, "not_found"),
+        ("crm.settle_reminders", {"keys": ["next:'; DROP TABLE reminder_mark"]}, "bad_reminder"),
+        ("crm.put_off_reminders", {"keys": [], "minutes": -5}, "bad_wait"),
+        ("crm.put_off_reminders", {"keys": [], "minutes": 10**30}, "bad_wait"),
+    ]
+    for verb, parameters, code in cases:
+        with pytest.raises(AppError) as refused:
+            hq.run(verb, **parameters)
+        assert refused.value.code == code, parameters
+
+
+def test_birthdays_by_sun_and_moon_are_told_three_days_ahead(hq: Installation, clock: HandClock) -> None:
+    mill = hq.new("customer", name="绍兴恒远纺织")
+    hq.new("contact", customer_id=mill, name="张建国", birthday="1968-11-24")
+    hq.new("contact", customer_id=mill, name="李梅", birthday="1990-11-24", lunar_birthday="十月十六")  # 24 November in 2026
+    hq.new("contact", customer_id=mill, name="王强", birthday="1990-11-24", lunar_birthday="八月十五")  # keeps the lunar one
+    hq.new("contact", customer_id=mill, name="赵离", birthday="1970-11-24", has_left=True)
+    assert told(hq) == []
+    clock.forward(days=1)  # noon of the 21st
+    expected = [("birthday", "张建国", "绍兴恒远纺织"), ("birthday", "李梅", "绍兴恒远纺织")]
+    assert sorted(told(hq)) == sorted(expected)
+    hq.run("crm.settle_reminders", keys=keys(hq))
+    clock.forward(days=2)
+    assert told(hq) == []
+    clock.forward(days=363)  # the sun is back where it was, the moon is not
+    assert told(hq) == [("birthday", "张建国", "绍兴恒远纺织")]
+
+
+def test_a_customer_nobody_spoke_to_for_thirty_days(hq: Installation, clock: HandClock) -> None:
+    quiet, planned, spoken = (hq.new("customer", name=name) for name in ("静静纺织", "计划纺织", "常联系纺织"))
+    for customer in (quiet, planned, spoken):
+        hq.new("activity", customer_id=customer, content="电话")
+    hq.new("activity", customer_id=planned, content="电话", next_at="2027-03-01T00:00:00Z")
+    clock.forward(days=15)
+    hq.new("activity", customer_id=spoken, content="电话")
+    assert told(hq) == []
+    clock.forward(days=15.5)
+    assert told(hq) == [("dormant", "静静纺织", "")]
+    hq.run("options.set_company_option", key="dormant_days", value="0")
+    assert told(hq) == []
+
+
+def test_a_warranty_that_ends_within_thirty_days(hq: Installation, clock: HandClock) -> None:
+    mill, loom = hq.new("customer", name="绍兴恒远纺织"), hq.new("product", code="L1", name="喷气织机")
+    machine = hq.new("installed_product", customer_id=mill, product_id=loom, serial="JT-0075", warranty_until="2026-12-22")
+    assert told(hq) == []
+    clock.forward(days=2)
+    assert told(hq) == [("warranty", "绍兴恒远纺织", "喷气织机 JT-0075")]
+    hq.set("installed_product", machine, warranty_until="2027-12-22")  # it was prolonged
+    assert told(hq) == []
+
+
+def test_who_is_named_in_a_comment_hears_of_it(company: Company, clock: HandClock) -> None:
+    hq, branch = company.hq, company.branches["BR01"]
+    lin = staff(hq, "lin", "林晓")
+    mill = hq.new("customer", name="绍兴恒远纺织")
+    call = hq.new("activity", customer_id=mill, content="电话")
+    company.exchange()
+    clock.forward(minutes=1)
+    branch.run("crm.comment", activity=call, text="@林晓 请跟进")
+    assert told(hq, lin) == []
+    company.exchange()
+    assert told(hq, lin) == [("mention", "管理员", "@林晓 请跟进")]
+
+
+def test_no_reminder_comes_twice_from_two_nodes(company: Company, clock: HandClock) -> None:
+    hq, branch = company.hq, company.branches["BR01"]
+    mill = hq.new("customer", name="绍兴恒远纺织")
+    hq.new("activity", customer_id=mill, content="电话", next_at="2026-11-20T13:00:00Z")
+    hq.new("contact", customer_id=mill, name="张建国", birthday="1968-11-24")
+    hq.run("crm.set_reminder", at="2026-11-20T13:00:00Z", text="寄发票")
+    company.exchange()
+    clock.forward(days=1)
+    assert len(keys(hq)) == 3
+    assert keys(hq) == keys(branch), "both work out the same occasions"
+    assert hq.value("SELECT count(*) FROM reminder_mark") == 0, "and nothing was written to do so"
+    # one is done at the branch, one put off at head office; then nobody is told twice
+    by_kind = {key.split(":")[0]: key for key in keys(hq)}
+    branch.run("crm.settle_reminders", keys=[by_kind["birthday"], by_kind["own"]])
+    hq.run("crm.put_off_reminders", keys=[by_kind["next"]], minutes=60)
+    company.exchange()
+    assert len(company.digests) == 1
+    assert keys(hq) == keys(branch) == []
+    clock.forward(minutes=61)
+    assert keys(hq) == keys(branch) == [by_kind["next"]]
+    # settled at both apart: still once, and no conflict
+    hq.run("crm.settle_reminders", keys=[by_kind["next"]])
+    branch.run("crm.settle_reminders", keys=[by_kind["next"]])
+    company.exchange()
+    assert keys(hq) == keys(branch) == []
+    assert hq.conflicts() == []
+
+
+def test_nobody_is_reminded_of_what_he_may_not_see(hq: Installation, clock: HandClock) -> None:
+    lin = staff(hq, "lin", "林晓")
+    mill = hq.new("customer", name="绍兴恒远纺织", owner_id=lin.user_id)
+    hq.new("activity", customer_id=mill, content="电话", next_at="2026-11-20T13:00:00Z", next_plan="带样布上门")
+    hq.new("contact", customer_id=mill, name="张建国", birthday="1968-11-23")
+    clock.forward(days=1)
+    assert len(told(hq, lin)) == 2
+    hq.set("user", str(lin.user_id), role="none")
+    for entity in ("customer", "activity"):
+        hq.run("people.set_rights", login="lin", entity=entity, actions=["read"], scope="own" if entity == "customer" else "all")
+    hq.run("people.set_field_rule", login="lin", entity="activity", field="next_plan", rule="hidden")
+    now = actor_by_id(hq.store, str(lin.user_id))
+    assert now is not None
+    assert told(hq, now) == [("next", "绍兴恒远纺织", "")]
