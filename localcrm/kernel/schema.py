@@ -37,6 +37,8 @@ from localcrm.kernel.money import MONEY_SCALE, PRICE_SCALE, QUANTITY_SCALE, RATE
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 Merge = Literal["lww", "home", "hub", "always_show"]
+#: What a value makes its record known by (see ``kernel.likeness``).
+Mark = Literal["name", "phone", "code"]
 Stored = int | str | bytes | None
 #: Days outside these years are slips of the finger.
 FIRST_YEAR, LAST_YEAR = 1900, 2200
@@ -59,7 +61,8 @@ class F:
     for a text of ids with blanks between · column: place in
     the default list · index: lists may be sorted by it quickly · search: weight in the search index · widget: how a
     form shows it when the type does not tell · section: form section · perm: permission key that guards it ·
-    merge: rule of the exchange · options: suggested values with their labels · editable: False for what only verbs write · fixed: what a branch has once said of it stays, whoever changed the file.
+    merge: rule of the exchange · options: suggested values with their labels · editable: False for what only verbs write · fixed: what a branch has once said of it stays, whoever changed the file ·
+    mark: values that are written differently and mean the same are found as one; of searched fields only.
     """
 
     no: int
@@ -76,6 +79,7 @@ class F:
     options: Mapping[str, str] | None = None
     editable: bool = True
     fixed: bool = False
+    mark: Mark | None = None
 
 
 class Kind(StrEnum):
@@ -395,6 +399,7 @@ class EntityType:
     series: str | None = None  # prefix of the numbers its ``number`` field gets
     order_by: str | None = None  # default list order: a field, "-" for descending
     totals: tuple[Total, ...] = ()
+    merged: str | None = None  # the reference that a record which was merged into another of its kind has to that one; it lies in the bin
 
     @property
     def shape(self) -> Shape:
@@ -501,6 +506,7 @@ def _entity_type(
     series: str | None = None,
     order_by: str | None = None,
     totals: tuple[Total, ...] = (),
+    merged: str | None = None,
 ) -> EntityType:
     return EntityType(
         key=key,
@@ -519,6 +525,7 @@ def _entity_type(
         series=series,
         order_by=order_by,
         totals=totals,
+        merged=merged,
     )
 
 
