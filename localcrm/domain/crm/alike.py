@@ -82,12 +82,29 @@ def find_duplicates(uow: UnitOfWork, actor: Actor) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two customers who are likely one: ids, the older first, the fields that say so, and whether they are of two branches."""
+    """Two customers who are likely one, or were told apart: the older first, as the actor may see them.
 
-    one: str
-    other: str
-    reasons: tuple[str, ...]
-    apart: bool = False
+    ``reasons``: fields by which they look like one · ``apart``: whether they are of two branches · ``note``: why they are two.
+    """
+
+    records: Mapping[str, Record]
+    reasons: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def one(self) -> str:
+        """Id of the one entered first."""
+        return min(self.records)
+
+    @property
+    def other(self) -> str:
+        """Id of the other one."""
+        return max(self.records)
+
+    @property
+    def apart(self) -> bool:
+        """Whether they belong to two branches, as far as the actor may see that."""
+        return len({record.get("branch_id") for record in self.records.values()}) > 1
 
 
 def likely_pairs(connection: Connection, actor: Actor) -> list[Pair]:
@@ -100,27 +117,38 @@ def likely_pairs(connection: Connection, actor: Actor) -> list[Pair]:
         pairs.pop((min(one, other).hex(), max(one, other).hex()), None)
     ordered = sorted(pairs.items(), key=lambda pair: (len(pair[1]), max(pair[0])), reverse=True)[: MOST_PAIRS + 1]
     known = _seen(connection, actor, (identity for ids, _reasons in ordered for identity in ids))
-    return [Pair(one, other, tuple(sorted(reasons)), _branch(known[one]) != _branch(known[other])) for (one, other), reasons in ordered]
+    return [Pair({one: known[one], other: known[other]}, tuple(sorted(reasons))) for (one, other), reasons in ordered]
+
+
+def told_apart(connection: Connection, actor: Actor) -> list[Pair]:
+    """Pairs of live customers the actor sees that somebody told apart, the last first; at most MOST_PAIRS."""
+    rows = connection.all(
+        "SELECT one_id, other_id, note FROM customer_distinct WHERE deleted = 0 AND one_id <> other_id ORDER BY rid DESC LIMIT ?",
+        (5 * MOST_PAIRS,),
+    )
+    notes = {(min(one, other).hex(), max(one, other).hex()): str(note or "") for one, other, note in reversed(rows)}
+    known = _seen(connection, actor, (identity for pair in notes for identity in pair))
+    found = [
+        Pair({one: known[one], other: known[other]}, note=note)
+        for (one, other), note in reversed(notes.items())
+        if one in known and other in known
+    ]
+    return found[:MOST_PAIRS]
 
 
 def list_pairs(uow: UnitOfWork, actor: Actor) -> dict[str, Any]:
     """The same in JSON form: {"rows": [{"one", "other": the customers, "reasons": fields, "apart"}], "more": whether there are others}."""
     pairs = likely_pairs(uow.connection, actor)
-    known = _seen(uow.connection, actor, (identity for pair in pairs for identity in (pair.one, pair.other)))
     rows = [
         {
-            "one": record_json(_CUSTOMER, known[pair.one]),
-            "other": record_json(_CUSTOMER, known[pair.other]),
+            "one": record_json(_CUSTOMER, pair.records[pair.one]),
+            "other": record_json(_CUSTOMER, pair.records[pair.other]),
             "reasons": list(pair.reasons),
             "apart": pair.apart,
         }
         for pair in pairs[:MOST_PAIRS]
     ]
     return {"rows": rows, "more": len(pairs) > MOST_PAIRS}
-
-
-def _branch(record: Mapping[str, Any]) -> Any:
-    return record.get("branch_id")
 
 
 def _shared(connection: Connection, actor: Actor) -> dict[tuple[str, str], set[str]]:

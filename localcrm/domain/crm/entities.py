@@ -78,6 +78,7 @@ class Customer(
     merged_into_id: Annotated[Id | None, F(40, N_("Merged into"), ref="customer", editable=False)] = None
     former_numbers: Annotated[LongText | None, F(41, N_("Former numbers"), search=6, editable=False, section=N_("Details"))] = None
     former_names: Annotated[LongText | None, F(42, N_("Former names"), search=5, editable=False, section=N_("Details"), mark="name")] = None
+    inactive: Annotated[bool, F(43, N_("No longer dealt with"), section=N_("Details"))] = False
 
 
 class Contact(Entity, key="contact", no=11, label=N_("Contact"), kind=Kind.MASTER, title_field="name", under="customer_id"):
