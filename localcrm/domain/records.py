@@ -120,8 +120,8 @@ def _update(
     current = uow.get(kind, parse_id(id))
     given = _given(kind, values)
     policy.require_fields(actor, kind, given, current)
-    _check_editable(kind, given, current)
     policy.require_parent(uow.connection, actor, kind, given, "update")
+    _check_editable(kind, given, current)
     prepared = behaviour.prepare(uow, actor, given, current) if behaviour.prepare else given
     checked = kind.validate({**{key: current[key] for key in kind.fields}, **prepared})
     _check_hub_fields(uow, kind, checked, current)

@@ -32,7 +32,7 @@ def legal_forms() -> tuple[str, ...]:
     for language in LANGUAGES:
         with use_language(language):
             found.append(gettext(_LEGAL_FORMS))
-    return tuple(form for words in found for form in sorted(words.split("|"), key=len, reverse=True))
+    return tuple(form for words in dict.fromkeys(found) for form in sorted(words.split("|"), key=len, reverse=True))
 
 
 def plain_name(name: str) -> str:

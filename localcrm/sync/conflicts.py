@@ -59,11 +59,14 @@ class Conflicts:
         self._now_deleted: dict[EntityType, list[bytes]] = defaultdict(list)
         self._now_restored: list[tuple[EntityType, bytes]] = []
         self._referred: dict[str, set[bytes]] = defaultdict(set)
+        self._claimed: dict[EntityType, set[bytes]] = defaultdict(set)
         self.merged: set[str] = set()
         """Ids of records that were merged into others, and went now or are still referred to (``domain.crm.merging``)."""
 
     def decide(self, entity: EntityType, pk: bytes, mine: Entry) -> Diff:
         """The columns that a change wins against those before it, which must all be in the log."""
+        if entity.merged and entity.fields[entity.merged].no in mine.diff:
+            self._claimed[entity].add(pk)
         entries = _entries(self._known.connection, entity, pk, mine.lseq)
         seen = _seen(mine, {entry.lseq: entry for entry in entries})
         winners = {}
@@ -184,10 +187,10 @@ class Conflicts:
             self._note(kind=ConflictKind.PARENT_DELETED, entity=parent, record=pk.hex(), **_STAYS_DELETED)
 
     def _merged_among(self, orphaned: set[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
-        """Those that were merged into others, and are left to what follows of that; so are those that went in this batch."""
+        """Those that were merged into others, and are left to what follows of that; so are those that went in this batch, or that it wanted to go elsewhere."""
         found: set[tuple[str, bytes]] = set()
         for entity in (kind for kind in entities() if kind.merged):
-            ids = {pk for key, pk in orphaned if key == entity.key}.union(self._now_deleted.get(entity, ()))
+            ids = {pk for key, pk in orphaned if key == entity.key}.union(self._now_deleted.get(entity, ()), self._claimed[entity])
             rows = self._known.connection.all(
                 f'SELECT id FROM "{entity.key}" WHERE "{entity.merged}" IS NOT NULL AND id IN (SELECT unhex(value) FROM json_each(?))',
                 (json.dumps([pk.hex() for pk in ids]),),

@@ -307,6 +307,6 @@ VERBS = (
     Verb(find_duplicates, N_("Find customers entered twice"), "customer.read"),
     Verb(list_pairs, N_("List pairs of customers that are likely one"), "customer.read"),
     Verb(find_alike, N_("Find customers like the one being typed"), "customer.create"),
-    Verb(tell_apart, N_("Say that two customers are not the same"), "customer.merge"),
-    Verb(look_again, N_("Look again at two customers that were told apart"), "customer.merge"),
+    Verb(tell_apart, N_("Say that two customers are not the same")),
+    Verb(look_again, N_("Look again at two customers that were told apart")),
 )

@@ -173,7 +173,9 @@ def settle(uow: UnitOfWork, ids: Collection[str]) -> None:
         for one in ids_of(uow.connection, CUSTOMER, kept)[1:]:
             _keep_one_main_contact(uow, kept, one)
             rename(uow, CUSTOMER, one, kept)
-        left[kept] = None
+        # Whom another place merged it into as well is not found by its number any more.
+        claims = [str(row.new) for row in history(uow.connection, CUSTOMER, identity) if row.field == "merged_into_id" and row.new]
+        left.update(dict.fromkeys([kept, *claims]))
     for kept in left:
         write_aliases(uow, kept)
 
@@ -223,4 +225,4 @@ def follow_drafts(store: Store) -> None:
             rename(uow, CUSTOMER, merged, survivor(uow.connection, CUSTOMER, merged))
 
 
-VERBS = (Verb(merge_customers, N_("Merge two customers"), "customer.merge"),)
+VERBS = (Verb(merge_customers, N_("Merge two customers")),)

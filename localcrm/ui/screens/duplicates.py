@@ -13,7 +13,7 @@ from localcrm.domain.crm.alike import MOST_PAIRS, Pair, kinds_compared, likely_p
 from localcrm.domain.crm.entities import Customer
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.store.query import Record, ref_titles
-from localcrm.ui.customer import alike  # noqa: F401 -- its advice on the form of a customer
+from localcrm.ui.customer import alike as _advice  # noqa: F401 -- on the form of a customer
 from localcrm.ui.customer.merge import CUSTOMER, merge_dialog
 from localcrm.ui.endpoints import record_path
 from localcrm.ui.frame import page_frame, page_head
