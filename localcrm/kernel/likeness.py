@@ -35,16 +35,20 @@ def legal_forms() -> tuple[str, ...]:
     return tuple(form for words in dict.fromkeys(found) for form in sorted(words.split("|"), key=len, reverse=True))
 
 
+@cache
+def _endings() -> re.Pattern[str]:
+    """Those that are written without a space before them, at the end of a name, as many as there are."""
+    return re.compile(f"(?:{'|'.join(map(re.escape, (form for form in legal_forms() if not form.isascii()))) or '(?!)'})+$")
+
+
 def plain_name(name: str) -> str:
     """A company's name without what people write in different ways: width, case, spaces, brackets, legal form."""
     runs = _RUN.findall(unicodedata.normalize("NFKC", name).casefold())
     forms = legal_forms()
     while len(runs) > 1 and runs[-1] in forms:
         runs.pop()
-    whole = plain = "".join(runs)
-    while ending := next((form for form in forms if not form.isascii() and plain.endswith(form)), ""):
-        plain = plain.removesuffix(ending)
-    return plain or whole
+    whole = "".join(runs)
+    return _endings().sub("", whole) or whole
 
 
 def plain_phones(text: str) -> list[str]:
