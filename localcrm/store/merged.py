@@ -19,6 +19,12 @@ def ids_of(connection: Connection, entity: EntityType, identity: str) -> list[st
     return [identity, *(one for one, into in merged_into(connection, entity, [identity]).items() if into == identity)]
 
 
+def one_of(connection: Connection, entity: EntityType, identity: str) -> tuple[str, list[bytes]]:
+    """SQL behind a column that names a record, for all its rows ("IN (?, ?)"), and its parameters."""
+    ids = [bytes.fromhex(one) for one in ids_of(connection, entity, identity)]
+    return f"IN ({', '.join('?' * len(ids))})", ids
+
+
 def merged_into(connection: Connection, entity: EntityType, ids: Iterable[str]) -> dict[str, str]:
     """What was merged into these records, at one or more removes: id of the row → id of the record."""
     found: dict[str, str] = {}

@@ -16,7 +16,7 @@ from localcrm.domain.sales.glance import customer_glances
 from localcrm.domain.stock.services import stock_list
 from localcrm.kernel.schema import Field
 from localcrm.store.connection import Connection
-from localcrm.store.merged import ids_of
+from localcrm.store.merged import one_of
 from localcrm.store.query import Condition, ListQuery, Record, load_record, record_columns, select, titles
 
 _PRODUCT, _WAREHOUSE = Product.entity_type, Warehouse.entity_type
@@ -84,25 +84,16 @@ def last_deals(connection: Connection, actor: Actor, customer_id: str, product_i
     if lines is None or not all(lines.shows(key) for key in ("product_id", "price", "quantity", "unit", "discount")):
         return []
     condition, params = orders.condition("o")
-    customers = _rows_of(connection, customer_id)
+    is_his, customers = one_of(connection, Customer.entity_type, customer_id)
     rows = connection.all(
         f"""SELECT o.date, l.price, l.quantity, l.unit, l.discount FROM sales_order_line l JOIN sales_order o ON o.id = l.order_id
-           WHERE l.product_id = ? AND l.deleted = 0 AND o.customer_id IN ({_marks(customers)}) AND o.status = 'posted' AND o.deleted = 0 AND o.reverses_id IS NULL
+           WHERE l.product_id = ? AND l.deleted = 0 AND o.customer_id {is_his} AND o.status = 'posted' AND o.deleted = 0 AND o.reverses_id IS NULL
              AND NOT EXISTS (SELECT 1 FROM sales_order r WHERE r.reverses_id = o.id AND r.deleted = 0)
              AND {condition} ORDER BY o.date DESC, o.rid DESC, l.position LIMIT ?""",
         (bytes.fromhex(product_id), *customers, *params, limit),
     )
     fields: list[Field] = [_ORDER.fields["date"], *(_LINE.fields[key] for key in ("price", "quantity", "unit", "discount"))]
     return [{field.key: field.load(value) for field, value in zip(fields, row, strict=True)} for row in rows]
-
-
-def _rows_of(connection: Connection, customer_id: str) -> list[bytes]:
-    """What posted orders name a customer by: also what was merged into it."""
-    return [bytes.fromhex(one) for one in ids_of(connection, Customer.entity_type, customer_id)]
-
-
-def _marks(values: Sequence[bytes]) -> str:
-    return ",".join("?" * len(values))
 
 
 def customer_account(connection: Connection, actor: Actor, *, customer_id: str) -> dict[str, Any] | None:
@@ -116,10 +107,10 @@ def customer_account(connection: Connection, actor: Actor, *, customer_id: str) 
     orders, newest = policy.seen(actor, _ORDER), None
     if orders is not None and all(orders.shows(key) for key in ("customer_id", "date", "status")):
         condition, params = orders.condition("sales_order")
-        customers = _rows_of(connection, customer_id)
+        is_his, customers = one_of(connection, Customer.entity_type, customer_id)
         newest = connection.value(
             f"""SELECT max(date) FROM sales_order
-                WHERE customer_id IN ({_marks(customers)}) AND status = 'posted' AND reverses_id IS NULL AND deleted = 0 AND {condition}""",
+                WHERE customer_id {is_his} AND status = 'posted' AND reverses_id IS NULL AND deleted = 0 AND {condition}""",
             (*customers, *params),
         )
     unpaid = customer_glances(connection, actor, [customer_id])[customer_id].unpaid
