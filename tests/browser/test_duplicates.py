@@ -64,6 +64,26 @@ def test_a_pair_is_merged_and_the_merge_taken_back(office: Running, open_page: O
     expect(pair).to_have_count(0)
 
 
+def test_a_merge_from_the_workbench_and_old_addresses_lead_to_the_one_that_stays(office: Running, open_page: OpenPage) -> None:
+    one, two = add(office, name="义乌银河饰品", phone="0579-8555 0001"), add(office, name="义乌银河饰品厂", phone="0579-8555 0002")
+    page = open_page(f"/customers?open={two}")
+    expect(page.locator("[data-q-tab], .q-tab").first).to_be_visible()
+    page.get_by_role("button", name="操作").click()
+    page.get_by_text("与其他客户合并…").click()
+    page.locator("[data-field=merge-with] input").fill("银河饰品")
+    page.locator(".lc-pick", has_text="义乌银河饰品").filter(has_not_text="饰品厂").first.click()
+    act(page, "compare")
+    act(page, "stays-1")
+    act(page, "merge-now")
+    expect(page.locator("[data-undo]")).to_be_visible()
+    page.goto(f"{office.address}/customers?open={two}")
+    expect(page.get_by_text("0579-8555 0001; 0579-8555 0002").first).to_be_visible()
+    page.goto(f"{office.address}/customers/{two}")
+    expect(page.get_by_text("义乌银河饰品", exact=True).first).to_be_visible()
+    with beside(office) as (store, _actor), store.read() as connection:
+        assert connection.value("SELECT merged_into_id FROM customer WHERE id = ?", (bytes.fromhex(two),)).hex() == one
+
+
 def test_on_a_phone_both_stand_one_below_the_other(office: Running, open_page: OpenPage) -> None:
     page = open_page("/duplicates", size=(390, 844))
     pair = page.locator(".lc-pair").first
@@ -74,6 +94,18 @@ def test_on_a_phone_both_stand_one_below_the_other(office: Running, open_page: O
     expect(page.locator("[data-act=merge-now]")).to_be_in_viewport()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     picture(page, "merge-zh-phone")
+
+
+def test_the_same_in_english(office: Running, open_page: OpenPage) -> None:
+    page = open_page("/duplicates", login="lin")
+    page.get_by_text("EN", exact=True).click()
+    expect(page.get_by_text("Likely the same")).to_be_visible()
+    picture(page, "duplicates-en-wide")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.locator(".lc-pair [data-act=merge]").first.click()
+    expect(page.locator("[data-act=merge-now]")).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    picture(page, "merge-en-phone")
 
 
 def test_a_customer_in_use_is_not_deleted_but_can_be_merged(office: Running, open_page: OpenPage) -> None:

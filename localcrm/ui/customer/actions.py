@@ -76,7 +76,8 @@ async def _delete(bench: Workbench) -> None:
 
 
 async def _merge(bench: Workbench) -> None:
-    await merge_with_dialog(bench.session, str(bench.customer))
+    if kept := await merge_with_dialog(bench.session, str(bench.customer)):
+        await bench.choose(kept)
 
 
 ACTIONS = (

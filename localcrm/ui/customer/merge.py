@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field as data_field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from localcrm.domain.records import used_by
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import gettext as _
 from localcrm.kernel.schema import Field
+from localcrm.store.merged import survivor
 from localcrm.store.query import Record, ref_titles
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import load_typed
@@ -70,11 +72,11 @@ class _Sides:
         return {"kept": self.records[self.stays]["id"], "merged": self.records[1 - self.stays]["id"], "choices": choices}
 
 
-async def merge_dialog(session: Session, one: str, other: str) -> bool:
-    """Let the user choose what stays of two customers, and merge them; returns whether that was done."""
+async def merge_dialog(session: Session, one: str, other: str) -> str:
+    """Let the user choose what stays of two customers, and merge them; returns the id of the one that stayed, "" where nothing was done."""
     outcome = await run_service(session, lambda: _load(session, [one, other]))
     if not outcome.ok:
-        return False
+        return ""
     with context.client.content:  # what opened it may be drawn anew meanwhile
         return await _Dialog(session, outcome.value).answer()
 
@@ -107,16 +109,16 @@ class _Dialog:
             self.problem.set_visibility(False)
             self.body = ui.element("div").classes("lc-scroll lc-merge").mark("merge-fields")
             with ui.element("div").classes("lc-dialog-buttons"):
-                ui.button(_("Cancel"), on_click=lambda: self.dialog.submit(False)).props("flat no-caps").classes("lc-btn").mark("cancel")
+                ui.button(_("Cancel"), on_click=lambda: self.dialog.submit("")).props("flat no-caps").classes("lc-btn").mark("cancel")
                 with ui.button(on_click=self.merge).props("unelevated no-caps data-commit data-act=merge-now").classes("lc-pri"):
                     ui.label(_("Merge"))
                     ui.label("Ctrl ⏎").classes("lc-kbd")
-        card.on("keydown.esc.stop", lambda: self.dialog.submit(False))
+        card.on("keydown.esc.stop", lambda: self.dialog.submit(""))
         self.draw()
 
-    async def answer(self) -> bool:
-        """Whether they were merged."""
-        return bool(await answer_of(self.dialog))
+    async def answer(self) -> str:
+        """Id of the customer that stayed, "" for none."""
+        return str(await answer_of(self.dialog) or "")
 
     def draw(self) -> None:
         """Heads and every field that differs."""
@@ -172,7 +174,7 @@ class _Dialog:
         self.problem.set_visibility(False)
         done = _("Merged into “{name}”").format(name=self.sides.title(self.sides.stays))
         if (await run_verb(self.session, "crm.merge_customers", self.sides.parameters, done=done, on_error=self._failed)).ok:
-            self.dialog.submit(True)
+            self.dialog.submit(self.sides.parameters["kept"])
 
     def _failed(self, error: AppError) -> bool:
         self.problem.set_text(error.message)
@@ -180,8 +182,16 @@ class _Dialog:
         return True
 
 
-async def merge_with_dialog(session: Session, identity: str) -> bool:
-    """Ask for the other customer, then the rest; returns whether they were merged."""
+def living(session: Session, identity: str | None) -> str | None:
+    """The customer an address names, or what it was merged into: old links and printed documents lead there."""
+    if identity is None or re.fullmatch(r"[0-9a-f]{32}", identity, re.ASCII) is None:
+        return identity
+    with session.store.read() as connection:
+        return survivor(connection, CUSTOMER, identity)
+
+
+async def merge_with_dialog(session: Session, identity: str) -> str:
+    """Ask for the other customer, then the rest; returns what ``merge_dialog`` does."""
     other: dict[str, str | None] = {"id": None}
     with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("merge-with"):
         ui.label(_("Merge with which customer?")).classes("lc-dialog-title")
@@ -193,7 +203,7 @@ async def merge_with_dialog(session: Session, identity: str) -> bool:
                 "lc-pri"
             )
     if not await answer_of(dialog) or other["id"] is None:
-        return False
+        return ""
     return await merge_dialog(session, identity, str(other["id"]))
 
 
@@ -233,7 +243,7 @@ async def _in_use_dialog(session: Session, identity: str, message: str) -> bool:
             )
     match await answer_of(dialog):
         case "merge":
-            return await merge_with_dialog(session, identity)
+            return await merge_with_dialog(session, identity) not in {"", identity}
         case "stop":
             wish = {"entity": "customer", "id": identity, "values": {"inactive": True}}
             await run_verb(session, "records.update_record", wish, done=_("Marked as no longer dealt with"))

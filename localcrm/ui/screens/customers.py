@@ -21,6 +21,7 @@ from localcrm.ui.customer.activities import ACTIVITIES
 from localcrm.ui.customer.conflicts import CONFLICTS
 from localcrm.ui.customer.contacts import CONTACTS
 from localcrm.ui.customer.history import HISTORY
+from localcrm.ui.customer.merge import living
 from localcrm.ui.customer.orders import ORDERS
 from localcrm.ui.customer.overview import OVERVIEW
 from localcrm.ui.customer.tabs import Found, Tab, look
@@ -86,7 +87,7 @@ class Workbench:
 
     def __init__(self, session: Session, parameters: Mapping[str, str]) -> None:
         self.session = session
-        self.wish = parameters.get("open")
+        self.wish = living(session, parameters.get("open"))
         self.customer: str | None = None
         self.tab = session.setting("customers:tab", "overview")
         self.may_change = session.may("customer.update")

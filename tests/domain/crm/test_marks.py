@@ -74,3 +74,17 @@ def test_a_file_of_before_gets_its_marks_when_it_is_opened(store: Store, new: Do
         set_meta(connection, "ddl", "")
     migrate(store._writer)
     assert (kept(store), shared(store)) == (before, [("name", "甲")])
+
+
+def test_whoever_is_looked_for_by_a_mark_is_found_by_an_index(store: Store, new: Do) -> None:
+    new("customer", name="甲", phone="0575-84123367")
+    asked: list[str] = []
+    with store.read() as connection:
+        assert len(marks.known_by(connection, "phone", "57584123367", limit=5)) == 1
+        for statement in (
+            "SELECT DISTINCT of, doc >> 48 FROM mark WHERE kind = 'phone' AND value = 'x' LIMIT 5",
+            "DELETE FROM mark WHERE doc = 1",
+            "SELECT id FROM customer WHERE merged_into_id IN (x'00')",
+        ):
+            asked += [row[3] for row in connection.all(f"EXPLAIN QUERY PLAN {statement}")]
+    assert [step for step in asked if step.startswith("SCAN")] == []
