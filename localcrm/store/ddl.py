@@ -87,12 +87,13 @@ DIGEST_TABLES = (
     "CREATE TABLE sync_mended(id BLOB PRIMARY KEY, note BLOB NOT NULL) STRICT, WITHOUT ROWID",
 )
 MARK_TABLES = (
-    # What live records are known by (see ``store.marks``): of whom (a contact's phone is its customer's), and by which row of the search index.
-    """CREATE TABLE mark(kind TEXT NOT NULL, value TEXT NOT NULL, of BLOB NOT NULL, doc INTEGER NOT NULL,
+    # What live records are known by, as numbers (see ``store.marks``): of whom (a contact's phone is its customer's), and by which row of
+    # the search index.
+    """CREATE TABLE mark(kind TEXT NOT NULL, value INTEGER NOT NULL, of BLOB NOT NULL, doc INTEGER NOT NULL,
         PRIMARY KEY(kind, value, of, doc)) STRICT, WITHOUT ROWID""",
     "CREATE INDEX mark_doc ON mark(doc)",
     # Those that more than one record is known by; kept by triggers.
-    "CREATE TABLE mark_twice(kind TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY(kind, value)) STRICT, WITHOUT ROWID",
+    "CREATE TABLE mark_twice(kind TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY(kind, value)) STRICT, WITHOUT ROWID",
 )
 SYSTEM_TABLES = (
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID",

@@ -1,13 +1,15 @@
 """What records are known by: plain forms of names, telephone numbers and codes, so that a record entered twice is found in milliseconds.
 
 Derived from fields with a ``mark`` (``kernel.likeness`` makes the plain forms), written and rebuilt with the search index, never sent.
-What is seen with another record is one of its marks: a contact's telephone number leads to the customer.
+What is seen with another record is one of its marks: a contact's telephone number leads to the customer. A plain form is kept as a number made
+from it, never as it stands: an index leaves traces of its rows in the file, and a person's data can be erased without trace.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from localcrm.kernel.likeness import VERSION, plain_forms
@@ -41,6 +43,11 @@ def marks_of(fields: Iterable[Field], values: Mapping[str, Any]) -> Iterator[tup
                 yield field, field.f.mark, plain
 
 
+def number_of(plain: str) -> int:
+    """The number that stands for a plain form; 64 bits, so that two forms do not meet by chance."""
+    return int.from_bytes(blake2b(plain.encode(), digest_size=8).digest(), signed=True)
+
+
 # writing, with the search index ---------------------------------------------------------------------------------------
 
 
@@ -50,7 +57,7 @@ def add(connection: Connection, entity: EntityType, rows: Iterable[tuple[int, It
     if not places:
         return
     found = [
-        (mark, plain, doc_id(entity, rid), rid)
+        (mark, number_of(plain), doc_id(entity, rid), rid)
         for rid, values in rows
         for texts in [tuple(values)]
         for place, mark in places
@@ -105,12 +112,14 @@ def _rows(connection: Connection, entity: EntityType) -> Iterator[list[tuple[int
 
 def known_by(connection: Connection, mark: str, plain: str, *, limit: int) -> list[Known]:
     """Records with a mark, deleted ones too where something live is under them; at most ``limit``."""
-    rows = connection.all("SELECT DISTINCT of, doc >> ? FROM mark WHERE kind = ? AND value = ? LIMIT ?", (ROW_BITS, mark, plain, limit))
+    rows = connection.all(
+        "SELECT DISTINCT of, doc >> ? FROM mark WHERE kind = ? AND value = ? LIMIT ?", (ROW_BITS, mark, number_of(plain), limit)
+    )
     return [Known(of.hex(), by) for of, by in rows]
 
 
-def twice(connection: Connection, *, limit: int) -> list[tuple[str, str]]:
-    """Marks (kind, plain form) of more than one record; at most ``limit``."""
+def twice(connection: Connection, *, limit: int) -> list[tuple[str, int]]:
+    """Marks (kind, number of the plain form) of more than one record; at most ``limit``."""
     return connection.all("SELECT kind, value FROM mark_twice LIMIT ?", (limit,))
 
 
@@ -128,7 +137,7 @@ def is_right(connection: Connection) -> bool:
                 connection.all(f'SELECT rid, "{of}" FROM "{entity.key}" WHERE rid BETWEEN ? AND ?', (first, last))
             )
             wanted = {
-                (field.f.mark, plain, owners[rid], doc_id(entity, rid))
+                (field.f.mark, number_of(plain), owners[rid], doc_id(entity, rid))
                 for rid, values in rows
                 for field, value in zip(entity.searched, values, strict=True)
                 if field.f.mark and value

@@ -69,14 +69,20 @@ class _Reader:
 def find_duplicates(uow: UnitOfWork, actor: Actor) -> dict[str, Any]:
     """Customers the actor sees that look like one, by name, phone or tax number: {"rows": [{"reasons": {field: value}, "customers": [{id, …}]}]}.
 
-    Customers that are alike for several reasons come once; a field that may not be read is no reason.
+    Customers that are alike for several reasons come once; a field that may not be read is no reason. A value is as it is compared, "" where
+    it is a contact's.
     """
-    groups: dict[frozenset[str], dict[str, str]] = defaultdict(dict)
-    for (mark, plain), ids in _shared(uow.connection, actor).items():
-        groups[frozenset(ids)][_reason(mark)] = plain
+    groups: dict[frozenset[str], dict[str, int]] = defaultdict(dict)
+    for (mark, number), ids in _shared(uow.connection, actor).items():
+        groups[frozenset(ids)][_reason(mark)] = number
     ordered = sorted(groups.items(), key=lambda group: -len(group[1]))[:MOST_GROUPS]
     known = _seen(uow.connection, actor, (identity for ids, _reasons in ordered for identity in ids))
-    rows = [{"reasons": reasons, "customers": [record_json(_CUSTOMER, known[one]) for one in sorted(ids)]} for ids, reasons in ordered]
+    rows = []
+    for members, reasons in ordered:
+        customers = [known[one] for one in sorted(members)]
+        said = {marks.number_of(plain): plain for one in customers for _field, _mark, plain in marks.marks_of(marks.marked(_CUSTOMER), one)}
+        values = {key: said.get(number, "") for key, number in reasons.items()}
+        rows.append({"reasons": values, "customers": [record_json(_CUSTOMER, one) for one in customers]})
     return {"rows": rows}
 
 
@@ -110,7 +116,7 @@ class Pair:
 def likely_pairs(connection: Connection, actor: Actor) -> list[Pair]:
     """Pairs of customers the actor sees that nobody has told apart, most reasons first, then the newest; at most MOST_PAIRS + 1."""
     pairs: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for (mark, _plain), ids in _shared(connection, actor).items():
+    for (mark, _number), ids in _shared(connection, actor).items():
         for one, other in combinations(sorted(ids)[-_MOST_ALIKE:], 2):
             pairs[one, other].add(_reason(mark))
     for one, other in connection.all("SELECT one_id, other_id FROM customer_distinct WHERE deleted = 0") if pairs else ():
@@ -151,7 +157,7 @@ def list_pairs(uow: UnitOfWork, actor: Actor) -> dict[str, Any]:
     return {"rows": rows, "more": len(pairs) > MOST_PAIRS}
 
 
-def _shared(connection: Connection, actor: Actor) -> dict[tuple[str, str], set[str]]:
+def _shared(connection: Connection, actor: Actor) -> dict[tuple[str, int], set[str]]:
     """Ids of live customers the actor sees by what several of them are known by."""
     seen, reader = policy.view(actor, _CUSTOMER), _Reader(actor)
     condition, params = seen.condition("customer")
@@ -161,11 +167,11 @@ def _shared(connection: Connection, actor: Actor) -> dict[tuple[str, str], set[s
             JOIN customer ON customer.id = m.of WHERE customer.deleted = 0 AND {condition} LIMIT {_MOST_ROWS}""",
         params,
     )
-    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    found: dict[tuple[str, int], set[str]] = defaultdict(set)
     allowed = {(mark, by): reader.reads(mark, by) for mark, by in {(row[0], row[2]) for row in rows}}
-    for mark, plain, by, identity in rows:
+    for mark, number, by, identity in rows:
         if allowed[mark, by]:
-            found[mark, plain].add(identity.hex())
+            found[mark, number].add(identity.hex())
     return {mark: ids for mark, ids in found.items() if len(ids) > 1}
 
 
