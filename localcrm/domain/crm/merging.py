@@ -138,6 +138,8 @@ def _keep_one_main_contact(uow: UnitOfWork, kept: str, merged: str) -> None:
 
 def write_aliases(uow: UnitOfWork, kept: str) -> bool:
     """Let a customer be found by the numbers and names of all that were merged into it; returns whether that is something new."""
+    if uow.find(CUSTOMER, kept, deleted=True) is None:  # somebody names one that nobody has
+        return False
     ids = ids_of(uow.connection, CUSTOMER, kept)
     record, *others = sorted(records_by_id(uow.connection, CUSTOMER, ids), key=lambda one: (one["id"] != kept, one["id"]))
     numbers = dict.fromkeys(one["number"] for one in others if one["number"])
@@ -165,11 +167,13 @@ def settle(uow: UnitOfWork, ids: Collection[str]) -> None:
     left: dict[str, None] = {}
     for identity in sorted(ids):
         record = uow.find(CUSTOMER, identity, deleted=True)
-        if record is None or record["merged_into_id"] is None:
+        if record is None or record["merged_into_id"] is None or not record["deleted"]:
             continue
         if circle := _circle(uow.connection, identity):
             _break(uow, circle)
         kept = survivor(uow.connection, CUSTOMER, identity)
+        if uow.find(CUSTOMER, kept, deleted=True) is None:
+            continue
         for one in ids_of(uow.connection, CUSTOMER, kept)[1:]:
             _keep_one_main_contact(uow, kept, one)
             rename(uow, CUSTOMER, one, kept)

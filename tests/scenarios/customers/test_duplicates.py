@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from localcrm.domain import verbs
+from localcrm.domain.crm import merging
 from localcrm.domain.crm.alike import HIDDEN_AN_HOUR
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
@@ -292,3 +293,16 @@ def test_one_merged_into_two_others_apart_is_told(company: Company) -> None:
     assert {node.get("customer", other)["former_numbers"] for node in company.nodes} == {None}
     assert [row["kind"] for row in hq.conflicts(field="merged_into_id")] == ["merged"]
     assert len(company.digests) == 1
+
+
+def test_nonsense_about_merges_moves_nothing(company: Company) -> None:
+    hq = company.hq
+    one, two = hq.new("customer", name="甲"), hq.new("customer", name="乙")
+    contact = hq.new("contact", customer_id=one, name="王工")
+    for into, deleted in (("f" * 32, True), (two, False), (one, True)):
+        with hq.store.unit_of_work(None) as uow:
+            uow.update(merging.CUSTOMER, one, {"merged_into_id": into})
+            uow.set_deleted(merging.CUSTOMER, one, deleted=deleted)
+            merging.settle(uow, [one])
+        assert hq.get("contact", contact)["customer_id"] == one
+    assert (hq.is_deleted("customer", one), hq.get("customer", one)["merged_into_id"]) == (False, None)
