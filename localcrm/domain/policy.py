@@ -35,15 +35,21 @@ ACTIONS: Mapping[str, str] = {
     "reverse": N_("Reverse"),
     "resolve": N_("Settle"),
     "amend": N_("Change what is locked"),
+    "merge": N_("Merge"),
 }
 _EVERYWHERE = ("read", "create", "update", "delete", "import", "export")
 #: Actions that only some kinds of records have.
-_SPECIAL: Mapping[str, tuple[str, ...]] = {"sales_order": ("post", "reverse"), "conflict": ("resolve",), "activity": ("amend",)}
+_SPECIAL: Mapping[str, tuple[str, ...]] = {
+    "sales_order": ("post", "reverse"),
+    "conflict": ("resolve",),
+    "activity": ("amend",),
+    "customer": ("merge",),
+}
 #: Kinds of records that a role may be limited to. What names one of them in a reference is limited along with it.
 LIMITING = ("warehouse", "account")
 #: Kinds that are not offered when rights are granted: their screens and verbs ask for an administrator, or for rights to another record.
 NOT_GRANTED = (BY_ADMINISTRATORS - {permission.partition(".")[0] for permission in STAFF_READS}) | {
-    *("share", "approval_request", "approval_step"),
+    *("share", "approval_request", "approval_step", "customer_distinct"),
     *SHAPING,
 }
 #: Permissions that no kind of record carries.

@@ -19,7 +19,7 @@ from localcrm.kernel.errors import InvalidInput, NotFound, Refused, StaleRecord
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.ids import parse_id
 from localcrm.kernel.schema import EntityType, Field, Kind, entities, entity as entity_type
-from localcrm.store import search
+from localcrm.store import merged, search
 from localcrm.store.changelog import HistoryRow, history
 from localcrm.store.connection import Connection
 from localcrm.store.node import Node
@@ -35,7 +35,7 @@ class Behaviour:
     begin: what a new record begins with where that is not for the declaration to say · prepare: fills in values before they are checked (old is None for a new record) · check: refuses what the
     declaration cannot know · after: follows up in the same transaction · derive: values that are shown but not stored,
     in JSON form; what the actor may not see is left out of them · distinct: fields whose value ``check`` compares with those of other
-    records of the kind. For lines, with the id of their document: check_document refuses any change of its lines · after_document follows
+    records of the kind · restored: follows up when a record has come back from the recycle bin. For lines, with the id of their document: check_document refuses any change of its lines · after_document follows
     up when some have changed; once, however many are written together.
     """
 
@@ -47,6 +47,7 @@ class Behaviour:
     after_document: Callable[[UnitOfWork, Actor, str], None] | None = None
     derive: Callable[[Connection, Actor, list[Record]], list[dict[str, Any]]] | None = None
     distinct: tuple[str, ...] = ()
+    restored: Callable[[UnitOfWork, Actor, Record], None] | None = None
 
 
 _NO_BEHAVIOUR = Behaviour()
@@ -119,8 +120,8 @@ def _update(
     current = uow.get(kind, parse_id(id))
     given = _given(kind, values)
     policy.require_fields(actor, kind, given, current)
-    _check_editable(kind, given, current)
     policy.require_parent(uow.connection, actor, kind, given, "update")
+    _check_editable(kind, given, current)
     prepared = behaviour.prepare(uow, actor, given, current) if behaviour.prepare else given
     checked = kind.validate({**{key: current[key] for key in kind.fields}, **prepared})
     _check_hub_fields(uow, kind, checked, current)
@@ -194,6 +195,8 @@ def undelete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> d
         if behaviour.check:
             behaviour.check(uow, actor, dict(record), record)
         uow.set_deleted(kind, record["id"], deleted=False)
+        if behaviour.restored:
+            behaviour.restored(uow, actor, record)
     return {"id": record["id"]}
 
 
@@ -385,12 +388,13 @@ def find_everywhere(connection: Connection, actor: Actor, *, text: str, limit: i
 
 def references(connection: Connection, entity: EntityType, identity: str) -> list[tuple[str, int]]:
     """Live records that refer to a record: (kind, how many); the lines of a deleted draft do not count, nor what only hangs on it."""
-    found = []
-    for kind, referring in _referring(entity, "?"):
-        count = connection.value(f"SELECT count(*) FROM ({referring} LIMIT 1000)", (bytes.fromhex(identity),))
-        if count:
-            found.append((kind, int(count)))
-    return found
+    found: dict[str, int] = {}
+    for one in merged.ids_of(connection, entity, identity):
+        for kind, referring in _referring(entity, "?"):
+            count = connection.value(f"SELECT count(*) FROM ({referring} LIMIT 1000)", (bytes.fromhex(one),))
+            if count:
+                found[kind] = found.get(kind, 0) + int(count)
+    return list(found.items())
 
 
 def referred(connection: Connection, entity: EntityType, ids: Iterable[bytes]) -> set[bytes]:
@@ -414,8 +418,8 @@ def _referring(entity: EntityType, record: str) -> Iterator[tuple[str, str]]:
 
 
 def _hangs_on(kind: EntityType, field: Field) -> bool:
-    """Whether records of a kind mean nothing without the one a field names: what verbs keep about it, such as a user's options."""
-    return kind.under == field.key and not kind.by_hand
+    """Whether records of a kind mean nothing without the one a field names: what verbs keep about it, such as a user's options, or about two of them."""
+    return kind.under is not None and not kind.by_hand and field.f.ref == kind.fields[kind.under].f.ref
 
 
 def used_by(connection: Connection, actor: Actor, kind: EntityType, identity: str) -> str:

@@ -37,6 +37,8 @@ from localcrm.kernel.money import MONEY_SCALE, PRICE_SCALE, QUANTITY_SCALE, RATE
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 Merge = Literal["lww", "home", "hub", "always_show"]
+#: What a value makes its record known by (see ``kernel.likeness``).
+Mark = Literal["name", "phone", "code"]
 Stored = int | str | bytes | None
 #: Days outside these years are slips of the finger.
 FIRST_YEAR, LAST_YEAR = 1900, 2200
@@ -59,7 +61,8 @@ class F:
     for a text of ids with blanks between · column: place in
     the default list · index: lists may be sorted by it quickly · search: weight in the search index · widget: how a
     form shows it when the type does not tell · section: form section · perm: permission key that guards it ·
-    merge: rule of the exchange · options: suggested values with their labels · editable: False for what only verbs write · fixed: what a branch has once said of it stays, whoever changed the file.
+    merge: rule of the exchange · options: suggested values with their labels · editable: False for what only verbs write · fixed: what a branch has once said of it stays, whoever changed the file ·
+    mark: values that are written differently and mean the same are found as one; of searched fields only.
     """
 
     no: int
@@ -76,6 +79,7 @@ class F:
     options: Mapping[str, str] | None = None
     editable: bool = True
     fixed: bool = False
+    mark: Mark | None = None
 
 
 class Kind(StrEnum):
@@ -396,6 +400,7 @@ class EntityType:
     order_by: str | None = None  # default list order: a field, "-" for descending
     indexes: tuple[tuple[str, ...], ...] = ()  # of several fields together, beside those that single fields ask for
     totals: tuple[Total, ...] = ()
+    merged: str | None = None  # the reference that a record which was merged into another of its kind has to that one; it lies in the bin
 
     @property
     def shape(self) -> Shape:
@@ -503,6 +508,7 @@ def _entity_type(
     order_by: str | None = None,
     indexes: tuple[tuple[str, ...], ...] = (),
     totals: tuple[Total, ...] = (),
+    merged: str | None = None,
 ) -> EntityType:
     return EntityType(
         key=key,
@@ -522,6 +528,7 @@ def _entity_type(
         order_by=order_by,
         indexes=indexes,
         totals=totals,
+        merged=merged,
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
-from localcrm.store import blobs, ddl, digests, eventlog, past, search, witness
+from localcrm.store import blobs, ddl, digests, eventlog, marks, past, search, witness
 from localcrm.store.changelog import all_changes, parse_diff
 from localcrm.store.node import is_of, only_code
 from localcrm.store.numbers import known_formats, read_number
@@ -85,6 +85,7 @@ def find_problems(connection: Connection, log_key: bytes | None = None, others: 
         _totals,
         _references,
         _search,
+        _marks,
         _documents,
         _numbers,
         _replay,
@@ -333,6 +334,12 @@ def _search(connection: Connection) -> Iterator[Problem]:
                 yield _problem("search_index", N_("{entity}: the search index is not up to date."), entity=entity.label)
 
 
+def _marks(connection: Connection) -> Iterator[Problem]:
+    """What records are known by is what they say."""
+    if not marks.is_right(connection):
+        yield _problem("wrong_marks", N_("What finds records that were entered twice is not up to date."))
+
+
 def _references(connection: Connection) -> Iterator[Problem]:
     """What a record refers to exists, be it deleted; a branch that holds only its own lacks what is others'."""
     own = only_code(connection)
@@ -430,6 +437,7 @@ _REPAIRS: dict[str, Callable[[Connection], None]] = {
     "missing_index": _rebuild_indexes,
     "wrong_total": _rebuild_totals,
     "search_index": search.reindex,
+    "wrong_marks": marks.rebuild,
 }
 #: Codes of what a repair puts right.
 REPAIRABLE = frozenset(_REPAIRS)

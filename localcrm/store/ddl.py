@@ -18,6 +18,8 @@ from localcrm.kernel.schema import Kind, entities
 if TYPE_CHECKING:
     from localcrm.kernel.schema import EntityType, Field, Total
 
+#: A row's number in the search index is its entity's number above these bits and its row number below: each kind is one range.
+ROW_BITS = 48
 #: Operations of the change log.
 VOID, INSERT, UPDATE, GONE = 0, 1, 2, 5
 #: Wire number of the ``deleted`` register, the same in every table.
@@ -84,6 +86,15 @@ DIGEST_TABLES = (
     "CREATE TABLE sync_repair(id INTEGER PRIMARY KEY, node_no INTEGER NOT NULL, message BLOB NOT NULL) STRICT",
     "CREATE TABLE sync_mended(id BLOB PRIMARY KEY, note BLOB NOT NULL) STRICT, WITHOUT ROWID",
 )
+MARK_TABLES = (
+    # What live records are known by, as numbers (see ``store.marks``): of whom (a contact's phone is its customer's), and by which row of
+    # the search index.
+    """CREATE TABLE mark(kind TEXT NOT NULL, value INTEGER NOT NULL, of BLOB NOT NULL, doc INTEGER NOT NULL,
+        PRIMARY KEY(kind, value, of, doc)) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX mark_doc ON mark(doc)",
+    # Those that more than one record is known by; kept by triggers.
+    "CREATE TABLE mark_twice(kind TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY(kind, value)) STRICT, WITHOUT ROWID",
+)
 SYSTEM_TABLES = (
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID",
     # One row: what the triggers need to know about the transaction of the moment.
@@ -120,6 +131,7 @@ SYSTEM_TABLES = (
     *BLOB_TABLES,
     *KEY_TABLES,
     *DIGEST_TABLES,
+    *MARK_TABLES,
     """CREATE TABLE number_series(series TEXT NOT NULL, period TEXT NOT NULL, last INTEGER NOT NULL,
         PRIMARY KEY(series, period)) STRICT, WITHOUT ROWID""",
     """CREATE TABLE session(token_hash BLOB PRIMARY KEY, user_id BLOB NOT NULL, created INTEGER NOT NULL, seen INTEGER NOT NULL,
@@ -142,6 +154,24 @@ SYSTEM_TRIGGERS = {
     "SELECT RAISE(ABORT, 'LC:event_row'); END"
     for event, condition in (("UPDATE", ""), ("DELETE", "WHEN OLD.id > coalesce((SELECT number FROM event_start), 0) "))
 }
+_SHARED = (
+    "INSERT OR IGNORE INTO mark_twice SELECT NEW.kind, NEW.value "
+    "WHERE EXISTS (SELECT 1 FROM mark WHERE kind = NEW.kind AND value = NEW.value AND of <> NEW.of)"
+)
+_ALONE = (
+    "DELETE FROM mark_twice WHERE kind = OLD.kind AND value = OLD.value "
+    "AND (SELECT min(of) IS max(of) FROM mark WHERE kind = OLD.kind AND value = OLD.value)"
+)
+SYSTEM_TRIGGERS |= {
+    "mark_ins": f"CREATE TRIGGER mark_ins AFTER INSERT ON mark BEGIN {_SHARED}; END",
+    "mark_upd": f"CREATE TRIGGER mark_upd AFTER UPDATE OF of ON mark BEGIN {_ALONE}; {_SHARED}; END",
+    "mark_del": f"CREATE TRIGGER mark_del AFTER DELETE ON mark BEGIN {_ALONE}; END",
+}
+
+
+def doc_id(entity: EntityType, rid: int) -> int:
+    """Index number of a row: its entity and its row number in one integer."""
+    return entity.no << ROW_BITS | rid
 
 
 def all_triggers() -> dict[str, str]:
@@ -173,7 +203,8 @@ def index_sqls(entity: EntityType) -> dict[str, str]:
     for field in entity.fields.values():
         if field.f.index or field.f.ref:
             name = f"{key}__{field.key}"
-            live = "" if field.custom and field.custom.unique else " WHERE deleted = 0"  # what may not repeat may not in the bin either
+            # What may not repeat may not in the bin either, and what was merged into another record lies there.
+            live = "" if (field.custom and field.custom.unique) or field.key == entity.merged else " WHERE deleted = 0"
             sqls[name] = f'CREATE INDEX "{name}" ON "{key}"("{field.key}"){live}'
     for keys in entity.indexes:
         name, columns = f"{key}__{'__'.join(keys)}", ", ".join(f'"{one}"' for one in keys)
@@ -186,6 +217,12 @@ def trigger_sqls(entity: EntityType) -> dict[str, str]:
     sqls = {**_capture(entity), **_guards(entity)}
     for total in entity.totals:
         sqls.update(_total_triggers(entity, total))
+    if entity.under and any(field.f.mark for field in entity.fields.values()):
+        sqls[f"{entity.key}_marks"] = (
+            f'CREATE TRIGGER "{entity.key}_marks" AFTER UPDATE OF "{entity.under}" ON "{entity.key}" '
+            f'WHEN NEW."{entity.under}" IS NOT OLD."{entity.under}" BEGIN '
+            f'UPDATE mark SET of = NEW."{entity.under}" WHERE doc = {doc_id(entity, 0)} + NEW.rid; END'
+        )
     return sqls
 
 

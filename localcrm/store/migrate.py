@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from localcrm.kernel.errors import StoreError
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entities
-from localcrm.store import ddl, eventlog, search
+from localcrm.store import ddl, eventlog, marks, search
 
 if TYPE_CHECKING:
     from localcrm.kernel.schema import EntityType
@@ -82,6 +82,11 @@ def _add_digest_tables(connection: Connection, _sign_log: eventlog.Sign | None) 
     connection.script(ddl.DIGEST_TABLES)
 
 
+def _add_mark_tables(connection: Connection, _sign_log: eventlog.Sign | None) -> None:
+    """What records are known by."""
+    connection.script(ddl.MARK_TABLES)
+
+
 #: Raised by one with every released change of a declaration; travels in every exchange.
 SCHEMA_VERSION = 3
 #: (name, what it does with the file and the signer of its system log); the name is recorded in ``meta`` in the same transaction.
@@ -95,6 +100,7 @@ MIGRATIONS: Sequence[tuple[str, Callable[[Connection, eventlog.Sign | None], Non
     ("past_tables", _add_past_tables),
     ("key_tables", _add_key_tables),
     ("digest_tables", _add_digest_tables),
+    ("mark_tables", _add_mark_tables),
 )
 
 
@@ -135,6 +141,7 @@ def fingerprint() -> str:
         for statement in (ddl.table_sql(entity), *ddl.index_sqls(entity).values(), *ddl.trigger_sqls(entity).values()):
             digest.update(statement.encode())
     digest.update(repr(_searched()).encode())
+    digest.update(marks.version().encode())
     return digest.hexdigest()
 
 
@@ -176,6 +183,7 @@ def bring(connection: Connection) -> None:
         _bring_totals(connection, entity)
     _bring_triggers(connection)
     _bring_search(connection)
+    _bring_marks(connection)
     set_meta(connection, "ddl", wanted)
 
 
@@ -238,6 +246,14 @@ def _bring_search(connection: Connection) -> None:
         for start in range(0, len(rids), _INDEXED_AT_ONCE):
             search.index_rows(connection, entity, rids[start : start + _INDEXED_AT_ONCE])
     set_meta(connection, "search", " ".join(searched.values()))
+
+
+def _bring_marks(connection: Connection) -> None:
+    """What records are known by is made anew when the rules or the fields for it are others than before."""
+    wanted = marks.version()
+    if get_meta(connection, "marks") != wanted:
+        marks.rebuild(connection)
+        set_meta(connection, "marks", wanted)
 
 
 def _searched() -> dict[str, str]:

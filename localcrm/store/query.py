@@ -17,7 +17,7 @@ from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.ids import is_id
 from localcrm.kernel.schema import EntityType, Field, Stored, clean_text, entity as entity_type
-from localcrm.store import search
+from localcrm.store import merged, search
 from localcrm.store.tree import Among, Asker, Node, Term, compiled, figure
 from localcrm.store.view import Masked, View, With
 
@@ -113,6 +113,7 @@ def record_json(entity: EntityType, record: Mapping[str, Any]) -> dict[str, Any]
 def select(connection: Connection, query: ListQuery, *, count: bool = True) -> Page:
     """One page of a list; without ``count`` its total is only the number of its rows."""
     entity = query.entity
+    query = _with_merged(connection, query)
     limit = max(0, min(query.limit, MAX_LIMIT))
     view = query.restrict or View(entity)
     rids = search.find_rows(connection, view, query.search, limit=None if query.exact else MAX_LIMIT) if query.search.strip() else None
@@ -136,6 +137,24 @@ def check(query: ListQuery) -> None:
     """Raise InvalidInput where the query asks for what may not be asked, without reading anything."""
     _conditions(query, None)
     _sort(query)
+
+
+def _with_merged(connection: Connection, query: ListQuery) -> ListQuery:
+    """Who asks for what refers to a record asks also for what refers to those that were merged into it."""
+    return replace(query, where=tuple(_also_merged(connection, query.entity, condition) for condition in query.where))
+
+
+def _also_merged(connection: Connection, entity: EntityType, condition: Condition) -> Condition:
+    field = entity.fields.get(condition.field)
+    if field is None or not field.f.ref or field.key == entity.merged or condition.op not in {"=", "among", "in"}:
+        return condition
+    kind = entity_type(field.f.ref)
+    asked = condition.value if condition.op == "in" else [condition.value]
+    ids = [one.lower() for one in asked if isinstance(one, str) and is_id(one.lower())]
+    more = merged.merged_into(connection, kind, ids) if kind.merged and len(ids) <= MAX_LIMIT else {}
+    if not more:
+        return condition
+    return replace(condition, op="in" if condition.op == "=" else condition.op, value=[*asked, *more])
 
 
 def _count(connection: Connection, entity: EntityType, conditions: str, params: list[Any], *, exact: bool = False) -> int:
@@ -243,10 +262,11 @@ def _no_filter(field: Field) -> InvalidInput:
 
 def _among(query: ListQuery, field: Field, condition: Condition) -> tuple[str, list[Any]]:
     lists = [other for other in query.entity.fields.values() if other.f.refs and other.f.refs == field.f.ref and _shows(query, other)]
-    sql, values = _condition(field, Condition(field.key, "=", condition.value))
-    wanted = values[0].hex() if isinstance(values[0], bytes) else ""
-    also = "".join(f' OR instr("{other.key}", ?) > 0' for other in lists if wanted)
-    return f"({sql}{also})", [*values, *(wanted for _other in lists if wanted)]
+    asked = condition.value if isinstance(condition.value, list) else [condition.value]
+    sql, values = _condition(field, Condition(field.key, "in", asked) if len(asked) > 1 else Condition(field.key, "=", asked[0]))
+    wanted = [value.hex() for value in values if isinstance(value, bytes)]
+    also = "".join(f' OR instr("{other.key}", ?) > 0' for other in lists for _one in wanted)
+    return f"({sql}{also})", [*values, *(one for _other in lists for one in wanted)]
 
 
 def _condition(field: Field, condition: Condition) -> tuple[str, list[Any]]:

@@ -20,7 +20,8 @@ from operator import add, itemgetter
 from typing import TYPE_CHECKING, Any
 
 from localcrm.kernel.schema import EntityType, Field, Stored, entities
-from localcrm.store import pinyin
+from localcrm.store import marks, pinyin
+from localcrm.store.ddl import ROW_BITS, doc_id
 from localcrm.store.view import View
 
 if TYPE_CHECKING:
@@ -31,17 +32,10 @@ CANDIDATES = 200
 LOOKED_AT = 5
 #: Digits at the end of a number that a person may type.
 MIN_TAIL = 4
-#: A record's index number is its entity's number above these bits and its row number below: each kind is one range.
-_ROW_BITS = 48
 _MAX_TEXT = 2000
 _LETTERS = string.ascii_lowercase + string.digits
 _RUN = re.compile(r"[^\W_]+")
 _DIGITS = re.compile(r"\d+")
-
-
-def doc_id(entity: EntityType, rid: int) -> int:
-    """Index number of a row: its entity and its row number in one integer."""
-    return entity.no << _ROW_BITS | rid
 
 
 def normalise(text: str) -> str:
@@ -115,13 +109,16 @@ def index_rows(connection: Connection, entity: EntityType, rids: Iterable[int], 
         return
     live = {rid for rid, _values in rows}
     connection.executemany("DELETE FROM search WHERE rowid = ?", [(doc_id(entity, rid),) for rid in ordered if rid not in live])
+    marks.forget(connection, entity, ordered)
     _write(connection, "REPLACE", entity, rows)
 
 
 def forget(connection: Connection, entity: EntityType, rids: Iterable[int]) -> None:
     """Take rows out of the index that are about to leave their table."""
     if entity.searched:
-        connection.executemany("DELETE FROM search WHERE rowid = ?", [(doc_id(entity, rid),) for rid in sorted(rids)])
+        leaving = sorted(rids)
+        marks.forget(connection, entity, leaving)
+        connection.executemany("DELETE FROM search WHERE rowid = ?", [(doc_id(entity, rid),) for rid in leaving])
 
 
 def index_new(connection: Connection, entity: EntityType, rows: Iterable[tuple[int, Iterable[Stored]]]) -> None:
@@ -130,6 +127,8 @@ def index_new(connection: Connection, entity: EntityType, rows: Iterable[tuple[i
 
 
 def _write(connection: Connection, verb: str, entity: EntityType, rows: Iterable[tuple[int, Iterable[Stored]]]) -> None:
+    rows = list(rows)
+    marks.add(connection, entity, rows)
     # In rising order: the index starts a new segment whenever a number is lower than the one before.
     documents = [(doc_id(entity, rid), *index_text(searched_texts(values))) for rid, values in rows]
     connection.executemany(f"{verb} INTO search(rowid, text, pinyin, full, tail) VALUES (?, ?, ?, ?, ?)", documents)
@@ -224,7 +223,7 @@ def find_rows(connection: Connection, view: View, text: str, limit: int | None =
     if asked.exact and _shows_all(view):
         return _candidates(connection, view, asked, limit)
     found: list[int] = []
-    below, looked = (1 << _ROW_BITS), 0
+    below, looked = (1 << ROW_BITS), 0
     limit = None if limit is None else min(limit, CANDIDATES)
     portion = limit or 1000
     while limit is None or (len(found) < limit and looked < limit * LOOKED_AT):
@@ -237,7 +236,7 @@ def find_rows(connection: Connection, view: View, text: str, limit: int | None =
     return found[:limit]
 
 
-def _candidates(connection: Connection, view: View, asked: Question, limit: int | None, *, below: int = 1 << _ROW_BITS) -> list[int]:
+def _candidates(connection: Connection, view: View, asked: Question, limit: int | None, *, below: int = 1 << ROW_BITS) -> list[int]:
     """Row numbers the index names, newest first. Rows that may not be seen do not count towards the limit."""
     low = doc_id(view.entity, 0)
     source, condition, params = "search", "1", list[Any]()
@@ -323,7 +322,7 @@ def count_rows(connection: Connection, entity: EntityType) -> int:
     """How many rows of an entity are indexed."""
     return int(
         connection.value(
-            "SELECT count(*) FROM search WHERE rowid BETWEEN ? AND ?", (doc_id(entity, 0), doc_id(entity, (1 << _ROW_BITS) - 1))
+            "SELECT count(*) FROM search WHERE rowid BETWEEN ? AND ?", (doc_id(entity, 0), doc_id(entity, (1 << ROW_BITS) - 1))
         )
     )
 
@@ -334,7 +333,7 @@ def lost_row(connection: Connection, entity: EntityType) -> int | None:
         return None
     found = connection.value(
         f'SELECT rowid FROM search s WHERE rowid BETWEEN ? AND ? AND NOT EXISTS (SELECT 1 FROM "{entity.key}" WHERE rid = s.rowid - ?) LIMIT 1',
-        (doc_id(entity, 0), doc_id(entity, (1 << _ROW_BITS) - 1), doc_id(entity, 0)),
+        (doc_id(entity, 0), doc_id(entity, (1 << ROW_BITS) - 1), doc_id(entity, 0)),
     )
     return None if found is None else int(found) - doc_id(entity, 0)
 
@@ -342,6 +341,7 @@ def lost_row(connection: Connection, entity: EntityType) -> int | None:
 def reindex(connection: Connection) -> None:
     """Build the whole index anew from the tables."""
     connection.execute("INSERT INTO search(search) VALUES ('delete-all')")
+    marks.forget_all(connection)
     for entity in entities():
         if entity.searched:
             rids = [row[0] for row in connection.all(f'SELECT rid FROM "{entity.key}" WHERE deleted = 0 ORDER BY rid')]

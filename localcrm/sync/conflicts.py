@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from localcrm.domain.admin.conflicts import as_text
 from localcrm.domain.admin.entities import ConflictKind
+from localcrm.domain.crm import merging
 from localcrm.domain.records import referred
 from localcrm.kernel.clock import stamp_time
-from localcrm.kernel.schema import EntityType, Kind, Stored, entity_by_no
+from localcrm.kernel.schema import EntityType, Kind, Stored, entities, entity_by_no
 from localcrm.store import changelog
 from localcrm.store.ddl import DELETED_NO, UPDATE
 from localcrm.sync.known import Known, Work
@@ -57,9 +59,14 @@ class Conflicts:
         self._now_deleted: dict[EntityType, list[bytes]] = defaultdict(list)
         self._now_restored: list[tuple[EntityType, bytes]] = []
         self._referred: dict[str, set[bytes]] = defaultdict(set)
+        self._claimed: dict[EntityType, set[bytes]] = defaultdict(set)
+        self.merged: set[str] = set()
+        """Ids of records that were merged into others, and went now or are still referred to (``domain.crm.merging``)."""
 
     def decide(self, entity: EntityType, pk: bytes, mine: Entry) -> Diff:
         """The columns that a change wins against those before it, which must all be in the log."""
+        if entity.merged and entity.fields[entity.merged].no in mine.diff:
+            self._claimed[entity].add(pk)
         entries = _entries(self._known.connection, entity, pk, mine.lseq)
         seen = _seen(mine, {entry.lseq: entry for entry in entries})
         winners = {}
@@ -102,11 +109,11 @@ class Conflicts:
                 )
 
     def _overwritten(self, entity: EntityType, pk: bytes, no: int, base: Stored, kept: Entry, lost: Entry) -> None:
-        if no == DELETED_NO:
+        if no == DELETED_NO or no in _moot(entity):
             return
         column = entity.by_no[no]
         self._note(
-            kind=ConflictKind.OVERWRITTEN,
+            kind=ConflictKind.MERGED if column.key == entity.merged else ConflictKind.OVERWRITTEN,
             entity=entity.key,
             record=pk.hex(),
             field=column.key,
@@ -121,9 +128,9 @@ class Conflicts:
         """Deleted at one place, edited at the other: the row stays deleted, the edit stays underneath, a person decides."""
         mine_deletes = mine.diff.get(DELETED_NO, (0, 0))[1] == 1
         if mine_deletes:
-            deletion, edit = mine, next((e for e in reversed(unseen) if set(e.diff) - {DELETED_NO}), None)
+            deletion, edit = mine, next((e for e in reversed(unseen) if _edits(entity, e)), None)
         else:
-            edit = mine if set(mine.diff) - {DELETED_NO} else None
+            edit = mine if _edits(entity, mine) else None
             deletion_found = next((e for e in reversed(unseen) if e.diff.get(DELETED_NO, (0, 0))[1] == 1), None)
             if deletion_found is None:
                 return
@@ -179,8 +186,21 @@ class Conflicts:
         if self._known.sender:
             orphaned -= self._known.sender.orphaned
             self._known.sender.orphaned.update(orphaned)
-        for parent, pk in sorted(orphaned):
+        for parent, pk in sorted(orphaned - self._merged_among(orphaned)):
             self._note(kind=ConflictKind.PARENT_DELETED, entity=parent, record=pk.hex(), **_STAYS_DELETED)
+
+    def _merged_among(self, orphaned: set[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
+        """Those that were merged into others, and are left to what follows of that; so are those that went in this batch, or that it wanted to go elsewhere."""
+        found: set[tuple[str, bytes]] = set()
+        for entity in (kind for kind in entities() if kind.merged):
+            ids = {pk for key, pk in orphaned if key == entity.key}.union(self._now_deleted.get(entity, ()), self._claimed[entity])
+            rows = self._known.connection.all(
+                f'SELECT id FROM "{entity.key}" WHERE "{entity.merged}" IS NOT NULL AND id IN (SELECT unhex(value) FROM json_each(?))',
+                (json.dumps([pk.hex() for pk in ids]),),
+            )
+            self.merged.update(row[0].hex() for row in rows)
+            found.update((entity.key, row[0]) for row in rows)
+        return found
 
     # what was kept out -------------------------------------------------------------------------------------------------------
 
@@ -200,6 +220,18 @@ class Conflicts:
 
     def _note(self, **values: Any) -> None:
         self.found.append(values)
+
+
+@cache
+def _moot(entity: EntityType) -> frozenset[int]:
+    """Columns that head office works out anew from what all places did."""
+    return frozenset(entity.fields[key].no for key in merging.ALIASES) if entity is merging.CUSTOMER else frozenset()
+
+
+def _edits(entity: EntityType, entry: Entry) -> bool:
+    """Whether an update says more than that its record went, or into which one."""
+    into = {entity.fields[entity.merged].no} if entity.merged else set[int]()
+    return bool(entry.diff.keys() - {DELETED_NO} - into - _moot(entity))
 
 
 _STAYS_DELETED = {"field": "deleted", "base": "false", "kept": "true", "lost": "false"}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 import msgspec
 
 import localcrm
+from localcrm.domain.crm import merging
 from localcrm.domain.people import signing
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
@@ -200,6 +201,7 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
         with store.housekeeping() as connection:
             connection.execute("UPDATE sync_peer SET last_ok = ? WHERE node_no = ?", (store.clock.now_ms(), OFFICE_NO))
         signing.examine(store)
+        merging.follow_drafts(store)
     return welcome
 
 

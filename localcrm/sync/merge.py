@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from localcrm.domain.admin import after_merge
 from localcrm.domain.admin.entities import Conflict
+from localcrm.domain.crm import merging
 from localcrm.domain.people import signing
 from localcrm.kernel.clock import is_from_future, next_stamp
 from localcrm.kernel.collector import collector_at_rest
@@ -100,6 +101,7 @@ def follow_up(store: Store, connection: Connection, report: Report, found: Found
                 uow.insert(_CONFLICT, _CONFLICT.validate(values))
             report.conflicts += after_merge.note_same_values(uow, found.never_twice)
             after_merge.agree(uow, found.settled_apart)
+            merging.settle(uow, found.merged)
             for held in found.tried_again:
                 after_merge.note_tried_again(uow, held)
 
@@ -218,25 +220,27 @@ def _tables(batch: Batch) -> set[int]:
 
 @dataclass(slots=True)
 class Found:
-    """What head office follows up after a merge: conflicts to note, values written that may not repeat, conflicts settled apart, and
-    what became of changes that were kept aside.
+    """What head office follows up after a merge: conflicts to note, values written that may not repeat, conflicts settled apart, customers
+    that were merged into others, and what became of changes that were kept aside.
     """
 
     conflicts: list[dict[str, Any]] = field(default_factory=list)
     never_twice: list[tuple[EntityType, Field, bytes]] = field(default_factory=list)
     settled_apart: list[bytes] = field(default_factory=list)
+    merged: set[str] = field(default_factory=set)
     tried_again: list[after_merge.TriedAgain] = field(default_factory=list)
     again: list[Stamped] = field(default_factory=list)
     """Transactions that were here already, at least in part, with the stamps they have elsewhere."""
 
     def __bool__(self) -> bool:
-        return bool(self.conflicts or self.never_twice or self.settled_apart or self.tried_again)
+        return bool(self.conflicts or self.never_twice or self.settled_apart or self.merged or self.tried_again)
 
     def add(self, merge: _Merge) -> None:
         """What a merge at head office found."""
         self.conflicts += merge.conflicts
         self.never_twice += merge.never_twice()
         self.settled_apart += merge.settled_apart
+        self.merged |= merge.merged
 
 
 def _merge(store: Store, connection: Connection, batch: Batch, sender: Sender | None, cursor: int = 0) -> tuple[Report, Found]:
@@ -314,6 +318,11 @@ class _Merge:
     def conflicts(self) -> list[dict[str, Any]]:
         """Values of the conflict records to write."""
         return self._conflicts.found
+
+    @property
+    def merged(self) -> set[str]:
+        """Ids of records that were merged into others."""
+        return self._conflicts.merged
 
     # the way through a batch -----------------------------------------------------------------------------------------
 

@@ -189,6 +189,8 @@ class Teller:
                 return happened.format(title=title, users=users, who=who), _(
                     "Restore it if it is still needed. If not, let those records refer to another one, then keep it deleted."
                 )
+            case ConflictKind.MERGED if item.is_there:
+                return self._merged_apart(item, title)
             case ConflictKind.QUARANTINED:
                 what, then = map(gettext, reason_texts(conflict.get("lost")))
                 who = self._author(item, "lost")
@@ -201,6 +203,21 @@ class Teller:
             if item.is_there
             else (_("This record is not known here."), _("Nothing can be taken; settle it when you have seen it."))
         )
+
+    def _merged_apart(self, item: Item, title: str) -> tuple[str, str]:
+        """Two were merged into each other at two places, or one into two others."""
+        first, second = self._author(item, "kept"), self._author(item, "lost")
+        other = self._other(item, concerned_field(item.conflict)[0])[0]
+        if other:
+            told = _("“{title}” and “{other}” were merged at two places in opposite directions ({first}; {second}).")
+            return told.format(title=title, other=other, first=first, second=second), _(
+                "The one entered first, “{title}”, stays, and everything is with it. The number and name of the other one still find it."
+            ).format(title=title)
+        told = _("“{title}” was merged into “{kept}” ({first}) and into “{lost}” ({second}).")
+        kept, lost = (self.word(item, item.conflict.get(side)) or "—" for side in ("kept", "lost"))
+        return told.format(title=title, kept=kept, lost=lost, first=first, second=second), _(
+            "The later one counts: everything is with “{kept}”. See whether those two are one customer as well."
+        ).format(kept=kept)
 
     def _mended(self, item: Item) -> tuple[str, str]:
         """What an exchange found to be different though nothing had been changed in the program, and what became of it."""
@@ -267,7 +284,7 @@ class Teller:
         return " · ".join(filter(None, [who, self._decision(item, keep)]))
 
     def _decision(self, item: Item, keep: str) -> str:
-        if item.kind in {ConflictKind.QUARANTINED, ConflictKind.DIGEST}:
+        if item.kind in {ConflictKind.QUARANTINED, ConflictKind.DIGEST, ConflictKind.MERGED}:
             return _("taken over after the update") if keep == "applied" else _("seen")
         if item.kind == ConflictKind.DUPLICATE and keep == "kept":
             return _("both left as they are")

@@ -39,6 +39,7 @@ class ConflictKind(Choice):
     QUARANTINED = "quarantined", N_("Change not accepted")
     DIGEST = "digest", N_("Data differ after the exchange")
     DUPLICATE = "duplicate", N_("Same value twice")
+    MERGED = "merged", N_("Merged at two places in different ways")
 
 
 class ConflictState(Choice):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from localcrm.domain import policy, records
+from localcrm.domain.naming import can_be_moved
 from localcrm.domain.policy import Actor
 from localcrm.kernel.errors import AppError, Forbidden, Refused
 from localcrm.kernel.i18n import N_, gettext
@@ -20,7 +21,7 @@ from localcrm.kernel.schema import EntityType, Kind, Stored, entity as entity_ty
 from localcrm.store.asof import REGISTER, lines_today, record_today
 from localcrm.store.changelog import Action, Change, action_changes, action_of, first_values, history
 from localcrm.store.connection import Connection
-from localcrm.store.ddl import DELETED_NO, GONE, INSERT
+from localcrm.store.ddl import DELETED_NO, GONE, INSERT, UPDATE
 from localcrm.store.node import load_node
 from localcrm.store.query import titles
 from localcrm.store.store import Store
@@ -53,6 +54,12 @@ class Touched:
     def is_line(self) -> bool:
         """Whether it is a line of a document."""
         return self.entity.kind is Kind.LINE
+
+    @property
+    def only_moved(self) -> bool:
+        """Whether it only names another record than before, because that one was merged into it."""
+        unchanged = self.began or self.gone or not self.columns
+        return not unchanged and all(can_be_moved(self.entity, no) for no in self.columns)
 
     @property
     def register(self) -> tuple[bool, bool]:
@@ -199,6 +206,8 @@ def _posts(change: Change) -> bool:
 def _undoable(change: Change) -> bool:
     """Whether people write records of this kind by hand: what verbs keep about others has its own ways back."""
     kind = change.entity
+    if kind is not None and change.op == UPDATE and change.diff and all(can_be_moved(kind, no) for no in change.diff):
+        return True
     if kind is None or kind.key in policy.NOT_GRANTED or any(column.secret for column in kind.fields.values()):
         return False
     return kind.kind is Kind.LINE or (kind.kind in {Kind.MASTER, Kind.HUB, Kind.DOCUMENT} and policy.written_by_hand(kind))
@@ -283,7 +292,9 @@ def _undo(uow: UnitOfWork, actor: Actor, one: Touched, touched: Sequence[Touched
     before = {key: kind.fields[key].load(old) for key, (old, _new) in one.changed.items()}
     if _goes_with_document(one, touched):
         return 0
-    if one.gone:
+    if one.only_moved:  # with the right that let it follow the merge
+        uow.update(kind, one.id, before)
+    elif one.gone:
         records.put_line_back(uow, actor, entity=kind.key, values=before)
     elif one.began and one.is_line:
         records.take_line_away(uow, actor, **names)

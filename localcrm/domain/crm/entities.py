@@ -65,20 +65,21 @@ class Customer(
     owner="owner_id",
     series="C",
     totals=(Total(name="customer_by_level", by=("level",)), Total(name="customer_by_owner", by=("owner_id",))),
+    merged="merged_into_id",
 ):
     """A company or person we sell to."""
 
     number: Annotated[Text | None, F(1, N_("Customer no."), column=8, index=True, search=6)] = None
-    name: Annotated[Name, F(2, N_("Customer name"), column=1, index=True, search=10)]
+    name: Annotated[Name, F(2, N_("Customer name"), column=1, index=True, search=10, mark="name")]
     short_name: Annotated[Text | None, F(3, N_("Short name"), search=8)] = None
     level: Annotated[Text | None, F(4, N_("Level"), column=2, index=True, options=LEVELS)] = None
-    phone: Annotated[Text | None, F(5, N_("Phone"), column=3, search=7, widget="phone")] = None
+    phone: Annotated[Text | None, F(5, N_("Phone"), column=3, search=7, widget="phone", mark="phone")] = None
     address: Annotated[Text | None, F(6, N_("Address"), column=4, search=3, section=N_("Details"))] = None
     credit_limit: Annotated[Money, F(7, N_("Credit limit"), column=5, section=N_("Details"), merge="always_show")] = Decimal("0.00")
     owner_id: Annotated[Id | None, F(8, N_("Salesperson"), ref="user", column=6)] = None
     branch_id: Annotated[Id | None, F(9, N_("Branch"), ref="branch", column=7, editable=True)] = None
     source: Annotated[Text | None, F(10, N_("Source"), section=N_("Details"))] = None
-    tax_no: Annotated[Text | None, F(11, N_("Tax no."), search=4, section=N_("Details"))] = None
+    tax_no: Annotated[Text | None, F(11, N_("Tax no."), search=4, section=N_("Details"), mark="code")] = None
     remark: Annotated[LongText | None, F(12, N_("Remark"), widget="longtext", section=N_("Details"))] = None
     stage: Annotated[Text | None, F(13, N_("Stage"), index=True, options=STAGES)] = None
     industry: Annotated[Text | None, F(14, N_("Industry"), index=True, options=INDUSTRIES, section=N_("Details"))] = None
@@ -90,6 +91,10 @@ class Customer(
     credit_days: Annotated[int | None, Bounds(ge=0, le=3650), F(20, N_("Days of credit"), section=N_("Invoicing and terms"))] = None
     price_level: Annotated[Text | None, F(21, N_("Price level"), options=PRICE_LEVELS, section=N_("Invoicing and terms"))] = None
     files: Annotated[Attachments | None, F(22, N_("Files"), widget="files", section=N_("Details"))] = None
+    merged_into_id: Annotated[Id | None, F(40, N_("Merged into"), ref="customer", editable=False)] = None
+    former_numbers: Annotated[LongText | None, F(41, N_("Former numbers"), search=6, editable=False, section=N_("Details"))] = None
+    former_names: Annotated[LongText | None, F(42, N_("Former names"), search=5, editable=False, section=N_("Details"), mark="name")] = None
+    inactive: Annotated[bool, F(43, N_("No longer dealt with"), section=N_("Details"))] = False
 
 
 #: What somebody has to say when his company buys.
@@ -111,7 +116,7 @@ class Contact(Entity, key="contact", no=11, label=N_("Contact"), kind=Kind.MASTE
     customer_id: Annotated[Id, F(1, N_("Customer"), ref="customer", column=2)]
     name: Annotated[Name, F(2, N_("Name"), column=1, index=True, search=10)]
     title: Annotated[Text | None, F(3, N_("Position"), column=3)] = None
-    phone: Annotated[Text | None, F(4, N_("Phone"), column=4, search=7, widget="phone")] = None
+    phone: Annotated[Text | None, F(4, N_("Phone"), column=4, search=7, widget="phone", mark="phone")] = None
     email: Annotated[Text | None, F(5, N_("E-mail"), column=5, search=4)] = None
     wechat: Annotated[Text | None, F(6, N_("WeChat"), column=6, search=3)] = None
     is_main: Annotated[bool, F(7, N_("Main contact"), column=7)] = False
@@ -119,8 +124,8 @@ class Contact(Entity, key="contact", no=11, label=N_("Contact"), kind=Kind.MASTE
     remark: Annotated[LongText | None, F(9, N_("Remark"), widget="longtext")] = None
     part: Annotated[Text | None, F(10, N_("Part in decisions"), column=8, index=True, options=PARTS)] = None
     gender: Annotated[Text | None, F(11, N_("Gender"), options=GENDERS)] = None
-    second_phone: Annotated[Text | None, F(12, N_("Second phone"), search=7, widget="phone")] = None
-    other_phones: Annotated[Text | None, F(13, N_("Other phones"), search=7, widget="phone")] = None
+    second_phone: Annotated[Text | None, F(12, N_("Second phone"), search=7, widget="phone", mark="phone")] = None
+    other_phones: Annotated[Text | None, F(13, N_("Other phones"), search=7, widget="phone", mark="phone")] = None
     lunar_birthday: Annotated[Text | None, F(14, N_("Lunar birthday"), index=True, widget="lunar")] = None
     likes: Annotated[LongText | None, F(15, N_("Likes and dislikes"), widget="longtext")] = None
     has_left: Annotated[bool, F(16, N_("Has left the company"), column=9)] = False
@@ -432,3 +437,22 @@ class Grouping(Entity, key="grouping", no=78, label=N_("Grouping"), kind=Kind.MA
     measure: Annotated[Text | None, F(4, N_("Sum shown"), column=4, editable=False)] = None
     owner_id: Annotated[Id, F(5, N_("Saved by"), ref="user", column=5, editable=False)]
     shown_to: Annotated[ShownTo, F(6, N_("Shown to"), column=6, editable=False)] = ShownTo.PRIVATE
+
+
+class CustomerDistinct(
+    Entity,
+    key="customer_distinct",
+    no=65,
+    label=N_("Not the same customer"),
+    kind=Kind.MASTER,
+    title_field="note",
+    under="one_id",
+    by_hand=False,
+):
+    """That somebody looked at two customers who look like one and found them to be two."""
+
+    one_id: Annotated[Id, F(1, N_("Customer"), ref="customer", column=1, editable=False)]
+    other_id: Annotated[Id, F(2, N_("Other customer"), ref="customer", column=2, editable=False)]
+    note: Annotated[Text | None, F(3, N_("Note"), column=3, editable=False)] = None
+    decided_by: Annotated[Id | None, F(4, N_("Decided by"), ref="user", column=4, editable=False)] = None
+    decided_at: Annotated[Moment | None, F(5, N_("Decided at"), column=5, editable=False)] = None

@@ -11,6 +11,7 @@ from localcrm.domain.crm.pipeline_rules import visit_after
 from localcrm.domain.policy import SYSTEM, Actor
 from localcrm.domain.records import Behaviour
 from localcrm.domain.verbs import Verb
+from localcrm.kernel.clock import moment
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record
@@ -19,6 +20,7 @@ from localcrm.store.uow import UnitOfWork
 _PLAN, _OPPORTUNITY = ServicePlan.entity_type, Opportunity.entity_type
 #: Visits begin in the morning.
 _AT = datetime.time(9)
+_AT_LEAST_AHEAD = datetime.timedelta(hours=1)
 
 
 def prepare_plan(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:
@@ -58,7 +60,8 @@ def write_visits(uow: UnitOfWork, actor: Actor) -> dict[str, int]:
     for identity in due:
         plan = uow.get(_PLAN, identity)
         opportunity = uow.get(_OPPORTUNITY, plan["opportunity_id"])
-        planned = datetime.datetime.combine(plan["next_on"], _AT).astimezone()
+        # One that was missed is due now; what is planned lies ahead.
+        planned = max(datetime.datetime.combine(plan["next_on"], _AT).astimezone(), moment(uow.store.clock) + _AT_LEAST_AHEAD)
         content = gettext(N_("Maintenance visit: {title} ({number} {opportunity})")).format(
             title=plan["title"], number=opportunity["number"] or "", opportunity=opportunity["title"]
         )

@@ -9,14 +9,15 @@ from decimal import Decimal
 from typing import Any
 
 from localcrm.domain import policy
-from localcrm.domain.crm.entities import Activity, Contact
+from localcrm.domain.crm.entities import Activity, Contact, Customer
 from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.policy import Actor
 from localcrm.domain.sales.entities import SalesOrder
 from localcrm.kernel.schema import EntityType
 from localcrm.store.connection import Connection
+from localcrm.store.merged import merged_into
 
-_ACTIVITY, _ORDER = Activity.entity_type, SalesOrder.entity_type
+_ACTIVITY, _ORDER, _CUSTOMER = Activity.entity_type, SalesOrder.entity_type, Customer.entity_type
 _AT, _NEXT = _ACTIVITY.fields["at"], _ACTIVITY.fields["next_at"]
 _GROSS = _ORDER.fields["gross"]
 
@@ -60,7 +61,9 @@ def customer_glances(connection: Connection, actor: Actor, ids: Sequence[str]) -
     told = receipts is not None and receipts.shows("amount") and orders is not None and all(map(orders.shows, needs))
     if told:
         owed = "customer_id, sum(gross) - sum(coalesce((SELECT sum(r.total) FROM order_received r WHERE r.order_id = sales_order.id), 0))"
-        unpaid = dict(_rows(connection, actor, _ORDER, owed, keys, "AND status = 'posted' GROUP BY 1", needs=needs))
+        became = {bytes.fromhex(one): bytes.fromhex(into) for one, into in merged_into(connection, _CUSTOMER, ids).items()}
+        for key, amount in _rows(connection, actor, _ORDER, owed, [*keys, *became], "AND status = 'posted' GROUP BY 1", needs=needs):
+            unpaid[became.get(key, key)] = unpaid.get(became.get(key, key), 0) + amount
     result = {}
     for identity, key in zip(ids, keys, strict=True):
         at, kind, content = newest.get(key, (None, None, None))

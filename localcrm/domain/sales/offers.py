@@ -16,6 +16,7 @@ from localcrm.domain.sales.glance import customer_glances
 from localcrm.domain.stock.services import stock_list
 from localcrm.kernel.schema import Field
 from localcrm.store.connection import Connection
+from localcrm.store.merged import one_of
 from localcrm.store.query import Condition, ListQuery, Record, load_record, record_columns, select, titles
 
 _PRODUCT, _WAREHOUSE = Product.entity_type, Warehouse.entity_type
@@ -83,12 +84,13 @@ def last_deals(connection: Connection, actor: Actor, customer_id: str, product_i
     if lines is None or not all(lines.shows(key) for key in ("product_id", "price", "quantity", "unit", "discount")):
         return []
     condition, params = orders.condition("o")
+    is_his, customers = one_of(connection, Customer.entity_type, customer_id)
     rows = connection.all(
         f"""SELECT o.date, l.price, l.quantity, l.unit, l.discount FROM sales_order_line l JOIN sales_order o ON o.id = l.order_id
-           WHERE l.product_id = ? AND l.deleted = 0 AND o.customer_id = ? AND o.status = 'posted' AND o.deleted = 0 AND o.reverses_id IS NULL
+           WHERE l.product_id = ? AND l.deleted = 0 AND o.customer_id {is_his} AND o.status = 'posted' AND o.deleted = 0 AND o.reverses_id IS NULL
              AND NOT EXISTS (SELECT 1 FROM sales_order r WHERE r.reverses_id = o.id AND r.deleted = 0)
              AND {condition} ORDER BY o.date DESC, o.rid DESC, l.position LIMIT ?""",
-        (bytes.fromhex(product_id), bytes.fromhex(customer_id), *params, limit),
+        (bytes.fromhex(product_id), *customers, *params, limit),
     )
     fields: list[Field] = [_ORDER.fields["date"], *(_LINE.fields[key] for key in ("price", "quantity", "unit", "discount"))]
     return [{field.key: field.load(value) for field, value in zip(fields, row, strict=True)} for row in rows]
@@ -105,10 +107,11 @@ def customer_account(connection: Connection, actor: Actor, *, customer_id: str) 
     orders, newest = policy.seen(actor, _ORDER), None
     if orders is not None and all(orders.shows(key) for key in ("customer_id", "date", "status")):
         condition, params = orders.condition("sales_order")
+        is_his, customers = one_of(connection, Customer.entity_type, customer_id)
         newest = connection.value(
             f"""SELECT max(date) FROM sales_order
-                WHERE customer_id = ? AND status = 'posted' AND reverses_id IS NULL AND deleted = 0 AND {condition}""",
-            (bytes.fromhex(customer_id), *params),
+                WHERE customer_id {is_his} AND status = 'posted' AND reverses_id IS NULL AND deleted = 0 AND {condition}""",
+            (*customers, *params),
         )
     unpaid = customer_glances(connection, actor, [customer_id])[customer_id].unpaid
     return {

@@ -72,9 +72,18 @@ def _first_warehouse(uow: UnitOfWork, actor: Actor) -> str | None:
 
 
 def check_order(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
-    """Only the owning branch edits a draft; nobody edits a posted order."""
+    """Only the owning branch edits a draft; nobody edits a posted order; who is no longer dealt with gets no new one."""
     if old is not None:
         _check_editable_here(uow, old)
+    if new["customer_id"] is not None and (old is None or old["customer_id"] != new["customer_id"]):
+        customer = uow.find(Customer.entity_type, new["customer_id"])
+        if customer is not None and customer["inactive"]:
+            raise InvalidInput(
+                "customer_inactive",
+                N_("“{name}” is marked as no longer dealt with. Choose another customer, or take the mark off first."),
+                name=customer["name"],
+                field="customer_id",
+            )
 
 
 def reprice_order(uow: UnitOfWork, actor: Actor, order: Record, old: Record | None) -> None:  # noqa: ARG001

@@ -8,10 +8,12 @@ from decimal import Decimal
 
 from localcrm.domain import policy
 from localcrm.domain.catalog.entities import Product
+from localcrm.domain.crm.entities import Customer
 from localcrm.domain.policy import Actor
 from localcrm.domain.sales.entities import SalesOrder, SalesOrderLine
 from localcrm.domain.sales.rules import Rhythm, rhythm
 from localcrm.store.connection import Connection
+from localcrm.store.merged import one_of
 from localcrm.store.query import titles
 
 _ORDER, _LINE, _PRODUCT = SalesOrder.entity_type, SalesOrderLine.entity_type, Product.entity_type
@@ -43,12 +45,13 @@ def last_prices(connection: Connection, actor: Actor, customer_id: str, *, limit
     ):
         return []
     condition, params = orders.condition("o")
+    is_his, customers = one_of(connection, Customer.entity_type, customer_id)
     # With max() the other columns come from the row that holds the maximum.
     rows = connection.all(
         f"""SELECT l.product_id, max(o.date), l.price, l.quantity, l.unit
             FROM sales_order o JOIN sales_order_line l ON l.order_id = o.id AND l.deleted = 0
-            WHERE o.customer_id = ? AND {_STANDS} AND l.price IS NOT NULL AND {condition} GROUP BY 1 ORDER BY 2 DESC LIMIT ?""",
-        (bytes.fromhex(customer_id), *params, limit),
+            WHERE o.customer_id {is_his} AND {_STANDS} AND l.price IS NOT NULL AND {condition} GROUP BY 1 ORDER BY 2 DESC LIMIT ?""",
+        (*customers, *params, limit),
     )
     names = titles(connection, _PRODUCT, [row[0].hex() for row in rows])
     price, quantity = _LINE.fields["price"], _LINE.fields["quantity"]
@@ -64,8 +67,9 @@ def purchase_rhythm(connection: Connection, actor: Actor, customer_id: str, toda
     if orders is None or not all(map(orders.shows, ("customer_id", "date", "status"))):
         return None
     condition, params = orders.condition("o")
+    is_his, customers = one_of(connection, Customer.entity_type, customer_id)
     rows = connection.all(
-        f"SELECT DISTINCT o.date FROM sales_order o WHERE o.customer_id = ? AND o.date <= ? AND {_STANDS} AND {condition} ORDER BY 1 DESC LIMIT ?",
-        (bytes.fromhex(customer_id), today.isoformat(), *params, _LAST_ORDERS),
+        f"SELECT DISTINCT o.date FROM sales_order o WHERE o.customer_id {is_his} AND o.date <= ? AND {_STANDS} AND {condition} ORDER BY 1 DESC LIMIT ?",
+        (*customers, today.isoformat(), *params, _LAST_ORDERS),
     )
     return rhythm([date.fromisoformat(day) for (day,) in rows], today)

@@ -10,11 +10,12 @@ from nicegui import ui
 
 from localcrm.domain.crm.entities import Customer, Opportunity
 from localcrm.kernel.i18n import N_, gettext
+from localcrm.ui.customer.merge import delete_customer, merge_with_dialog
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.menu import Action
 from localcrm.ui.kit.reminders import remind_dialog
 from localcrm.ui.kit.sharing import share_dialog
-from localcrm.ui.screens.records import copy_title, delete_with_undo, history_dialog, who_sees_dialog
+from localcrm.ui.screens.records import copy_title, history_dialog, who_sees_dialog
 
 if TYPE_CHECKING:
     from localcrm.ui.screens.customers import Workbench
@@ -81,8 +82,13 @@ async def _copy(bench: Workbench) -> None:
 
 
 async def _delete(bench: Workbench) -> None:
-    if await delete_with_undo(bench.session, CUSTOMER, str(bench.customer)):
+    if await delete_customer(bench.session, str(bench.customer)):
         bench.customer = None
+
+
+async def _merge(bench: Workbench) -> None:
+    if kept := await merge_with_dialog(bench.session, str(bench.customer)):
+        await bench.choose(kept)
 
 
 ACTIONS = (
@@ -99,6 +105,7 @@ ACTIONS = (
     CustomerAction(id="history", label_msgid=N_("History"), run=_history, key="h", divided=True),
     CustomerAction(id="copy", label_msgid=N_("Copy name"), run=_copy, key="c"),
     CustomerAction(id="share", label_msgid=N_("Share…"), run=_share, shown=may("customer.share")),
+    CustomerAction(id="merge", label_msgid=N_("Merge with…"), run=_merge, shown=may("customer.merge")),
     CustomerAction(id="who-sees", label_msgid=N_("Who sees this?"), run=_who_sees, shown=lambda session: session.actor.is_admin),
     CustomerAction(id="delete", label_msgid=N_("Delete"), run=_delete, key="delete", danger=True, shown=may("customer.delete")),
 )

@@ -49,7 +49,8 @@ def _draw(bench: Workbench, found: _Overview) -> None:
             with ui.button(on_click=bench.edit).props("unelevated no-caps").classes("lc-btn").mark("edit"):
                 ui.label(_("Edit"))
                 ui.label(own_key("e")).classes("lc-kbd q-ml-sm")
-    facts(CUSTOMER, found.customer, found.names, [f for f in CUSTOMER.readable if f.key != "name"], extra)
+    told = [f for f in CUSTOMER.readable if f.key != "name" and (f.f.editable or found.customer.get(f.key) is not None)]
+    facts(CUSTOMER, found.customer, found.names, told, extra)
 
 
 OVERVIEW = Tab(

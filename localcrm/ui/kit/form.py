@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nicegui import background_tasks, ui
 from nicegui.element import Element
@@ -39,6 +39,17 @@ if TYPE_CHECKING:
 
 #: A draft is written at most this often.
 DRAFT_SECONDS = 1.5
+
+
+class Adviser(Protocol):
+    """Tells what there is to know while a record is typed, and asks before it is saved."""
+
+    async def may_save(self) -> bool:
+        """Whether to go on with saving."""
+
+
+#: Who advises on the form of a kind of record, by its key: gets session, form, and the id of a record that is there already.
+ADVISERS: dict[str, Callable[[Session, Form, str | None], Adviser | None]] = {}
 
 
 class FieldInput:
@@ -425,6 +436,9 @@ class _Editor:
         card.on("keydown.esc.stop", self.leave)  # a persistent dialog does not tell of the key itself
         self._restore_draft()
         self.form.changed.append(self._typed)
+        advise = ADVISERS.get(entity.key)
+        with self.dialog:
+            self.adviser = advise(session, self.form, record["id"] if record else None) if advise else None
         self.dialog.open()
         self.form.focus_first_empty()
 
@@ -454,6 +468,9 @@ class _Editor:
             verb = "records.update_record"
             params = {"entity": self.entity.key, "id": self.record["id"], "values": changes, "version": self.record["version"]}
             done = _("Changes saved")
+        with self.dialog:
+            if self.adviser and not await self.adviser.may_save():
+                return
         outcome = await run_verb(self.session, verb, params, on_error=self._failed)
         if outcome.ok:
             self._close(outcome.value)

@@ -20,6 +20,7 @@ from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.ids import parse_id
 from localcrm.store.query import Record
+from localcrm.ui.customer.merge import living
 from localcrm.ui.customer.tables import reading
 from localcrm.ui.customer.timeline import timeline
 from localcrm.ui.frame import page_frame, page_head
@@ -75,7 +76,7 @@ def _read(session: Session, identity: str) -> _Found:
 async def customer_page(session: Session, parameters: Mapping[str, str]) -> None:
     """Build the page."""
     try:
-        identity = parse_id(parameters["id"])
+        identity = str(living(session, parse_id(parameters["id"])))
     except AppError:
         identity = ""
     page = _Page(session, identity)

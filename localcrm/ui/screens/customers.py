@@ -22,6 +22,7 @@ from localcrm.ui.customer.expenses import EXPENSES
 from localcrm.ui.customer.history import HISTORY
 from localcrm.ui.customer.left import SHOWN_IN_GROUPS, Left, preset_of
 from localcrm.ui.customer.mass import mass_button
+from localcrm.ui.customer.merge import living
 from localcrm.ui.customer.opportunities import OPPORTUNITIES
 from localcrm.ui.customer.orders import ORDERS
 from localcrm.ui.customer.overview import OVERVIEW
@@ -74,7 +75,7 @@ class Workbench:
 
     def __init__(self, session: Session, parameters: Mapping[str, str]) -> None:
         self.session = session
-        self.wish = parameters.get("open")
+        self.wish = living(session, parameters.get("open"))
         self.query = preset_of(session, parameters.get("query", ""), mine=bool(parameters.get("mine")))
         self.customer: str | None = None
         self.tab = session.setting("customers:tab", "overview")

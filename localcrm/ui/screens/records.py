@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
@@ -14,6 +14,7 @@ from localcrm.domain import (
     subjects,  # noqa: F401 -- makes every entity known
 )
 from localcrm.domain.people.grants import who_sees
+from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.schema import EntityType, Kind, entity as entity_type
 from localcrm.store.query import Record
@@ -225,8 +226,10 @@ async def copy_title(session: Session, entity: EntityType, identity: str) -> Non
         toast(_("Copied: {title}").format(title=title[:60]))
 
 
-async def delete_with_undo(session: Session, entity: EntityType, identity: str) -> bool:
-    """Ask, delete, say so with the way back; returns whether it was deleted."""
+async def delete_with_undo(
+    session: Session, entity: EntityType, identity: str, *, on_error: Callable[[AppError], bool] | None = None
+) -> bool:
+    """Ask, delete, say so with the way back; returns whether it was deleted. ``on_error`` as in ``run_verb``."""
     outcome = await run_service(session, lambda: load_typed(session, entity, identity))
     if not outcome.ok:
         return False
@@ -242,7 +245,7 @@ async def delete_with_undo(session: Session, entity: EntityType, identity: str) 
     params = {"entity": entity.key, "id": identity}
     undo = Undo("records.undelete_record", params, _("Restored: {title}").format(title=title))
     done = _("Deleted; it can be restored from the recycle bin")
-    return (await run_verb(session, "records.delete_record", params, done=done, undo=undo)).ok
+    return (await run_verb(session, "records.delete_record", params, done=done, undo=undo, on_error=on_error)).ok
 
 
 def _screen(entity_key: str, label: str, icon: str, section: str | None) -> Screen:

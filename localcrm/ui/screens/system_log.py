@@ -70,6 +70,8 @@ KINDS: Mapping[str, str] = {
     "taking_back": N_("Taking back what the backup lacks"),
     "setting": N_("Setting changed"),
     "person_export": N_("Took out a person's data"),
+    "hidden_alike": N_("Was told that a customer of somebody else exists"),
+    "hidden_alike_refused": N_("Asked for more customers of others than one is told of"),
     "erased": N_("Erased a person's data"),
     "rights_refused": N_("Rights refused that head office did not sign"),
     "rights_fit": N_("Rights fit the signature again"),

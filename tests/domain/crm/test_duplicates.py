@@ -32,7 +32,8 @@ def test_names_that_mean_one_company(names: list[str], plain: str) -> None:
 
 
 def test_phones_and_tax_numbers_are_compared_without_their_dress() -> None:
-    assert plain_phones("0575-8412 3367、+86 139 0575 1234；８８０１") == ["057584123367", "13905751234"]
+    assert plain_phones("0575-8412 3367、+86 139 0575 1234；８８０１") == ["57584123367", "13905751234"]
+    assert plain_phones("+86 (0)575 84123367 / 0086-575-84123367\n0000000") == ["57584123367", "57584123367", "0000000"]
     assert plain_code(" 91330621 ma2jxfz88x") == "91330621MA2JXFZ88X"
 
 
