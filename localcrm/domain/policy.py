@@ -34,10 +34,18 @@ ACTIONS: Mapping[str, str] = {
     "post": N_("Post"),
     "reverse": N_("Reverse"),
     "resolve": N_("Settle"),
+    "assign": N_("Assign"),
+    "pick": N_("Pick from a pool"),
+    "release": N_("Put into a pool"),
+    "lock": N_("Lock"),
 }
 _EVERYWHERE = ("read", "create", "update", "delete", "import", "export")
 #: Actions that only some kinds of records have.
-_SPECIAL: Mapping[str, tuple[str, ...]] = {"sales_order": ("post", "reverse"), "conflict": ("resolve",)}
+_SPECIAL: Mapping[str, tuple[str, ...]] = {
+    "sales_order": ("post", "reverse"),
+    "conflict": ("resolve",),
+    "customer": ("assign", "pick", "release", "lock"),
+}
 #: Kinds of records that a role may be limited to. What names one of them in a reference is limited along with it.
 LIMITING = ("warehouse", "account")
 #: Kinds that are not offered when rights are granted: their screens and verbs ask for an administrator, or for rights to another record.

@@ -43,7 +43,7 @@ class ShareLevel(Choice):
 
 
 #: What only head office's administrators set up, unless a role says otherwise.
-_SET_UP = frozenset({"user", "branch", "legal_entity", "bank_account", "list_entry", "account"})
+_SET_UP = frozenset({"user", "branch", "legal_entity", "bank_account", "list_entry", "account", "pool", "reclaim_rule"})
 #: Kinds of records and subjects that only administrators touch, whatever a basic role gives.
 ADMIN_ONLY = _SET_UP | frozenset(
     {
@@ -57,5 +57,8 @@ ADMIN_ONLY = _SET_UP | frozenset(
 BY_ADMINISTRATORS = ADMIN_ONLY - _SET_UP
 #: What staff may read of them: names are needed wherever a record names a person or a place.
 STAFF_READS = frozenset(
-    {"user.read", "branch.read", "department.read", "legal_entity.read", "bank_account.read", "list_entry.read", "account.read"}
+    {
+        *("user.read", "branch.read", "department.read", "legal_entity.read", "bank_account.read", "list_entry.read", "account.read"),
+        *("pool.read", "reclaim_rule.read"),
+    }
 )

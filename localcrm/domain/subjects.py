@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from localcrm.domain import records, verbs
-from localcrm.domain.admin import fields, services as admin
+from localcrm.domain import arrivals, records, verbs
+from localcrm.domain.admin import fields, services as admin, undo
 from localcrm.domain.approvals import documents, services as approvals
 from localcrm.domain.catalog import services as catalog
-from localcrm.domain.crm import services as crm
+from localcrm.domain.crm import custody, pools, services as crm
 from localcrm.domain.finance import services as finance
 from localcrm.domain.options import services as options
-from localcrm.domain.people import rights, services as people
+from localcrm.domain.people import grants, rights, services as people
 from localcrm.domain.sales import approval, services as sales
 from localcrm.domain.stock import services as stock
 
@@ -27,3 +27,8 @@ records.BEHAVIOURS["product"] = replace(records.BEHAVIOURS["product"], derive=st
 # Which documents can need an approval, and that those who are asked see them while they wait.
 documents.DOCUMENTS["sales_order"] = approval.ORDER
 rights.ALSO_SEEN["approvals"] = documents.shown_to_approver
+
+# Whose a customer is has a chain of its own, whoever changes it, and requests for customers in pools are answered where they arrive.
+grants.HANDED_OVER["customer"] = custody.handed_over
+undo.OWN_WAYS["owner_change"] = custody.TAKEN_BACK
+arrivals.FOLLOWERS |= {"owner_change": custody.bring_together, "pool_claim": pools.answer_claims, "pool": pools.answer_claims}

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, fields
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from localcrm.domain import arrivals
 from localcrm.domain.admin import after_merge
 from localcrm.domain.admin.entities import Conflict
 from localcrm.domain.people import signing
@@ -81,6 +82,7 @@ def admit(store: Store, batch: Batch, *, sender_no: int, sender_code: str) -> Re
         report, found = _merge(store, connection, batch, sender)
         follow_up(store, connection, report, found)
         erase.carry_out_since(store, connection, before)
+        arrivals.follow(store, connection, before)
         return report
 
 
@@ -120,6 +122,7 @@ def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int, scope_at:
         scope.note_told(connection, scope_at)
         if is_about_rights:
             signing.take_over(store, connection)
+        arrivals.follow(store, connection, before)
         return report
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from localcrm.domain import policy
 from localcrm.domain.admin.persons import keep_erased
+from localcrm.domain.crm import custody, pools, reclaim
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.crm.rules import plain_code, plain_name, plain_phones
 from localcrm.domain.numbering import next_number
@@ -33,7 +34,7 @@ def prepare_customer(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old:
     filled = {**values, "number": values.get("number") or next_number(uow, _CUSTOMER, datetime.date.today())}
     filled.setdefault("owner_id", actor.user_id)
     filled.setdefault("branch_id", uow.node.branch_id)
-    return filled
+    return custody.begin(uow, filled)
 
 
 def prepare_activity(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
@@ -75,8 +76,10 @@ def _one(plain: Callable[[str], str]) -> Callable[[str], list[str]]:
 
 
 BEHAVIOURS = {
-    "customer": Behaviour(prepare=prepare_customer),
+    "customer": Behaviour(prepare=prepare_customer, check=custody.check_owner, after=custody.follow_owner),
     "contact": Behaviour(check=keep_erased),
     "activity": Behaviour(prepare=prepare_activity),
+    **pools.BEHAVIOURS,
+    **reclaim.BEHAVIOURS,
 }
-VERBS = (Verb(find_duplicates, N_("Find customers entered twice"), "customer.read"),)
+VERBS = (Verb(find_duplicates, N_("Find customers entered twice"), "customer.read"), *custody.VERBS, *pools.VERBS, *reclaim.VERBS)
