@@ -34,6 +34,7 @@ from localcrm.domain.roles import ADMIN_ONLY, STAFF_READS
 from localcrm.domain.sales.glance import customer_glances
 from localcrm.domain.sales.offers import last_deals
 from localcrm.domain.stock.services import stock_list
+from localcrm.kernel.attachments import Attachment
 from localcrm.kernel.errors import AppError, Forbidden, InvalidInput, NotFound
 from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import EntityType, Field, Kind, entities, entity
@@ -353,6 +354,7 @@ class Sample:
             "rate": Decimal(n) / 100,
             "date": date(2026, 1, 1) + timedelta(days=n),
             "datetime": datetime(2026, 1, 1, 8, field.no % 60, tzinfo=UTC) + timedelta(days=n),
+            "files": Attachment(f"{kind.no:032x}{n:032x}", n + 1, f"{WORD} {kind.key} {field.key} {n:02}.pdf").line,
         }.get(field.kind, f"{WORD} {kind.key} {field.key} {n:02}")
 
     def _about(self, telling: EntityType, made: Mapping[str, list[str]]) -> None:

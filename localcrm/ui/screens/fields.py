@@ -47,6 +47,7 @@ _DECLARED_KINDS = {
     "price": N_("Number with decimals"),
     "rate": N_("Number with decimals"),
     "ref": N_("Other record"),
+    "files": N_("Attached files"),
 }
 
 

@@ -1,0 +1,82 @@
+"""Short lists inside a tab: the records of one kind that belong to the chosen customer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nicegui import ui
+
+from localcrm.domain import policy
+from localcrm.kernel.schema import EntityType
+from localcrm.store.connection import Connection
+from localcrm.store.query import Condition, ListQuery, ref_titles, select
+from localcrm.ui.kit.columns import columns, row_json
+
+if TYPE_CHECKING:
+    from localcrm.ui.screens.customers import Workbench
+    from localcrm.ui.sessions import Session
+
+#: Rows that a tab shows; more are in the list of that kind.
+TAB_ROWS = 200
+
+
+def _query(session: Session, kind: EntityType, identity: str, limit: int) -> ListQuery:
+    return ListQuery(kind, where=(Condition("customer_id", "=", identity),), limit=limit, restrict=policy.view(session.actor, kind))
+
+
+def counting(kind: EntityType) -> Callable[[Session, Connection, str], int]:
+    """Counts the records of a kind that name a customer."""
+    return lambda session, connection, identity: select(connection, _query(session, kind, identity, 0)).total
+
+
+def reading(kind: EntityType) -> Callable[[Session, Connection, str], list[dict[str, Any]]]:
+    """Reads the first of them, as the list endpoint would give them."""
+
+    def read(session: Session, connection: Connection, identity: str) -> list[dict[str, Any]]:
+        rows = select(connection, _query(session, kind, identity, TAB_ROWS), count=False).rows
+        return row_json(connection, session.actor, kind, rows, ref_titles(connection, kind, rows))
+
+    return read
+
+
+def record_table(
+    bench: Workbench,
+    kind: EntityType,
+    keys: Sequence[str],
+    rows: Sequence[dict[str, Any]],
+    *,
+    new: Callable[[], Awaitable[None]] | None = None,
+    new_label: str = "",
+    empty: str,
+    open_row: Callable[[str], Awaitable[None]],
+) -> None:
+    """Columns ``keys`` of the rows; a double click opens one, ``new`` adds one where the user may."""
+    known = {column.key: column for column in columns(policy.view(bench.session.actor, kind))}
+    keys = [key for key in keys if key in known]
+    may_add = new is not None and bench.session.may(f"{kind.key}.create")
+    if not rows:
+        with ui.element("div").classes("lc-empty"):
+            ui.label(empty)
+            if may_add:
+                ui.button(new_label, on_click=new).props("unelevated no-caps").classes("lc-btn").mark(f"new-{kind.key}")
+        return
+    with ui.element("table").classes("lc-table").mark(f"table-{kind.key}"):
+        with ui.element("tr"):
+            for key in keys:
+                with ui.element("th").classes("lc-num" if known[key].number else ""):
+                    ui.label(known[key].label)
+            with ui.element("th").classes("lc-num"):
+                if may_add:
+                    ui.button(new_label, on_click=new).props("flat dense no-caps size=sm").mark(f"new-{kind.key}")
+        for row in rows:
+            line = ui.element("tr").on("dblclick", lambda identity=row["id"]: open_row(identity)).style("cursor:default")
+            with line:
+                for key in keys:
+                    with ui.element("td").classes("lc-num" if known[key].number else "").props(f"colspan={2 if key == keys[-1] else 1}"):
+                        text = row.get(key)
+                        cell = ui.label(text if text not in {None, ""} else "—").classes("" if text else "lc-muted")
+                        if text and key in row["_tone"]:
+                            cell.classes("lc-chip").props(f"data-tone={row['_tone'][key]}").style("width:fit-content")
+                        if key in row["_tip"]:
+                            cell.tooltip(row["_tip"][key])
