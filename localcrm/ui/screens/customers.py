@@ -20,9 +20,11 @@ from localcrm.ui.customer.actions import ACTIONS
 from localcrm.ui.customer.activities import ACTIVITIES
 from localcrm.ui.customer.conflicts import CONFLICTS
 from localcrm.ui.customer.contacts import CONTACTS
+from localcrm.ui.customer.custody import ACTIONS as CUSTODY, OWNERS
 from localcrm.ui.customer.history import HISTORY
 from localcrm.ui.customer.orders import ORDERS
 from localcrm.ui.customer.overview import OVERVIEW
+from localcrm.ui.customer.sharing import SHARING
 from localcrm.ui.customer.tabs import Found, Tab, look
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.form import edit_dialog, load_typed
@@ -48,7 +50,7 @@ class Grouping:
 
 
 #: The tabs in their order.
-TABS = (OVERVIEW, CONTACTS, ACTIVITIES, ORDERS, HISTORY, CONFLICTS)
+TABS = (OVERVIEW, CONTACTS, ACTIVITIES, ORDERS, OWNERS, SHARING, HISTORY, CONFLICTS)
 GROUPINGS = (Grouping("level", N_("By level")), Grouping("owner_id", N_("By salesperson")), Grouping("branch_id", N_("By branch")))
 
 
@@ -98,7 +100,7 @@ class Workbench:
         session = self.session
         title = CUSTOMER.shape.names.get(current_language()) or _("Customers")
         with page_frame(session, title=title, active="customers"):
-            actions = [action.bound(self) for action in ACTIONS if action.shown(session)]
+            actions = [action.bound(self) for action in (*ACTIONS[:-1], *CUSTODY, ACTIONS[-1]) if action.shown(session)]
             with page_head(title):
                 tools = ui.element("div").classes("lc-row")
                 self.chips = ui.element("div").classes("lc-quick").mark("filters")
