@@ -253,7 +253,7 @@ class ClaimAnswer(
     label=N_("Answer to a request"),
     kind=Kind.MASTER,
     title_field="outcome",
-    under="claim_id",
+    under="customer_id",
     home="branch_id",
     by_hand=False,
 ):
@@ -264,3 +264,4 @@ class ClaimAnswer(
     winner_id: Annotated[Id | None, F(3, N_("Who has it"), ref="user", column=2, editable=False, fixed=True)] = None
     at: Annotated[Moment, F(4, N_("Answered at"), column=3, editable=False, fixed=True)]
     branch_id: Annotated[Id, F(5, N_("Answered in"), ref="branch", column=4, editable=False, fixed=True)]
+    customer_id: Annotated[Id, F(6, N_("Customer"), ref="customer", editable=False, fixed=True)]

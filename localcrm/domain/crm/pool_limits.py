@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from localcrm.domain.crm.entities import ChangeKind, ClaimOutcome, Pool
+from localcrm.domain.roles import BasicRole
 from localcrm.kernel.errors import Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entity as entity_type
@@ -49,16 +50,16 @@ def home_name(connection: Connection, pool: Mapping[str, Any]) -> str:
 
 
 def is_member(connection: Connection, pool: Mapping[str, Any], user: str) -> bool:
-    """Whether a user is named in a pool, or works in one of its departments or below one; nobody named means everybody."""
+    """Whether a user is named in a pool, works in one of its departments or below one, or is an administrator; nobody named means everybody."""
     members, departments = (set(str(pool[key] or "").split()) for key in ("members", "departments"))
     if not members and not departments:
         return True
     if user in members:
         return True
-    row = connection.one('SELECT department_id, departments FROM "user" WHERE id = ?', (bytes.fromhex(user),))
-    if row is None or not departments:
-        return False
-    waiting, seen = {*(row[1] or "").split(), *([row[0].hex()] if row[0] else [])}, set[str]()
+    row = connection.one('SELECT role, department_id, departments FROM "user" WHERE id = ?', (bytes.fromhex(user),))
+    if row is None or row[0] == BasicRole.ADMIN:
+        return row is not None
+    waiting, seen = {*(row[2] or "").split(), *([row[1].hex()] if row[1] else [])}, set[str]()
     while waiting:
         one = waiting.pop()
         if one in departments:

@@ -41,7 +41,7 @@ def pools_for(connection: Connection, actor: Actor) -> list[Record]:
     """Active pools the actor may pick from."""
     policy.require(actor, "customer.pick")
     found = [pool for pool in pool_limits.pools(connection) if pool["active"]]
-    return [pool for pool in found if actor.is_admin or (actor.user_id and pool_limits.is_member(connection, pool, actor.user_id))]
+    return [pool for pool in found if actor.user_id and pool_limits.is_member(connection, pool, actor.user_id)]
 
 
 def pool_view(actor: Actor, pool: Mapping[str, Any]) -> View:
@@ -100,26 +100,32 @@ def open_claims(connection: Connection, customer: str, now: datetime) -> list[Re
     return [claim for claim in found if answer_to(connection, claim) is None]
 
 
+def asked_for(connection: Connection, customers: Sequence[str], now: datetime) -> dict[str, str]:
+    """Names of those who have asked for customers and wait for an answer, by customer."""
+    first = {one: claims[0]["user_id"] for one in customers if (claims := open_claims(connection, one, now))}
+    names = titles(connection, _USER, list(first.values()))
+    return {customer: names.get(user, "") for customer, user in first.items()}
+
+
 # verbs ----------------------------------------------------------------------------------------------------------------------
 
 
 def pick(uow: UnitOfWork, actor: Actor, *, customer_id: RecordId) -> dict[str, str]:
     """Take a customer out of a pool. At the pool's home it is yours at once; elsewhere this is a request.
 
-    Returns {id, state: "granted"|"asked", pool}. Raises Refused with the reason, Forbidden for who is no member.
+    Returns {id, state: "granted"|"asked", pool}. Raises Refused with the reason.
     """
     user = _person(actor)
     customer = uow.get(_CUSTOMER, customer_id)
     pool = uow.find(_POOL, customer["pool_id"], deleted=True) if customer["pool_id"] else None
-    if pool is None or not (actor.is_admin or pool_limits.is_member(uow.connection, pool, user)):
-        # Who is no member hears the same of a customer that lies in no pool: nothing.
-        if policy.visible(uow.connection, actor, _CUSTOMER, customer_id):
-            _refuse(uow, ClaimOutcome.TAKEN if pool is None else ClaimOutcome.NO_MEMBER, customer)
-        raise Forbidden("no_member", N_("You are not a member of this pool."))
+    if pool is None or not pool_limits.is_member(uow.connection, pool, user):
+        # Who does not see a customer and is no member hears the same wherever it lies.
+        seen = policy.visible(uow.connection, actor, _CUSTOMER, customer_id)
+        raise _refusal(uow, ClaimOutcome.TAKEN if seen and pool is None else ClaimOutcome.NO_MEMBER, customer)
     at = moment(uow)
     outcome = pool_limits.why_not(uow.connection, pool, customer, user, at)
-    if outcome is not None and not (outcome == ClaimOutcome.NO_MEMBER and actor.is_admin):
-        _refuse(uow, outcome, customer)
+    if outcome is not None:
+        raise _refusal(uow, outcome, customer)
     result = {"id": customer_id, "pool": str(pool["name"])}
     if pool_limits.is_home(uow.node, pool):
         _give(uow, customer, pool, user, at=uow.node.branch_id)
@@ -232,12 +238,12 @@ _REFUSALS: Mapping[ClaimOutcome, str] = {
 }
 
 
-def _refuse(uow: UnitOfWork, outcome: ClaimOutcome, customer: Record) -> None:
+def _refusal(uow: UnitOfWork, outcome: ClaimOutcome, customer: Record) -> Refused:
     name = titles(uow.connection, _USER, [customer["owner_id"]]).get(customer["owner_id"], "") if customer["owner_id"] else ""
     text = _REFUSALS[outcome]
     if outcome == ClaimOutcome.TAKEN and not name:
         text = N_("“{title}” is not in a pool.")
-    raise Refused(f"pick_{outcome.value}", text, title=customer["name"], name=name)
+    return Refused(f"pick_{outcome.value}", text, title=customer["name"], name=name)
 
 
 # requests that arrive ---------------------------------------------------------------------------------------------------------
@@ -273,7 +279,13 @@ def _answer(uow: UnitOfWork, claim: Record, pool: Record) -> None:
     if outcome is None and customer is not None:
         _give(uow, customer, pool, claim["user_id"], at=claim["branch_id"], claim=claim["id"])
     winner = claim["user_id"] if outcome is None else customer["owner_id"] if customer and outcome == ClaimOutcome.TAKEN else None
-    told = {"claim_id": claim["id"], "outcome": outcome or ClaimOutcome.GRANTED, "winner_id": winner, "at": now}
+    told = {
+        "claim_id": claim["id"],
+        "customer_id": claim["customer_id"],
+        "outcome": outcome or ClaimOutcome.GRANTED,
+        "winner_id": winner,
+        "at": now,
+    }
     uow.insert(_ANSWER, _ANSWER.validate({**told, "branch_id": uow.node.branch_id}))
     for share in uow.where(_SHARE, record=claim["customer_id"], user_id=claim["user_id"], shared_by=claim["user_id"]):
         uow.set_deleted(_SHARE, share["id"], deleted=True)

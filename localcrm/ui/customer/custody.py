@@ -66,13 +66,13 @@ def _read(session: Session, connection: Connection, identity: str) -> _Custody:
 
 
 def _draw(_bench: Workbench, found: _Custody) -> None:
-    with ui.element("div").classes("lc-quick").style("padding:10px 14px").mark("custody"):
+    with ui.element("div").classes("lc-quick").style("padding:10px 14px").mark("custody").props("data-act=custody"):
         _standing(found)
     if not found.links:
         with ui.element("div").classes("lc-empty"):
             ui.label(_("It has not changed hands yet."))
         return
-    with ui.element("table").classes("lc-table").mark("owner-changes"):
+    with ui.element("table").classes("lc-table").mark("owner-changes").props("data-act=owner-changes"):
         heads(_("Kind"), _("Former salesperson"), _("New salesperson"), _("Time"), _("Changed by"), _("Reason"))
         for link in found.links:
             _draw_link(link, found.names)
@@ -144,7 +144,7 @@ class _Dialog:
 
     def __init__(self, session: Session, mark: str, title: str, hint: str) -> None:
         self.session = session
-        with ui.dialog() as self.dialog, ui.card().classes("lc-dialog lc-narrow").mark(mark) as self.card:
+        with ui.dialog() as self.dialog, ui.card().classes("lc-dialog lc-narrow").mark(mark).props(f"data-act={mark}") as self.card:
             ui.label(title).classes("lc-dialog-title")
             ui.label(hint).classes("lc-muted")
             self.problem = ui.label().classes("lc-notice").props('role="alert"')
@@ -164,7 +164,7 @@ class _Dialog:
     def text(self, label: str, *, required: bool = False) -> ui.input:
         """A line to type."""
         with self.field(label, required=required):
-            return ui.input().props(f'outlined dense hide-bottom-space aria-label="{label}"').mark("reason")
+            return ui.input().props(f'outlined dense hide-bottom-space aria-label="{label}"').mark("reason").props("data-act=reason")
 
     def choice(self, label: str, options: Mapping[str, str], value: str) -> ui.select:
         """One of several."""
@@ -176,7 +176,7 @@ class _Dialog:
         """Cancel and the deed."""
         with self.card, ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Cancel"), on_click=self.dialog.close).props("flat no-caps").classes("lc-btn")
-            ui.button(yes, on_click=act).props("unelevated no-caps data-commit").classes("lc-pri").mark("yes")
+            ui.button(yes, on_click=act).props("unelevated no-caps data-commit").classes("lc-pri").mark("yes").props("data-act=yes")
 
     async def run(self, verb: str, parameters: Mapping[str, Any], done: str) -> None:
         """Do it; close where it went well."""

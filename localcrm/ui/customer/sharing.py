@@ -37,17 +37,15 @@ def _count(session: Session, connection: Connection, identity: str) -> int:
 
 
 def _draw(bench: Workbench, shares: list[SharedWith]) -> None:
-    session, identity = bench.session, str(bench.customer)
+    session = bench.session
     may_share = session.may("customer.share")
     if not shares:
         with ui.element("div").classes("lc-empty"):
             ui.label(_("Not shared with anybody yet."))
             if may_share:
-                ui.button(_("Share…"), on_click=partial(share_dialog, session, CUSTOMER, identity)).props("unelevated no-caps").classes(
-                    "lc-btn"
-                )
+                ui.button(_("Share…"), on_click=partial(_share, bench)).props("unelevated no-caps").classes("lc-btn")
         return
-    with ui.element("table").classes("lc-table").mark("shares"):
+    with ui.element("table").classes("lc-table").mark("shares").props("data-act=shares"):
         heads(_("Shared with"), _("May"), _("Until"), _("Takes effect"), "")
         for one in shares:
             with ui.element("tr"):
@@ -59,12 +57,10 @@ def _draw(bench: Workbench, shares: list[SharedWith]) -> None:
                 with ui.element("td").classes("lc-num"):
                     if may_share and not one.ended:
                         end = ui.button(_("End"), on_click=partial(_end, session, one.share["id"])).props("flat dense no-caps")
-                        end.mark("end-share")
+                        end.mark("end-share").props("data-act=end-share")
     if may_share:
         with ui.element("div").style("padding:10px 14px"):
-            ui.button(_("Share…"), on_click=partial(share_dialog, session, CUSTOMER, identity)).props("unelevated no-caps").classes(
-                "lc-btn"
-            )
+            ui.button(_("Share…"), on_click=partial(_share, bench)).props("unelevated no-caps").classes("lc-btn")
 
 
 def effect(one: SharedWith) -> str:
@@ -74,6 +70,11 @@ def effect(one: SharedWith) -> str:
         heard = _("last exchange {ago}").format(ago=ago(one.last_heard, now_utc())) if one.last_heard else _("no exchange yet")
         return f"{text.format(branch=one.waits_for)} · {heard}"
     return _("over since its last day") if one.over else _("at once")
+
+
+async def _share(bench: Workbench) -> None:
+    with bench.grid.box:  # the tab is drawn anew while the dialog is open
+        await share_dialog(bench.session, CUSTOMER, str(bench.customer))
 
 
 async def _end(session: Session, share: str) -> None:

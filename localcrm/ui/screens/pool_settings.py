@@ -69,9 +69,9 @@ class _Settings:
                     ui.label(_("Set by head office.")).classes("lc-muted")
                 ui.space()
                 if self.may_pool:
-                    new = ui.button(_("＋ New pool"), on_click=self._new_pool).props("unelevated no-caps data-key=n data-act=new-pool")
-                    new.classes("lc-pri").mark("new")
-            self.pools = ui.element("div").classes("lc-col").style("flex:none").mark("pools")
+                    new = ui.button(_("＋ New pool"), on_click=self._new_pool).props("unelevated no-caps data-key=n")
+                    new.classes("lc-pri").mark("new").props("data-act=new")
+            self.pools = ui.element("div").classes("lc-col").style("flex:none").mark("pools").props("data-act=pools")
             with ui.element("div").classes("lc-row").style("flex:none;flex-wrap:wrap"):
                 ui.label(_("When customers are reclaimed")).classes("lc-sub grow")
                 if self.may_rule:
@@ -82,7 +82,7 @@ class _Settings:
                     "Every night, at the place a customer belongs to. Days count from the last activity record, at the earliest from when the salesperson got the customer and from when the rule was switched on."
                 )
             ).classes("lc-muted").style("flex:none")
-            self.rules = ui.element("div").classes("lc-card").style("flex:none;overflow-x:auto").mark("rules")
+            self.rules = ui.element("div").classes("lc-card").style("flex:none;overflow-x:auto").mark("rules").props("data-act=rules")
         await self.draw()
         self.session.subscribe({"pool", "reclaim_rule", "customer"}, lambda _changes: self.draw())
 
@@ -120,7 +120,7 @@ class _Settings:
             self._draw_rules(state)
 
     def _draw_pool(self, pool: Record, state: State) -> None:
-        with ui.element("div").classes("lc-card lc-pad").mark("pool"):
+        with ui.element("div").classes("lc-card lc-pad").mark("pool").props("data-act=pool"):
             with ui.element("div").classes("lc-row").style("flex-wrap:wrap"):
                 ui.label(str(pool["name"])).classes("lc-sub")
                 ui.label(_("Active") if pool["active"] else _("Out of use")).classes("lc-chip").props(
@@ -140,7 +140,7 @@ class _Settings:
                         delete.classes("lc-bad-text")
             for label, text in _sentences(pool, state):
                 with ui.element("div").classes("lc-row").style("gap:8px;align-items:baseline"):
-                    ui.label(label).classes("lc-label").style("flex:none;min-width:84px")
+                    ui.label(label).classes("lc-label").style("flex:none;min-width:124px")
                     ui.label(text).style("overflow-wrap:anywhere")
 
     def _draw_rules(self, state: State) -> None:
@@ -191,7 +191,7 @@ class _Settings:
         if not rows:
             toast(_("No rule takes a customer here today."))
             return
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("reclaim-dialog"):
+        with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("reclaim-dialog").props("data-act=reclaim-dialog"):
             ui.label(_("These customers go to a pool")).classes("lc-dialog-title")
             with ui.element("div").classes("lc-scroll"), ui.element("table").classes("lc-table"):
                 heads(_("Customer"), _("Salesperson"), _("Pool"), (_("Reclaim rule"), "lc-hide-phone"))
@@ -205,7 +205,9 @@ class _Settings:
                 ui.label(_("and more")).classes("lc-muted")
             with ui.element("div").classes("lc-dialog-buttons"):
                 ui.button(_("Cancel"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
-                ui.button(_("Reclaim"), on_click=lambda: dialog.submit(True)).props("unelevated no-caps").classes("lc-pri").mark("yes")
+                ui.button(_("Reclaim"), on_click=lambda: dialog.submit(True)).props("unelevated no-caps").classes("lc-pri").mark(
+                    "yes"
+                ).props("data-act=yes")
         if await answer_of(dialog):
             done = await run_verb(self.session, "crm.reclaim", {})
             if done.ok:
@@ -253,7 +255,7 @@ async def pool_dialog(session: Session, identity: str | None) -> None:
         return
     record, offered = outcome.value
     offered["shown"] = {key: CUSTOMER.fields[key].label for key in POOL_FIELDS if key != "name"}
-    with ui.dialog().props("persistent") as dialog, ui.card().classes("lc-dialog").mark("pool-dialog"):
+    with ui.dialog().props("persistent") as dialog, ui.card().classes("lc-dialog").mark("pool-dialog").props("data-act=pool-dialog"):
         ui.label(str(record["name"]) if record else _("New pool")).classes("lc-dialog-title")
         problem = ui.label().classes("lc-notice").props('role="alert"')
         problem.set_visibility(False)
@@ -294,20 +296,13 @@ async def pool_dialog(session: Session, identity: str | None) -> None:
 
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Cancel"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
-            ui.button(_("Save"), on_click=save).props("unelevated no-caps data-commit").classes("lc-pri").mark("save")
+            ui.button(_("Save"), on_click=save).props("unelevated no-caps data-commit").classes("lc-pri").mark("save").props(
+                "data-act=save"
+            )
     if await answer_of(dialog):
         toast(_("Pool saved"))
 
 
 register(
-    Screen(
-        "pool-settings",
-        "/settings/pools",
-        N_("Pools and reclaiming"),
-        "published_with_changes",
-        "pool.update",
-        pool_settings,
-        "settings",
-        45,
-    )
+    Screen("pool-settings", "/settings/pools", N_("Pool rules"), "published_with_changes", "pool.update", pool_settings, "settings", 45)
 )

@@ -38,7 +38,7 @@ _PLACED = ("name", "released_at", "previous_owner_id", "pool_id", "owner_id")
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything the page shows, read at once. ``rows``: of the box that is open, as it is drawn."""
+    """Everything the page shows, read at once. ``rows``: of the box that is open, as it is drawn · ``asked``: who has asked for a customer, by its id."""
 
     pools: Sequence[Record]
     home: Mapping[str, str]
@@ -48,6 +48,7 @@ class State:
     more: bool
     fields: Sequence[Field]
     names: Mapping[str, Mapping[str, str]]
+    asked: Mapping[str, str]
     due: int
     waiting: int
 
@@ -72,13 +73,18 @@ class _Pools:
             ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
             actions = self._actions()
             with page_head(_("Customer pools")):
-                self.boxes = ui.element("div").classes("lc-quick").mark("boxes")
+                self.boxes = ui.element("div").classes("lc-quick").mark("boxes").props("data-act=boxes")
                 ui.space()
-                self.find = ui.input(placeholder=_("Search in this list"), on_change=self._searched).classes("lc-find").mark("list-search")
+                self.find = (
+                    ui.input(placeholder=_("Search in this list"), on_change=self._searched)
+                    .classes("lc-find")
+                    .mark("list-search")
+                    .props("data-act=list-search")
+                )
                 self.find.props("outlined dense clearable debounce=200 data-find")
-                self.total = ui.label().classes("lc-total").mark("total")
+                self.total = ui.label().classes("lc-total").mark("total").props("data-act=total")
             with ui.element("div").classes("lc-card lc-scroll lc-fill"):
-                self.list = ui.element("div").mark("pool-list")
+                self.list = ui.element("div").mark("pool-list").props("data-act=pool-list")
                 context_menu(actions)
             action_keys([*actions, *self._moves()])
         await self.draw()
@@ -101,6 +107,7 @@ class _Pools:
             }
             rows: Sequence[Any] = claims
             total, more, fields, names = f"{len(claims):,}", False, list[Field](), dict[str, dict[str, str]]()
+            asked = dict[str, str]()
             if box == DUE:
                 rows, more = self._dues(connection, dues)
                 total = f"{len(rows):,}"
@@ -111,8 +118,9 @@ class _Pools:
                 view = pools.pool_view(session.actor, known[box])
                 fields = [field for field in CUSTOMER.readable if field.key not in view.hidden and field.key not in _PLACED]
                 names = ref_titles(connection, CUSTOMER, page.rows)
+                asked = pools.asked_for(connection, [row["id"] for row in page.rows], now) if box in home else {}
             waiting = sum(claim["outcome"] is None for claim in claims)
-            return State(mine, home, box, rows, total, more, fields, names, len(near), waiting)
+            return State(mine, home, box, rows, total, more, fields, names, asked, len(near), waiting)
 
     def _dues(self, connection: Any, dues: Sequence[reclaim.Due]) -> tuple[list[dict[str, Any]], bool]:
         """One's own customers that a rule will take; the next first."""
@@ -138,16 +146,18 @@ class _Pools:
             draw(state)
             if state.more:
                 with ui.element("div").classes("lc-row").style("justify-content:center;padding:12px"):
-                    ui.button(_("Show more"), on_click=self._more).props("unelevated no-caps").classes("lc-btn").mark("more")
+                    ui.button(_("Show more"), on_click=self._more).props("unelevated no-caps").classes("lc-btn").mark("more").props(
+                        "data-act=more"
+                    )
 
     def _draw_boxes(self, state: State) -> None:
         found = [(pool["id"], str(pool["name"]), 0) for pool in state.pools]
-        found += [(DUE, _("My customers going there"), state.due), (CLAIMS, _("My requests"), state.waiting)]
+        found += [(DUE, _("My customers to be reclaimed"), state.due), (CLAIMS, _("My requests"), state.waiting)]
         self.boxes.clear()
         with self.boxes:
             for box, label, count in found:
                 chip = ui.button(on_click=partial(self._choose, box)).props("flat dense no-caps")
-                with chip.classes("lc-chip lc-acc" if box == state.box else "lc-chip").mark(f"box-{box}"):
+                with chip.classes("lc-chip lc-acc" if box == state.box else "lc-chip").mark(f"box-{box}").props(f"data-act=box-{box}"):
                     ui.label(label)
                     if count:
                         ui.label(str(count)).classes("lc-count")
@@ -156,7 +166,7 @@ class _Pools:
 
     def _draw_pool(self, state: State) -> None:
         if state.box in state.home:
-            with ui.element("div").classes("lc-notice lc-info").style("margin:10px 14px").mark("elsewhere"):
+            with ui.element("div").classes("lc-notice lc-info").style("margin:10px 14px").mark("elsewhere").props("data-act=elsewhere"):
                 ui.label(
                     _("{place} gives these out. What you pick here is a request; the answer comes with an exchange.").format(
                         place=state.home[state.box]
@@ -189,7 +199,12 @@ class _Pools:
             cell(days, "lc-num lc-hide-phone", tip=exact(at) if at else None)
             cell(state.names.get("previous_owner_id", {}).get(str(row.get("previous_owner_id")), "—"), "lc-muted lc-hide-phone")
             with ui.element("td").classes("lc-num"):
-                ui.button(_("Pick"), on_click=partial(self._at, place, self.pick)).props("flat dense no-caps").mark(f"pick-{place}")
+                if row["id"] in state.asked:
+                    ui.label(_("asked for by {name}").format(name=state.asked[row["id"]])).classes("lc-chip").props("data-tone=warn")
+                    return
+                ui.button(_("Pick"), on_click=partial(self._at, place, self.pick)).props("flat dense no-caps").mark(f"pick-{place}").props(
+                    f"data-act=pick-{place}"
+                )
 
     def _draw_due(self, state: State) -> None:
         if not state.rows:
@@ -236,7 +251,12 @@ class _Pools:
                     cell(near_moment(claim["expires_at"]) if outcome is None else "", "lc-muted lc-hide-phone")
 
     def _row(self, place: int) -> ui.element:
-        row = ui.element("tr").classes("lc-hover" + (" lc-on" if place == self.at else "")).mark(f"row-{place}")
+        row = (
+            ui.element("tr")
+            .classes("lc-hover" + (" lc-on" if place == self.at else ""))
+            .mark(f"row-{place}")
+            .props(f"data-act=row-{place}")
+        )
         row.on("click", partial(self._mark, place)).on("contextmenu", partial(self._mark, place))
         self.rows.append(row)
         return row
@@ -324,7 +344,7 @@ register(
     Screen(
         "pools",
         "/pools",
-        N_("Customer pools"),
+        N_("Pools"),
         "waves",
         "customer.pick",
         pool_page,

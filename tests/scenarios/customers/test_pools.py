@@ -208,7 +208,7 @@ def test_only_who_may_hands_over_and_only_what_his_right_reaches(day: Day) -> No
     with pytest.raises(Forbidden):
         day.do(day.hq, "chen", "release", customers=[mine], reason="x")
     with pytest.raises(Forbidden):
-        day.do(day.hq, "chen", "pick", customer_id=other)
+        day.do(day.hq, "chen", "pick", customer_id=mine)
     day.do(day.hq, "chen", "hand_over", customers=[mine], to=day.users["wu"])
     with pytest.raises(AppError):
         day.do(day.hq, "chen", "hand_over", customers=[mine], to=day.users["chen"])  # it is not his any more
@@ -422,7 +422,7 @@ def test_an_answer_from_a_branch_that_is_not_the_home_says_nothing(apart: Day) -
     apart.do(apart.two, "wu", "pick", customer_id=late)
     with apart.two.store.unit_of_work(None) as uow:
         claim = uow.connection.value("SELECT lower(hex(id)) FROM pool_claim WHERE title = '乙'")
-        forged = {"claim_id": claim, "outcome": "granted", "winner_id": apart.users["wu"], "at": custody.moment(uow)}
+        forged = {"claim_id": claim, "outcome": "granted", "winner_id": apart.users["wu"], "at": custody.moment(uow), "customer_id": late}
         uow.insert(ClaimAnswer.entity_type, ClaimAnswer.entity_type.validate({**forged, "branch_id": uow.node.branch_id}))
     assert apart.claims(apart.two, "wu") == [("乙", None, "")]
 
