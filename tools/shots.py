@@ -165,14 +165,21 @@ def new_order(page: Page) -> None:
     page.wait_for_selector(".oe-pick.oe-on")
 
 
+def first_of(page: Page, kind: str, *conditions: list[str]) -> str:
+    """Id of the newest record of a kind that meets all conditions."""
+    return str(
+        page.evaluate(
+            """async ([kind, where]) => { const body = JSON.stringify({ startRow: 0, endRow: 40, where });
+            const answer = await (await fetch("/api/list/" + kind, { method: "POST", body, headers: { "X-Localcrm": "1" } })).json();
+            return answer.rows[0].id; }""",
+            [kind, list(conditions)],
+        )
+    )
+
+
 def posted_order(page: Page) -> None:
     """The newest posted order of the list."""
-    address = page.evaluate(
-        """async () => { const body = JSON.stringify({ startRow: 0, endRow: 40, where: [["status", "=", "posted"]] });
-        const answer = await (await fetch("/api/list/sales_order", { method: "POST", body, headers: { "X-Localcrm": "1" } })).json();
-        return "/orders/" + answer.rows[0].id; }"""
-    )
-    page.goto(page.url.split("/orders")[0] + address)
+    page.goto(page.url.split("/orders")[0] + "/orders/" + first_of(page, "sales_order", ["status", "=", "posted"]))
     page.wait_for_selector(".oe-rows .oe-row")
 
 
@@ -212,6 +219,12 @@ def let_in(page: Page) -> None:
     page.wait_for_selector(".lc-fingerprint")
 
 
+def whole_customer(page: Page) -> None:
+    """The newest customer who has bought, all of it on one page."""
+    page.goto(page.url.split("/customers")[0] + "/customers/" + first_of(page, "customer", ["level", "=", "deal"]))
+    page.wait_for_selector(".lc-customer-page .lc-card")
+
+
 def by_rule(page: Page) -> None:
     """What it would change to take the values of one branch."""
     page.locator("[data-act=by-rule]").click()
@@ -235,6 +248,7 @@ def edit_flow(page: Page) -> None:
 #: name → (path, what is done before the picture)
 SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "customers": ("/customers", None),
+    "customer-page": ("/customers", whole_customer),
     "contacts": ("/records/contact", None),
     "products": ("/records/product", None),
     "orders": ("/orders", None),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -32,3 +34,19 @@ def payment_state(gross: Decimal, received: Decimal) -> str:
     if not received:
         return "all" if not gross else "none"
     return "all" if abs(received) >= abs(gross) else "part"
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often a customer buys, in days: the mean time between the days he bought on, and the time since the last of them."""
+
+    every: int
+    since: int
+
+
+def rhythm(days: Sequence[date], today: date) -> Rhythm | None:
+    """Of the days on which he bought, in any order; three make a rhythm, fewer say nothing."""
+    if len(days) < 3:
+        return None
+    first, last = min(days), max(days)
+    return Rhythm(every=round((last - first).days / (len(days) - 1)), since=(today - last).days)

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nicegui import ui
+
 from localcrm.domain.crm.entities import Customer
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.ui.kit.menu import Action
@@ -47,6 +49,10 @@ def may(permission: str) -> Callable[[Session], bool]:
     return lambda session: session.may(permission)
 
 
+async def _page(bench: Workbench) -> None:
+    ui.navigate.to(f"/customers/{bench.customer}")
+
+
 async def _share(bench: Workbench) -> None:
     await share_dialog(bench.session, CUSTOMER, str(bench.customer))
 
@@ -76,6 +82,7 @@ ACTIONS = (
     ),
     CustomerAction(id="contact", label_msgid=N_("New contact"), run=lambda bench: bench.new_contact(), shown=may("contact.create")),
     CustomerAction(id="order", label_msgid=N_("New sales order"), run=lambda bench: bench.new_order(), shown=may("sales_order.create")),
+    CustomerAction(id="page", label_msgid=N_("Everything on one page"), run=_page, key="p"),
     CustomerAction(id="history", label_msgid=N_("History"), run=_history, key="h", divided=True),
     CustomerAction(id="copy", label_msgid=N_("Copy name"), run=_copy, key="c"),
     CustomerAction(id="share", label_msgid=N_("Share…"), run=_share, shown=may("customer.share")),

@@ -26,6 +26,7 @@ from localcrm.ui.customer.orders import ORDERS
 from localcrm.ui.customer.overview import OVERVIEW
 from localcrm.ui.customer.sharing import SHARING
 from localcrm.ui.customer.tabs import Found, Tab, look
+from localcrm.ui.customer.timeline import TIMELINE
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.grid import RecordGrid
@@ -50,7 +51,7 @@ class Grouping:
 
 
 #: The tabs in their order.
-TABS = (OVERVIEW, CONTACTS, ACTIVITIES, ORDERS, OWNERS, SHARING, HISTORY, CONFLICTS)
+TABS = (OVERVIEW, CONTACTS, ACTIVITIES, ORDERS, OWNERS, SHARING, TIMELINE, HISTORY, CONFLICTS)
 GROUPINGS = (Grouping("level", N_("By level")), Grouping("owner_id", N_("By salesperson")), Grouping("branch_id", N_("By branch")))
 
 

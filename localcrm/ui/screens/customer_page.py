@@ -1,0 +1,243 @@
+"""One customer on one page: account, next step, people, last prices, orders, files and timeline; prints as it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from nicegui import ui
+
+from localcrm.domain.crm.entities import Contact, Customer
+from localcrm.domain.sales.entities import SalesOrder
+from localcrm.domain.sales.glance import Glance, customer_glances
+from localcrm.domain.sales.rules import Rhythm
+from localcrm.domain.sales.standing import LastPrice, last_prices, purchase_rhythm
+from localcrm.domain.sales.timeline import Event, customer_timeline
+from localcrm.kernel.errors import AppError
+from localcrm.kernel.i18n import N_, gettext as _
+from localcrm.kernel.ids import parse_id
+from localcrm.store.query import Record
+from localcrm.ui.customer.tables import reading
+from localcrm.ui.customer.timeline import timeline
+from localcrm.ui.frame import page_frame, page_head
+from localcrm.ui.kit.detail import facts, ref_names
+from localcrm.ui.kit.form import edit_dialog, load_typed
+from localcrm.ui.kit.look import own_key
+from localcrm.ui.kit.theme import asset
+from localcrm.ui.kit.values import show, show_kind, tone
+from localcrm.ui.operations import run_service
+from localcrm.ui.registry import Screen, register
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from localcrm.ui.sessions import Session
+
+CUSTOMER, CONTACT, ORDER = Customer.entity_type, Contact.entity_type, SalesOrder.entity_type
+#: What stands in the head of the page instead of among the facts.
+_IN_HEAD = frozenset({"name", "level", "stage", "number"})
+_ORDERS, _EVENTS = 8, 40
+_SHOWN = frozenset({"customer", "contact", "activity", "sales_order", "receipt"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    customer: Record
+    names: Mapping[str, Mapping[str, str]]
+    glance: Glance
+    rhythm: Rhythm | None
+    prices: Sequence[LastPrice]
+    contacts: Sequence[Mapping[str, Any]]
+    orders: Sequence[Mapping[str, Any]]
+    events: Sequence[Event]
+
+
+def _read(session: Session, identity: str) -> _Found:
+    customer = load_typed(session, CUSTOMER, identity)
+    names = ref_names(session, CUSTOMER, customer)
+    may = session.may
+    with session.store.read() as connection:
+        return _Found(
+            customer,
+            names,
+            customer_glances(connection, session.actor, [identity])[identity],
+            purchase_rhythm(connection, session.actor, identity, date.today()),
+            last_prices(connection, session.actor, identity),
+            reading(CONTACT)(session, connection, identity) if may("contact.read") else [],
+            reading(ORDER)(session, connection, identity)[:_ORDERS] if may("sales_order.read") else [],
+            customer_timeline(connection, session.actor, identity, limit=_EVENTS),
+        )
+
+
+async def customer_page(session: Session, parameters: Mapping[str, str]) -> None:
+    """Build the page."""
+    try:
+        identity = parse_id(parameters["id"])
+    except AppError:
+        identity = ""
+    page = _Page(session, identity)
+    await page.build()
+
+
+class _Page:
+    """The state of one open page."""
+
+    def __init__(self, session: Session, identity: str) -> None:
+        self.session, self.identity = session, identity
+
+    async def build(self) -> None:
+        session = self.session
+        outcome = await run_service(session, lambda: _read(session, self.identity), on_error=lambda _error: True)
+        with page_frame(session, title=_("Customer"), active="customers"):
+            ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
+            self.head = ui.element("div")
+            self.body = ui.element("div").classes("lc-customer-page").mark("customer-page")
+        if not outcome.ok:
+            with self.body:
+                ui.label(_("This customer does not exist, was deleted, or is not yours to see.")).classes("lc-empty lc-muted")
+            return
+        self._draw(outcome.value)
+        session.subscribe(_SHOWN, lambda _changes: self._again())
+
+    async def _again(self) -> None:
+        outcome = await run_service(self.session, lambda: _read(self.session, self.identity), on_error=lambda _error: True)
+        if outcome.ok:
+            self._draw(outcome.value)
+
+    def _draw(self, found: _Found) -> None:
+        self.head.clear()
+        with self.head:
+            self._draw_head(found)
+        self.body.clear()
+        with self.body:
+            with ui.element("div").classes("lc-col"):
+                self._account(found)
+                self._people(found)
+                self._prices(found.prices)
+                self._details(found)
+            with ui.element("div").classes("lc-col"):
+                self._orders(found)
+                with _card(_("Timeline")):
+                    timeline(found.events)
+
+    def _draw_head(self, found: _Found) -> None:
+        session, customer = self.session, found.customer
+        with page_head(str(customer["name"])):
+            for key in ("level", "stage"):
+                field = CUSTOMER.fields[key]
+                text = show(field, customer.get(key))
+                if text:
+                    ui.label(text).classes("lc-chip").props(f"data-tone={tone(field, customer[key]) or 'acc'}")
+            if customer.get("number"):
+                ui.label(str(customer["number"])).classes("lc-muted")
+            ui.space()
+            with ui.element("div").classes("lc-row lc-no-print lc-page-tools"):
+                ui.button(_("To the list"), on_click=lambda: ui.navigate.to(f"/customers?open={self.identity}")).props(
+                    "unelevated no-caps"
+                ).classes("lc-btn").mark("to-list")
+                ui.button(_("Print"), on_click=lambda: ui.run_javascript("window.print()")).props("unelevated no-caps").classes(
+                    "lc-btn"
+                ).mark("print")
+                if session.may("activity.create"):
+                    self._button(_("New activity"), "a", self._new_activity)
+                if session.may("sales_order.create"):
+                    self._button(_("New sales order"), "o", lambda: ui.navigate.to(f"/orders/new?customer={self.identity}"))
+                if session.may("customer.update"):
+                    self._button(_("Edit"), "e", self._edit)
+
+    def _button(self, label: str, key: str, act: Callable[[], Any]) -> None:
+        with ui.button(on_click=act).props(f"unelevated no-caps data-key={key}").classes("lc-btn").mark(f"do-{key}"):
+            ui.label(label)
+            ui.label(own_key(key)).classes("lc-kbd q-ml-sm")
+
+    async def _edit(self) -> None:
+        await edit_dialog(self.session, CUSTOMER, identity=self.identity)
+
+    async def _new_activity(self) -> None:
+        from localcrm.ui.customer.activities import ACTIVITY
+
+        await edit_dialog(self.session, ACTIVITY, preset={"customer_id": self.identity})
+
+    # the cards ---------------------------------------------------------------------------------------------------------
+
+    def _account(self, found: _Found) -> None:
+        glance, limit = found.glance, found.customer.get("credit_limit")
+        lines: list[tuple[str, str | None]] = [(_("Next contact"), show_kind("datetime", glance.next_contact))]
+        if glance.unpaid is not None:
+            lines.append((_("Unpaid"), show_kind("money", glance.unpaid)))
+            if limit:
+                lines.append((_("Credit left"), show_kind("money", limit - glance.unpaid)))
+        if found.rhythm:
+            words = _("every {every} days; last {since} days ago").format(every=found.rhythm.every, since=found.rhythm.since)
+            lines.append((_("Buys"), words))
+        with _card(_("How it stands")), ui.element("div").classes("lc-figures").mark("figures"):
+            for label, text in lines:
+                with ui.element("div"):
+                    ui.label(label).classes("lc-label")
+                    ui.label(text or "—").classes("lc-figure" if text else "lc-figure lc-muted")
+
+    def _people(self, found: _Found) -> None:
+        if not self.session.may("contact.read"):
+            return
+        with _card(_("Contacts")):
+            if not found.contacts:
+                ui.label(_("No contact person yet.")).classes("lc-muted lc-pad")
+                return
+            with ui.element("table").classes("lc-table"):
+                for row in found.contacts:
+                    with ui.element("tr"):
+                        for key in ("name", "title", "phone", "wechat"):
+                            with ui.element("td"):
+                                ui.label(row.get(key) or "").classes("lc-strong" if key == "name" else "")
+
+    def _prices(self, prices: Sequence[LastPrice]) -> None:
+        if not prices:
+            return
+        with _card(_("Last prices")), ui.element("table").classes("lc-table").mark("last-prices"):
+            with ui.element("tr"):
+                for head, number in ((_("Product"), False), (_("Unit price"), True), (_("Quantity"), True), (_("Date"), False)):
+                    with ui.element("th").classes("lc-num" if number else ""):
+                        ui.label(head)
+            for one in prices:
+                quantity = f"{show_kind('quantity', one.quantity)} {one.unit}".strip()
+                cells = ((one.product, False), (show_kind("price", one.price), True), (quantity, True), (show_kind("date", one.day), False))
+                with ui.element("tr"):
+                    for text, number in cells:
+                        with ui.element("td").classes("lc-num" if number else ""):
+                            ui.label(text or "—")
+
+    def _orders(self, found: _Found) -> None:
+        if not self.session.may("sales_order.read"):
+            return
+        with _card(_("Orders")):
+            if not found.orders:
+                ui.label(_("No orders yet.")).classes("lc-muted lc-pad")
+                return
+            with ui.element("table").classes("lc-table").mark("orders"):
+                for row in found.orders:
+                    line = ui.element("tr").on("click", lambda identity=row["id"]: ui.navigate.to(f"/orders/{identity}"))
+                    with line.style("cursor:pointer"):
+                        for key in ("number", "date", "gross", "state"):
+                            with ui.element("td").classes("lc-num" if key == "gross" else ""):
+                                text = row.get(key) or ("—" if key != "number" else _("Draft"))
+                                cell = ui.label(text)
+                                if key in row["_tone"]:
+                                    cell.classes("lc-chip").props(f"data-tone={row['_tone'][key]}").style("width:fit-content")
+
+    def _details(self, found: _Found) -> None:
+        filled = [f for f in CUSTOMER.readable if f.key not in _IN_HEAD and found.customer.get(f.key) not in {None, ""}]
+        with _card(_("Details")):
+            facts(CUSTOMER, found.customer, found.names, filled)
+
+
+@contextmanager
+def _card(title: str) -> Iterator[None]:
+    with ui.element("div").classes("lc-card"):
+        ui.label(title).classes("lc-sub lc-card-title")
+        yield
+
+
+register(Screen("customer", "/customers/{id}", N_("Customer"), "person", "customer.read", customer_page, None))

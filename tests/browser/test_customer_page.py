@@ -1,0 +1,35 @@
+"""One customer on one page: reached by key from the list, drawn anew when somebody records something."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from localcrm.domain import verbs
+from tests.browser.conftest import OpenPage, Running, beside
+
+pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
+
+
+def test_a_salesperson_opens_everything_about_a_customer_by_key(open_page: OpenPage, office: Running) -> None:
+    with beside(office) as (store, actor):
+        values = {"name": "全貌纺织", "phone": "0575-1", "credit_limit": "5000"}
+        identity = verbs.run(store, actor, "records.create_record", {"entity": "customer", "values": values})["id"]
+    page = open_page(f"/customers?open={identity}")
+    expect(page.locator(".ag-row-selected")).to_contain_text("全貌纺织")
+    page.keyboard.press("p")
+    expect(page).to_have_url(re.compile(f"/customers/{identity}$"))
+    expect(page.locator(".lc-figures")).to_contain_text("5,000.00")
+    with beside(office) as (store, actor):
+        values = {"customer_id": identity, "content": "电话里谈了价"}
+        verbs.run(store, actor, "records.create_record", {"entity": "activity", "values": values})
+    expect(page.locator(".lc-timeline")).to_contain_text("电话里谈了价")
+    page.get_by_text("返回列表").click()
+    expect(page.locator(".ag-row-selected")).to_contain_text("全貌纺织")
+
+
+def test_a_customer_who_is_not_there_is_said_so(open_page: OpenPage) -> None:
+    for nobody in ("0" * 32, "not-an-id"):
+        expect(open_page(f"/customers/{nobody}").locator(".lc-customer-page")).to_contain_text("无权查看")
