@@ -49,7 +49,7 @@ ADMIN_ONLY = _SET_UP | frozenset(
     {
         *("department", "role", "role_right", "role_field", "user_role", "role_filter", "policy", "approval_flow"),
         *("user_option", "company_option", "role_option", "branch_option"),  # everybody reads and sets his own by verbs
-        *("number_rule", "erasure"),
+        *("number_rule", "erasure", "claim_answer"),
         *("sync", "settings"),
     }
 )

@@ -130,13 +130,13 @@ POOL_FIELDS = ("name", "level", "area", "industry", "size", "phone", "address", 
 class Pool(Entity, key="pool", no=60, label=N_("Customer pool"), kind=Kind.HUB, title_field="name", order_by="name"):
     """Customers without a salesperson, and who may pick them. Head office says what pools there are.
 
-    ``branch_id``: its home, the one node that gives its customers away; None for head office · ``members``, ``departments``: who may pick
+    ``home_id``: its home, the one node that gives its customers away; None for head office · ``members``, ``departments``: who may pick
     (departments with all below); nobody named: whoever has the right · ``shown``: fields of customers to be seen before picking.
     """
 
     name: Annotated[Name, F(1, N_("Name"), column=1, search=10)]
     active: Annotated[bool, F(2, N_("Active"), column=2)] = True
-    branch_id: Annotated[Id | None, F(3, N_("Given out by (empty: head office)"), ref="branch", column=3, editable=True)] = None
+    home_id: Annotated[Id | None, F(3, N_("Given out by (empty: head office)"), ref="branch", column=3)] = None
     members: Annotated[LongText | None, F(4, N_("Members"), refs="user")] = None
     departments: Annotated[LongText | None, F(5, N_("Departments"), refs="department")] = None
     shown: Annotated[LongText | None, F(6, N_("Fields shown before picking"))] = "name level area industry phone"

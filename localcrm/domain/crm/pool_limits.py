@@ -28,7 +28,7 @@ def pools(connection: Connection) -> list[Record]:
 
 def is_home(node: Node, pool: Mapping[str, Any]) -> bool:
     """Whether this node gives the customers of a pool away."""
-    return node.is_office if pool["branch_id"] is None else pool["branch_id"] == node.branch_id
+    return node.is_office if pool["home_id"] is None else pool["home_id"] == node.branch_id
 
 
 def require_home(uow: UnitOfWork, pool: Mapping[str, Any]) -> None:
@@ -44,9 +44,9 @@ def require_home(uow: UnitOfWork, pool: Mapping[str, Any]) -> None:
 
 def home_name(connection: Connection, pool: Mapping[str, Any]) -> str:
     """What the home of a pool is called."""
-    if pool["branch_id"] is None:
+    if pool["home_id"] is None:
         return str(connection.value("SELECT name FROM branch WHERE node_no = 1") or "")
-    return titles(connection, entity_type("branch"), [pool["branch_id"]]).get(pool["branch_id"], "")
+    return titles(connection, entity_type("branch"), [pool["home_id"]]).get(pool["home_id"], "")
 
 
 def is_member(connection: Connection, pool: Mapping[str, Any], user: str) -> bool:

@@ -87,7 +87,7 @@ def answer_to(connection: Connection, claim: Mapping[str, Any]) -> Record | None
     """What was decided about a request: the first word of the pool's home, then or now, or of head office; what others write says nothing."""
     rows = connection.all(
         f"""SELECT {record_columns(_ANSWER)} FROM claim_answer WHERE claim_id = ?1 AND deleted = 0 AND branch_id IN (
-            SELECT branch_id FROM pool WHERE id = ?2 UNION SELECT id FROM branch WHERE node_no = 1 UNION SELECT ?3) ORDER BY rid LIMIT 1""",
+            SELECT home_id FROM pool WHERE id = ?2 UNION SELECT id FROM branch WHERE node_no = 1 UNION SELECT ?3) ORDER BY rid LIMIT 1""",
         (bytes.fromhex(claim["id"]), bytes.fromhex(claim["pool_id"]), bytes.fromhex(claim["home_id"]) if claim["home_id"] else None),
     )
     return load_record(_ANSWER, rows[0]) if rows else None
@@ -214,7 +214,7 @@ def _ask(uow: UnitOfWork, customer: Record, pool: Record, user: str, at: datetim
         )
     until = at + timedelta(days=int(pool["claim_days"]))
     values = {"customer_id": customer["id"], "title": str(customer["name"])[:200], "pool_id": pool["id"], "user_id": user, "at": at}
-    values |= {"home_id": pool["branch_id"]}
+    values |= {"home_id": pool["home_id"]}
     uow.insert(_CLAIM, _CLAIM.validate({**values, "expires_at": until, "branch_id": uow.node.branch_id}))
     share = {"entity": _CUSTOMER.key, "record": customer["id"], "user_id": user, "until": until.astimezone().date(), "shared_by": user}
     uow.insert(_SHARE, _SHARE.validate({**share, "level": ShareLevel.READ}))
@@ -329,7 +329,7 @@ def check_pool(uow: UnitOfWork, actor: Actor, values: Mapping[str, Any], old: Re
 
 def follow_pool(uow: UnitOfWork, actor: Actor, record: Record, old: Record | None) -> None:  # noqa: ARG001
     """Requests that waited for another home are answered by the new one."""
-    if old is not None and old["branch_id"] != record["branch_id"]:
+    if old is not None and old["home_id"] != record["home_id"]:
         answer_claims(uow)
 
 

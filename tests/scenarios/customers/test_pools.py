@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,9 @@ from localcrm.domain import verbs
 from localcrm.domain.crm import custody, custody_rules, pools, reclaim
 from localcrm.domain.importing import import_rows
 from localcrm.domain.people.services import actor_by_id
+from localcrm.domain.people.shared_with import shares_of
 from localcrm.kernel.errors import AppError, Forbidden
+from localcrm.kernel.schema import entity
 from localcrm.store.store import Store
 from tests.factories import Company, Installation, copy_company, fast_folder
 
@@ -392,7 +394,7 @@ def test_limits_hold_for_requests_of_two_branches_together(apart: Day) -> None:
 
 def test_a_pool_whose_home_is_a_branch_is_given_out_there(apart: Day) -> None:
     branch = apart.hq.value("SELECT lower(hex(id)) FROM branch WHERE code = 'BR01'")
-    pool = apart.pool(branch_id=branch)
+    pool = apart.pool(home_id=branch)
     first, second = apart.in_pool("甲", "乙")
     assert apart.do(apart.one, "lin", "pick", customer_id=first)["state"] == "granted"
     assert apart.do(apart.two, "zhou", "pick", customer_id=first)["state"] == "asked"
@@ -406,7 +408,7 @@ def test_a_pool_whose_home_is_a_branch_is_given_out_there(apart: Day) -> None:
     apart.company.down("BR02")
     apart.do(apart.two, "zhou", "pick", customer_id=second)
     apart.company.up("BR02")
-    apart.hq.set("pool", pool, branch_id="")  # the branch does not answer any more
+    apart.hq.set("pool", pool, home_id="")  # the branch does not answer any more
     assert apart.owner(apart.hq, second) == "zhou"
 
 
@@ -446,6 +448,29 @@ def test_handed_over_at_one_branch_and_released_at_another_comes_to_one_state_an
     assert [row["field"] for row in apart.hq.conflicts(record=customer, field="owner_id")] == ["owner_id"]  # and a person hears of it
     with apart.hq.store.read() as connection:
         assert len(custody_rules.heads(custody.links_of(connection, customer))) == 1
+
+
+def test_a_share_says_which_branch_has_not_heard_of_it_or_of_its_end(apart: Day) -> None:
+    customer = apart.hq.new("customer", name="甲")
+
+    def told(where: Installation) -> list[tuple[str, bool, str]]:
+        with where.store.read() as connection:
+            found = shares_of(connection, where.store.node, where.actor, entity("customer"), customer, today=date(2026, 11, 20))
+        return [(one.name, one.ended, one.waits_for) for one in found]
+
+    share = apart.hq.run("people.share_record", entity="customer", id=customer, user_id=apart.users["lin"])["id"]
+    branch = apart.hq.value("SELECT name FROM branch WHERE code = 'BR01'")
+    assert told(apart.hq) == [("lin", False, branch)]
+    apart.company.exchange("BR01", "BR01")
+    assert told(apart.hq) == told(apart.one) == [("lin", False, "")]
+    apart.hq.run("people.unshare", share_id=share)
+    assert told(apart.hq) == [("lin", True, branch)]
+    assert told(apart.one) == [("lin", False, "")]  # and so it is still seen there
+    apart.company.exchange("BR01", "BR01")
+    assert told(apart.hq) == told(apart.one) == []
+    apart.company.exchange("BR02")
+    apart.two.run("people.share_record", entity="customer", id=customer, user_id=apart.users["lin"])
+    assert told(apart.two) == [("lin", False, branch)]
 
 
 # reclaiming -----------------------------------------------------------------------------------------------------------------
