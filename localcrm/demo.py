@@ -75,6 +75,12 @@ PRODUCTS = (
     ("KQC-06", "空气层面料", "健康布 300g 160cm", "26.80"), ("RB-40", "40支人棉布", "印花 145cm", "10.60"),
     ("TSEL-60", "天丝斜纹", "60支 145cm", "32.00"), ("MDR-50", "莫代尔汗布", "50支 180g 180cm", "38.50"),
 )  # fmt: skip
+#: Name, contact, telephone, rating, days to pay in, days to deliver, and how much dearer than the list price less a third it is.
+SUPPLIERS = (
+    ("绍兴永盛织造有限公司", "周永盛", "0575-8456 7788", "a", 30, 5, "1.00"), ("南通海门恒源纺织厂", "陆建新", "0513-8221 6655", "b", 45, 9, "0.97"),
+    ("吴江盛泽华丰丝绸有限公司", "沈惠芬", "0512-6355 1020", "a", 30, 6, "1.04"), ("佛山张槎兴达针织厂", "何志坚", "0757-8220 9911", "c", 0, 12, "0.94"),
+)  # fmt: skip
+CERTIFICATES = (("OEKO-TEX 100", "OT-2025-11873", 96), ("ISO 9001", "CQC-24Q-50817", -12), ("OEKO-TEX 100", "OT-2026-00412", 310))
 CITIES = (
     ("绍兴", "浙江省绍兴市越城区"), ("杭州", "浙江省杭州市余杭区"), ("宁波", "浙江省宁波市鄞州区"), ("温州", "浙江省温州市瓯海区"),
     ("嘉兴", "浙江省嘉兴市秀洲区"), ("湖州", "浙江省湖州市吴兴区"), ("苏州", "江苏省苏州市吴江区"), ("南通", "江苏省南通市通州区"),
@@ -118,6 +124,7 @@ GIVEN = (
 )
 TITLES = ("总经理", "采购经理", "采购", "跟单", "设计师", "财务", "老板娘")
 LEVELS = ("deal", "deal", "deal", "developing", "developing", "developing", "prospect", "prospect")
+STAGE_OF = {"deal": "dealt", "developing": "interested", "prospect": "contacted"}
 SOURCES = ("展会", "老客户介绍", "网络询盘", "市场走访", "电话开发")
 LINES = ("面料", "服装", "家纺", "外贸")
 TALKS = (
@@ -222,10 +229,31 @@ class _Company:
         rows = [{"code": code, "name": name, "spec": spec, "unit": "米", "price": price} for code, name, spec, price in PRODUCTS]
         ids = office.add(self._admin, "product", rows)
         self._products = [(identity, Decimal(row["price"])) for identity, row in zip(ids, rows, strict=True)]
+        self._supply(office)
         for branch in self._nodes[1:]:
             self._let_in(branch)
         self._post_staff()
         self._introduce()
+
+    def _supply(self, office: _Node) -> None:
+        """Who delivers the goods: each product two suppliers, one of them cheaper for large quantities."""
+        keys = ("name", "contact", "phone", "rating", "payment_days")
+        suppliers = office.add(self._admin, "supplier", [dict(zip(keys, row, strict=False)) for row in SUPPLIERS])
+        prices = []
+        for place, (product, price) in enumerate(self._products):
+            for number in (place % len(SUPPLIERS), (place + 1) % len(SUPPLIERS)):
+                *_names, days, factor = SUPPLIERS[number]
+                asked = (price * Decimal(factor) * 2 / 3).quantize(Decimal("0.01"))
+                values = {"supplier_id": suppliers[number], "product_id": product, "lead_days": str(days)}
+                prices.append({**values, "price": str(asked)})
+                if number % 2:
+                    prices.append({**values, "from_quantity": "1000", "price": str(asked - Decimal("0.20"))})
+        office.add(self._admin, "supplier_price", prices)
+        rows = [
+            {"supplier_id": suppliers[place], "name": name, "number": number, "expires_on": self._today(-days)}
+            for place, (name, number, days) in enumerate(CERTIFICATES)
+        ]
+        office.add(self._admin, "supplier_certificate", rows)
 
     def _hire(self) -> None:
         rows = []
@@ -371,6 +399,8 @@ class _Company:
             "name": name,
             "short_name": f"{city}{brand}",
             "level": level,
+            "stage": STAGE_OF[level],
+            "industry": "trade" if trade in {"进出口", "贸易"} else "manufacturing",
             "phone": self._phone() if chance.random() < 0.8 else f"05{chance.randrange(71, 80)}-{chance.randrange(80000000, 89999999)}",
             "address": f"{place}{chance.choice(STREETS)}{chance.randrange(1, 400)}号",
             "credit_limit": str(chance.choice((20, 50, 100, 200)) * 1000) if level == "deal" else "0",

@@ -257,6 +257,7 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "stock": ("/stock", None),
     "movements": ("/records/stock_move", None),
     "receipts": ("/records/receipt", None),
+    "suppliers": ("/suppliers", None),
     "people": ("/people", None),
     "roles": ("/roles", None),
     "fields": ("/fields", None),

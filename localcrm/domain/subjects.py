@@ -12,10 +12,11 @@ from localcrm.domain.crm import custody, pools, services as crm
 from localcrm.domain.finance import services as finance
 from localcrm.domain.options import services as options
 from localcrm.domain.people import grants, rights, services as people
+from localcrm.domain.purchase import services as purchase
 from localcrm.domain.sales import approval, services as sales
 from localcrm.domain.stock import services as stock
 
-SUBJECTS = (options, people, admin, fields, approvals, crm, catalog, stock, sales, finance)
+SUBJECTS = (options, people, admin, fields, approvals, crm, catalog, stock, sales, finance, purchase)
 
 for subject in SUBJECTS:
     records.BEHAVIOURS.update(subject.BEHAVIOURS)

@@ -43,11 +43,17 @@ def erased_value(field: Field) -> Stored:
     return ERASED if field.required and field.custom is None else field.store(field.default)
 
 
+#: Orders that came after a number of the log, or whose record is named by what came after it or is kept aside; there may be thousands of others.
+_PERHAPS = """WITH came AS MATERIALIZED (SELECT pk FROM sync_log WHERE lseq > ?1)
+    SELECT id, subject, record_id FROM erasure
+    WHERE id IN came OR unhex(record_id) IN came OR unhex(record_id) IN (SELECT pk FROM sync_quarantine) ORDER BY rid"""
+
+
 def carry_out_since(store: Store, connection: Connection, lseq: int) -> None:
     """After a merge: erase what orders that came with it say, and what it changed although it was erased before."""
     order = entity_type("erasure")
     known = {entity.key: entity for entity in entities()}
-    for identity, subject, record in connection.all("SELECT id, subject, record_id FROM erasure"):
+    for identity, subject, record in connection.all(_PERHAPS, (lseq,)):
         entity, pk = known.get(subject), bytes.fromhex(record)
         if entity is None:
             continue

@@ -65,8 +65,12 @@ def _digits(text: str) -> str:
 # indexing ----------------------------------------------------------------------------------------------------------
 
 
-def index_text(values: Sequence[str]) -> tuple[str, str, str, str]:
-    """What is indexed for the searched values of one row: text, initials, syllables, tails of numbers."""
+@lru_cache(maxsize=2000)
+def index_text(values: tuple[str, ...]) -> tuple[str, str, str, str]:
+    """What is indexed for the searched values of one row: text, initials, syllables, tails of numbers.
+
+    Remembered for a while: a merge works it out before it is its turn to write, and forgets it afterwards.
+    """
     text: list[str] = []
     chinese: list[str] = []
     spoken = paired = ""
@@ -93,6 +97,11 @@ def index_text(values: Sequence[str]) -> tuple[str, str, str, str]:
 def _pairs(length: int) -> Callable[[str], tuple[str, ...]]:
     """Cuts a run of this length, 2 or more, into its pairs and its last character."""
     return itemgetter(*(slice(place, place + 2) for place in range(length)))
+
+
+def searched_texts(values: Iterable[Stored]) -> tuple[str, ...]:
+    """Values of a row's searched fields as ``index_text`` takes them."""
+    return tuple([str(value) for value in values if value is not None])
 
 
 def index_rows(connection: Connection, entity: EntityType, rids: Iterable[int], *, fresh: bool = False) -> None:
@@ -122,7 +131,7 @@ def index_new(connection: Connection, entity: EntityType, rows: Iterable[tuple[i
 
 def _write(connection: Connection, verb: str, entity: EntityType, rows: Iterable[tuple[int, Iterable[Stored]]]) -> None:
     # In rising order: the index starts a new segment whenever a number is lower than the one before.
-    documents = [(doc_id(entity, rid), *index_text([str(value) for value in values if value is not None])) for rid, values in rows]
+    documents = [(doc_id(entity, rid), *index_text(searched_texts(values))) for rid, values in rows]
     connection.executemany(f"{verb} INTO search(rowid, text, pinyin, full, tail) VALUES (?, ?, ?, ?, ?)", documents)
 
 
@@ -132,7 +141,8 @@ def _rows(
     """Live rows in the order of their numbers: row number, id, searched values (or those of ``fields``)."""
     columns = ", ".join(f'"{field.key}"' for field in (entity.searched if fields is None else fields)) or "NULL"
     for start in range(0, len(rids), 500):
-        portion = rids[start : start + 500]
+        portion: list[int | None] = [*rids[start : start + 500]]
+        portion += [None] * (-len(portion) % 20)  # few different statements, so that one is prepared already
         marks = ",".join("?" * len(portion))
         yield from connection.all(f'SELECT rid, id, {columns} FROM "{entity.key}" WHERE rid IN ({marks}) AND deleted = 0', portion)
 

@@ -7,7 +7,6 @@ Folder: ``localcrm.db`` (with its WAL files), ``keys/`` (node keys, wrapped data
 from __future__ import annotations
 
 import secrets
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +22,7 @@ from localcrm.store.connection import Connection, Pool
 from localcrm.store.folder import DATABASE
 from localcrm.store.migrate import check_version, get_meta, is_current, migrate, shapes_version
 from localcrm.store.node import Node, load_node, require_here
+from localcrm.store.turns import Pace, Turns
 from localcrm.store.uow import UnitOfWork, own_section, transaction
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ class Store:
         self.sign_log = sign_log
         self._node: Node | None = None
         self._listeners: list[Listener] = []
-        self._write_lock = threading.RLock()
+        self._write_lock = Turns()
+        #: How much of what was received is merged in one transaction.
+        self.pace = Pace()
         #: The fields of this file. Inside every block that reads or writes, entities have these.
         self.shapes: Shapes = {}
         self._reshaped: Shapes | None = None

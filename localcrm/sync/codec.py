@@ -117,6 +117,11 @@ class Group:
         """``Change.values`` of one change."""
         return list(zip(self.columns, *([column[place] for column in side] for side in (self.old, self.new) if side), strict=True))
 
+    def part(self, place: int, size: int) -> Group:
+        """So many of its changes, from one on."""
+        old, new = ([column[place : place + size] for column in side] for side in (self.old, self.new))
+        return Group(self.table, self.op, size, self.columns, old, new)
+
 
 class Changes(Sequence[Change]):
     """Changes in columns, in their order; what they say of each other is read without building them."""
@@ -136,6 +141,15 @@ class Changes(Sequence[Change]):
             return changes
         tables, ops, pks, values, prevs = _columns(changes, 5)
         return cls(*_group(tables, ops, values), list(pks), list(prevs))
+
+    def part(self, first: int, after: int) -> Changes:
+        """Those from one to before another, as they would be had they come alone."""
+        order = self.order[first:after]
+        sizes = Counter(order)
+        begins = dict(zip(reversed(order), reversed(self.places[first:after]), strict=True))
+        groups = [self.groups[number].part(begins[number], size) for number, size in sizes.items()]
+        numbers = {number: place for place, number in enumerate(sizes)}
+        return Changes(groups, [numbers[number] for number in order], self.pks[first:after], self.prevs[first:after])
 
     @overload
     def __getitem__(self, index: int) -> Change: ...

@@ -176,6 +176,9 @@ class Conflicts:
                 (json.dumps([target.hex() for target in targets]),),
             )
             orphaned.update((parent, row[0]) for row in rows)
+        if self._known.sender:
+            orphaned -= self._known.sender.orphaned
+            self._known.sender.orphaned.update(orphaned)
         for parent, pk in sorted(orphaned):
             self._note(kind=ConflictKind.PARENT_DELETED, entity=parent, record=pk.hex(), **_STAYS_DELETED)
 

@@ -1,7 +1,7 @@
 """The exchange itself, once for both transports: what each side says, and what it does with what it hears.
 
 Up first, then down, then digests. Everything is idempotent by (origin, number) and by head office's cursor, and every
-message is one transaction, so an exchange may end anywhere and simply goes on next time.
+message is merged in whole transactions, so an exchange may end anywhere and simply goes on next time.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ concurrent (``conflicts``).
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from localcrm.kernel.schema import EntityType, Kind, Stored, entities
@@ -25,6 +25,8 @@ class Sender:
     node_no: int
     code: str
     branch_id: bytes
+    orphaned: set[tuple[str, bytes]] = field(default_factory=set)
+    """Deleted parents of live records, kind and id, of which people were told already."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""The merge: applies a batch of changes made elsewhere, in one transaction, by the rule of each table's class.
+"""The merge: applies a batch of changes made elsewhere, in short transactions, by the rule of each table's class.
 
 Head office admits what a branch sends (checks ownership, lowers stamps from the future, notes conflicts); a branch
 applies what head office has admitted. Both keep every change in the log, also one that lost.
@@ -15,6 +15,7 @@ import json
 from bisect import bisect_left, insort
 from collections import defaultdict
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,9 +40,10 @@ from localcrm.sync.conflicts import Conflicts, Entry
 from localcrm.sync.faults import Faults
 from localcrm.sync.held import Awaited, write_raw
 from localcrm.sync.known import Known, Row, Sender, Work, column_no
+from localcrm.sync.portions import portions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from localcrm.store.connection import Connection
     from localcrm.store.store import Store
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
 
 _CONFLICT = Conflict.entity_type
 #: Rows a statement writes.
-_INSERTED_AT_ONCE, _UPDATED_AT_ONCE = 64, 16
+_INSERTED_AT_ONCE, _UPDATED_AT_ONCE = 32, 16
 #: What binds ids by the ten thousand: for ``bytes``, as for None, the driver looks each time for an adapter, which takes longer than
 #: all else about a log row. Hence also what stands for None and is never meant by it (an id has 16 bytes, no number is 0), and ``nullif``.
 _bound = bytearray
@@ -77,13 +79,18 @@ class Report:
 def admit(store: Store, batch: Batch, *, sender_no: int, sender_code: str) -> Report:
     """Head office takes in a branch's changes; raises ExchangeError when some before them are missing."""
     sender = Sender(sender_no, sender_code, bytes.fromhex(branch_id(store.node.company_id, sender_code)))
-    with store.merging() as connection:
+
+    def merge(connection: Connection, part: Batch, _is_last: bool) -> Report:
         before = changelog.head(connection)
-        report, found = _merge(store, connection, batch, sender)
+        report, found = _merge(store, connection, part, sender)
         follow_up(store, connection, report, found)
         erase.carry_out_since(store, connection, before)
         arrivals.follow(store, connection, before)
         return report
+
+    # A branch numbers its work without a gap. Where that is not so, what is wrong must come out before anything is applied.
+    is_sound = all(tx.origin == before.origin and tx.first_oseq == before.first_oseq + before.count for before, tx in pairwise(batch.txs))
+    return _in_portions(store, batch, merge, whole=not is_sound)
 
 
 def follow_up(store: Store, connection: Connection, report: Report, found: Found) -> None:
@@ -100,9 +107,10 @@ def follow_up(store: Store, connection: Connection, report: Report, found: Found
 
 @collector_at_rest()
 def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int, scope_at: int = 0) -> Report:
-    """A branch applies a portion of head office's log and moves its cursor, in one transaction."""
-    with store.merging() as connection:
-        cursor = int(connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = 1") or 0)
+    """A branch applies a portion of head office's log, and then moves its cursor."""
+
+    def merge(connection: Connection, part: Batch, is_last: bool) -> Report:
+        cursor = _received(connection)
         if from_hseq > cursor:
             raise ExchangeError(
                 "gap",
@@ -113,41 +121,87 @@ def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int, scope_at:
                 have=cursor,
             )
         before = changelog.head(connection)
-        is_about_rights = signing.concerns(_tables(batch))
+        is_about_rights = signing.concerns(_tables(part))
         if is_about_rights:
             signing.put_back(store, connection)  # what is signed next builds on what was signed last, not on what was changed by hand
-        report, _found = _merge(store, connection, batch, None, cursor)
+        report, _found = _merge(store, connection, part, None, cursor)
         erase.carry_out_since(store, connection, before)
-        connection.execute("UPDATE sync_peer SET recv_hseq = max(recv_hseq, ?) WHERE node_no = 1", (to_hseq,))
-        scope.note_told(connection, scope_at)
+        if is_last:  # what came before it is known by its numbers when it comes again
+            connection.execute("UPDATE sync_peer SET recv_hseq = max(recv_hseq, ?) WHERE node_no = 1", (to_hseq,))
+            scope.note_told(connection, scope_at)
         if is_about_rights:
             signing.take_over(store, connection)
         arrivals.follow(store, connection, before)
         return report
 
+    # A branch that has nothing by its cursor is told nothing of what has left its scope meanwhile; so it has all of the first portion or nothing.
+    with store.read() as connection:
+        has_nothing = not _received(connection)
+    return _in_portions(store, batch, merge, whole=has_nothing)
+
+
+def _received(connection: Connection) -> int:
+    """The branch's cursor in head office's log."""
+    return int(connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = 1") or 0)
+
 
 @collector_at_rest()
 def move_in(store: Store, batch: Batch, *, at: int) -> Report:
     """A branch takes in records that entered its scope, with all that happened to them before."""
-    with store.merging() as connection:
+
+    def merge(connection: Connection, part: Batch, _is_last: bool) -> Report:
         if not scope.is_news(connection, at):
-            return Report(duplicate=len(batch.changes))
+            return Report(duplicate=len(part.changes))
         before = changelog.head(connection)
-        report, _found = _merge(store, connection, batch, None, _NOTHING_HEARD)
+        report, _found = _merge(store, connection, part, None, _NOTHING_HEARD)
         erase.carry_out_since(store, connection, before)
         return report
+
+    return _in_portions(store, batch, merge)
 
 
 @collector_at_rest()
 def take_back(store: Store, batch: Batch) -> Report:
     """A restored head office takes in what it once had, as it was admitted then."""
-    with store.merging() as connection:
+
+    def merge(connection: Connection, part: Batch, _is_last: bool) -> Report:
         before = changelog.head(connection)
-        report, _found = _merge(store, connection, batch, None, _NOTHING_HEARD)
+        report, _found = _merge(store, connection, part, None, _NOTHING_HEARD)
         erase.carry_out_since(store, connection, before)
-        if signing.concerns(_tables(batch)):
+        if signing.concerns(_tables(part)):
             signing.take_over(store, connection)
         return report
+
+    return _in_portions(store, batch, merge)
+
+
+def _in_portions(store: Store, batch: Batch, merge: Callable[[Connection, Batch, bool], Report], *, whole: bool = False) -> Report:
+    """Merge a batch in transactions so short that whoever saves meanwhile does not notice; ``merge`` is told which one is the last.
+
+    What one person did at once stays together, however long that takes. Interrupted between two portions, the batch comes again and what
+    is here already is passed over.
+    """
+    report, pace = Report(), store.pace
+    for part, is_last in [(batch, True)] if whole else portions(batch, pace):
+        if not report.duplicate:  # what comes again has been indexed
+            _prepare(part)
+        with store.merging() as connection:
+            begun = pace.now()
+            done = merge(connection, part, is_last)
+            pace.took(done.applied, pace.now() - begun)
+        search.index_text.cache_clear()
+        report.add(done)
+    return report
+
+
+def _prepare(batch: Batch) -> None:
+    """Before its turn: what takes long and needs nothing of the file, the search text of new rows, which is remembered until they are written."""
+    for group in Changes.of(batch.changes).groups:
+        entity = entity_by_no(group.table)
+        if entity is not None and group.op == INSERT:
+            columns = dict(zip(group.columns, group.new, strict=True))
+            for values in zip(*(columns[field.no] for field in entity.searched if field.no in columns), strict=True):
+                search.index_text(search.searched_texts(values))
 
 
 def carry_over(store: Store, connection: Connection, batch: Batch) -> Report:
@@ -502,7 +556,8 @@ class _Merge:
     def _load_table(self, entity: EntityType, ids: list[bytes]) -> None:
         known = self._known.rows[entity.no]
         for start in range(0, len(ids), 500):
-            portion = ids[start : start + 500]
+            portion: list[Any] = [_bound(pk) for pk in ids[start : start + 500]]
+            portion += [None] * (-len(portion) % 100)  # few different statements: to prepare this one takes as long as 30 rows
             marks = ",".join("?" * len(portion))
             for pk, newest, origin, oseq, breaks in self._connection.all(
                 f"""SELECT pk, newest, origin, first_oseq + newest - first_lseq, breaks FROM (
@@ -510,7 +565,7 @@ class _Merge:
                         SELECT pk, lseq, tx, prev, coalesce(lag(lseq) OVER (PARTITION BY pk ORDER BY lseq),
                             (SELECT newest FROM sync_past_row p WHERE p.tbl = l.tbl AND p.pk = l.pk)) AS before
                         FROM sync_log l INDEXED BY sync_log_row WHERE tbl = ? AND pk IN ({marks})) GROUP BY pk) JOIN sync_tx USING (tx)""",
-                (entity.no, *map(_bound, portion)),
+                (entity.no, *portion),
             ):
                 known[pk] = Row(newest, origin, oseq, chain=not breaks)
             for pk, newest, chain in past.tips(self._connection, entity.no, portion):
@@ -521,7 +576,7 @@ class _Merge:
                     known[pk] = Row(newest, origin, first_oseq + newest - first, chain=chain)
             if entity.kind is Kind.LINE:
                 present = {row[0] for row in self._connection.all(f'SELECT id FROM "{entity.key}" WHERE id IN ({marks})', portion)}
-                for pk in portion:
+                for pk in ids[start : start + 500]:
                     if pk in known and pk not in present:
                         known[pk].gone = True
 

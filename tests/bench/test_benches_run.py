@@ -16,7 +16,7 @@ BENCH = Path(__file__).resolve().parents[2] / "bench"
 TINY: dict[str, str] = {
     "capture": "measure(200, rounds=1)",
     "merge": "measure(300, rounds=1)",
-    "exchange": "measure(2, 100)",
+    "exchange": "measure(2, 100, 300)",
     "snapshot": "measure(300, rounds=1)",
     "digests": "measure(400, rounds=1)",
     "bundles": "measure(300)",

@@ -128,5 +128,5 @@ def test_every_run_and_every_reading_is_indexed(name: str, data: st.DataObject) 
             asked = search.question(typed)
             assert asked is not None
             assert asked.answered_by([name])
-        indexed = search.index_text([name])
+        indexed = search.index_text((name,))
         assert set(map("".join, itertools.pairwise(letters))) <= set(indexed[1].split())

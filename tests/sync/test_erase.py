@@ -167,3 +167,22 @@ def test_only_an_administrator_of_head_office_who_types_the_name_erases(company:
         company.hq.run("admin.erase_person", entity="user", id=company.hq.actor.user_id, name="王芳")
     assert [refused.value.code for refused in (misspelt, branch, user)] == ["other_name", "office_only", "no_person"]
     assert company.hq.get("contact", person)["name"] == NAME
+
+
+def test_orders_carried_out_long_ago_are_not_looked_at_with_every_merge(company, hq, one, monkeypatch):
+    with hq.store.merging() as connection:
+        connection.executemany(
+            "INSERT INTO erasure(id, subject, record_id) VALUES (?, 'customer', ?)",
+            [(number.to_bytes(16), (1000 + number).to_bytes(16).hex()) for number in range(50)],
+        )
+    looked_at: list[bytes] = []
+
+    def logged(_connection: object, _kind: object, pk: bytes, _lseq: int) -> bool:
+        looked_at.append(pk)
+        return False
+
+    monkeypatch.setattr("localcrm.store.erase._logged_since", logged)
+    one.new("customer", name="甲")
+    company.up("BR01")
+    assert looked_at == []
+    assert hq.value("SELECT count(*) FROM customer WHERE name = '甲'") == 1

@@ -1,9 +1,9 @@
-"""Short lists inside a tab: the records of one kind that belong to the chosen customer."""
+"""Short lists inside a tab: the records of one kind that belong to the chosen customer, or to another record of a list above."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nicegui import ui
 
@@ -14,34 +14,39 @@ from localcrm.store.query import Condition, ListQuery, ref_titles, select
 from localcrm.ui.kit.columns import columns, row_json
 
 if TYPE_CHECKING:
-    from localcrm.ui.screens.customers import Workbench
     from localcrm.ui.sessions import Session
 
 #: Rows that a tab shows; more are in the list of that kind.
 TAB_ROWS = 200
 
 
-def _query(session: Session, kind: EntityType, identity: str, limit: int) -> ListQuery:
-    return ListQuery(kind, where=(Condition("customer_id", "=", identity),), limit=limit, restrict=policy.view(session.actor, kind))
+class Page(Protocol):
+    """A page with such tabs."""
+
+    session: Session
 
 
-def counting(kind: EntityType) -> Callable[[Session, Connection, str], int]:
-    """Counts the records of a kind that name a customer."""
-    return lambda session, connection, identity: select(connection, _query(session, kind, identity, 0)).total
+def _query(session: Session, kind: EntityType, by: str, identity: str, limit: int, sort: str = "") -> ListQuery:
+    return ListQuery(kind, where=(Condition(by, "=", identity),), limit=limit, sort=sort, restrict=policy.view(session.actor, kind))
 
 
-def reading(kind: EntityType) -> Callable[[Session, Connection, str], list[dict[str, Any]]]:
-    """Reads the first of them, as the list endpoint would give them."""
+def counting(kind: EntityType, by: str = "customer_id") -> Callable[[Session, Connection, str], int]:
+    """Counts the records of a kind that name a customer, or another record in ``by``."""
+    return lambda session, connection, identity: select(connection, _query(session, kind, by, identity, 0)).total
+
+
+def reading(kind: EntityType, by: str = "customer_id", *, sort: str = "") -> Callable[[Session, Connection, str], list[dict[str, Any]]]:
+    """Reads the first of them, as the list endpoint would give them; the newest first unless ``sort`` names a field."""
 
     def read(session: Session, connection: Connection, identity: str) -> list[dict[str, Any]]:
-        rows = select(connection, _query(session, kind, identity, TAB_ROWS), count=False).rows
+        rows = select(connection, _query(session, kind, by, identity, TAB_ROWS, sort), count=False).rows
         return row_json(connection, session.actor, kind, rows, ref_titles(connection, kind, rows))
 
     return read
 
 
 def record_table(
-    bench: Workbench,
+    page: Page,
     kind: EntityType,
     keys: Sequence[str],
     rows: Sequence[dict[str, Any]],
@@ -52,9 +57,9 @@ def record_table(
     open_row: Callable[[str], Awaitable[None]],
 ) -> None:
     """Columns ``keys`` of the rows; a double click opens one, ``new`` adds one where the user may."""
-    known = {column.key: column for column in columns(policy.view(bench.session.actor, kind))}
+    known = {column.key: column for column in columns(policy.view(page.session.actor, kind))}
     keys = [key for key in keys if key in known]
-    may_add = new is not None and bench.session.may(f"{kind.key}.create")
+    may_add = new is not None and page.session.may(f"{kind.key}.create")
     if not rows:
         with ui.element("div").classes("lc-empty"):
             ui.label(empty)

@@ -293,7 +293,7 @@
   lc.grids = {};
   const Grid = class {
     constructor(name, config) {
-      Object.assign(this, { name, config, query: config.query || {}, cursors: {}, api: null, current: config.wish || null, wish: null });
+      Object.assign(this, { name, config, query: config.query || {}, cursors: {}, api: null, current: config.wish || null, wish: null, aim: null });
     }
     body(start, end, sortModel, filterModel) {
       return { startRow: start, endRow: end, sortModel, filterModel, cursor: this.cursors[start] || null, ...this.query };
@@ -342,14 +342,15 @@
       if (!host) return;
       host.classList.toggle("lc-no-rows", answer.total === 0);
       this.emit("total", answer.capped ? -1 : answer.total);
-      if (start === 0 && wish === this.wish) this.settle(answer.rows); // one asked for before the newest wish says nothing about it
+      // One asked for before the newest wish may lack it; then the next one tells.
+      if (start === 0 && (wish === this.wish || answer.rows.some((row) => row.id === this.wish))) this.settle(answer.rows);
       this.cards(answer, start);
     }
     settle(rows) {
-      const listed = [this.wish, this.current].find((id) => id && rows.some((row) => row.id === id));
+      this.aim = [this.wish, this.aim, this.current].find((id) => id && rows.some((row) => row.id === id)) || null;
       this.wish = null;
-      if (listed) setTimeout(() => this.select(listed), 0);
-      else if (rows.length && this.config.pickFirst) setTimeout(() => this.select(rows[0].id), 0);
+      if (!this.aim && rows.length && this.config.pickFirst) this.aim = rows[0].id;
+      if (this.aim) setTimeout(() => this.aim && this.select(this.aim), 0); // the grid draws its rows first
       else if (!rows.length && !this.config.wish) this.choose(null, true);
     }
     cards(answer, start) {
@@ -400,9 +401,10 @@
       this.host()
         ?.querySelectorAll(".lc-card-row")
         .forEach((card) => card.classList.toggle("lc-on", card.dataset.id === id));
+      if (id === this.aim) this.aim = null;
       if (id === this.current && quiet) return;
       this.current = id;
-      this.wish = null; // somebody was faster than the answer with what is wished
+      this.wish = this.aim = null; // somebody was faster than the answer with what is wished
       this.emit(quiet ? "chosen" : "tapped", id);
     }
     select(id) {
