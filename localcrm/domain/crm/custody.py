@@ -86,7 +86,7 @@ def add_link(
     uow: UnitOfWork, customer: str, source: str | None, how: Move, at: datetime, *, pool: str | None = None, beside: Sequence[str] = ()
 ) -> None:
     """Add one link to the chain of a customer, after the end of it that stands here."""
-    ends = rules.heads(links_of(uow.connection, customer))
+    ends = rules.heads(rules.sound(links_of(uow.connection, customer)))
     previous = next((end["digest"] for end in reversed(ends) if end["digest"] not in beside), None)
     link = {
         "customer_id": customer,
@@ -114,7 +114,7 @@ def links_of(connection: Connection, customer: str) -> list[Record]:
 def owner_at(connection: Connection, customer: str, at: datetime) -> str | None:
     """Whose a customer was at a moment: who is credited with what happened then."""
     now = connection.value("SELECT owner_id FROM customer WHERE id = ?", (bytes.fromhex(customer),))
-    return rules.holder_at(links_of(connection, customer), at, now.hex() if now else None)
+    return rules.holder_at(rules.sound(links_of(connection, customer)), at, now.hex() if now else None)
 
 
 def chain(connection: Connection, actor: Actor, customer: str) -> list[dict[str, Any]]:
@@ -306,14 +306,14 @@ def bring_together(uow: UnitOfWork, ids: Sequence[str]) -> None:
     """Head office brings together what was done with a customer at two places apart.
 
     The change whose salesperson the customer has after the merge stands; where two say the same, the later one. The other fields
-    follow it: of two changes each had written only what it changed.
+    follow it: of two changes each had written only what it changed. A link that does not fit counts for nothing.
     """
     if not uow.node.is_office:
         return
     arrived = [link for identity in ids if (link := uow.find(_CHANGE, identity)) is not None]
     for customer_id in dict.fromkeys(link["customer_id"] for link in arrived):
         customer, links = uow.find(_CUSTOMER, customer_id, deleted=True), links_of(uow.connection, customer_id)
-        ends = rules.heads(links)
+        ends = rules.heads(rules.sound(links))
         if customer is None or len(ends) < 2:
             continue
         standing = next((end for end in reversed(ends) if end["to_id"] == customer["owner_id"]), ends[-1])

@@ -38,6 +38,16 @@ def faults(links: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [link for link in links if link_digest(link) != link["digest"] or not known.issuperset(after(link))]
 
 
+def sound(links: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Links that fit, and stand behind none that does not."""
+    known, found = set[str](), list[Mapping[str, Any]]()
+    for link in in_order(links):
+        if link_digest(link) == link["digest"] and known.issuperset(after(link)):
+            known.add(link["digest"])
+            found.append(link)
+    return found
+
+
 def in_order(links: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Links from the first to the last: each behind those it comes after, made apart by their times."""
     waiting = sorted(links, key=lambda link: (link["at"], link["digest"]))

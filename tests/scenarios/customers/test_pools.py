@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -427,6 +427,32 @@ def test_an_answer_from_a_branch_that_is_not_the_home_says_nothing(apart: Day) -
         forged = {"claim_id": claim, "outcome": "granted", "winner_id": apart.users["wu"], "at": custody.moment(uow), "customer_id": late}
         uow.insert(ClaimAnswer.entity_type, ClaimAnswer.entity_type.validate({**forged, "branch_id": uow.node.branch_id}))
     assert apart.claims(apart.two, "wu") == [("乙", None, "")]
+
+
+def test_whatever_a_branch_says_of_requests_and_links_the_exchange_goes_on(apart: Day) -> None:
+    pool = apart.pool()
+    (customer,) = apart.in_pool("甲")
+    claim, change = entity("pool_claim"), entity("owner_change")
+    nobody, moments = "ab" * 16, (datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 12, 31, tzinfo=UTC))
+    with apart.two.store.unit_of_work(None) as uow:
+        here = uow.node.branch_id
+        for which in ({}, {"customer_id": nobody}, {"pool_id": nobody}, {"user_id": nobody}, {"home_id": nobody}):
+            for at in moments:
+                values = {"customer_id": customer, "title": "x", "pool_id": pool, "user_id": apart.users["wu"], "at": at, "expires_at": at}
+                uow.insert(claim, claim.validate({**values, "branch_id": here, **which}))
+        for number, ends in enumerate(
+            ({}, {"previous": "1"}, {"previous": "0"}, {"customer_id": nobody}, {"to_id": nobody, "beside": "0 1 2"})
+        ):
+            values = {"customer_id": customer, "kind": "pick", "at": moments[number % 2], "branch_id": here, "digest": str(number)}
+            uow.insert(change, change.validate({**values, **ends}))
+    apart.company.exchange()
+    assert len(apart.company.digests) == 1
+    with apart.hq.store.read() as connection:
+        told = custody.chain(connection, apart.hq.actor, customer)
+    assert sum(link["fault"] for link in told) == 4
+    assert [link["kind"] for link in told if not link["fault"]] == ["pick", "release"]  # none of them is taken for a link of the chain
+    assert apart.owner(apart.hq, customer) == "wu"  # whose request was one
+    apart.do(apart.hq, "chen", "pick", customer_id=apart.in_pool("乙")[0])
 
 
 # apart ----------------------------------------------------------------------------------------------------------------------
