@@ -73,7 +73,7 @@ def _draw(_bench: Workbench, found: _Custody) -> None:
             ui.label(_("It has not changed hands yet."))
         return
     with ui.element("table").classes("lc-table").mark("owner-changes").props("data-act=owner-changes"):
-        heads(_("Kind"), _("Former salesperson"), _("New salesperson"), _("Time"), _("Changed by"), _("Reason"))
+        heads(_("Kind"), _("Salesperson"), _("Time"), (_("Changed by"), "lc-hide-phone"), _("Reason"))
         for link in found.links:
             _draw_link(link, found.names)
 
@@ -110,10 +110,10 @@ def _draw_link(link: Mapping[str, Any], names: Mapping[str, str]) -> None:
     with ui.element("tr"):
         with ui.element("td"):
             _chip(gettext(ChangeKind(link["kind"]).label), "bad" if link["fault"] else TONES.get(link["kind"], "plain"))
-        cell(names.get(link["from_id"] or "", "—"))
-        cell(names.get(link["to_id"] or "", _("Pool") if link["pool_id"] else "—"))
+        former = names.get(link["from_id"] or "", _("Pool") if link["pool_id"] else "—")
+        cell(f"{former} → {names.get(link['to_id'] or '', _('Pool') if link['pool_id'] else '—')}")
         cell(near_moment(link["at"]), "lc-muted", tip=exact(link["at"]))
-        cell(names.get(link["by_id"] or "", "—"), "lc-muted")
+        cell(names.get(link["by_id"] or "", "—"), "lc-muted lc-hide-phone")
         cell(link["reason"] or "", "lc-muted")
 
 
