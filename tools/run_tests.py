@@ -16,7 +16,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 #: Parts run one after the other. A browser needs more than one core at times, so beside it runs what takes one.
 LANES = (
-    (["tests/browser"], ["tests/store", "tests/kernel", "tests/ui", "tests/bench", "tests/channels", "tests/reports", "tests/jobs"]),
+    (
+        ["tests/browser"],
+        ["tests/store", "tests/kernel", "tests/ui", "tests/bench", "tests/channels", "tests/reports", "tests/jobs", "tests/scenarios"],
+    ),
     (["tests/sync"], ["tests/architecture", "tests/registry", "tests/domain", "tests/cli"]),
 )
 

@@ -21,7 +21,7 @@ BRANCH = "{branch}"
 DATES = {"{yyyyMMdd}": ("%Y%m%d", 8), "{yyyyMM}": ("%Y%m", 6), "{yyyy}": ("%Y", 4), "{yy}": ("%y", 2)}
 #: Longest number that still fits the printed forms.
 LONGEST = 40
-_LONGEST_CODE = 13  # a branch code of 12 and the letter of a later epoch
+_LONGEST_CODE = 16  # a branch code of 12 and the letters of a later epoch
 _PART = re.compile(r"\{branch\}|\{yyyyMMdd\}|\{yyyyMM\}|\{yyyy\}|\{yy\}|\{0{1,9}\}|[^{}\s]+")
 _CODE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 _DIGITS = frozenset("0123456789")

@@ -250,6 +250,8 @@ def settle_copy(store: Store) -> bool:
                 lives = json.loads(str(get_meta(connection, "past_lives") or "[]"))
                 set_meta(connection, "past_lives", json.dumps([*lives, (node.epoch.hex(), changelog.head(connection))]))
                 set_meta(connection, "taking_back_until", 0)
+                peers = [row[0] for row in connection.all("SELECT node_no FROM sync_peer WHERE state = 'active'")]
+                set_meta(connection, CATCHING_UP, json.dumps({"for": peers, "until": None}))
             else:
                 set_meta(connection, CATCHING_UP, 1)
             save_node(connection, replace(node, epoch=secrets.token_bytes(8), epoch_index=node.epoch_index + 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -17,10 +18,15 @@ if TYPE_CHECKING:
 Role = Literal["office", "branch"]
 #: Number of the head office in every company; branches count from 2.
 OFFICE_NO = 1
-#: Meta key of a restored branch: it has not heard yet what it did itself after its backup.
+#: Meta key of a restored node: it has not got back yet what it did itself after its backup. At head office: {"for": [branches that have not
+#: come yet], "until": milliseconds until which work is taken back, or None}.
 CATCHING_UP = "catching_up"
 #: Meta key of a folder that was moved: a random text that its file carries too. Its origin is taken away, so nothing can be saved in it.
 MOVED = "moved"
+#: How many letters a later epoch puts behind the code of a branch; numbers printed before there were so many have one.
+EPOCH_LETTERS = 4
+#: Those that are told from digits.
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 #: File in a folder that goes on from a moved one, with the same text.
 CONTINUES = "continues"
 
@@ -54,8 +60,15 @@ class Node:
 
     @property
     def number_code(self) -> str:
-        """Code printed in document numbers; a later epoch adds its letter, so no printed number is ever given twice."""
-        return self.code + (chr(ord("A") + self.epoch_index) if self.epoch_index else "")
+        """Code printed in document numbers; a later epoch adds its letters, so no printed number is ever given twice.
+
+        The first says how often the folder was restored; the others tell apart two that were restored from one backup, of which none knows.
+        """
+        if not self.epoch_index:
+            return self.code
+        drawn = int.from_bytes(self.epoch)
+        apart = (_LETTERS[drawn // len(_LETTERS) ** place % len(_LETTERS)] for place in range(EPOCH_LETTERS - 1))
+        return self.code + chr(ord("A") + self.epoch_index % 26) + "".join(apart)
 
 
 def branch_id(company_id: bytes, code: str) -> str:
@@ -79,6 +92,19 @@ def require_here(connection: Connection) -> None:
         raise moved_away()
 
 
+def is_catching_up(connection: Connection, now_ms: int) -> bool:
+    """Whether this node was restored and what it did itself after its backup may still come back: at a branch until it has heard head office,
+    there until every branch that is not closed has given back, or work is not taken back any more.
+    """
+    told = get_meta(connection, CATCHING_UP)
+    if not isinstance(told, str):
+        return bool(told)
+    waits = json.loads(told)
+    return (waits["until"] is None or waits["until"] > now_ms) and any(
+        connection.one("SELECT 1 FROM sync_peer WHERE node_no = ? AND state = 'active'", (node_no,)) for node_no in waits["for"]
+    )
+
+
 def load_node(connection: Connection) -> Node:
     """Read the identity; raises StoreError when set-up was never finished."""
     values = {key: get_meta(connection, f"node.{key}") for key in ("company_id", "code", "name", "role", "node_no", "epoch", "epoch_index")}
@@ -94,8 +120,9 @@ def only_code(connection: Connection) -> str | None:
 
 
 def is_of(printed: str, code: str) -> bool:
-    """Whether a code printed in a number is a branch's own, which a later epoch follows with its letter (see ``Node.number_code``)."""
-    return printed == code or (printed[:-1] == code and printed[-1].isalpha())
+    """Whether a code printed in a number is a branch's own, which a later epoch follows with its letters (see ``Node.number_code``)."""
+    letters = printed.removeprefix(code)
+    return printed == code or (printed == code + letters and letters.isalpha() and len(letters) in {1, EPOCH_LETTERS})
 
 
 def save_node(connection: Connection, node: Node) -> None:

@@ -15,8 +15,7 @@ from localcrm.kernel.errors import NotFound, Refused, StaleRecord
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.ids import new_id
 from localcrm.store import changelog, eventlog, search
-from localcrm.store.migrate import get_meta
-from localcrm.store.node import CATCHING_UP, require_here
+from localcrm.store.node import is_catching_up, require_here
 from localcrm.store.query import Record, load_record, record_columns
 from localcrm.store.shapes import SHAPING
 
@@ -119,8 +118,8 @@ class UnitOfWork:
         return True
 
     def may_have_gone_on(self, entity: EntityType, identity: str) -> bool:
-        """Whether a row is older than the backup this branch was restored from, and head office, which may know more of it, was not heard since."""
-        if not get_meta(self.connection, CATCHING_UP):
+        """Whether a row is older than the backup this node was restored from, and others, who may know more of it, were not heard since."""
+        if not is_catching_up(self.connection, self.store.clock.now_ms()):
             return False
         first = next(changelog.changes_of(self.connection, entity, [bytes.fromhex(identity)]), None)
         return first is None or first.tx.origin != self.connection.value("SELECT origin FROM sync_ctx")

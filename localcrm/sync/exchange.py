@@ -6,6 +6,7 @@ message is merged in whole transactions, so an exchange may end anywhere and sim
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, NoReturn
@@ -22,7 +23,7 @@ from localcrm.store.migrate import SCHEMA_VERSION, get_meta, set_meta
 from localcrm.store.node import CATCHING_UP, OFFICE_NO, origin_of, stamp_of
 from localcrm.store.signatures import sign_keys
 from localcrm.store.witness import Witness
-from localcrm.sync import attachments, brake, codec, drain, pins, recovery, repair, rotation, scope, snapshot
+from localcrm.sync import attachments, brake, codec, drain, pins, recovery, repair, rotation, scope, snapshot, stamps
 from localcrm.sync.extract import PORTION, changes_for, of_numbers, own_changes
 from localcrm.sync.merge import Report, admit, apply, move_in
 from localcrm.sync.messages import (
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
     from localcrm.store.connection import Connection
     from localcrm.store.store import Store
     from localcrm.sync.identity import NodePublic
+
+#: Meta key of head office, by branch: the epochs that its present one names as its own.
+_EPOCHS = "epochs_known.{}"
 
 
 @dataclass(slots=True)
@@ -100,7 +104,7 @@ def hello(store: Store, *, by_log: bool = False) -> Hello:
         cursor = connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)) or 0
         told = int(get_meta(connection, scope.TOLD) or 0)
         hub_epoch = connection.value("SELECT hub_epoch FROM sync_peer WHERE node_no = ?", (OFFICE_NO,))
-        lives = recovery.lives_known(connection)
+        lives, lost = recovery.lives_known(connection), recovery.lost(connection, node.node_no)
         certified = rotation.certified_at(connection)
         log = eventlog.signed_head(connection) or eventlog.Signed(0, b"", b"")
     return Hello(
@@ -119,6 +123,7 @@ def hello(store: Store, *, by_log: bool = False) -> Hello:
         hub_lives=lives,
         certified=certified,
         scope_told=told,
+        lost=lost,
     )
 
 
@@ -153,6 +158,7 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
         if isinstance(message, Welcome):
             welcome = message
             _meet_office(store, welcome)
+            stamps.hear(store, welcome.stamps, is_open=bool(welcome.have))
             pins.keep(store, welcome.tls_pin, welcome.tls_since, is_news=welcome.head_hseq > _received(store))
             repair.forget(store, OFFICE_NO)
             _take_witness(store, welcome)
@@ -163,7 +169,7 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
             raise ExchangeError(
                 "before_restore",
                 N_(
-                    "Head office made this file before it knew that this branch was restored from a backup; what the branch itself did after the backup is not in it. Make a file for head office first; its answer brings everything back."
+                    "Head office made this file for this branch as it was before it was restored from a backup; what the branch itself did after the backup is not in it. Make a file for head office first; its answer brings everything back."
                 ),
             )
         elif isinstance(message, Changes):
@@ -231,7 +237,7 @@ def _take_ack(store: Store, ack: Ack) -> None:
             origin, head = connection.one(
                 "SELECT origin, have_oseq FROM sync_origin WHERE node_no = ? AND epoch = ?", (node_no, epoch.to_bytes(8))
             ) or (0, 0)
-            if 0 < number <= head and stamp_of(connection, origin, number) != stamp:
+            if 0 < number <= head and stamp_of(connection, origin, number) not in {stamp, None}:
                 _refuse_copy()
         for epoch, have in ack.have:
             head = connection.value("SELECT have_oseq FROM sync_origin WHERE node_no = ? AND epoch = ?", (node_no, epoch.to_bytes(8)))
@@ -243,8 +249,8 @@ def _take_ack(store: Store, ack: Ack) -> None:
             )
         for epoch, first_oseq, stamp in ack.restamps:
             connection.execute(
-                """UPDATE sync_tx SET eff_hlc = ? WHERE first_oseq = ?
-                   AND origin = (SELECT origin FROM sync_origin WHERE node_no = ? AND epoch = ?)""",
+                """UPDATE sync_tx SET eff_hlc = ?1 WHERE first_oseq = ?2 AND (eff_hlc = hlc OR eff_hlc > ?1)
+                   AND origin = (SELECT origin FROM sync_origin WHERE node_no = ?3 AND epoch = ?4)""",
                 (stamp, first_oseq, node_no, epoch.to_bytes(8)),
             )
         if ack.restamps:
@@ -253,8 +259,8 @@ def _take_ack(store: Store, ack: Ack) -> None:
 
 
 def _is_for_us(store: Store, ack: Ack) -> bool:
-    """Whether head office knew this branch as it is now: to a former self it does not send what that had made itself."""
-    return store.node.epoch_index == 0 or any(epoch == int.from_bytes(store.node.epoch) for epoch, _have in ack.have)
+    """Whether head office speaks to this branch as it is now: to another epoch of it, it does not send what that had made itself."""
+    return ack.epoch == int.from_bytes(store.node.epoch) or (ack.epoch == 0 and store.node.epoch_index == 0)
 
 
 def _refuse_copy() -> NoReturn:
@@ -354,6 +360,7 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
             yield from repair.hear_branch(store, peer, message)
             yield ack(store, peer)  # what is written down of it may go down at once
         elif isinstance(message, Pull) and peer.action != snapshot.ACTION:
+            recovery.note_come(store, peer.node_no)
             yield from downs(store, peer, message.recv_hseq, portions=1)
         elif isinstance(message, Piece):
             peer.outcome.files += attachments.take(store, message)
@@ -362,18 +369,25 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
             if not peer.by_file:  # else there is nobody to answer
                 yield from attachments.pieces(store, peer.node_no, attachments.PER_ROUND)
                 yield attachments.lacking(store)
+    if peer.by_file:
+        recovery.note_come(store, peer.node_no)
 
 
 def _meet(store: Store, peer: Peer, message: Hello) -> None:
     if message.node_no != peer.node_no:
         raise ExchangeError("not_sender", N_("The exchange contains changes in another branch's name. Nothing of it was applied."))
     epoch, peer.certified, peer.scope_told = message.epoch.to_bytes(8), message.certified, message.scope_told
-    is_new = epoch != peer.epoch
-    if is_new and _has_met(store, peer.node_no, epoch):
-        return  # an old file, written before the branch was restored
-    peer.epoch = epoch
+    is_other = epoch != peer.epoch
     with store.housekeeping() as connection:
-        for number, _head in message.heads:
+        known = _epochs_known(connection, peer.node_no)
+        if is_other and message.epoch in known:
+            return  # an old file, written before the branch was restored
+        # Of two that do not know of each other (the branch was restored twice from one backup) none is known to be the later one: each is
+        # answered when it speaks, and a file made for the one is refused by the other (``_is_for_us``).
+        peer.epoch = epoch
+        heard = {number for number, _head in message.heads}
+        set_meta(connection, _EPOCHS.format(peer.node_no), json.dumps(sorted(heard if is_other else heard | known)))
+        for number in heard:
             origin_of(connection, peer.node_no, number.to_bytes(8), peer.code)
         if message.recv_hseq > changelog.head(connection):
             raise ExchangeError(
@@ -383,12 +397,13 @@ def _meet(store: Store, peer: Peer, message: Hello) -> None:
                 ),
             )
         # A restored branch is back where its backup was and must hear everything since again.
-        peer.recv_hseq = message.recv_hseq if is_new else max(peer.recv_hseq, message.recv_hseq)
+        peer.recv_hseq = message.recv_hseq if is_other else max(peer.recv_hseq, message.recv_hseq)
         connection.execute(
             "UPDATE sync_peer SET recv_hseq = ?, last_ok = ?, epoch = ? WHERE node_no = ?",
             (peer.recv_hseq, store.clock.now_ms(), peer.epoch, peer.node_no),
         )
         _note_facts(store, connection, peer, message)
+        recovery.note_lost(store, connection, message)
         snapshot.note_capabilities(connection, message)
         _witness(store, connection, peer, message)
 
@@ -422,9 +437,9 @@ def _witness(store: Store, connection: Connection, peer: Peer, message: Hello) -
         eventlog.append(connection, at=now, kind="log_shorter", detail=f"{peer.code} {missing}", sign=store.sign_log)
 
 
-def _has_met(store: Store, node_no: int, epoch: bytes) -> bool:
-    with store.read() as connection:
-        return connection.one("SELECT 1 FROM sync_origin WHERE node_no = ? AND epoch = ?", (node_no, epoch)) is not None
+def _epochs_known(connection: Connection, node_no: int) -> set[int]:
+    """Epochs of a branch that its present one knows: it comes after them."""
+    return set(json.loads(str(get_meta(connection, _EPOCHS.format(node_no)) or "[]")))
 
 
 def welcome(store: Store, peer: Peer) -> Welcome:
@@ -433,7 +448,7 @@ def welcome(store: Store, peer: Peer) -> Welcome:
     with store.read() as connection:
         head = changelog.head(connection)
         point = witness.known(connection, peer.node_no) or Witness(0, b"", 0, b"")
-        lives, have = recovery.past_lives(connection), recovery.heads(connection, peer.node_no, store.node.epoch)
+        lives, have, counting = recovery.past_lives(connection), recovery.heads(connection), stamps.that_count(connection)
         certificate = rotation.newer_certificate(connection, peer.node_no, than=peer.certified)
     return Welcome(
         company_id=store.node.company_id,
@@ -449,6 +464,7 @@ def welcome(store: Store, peer: Peer) -> Welcome:
         log_missing=peer.log_missing,
         past_lives=lives,
         have=have if recovery.is_open(store) else [],
+        stamps=counting if recovery.is_open(store) else [],
         certificate=certificate,
         tls_pin=pin,
         tls_since=since,
@@ -475,12 +491,13 @@ def ack(store: Store, peer: Peer) -> Ack:
                 if tx.eff_hlc != tx.hlc
             ]
         restamps += peer.older_restamps
+        arrived = recovery.arrived(connection, peer.node_no)
         newest = [
             (int.from_bytes(epoch), have, stamp)
             for origin, epoch, have in origins
             if (stamp := stamp_of(connection, origin, have)) is not None
         ]
-    return Ack(have=[(int.from_bytes(epoch), have) for _origin, epoch, have in origins], restamps=restamps, newest=newest)
+    return Ack(have=arrived, restamps=restamps, newest=newest, epoch=int.from_bytes(peer.epoch))
 
 
 def downs(store: Store, peer: Peer, cursor: int, *, portions: int | None = None) -> Iterator[Message]:

@@ -33,7 +33,7 @@ from localcrm.store.ddl import DELETED_NO, INSERT, UPDATE, VOID
 from localcrm.store.node import branch_id, origin_of, stamp_of
 from localcrm.store.shapes import SHAPING
 from localcrm.store.uow import own_section
-from localcrm.sync import scope
+from localcrm.sync import scope, stamps
 from localcrm.sync.codec import Batch, Changes
 from localcrm.sync.columns import is_sound, stored_rows
 from localcrm.sync.conflicts import Conflicts, Entry
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from localcrm.store.connection import Connection
     from localcrm.store.store import Store
     from localcrm.sync.codec import Change, Group, Tx
+    from localcrm.sync.stamps import Stamped
 
 _CONFLICT = Conflict.entity_type
 #: Rows a statement writes.
@@ -124,7 +125,10 @@ def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int, scope_at:
         is_about_rights = signing.concerns(_tables(part))
         if is_about_rights:
             signing.put_back(store, connection)  # what is signed next builds on what was signed last, not on what was changed by hand
-        report, _found = _merge(store, connection, part, None, cursor)
+        # Up to the cursor everything was told that was in the branch's scope then; where more is in it now, that too is looked for.
+        report, found = _merge(store, connection, part, None, _NOTHING_HEARD if scope.is_told_anew(connection, scope_at) else cursor)
+        if stamps.may_differ(connection):
+            stamps.compare(connection, found.again, at_office=False)
         erase.carry_out_since(store, connection, before)
         if is_last:  # what came before it is known by its numbers when it comes again
             connection.execute("UPDATE sync_peer SET recv_hseq = max(recv_hseq, ?) WHERE node_no = 1", (to_hseq,))
@@ -166,7 +170,8 @@ def take_back(store: Store, batch: Batch) -> Report:
 
     def merge(connection: Connection, part: Batch, _is_last: bool) -> Report:
         before = changelog.head(connection)
-        report, _found = _merge(store, connection, part, None, _NOTHING_HEARD)
+        report, found = _merge(store, connection, part, None, _NOTHING_HEARD)
+        stamps.compare(connection, found.again, at_office=True)
         erase.carry_out_since(store, connection, before)
         if signing.concerns(_tables(part)):
             signing.take_over(store, connection)
@@ -224,6 +229,8 @@ class Found:
     never_twice: list[tuple[EntityType, Field, bytes]] = field(default_factory=list)
     settled_apart: list[bytes] = field(default_factory=list)
     tried_again: list[after_merge.TriedAgain] = field(default_factory=list)
+    again: list[Stamped] = field(default_factory=list)
+    """Transactions that were here already, at least in part, with the stamps they have elsewhere."""
 
     def __bool__(self) -> bool:
         return bool(self.conflicts or self.never_twice or self.settled_apart or self.tried_again)
@@ -242,6 +249,7 @@ def _merge(store: Store, connection: Connection, batch: Batch, sender: Sender | 
         merge = _Merge(store, connection, part, sender, cursor)
         merge.run()
         report.add(merge.report)
+        found.again += merge.again
         if sender:
             found.add(merge)
         if defines:
@@ -284,12 +292,15 @@ class _Merge:
     def __init__(self, store: Store, connection: Connection, batch: Batch, sender: Sender | None, cursor: int = 0) -> None:
         self.report = Report()
         self.settled_apart: list[bytes] = []
+        self.again: list[Stamped] = []
         self._store, self._connection, self._batch, self._sender, self._cursor = store, connection, batch, sender, cursor
         self._known = known = Known(connection, sender)
         self._faults, self._conflicts, self._awaited = Faults(known), Conflicts(known), Awaited(connection)
         self._changes = Changes.of(batch.changes)
         self._works: list[Work | None] = []
         self._last_admitted: dict[int, int] = {}
+        #: By origin and number: the stamp of a transaction of which a part is here.
+        self._given: dict[tuple[int, int], int] = {}
         self._log: list[tuple[Any, ...]] = []
         self._quarantine: list[tuple[Any, ...]] = []
         self._wall = store.clock.now_ms()
@@ -341,8 +352,15 @@ class _Merge:
             if self._is_duplicate(tx, origin) or (origin, tx.first_oseq) in known:
                 self.report.duplicate += tx.count
             else:
-                parts = [(tx, start)] if self._sender else self._missing(tx, start, origin)
-                self.report.duplicate += tx.count - sum(part.count for part, _start in parts)
+                # Head office has a part of it where it was restored and another branch gave that part back.
+                is_whole = self._sender is not None and tx.first_oseq > self._have[origin]
+                parts = [(tx, start)] if is_whole else self._missing(tx, start, origin)
+                told_again = tx.count - sum(part.count for part, _start in parts)
+                self.report.duplicate += told_again
+                if told_again and not self._sender:
+                    self.again.append((origin, tx.first_oseq, tx.count, tx.eff_hlc))
+                elif told_again and (part := changelog.transaction_of(self._connection, origin, tx.first_oseq)):
+                    self._given |= {(origin, rest.first_oseq): part.eff_hlc for rest, _start in parts}
                 fresh += parts
                 known.add((origin, tx.first_oseq))
                 self._have[origin] = max(self._have[origin], tx.first_oseq + tx.count - 1)
@@ -404,11 +422,12 @@ class _Merge:
                 start=tx.first_oseq - 1,
                 have=have,
             )
-        if tx.first_oseq <= have < tx.first_oseq + tx.count - 1:
-            raise ExchangeError("bad_message", N_("The exchange contains a message that cannot be understood. Nothing of it was applied."))
         if tx.first_oseq > have:
             return False
-        if stamp_of(self._connection, origin, tx.first_oseq) != tx.hlc:
+        stamp = stamp_of(self._connection, origin, tx.first_oseq)
+        if stamp is None:  # never came back after head office was restored
+            return False
+        if stamp != tx.hlc:
             raise ExchangeError(
                 "copied_folder",
                 N_(
@@ -416,7 +435,7 @@ class _Merge:
                 ),
                 code=self._sender.code,
             )
-        return True
+        return tx.first_oseq + tx.count - 1 <= have
 
     def _admitted_stamp(self, tx: Tx) -> int:
         """The stamp that counts. Head office replaces one from the future by a tick of its own clock, never refuses it.
@@ -428,11 +447,11 @@ class _Merge:
             return tx.eff_hlc
         origin = self._origins[tx.origin]
         if origin not in self._last_admitted:
-            have = int(self._connection.value("SELECT have_oseq FROM sync_origin WHERE origin = ?", (origin,)) or 0)
-            before = changelog.transaction_of(self._connection, origin, have)
+            before = changelog.transaction_of(self._connection, origin, tx.first_oseq - 1)
             self._last_admitted[origin] = before.eff_hlc if before else 0
         fits = not is_from_future(tx.hlc, self._wall) and tx.hlc > self._last_admitted[origin]
-        self._last_admitted[origin] = stamp = tx.hlc if fits else next_stamp(self._last_hlc, self._wall).stamp
+        stamp = tx.hlc if fits else next_stamp(self._last_hlc, self._wall).stamp
+        self._last_admitted[origin] = stamp = self._given.get((origin, tx.first_oseq), stamp)
         return stamp
 
     # one change ------------------------------------------------------------------------------------------------------

@@ -49,6 +49,8 @@ class Hello(Struct, frozen=True, tag="hello", forbid_unknown_fields=False):
     """When the certificate it has was issued."""
     scope_told: Seq = 0
     """Up to which number of head office's log it has been told what entered and left its scope."""
+    lost: Annotated[list[tuple[Epoch, Seq, Seq]], Meta(max_length=100_000)] = []
+    """While head office takes work back: own work that is lost here too (epoch, from one number to another)."""
 
 
 class Push(Struct, frozen=True, tag="push"):
@@ -89,7 +91,9 @@ class Welcome(Struct, frozen=True, tag="welcome", forbid_unknown_fields=False):
     past_lives: Annotated[list[tuple[Epoch, Seq]], Meta(max_length=1_000)] = []
     """Former epochs of head office, oldest first, each with the number of its log at which the next one began: it was restored then."""
     have: Annotated[list[tuple[int, Epoch, Seq]], Meta(max_length=100_000)] = []
-    """While it takes work back: how much it has of everybody's (node, epoch, number)."""
+    """While it takes work back: how much it has of everybody's without a hole (node, epoch, number)."""
+    stamps: Annotated[list[tuple[int, Epoch, Seq, Seq, Seq]], Meta(max_length=100_000)] = []
+    """While it takes work back: stamps that count of what was admitted twice (node, epoch, first number, how many, stamp)."""
     certificate: Annotated[bytes, Meta(max_length=4_096)] = b""
     """Of the branch, where head office has issued a newer one than it said it has."""
     tls_pin: Annotated[bytes, Meta(max_length=32)] = b""
@@ -103,6 +107,7 @@ class Ack(Struct, frozen=True, tag="ack"):
 
     ``restamps``: (epoch, first number of a transaction, stamp it was admitted with), all since the branch's cursor.
     ``newest``: (epoch, number of the newest change, stamp that its author gave it): by it a copied folder knows that it is one.
+    ``epoch``: for which of the branch's epochs what follows is made, namely without that one's own work; 0 before head office heard of one.
     """
 
     have: Numbers
@@ -112,6 +117,7 @@ class Ack(Struct, frozen=True, tag="ack"):
     conflicts: Seq = 0
     quarantined: Seq = 0
     newest: Annotated[list[tuple[Epoch, Seq, Seq]], Meta(max_length=10_000)] = []
+    epoch: Epoch = 0
 
 
 class Changes(Struct, frozen=True, tag="changes"):

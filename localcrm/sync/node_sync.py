@@ -131,7 +131,7 @@ def pack(store: Store, keys: NodeKeys, path: Path, *, for_code: str | None = Non
     def said() -> Iterator[Message]:
         nonlocal counted
         yield exchange.hello(store)
-        yield from recovery.give_backs(store)
+        yield from (gift for _place, gift in recovery.give_backs(store))
         for push in exchange.pushes(store):
             counted += exchange.count_changes(push)
             yield push
@@ -234,12 +234,15 @@ def _open(store: Store, keys: NodeKeys, path: Path, *, require_calm: Callable[[]
 
 
 def _write_down(store: Store, keys: NodeKeys, peer: exchange.Peer, target: Path | IO[bytes]) -> int:
-    peer.action = snapshot.action_for(store, peer.node_no, peer.recv_hseq)
+    if not recovery.is_unheard(store, peer.node_no):
+        peer.action = snapshot.action_for(store, peer.node_no, peer.recv_hseq)
 
     def said() -> Iterator[Message]:
         answers = list(repair.answers(store, peer))  # what is written down of them goes down too
         yield exchange.welcome(store, peer)
         yield exchange.ack(store, peer)
+        if recovery.is_unheard(store, peer.node_no):
+            return
         yield from answers
         cursor = peer.recv_hseq
         if peer.action == snapshot.ACTION:
@@ -284,9 +287,11 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
     # Files come last: as long as head office lacks some that are here, or its answers bring what was not here before.
     sent, lacked, lacking, pieces = set[attachments.Place](), list[messages.Lacking](), attachments.lacking(store), list[messages.Piece]()
     finished = fetches = by_log = False
+    given = -1  # each portion is given back once in a run: some of it head office asks for until everybody has come
     incoming, differences = fetching.Incoming(store.folder), list[list[Message]]()
     while not finished:
-        push = next(recovery.give_backs(store), None) or next(exchange.pushes(store), None)
+        given, gift = next(recovery.give_backs(store, given), (given, None))
+        push = gift or next(exchange.pushes(store), None)
         hello = exchange.hello(store, by_log=by_log)
         said: list[Message]
         if push is not None:
@@ -317,6 +322,7 @@ def run(store: Store, keys: NodeKeys, *, url: str | None = None) -> dict[str, An
             continue
         fetches = False
         is_same = hello.hub_epoch in {0, heard.hub_epoch if heard else 0}  # else it was restored: what it lacks is known only now
+        given = given if is_same else -1
         is_same = is_same and rotation.sealed_for(store, OFFICE_NO) == sealed_to  # else it has new keys, and hears at once that we know
         if push is None and _caught_up(store, heard) and is_same:
             lacked.append(lacking)

@@ -11,13 +11,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from localcrm.domain.admin.entities import BranchHolds
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
 from localcrm.store import eventlog
 from localcrm.store.migrate import get_meta, set_meta
-from localcrm.store.node import OFFICE_NO
-from localcrm.sync import codec, scope
+from localcrm.store.node import CATCHING_UP, OFFICE_NO, origin_of
+from localcrm.sync import codec, scope, stamps
 from localcrm.sync.extract import changes_beyond
 from localcrm.sync.merge import Report, take_back
 from localcrm.sync.messages import GiveBack
@@ -35,8 +34,10 @@ OPEN_MS = 60 * 24 * 3600 * 1000
 _UNTIL, _HAS, _ACKNOWLEDGED = "taking_back_until", "office_has", "acknowledged_before"
 #: Meta key of head office: a branch came that has something to give back, and was refused.
 _ASKED = "taking_back_asked"
-#: Meta key of head office: how much it had of everybody's work when taking back first began.
-_FIRST_HEADS = "taking_back_heads"
+#: Meta key of head office, by branch: what that has lost of its own work (epoch, from one number to another).
+_LOST = "lost.{}"
+#: Meta key of head office: numbers here of the origins whose work came back in parts.
+_IN_PARTS = "came_back_in_parts"
 #: Meta key of a branch: the former epochs of head office that it knew.
 _LIVES = "office_lives"
 
@@ -69,9 +70,10 @@ def open_up(store: Store, connection: Connection, *, user_id: str | None) -> Non
     """Take back, from now on and for OPEN_MS, what branches have and the backup lacks."""
     now = store.clock.now_ms()
     set_meta(connection, _UNTIL, now + OPEN_MS)
-    if get_meta(connection, _FIRST_HEADS) is None:
-        set_meta(connection, _FIRST_HEADS, json.dumps(_heads(connection)))
     set_meta(connection, _ASKED, 0)
+    waits = _waits_for(connection)
+    if waits:
+        set_meta(connection, CATCHING_UP, json.dumps({"for": waits, "until": now + OPEN_MS}))
     eventlog.append(connection, at=now, kind="taking_back", user_id=user_id, detail=store.node.code, sign=store.sign_log)
 
 
@@ -118,7 +120,13 @@ def hear(store: Store, message: GiveBack) -> Report:
     # Only whose work it is counts: what builds on work of the present epoch names that too.
     if (OFFICE_NO, int.from_bytes(store.node.epoch)) in {batch.origins[tx.origin] for tx in batch.txs}:
         raise ExchangeError("not_sender", N_("The exchange contains changes in another branch's name. Nothing of it was applied."))
-    return take_back(store, batch)
+    report = take_back(store, batch)
+    with store.housekeeping() as connection:
+        here = [origin_of(connection, node_no, epoch.to_bytes(8), "") for node_no, epoch in batch.origins]
+        set_meta(
+            connection, _IN_PARTS, json.dumps([origin for origin in sorted({*here, *_in_parts(connection)}) if holes(connection, origin)])
+        )
+    return report
 
 
 def _require_open(store: Store) -> None:
@@ -131,31 +139,89 @@ def _require_open(store: Store) -> None:
         )
 
 
-def heads(connection: Connection, node_no: int, epoch: bytes) -> list[tuple[int, int, int]]:
-    """How much head office has of everybody's work without a hole, as far as a branch can tell: node, epoch, number.
-
-    Where branches hold only their own, each gives back a part of what others did; another part may still lie beneath the newest that
-    has come. Then everything counts as missing that was when taking back began, but for what the branch itself and this head office did.
-    """
-    found = _heads(connection)
-    if connection.one("SELECT 1 FROM branch WHERE holds = ?", (BranchHolds.OWN,)) is None:
-        return found
-    began = {(node, life): have for node, life, have in json.loads(str(get_meta(connection, _FIRST_HEADS) or "[]"))}
-    sound = {(node, life) for node, life, _have in found if node == node_no or life == int.from_bytes(epoch)}
-    return [(node, life, have if (node, life) in sound else began.get((node, life), 0)) for node, life, have in found]
+def heads(connection: Connection) -> list[tuple[int, int, int]]:
+    """How much head office has of everybody's work without a hole: node, epoch, number."""
+    rows = connection.all("SELECT origin, node_no, epoch, have_oseq FROM sync_origin")
+    in_parts = _in_parts(connection)
+    return [
+        (node_no, int.from_bytes(epoch), without_hole(connection, origin, have) if origin in in_parts else have)
+        for origin, node_no, epoch, have in rows
+    ]
 
 
-def _heads(connection: Connection) -> list[tuple[int, int, int]]:
-    rows = connection.all("SELECT node_no, epoch, have_oseq FROM sync_origin")
-    return [(node_no, int.from_bytes(epoch), have) for node_no, epoch, have in rows]
+def arrived(connection: Connection, node_no: int) -> list[tuple[int, int]]:
+    """How much head office has of a branch's own work, by epoch: without a hole but for what the branch itself has lost."""
+    told = json.loads(str(get_meta(connection, _LOST.format(node_no)) or "[]"))
+    in_parts, found = _in_parts(connection), []
+    for origin, epoch, have in connection.all("SELECT origin, epoch, have_oseq FROM sync_origin WHERE node_no = ?", (node_no,)):
+        number = int.from_bytes(epoch)
+        gone = [(first, last) for of, first, last in told if of == number]
+        found.append((number, without_hole(connection, origin, have, gone) if origin in in_parts else have))
+    return found
+
+
+def _in_parts(connection: Connection) -> set[int]:
+    """Origins of whose work something was given back while something before it was still missing."""
+    return set(json.loads(str(get_meta(connection, _IN_PARTS) or "[]")))
+
+
+def without_hole(connection: Connection, origin: int, have: int, lost: list[tuple[int, int]] | None = None) -> int:
+    """The last of an origin's numbers before which nothing is missing here, or only what is ``lost``."""
+    return next((first - 1 for first, last in holes(connection, origin) if (first, last) not in (lost or ())), have)
+
+
+def holes(connection: Connection, origin: int) -> list[tuple[int, int]]:
+    """Numbers of an origin that are missing here before others that are not: each from one to another."""
+    return connection.all(
+        """SELECT after, first - 1 FROM (SELECT first, coalesce(lag(first + count) OVER (ORDER BY first), 1) AS after FROM (
+           SELECT first_oseq AS first, count FROM sync_tx WHERE origin = ?1
+           UNION ALL SELECT first_oseq, count FROM sync_past_span WHERE origin = ?1)) WHERE first > after ORDER BY after""",
+        (origin,),
+    )
+
+
+def note_lost(store: Store, connection: Connection, message: Hello) -> None:
+    """Note what a branch that knows the present epoch of head office has lost of its own work."""
+    if message.hub_epoch == int.from_bytes(store.node.epoch) and (message.lost or get_meta(connection, _LOST.format(message.node_no))):
+        set_meta(connection, _LOST.format(message.node_no), json.dumps(message.lost))
+
+
+def note_come(store: Store, node_no: int) -> None:
+    """Note that a branch knows the present epoch of head office and has given back what it had."""
+    if not is_unheard(store, node_no):
+        return
+    with store.housekeeping() as connection:
+        waits = json.loads(str(get_meta(connection, CATCHING_UP)))
+        set_meta(connection, CATCHING_UP, json.dumps(waits | {"for": [other for other in waits["for"] if other != node_no]}))
+
+
+def is_unheard(store: Store, node_no: int) -> bool:
+    """Whether a branch, since head office was restored, has not said yet how far it has come: what the backup says of it is out of date."""
+    with store.read() as connection:
+        return node_no in _waits_for(connection)
+
+
+def _waits_for(connection: Connection) -> list[int]:
+    told = get_meta(connection, CATCHING_UP)
+    return list(json.loads(told)["for"]) if isinstance(told, str) else []
 
 
 # a branch ------------------------------------------------------------------------------------------------------------------
 
 
 def agree(store: Store, connection: Connection, welcome: Welcome, known: bytes | None) -> None:
-    """Follow head office into its present epoch; raises ExchangeError("other_office") where it is not the one this branch knew."""
+    """Follow head office into its present epoch; raises ExchangeError("other_office") where it is not the one this branch knew,
+    ("office_restored") where an old file speaks for a former one.
+    """
     epoch = welcome.hub_epoch.to_bytes(8)
+    left: list[int] = json.loads(str(get_meta(connection, stamps.LEFT) or "[]"))
+    if welcome.hub_epoch in left:  # it would lead the branch back to where head office no longer is
+        raise ExchangeError(
+            "office_restored",
+            N_(
+                "This file was made before head office was restored from a backup. Nothing of it was applied; ask head office for a new one."
+            ),
+        )
     if known is not None and known != epoch:
         cursor = int(connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)) or 0)
         found = _common(welcome.past_lives, [*lives_known(connection), (int.from_bytes(known), cursor)])
@@ -165,6 +231,7 @@ def agree(store: Store, connection: Connection, welcome: Welcome, known: bytes |
             )
         known_before, place = found
         set_meta(connection, _LIVES, json.dumps(known_before))
+        set_meta(connection, stamps.LEFT, json.dumps([*left, int.from_bytes(known)]))
         before = json.loads(str(get_meta(connection, _ACKNOWLEDGED) or "{}"))
         for origin, acked in connection.all("SELECT origin, acked_oseq FROM sync_origin WHERE node_no = ?", (store.node.node_no,)):
             before[str(origin)] = max(acked, before.get(str(origin), 0))
@@ -182,8 +249,11 @@ def forget(connection: Connection) -> None:
     set_meta(connection, _ACKNOWLEDGED, "{}")
 
 
-def give_backs(store: Store) -> Iterator[GiveBack]:
-    """Portions of what head office lacks of everything that it once had, in the order in which it came here."""
+def give_backs(store: Store, after: int = -1) -> Iterator[tuple[int, GiveBack]]:
+    """Portions of what head office lacks of everything that it once had, in the order in which it came here; each with its place in this log.
+
+    Before them, at place 0, what it should hear a lower stamp of.
+    """
     with store.read() as connection:
         has = {(node_no, epoch): have for node_no, epoch, have in json.loads(str(get_meta(connection, _HAS) or "[]"))}
         before = json.loads(str(get_meta(connection, _ACKNOWLEDGED) or "{}"))
@@ -195,13 +265,23 @@ def give_backs(store: Store) -> Iterator[GiveBack]:
             for origin, node_no, epoch, have in connection.all("SELECT origin, node_no, epoch, have_oseq FROM sync_origin")
             if (node_no, epoch) != office  # an old file may say that it lacks even what it has done since
         }
-    position, more = 0, True
+    if after < 0:
+        yield from ((0, gift) for gift in stamps.to_give_back(store))
+    position, more = max(after, 0), True
     while more:
         with store.read() as connection:
             portion = changes_beyond(connection, wanted, position)
-        if portion.batch.txs:
-            yield GiveBack(codec.encode_batch(portion.batch))
         position, more = portion.upto, portion.more
+        if portion.batch.txs:
+            yield position, GiveBack(codec.encode_batch(portion.batch))
+
+
+def lost(connection: Connection, node_no: int) -> list[tuple[int, int, int]]:
+    """Own work that is lost here too: epoch, from one number to another. Told while head office takes work back."""
+    if json.loads(str(get_meta(connection, _HAS) or "[]")) == []:
+        return []
+    origins = connection.all("SELECT origin, epoch FROM sync_origin WHERE node_no = ?", (node_no,))
+    return [(int.from_bytes(epoch), first, last) for origin, epoch in origins for first, last in holes(connection, origin)]
 
 
 def lives_known(connection: Connection) -> list[tuple[int, int]]:

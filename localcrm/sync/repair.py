@@ -361,6 +361,14 @@ def _said_by_log(connection: Connection, entity: EntityType, pk: bytes) -> Value
     return says
 
 
+def follow_log(connection: Connection, entity: EntityType, pks: Iterable[bytes]) -> None:
+    """Let rows be what the log says of them, after it has come to say something else."""
+    for pk in pks:
+        before = _values(connection, entity, pk)
+        if before is not None and before != (after := {**before, **_said_by_log(connection, entity, pk)}):
+            _write(connection, entity, pk, after)
+
+
 def _origins(connection: Connection) -> dict[int, tuple[int, int]]:
     """Node and epoch of each origin."""
     rows = connection.all("SELECT origin, node_no, epoch FROM sync_origin")

@@ -245,6 +245,11 @@ def is_news(connection: Connection, at: int) -> bool:
     return True
 
 
+def is_told_anew(connection: Connection, at: int) -> bool:
+    """Whether what is said follows a scope as it was at a number of head office's log that is not older than the one heard of last."""
+    return at > 0 and at >= int(get_meta(connection, TOLD) or 0)
+
+
 def note_told(connection: Connection, at: int) -> None:
     """All that head office had to say of the scope up to a number of its log has arrived."""
     if at > int(get_meta(connection, TOLD) or 0):

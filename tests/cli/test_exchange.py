@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -110,7 +111,7 @@ def test_a_restored_branch_goes_on_under_a_new_epoch(office, branch, tmp_path) -
     exchange(office, branch)
     again = Terminal(tmp_path / "again")
     again.json("restore", str(tmp_path / "b"), "--into", str(again.folder))
-    assert again.as_admin("new", "customer", "name=丙")["number"] == "C-BR01B-000001"
+    assert re.fullmatch(r"C-BR01B[A-Z]{3}-000001", again.as_admin("new", "customer", "name=丙")["number"])
     exchange(office, again)
     exchange(office, again)
     assert office.json("sync", "digest", "--for", "BR01") == again.json("sync", "digest")

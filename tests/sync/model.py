@@ -129,19 +129,22 @@ class Node:
 
 @dataclass(frozen=True)
 class Up:
-    """What a branch sends: who it is, how far it has come, its own changes in portions."""
+    """What a branch sends: who it is, which of its own epochs it knows, how far it has come, its own changes in portions."""
 
     branch: int
     epoch: int
+    knows: set[Origin]
     cursor: int
     portions: list[list[Change]]
 
 
 @dataclass(frozen=True)
 class Down:
-    """What head office sends: what it has of the branch, stamps it lowered, portions (after number, up to number, changes with stamps)."""
+    """What head office sends, made for one epoch of the branch: what it has of it, stamps it lowered, portions (after number, up to number,
+    changes with stamps).
+    """
 
-    met: set[Origin]
+    made_for: int
     have: dict[Origin, int]
     newest: dict[Origin, int]
     lowered: dict[Identity, int]
@@ -153,6 +156,8 @@ class Peer:
     """A branch as head office knows it."""
 
     epoch: int = -1
+    knows: set[Origin] = field(default_factory=set)
+    """Epochs that the present one comes after: it has heard of them."""
     cursor: int = 0
 
 
@@ -164,7 +169,6 @@ class World:
         self.clocks = [NOON + skew for skew in skews]
         self.nodes = [Node(number, hlc=begun) for number in range(1, BRANCHES + 2)]
         self.peers = [Peer() for _node in self.nodes]
-        self.met = {node.origin for node in self.nodes}
         self.drawers: list[list[Up | Down]] = [[] for _node in self.nodes]
         self.copies: list[Node | None] = [None for _node in self.nodes]
         self.epochs = [0 for _node in self.nodes]
@@ -279,7 +283,8 @@ class World:
             for own_of in ([change for change in own if change.origin == origin],)
             for start in range(0, len(own_of), size)
         ]
-        return Up(branch.number - 1, branch.epoch, branch.cursor, portions)
+        knows = {origin for origin in branch.have if origin[0] == branch.number}
+        return Up(branch.number - 1, branch.epoch, knows, branch.cursor, portions)
 
     def hear_up(self, up: Up, arrive: int) -> bool:
         """Head office takes in what a branch says; False where it refuses it, or nothing came."""
@@ -305,13 +310,13 @@ class World:
         return next(known.hlc for known in reversed(self.office.log) if known.identity == change.identity)
 
     def meet(self, up: Up) -> None:
-        """A new epoch starts where it says it is; an older one than today's says nothing."""
-        peer, origin = self.peers[up.branch], (up.branch + 1, up.epoch)
-        is_new = up.epoch != peer.epoch
-        if is_new and peer.epoch >= 0 and origin in self.met:
+        """Another epoch starts where it says it is; one that today's knows says nothing. Two that do not know of each other take turns."""
+        peer = self.peers[up.branch]
+        is_other = up.epoch != peer.epoch
+        if is_other and (up.branch + 1, up.epoch) in peer.knows:
             return
-        self.met.add(origin)
-        starts_over = is_new and self.rules.catches_up_after_restore
+        starts_over = is_other and self.rules.catches_up_after_restore
+        peer.knows = up.knows if is_other else peer.knows | up.knows
         peer.epoch, peer.cursor = up.epoch, up.cursor if starts_over else max(peer.cursor, up.cursor)
 
     def admit(self, fresh: list[Change]) -> None:
@@ -386,7 +391,7 @@ class World:
         newest = {
             origin: next(c.hlc for c in reversed(office.log) if c.origin == origin and c.number == have) for origin, have in own.items()
         }
-        return Down(set(self.met), own, newest, lowered if self.rules.tells_lowered_stamps else {}, portions)
+        return Down(peer.epoch, own, newest, lowered if self.rules.tells_lowered_stamps else {}, portions)
 
     def hear_down(self, branch: Node, down: Down, arrive: int) -> bool:
         """A branch takes in what head office says; False where it refuses it, or nothing came."""
@@ -402,7 +407,7 @@ class World:
                 branch.stamps[identity] = stamp
         if down.lowered:
             branch.hlc = max(branch.stamps.values(), default=0)  # what was read from a wrong clock counts no more
-        if branch.origin not in down.met and self.rules.refuses_files_for_its_former_self:
+        if branch.epoch != down.made_for and self.rules.refuses_files_for_its_former_self:
             return False
         for start, upto, changes in arrived(down.portions, arrive):
             if start > branch.cursor and self.rules.refuses_gaps:

@@ -454,17 +454,12 @@ def lose_branch(world: World, index: int, rng: Random) -> None:
 
 
 def lose_office(world: World, _index: int, rng: Random) -> None:
-    """Head office's disk is lost, a backup goes on and takes back what branches have.
-
-    All of them come before it goes on working: what it does to its documents while a part of its own work is still away is not promised (row 6).
-    """
+    """Head office's disk is lost, a backup goes on, works, and takes back what branches have, as they come."""
     hq = world.company.hq
     if world.backups[hq.code]:
         world.company.hq = _from_backup(world, hq, rng.choice(world.backups[hq.code]))
         world.restored_offices += 1
         node_sync.take_back(world.company.hq.store, world.company.hq.actor)
-        with portions(rng):
-            come_together(world)
 
 
 def _from_backup(world: World, node: Installation, archive: Path) -> Installation:
@@ -476,8 +471,6 @@ def _from_backup(world: World, node: Installation, archive: Path) -> Installatio
     again = Installation(node.folder, node.code, node.keys, node.actor, node.clock)
     _agree(settle_copy(again.store), "a restored folder took itself for the original")
     again.restart()
-    # A second restore from the same time would give out the numbers of documents of the first once more: not promised, row 31.
-    world.backups[node.code].clear()
     others = [other for other in world.company.nodes if other is not node]
     world.gone |= lost - _changes(again).union(*map(_changes, others))
     return again
@@ -556,7 +549,7 @@ ROADS: dict[str, tuple[int, Callable[[World, int, Random], None]]] = {
 # running ------------------------------------------------------------------------------------------------------------------
 
 
-#: Lost disks and copied folders: histories of their own, of which not all hold yet (ADR 0033).
+#: Lost disks and copied folders: histories of their own (ADR 0036).
 LOST = frozenset({"keep_copy", "lose_branch", "lose_office", "clone"})
 
 
@@ -646,10 +639,10 @@ def _documents(node: Installation) -> dict[str, tuple[Any, ...]]:
 
 def come_together(world: World) -> None:
     """Everybody exchanges until a whole round brings nothing new; what branches hold is everything again."""
-    for code in world.company.branches:
-        node_sync.set_holds(world.company.hq.store, world.company.hq.actor, code, BranchHolds.ALL)
-    for _round in range(5):
+    for _round in range(6):
         moved = 0
+        for code in world.company.branches:  # in each round, as what a branch holds may come back too
+            node_sync.set_holds(world.company.hq.store, world.company.hq.actor, code, BranchHolds.ALL)
         for branch in world.company.branches.values():
             for write, target in ((write_up, world.company.hq), (write_down, branch)):
                 try:
@@ -663,7 +656,7 @@ def come_together(world: World) -> None:
                 moved += done["applied"]
         if not moved:
             return
-    raise Broken("five rounds of exchange did not suffice")
+    raise Broken("six rounds of exchange did not suffice")
 
 
 def _agree(holds: bool, what: str) -> None:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from localcrm.domain.admin.entities import BranchHolds
 from localcrm.kernel.errors import AppError
-from localcrm.store import check
+from localcrm.store import changelog, check
 from localcrm.store.backup import backup, restore, settle_copy
-from localcrm.sync import http, messages, node_sync, recovery
-from tests.factories import Company, Installation
+from localcrm.sync import compaction, http, messages, node_sync, recovery
+from localcrm.sync.compaction import DAY_MS
+from tests import factories
+from tests.factories import Company, HandClock, Installation
+
+
+@pytest.fixture
+def clocked() -> Iterator[tuple[Company, dict[str, HandClock]]]:
+    """A company whose clocks a test sets."""
+    clocks = {code: HandClock() for code in ("HQ", "BR01", "BR02")}
+    with factories.company(clocks=dict(clocks)) as made:
+        yield made, clocks
 
 
 def lose_office(company: Company, archive: Path, folder: Path) -> None:
@@ -36,12 +48,16 @@ def settle(company: Company, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exchange until everybody knows everything."""
     for _round in range(3):
         for code in company.branches:
-            if way == "line":
-                by_line(company, code, monkeypatch)
-            else:
-                company.down(code)
-                company.up(code)
-                company.down(code)
+            settle_with(company, code, way, monkeypatch)
+
+
+def settle_with(company: Company, code: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if way == "line":
+        by_line(company, code, monkeypatch)
+    else:
+        company.down(code)
+        company.up(code)
+        company.down(code)
 
 
 def agreed(company: Company) -> None:
@@ -240,3 +256,187 @@ def test_an_old_file_that_is_read_again_meanwhile_does_not_stop_the_giving_back(
     assert company.up("BR01")["quarantined"] == 0
     settle(company, "stick", pytest.MonkeyPatch())
     agreed(company)
+
+
+def own(company: Company, code: str) -> None:
+    node_sync.set_holds(company.hq.store, company.hq.actor, code, BranchHolds.OWN)
+
+
+def of_two_one_holds_its_own(company: Company, folder: Path) -> tuple[str, str]:
+    """Branch one holds its own; two's order and what two says of a customer later reach it in part; returns the customer and the order.
+
+    The backup was made before, and two never heard that its work had arrived.
+    """
+    one, two = company.branches.values()
+    own(company, "BR01")
+    customer, product = company.hq.new("customer", name="甲公司"), company.hq.new("product", code="P", name="布", price="9")
+    company.exchange()
+    backup(company.hq.store, folder / "backup.zip")
+    order = two.order(customer, product)
+    two.set("customer", customer, phone="2")
+    company.up("BR02")
+    company.down("BR01")
+    assert (one.get("customer", customer)["phone"], one.value("SELECT count(*) FROM sales_order")) == ("2", 0)
+    lose_office(company, folder / "backup.zip", folder / "again")
+    take_back(company)
+    return customer, order
+
+
+@pytest.mark.parametrize("way", ["stick", "line"])
+def test_failure_06_what_a_branch_has_of_anothers_work_in_part_does_not_hide_the_rest(
+    company: Company, two: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """It comes first; what it gives back has a later number than what only the author has."""
+    customer, order = of_two_one_holds_its_own(company, tmp_path)
+    settle(company, way, monkeypatch)
+    assert company.hq.get("customer", customer)["phone"] == "2"
+    assert company.hq.value("SELECT count(*) FROM sales_order") == 1
+    two.set("sales_order", order, remark="恢复之后")
+    node_sync.set_holds(company.hq.store, company.hq.actor, "BR01", BranchHolds.ALL)
+    settle(company, way, monkeypatch)
+    agreed(company)
+
+
+@pytest.mark.parametrize("way", ["stick", "line"])
+def test_failure_06_what_only_a_branch_that_holds_its_own_still_has_comes_back_once_the_author_was_heard(
+    company: Company, two: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """The author's disk is lost as well. Of its work nobody has the order any more; what it said of the customer is with branch one."""
+    backup(two.store, tmp_path / "two.zip")
+    customer, _order = of_two_one_holds_its_own(company, tmp_path)
+    two.store.close()
+    restore(tmp_path / "two.zip", tmp_path / "two")
+    company.branches["BR02"] = Installation(tmp_path / "two", two.code, two.keys, two.actor, two.clock)
+    assert settle_copy(company.branches["BR02"].store)
+    settle(company, way, monkeypatch)
+    node_sync.set_holds(company.hq.store, company.hq.actor, "BR01", BranchHolds.ALL)
+    settle(company, way, monkeypatch)
+    assert len(company.digests) == 1
+    assert [problem["code"] for problem in check.check(company.hq.store)["problems"]] == ["sequence_hole"]  # so people know that it is lost
+    assert node_sync.status(company.branches["BR02"].store)["waiting"] == 0
+    assert {node.get("customer", customer)["phone"] for node in company.nodes} == {"2"}
+    assert not company.hq.value("SELECT count(*) FROM event_log WHERE kind LIKE '%mended'")
+
+
+def test_failure_06_an_old_file_does_not_lead_a_branch_back_to_the_lost_head_office(
+    company: Company, one: Installation, tmp_path: Path
+) -> None:
+    """By it the branch went back to where the backup had ended, which head office never heard: neither could read the other's files."""
+    backup(company.hq.store, tmp_path / "backup.zip")
+    company.hq.new("customer", name="甲公司")
+    old = tmp_path / "old"
+    node_sync.pack(company.hq.store, company.hq.keys, old, for_code="BR01")
+    company.exchange()
+    lose_office(company, tmp_path / "backup.zip", tmp_path / "again")
+    take_back(company)
+    settle(company, "stick", pytest.MonkeyPatch())
+    company.hq.new("customer", name="恢复之后")
+    company.exchange("BR01")
+    before = one.rows("SELECT recv_hseq, hub_epoch FROM sync_peer")
+    with pytest.raises(AppError) as refused:
+        node_sync.unpack(one.store, one.keys, old)
+    assert refused.value.code == "office_restored"
+    assert one.rows("SELECT recv_hseq, hub_epoch FROM sync_peer") == before
+    company.exchange()
+    agreed(company)
+
+
+@pytest.mark.parametrize(
+    ("way", "first", "condensed"), [("stick", "BR01", False), ("stick", "BR02", True), ("line", "BR01", True), ("line", "BR02", False)]
+)
+def test_failure_06_a_stamp_that_was_lowered_before_the_disk_was_lost_is_lowered_alike(
+    clocked: tuple[Company, dict[str, HandClock]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, first: str, condensed: bool
+) -> None:
+    """Its author never heard of it. Another branch did, and built on it; what was built on it wins, whoever comes first."""
+    company, clocks = clocked
+    one, two = company.branches.values()
+    customer = company.hq.new("customer", name="甲公司", phone="1")
+    company.exchange()
+    backup(company.hq.store, tmp_path / "backup.zip")
+    clocks["BR02"].forward(days=300)
+    two.set("customer", customer, phone="2", address="北京")
+    company.up("BR02")
+    company.exchange("BR01")
+    clocks["BR01"].forward(minutes=1)
+    one.set("customer", customer, phone="3")
+    company.up("BR01")
+    if condensed:
+        assert compaction.compact(one.store, compaction.Rule(keep_ms=-DAY_MS, patience_ms=0), pause_s=0).changes
+    for clock in clocks.values():
+        clock.forward(minutes=5)
+    lose_office(company, tmp_path / "backup.zip", tmp_path / "again")
+    take_back(company)
+    company.branches = {first: company.branches.pop(first), **company.branches}
+    settle(company, way, monkeypatch)
+    agreed(company)
+    for node in company.nodes:
+        assert (node.get("customer", customer)["phone"], node.get("customer", customer)["address"]) == ("3", "北京")
+        assert not node.value("SELECT count(*) FROM event_log WHERE kind LIKE '%mended'")
+    assert stamps_of(one) == stamps_of(two) == stamps_of(company.hq)
+
+
+def stamps_of(node: Installation) -> list[tuple[str, int, int]]:
+    """Of every change of branches: whose, its number, the stamp that counts."""
+    codes = dict(node.rows("SELECT origin, code FROM sync_origin WHERE node_no > 1"))
+    with node.store.read() as connection:
+        changes = list(changelog.all_changes(connection))
+    return sorted((codes[change.tx.origin], change.oseq, change.tx.eff_hlc) for change in changes if change.tx.origin in codes)
+
+
+@pytest.mark.parametrize("way", ["stick", "line"])
+def test_failure_06_a_restored_head_office_posts_nothing_a_second_time(
+    company: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """What was posted after the backup is a draft again until every branch has come; new orders can be posted at once."""
+    hq = company.hq
+    customer, product, house = (
+        hq.new("customer", name="甲公司"), hq.new("product", code="P", name="布", price="9"), hq.new("warehouse", code="W", name="仓")
+    )  # fmt: skip
+
+    def draft(node: Installation) -> str:
+        made = node.order(customer, product)
+        node.set("sales_order", made, warehouse_id=house)
+        return made
+
+    posted, open_still = draft(hq), draft(hq)
+    backup(hq.store, tmp_path / "backup.zip")
+    hq.run("sales.post_order", order_id=posted)
+    company.exchange("BR02")
+    lose_office(company, tmp_path / "backup.zip", tmp_path / "again")
+    again = company.hq
+    for waiting in (lambda: take_back(company), lambda: settle_with(company, "BR01", way, monkeypatch)):
+        for attempt in (
+            lambda: again.run("sales.post_order", order_id=posted),
+            lambda: again.set("sales_order", posted, remark="改过"),
+            lambda: again.delete("sales_order", posted),
+        ):
+            with pytest.raises(AppError) as refused:
+                attempt()
+            assert refused.value.code == "not_heard_since_restore"
+        waiting()
+    again.run("sales.post_order", order_id=draft(again))
+    settle(company, way, monkeypatch)
+    again.run("sales.post_order", order_id=open_still)
+    settle(company, way, monkeypatch)
+    agreed(company)
+    assert [row[0] for row in again.rows("SELECT count(*) FROM stock_move GROUP BY order_id")] == [1, 1, 1]
+
+
+def test_who_does_not_come_any_more_holds_up_no_document(company: Company, tmp_path: Path) -> None:
+    """A branch that is closed, or one that does not come as long as work is taken back."""
+    hq = company.hq
+    customer, product = hq.new("customer", name="甲公司"), hq.new("product", code="P", name="布", price="9")
+    drafts = [hq.order(customer, product) for _twice in range(2)]
+    backup(hq.store, tmp_path / "backup.zip")
+    for ways_out in (
+        lambda: [node_sync.close_branch(company.hq.store, company.hq.actor, code) for code in company.branches],
+        lambda: company.hq.store.clock.forward(days=61),  # type: ignore[attr-defined]
+    ):
+        lose_office(company, tmp_path / "backup.zip", tmp_path / f"again{len(drafts)}")
+        take_back(company)
+        draft = drafts.pop()
+        with pytest.raises(AppError) as refused:
+            company.hq.set("sales_order", draft, remark="改过")
+        assert refused.value.code == "not_heard_since_restore"
+        ways_out()
+        company.hq.set("sales_order", draft, remark="改过")

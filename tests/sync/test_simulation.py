@@ -56,8 +56,13 @@ def test_two_thousand_histories():
 
 @pytest.mark.soak
 def test_histories_with_lost_disks():
-    """Red for some seeds: what is known of them stands in ADR 0033."""
     assert live(range(200), STEPS, with_lost_disks=True) is None
+
+
+@pytest.mark.parametrize("seed", [45, 46, 68, 88])
+def test_histories_with_lost_disks_that_broke_once(seed):
+    """What each showed stands in ADR 0036."""
+    assert live(range(seed, seed + 1), STEPS, with_lost_disks=True) is None
 
 
 def test_a_few_histories_in_this_process():

@@ -163,7 +163,7 @@ def _runs(connection: Connection, kind: EntityType, exchanged: Mapping[str, int 
     for (branch, key, period), known in sorted(counters.items(), key=lambda item: item[0][::-1], reverse=True):
         reasons = {counter: reason for (of, within, counter), reason in gone.items() if (of, within) == (key, period)}
         gaps = tuple(_gaps(sorted(known), reasons))
-        last_ok = exchanged.get(branch, exchanged.get(branch[:-1]))  # a later epoch's letter stands behind the code
+        last_ok = next((at for code, at in exchanged.items() if is_of(branch, code)), None)
         as_of = to_iso(datetime.datetime.fromtimestamp(last_ok / 1000, tz=datetime.UTC)) if last_ok else None
         yield Run(kind.key, branch, period, known[min(known)], known[max(known)], len(known), gaps, as_of)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from pydantic import Field as Bounds
+
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import Choice, Day, Entity, F, Id, Kind, Money, Name, Text, Total
+from localcrm.kernel.schema import Attachments, Choice, Day, Entity, F, Id, Kind, Money, Name, Text, Total
 
 
 class PaymentMethod(Choice):
@@ -64,3 +66,32 @@ class Receipt(
     account_id: Annotated[Id | None, F(9, N_("Money account"), ref="account", column=7)] = None
     branch_id: Annotated[Id | None, F(7, N_("Branch"), ref="branch", column=8, editable=False)] = None
     remark: Annotated[Text | None, F(8, N_("Remark"), column=9)] = None
+
+
+#: What money is spent on for customers; a company may write others of its own.
+EXPENSE_TYPES = {
+    "travel": N_("Travel"),
+    "hospitality": N_("Hospitality"),
+    "gift": N_("Gifts"),
+    "freight": N_("Freight"),
+    "sample": N_("Samples"),
+    "other": N_("Other"),
+}
+
+
+class Expense(
+    Entity, key="expense", no=85, label=N_("Expense"), kind=Kind.MASTER, title_field="purpose", owner="user_id", order_by="-date"
+):
+    """Money spent for a customer, by whoever paid it."""
+
+    date: Annotated[Day | None, F(1, N_("Date"), column=1, index=True)] = None
+    customer_id: Annotated[Id | None, F(2, N_("Customer"), ref="customer", column=2)] = None
+    type: Annotated[Text, F(3, N_("Spent on"), column=3, index=True, options=EXPENSE_TYPES)] = "travel"
+    amount: Annotated[Money, Bounds(gt=0), F(4, N_("Amount"), column=4)]
+    tax: Annotated[Money | None, Bounds(ge=0), F(5, N_("Tax in it"))] = None
+    user_id: Annotated[Id | None, F(6, N_("Paid by"), ref="user", column=5)] = None
+    invoice_no: Annotated[Text | None, F(7, N_("Invoice no."), column=6, search=6)] = None
+    purpose: Annotated[Name, F(8, N_("What for"), column=7, search=6)]
+    branch_id: Annotated[Id | None, F(9, N_("Branch"), ref="branch", editable=True)] = None
+    order_id: Annotated[Id | None, F(10, N_("Sales order"), ref="sales_order")] = None
+    files: Annotated[Attachments | None, F(11, N_("Receipts and invoices"), widget="files")] = None

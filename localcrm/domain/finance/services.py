@@ -57,6 +57,21 @@ def check_receipt(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Recor
         )
 
 
+def prepare_expense(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:
+    """A new expense is of today, by whoever enters it, at the branch where that happens."""
+    if old is not None:
+        return values
+    filled = {**values, "date": values.get("date") or datetime.date.today(), "user_id": values.get("user_id") or actor.user_id}
+    filled.setdefault("branch_id", uow.node.branch_id)
+    return filled
+
+
+def check_expense(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
+    """The tax in it is less than what was spent."""
+    if new["tax"] is not None and new["tax"] >= new["amount"]:
+        raise InvalidInput("tax_too_high", N_("The tax in it must be less than the amount."), field="tax")
+
+
 def prepare_account(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
     """A new account belongs to the branch that enters it."""
     return values if old is not None else {"branch_id": uow.node.branch_id, **values}
@@ -113,6 +128,7 @@ def receive_payment(
 
 BEHAVIOURS = {
     "account": Behaviour(prepare=prepare_account, check=check_account),
+    "expense": Behaviour(prepare=prepare_expense, check=check_expense),
     "receipt": Behaviour(prepare=prepare_receipt, check=check_receipt),
 }
 VERBS = (Verb(receive_payment, N_("Receive money for an order"), "receipt.create"),)

@@ -79,3 +79,27 @@ class SalesOrderLine(
     tax: Annotated[Money, F(11, N_("Tax"), column=10, editable=False)] = NOTHING
     gross: Annotated[Money, F(12, N_("Total"), column=11, editable=False)] = NOTHING
     remark: Annotated[Text | None, F(13, N_("Remark"), column=12)] = None
+
+
+class InstalledProduct(
+    Entity,
+    key="installed_product",
+    no=86,
+    label=N_("Product in use"),
+    kind=Kind.MASTER,
+    title_field="serial",
+    under="customer_id",
+    order_by="warranty_until",
+):
+    """Something a customer has of us and uses: where it stands, and until when we are answerable for it."""
+
+    customer_id: Annotated[Id, F(1, N_("Customer"), ref="customer", column=3)]
+    product_id: Annotated[Id, F(2, N_("Product"), ref="product", column=1)]
+    serial: Annotated[Text | None, F(3, N_("Serial no."), column=2, index=True, search=9)] = None
+    batch: Annotated[Text | None, F(4, N_("Batch"), search=5)] = None
+    quantity: Annotated[Quantity, Bounds(gt=0), F(5, N_("Quantity"), column=4)] = Decimal("1.0000")
+    sold_on: Annotated[Day | None, F(6, N_("Sold on"), column=5, index=True)] = None
+    warranty_until: Annotated[Day | None, F(7, N_("Warranty until"), column=6, index=True)] = None
+    location: Annotated[Text | None, F(8, N_("Where it stands"), column=7)] = None
+    order_id: Annotated[Id | None, F(9, N_("Sales order"), ref="sales_order")] = None
+    remark: Annotated[Text | None, F(10, N_("Remark"))] = None

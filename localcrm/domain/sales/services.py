@@ -382,6 +382,13 @@ def _check_own(uow: UnitOfWork, order: Record) -> None:
     if order["branch_id"] != uow.node.branch_id:
         raise Refused("other_branch", N_("This document belongs to another branch; only that branch can change it."))
     if uow.may_have_gone_on(_ORDER, order["id"]):
+        if uow.node.is_office:
+            raise Refused(
+                "not_heard_since_restore",
+                N_(
+                    "Head office was restored from a backup, and not every branch has given back yet what was done after it. This document is from before; it may have been changed or posted already. Exchange with every branch first, and close those that do not come any more. New documents can be entered and posted meanwhile."
+                ),
+            )
         raise Refused(
             "not_heard_since_restore",
             N_(
@@ -390,7 +397,14 @@ def _check_own(uow: UnitOfWork, order: Record) -> None:
         )
 
 
+def check_installed(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
+    """A warranty does not end before it began."""
+    if new["sold_on"] and new["warranty_until"] and new["warranty_until"] < new["sold_on"]:
+        raise InvalidInput("end_before_start", N_("The warranty ends before the day of sale."), field="warranty_until")
+
+
 BEHAVIOURS = {
+    "installed_product": Behaviour(check=check_installed),
     "sales_order": Behaviour(begin=begin_order, prepare=prepare_order, check=check_order, after=reprice_order, derive=derive_order),
     "sales_order_line": Behaviour(
         prepare=prepare_line, check=check_line, check_document=check_order_of_lines, after_document=refresh_order

@@ -21,9 +21,11 @@ from localcrm.ui.customer.activities import ACTIVITIES
 from localcrm.ui.customer.conflicts import CONFLICTS
 from localcrm.ui.customer.contacts import CONTACTS
 from localcrm.ui.customer.custody import ACTIONS as CUSTODY, OWNERS
+from localcrm.ui.customer.expenses import EXPENSES
 from localcrm.ui.customer.history import HISTORY
 from localcrm.ui.customer.orders import ORDERS
 from localcrm.ui.customer.overview import OVERVIEW
+from localcrm.ui.customer.products import PRODUCTS
 from localcrm.ui.customer.sharing import SHARING
 from localcrm.ui.customer.tabs import Found, Tab, look
 from localcrm.ui.customer.timeline import TIMELINE
@@ -51,7 +53,7 @@ class Grouping:
 
 
 #: The tabs in their order.
-TABS = (OVERVIEW, CONTACTS, ACTIVITIES, ORDERS, OWNERS, SHARING, TIMELINE, HISTORY, CONFLICTS)
+TABS = (OVERVIEW, CONTACTS, ACTIVITIES, ORDERS, PRODUCTS, EXPENSES, OWNERS, SHARING, TIMELINE, HISTORY, CONFLICTS)
 GROUPINGS = (Grouping("level", N_("By level")), Grouping("owner_id", N_("By salesperson")), Grouping("branch_id", N_("By branch")))
 
 
@@ -303,6 +305,14 @@ class Workbench:
             await edit_dialog(self.session, kind, identity=identity)
 
         return open_record
+
+    def adding(self, kind: EntityType) -> Callable[[], Awaitable[None]]:
+        """Adds a record of such a kind to the chosen customer."""
+
+        async def add() -> None:
+            await edit_dialog(self.session, kind, preset={"customer_id": self.customer})
+
+        return add
 
     # what can be done (see ui/customer/actions.py) ----------------------------------------------------------------------------
 

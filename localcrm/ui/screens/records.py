@@ -253,6 +253,8 @@ def _screen(entity_key: str, label: str, icon: str, section: str | None) -> Scre
 register(
     _screen("contact", N_("Contacts"), "contacts", "customers"),
     _screen("activity", N_("Activity records"), "forum", "customers"),
+    _screen("installed_product", N_("Products in use"), "devices", "customers"),
+    _screen("expense", N_("Expenses"), "request_quote", "customers"),
     _screen("product", N_("Products"), "inventory_2", "trade"),
     _screen("warehouse", N_("Warehouses"), "warehouse", "trade"),
     _screen("stock_move", N_("Stock movements"), "swap_vert", "trade"),

@@ -47,6 +47,69 @@ def refusal(company: Company, code: str, *, way: str) -> str:
     return refused.value.code
 
 
+def late_file(company: Company, folder: Path) -> tuple[Installation, Path]:
+    """A branch restored twice from one backup, whose head office knows the third epoch; and a file of the second that nobody has read."""
+    backup(company.branches["BR01"].store, folder / "backup.zip")
+    for number in range(2):
+        node = company.branches["BR01"]
+        node.new("customer", name=f"客户{number}")
+        node_sync.pack(node.store, node.keys, folder / "late")
+        node.store.close()
+        company.branches["BR01"] = restored(node, folder / "backup.zip", folder / f"again{number}")
+    company.exchange("BR01")
+    return company.branches["BR01"], folder / "late"
+
+
+def test_failure_05_a_late_file_of_the_epoch_between_brings_its_work_to_the_restored_branch(
+    company: Company, hq: Installation, tmp_path: Path
+) -> None:
+    """It does not know of the newest epoch, nor that of it: head office answers whichever has spoken last, and loses nothing of either."""
+    again, late = late_file(company, tmp_path)
+    assert node_sync.unpack(hq.store, hq.keys, late)["applied"] == 1
+    company.exchange("BR01")
+    assert again.rows("SELECT name FROM customer") == [("客户1",)]
+    assert again.digest == hq.digest
+    assert not again.value("SELECT count(*) FROM event_log WHERE kind LIKE '%mended'")
+    assert node_sync.unpack(hq.store, hq.keys, late)["applied"] == 0
+    again.new("customer", name="后来")
+    company.exchange("BR01")
+    assert again.digest == hq.digest
+
+
+def test_failure_05_a_file_made_for_another_epoch_of_the_branch_is_refused(company: Company, hq: Installation, tmp_path: Path) -> None:
+    """What that epoch made itself is not in it."""
+    again, late = late_file(company, tmp_path)
+    node_sync.unpack(hq.store, hq.keys, late)
+    before = state(again)
+    assert refusal(company, "BR01", way="down") == "before_restore"
+    assert state(again) == before
+    company.exchange("BR01")
+    assert again.rows("SELECT name FROM customer") == [("客户1",)]
+
+
+def test_failure_31_two_epochs_that_know_nothing_of_each_other_never_give_one_number(
+    company: Company, hq: Installation, tmp_path: Path
+) -> None:
+    """Restored twice from one backup on one day: a file of the epoch between turns up when the newest one has given out its own."""
+    product, house = hq.new("product", code="P", name="布", price="9"), hq.new("warehouse", code="W", name="仓")
+    company.exchange("BR01")
+    backup(company.branches["BR01"].store, tmp_path / "backup.zip")
+    for number in range(3):
+        company.branches["BR01"].store.close()
+        node = company.branches["BR01"] = restored(company.branches["BR01"], tmp_path / "backup.zip", tmp_path / f"again{number}")
+        node.new("customer", name=f"客户{number}")
+        order = node.order(node.new("customer", name="甲公司"), product)
+        node.set("sales_order", order, warehouse_id=house)
+        node.run("sales.post_order", order_id=order)
+        company.up("BR01")
+    company.exchange("BR01")
+    for kind, count in (("customer", 6), ("sales_order", 3)):
+        numbers = [number for (number,) in hq.rows(f"SELECT number FROM {kind}")]
+        assert len(set(numbers)) == len(numbers) == count
+        assert {number.split("-")[1][:5] for number in numbers} == {"BR01B"}
+    assert node.digest == hq.digest
+
+
 @pytest.mark.parametrize("lost", range(1, 4))
 def test_failure_06_a_restored_head_office_gets_back_what_its_backup_lacks(
     company: Company, hq: Installation, one: Installation, tmp_path: Path, lost: int
