@@ -36,6 +36,10 @@ ACTIONS: Mapping[str, str] = {
     "resolve": N_("Settle"),
     "amend": N_("Change what is locked"),
     "merge": N_("Merge"),
+    "assign": N_("Assign"),
+    "pick": N_("Pick from a pool"),
+    "release": N_("Put into a pool"),
+    "lock": N_("Lock"),
 }
 _EVERYWHERE = ("read", "create", "update", "delete", "import", "export")
 #: Actions that only some kinds of records have.
@@ -43,13 +47,13 @@ _SPECIAL: Mapping[str, tuple[str, ...]] = {
     "sales_order": ("post", "reverse"),
     "conflict": ("resolve",),
     "activity": ("amend",),
-    "customer": ("merge",),
+    "customer": ("assign", "pick", "release", "lock", "merge"),
 }
 #: Kinds of records that a role may be limited to. What names one of them in a reference is limited along with it.
 LIMITING = ("warehouse", "account")
 #: Kinds that are not offered when rights are granted: their screens and verbs ask for an administrator, or for rights to another record.
 NOT_GRANTED = (BY_ADMINISTRATORS - {permission.partition(".")[0] for permission in STAFF_READS}) | {
-    *("share", "approval_request", "approval_step", "customer_distinct"),
+    *("share", "approval_request", "approval_step", "customer_distinct", "pool_claim"),
     *SHAPING,
 }
 #: Permissions that no kind of record carries.

@@ -43,14 +43,14 @@ class ShareLevel(Choice):
 
 
 #: What only head office's administrators set up, unless a role says otherwise.
-_SET_UP = frozenset({"user", "branch", "legal_entity", "bank_account", "list_entry", "account", "stage"})
+_SET_UP = frozenset({"user", "branch", "legal_entity", "bank_account", "list_entry", "account", "stage", "pool", "reclaim_rule"})
 #: Kinds of records and subjects that only administrators touch, whatever a basic role gives.
 ADMIN_ONLY = _SET_UP | frozenset(
     {
         *("department", "role", "role_right", "role_field", "user_role", "role_filter", "policy", "approval_flow"),
         *("user_option", "company_option", "role_option", "branch_option"),  # everybody reads and sets his own by verbs
         *("saved_query", "grouping"),  # everybody has his own, by verbs
-        *("number_rule", "erasure"),
+        *("number_rule", "erasure", "claim_answer"),
         *("reminder", "reminder_mark"),  # everybody has his own by verbs
         *("sync", "settings"),
     }
@@ -70,5 +70,6 @@ STAFF_READS = frozenset(
         "list_entry.read",
         "account.read",
         "stage.read",
+        *("pool.read", "reclaim_rule.read"),
     }
 )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from localcrm.domain import conditions, records, verbs
-from localcrm.domain.admin import fields, services as admin
+from localcrm.domain import arrivals, conditions, records, verbs
+from localcrm.domain.admin import fields, services as admin, undo
 from localcrm.domain.approvals import documents, services as approvals
 from localcrm.domain.catalog import services as catalog
-from localcrm.domain.crm import questions as crm_questions, reminders, services as crm
+from localcrm.domain.crm import custody, pools, questions as crm_questions, reminders, services as crm
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance import services as finance
 from localcrm.domain.options import services as options
-from localcrm.domain.people import rights, services as people
+from localcrm.domain.people import grants, rights, services as people
 from localcrm.domain.purchase import services as purchase
 from localcrm.domain.sales import approval, questions as sales_questions, services as sales, warranties
 from localcrm.domain.stock import services as stock
@@ -36,3 +36,8 @@ rights.ALSO_SEEN["approvals"] = documents.shown_to_approver
 # What lists of customers can be asked; of orders and money know the subjects above them.
 for questions in (crm_questions, sales_questions):
     conditions.add_questions(Customer.entity_type, questions.QUESTIONS, questions.PRESETS, questions.MEASURES)
+
+# Whose a customer is has a chain of its own, whoever changes it, and requests for customers in pools are answered where they arrive.
+grants.HANDED_OVER["customer"] = custody.handed_over
+undo.OWN_WAYS["owner_change"] = custody.TAKEN_BACK
+arrivals.FOLLOWERS |= {"owner_change": custody.bring_together, "pool_claim": pools.answer_claims, "pool": pools.answer_claims}

@@ -113,6 +113,22 @@ def has_visits_due(store: Store) -> bool:
         return bool(due_plans(connection, store.node.branch_id, date.today()))
 
 
+def reclaim_customers(store: Store, _keys: KeysOf) -> None:
+    """Customers that nobody looks after go to a pool."""
+    from localcrm.domain.crm import reclaim
+
+    reclaim.run(store)
+
+
+def reclaims(store: Store) -> bool:
+    """Whether there are rules for that."""
+    from localcrm.domain.crm import reclaim
+
+    return reclaim.is_wanted(store)
+
+
+#: Before anybody comes to work.
+_NIGHT = time(3)
 BACKUP = "backup"
 JOBS = (
     Job(
@@ -127,6 +143,7 @@ JOBS = (
     Job("files", N_("Tidying up attached files"), timedelta(days=1), sweep_files, lambda store: store.node.enrolled),
     Job("compact", N_("Condensing the change log"), timedelta(days=1), compact_log, lambda store: store.node.enrolled),
     Job("held", N_("Applying changes that were kept aside"), timedelta(minutes=1), apply_held, knows_more, "sync.manage"),
+    Job("reclaim", N_("Reclaiming customers"), timedelta(days=1), reclaim_customers, reclaims, at=lambda _store: _NIGHT),
     Job("digests", N_("Looking through all data"), timedelta(days=1), look_through, lambda store: store.node.enrolled),
     Job("visits", N_("Writing down maintenance visits"), timedelta(hours=1), write_visits, has_visits_due),
 )

@@ -19,6 +19,7 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from localcrm.domain import arrivals
 from localcrm.domain.admin import after_merge
 from localcrm.domain.admin.entities import Conflict
 from localcrm.domain.crm import merging
@@ -86,6 +87,7 @@ def admit(store: Store, batch: Batch, *, sender_no: int, sender_code: str) -> Re
         report, found = _merge(store, connection, part, sender)
         follow_up(store, connection, report, found)
         erase.carry_out_since(store, connection, before)
+        arrivals.follow(store, connection, before)
         return report
 
     # A branch numbers its work without a gap. Where that is not so, what is wrong must come out before anything is applied.
@@ -135,6 +137,7 @@ def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int, scope_at:
             scope.note_told(connection, scope_at)
         if is_about_rights:
             signing.take_over(store, connection)
+        arrivals.follow(store, connection, before)
         return report
 
     # A branch that has nothing by its cursor is told nothing of what has left its scope meanwhile; so it has all of the first portion or nothing.

@@ -54,7 +54,7 @@ def job(run, *, every=DAY, wanted=lambda _store: True) -> Job:
     return Job("test", "Test", every, run, wanted)
 
 
-BACKUP, EXCHANGE, FILES, COMPACT, HELD, LOOK, *_OTHERS = JOBS
+BACKUP, EXCHANGE, FILES, COMPACT, HELD, _RECLAIM, LOOK, *_OTHERS = JOBS
 
 
 def test_a_job_that_never_ran_is_due_at_once():

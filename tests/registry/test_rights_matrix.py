@@ -342,8 +342,8 @@ class Sample:
             return field.default
         if field.options:
             return list(field.options)[n % len(field.options)]
-        if field.f.ref:
-            pool = self.pools[field.f.ref]
+        if field.f.ref or field.f.refs:
+            pool = self.pools[field.f.ref or field.f.refs or ""]
             return pool[(n + field.no) % len(pool)] if pool else None
         return {
             "boolean": n % 2 == 0,

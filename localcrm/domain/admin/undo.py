@@ -7,7 +7,7 @@ Postings and movements are never undone; they are reversed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,6 +75,30 @@ class Touched:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnWay:
+    """How a subject takes back its actions, where a row that is only ever added tells of them: with one more such row.
+
+    ``kinds``: what such an action may have touched · ``take_back``: does it, for records that are still as the action left them; returns how many went back.
+    """
+
+    kinds: frozenset[str]
+    take_back: Callable[[UnitOfWork, Actor, Sequence[Touched]], int]
+
+
+#: By the kind of record that tells of such an action (see ``subjects``).
+OWN_WAYS: dict[str, OwnWay] = {}
+
+
+def _own_way(kinds: set[str]) -> OwnWay | None:
+    found = next((OWN_WAYS[key] for key in kinds if key in OWN_WAYS), None)
+    return found if found and kinds <= found.kinds else None
+
+
+def _way_of(touched: Sequence[Touched]) -> OwnWay | None:
+    return _own_way({one.entity.key for one in touched})
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """What becomes of one record, for a person to read.
 
@@ -128,8 +152,11 @@ def preview_undo(store: Store, actor: Actor, *, change: int) -> Preview:
     """What would go back with the action of a change of the history: tried out, and taken back again. Raises Refused or Forbidden for one that is never undone."""
     with store.read() as connection:
         action, touched = _action(connection, actor, change)
-        _require_seen(connection, actor, touched)
-        steps = tuple(step for one in touched if (step := _step(connection, actor, one, touched)))
+        way = _way_of(touched)
+        if way is None:
+            _require_seen(connection, actor, touched)
+        shown = [one for one in touched if way is None or one.entity.key not in OWN_WAYS]
+        steps = tuple(step for one in shown if (step := _step(connection, actor, one, touched)))
     try:
         with suppress(_OnlyTried), store.unit_of_work(actor.user_id) as uow:
             undo_action(uow, actor, change=change)
@@ -142,9 +169,13 @@ def preview_undo(store: Store, actor: Actor, *, change: int) -> Preview:
 def undo_action(uow: UnitOfWork, actor: Actor, *, change: int) -> dict[str, int]:
     """Take back everything that was done together with a change of the history; returns {undone: how many records}."""
     _its_action, touched = _action(uow.connection, actor, change)
-    _require_seen(uow.connection, actor, touched)
+    way = _way_of(touched)
+    if way is None:
+        _require_seen(uow.connection, actor, touched)
     for one in touched:
         _check_unchanged(uow.connection, actor, one, touched)
+    if way is not None:
+        return {"undone": way.take_back(uow, actor, touched)}
     return {"undone": sum(_undo(uow, actor, one, touched) for one in touched)}
 
 
@@ -187,6 +218,8 @@ def _changes(connection: Connection, actor: Actor, change: int, *, most: int | N
     changes = action_changes(connection, action, most) if action else []
     if action is None or len(changes) < (action.count if most is None else min(action.count, most)):  # in part it lies in the history only
         raise Refused("too_long_ago", N_("This was too long ago to be undone. Put single values back from the history instead."))
+    if _own_way({one.entity.key if one.entity else "" for one in changes}):
+        return action, changes
     if any(_posts(one) for one in changes):
         raise Refused(
             "reverse_instead", N_("Something was posted here, or goods or money moved. That is never undone; reverse the document instead.")

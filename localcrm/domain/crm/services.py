@@ -5,7 +5,21 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from localcrm.domain.crm import activities, alike, contacts, groups, maintenance, merging, opportunities, queries, reminders, stages
+from localcrm.domain.crm import (
+    activities,
+    alike,
+    contacts,
+    custody,
+    groups,
+    maintenance,
+    merging,
+    opportunities,
+    pools,
+    queries,
+    reclaim,
+    reminders,
+    stages,
+)
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
@@ -23,13 +37,15 @@ def prepare_customer(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old:
     filled = {**values, "number": values.get("number") or next_number(uow, _CUSTOMER, datetime.date.today())}
     filled.setdefault("owner_id", actor.user_id)
     filled.setdefault("branch_id", uow.node.branch_id)
-    return filled
+    return custody.begin(uow, filled)
 
 
 BEHAVIOURS = {
-    "customer": Behaviour(prepare=prepare_customer, restored=merging.take_apart),
+    "customer": Behaviour(prepare=prepare_customer, check=custody.check_owner, after=custody.follow_owner, restored=merging.take_apart),
     **contacts.BEHAVIOURS,
     **activities.BEHAVIOURS,
+    **pools.BEHAVIOURS,
+    **reclaim.BEHAVIOURS,
     **opportunities.BEHAVIOURS,
     **stages.BEHAVIOURS,
     **maintenance.BEHAVIOURS,
@@ -37,6 +53,9 @@ BEHAVIOURS = {
 VERBS = (
     *alike.VERBS,
     *merging.VERBS,
+    *custody.VERBS,
+    *pools.VERBS,
+    *reclaim.VERBS,
     *activities.VERBS,
     *reminders.VERBS,
     *opportunities.VERBS,

@@ -6,7 +6,7 @@ windows, the same rules, the same history.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from localcrm.domain import policy, records
 from localcrm.domain.options.entities import RoleOption
@@ -232,6 +232,16 @@ def delete_role(uow: UnitOfWork, actor: Actor, *, role_id: RecordId) -> dict[str
     return records.delete_record(uow, actor, entity="role", id=role_id)
 
 
+class HandsOver(Protocol):
+    """Gives one record of somebody whose work is handed over to somebody else; ``has_left``: he works here no longer."""
+
+    def __call__(self, uow: UnitOfWork, actor: Actor, record: Record, to: str, *, has_left: bool) -> None: ...
+
+
+#: Kinds of records to which more happens than that they belong to somebody else (see ``subjects``).
+HANDED_OVER: dict[str, HandsOver] = {}
+
+
 def hand_over(uow: UnitOfWork, actor: Actor, *, login: str, to: str, disable: bool = False) -> dict[str, Any]:
     """Everything a user owns that is still alive goes to somebody else: customers, drafts. Posted documents keep who sold them.
 
@@ -253,7 +263,10 @@ def hand_over(uow: UnitOfWork, actor: Actor, *, login: str, to: str, disable: bo
             if kind.kind is Kind.DOCUMENT and record["branch_id"] != uow.node.branch_id:
                 left[kind.key] = left.get(kind.key, 0) + 1
                 continue
-            uow.update(kind, record["id"], {kind.owner: target["id"]})
+            if kind.key in HANDED_OVER:
+                HANDED_OVER[kind.key](uow, actor, record, target["id"], has_left=disable)
+            else:
+                uow.update(kind, record["id"], {kind.owner: target["id"]})
             moved[kind.key] = moved.get(kind.key, 0) + 1
     if disable:
         records.update_record(uow, actor, entity="user", id=source["id"], values={"active": False})

@@ -18,6 +18,7 @@ from localcrm.ui.customer.actions import ACTIONS
 from localcrm.ui.customer.activities import ACTIVITIES
 from localcrm.ui.customer.conflicts import CONFLICTS
 from localcrm.ui.customer.contacts import CONTACTS
+from localcrm.ui.customer.custody import ACTIONS as CUSTODY, OWNERS
 from localcrm.ui.customer.expenses import EXPENSES
 from localcrm.ui.customer.history import HISTORY
 from localcrm.ui.customer.left import SHOWN_IN_GROUPS, Left, preset_of
@@ -27,6 +28,7 @@ from localcrm.ui.customer.opportunities import OPPORTUNITIES
 from localcrm.ui.customer.orders import ORDERS
 from localcrm.ui.customer.overview import OVERVIEW
 from localcrm.ui.customer.products import PRODUCTS
+from localcrm.ui.customer.sharing import SHARING
 from localcrm.ui.customer.tabs import Found, Tab, look
 from localcrm.ui.customer.timeline import TIMELINE
 from localcrm.ui.frame import page_frame, page_head
@@ -44,7 +46,7 @@ CUSTOMER, CONTACT, ACTIVITY = Customer.entity_type, Contact.entity_type, Activit
 
 
 #: The tabs in their order.
-TABS = (OVERVIEW, CONTACTS, ACTIVITIES, OPPORTUNITIES, ORDERS, PRODUCTS, EXPENSES, TIMELINE, HISTORY, CONFLICTS)
+TABS = (OVERVIEW, CONTACTS, ACTIVITIES, OPPORTUNITIES, ORDERS, PRODUCTS, EXPENSES, OWNERS, SHARING, TIMELINE, HISTORY, CONFLICTS)
 
 
 async def customers(session: Session, parameters: Mapping[str, str]) -> None:
@@ -89,7 +91,7 @@ class Workbench:
         session = self.session
         title = CUSTOMER.shape.names.get(current_language()) or _("Customers")
         with page_frame(session, title=title, active="customers"):
-            actions = [action.bound(self) for action in ACTIONS if action.shown(session)]
+            actions = [action.bound(self) for action in (*ACTIONS[:-1], *CUSTODY, ACTIONS[-1]) if action.shown(session)]
             with page_head(title):
                 tools = ui.element("div").classes("lc-row")
                 self.chips = ui.element("div").classes("lc-quick").mark("filters")

@@ -282,7 +282,18 @@ def test_rights_are_offered_only_where_they_change_something() -> None:
     offered = {kind.key: policy.actions_of(kind) for kind in policy.granted_kinds()}
     assert {"share", "approval_step", "number_rule", "role_option"}.isdisjoint(offered)
     settings = {key: actions for key, actions in offered.items() if key in ADMIN_ONLY}
-    assert set(settings) == {"user", "branch", "department", "legal_entity", "bank_account", "list_entry", "account", "stage"}
+    assert set(settings) == {
+        "user",
+        "branch",
+        "department",
+        "legal_entity",
+        "bank_account",
+        "list_entry",
+        "account",
+        "stage",
+        "pool",
+        "reclaim_rule",
+    }
     assert settings["department"] == ("read", "export")  # where people work is part of what is signed
     assert [
         key for key, actions in offered.items() if "update" in actions and not any(f.f.editable for f in entity(key).fields.values())

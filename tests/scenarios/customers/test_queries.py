@@ -28,6 +28,7 @@ CUSTOMER = entity("customer")
 def office(tmp_path: Path) -> Iterator[Installation]:
     """Head office of a company without branches."""
     company = copy_company(tmp_path, branches=1)
+    company.hq.clock.ms = int(now_utc().timestamp() * 1000)
     yield company.hq
     company.close()
 
@@ -114,7 +115,7 @@ def test_whom_to_call_is_told_by_the_newest_plan_until_somebody_calls(office: In
     spoke(office, late, at(-5))  # before the day of the plan: it still stands
     assert asked(office, preset("overdue"), now=noon) == {"过期"}
     assert planned(office, late, today, later, done, moved) == [True, True, True, False, True]  # the column of the list says the same
-    spoke(office, late, at(-0.01))
+    spoke(office, late, ago(minutes=1))
     assert asked(office, preset("overdue"), now=noon) == set()
     assert planned(office, late) == [False]
 

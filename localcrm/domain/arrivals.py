@@ -1,0 +1,40 @@
+"""What a node does of its own once work from elsewhere has arrived: each subject follows up its kinds of records.
+
+It happens in the transaction of the merge, so what arrived and what follows from it are there together or not at all. A follow-up must
+come to an end with whatever arrives: what it raised would stop the exchange for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from localcrm.kernel.schema import entity as entity_type
+from localcrm.store.migrate import get_meta
+from localcrm.store.node import CATCHING_UP
+from localcrm.store.uow import UnitOfWork, own_section
+
+if TYPE_CHECKING:
+    from localcrm.store.connection import Connection
+    from localcrm.store.store import Store
+
+#: By kind of record: what is done with the ids of rows that arrived, in the order they did (see ``subjects``).
+FOLLOWERS: dict[str, Callable[[UnitOfWork, Sequence[str]], None]] = {}
+
+
+def follow(store: Store, connection: Connection, before: int) -> None:
+    """Follow up what the log holds after number ``before``; nothing while a restored node has not heard yet what it did itself."""
+    if get_meta(connection, CATCHING_UP):
+        return
+    arrived = {key: _arrived(connection, entity_type(key).no, before) for key in FOLLOWERS}
+    if not any(arrived.values()):
+        return
+    with own_section(store, connection, actor=None) as uow:
+        for key, ids in arrived.items():
+            if ids:
+                FOLLOWERS[key](uow, ids)
+
+
+def _arrived(connection: Connection, table: int, before: int) -> list[str]:
+    rows = connection.all("SELECT pk FROM sync_log WHERE lseq > ? AND tbl = ? AND pk IS NOT NULL ORDER BY lseq", (before, table))
+    return list(dict.fromkeys(pk.hex() for (pk,) in rows))

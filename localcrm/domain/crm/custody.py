@@ -1,0 +1,341 @@
+"""Whose a customer is: handing over, locking, and the link that every change adds to its chain, by whatever way it came about.
+
+The salesperson of a customer merges like any of its fields (ADR 0004); the chain says what happened. Where it was changed at two places
+apart, head office makes the fields fit the change that stands and brings both ends together in one more link (ADR 0037).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from localcrm.domain import policy
+from localcrm.domain.admin.undo import OwnWay, Touched
+from localcrm.domain.crm import custody_rules as rules, pool_limits
+from localcrm.domain.crm.entities import ChangeKind, Customer, OwnerChange, Pool
+from localcrm.domain.people.entities import Share, User
+from localcrm.domain.policy import Actor
+from localcrm.domain.roles import ShareLevel
+from localcrm.domain.verbs import RecordId, Verb
+from localcrm.kernel.errors import InvalidInput, Refused
+from localcrm.kernel.i18n import N_
+from localcrm.kernel.schema import entity as entity_type
+from localcrm.store.connection import Connection
+from localcrm.store.query import Record, load_record, record_columns, titles
+from localcrm.store.uow import UnitOfWork
+
+_CUSTOMER, _CHANGE, _POOL, _SHARE, _USER = (kind.entity_type for kind in (Customer, OwnerChange, Pool, Share, User))
+#: Customers that one action moves: so many still go back in one (``admin.undo``).
+MOST = 200
+#: How long an action can be taken back.
+TAKEN_BACK_WITHIN = timedelta(days=1)
+#: Fields that say whose a customer is.
+FIELDS = ("owner_id", "owner_since", "pool_id", "released_at", "previous_owner_id", "locked", "protected_until")
+
+
+def moment(uow: UnitOfWork) -> datetime:
+    """The present moment by the clock of the data file, to the millisecond."""
+    return datetime.fromtimestamp(uow.store.clock.now_ms() / 1000, tz=UTC)
+
+
+# the chain ------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Where a customer goes and why. ``to`` None: into ``pool``, or to nobody."""
+
+    to: str | None
+    kind: ChangeKind
+    by: str | None
+    reason: str | None = None
+    pool: str | None = None
+    claim: str | None = None
+    protect_days: int = 0
+    branch: str | None = None  # where the customer is at home from now on; None: where it was
+
+
+def move(uow: UnitOfWork, customer: Record, how: Move) -> None:
+    """Give a customer to somebody, or into a pool, and add the link that says so. Whether that may be is asked before."""
+    at = moment(uow)
+    values = _values(customer, how, at)
+    if how.branch:
+        values["branch_id"] = how.branch
+    uow.update(_CUSTOMER, customer["id"], values)
+    add_link(uow, customer["id"], customer["owner_id"], how, at, pool=how.pool or customer["pool_id"])
+
+
+def _values(customer: Mapping[str, Any], how: Move, at: datetime) -> dict[str, Any]:
+    """The fields that say whose a customer is, as a move makes them."""
+    owned = how.to is not None
+    until = at.astimezone().date() + timedelta(days=how.protect_days) if owned and how.protect_days else None
+    return {
+        "owner_id": how.to,
+        "owner_since": at if owned else None,
+        "pool_id": None if owned else how.pool,
+        "released_at": None if owned else at,
+        "previous_owner_id": customer["owner_id"] or customer["previous_owner_id"],
+        "locked": False,
+        "protected_until": until,
+    }
+
+
+def add_link(
+    uow: UnitOfWork, customer: str, source: str | None, how: Move, at: datetime, *, pool: str | None = None, beside: Sequence[str] = ()
+) -> None:
+    """Add one link to the chain of a customer, after the end of it that stands here."""
+    ends = rules.heads(rules.sound(links_of(uow.connection, customer)))
+    previous = next((end["digest"] for end in reversed(ends) if end["digest"] not in beside), None)
+    link = {
+        "customer_id": customer,
+        "from_id": source,
+        "to_id": how.to,
+        "kind": how.kind,
+        "reason": (how.reason or "").strip() or None,
+        "by_id": how.by,
+        "at": at,
+        "branch_id": uow.node.branch_id,
+        "pool_id": pool,
+        "claim_id": how.claim,
+        "previous": previous,
+        "beside": " ".join(beside) or None,
+    }
+    uow.insert(_CHANGE, _CHANGE.validate({**link, "digest": rules.link_digest(link)}))
+
+
+def links_of(connection: Connection, customer: str) -> list[Record]:
+    """The links of a customer in the order they came here: for working out, never for a screen."""
+    sql = f"SELECT {record_columns(_CHANGE)} FROM owner_change WHERE customer_id = ? AND deleted = 0 ORDER BY rid"
+    return [load_record(_CHANGE, row) for row in connection.all(sql, (bytes.fromhex(customer),))]
+
+
+def owner_at(connection: Connection, customer: str, at: datetime) -> str | None:
+    """Whose a customer was at a moment: who is credited with what happened then."""
+    now = connection.value("SELECT owner_id FROM customer WHERE id = ?", (bytes.fromhex(customer),))
+    return rules.holder_at(rules.sound(links_of(connection, customer)), at, now.hex() if now else None)
+
+
+def chain(connection: Connection, actor: Actor, customer: str) -> list[dict[str, Any]]:
+    """The links of a customer, the newest first, each with ``fault``: whether it was altered or stands behind one that is missing.
+
+    For whoever may look at the customer; raises NotFound otherwise.
+    """
+    policy.require_record(connection, actor, _CUSTOMER, customer, "read")
+    policy.require(actor, "owner_change.read")
+    links = links_of(connection, customer)
+    bad = {link["id"] for link in rules.faults(links)}
+    return [{**policy.shown(actor, _CHANGE, link), "fault": link["id"] in bad} for link in reversed(rules.in_order(links))]
+
+
+# what a form, an import or a script does -------------------------------------------------------------------------------------
+
+
+def begin(uow: UnitOfWork, values: dict[str, Any]) -> dict[str, Any]:
+    """A new customer's days with its salesperson begin now."""
+    return {**values, "owner_since": moment(uow)} if values.get("owner_id") else values
+
+
+def check_owner(uow: UnitOfWork, actor: Actor, values: Mapping[str, Any], old: Record | None) -> None:
+    """Somebody who is given a customer must be able to have it, by whatever way; what lies in a pool leaves it by the pool's rules."""
+    to, former = values["owner_id"], old["owner_id"] if old else None
+    if to == former:
+        return
+    if old is not None and old["pool_id"]:
+        pool_limits.require_home(uow, uow.get(_POOL, old["pool_id"], deleted=True))
+        policy.require(actor, "customer.assign")
+    if to:
+        check_holder(uow, actor, [values["name"]], {old["id"] if old else "": values["level"]}, to)
+
+
+def follow_owner(uow: UnitOfWork, actor: Actor, record: Record, old: Record | None) -> None:
+    """A changed salesperson leaves a link, and what else says whose the customer is follows."""
+    if old is None or record["owner_id"] == old["owner_id"]:
+        return
+    kind = ChangeKind.ASSIGN if old["owner_id"] is None else ChangeKind.HAND_OVER if record["owner_id"] else ChangeKind.RELEASE
+    how, at = Move(to=record["owner_id"], kind=kind, by=actor.user_id), moment(uow)
+    uow.update(_CUSTOMER, record["id"], _values(old, how, at))
+    add_link(uow, record["id"], old["owner_id"], how, at, pool=old["pool_id"])
+
+
+def handed_over(uow: UnitOfWork, actor: Actor, record: Record, to: str, *, has_left: bool) -> None:
+    """A customer of somebody whose work is handed over as a whole (``people.hand_over``)."""
+    move(uow, record, Move(to=to, kind=ChangeKind.LEFT if has_left else ChangeKind.HAND_OVER, by=actor.user_id))
+
+
+# verbs ----------------------------------------------------------------------------------------------------------------------
+
+
+def hand_over(
+    uow: UnitOfWork,
+    actor: Actor,
+    *,
+    customers: list[RecordId],
+    to: RecordId,
+    keep: Literal["", "read", "write"] = "",
+    drafts: bool = False,
+    reason: str = "",
+) -> dict[str, int]:
+    """Give customers to somebody else, all or none; contacts and activity records go along, as they are seen with their customer.
+
+    ``keep``: how far the former salesperson still sees them ("": not by this) · ``drafts``: this branch's draft orders go along too.
+    Returns {moved, drafts}. It can be taken back within a day.
+    """
+    policy.require(actor, "customer.transfer")
+    chosen = chosen_customers(uow, actor, customers, "transfer")
+    for one in chosen:
+        if one["pool_id"]:
+            raise Refused("in_pool", N_("“{title}” lies in a pool. Assign it instead."), title=one["name"])
+    moving = [one for one in chosen if one["owner_id"] != to]
+    target = check_holder(uow, actor, [one["name"] for one in moving], {one["id"]: one["level"] for one in moving}, to)
+    along = 0
+    for one in moving:
+        how = Move(to=to, kind=ChangeKind.HAND_OVER, by=actor.user_id, reason=reason, branch=target["branch_id"])
+        move(uow, one, how)
+        end_shares(uow, one["id"], of=to)
+        if keep and one["owner_id"]:
+            _share(uow, actor, one["id"], one["owner_id"], ShareLevel(keep))
+        along += _take_drafts(uow, one, to) if drafts else 0
+    return {"moved": len(moving), "drafts": along}
+
+
+def lock(uow: UnitOfWork, actor: Actor, *, customer_id: RecordId) -> dict[str, str]:  # noqa: ARG001
+    """Keep a customer from being reclaimed or released until it is unlocked or changes hands."""
+    return _set_lock(uow, customer_id, locked=True)
+
+
+def unlock(uow: UnitOfWork, actor: Actor, *, customer_id: RecordId) -> dict[str, str]:  # noqa: ARG001
+    """Let the rules of reclaiming hold for a customer again."""
+    return _set_lock(uow, customer_id, locked=False)
+
+
+def _set_lock(uow: UnitOfWork, customer_id: str, *, locked: bool) -> dict[str, str]:
+    customer = uow.get(_CUSTOMER, customer_id)
+    if locked and customer["owner_id"] is None:
+        raise Refused("nobodys", N_("“{title}” has no salesperson."), title=customer["name"])
+    uow.update(_CUSTOMER, customer_id, {"locked": locked})
+    return {"id": customer_id}
+
+
+def chosen_customers(uow: UnitOfWork, actor: Actor, ids: Sequence[str], action: str) -> list[Record]:
+    """The customers an action is for, each reached by the right to it; raises InvalidInput for none or too many."""
+    wanted = list(dict.fromkeys(ids))
+    if not 0 < len(wanted) <= MOST:
+        raise InvalidInput("choose_customers", N_("Choose between 1 and {most} customers."), most=MOST, field="customers")
+    for identity in wanted:
+        policy.require_record(uow.connection, actor, _CUSTOMER, identity, action)
+    return [uow.get(_CUSTOMER, identity) for identity in wanted]
+
+
+def check_holder(uow: UnitOfWork, actor: Actor, names: Sequence[str], levels: Mapping[str, str | None], to: str) -> Record:
+    """The user to whom customers (id → level) are given; raises Refused where he cannot have them all."""
+    target = uow.get(_USER, to)
+    if not target["active"]:
+        raise Refused("user_disabled", N_("{name} no longer works here and cannot take anything over."), name=target["name"])
+    pool_limits.check_room(uow.connection, target, levels)
+    if not policy.may(actor, "customer.assign"):
+        for name, identity in zip(names, levels, strict=True):
+            if identity and pool_limits.is_barred(uow.connection, identity, to, moment(uow)):
+                raise Refused(
+                    "barred", N_("{name} had “{title}” before it went to the pool; the waiting time is not over."),
+                    name=target["name"], title=name,
+                )  # fmt: skip
+    return target
+
+
+def _share(uow: UnitOfWork, actor: Actor, customer: str, user: str, level: ShareLevel) -> None:
+    """Who gave a customer away still sees it."""
+    end_shares(uow, customer, of=user)
+    given = {"entity": _CUSTOMER.key, "record": customer, "user_id": user, "level": level, "shared_by": actor.user_id}
+    uow.insert(_SHARE, _SHARE.validate(given))
+
+
+def end_shares(uow: UnitOfWork, customer: str, *, of: str | None = None) -> None:
+    """End the shares of a customer, those with one user or all: its salesperson is no member, and who leaves it to a pool takes the team along."""
+    for share in uow.where(_SHARE, record=customer):
+        if share["entity"] == _CUSTOMER.key and (of is None or share["user_id"] == of):
+            uow.set_deleted(_SHARE, share["id"], deleted=True)
+
+
+def _take_drafts(uow: UnitOfWork, customer: Record, to: str) -> int:
+    """Draft orders of this branch go along; posted ones keep who sold them."""
+    order = entity_type("sales_order")
+    drafts = uow.where(order, customer_id=customer["id"], status="draft", branch_id=uow.node.branch_id, owner_id=customer["owner_id"])
+    for draft in drafts:
+        uow.update(order, draft["id"], {"owner_id": to})
+    return len(drafts)
+
+
+# taking back ----------------------------------------------------------------------------------------------------------------
+
+
+def take_back(uow: UnitOfWork, actor: Actor, touched: Sequence[Touched]) -> int:
+    """Undo an action that changed whose customers are: fields as before, shares ended or back, and a link that says so."""
+    policy.require_acting(actor)
+    links = [uow.get(_CHANGE, one.id) for one in touched if one.entity is _CHANGE]
+    if any(link["at"] < moment(uow) - TAKEN_BACK_WITHIN for link in links):
+        raise Refused("too_late_to_take_back", N_("This was more than a day ago. Hand the customer over anew instead."))
+    done = 0
+    for one in touched:
+        if one.entity is _SHARE:
+            uow.set_deleted(_SHARE, one.id, deleted=one.began or one.register[0])
+        elif one.entity is not _CHANGE and not _is_posted(uow, one):
+            before = {key: one.entity.fields[key].load(old) for key, (old, _new) in one.changed.items()}
+            current = uow.get(one.entity, one.id, deleted=True)
+            uow.update(one.entity, one.id, before)
+            done += 1
+            if one.entity is _CUSTOMER and "owner_id" in before:
+                back = Move(to=before["owner_id"], kind=ChangeKind.UNDONE, by=actor.user_id)
+                add_link(uow, one.id, current["owner_id"], back, moment(uow), pool=before.get("pool_id"))
+    return done
+
+
+def _is_posted(uow: UnitOfWork, one: Touched) -> bool:
+    """A draft that went along and was posted since keeps who sold it."""
+    return one.entity is not _CUSTOMER and uow.get(one.entity, one.id, deleted=True)["status"] == "posted"
+
+
+TAKEN_BACK = OwnWay(frozenset({"customer", "owner_change", "share", "sales_order"}), take_back)
+
+
+# what arrives ---------------------------------------------------------------------------------------------------------------
+
+
+def bring_together(uow: UnitOfWork, ids: Sequence[str]) -> None:
+    """Head office brings together what was done with a customer at two places apart.
+
+    The change whose salesperson the customer has after the merge stands; where two say the same, the later one. The other fields
+    follow it: of two changes each had written only what it changed. A link that does not fit counts for nothing.
+    """
+    if not uow.node.is_office:
+        return
+    arrived = [link for identity in ids if (link := uow.find(_CHANGE, identity)) is not None]
+    for customer_id in dict.fromkeys(link["customer_id"] for link in arrived):
+        customer, links = uow.find(_CUSTOMER, customer_id, deleted=True), links_of(uow.connection, customer_id)
+        ends = rules.heads(rules.sound(links))
+        if customer is None or len(ends) < 2:
+            continue
+        standing = next((end for end in reversed(ends) if end["to_id"] == customer["owner_id"]), ends[-1])
+        others = [end for end in ends if end is not standing]
+        pool = None if standing["to_id"] else standing["pool_id"]
+        fitting = {"owner_id": standing["to_id"], "pool_id": pool, "owner_since": standing["at"] if standing["to_id"] else None}
+        fitting |= {"released_at": None if standing["to_id"] else standing["at"]}
+        if standing["to_id"] is None:
+            fitting |= {"locked": False, "protected_until": None}
+        uow.update(_CUSTOMER, customer_id, fitting)
+        how = Move(to=standing["to_id"], kind=ChangeKind.SETTLED, by=None)
+        add_link(uow, customer_id, others[-1]["to_id"], how, moment(uow), pool=pool, beside=[end["digest"] for end in others])
+
+
+def names_of(connection: Connection, links: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Names of everybody a chain speaks of, by id."""
+    found = [link[key] for link in links for key in ("from_id", "to_id", "by_id") if link.get(key)]
+    return titles(connection, _USER, found)
+
+
+VERBS = (
+    Verb(hand_over, N_("Hand customers over")),
+    Verb(lock, N_("Lock a customer against reclaiming"), "customer.lock", "customer_id"),
+    Verb(unlock, N_("Unlock a customer"), "customer.lock", "customer_id"),
+)

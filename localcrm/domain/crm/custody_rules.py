@@ -1,0 +1,107 @@
+"""The chain of hands a customer went through: its links, its open ends, whose it was at a moment; and when nobody has looked after it for too long."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from localcrm.kernel.clock import to_iso
+
+#: What a link says, in the order it is written down for its digest.
+_SAID = ("customer_id", "from_id", "to_id", "kind", "reason", "by_id", "at", "branch_id", "pool_id", "claim_id", "previous", "beside")
+
+
+def link_digest(link: Mapping[str, Any]) -> str:
+    """SHA-256 in hex over everything a link says, the digest of the link before it included."""
+    said = [to_iso(value) if isinstance(value := link.get(key), datetime) else value and str(value) for key in _SAID]
+    return sha256(json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+
+
+def after(link: Mapping[str, Any]) -> list[str]:
+    """Digests of the links that a link comes after."""
+    return [digest for digest in (link["previous"], *(link["beside"] or "").split()) if digest]
+
+
+def heads(links: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Links that none comes after, the latest last: more than one where work was done apart and not brought together yet."""
+    followed = {digest for link in links for digest in after(link)}
+    return sorted((link for link in links if link["digest"] not in followed), key=lambda link: (link["at"], link["digest"]))
+
+
+def faults(links: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Links that do not fit: altered since they were written, or after one that is missing."""
+    known = {link["digest"] for link in links}
+    return [link for link in links if link_digest(link) != link["digest"] or not known.issuperset(after(link))]
+
+
+def sound(links: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Links that fit, and stand behind none that does not."""
+    known, found = set[str](), list[Mapping[str, Any]]()
+    for link in in_order(links):
+        if link_digest(link) == link["digest"] and known.issuperset(after(link)):
+            known.add(link["digest"])
+            found.append(link)
+    return found
+
+
+def in_order(links: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Links from the first to the last: each behind those it comes after, made apart by their times."""
+    waiting = sorted(links, key=lambda link: (link["at"], link["digest"]))
+    known, placed, told = {link["digest"] for link in links}, set[str](), list[Mapping[str, Any]]()
+    while waiting:
+        # One whose links before are missing, or that names itself in a circle, stands by its time.
+        ready = next((link for link in waiting if placed.issuperset(known.intersection(after(link)))), waiting[0])
+        waiting.remove(ready)
+        placed.add(ready["digest"])
+        told.append(ready)
+    return told
+
+
+def holder_at(links: Sequence[Mapping[str, Any]], moment: datetime, now: str | None) -> str | None:
+    """Whose a customer was at a moment; ``now`` is whose it is where the chain says nothing."""
+    told = in_order(links)
+    before = [link for link in told if link["at"] <= moment]
+    if before:
+        return before[-1]["to_id"]  # type: ignore[no-any-return]
+    return told[0]["from_id"] if told else now
+
+
+# reclaiming ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Care:
+    """What counts for a customer's days: when its salesperson got it, when something was recorded last, and what spares it."""
+
+    owner_since: datetime | None
+    last_at: datetime | None
+    level: str | None
+    locked: bool
+    protected_until: date | None
+    has_open: bool
+
+
+def rule_for(rules: Sequence[Mapping[str, Any]], level: str | None) -> Mapping[str, Any] | None:
+    """The active rule of a level: its own, else one for all; the strictest of several."""
+    active = [rule for rule in rules if rule["active"]]
+    own = [rule for rule in active if rule["level"] and rule["level"] == level]
+    return min(own or [rule for rule in active if not rule["level"]], key=lambda rule: (rule["days"], rule["id"]), default=None)
+
+
+def due_day(rule: Mapping[str, Any], care: Care) -> date | None:
+    """The day on which a customer goes to the pool if nothing more is recorded; None where it is spared.
+
+    Days count from the latest of three: since it has its salesperson, since the last record, since the rule was switched on, so
+    that a rule that is switched off and on again starts anew.
+    """
+    if care.locked or (rule["spare_deals"] and care.level == "deal") or (rule["spare_open"] and care.has_open):
+        return None
+    moments = [moment for moment in (care.owner_since, care.last_at, rule["since"]) if moment is not None]
+    if not moments:
+        return None
+    due = max(moments).astimezone().date() + timedelta(days=int(rule["days"]))
+    return max(due, care.protected_until + timedelta(days=1)) if care.protected_until else due

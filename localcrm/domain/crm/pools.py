@@ -1,0 +1,346 @@
+"""Pools: customers without a salesperson. Releasing into one, assigning and picking out of one, and the requests of nodes that are not its home.
+
+One node gives the customers of a pool away, its home. Elsewhere a pick is a request: it travels, the home answers in the order in which
+requests reach it, and whoever lost reads why (ADR 0037).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from localcrm.domain import policy
+from localcrm.domain.crm import custody, pool_limits
+from localcrm.domain.crm.custody import Move, chosen_customers, end_shares, moment, move
+from localcrm.domain.crm.entities import POOL_FIELDS, ChangeKind, ClaimAnswer, ClaimOutcome, Customer, Pool, PoolClaim, ReclaimRule
+from localcrm.domain.people.entities import Share, User
+from localcrm.domain.policy import Actor
+from localcrm.domain.records import Behaviour
+from localcrm.domain.roles import ShareLevel
+from localcrm.domain.verbs import RecordId, Verb
+from localcrm.kernel.errors import Forbidden, InvalidInput, Refused
+from localcrm.kernel.i18n import N_, gettext
+from localcrm.kernel.ids import parse_id
+from localcrm.kernel.schema import entity as entity_type
+from localcrm.store.connection import Connection
+from localcrm.store.query import Condition, ListQuery, Page, Record, load_record, record_columns, select, titles
+from localcrm.store.uow import UnitOfWork
+from localcrm.store.view import View
+
+_CUSTOMER, _POOL, _CLAIM, _ANSWER = (kind.entity_type for kind in (Customer, Pool, PoolClaim, ClaimAnswer))
+_RULE, _SHARE, _USER = ReclaimRule.entity_type, Share.entity_type, User.entity_type
+#: Requests that are shown to who made them.
+MOST_CLAIMS = 100
+
+
+# what is seen ---------------------------------------------------------------------------------------------------------------
+
+
+def pools_for(connection: Connection, actor: Actor) -> list[Record]:
+    """Active pools the actor may pick from."""
+    policy.require(actor, "customer.pick")
+    found = [pool for pool in pool_limits.pools(connection) if pool["active"]]
+    return [pool for pool in found if actor.user_id and pool_limits.is_member(connection, pool, actor.user_id)]
+
+
+def pool_view(actor: Actor, pool: Mapping[str, Any]) -> View:
+    """What a member sees of the customers in a pool: all of them, of each the fields the pool shows, never more than his rights let him read."""
+    rules = policy.field_rules(actor, _CUSTOMER)
+    kept = {"pool_id", "released_at", "owner_id", "previous_owner_id"}
+    shown = {"name", *kept, *str(pool["shown"] or "").split()} - {key for key, rule in rules.items() if rule == "hidden"}
+    masked = {key for key, rule in rules.items() if rule == "masked"} | ({"phone"} if pool["mask_phone"] else set())
+    return View(_CUSTOMER, hidden=frozenset(_CUSTOMER.fields.keys() - shown), masked=frozenset(masked & shown))
+
+
+def pool_page(connection: Connection, actor: Actor, pool_id: str, *, search: str = "", limit: int = 50, offset: int = 0) -> Page:
+    """Customers in a pool, those that came last first; raises Forbidden for who is no member."""
+    pool = next((one for one in pools_for(connection, actor) if one["id"] == pool_id), None)
+    if pool is None:
+        raise Forbidden("no_member", N_("You are not a member of this pool."))
+    where = (Condition("pool_id", "=", pool_id), Condition("owner_id", "blank"))
+    query = ListQuery(_CUSTOMER, where, search, "-released_at", limit, offset, restrict=pool_view(actor, pool))
+    return select(connection, query)
+
+
+def my_claims(connection: Connection, actor: Actor, now: datetime) -> list[dict[str, Any]]:
+    """The requests of the actor, the newest first: title, pool, at, expires_at, outcome (None: not answered; "lapsed" too late for that), winner."""
+    if actor.user_id is None:
+        return []
+    sql = (
+        f"SELECT {record_columns(_CLAIM)} FROM pool_claim WHERE user_id = ? AND deleted = 0 ORDER BY at DESC, rid DESC LIMIT {MOST_CLAIMS}"
+    )
+    found = [load_record(_CLAIM, row) for row in connection.all(sql, (bytes.fromhex(actor.user_id),))]
+    answers = {claim["id"]: answer_to(connection, claim) for claim in found}
+    winners = titles(connection, _USER, [answer["winner_id"] for answer in answers.values() if answer and answer["winner_id"]])
+    names = titles(connection, _POOL, [claim["pool_id"] for claim in found])
+    told = []
+    for claim in found:
+        answer = answers[claim["id"]]
+        outcome = answer["outcome"] if answer else ClaimOutcome.LAPSED.value if claim["expires_at"] < now else None
+        winner = winners.get(answer["winner_id"], "") if answer and answer["winner_id"] else ""
+        told.append({**claim, "outcome": outcome, "winner": winner, "pool": names.get(claim["pool_id"], "")})
+    return told
+
+
+def answer_to(connection: Connection, claim: Mapping[str, Any]) -> Record | None:
+    """What was decided about a request: the first word of the pool's home, then or now, or of head office; what others write says nothing."""
+    rows = connection.all(
+        f"""SELECT {record_columns(_ANSWER)} FROM claim_answer WHERE claim_id = ?1 AND deleted = 0 AND branch_id IN (
+            SELECT home_id FROM pool WHERE id = ?2 UNION SELECT id FROM branch WHERE node_no = 1 UNION SELECT ?3) ORDER BY rid LIMIT 1""",
+        (bytes.fromhex(claim["id"]), bytes.fromhex(claim["pool_id"]), bytes.fromhex(claim["home_id"]) if claim["home_id"] else None),
+    )
+    return load_record(_ANSWER, rows[0]) if rows else None
+
+
+def open_claims(connection: Connection, customer: str, now: datetime) -> list[Record]:
+    """Requests for a customer that nobody has answered and that have not lapsed, in the order they came."""
+    sql = f"SELECT {record_columns(_CLAIM)} FROM pool_claim WHERE customer_id = ? AND deleted = 0 AND expires_at >= ? ORDER BY rid"
+    found = [load_record(_CLAIM, row) for row in connection.all(sql, (bytes.fromhex(customer), _CLAIM.fields["at"].store(now)))]
+    return [claim for claim in found if answer_to(connection, claim) is None]
+
+
+def asked_for(connection: Connection, customers: Sequence[str], now: datetime) -> dict[str, str]:
+    """Names of those who have asked for customers and wait for an answer, by customer."""
+    first = {one: claims[0]["user_id"] for one in customers if (claims := open_claims(connection, one, now))}
+    names = titles(connection, _USER, list(first.values()))
+    return {customer: names.get(user, "") for customer, user in first.items()}
+
+
+# verbs ----------------------------------------------------------------------------------------------------------------------
+
+
+def pick(uow: UnitOfWork, actor: Actor, *, customer_id: RecordId) -> dict[str, str]:
+    """Take a customer out of a pool. At the pool's home it is yours at once; elsewhere this is a request.
+
+    Returns {id, state: "granted"|"asked", pool}. Raises Refused with the reason.
+    """
+    user = _person(actor)
+    customer = uow.get(_CUSTOMER, customer_id)
+    pool = uow.find(_POOL, customer["pool_id"], deleted=True) if customer["pool_id"] else None
+    if pool is None or not pool_limits.is_member(uow.connection, pool, user):
+        # Who does not see a customer and is no member hears the same wherever it lies.
+        seen = policy.visible(uow.connection, actor, _CUSTOMER, customer_id)
+        raise _refusal(uow, ClaimOutcome.TAKEN if seen and pool is None else ClaimOutcome.NO_MEMBER, customer)
+    at = moment(uow)
+    outcome = pool_limits.why_not(uow.connection, pool, customer, user, at)
+    if outcome is not None:
+        raise _refusal(uow, outcome, customer)
+    result = {"id": customer_id, "pool": str(pool["name"])}
+    if pool_limits.is_home(uow.node, pool):
+        _give(uow, customer, pool, user, at=uow.node.branch_id)
+        return {**result, "state": "granted"}
+    _ask(uow, customer, pool, user, at)
+    return {**result, "state": "asked"}
+
+
+def release(uow: UnitOfWork, actor: Actor, *, customers: list[RecordId], reason: str, pool_id: RecordId | None = None) -> dict[str, int]:
+    """Put customers into a pool, all or none: into this one, or where there is only one active, into that. Shares of them end.
+
+    Returns {moved}. It can be taken back within a day.
+    """
+    policy.require(actor, "customer.release")
+    if not reason.strip():
+        raise InvalidInput("reason_needed", N_("Say why, so that whoever picks it knows."), field="reason")
+    pool = _pool_to_fill(uow, pool_id)
+    found = chosen_customers(uow, actor, customers, "release")
+    for one in found:
+        if one["locked"]:
+            raise Refused("locked_customer", N_("“{title}” is locked. Unlock it first."), title=one["name"])
+        if one["owner_id"] is None and one["pool_id"]:
+            raise Refused("in_pool_already", N_("“{title}” lies in a pool already."), title=one["name"])
+    for one in found:
+        put_into(uow, one, pool["id"], ChangeKind.RELEASE, by=actor.user_id, reason=reason)
+    return {"moved": len(found)}
+
+
+def put_into(uow: UnitOfWork, customer: Record, pool: str, kind: ChangeKind, *, by: str | None, reason: str) -> None:
+    """A customer leaves its salesperson, and whoever it was shared with, for a pool."""
+    move(uow, customer, Move(to=None, kind=kind, by=by, reason=reason, pool=pool))
+    end_shares(uow, customer["id"])
+
+
+def assign(uow: UnitOfWork, actor: Actor, *, customers: list[RecordId], to: RecordId, reason: str = "") -> dict[str, int]:
+    """Give customers that lie in a pool, or that nobody has, to somebody: all or none, at the home of the pool. Returns {moved}."""
+    policy.require(actor, "customer.assign")
+    found = chosen_customers(uow, actor, customers, "assign")
+    for one in found:
+        if one["owner_id"]:
+            raise Refused("has_owner", N_("“{title}” has a salesperson. Hand it over instead."), title=one["name"])
+    target = custody.check_holder(uow, actor, [one["name"] for one in found], {one["id"]: one["level"] for one in found}, to)
+    for one in found:
+        pool = uow.find(_POOL, one["pool_id"], deleted=True) if one["pool_id"] else None
+        if pool is not None:
+            pool_limits.require_home(uow, pool)
+        protect = int(pool["protect_days"]) if pool else 0
+        how = Move(
+            to=to, kind=ChangeKind.ASSIGN, by=actor.user_id, reason=reason, protect_days=protect, branch=target["branch_id"]
+        )  # fmt: skip
+        move(uow, one, how)
+    return {"moved": len(found)}
+
+
+def _pool_to_fill(uow: UnitOfWork, pool_id: str | None) -> Record:
+    if pool_id is not None:
+        pool = uow.get(_POOL, pool_id)
+        if not pool["active"]:
+            raise Refused("pool_closed", N_("The pool “{pool}” is closed."), pool=pool["name"])
+        return pool
+    active = [pool for pool in pool_limits.pools(uow.connection) if pool["active"]]
+    if len(active) != 1:
+        raise InvalidInput(
+            "choose_pool", N_("Choose a pool.") if active else N_("There is no pool yet. Head office sets one up."), field="pool_id"
+        )
+    return active[0]
+
+
+def _give(uow: UnitOfWork, customer: Record, pool: Record, user: str, *, at: str | None, claim: str | None = None) -> None:
+    """A customer of a pool becomes somebody's; it is at home from now on where he works, or where he picked it."""
+    home = uow.get(_USER, user, deleted=True)["branch_id"] or at
+    how = Move(to=user, kind=ChangeKind.PICK, by=user, claim=claim, protect_days=int(pool["protect_days"]), branch=home)
+    move(uow, customer, how)
+
+
+def _ask(uow: UnitOfWork, customer: Record, pool: Record, user: str, at: datetime) -> None:
+    """A request, and a share for as long as it may be answered: whoever asked sees the customer meanwhile."""
+    waiting = open_claims(uow.connection, customer["id"], at)
+    if waiting:
+        raise Refused(
+            "asked_already",
+            N_("{name} has asked for “{title}” already; {place} answers with the next exchange."),
+            name=titles(uow.connection, _USER, [waiting[0]["user_id"]]).get(waiting[0]["user_id"], ""),
+            title=customer["name"],
+            place=pool_limits.home_name(uow.connection, pool),
+        )
+    until = at + timedelta(days=int(pool["claim_days"]))
+    values = {"customer_id": customer["id"], "title": str(customer["name"])[:200], "pool_id": pool["id"], "user_id": user, "at": at}
+    values |= {"home_id": pool["home_id"]}
+    uow.insert(_CLAIM, _CLAIM.validate({**values, "expires_at": until, "branch_id": uow.node.branch_id}))
+    share = {"entity": _CUSTOMER.key, "record": customer["id"], "user_id": user, "until": until.astimezone().date(), "shared_by": user}
+    uow.insert(_SHARE, _SHARE.validate({**share, "level": ShareLevel.READ}))
+
+
+def _person(actor: Actor) -> str:
+    if actor.user_id is None:
+        raise Forbidden("forbidden", N_("Only a person can pick a customer."))
+    return actor.user_id
+
+
+#: What is said when a pick is refused at once.
+_REFUSALS: Mapping[ClaimOutcome, str] = {
+    ClaimOutcome.TAKEN: N_("“{title}” is not in the pool any more; {name} was quicker."),
+    ClaimOutcome.CLOSED: N_("The pool is closed. Nothing was changed."),
+    ClaimOutcome.NO_MEMBER: N_("You are not a member of this pool."),
+    ClaimOutcome.BARRED: N_("You had “{title}” before; the waiting time is not over."),
+    ClaimOutcome.FULL: N_("You have as many customers as allowed. Give one up first."),
+    ClaimOutcome.DAY_FULL: N_("You have picked as many customers today as allowed."),
+    ClaimOutcome.GONE: N_("“{title}” was deleted."),
+}
+
+
+def _refusal(uow: UnitOfWork, outcome: ClaimOutcome, customer: Record) -> Refused:
+    name = titles(uow.connection, _USER, [customer["owner_id"]]).get(customer["owner_id"], "") if customer["owner_id"] else ""
+    text = _REFUSALS[outcome]
+    if outcome == ClaimOutcome.TAKEN and not name:
+        text = N_("“{title}” is not in a pool.")
+    return Refused(f"pick_{outcome.value}", text, title=customer["name"], name=name)
+
+
+# requests that arrive ---------------------------------------------------------------------------------------------------------
+
+
+def answer_claims(uow: UnitOfWork, ids: Sequence[str] = ()) -> None:  # noqa: ARG001 -- those that waited for another home are answered too
+    """The home of a pool answers every request that waits for it, in the order they came."""
+    waiting = uow.connection.all(
+        f"""SELECT {record_columns(_CLAIM)} FROM pool_claim WHERE deleted = 0 AND NOT EXISTS (
+            SELECT 1 FROM claim_answer a WHERE a.claim_id = pool_claim.id AND a.deleted = 0 AND a.branch_id = ?) ORDER BY rid""",
+        (bytes.fromhex(uow.node.branch_id),),
+    )
+    for row in waiting:
+        claim = load_record(_CLAIM, row)
+        pool = uow.find(_POOL, claim["pool_id"], deleted=True)
+        if pool is not None and pool_limits.is_home(uow.node, pool) and answer_to(uow.connection, claim) is None:
+            _answer(uow, claim, pool)
+
+
+def _answer(uow: UnitOfWork, claim: Record, pool: Record) -> None:
+    now, user = moment(uow), uow.find(_USER, claim["user_id"])
+    customer = uow.find(_CUSTOMER, claim["customer_id"], deleted=True)
+    outcome: ClaimOutcome | None
+    if customer is None:
+        outcome = ClaimOutcome.GONE
+    elif user is None or not user["active"]:
+        outcome = ClaimOutcome.NO_MEMBER
+    elif claim["expires_at"] < now:
+        outcome = ClaimOutcome.LAPSED
+    else:
+        at = min(claim["at"], now)  # a clock that is ahead shortens no waiting time
+        outcome = pool_limits.why_not(uow.connection, pool, customer, user["id"], at, claim=claim["id"])
+    if outcome is None and customer is not None:
+        _give(uow, customer, pool, claim["user_id"], at=claim["branch_id"], claim=claim["id"])
+    winner = claim["user_id"] if outcome is None else customer["owner_id"] if customer and outcome == ClaimOutcome.TAKEN else None
+    told = {
+        "claim_id": claim["id"],
+        "customer_id": claim["customer_id"],
+        "outcome": outcome or ClaimOutcome.GRANTED,
+        "winner_id": winner,
+        "at": now,
+    }
+    uow.insert(_ANSWER, _ANSWER.validate({**told, "branch_id": uow.node.branch_id}))
+    for share in uow.where(_SHARE, record=claim["customer_id"], user_id=claim["user_id"], shared_by=claim["user_id"]):
+        uow.set_deleted(_SHARE, share["id"], deleted=True)
+
+
+# what pools there are ---------------------------------------------------------------------------------------------------------
+
+
+def prepare_pool(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
+    """Lists of names in one way of writing, and only of what there is."""
+    filled = dict(values)
+    for key, kind in (("members", "user"), ("departments", "department")):
+        if filled.get(key):
+            found = dict.fromkeys(str(filled[key]).split())
+            for identity in found:
+                uow.get(entity_type(kind), parse_id(identity))
+            filled[key] = " ".join(found)
+    if filled.get("shown") is not None:
+        filled["shown"] = " ".join(key for key in POOL_FIELDS if key in str(filled["shown"]).split())
+    return filled
+
+
+def check_pool(uow: UnitOfWork, actor: Actor, values: Mapping[str, Any], old: Record | None) -> None:  # noqa: ARG001
+    """A pool with customers in it stays open, and so does one that a rule fills."""
+    if old is None or (values["active"] and values is not old):
+        return
+    held = uow.connection.value(
+        "SELECT count(*) FROM (SELECT 1 FROM customer WHERE pool_id = ? AND deleted = 0 LIMIT 10000)", (bytes.fromhex(old["id"]),)
+    )
+    if held:
+        raise Refused("pool_not_empty", N_("There are still {count} customers in “{pool}”."), count=held, pool=old["name"])
+    filled_by = next((rule for rule in uow.where(_RULE, pool_id=old["id"]) if rule["active"]), None)
+    if filled_by:
+        raise Refused(
+            "pool_in_use",
+            N_("The rule “{rule}” puts customers into “{pool}”. Switch it off first."),
+            rule=filled_by["name"],
+            pool=old["name"],
+        )
+
+
+def follow_pool(uow: UnitOfWork, actor: Actor, record: Record, old: Record | None) -> None:  # noqa: ARG001
+    """Requests that waited for another home are answered by the new one."""
+    if old is not None and old["home_id"] != record["home_id"]:
+        answer_claims(uow)
+
+
+def outcome_words(outcome: str | None) -> str:
+    """What became of a request, in words."""
+    return gettext(ClaimOutcome(outcome).label) if outcome else gettext(N_("Waits for an answer"))
+
+
+BEHAVIOURS = {"pool": Behaviour(prepare=prepare_pool, check=check_pool, after=follow_pool)}
+VERBS = (
+    Verb(pick, N_("Pick a customer from a pool"), "customer.pick"),
+    Verb(release, N_("Put customers into a pool")),
+    Verb(assign, N_("Assign customers")),
+)

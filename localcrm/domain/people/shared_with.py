@@ -1,0 +1,85 @@
+"""With whom a record is shared, and whether it is known yet where that matters: a share, or its end, takes effect there and not before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from localcrm.domain import policy
+from localcrm.domain.people.entities import Share, User
+from localcrm.domain.policy import Actor
+from localcrm.kernel.schema import EntityType, entity as entity_type
+from localcrm.store.connection import Connection
+from localcrm.store.node import OFFICE_NO, Node
+from localcrm.store.query import Record, load_record, record_columns, titles
+
+_SHARE, _USER = Share.entity_type, User.entity_type
+_TARGETS = ("user_id", "department_id", "branch_id")
+#: Shares of one record that are told of.
+MOST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SharedWith:
+    """One share of a record. ``ended``: ended by somebody, ``over``: its last day has passed.
+
+    ``waits_for``: the branch that has not heard of this share, or of its end, yet ("" where everybody concerned has, or where
+    that is not known here) · ``last_heard``: when that branch exchanged last.
+    """
+
+    share: Record
+    name: str
+    ended: bool
+    over: bool
+    waits_for: str = ""
+    last_heard: datetime | None = None
+
+
+def shares_of(connection: Connection, node: Node, actor: Actor, kind: EntityType, identity: str, *, today: date) -> list[SharedWith]:
+    """The shares of a record the actor sees, and those that ended and have not reached everybody yet; the newest first."""
+    policy.require_record(connection, actor, kind, identity, "read")
+    policy.require(actor, "share.read")
+    rows = connection.all(
+        f"SELECT {record_columns(_SHARE)} FROM share WHERE record = ? AND entity = ? ORDER BY deleted, rid DESC LIMIT {MOST}",
+        (identity, kind.key),
+    )
+    found = []
+    for share in (load_record(_SHARE, row) for row in rows):
+        key = next((key for key in _TARGETS if share[key]), None)
+        if key is None:
+            continue
+        name = titles(connection, entity_type(_SHARE.fields[key].f.ref or ""), [share[key]]).get(share[key], "…")
+        branch, heard = _waiting(connection, node, share)
+        if branch or not share["deleted"]:
+            over = share["until"] is not None and share["until"] < today
+            found.append(SharedWith(share, name, bool(share["deleted"]), over, branch, heard))
+    return found
+
+
+def _waiting(connection: Connection, node: Node, share: Record) -> tuple[str, datetime | None]:
+    """The branch of whom a record is shared with, where it has not heard the latest about that yet, and when it exchanged last."""
+    branch = share["branch_id"]
+    if share["user_id"]:
+        row = connection.value('SELECT branch_id FROM "user" WHERE id = ?', (bytes.fromhex(share["user_id"]),))
+        branch = row.hex() if row else None
+    if branch is None or branch == node.branch_id:
+        return "", None
+    place = connection.one("SELECT name, node_no FROM branch WHERE id = ?", (bytes.fromhex(branch),))
+    newest = connection.value("SELECT max(lseq) FROM sync_log WHERE tbl = ? AND pk = ?", (_SHARE.no, bytes.fromhex(share["id"])))
+    if place is None or newest is None:  # what left the log everybody has heard
+        return "", None
+    if node.is_office:
+        peer = connection.one("SELECT recv_hseq, last_ok FROM sync_peer WHERE node_no = ?", (place[1],))
+        if peer is None or peer[0] >= newest:
+            return "", None
+        return str(place[0]), datetime.fromtimestamp(peer[1] / 1000, tz=UTC) if peer[1] else None
+    # A branch knows what head office has heard from it, and of other branches nothing.
+    sent = connection.value(
+        """SELECT t.first_oseq + ?1 - t.first_lseq <= o.acked_oseq OR o.node_no <> ?2 FROM sync_tx t JOIN sync_origin o USING (origin)
+           WHERE t.first_lseq <= ?1 ORDER BY t.first_lseq DESC LIMIT 1""",
+        (newest, node.node_no),
+    )
+    if sent and place[1] == OFFICE_NO:
+        return "", None
+    last = connection.value("SELECT last_ok FROM sync_peer WHERE node_no = ?", (OFFICE_NO,))
+    return ("", None) if sent else (str(place[0]), datetime.fromtimestamp(last / 1000, tz=UTC) if last else None)

@@ -1,0 +1,355 @@
+"""Pools as those see them who pick: the customers in each, one's own that will go there, and what became of requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from nicegui import events, ui
+
+from localcrm.domain.crm import pool_limits, pools, reclaim
+from localcrm.domain.crm.entities import ClaimOutcome, Customer
+from localcrm.kernel.i18n import N_, gettext as _
+from localcrm.kernel.schema import Field
+from localcrm.store.query import TOTAL_CAP, Record, ref_titles
+from localcrm.ui.customer.custody import assign_dialog, present
+from localcrm.ui.frame import page_frame, page_head
+from localcrm.ui.kit.lines import cell, heads
+from localcrm.ui.kit.menu import Action, action_keys, context_menu
+from localcrm.ui.kit.theme import asset
+from localcrm.ui.kit.values import exact, near_day, near_moment, show
+from localcrm.ui.operations import run_service, run_verb, toast
+from localcrm.ui.registry import Badge, Screen, register
+
+if TYPE_CHECKING:
+    from localcrm.ui.sessions import Session
+
+CUSTOMER = Customer.entity_type
+#: Rows that come at once.
+PORTION = 50
+#: The two boxes beside the pools.
+DUE, CLAIMS = "due", "claims"
+#: Fields with columns of their own, and what a phone leaves out.
+_PLACED = ("name", "released_at", "previous_owner_id", "pool_id", "owner_id")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything the page shows, read at once. ``rows``: of the box that is open, as it is drawn · ``asked``: who has asked for a customer, by its id."""
+
+    pools: Sequence[Record]
+    home: Mapping[str, str]
+    box: str
+    rows: Sequence[Any]
+    total: str
+    more: bool
+    fields: Sequence[Field]
+    names: Mapping[str, Mapping[str, str]]
+    asked: Mapping[str, str]
+    due: int
+    waiting: int
+
+
+async def pool_page(session: Session, parameters: Mapping[str, str]) -> None:
+    """Build the screen; ?box= says which list."""
+    await _Pools(session, parameters.get("box", "")).build()
+
+
+class _Pools:
+    """One open page."""
+
+    def __init__(self, session: Session, box: str) -> None:
+        self.session, self.box, self.search, self.shown = session, box, "", PORTION
+        self.state: State | None = None
+        self.rows: list[ui.element] = []
+        self.at = 0
+
+    async def build(self) -> None:
+        """Boxes above, the list below."""
+        with page_frame(self.session, title=_("Customer pools"), active="pools"):
+            ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
+            actions = self._actions()
+            with page_head(_("Customer pools")):
+                self.boxes = ui.element("div").classes("lc-quick").mark("boxes").props("data-act=boxes")
+                ui.space()
+                self.find = (
+                    ui.input(placeholder=_("Search in this list"), on_change=self._searched)
+                    .classes("lc-find")
+                    .mark("list-search")
+                    .props("data-act=list-search")
+                )
+                self.find.props("outlined dense clearable debounce=200 data-find")
+                self.total = ui.label().classes("lc-total").mark("total").props("data-act=total")
+            with ui.element("div").classes("lc-card lc-scroll lc-fill"):
+                self.list = ui.element("div").mark("pool-list").props("data-act=pool-list")
+                context_menu(actions)
+            action_keys([*actions, *self._moves()])
+        await self.draw()
+        self.session.subscribe({"customer", "pool", "reclaim_rule", "claim_answer", "pool_claim", "activity"}, lambda _changes: self.draw())
+
+    # reading ---------------------------------------------------------------------------------------------------------------
+
+    def _read(self) -> State:
+        session, now = self.session, present(self.session)
+        with session.store.read() as connection:
+            mine = pools.pools_for(connection, session.actor)
+            known = {pool["id"]: pool for pool in mine}
+            box = self.box if self.box in {*known, DUE, CLAIMS} else next(iter(known), DUE)
+            user = session.actor.user_id
+            dues = reclaim.due_of_owner(connection, now, user) if user else []
+            near = [due for due in dues if due.is_near]
+            claims = pools.my_claims(connection, session.actor, now)
+            home = {
+                pool["id"]: pool_limits.home_name(connection, pool) for pool in mine if not pool_limits.is_home(session.store.node, pool)
+            }
+            rows: Sequence[Any] = claims
+            total, more, fields, names = f"{len(claims):,}", False, list[Field](), dict[str, dict[str, str]]()
+            asked = dict[str, str]()
+            if box == DUE:
+                rows, more = self._dues(connection, dues)
+                total = f"{len(rows):,}"
+            elif box != CLAIMS:
+                page = pools.pool_page(connection, session.actor, box, search=self.search, limit=self.shown)
+                rows, more = page.rows, page.total > len(page.rows)
+                total = f"{TOTAL_CAP:,}+" if page.capped else f"{page.total:,}"
+                view = pools.pool_view(session.actor, known[box])
+                fields = [field for field in CUSTOMER.readable if field.key not in view.hidden and field.key not in _PLACED]
+                names = ref_titles(connection, CUSTOMER, page.rows)
+                asked = pools.asked_for(connection, [row["id"] for row in page.rows], now) if box in home else {}
+            waiting = sum(claim["outcome"] is None for claim in claims)
+            return State(mine, home, box, rows, total, more, fields, names, asked, len(near), waiting)
+
+    def _dues(self, connection: Any, dues: Sequence[reclaim.Due]) -> tuple[list[dict[str, Any]], bool]:
+        """One's own customers that a rule will take; the next first."""
+        return reclaim.told(connection, self.session.actor, dues[: self.shown]), len(dues) > self.shown
+
+    async def draw(self) -> None:
+        """Read and show; the chosen line stays chosen."""
+        chosen = self.chosen["id"] if self.chosen else None
+        outcome = await run_service(self.session, self._read)
+        if not outcome.ok:
+            return
+        state: State = outcome.value
+        self.state, self.box = state, state.box
+        self._draw_boxes(state)
+        self.find.set_visibility(state.box not in {DUE, CLAIMS})
+        self.total.set_text(_("{count} records").format(count=state.total))
+        keys = [row.get("id") for row in state.rows]
+        self.at = keys.index(chosen) if chosen in keys else max(0, min(self.at, len(keys) - 1))
+        self.list.clear()
+        self.rows = []
+        with self.list:
+            draw: Callable[[State], None] = {DUE: self._draw_due, CLAIMS: self._draw_claims}.get(state.box, self._draw_pool)
+            draw(state)
+            if state.more:
+                with ui.element("div").classes("lc-row").style("justify-content:center;padding:12px"):
+                    ui.button(_("Show more"), on_click=self._more).props("unelevated no-caps").classes("lc-btn").mark("more").props(
+                        "data-act=more"
+                    )
+
+    def _draw_boxes(self, state: State) -> None:
+        found = [(pool["id"], str(pool["name"]), 0) for pool in state.pools]
+        found += [(DUE, _("My customers to be reclaimed"), state.due), (CLAIMS, _("My requests"), state.waiting)]
+        self.boxes.clear()
+        with self.boxes:
+            for box, label, count in found:
+                chip = ui.button(on_click=partial(self._choose, box)).props("flat dense no-caps")
+                with chip.classes("lc-chip lc-acc" if box == state.box else "lc-chip").mark(f"box-{box}").props(f"data-act=box-{box}"):
+                    ui.label(label)
+                    if count:
+                        ui.label(str(count)).classes("lc-count")
+
+    # the lists ---------------------------------------------------------------------------------------------------------------
+
+    def _draw_pool(self, state: State) -> None:
+        if state.box in state.home:
+            with ui.element("div").classes("lc-notice lc-info").style("margin:10px 14px").mark("elsewhere").props("data-act=elsewhere"):
+                ui.label(
+                    _("{place} gives these out. What you pick here is a request; the answer comes with an exchange.").format(
+                        place=state.home[state.box]
+                    )
+                )
+        if not state.rows:
+            with ui.element("div").classes("lc-empty"):
+                ui.label(_("No customers match.") if self.search else _("The pool is empty."))
+            return
+        with ui.element("table").classes("lc-table"):
+            columns = [(field.label, "lc-hide-phone" if field.key != "phone" else "") for field in state.fields]
+            heads(
+                CUSTOMER.fields["name"].label,
+                *columns,
+                (_("Days in the pool"), "lc-num lc-hide-phone"),
+                (_("Former salesperson"), "lc-hide-phone"),
+                "",
+            )
+            for place, row in enumerate(state.rows):
+                self._draw_customer(place, row, state)
+
+    def _draw_customer(self, place: int, row: Record, state: State) -> None:
+        with self._row(place):
+            cell(str(row["name"]), "lc-strong")
+            for field in state.fields:
+                text = show(field, row[field.key], state.names.get(field.key)) or ""
+                cell(text, "" if field.key == "phone" else "lc-hide-phone")
+            at = row.get("released_at")
+            days = str((present(self.session).astimezone().date() - at.astimezone().date()).days) if at else ""
+            cell(days, "lc-num lc-hide-phone", tip=exact(at) if at else None)
+            cell(state.names.get("previous_owner_id", {}).get(str(row.get("previous_owner_id")), "—"), "lc-muted lc-hide-phone")
+            with ui.element("td").classes("lc-num"):
+                if row["id"] in state.asked:
+                    ui.label(_("asked for by {name}").format(name=state.asked[row["id"]])).classes("lc-chip").props("data-tone=warn")
+                    return
+                ui.button(_("Pick"), on_click=partial(self._at, place, self.pick)).props("flat dense no-caps").mark(f"pick-{place}").props(
+                    f"data-act=pick-{place}"
+                )
+
+    def _draw_due(self, state: State) -> None:
+        if not state.rows:
+            with ui.element("div").classes("lc-empty"):
+                ui.label(_("No rule takes any of your customers."))
+            return
+        with ui.element("table").classes("lc-table"):
+            heads(
+                CUSTOMER.fields["name"].label,
+                _("Days left"),
+                (_("Goes on"), "lc-hide-phone"),
+                _("Pool"),
+                (_("Reclaim rule"), "lc-hide-phone"),
+            )
+            for place, row in enumerate(state.rows):
+                with self._row(place).on("dblclick", partial(self._open, row["customer"])):
+                    with ui.element("td"), ui.element("a").props(f'href="/customers?open={row["customer"]}"'):
+                        ui.label(row["name"]).classes("lc-strong")
+                    with ui.element("td"):
+                        tone = "bad" if row["days"] <= 0 else "warn" if place < state.due else "plain"
+                        ui.label(str(max(0, row["days"]))).classes("lc-chip").props(f"data-tone={tone}")
+                    cell(near_day(date.fromisoformat(row["day"])), "lc-muted lc-hide-phone")
+                    cell(row["pool"])
+                    cell(row["rule"], "lc-muted lc-hide-phone")
+
+    def _draw_claims(self, state: State) -> None:
+        if not state.rows:
+            with ui.element("div").classes("lc-empty"):
+                ui.label(_("You have asked for no customer. Where another place gives a pool out, what you pick is listed here."))
+            return
+        with ui.element("table").classes("lc-table"):
+            heads(CUSTOMER.fields["name"].label, _("Outcome"), (_("Pool"), "lc-hide-phone"), _("Time"), (_("Lapses at"), "lc-hide-phone"))
+            for place, claim in enumerate(state.rows):
+                with self._row(place):
+                    cell(claim["title"], "lc-strong")
+                    with ui.element("td"):
+                        outcome = claim["outcome"]
+                        tone = "warn" if outcome is None else "good" if outcome == ClaimOutcome.GRANTED else "bad"
+                        ui.label(pools.outcome_words(outcome)).classes("lc-chip").props(f"data-tone={tone}")
+                        if claim["winner"] and outcome == ClaimOutcome.TAKEN:
+                            ui.label(_("{name} was quicker").format(name=claim["winner"])).classes("lc-small-text lc-muted")
+                    cell(claim["pool"], "lc-hide-phone")
+                    cell(near_moment(claim["at"]), "lc-muted", tip=exact(claim["at"]))
+                    cell(near_moment(claim["expires_at"]) if outcome is None else "", "lc-muted lc-hide-phone")
+
+    def _row(self, place: int) -> ui.element:
+        row = (
+            ui.element("tr")
+            .classes("lc-hover" + (" lc-on" if place == self.at else ""))
+            .mark(f"row-{place}")
+            .props(f"data-act=row-{place}")
+        )
+        row.on("click", partial(self._mark, place)).on("contextmenu", partial(self._mark, place))
+        self.rows.append(row)
+        return row
+
+    # which line ----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def chosen(self) -> Record | None:
+        """The chosen customer of a pool; None in the other boxes."""
+        state = self.state
+        if state is None or state.box in {DUE, CLAIMS} or not 0 <= self.at < len(state.rows):
+            return None
+        return state.rows[self.at]  # type: ignore[no-any-return]
+
+    def _mark(self, place: int) -> None:
+        self.at = place
+        for number, row in enumerate(self.rows):
+            row.classes(add="lc-on" if number == place else "", remove="" if number == place else "lc-on")
+
+    async def _at(self, place: int, act: Callable[[], Any]) -> None:
+        self._mark(place)
+        await act()
+
+    def _step(self, way: int) -> None:
+        if self.rows:
+            self._mark((self.at + way) % len(self.rows))
+
+    def _moves(self) -> list[Action]:
+        return [
+            Action("down", "", lambda: self._step(1), "arrowdown", listed=False),
+            Action("up", "", lambda: self._step(-1), "arrowup", listed=False),
+        ]
+
+    async def _choose(self, box: str) -> None:
+        self.box, self.at, self.shown = box, 0, PORTION
+        await self.draw()
+
+    async def _more(self) -> None:
+        self.shown += PORTION
+        await self.draw()
+
+    async def _searched(self, event: events.ValueChangeEventArguments[Any]) -> None:
+        self.search, self.at, self.shown = str(event.value or ""), 0, PORTION
+        await self.draw()
+
+    # what is done ----------------------------------------------------------------------------------------------------------------
+
+    def _actions(self) -> list[Action]:
+        actions = [Action("pick", _("Pick"), self.pick, "p")]
+        if self.session.may("customer.assign"):
+            actions.append(Action("assign", _("Assign…"), self.assign))
+        return actions
+
+    async def pick(self) -> None:
+        """Take the chosen customer, or ask for it where another place gives the pool out."""
+        customer = self.chosen
+        if customer is None:
+            return
+        outcome = await run_verb(self.session, "crm.pick", {"customer_id": customer["id"]})
+        if not outcome.ok:
+            await self.draw()
+            return
+        granted = outcome.value["state"] == "granted"
+        text = _("“{name}” is yours") if granted else _("You have asked for “{name}”; the answer comes with an exchange")
+        toast(text.format(name=str(customer["name"])[:60]))
+        await self.draw()
+
+    async def assign(self) -> None:
+        """Give the chosen customer to somebody."""
+        if self.chosen is not None:
+            await assign_dialog(self.session, [self.chosen["id"]], str(self.chosen["name"])[:60])
+
+    def _open(self, customer: str) -> None:
+        ui.navigate.to(f"/customers?open={customer}")
+
+
+def _near(session: Session) -> int:
+    """How many of one's own customers will go to a pool soon."""
+    user = session.actor.user_id
+    with session.store.read() as connection:
+        return sum(due.is_near for due in reclaim.due_of_owner(connection, present(session), user)) if user else 0
+
+
+register(
+    Screen(
+        "pools",
+        "/pools",
+        N_("Pools"),
+        "waves",
+        "customer.pick",
+        pool_page,
+        "customers",
+        40,
+        badge=Badge(_near, frozenset({"customer", "activity", "reclaim_rule"}), N_("{count} of your customers will go to a pool soon")),
+    )
+)

@@ -1,0 +1,555 @@
+"""Whose a customer is, through a working day at head office and two branches: handed over, released, picked, asked for, reclaimed, merged."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from localcrm.domain import verbs
+from localcrm.domain.crm import custody, custody_rules, pools, reclaim
+from localcrm.domain.importing import import_rows
+from localcrm.domain.people.services import actor_by_id
+from localcrm.domain.people.shared_with import shares_of
+from localcrm.kernel.errors import AppError, Forbidden
+from localcrm.kernel.schema import entity
+from localcrm.store.store import Store
+from tests.factories import Company, Installation, copy_company, fast_folder
+
+PEOPLE = {"chen": None, "lin": "BR01", "zhou": "BR02", "wu": "BR02"}
+
+
+def fill(company: Company) -> None:
+    """Four salespeople, two of them at the second branch, and everybody knows everybody."""
+    with company.hq.store.read() as connection:
+        branches = {code: pk.hex() for code, pk in connection.all("SELECT code, id FROM branch")}
+    for login, branch in PEOPLE.items():
+        company.hq.new("user", login=login, name=login, role="staff", branch_id=branches.get(branch or ""))
+    company.exchange()
+
+
+@dataclass
+class Day:
+    """The company, and whoever acts in it by name."""
+
+    company: Company
+
+    def __post_init__(self) -> None:
+        self.hq = self.company.hq
+        self.one, self.two = self.company.branches.get("BR01", self.hq), self.company.branches.get("BR02", self.hq)
+        self.users = dict(self.hq.rows("SELECT login, lower(hex(id)) FROM user"))
+
+    def do(self, where: Installation, who: str, verb: str, **parameters: Any) -> Any:
+        actor = actor_by_id(where.store, self.users[who])
+        assert actor is not None
+        return verbs.run(where.store, actor, f"crm.{verb}", parameters)
+
+    def pool(self, **values: Any) -> str:
+        """A pool that everybody knows."""
+        made = self.hq.new("pool", **{"name": "公海", **values})
+        self.tell()
+        return made
+
+    def tell(self) -> None:
+        """What head office has to say reaches every branch."""
+        for code in self.company.branches:
+            self.company.down(code)
+
+    def in_pool(self, *names: str, pool: str | None = None) -> list[str]:
+        """Customers that lie in the pool, and everybody knows it."""
+        made = [self.hq.new("customer", name=name, phone="0575-84123367") for name in names]
+        self.do(self.hq, "admin", "release", customers=made, reason="无人跟进", pool_id=pool)
+        self.tell()
+        return made
+
+    def owner(self, where: Installation, customer: str) -> str | None:
+        owner = where.get("customer", customer)["owner_id"]
+        return next((login for login, identity in self.users.items() if identity == owner), None)
+
+    def chain(self, where: Installation, customer: str) -> list[tuple[str, str | None, str | None]]:
+        """(kind, from, to) of each link, the first first; every link must fit the one before."""
+        names = {identity: login for login, identity in self.users.items()}
+        with where.store.read() as connection:
+            told = custody.chain(connection, where.actor, customer)
+        assert not any(link["fault"] for link in told)
+        return [(link["kind"], names.get(link["from_id"]), names.get(link["to_id"])) for link in reversed(told)]
+
+    def claims(self, where: Installation, who: str) -> list[tuple[str, str | None, str]]:
+        actor = actor_by_id(where.store, self.users[who])
+        assert actor is not None
+        with where.store.read() as connection, where.store.unit_of_work(None) as uow:
+            return [(one["title"], one["outcome"], one["winner"]) for one in pools.my_claims(connection, actor, custody.moment(uow))]
+
+
+@pytest.fixture
+def day() -> Iterator[Day]:
+    """Head office alone, for what happens at one place."""
+    yield from _day(branches=0)
+
+
+@pytest.fixture
+def apart() -> Iterator[Day]:
+    """Head office and two branches."""
+    yield from _day(branches=2)
+
+
+def _day(branches: int) -> Iterator[Day]:
+    folder = fast_folder()
+    company = copy_company(folder, branches=branches, name="pools", prepare=fill)
+    yield Day(company)
+    company.close()
+    shutil.rmtree(folder)
+
+
+def refused(code: str) -> Any:
+    """The refusal of this code."""
+    return pytest.raises(AppError, check=lambda error: error.code == code)
+
+
+# handing over ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_customer_is_handed_over_with_its_drafts_and_the_former_salesperson_still_reads_it(apart: Day) -> None:
+    customer = apart.hq.new("customer", name="恒远纺织", owner_id=apart.users["chen"])
+    product = apart.hq.new("product", code="P1", name="雪纺", price="9.80")
+    draft = apart.hq.order(customer, product)
+    apart.hq.set("sales_order", draft, owner_id=apart.users["chen"])
+    done = apart.do(apart.hq, "chen", "hand_over", customers=[customer], to=apart.users["lin"], keep="read", drafts=True, reason="休产假")
+    assert done == {"moved": 1, "drafts": 1}
+    assert apart.owner(apart.hq, customer) == "lin"
+    assert apart.hq.get("sales_order", draft)["owner_id"] == apart.users["lin"]
+    assert apart.hq.rows("SELECT level, hex(user_id) FROM share WHERE deleted = 0") == [("read", apart.users["chen"].upper())]
+    apart.company.exchange()
+    assert apart.chain(apart.one, customer) == [("hand_over", "chen", "lin")]
+    branch = apart.hq.value("SELECT lower(hex(id)) FROM branch WHERE code = 'BR01'")
+    assert apart.one.get("customer", customer)["branch_id"] == branch  # its home moved along
+
+
+def test_a_batch_goes_whole_or_not_at_all(day: Day) -> None:
+    day.pool(held_most=2)
+    mine = [day.hq.new("customer", name=f"客户{n}", owner_id=day.users["chen"]) for n in range(2)]
+    third = day.hq.new("customer", name="客户3", owner_id=day.users["lin"])
+    with refused("too_many_customers"):
+        day.do(day.hq, "admin", "hand_over", customers=[*mine, third], to=day.users["zhou"])
+    assert {day.owner(day.hq, one) for one in mine} == {"chen"}
+    assert day.do(day.hq, "admin", "hand_over", customers=mine, to=day.users["zhou"])["moved"] == 2
+
+
+def test_a_hand_over_is_taken_back_within_a_day_as_a_whole(day: Day) -> None:
+    first, second = (day.hq.new("customer", name=name, owner_id=day.users["chen"], level="deal") for name in ("甲", "乙"))
+    day.do(day.hq, "admin", "lock", customer_id=first)
+    actor = day.hq.actor
+    done = verbs.act(
+        day.hq.store, actor, "crm.hand_over", {"customers": [first, second], "to": day.users["lin"], "keep": "write", "reason": "错了"}
+    )
+    day.hq.run("admin.undo_action", change=done.change)
+    assert (day.owner(day.hq, first), day.owner(day.hq, second)) == ("chen", "chen")
+    assert day.hq.get("customer", first)["locked"] is True
+    assert day.hq.value("SELECT count(*) FROM share WHERE deleted = 0") == 0
+    assert day.chain(day.hq, first) == [("hand_over", "chen", "lin"), ("undone", "lin", "chen")]
+
+
+def test_what_was_done_with_the_customer_since_or_two_days_ago_is_not_taken_back(day: Day) -> None:
+    customer = day.hq.new("customer", name="甲", owner_id=day.users["chen"])
+    to_lin = {"customers": [customer], "to": day.users["lin"]}
+    done = verbs.act(day.hq.store, day.hq.actor, "crm.hand_over", to_lin)
+    day.do(day.hq, "admin", "hand_over", customers=[customer], to=day.users["wu"])
+    with refused("changed_since"):
+        day.hq.run("admin.undo_action", change=done.change)
+    again = verbs.act(day.hq.store, day.hq.actor, "crm.hand_over", to_lin)
+    day.hq.clock.forward(days=2)  # type: ignore[attr-defined]
+    with refused("too_late_to_take_back"):
+        day.hq.run("admin.undo_action", change=again.change)
+    assert day.owner(day.hq, customer) == "lin"
+
+
+def test_trap_38_who_had_the_customer_in_the_middle_of_the_month_is_known_afterwards(day: Day) -> None:
+    customer = day.hq.new("customer", name="甲", owner_id=day.users["chen"])
+    sold = custody_moment(day.hq.store)
+    day.hq.clock.forward(days=10)  # type: ignore[attr-defined]
+    day.do(day.hq, "admin", "hand_over", customers=[customer], to=day.users["lin"])
+    day.hq.clock.forward(days=5)  # type: ignore[attr-defined]
+    paid = custody_moment(day.hq.store)
+    with day.hq.store.read() as connection:
+        assert custody.owner_at(connection, customer, sold) == day.users["chen"]
+        assert custody.owner_at(connection, customer, paid) == day.users["lin"]
+
+
+def test_the_salesperson_changed_in_the_form_or_with_all_work_leaves_a_link_too(day: Day) -> None:
+    customer = day.hq.new("customer", name="甲", owner_id=day.users["chen"])
+    day.hq.set("customer", customer, owner_id=day.users["lin"], phone="13800000000")
+    day.hq.run("people.hand_over", login="lin", to="wu", disable=True)
+    assert day.chain(day.hq, customer) == [("hand_over", "chen", "lin"), ("left", "lin", "wu")]
+    with refused("user_disabled"):
+        day.do(day.hq, "admin", "hand_over", customers=[customer], to=day.users["lin"])
+
+
+def test_an_altered_link_shows(day: Day) -> None:
+    customer = day.hq.new("customer", name="甲", owner_id=day.users["chen"])
+    day.do(day.hq, "admin", "hand_over", customers=[customer], to=day.users["lin"])
+    day.do(day.hq, "admin", "hand_over", customers=[customer], to=day.users["wu"])
+    with day.hq.store.read() as connection:
+        links = custody.links_of(connection, customer)
+    assert custody_rules.faults(links) == []
+    assert custody_rules.faults([{**links[0], "to_id": day.users["zhou"]}, links[1]]) == [{**links[0], "to_id": day.users["zhou"]}]
+    assert custody_rules.faults(links[1:]) == links[1:]  # the first was left out
+
+
+def test_only_who_may_hands_over_and_only_what_his_right_reaches(day: Day) -> None:
+    role = day.hq.new("role", name="业务员")
+    for action in ("read", "transfer"):
+        day.hq.run("people.set_role_right", role_id=role, entity="customer", action=action, scope="own")
+    day.hq.run("people.set_roles", login="chen", roles=[role])
+    mine, other = (day.hq.new("customer", name=who, owner_id=day.users[who]) for who in ("chen", "lin"))
+    with pytest.raises(AppError):
+        day.do(day.hq, "chen", "hand_over", customers=[other], to=day.users["wu"])
+    with pytest.raises(Forbidden):
+        day.do(day.hq, "chen", "release", customers=[mine], reason="x")
+    with pytest.raises(Forbidden):
+        day.do(day.hq, "chen", "pick", customer_id=mine)
+    day.do(day.hq, "chen", "hand_over", customers=[mine], to=day.users["wu"])
+    with pytest.raises(AppError):
+        day.do(day.hq, "chen", "hand_over", customers=[mine], to=day.users["chen"])  # it is not his any more
+
+
+# pools ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_released_and_picked_at_the_home_of_the_pool(day: Day) -> None:
+    day.pool(protect_days=15)
+    customer = day.hq.new("customer", name="盛宏袜业", owner_id=day.users["chen"])
+    day.do(day.hq, "chen", "lock", customer_id=customer)
+    with refused("locked_customer"):
+        day.do(day.hq, "chen", "release", customers=[customer], reason="没有需求")
+    day.do(day.hq, "chen", "unlock", customer_id=customer)
+    with refused("reason_needed"):
+        day.do(day.hq, "chen", "release", customers=[customer], reason=" ")
+    day.do(day.hq, "chen", "release", customers=[customer], reason="没有需求")
+    lying = day.hq.get("customer", customer)
+    assert (lying["owner_id"], lying["previous_owner_id"]) == (None, day.users["chen"])
+    assert day.do(day.hq, "lin", "pick", customer_id=customer)["state"] == "granted"
+    picked = day.hq.get("customer", customer)
+    until = custody_moment(day.hq.store).astimezone().date() + timedelta(days=15)
+    assert (picked["pool_id"], picked["protected_until"]) == (None, until.isoformat())
+    assert day.chain(day.hq, customer) == [("release", "chen", None), ("pick", None, "lin")]
+
+
+def test_trap_39_of_two_who_pick_at_once_one_has_it_and_the_other_is_told(day: Day) -> None:
+    day.pool()
+    (customer,) = day.in_pool("盛宏袜业")
+    day.do(day.hq, "chen", "pick", customer_id=customer)
+    with refused("pick_taken") as told:
+        day.do(day.hq, "lin", "pick", customer_id=customer)
+    assert "chen" in str(told.value)
+
+
+def test_trap_39_one_left_in_the_quota(day: Day) -> None:
+    day.pool(picks_per_day=1)
+    first, second = day.in_pool("甲", "乙")
+    day.do(day.hq, "chen", "pick", customer_id=first)
+    with refused("pick_day_full"):
+        day.do(day.hq, "chen", "pick", customer_id=second)
+    day.hq.clock.forward(days=1)  # type: ignore[attr-defined]
+    day.do(day.hq, "chen", "pick", customer_id=second)
+
+
+def test_trap_39_neither_form_nor_import_nor_hand_over_gets_round_the_cap(day: Day) -> None:
+    day.pool(held_most=1, deals_free=True)
+    day.hq.new("customer", name="成交的不算", owner_id=day.users["chen"], level="deal")
+    day.hq.new("customer", name="第一个", owner_id=day.users["chen"])
+    (lying,) = day.in_pool("第二个")
+    with refused("pick_full"):
+        day.do(day.hq, "chen", "pick", customer_id=lying)
+    with refused("too_many_customers"):
+        day.hq.new("customer", name="第三个", owner_id=day.users["chen"])
+    other = day.hq.new("customer", name="第四个", owner_id=day.users["lin"])
+    with refused("too_many_customers"):
+        day.hq.set("customer", other, owner_id=day.users["chen"])
+    with refused("too_many_customers"):
+        day.do(day.hq, "lin", "hand_over", customers=[other], to=day.users["chen"])
+    chen = actor_by_id(day.hq.store, day.users["chen"])
+    assert chen is not None
+    result = import_rows(day.hq.store, chen, entity="customer", rows=[(2, {"name": "导入的"})])
+    assert (result.created, [fault["code"] for fault in result.errors]) == (0, ["too_many_customers"])
+
+
+def test_who_gave_a_customer_up_may_not_have_it_back_at_once_nor_through_a_colleague(day: Day) -> None:
+    day.pool(barred_days=30)
+    role = day.hq.new("role", name="业务员")
+    for action in ("read", "transfer", "pick", "release"):
+        day.hq.run("people.set_role_right", role_id=role, entity="customer", action=action, scope="all")
+    for login in ("chen", "lin"):
+        day.hq.run("people.set_roles", login=login, roles=[role])
+    customer = day.hq.new("customer", name="甲", owner_id=day.users["chen"])
+    day.do(day.hq, "chen", "release", customers=[customer], reason="刷业绩")
+    with refused("pick_barred"):
+        day.do(day.hq, "chen", "pick", customer_id=customer)
+    day.do(day.hq, "lin", "pick", customer_id=customer)
+    with refused("barred"):
+        day.do(day.hq, "lin", "hand_over", customers=[customer], to=day.users["chen"])
+    day.hq.clock.forward(days=31)  # type: ignore[attr-defined]
+    day.do(day.hq, "lin", "hand_over", customers=[customer], to=day.users["chen"])
+
+
+def test_what_lies_in_a_pool_is_not_taken_by_the_form_without_the_right_to_assign(apart: Day) -> None:
+    apart.pool()
+    (customer,) = apart.in_pool("甲")
+    role = apart.hq.new("role", name="业务员")
+    for action in ("read", "update", "transfer"):
+        apart.hq.run("people.set_role_right", role_id=role, entity="customer", action=action, scope="all")
+    apart.hq.run("people.set_roles", login="chen", roles=[role])
+    chen = actor_by_id(apart.hq.store, apart.users["chen"])
+    assert chen is not None
+    take = {"entity": "customer", "id": customer, "values": {"owner_id": apart.users["chen"]}}
+    with pytest.raises(Forbidden):
+        verbs.run(apart.hq.store, chen, "records.update_record", take)
+    with refused("not_editable"):
+        verbs.run(apart.hq.store, chen, "records.update_record", {**take, "values": {"pool_id": ""}})
+    with refused("pool_elsewhere"):
+        apart.one.set("customer", customer, owner_id=apart.users["lin"])
+    apart.hq.set("customer", customer, owner_id=apart.users["chen"])  # an administrator assigns it by the form
+    assert apart.chain(apart.hq, customer)[-1] == ("assign", None, "chen")
+
+
+def test_a_pool_shows_what_it_is_said_to_show_and_only_to_its_members(day: Day) -> None:
+    pool = day.pool(members=day.users["lin"], shown="name area phone", mask_phone=True)
+    day.in_pool("盛宏袜业")
+    lin, chen = (actor_by_id(day.hq.store, day.users[who]) for who in ("lin", "chen"))
+    assert lin is not None
+    assert chen is not None
+    with day.hq.store.read() as connection:
+        (row,) = pools.pool_page(connection, lin, pool).rows
+        assert row["phone"] == "057****67"
+        assert "remark" not in row
+        assert pools.pool_page(connection, lin, pool, search="84123367").rows == []  # nor is it found by what is covered
+        assert pools.pools_for(connection, chen) == []
+        with refused("no_member"):
+            pools.pool_page(connection, chen, pool)
+    with refused("pick_no_member"):
+        day.do(day.hq, "chen", "pick", customer_id=row["id"])
+
+
+def test_a_pool_with_customers_or_a_rule_stays_open(apart: Day) -> None:
+    pool = apart.pool()
+    (customer,) = apart.in_pool("甲")
+    with refused("pool_not_empty"):
+        apart.hq.set("pool", pool, active=False)
+    apart.do(apart.hq, "lin", "pick", customer_id=customer)
+    rule = apart.hq.new("reclaim_rule", name="30 天", pool_id=pool, days=30)
+    with refused("pool_in_use"):
+        apart.hq.set("pool", pool, active=False)
+    apart.hq.set("reclaim_rule", rule, active=False)
+    apart.hq.set("pool", pool, active=False)
+    with refused("pool_closed"):
+        apart.hq.set("reclaim_rule", rule, active=True)
+    with refused("office_only"):
+        apart.one.new("pool", name="自己的公海")
+
+
+# requests of branches ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_pick_at_a_branch_is_a_request_and_the_first_to_arrive_has_it(apart: Day) -> None:
+    apart.pool()
+    (customer,) = apart.in_pool("盛宏袜业")
+    assert apart.do(apart.one, "lin", "pick", customer_id=customer)["state"] == "asked"
+    assert apart.do(apart.two, "zhou", "pick", customer_id=customer)["state"] == "asked"
+    assert apart.owner(apart.one, customer) is None  # it holds nothing by itself
+    with refused("asked_already"):
+        apart.do(apart.two, "wu", "pick", customer_id=customer)
+    apart.company.exchange("BR02", "BR01", "BR02")
+    assert {apart.owner(node, customer) for node in apart.company.nodes} == {"zhou"}
+    assert apart.claims(apart.two, "zhou") == [("盛宏袜业", "granted", "zhou")]
+    assert apart.claims(apart.one, "lin") == [("盛宏袜业", "taken", "zhou")]
+    assert apart.hq.value("SELECT count(*) FROM share WHERE deleted = 0") == 0
+    assert apart.chain(apart.one, customer)[-1] == ("pick", None, "zhou")
+    assert apart.hq.conflicts() == []
+    assert len(apart.company.digests) == 1
+
+
+def test_a_request_that_comes_too_late_lapses(apart: Day) -> None:
+    apart.pool(claim_days=3)
+    (customer,) = apart.in_pool("甲")
+    apart.do(apart.one, "lin", "pick", customer_id=customer)
+    apart.hq.clock.forward(days=4)  # type: ignore[attr-defined]
+    assert apart.claims(apart.one, "lin") == [("甲", "lapsed", "")]
+    apart.company.exchange("BR01")
+    assert apart.owner(apart.hq, customer) is None
+    assert apart.claims(apart.one, "lin") == [("甲", "lapsed", "")]
+
+
+def test_limits_hold_for_requests_of_two_branches_together(apart: Day) -> None:
+    apart.pool(picks_per_day=1)
+    first, second = apart.in_pool("甲", "乙")
+    apart.do(apart.one, "lin", "pick", customer_id=first)
+    apart.do(apart.two, "lin", "pick", customer_id=second)  # the same person, seen by neither
+    apart.company.exchange("BR01", "BR02")
+    assert (apart.owner(apart.hq, first), apart.owner(apart.hq, second)) == ("lin", None)
+    assert ("乙", "day_full", "") in apart.claims(apart.two, "lin")
+
+
+def test_a_pool_whose_home_is_a_branch_is_given_out_there(apart: Day) -> None:
+    branch = apart.hq.value("SELECT lower(hex(id)) FROM branch WHERE code = 'BR01'")
+    pool = apart.pool(home_id=branch)
+    first, second = apart.in_pool("甲", "乙")
+    assert apart.do(apart.one, "lin", "pick", customer_id=first)["state"] == "granted"
+    assert apart.do(apart.two, "zhou", "pick", customer_id=first)["state"] == "asked"
+    assert apart.do(apart.hq, "chen", "pick", customer_id=second)["state"] == "asked"
+    apart.company.exchange("BR02", "BR01", "BR01", "BR02")
+    assert {apart.owner(node, first) for node in apart.company.nodes} == {"lin"}
+    assert apart.owner(apart.two, second) == "chen"
+    assert apart.claims(apart.two, "zhou") == [("甲", "taken", "lin")]
+    assert len(apart.company.digests) == 1
+    apart.do(apart.hq, "admin", "release", customers=[second], reason="x", pool_id=pool)
+    apart.company.down("BR02")
+    apart.do(apart.two, "zhou", "pick", customer_id=second)
+    apart.company.up("BR02")
+    apart.hq.set("pool", pool, home_id="")  # the branch does not answer any more
+    assert apart.owner(apart.hq, second) == "zhou"
+
+
+def test_an_answer_from_a_branch_that_is_not_the_home_says_nothing(apart: Day) -> None:
+    from localcrm.domain.crm.entities import ClaimAnswer
+
+    apart.pool()
+    (customer,) = apart.in_pool("甲")
+    apart.do(apart.two, "zhou", "pick", customer_id=customer)
+    apart.company.exchange("BR02", "BR01")
+    (late,) = apart.in_pool("乙")
+    apart.two.clock.forward(minutes=1)  # type: ignore[attr-defined]
+    apart.do(apart.two, "wu", "pick", customer_id=late)
+    with apart.two.store.unit_of_work(None) as uow:
+        claim = uow.connection.value("SELECT lower(hex(id)) FROM pool_claim WHERE title = '乙'")
+        forged = {"claim_id": claim, "outcome": "granted", "winner_id": apart.users["wu"], "at": custody.moment(uow), "customer_id": late}
+        uow.insert(ClaimAnswer.entity_type, ClaimAnswer.entity_type.validate({**forged, "branch_id": uow.node.branch_id}))
+    assert apart.claims(apart.two, "wu") == [("乙", None, "")]
+
+
+def test_whatever_a_branch_says_of_requests_and_links_the_exchange_goes_on(apart: Day) -> None:
+    pool = apart.pool()
+    (customer,) = apart.in_pool("甲")
+    claim, change = entity("pool_claim"), entity("owner_change")
+    nobody, moments = "ab" * 16, (datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 12, 31, tzinfo=UTC))
+    with apart.two.store.unit_of_work(None) as uow:
+        here = uow.node.branch_id
+        for which in ({}, {"customer_id": nobody}, {"pool_id": nobody}, {"user_id": nobody}, {"home_id": nobody}):
+            for at in moments:
+                values = {"customer_id": customer, "title": "x", "pool_id": pool, "user_id": apart.users["wu"], "at": at, "expires_at": at}
+                uow.insert(claim, claim.validate({**values, "branch_id": here, **which}))
+        for number, ends in enumerate(
+            ({}, {"previous": "1"}, {"previous": "0"}, {"customer_id": nobody}, {"to_id": nobody, "beside": "0 1 2"})
+        ):
+            values = {"customer_id": customer, "kind": "pick", "at": moments[number % 2], "branch_id": here, "digest": str(number)}
+            uow.insert(change, change.validate({**values, **ends}))
+    apart.company.exchange()
+    assert len(apart.company.digests) == 1
+    with apart.hq.store.read() as connection:
+        told = custody.chain(connection, apart.hq.actor, customer)
+    assert sum(link["fault"] for link in told) == 4
+    assert [link["kind"] for link in told if not link["fault"]] == ["pick", "release"]  # none of them is taken for a link of the chain
+    assert apart.owner(apart.hq, customer) == "wu"  # whose request was one
+    apart.do(apart.hq, "chen", "pick", customer_id=apart.in_pool("乙")[0])
+
+
+# apart ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_handed_over_at_one_branch_and_released_at_another_comes_to_one_state_and_one_chain(apart: Day) -> None:
+    apart.pool()
+    customer = apart.hq.new("customer", name="甲", owner_id=apart.users["chen"])
+    apart.company.exchange()
+    apart.do(apart.two, "chen", "release", customers=[customer], reason="没有需求")
+    apart.one.clock.forward(minutes=5)  # type: ignore[attr-defined]
+    apart.do(apart.one, "admin", "hand_over", customers=[customer], to=apart.users["lin"])
+    apart.company.exchange()
+    for node in apart.company.nodes:
+        row = node.get("customer", customer)
+        assert (apart.owner(node, customer), row["pool_id"], row["released_at"]) == ("lin", None, None)
+        assert [kind for kind, _from, _to in apart.chain(node, customer)] == ["release", "hand_over", "settled"]
+    assert len(apart.company.digests) == 1
+    assert [row["field"] for row in apart.hq.conflicts(record=customer, field="owner_id")] == ["owner_id"]  # and a person hears of it
+    with apart.hq.store.read() as connection:
+        assert len(custody_rules.heads(custody.links_of(connection, customer))) == 1
+
+
+def test_a_share_says_which_branch_has_not_heard_of_it_or_of_its_end(apart: Day) -> None:
+    customer = apart.hq.new("customer", name="甲")
+
+    def told(where: Installation) -> list[tuple[str, bool, str]]:
+        with where.store.read() as connection:
+            found = shares_of(connection, where.store.node, where.actor, entity("customer"), customer, today=date(2026, 11, 20))
+        return [(one.name, one.ended, one.waits_for) for one in found]
+
+    share = apart.hq.run("people.share_record", entity="customer", id=customer, user_id=apart.users["lin"])["id"]
+    branch = apart.hq.value("SELECT name FROM branch WHERE code = 'BR01'")
+    assert told(apart.hq) == [("lin", False, branch)]
+    apart.company.exchange("BR01", "BR01")
+    assert told(apart.hq) == told(apart.one) == [("lin", False, "")]
+    apart.hq.run("people.unshare", share_id=share)
+    assert told(apart.hq) == [("lin", True, branch)]
+    assert told(apart.one) == [("lin", False, "")]  # and so it is still seen there
+    apart.company.exchange("BR01", "BR01")
+    assert told(apart.hq) == told(apart.one) == []
+    apart.company.exchange("BR02")
+    apart.two.run("people.share_record", entity="customer", id=customer, user_id=apart.users["lin"])
+    assert told(apart.two) == [("lin", False, branch)]
+
+
+# reclaiming -----------------------------------------------------------------------------------------------------------------
+
+
+def test_what_nobody_looks_after_goes_to_the_pool_and_what_is_spared_stays(day: Day) -> None:
+    pool = day.pool()
+    day.hq.new("reclaim_rule", name="三十天", pool_id=pool, days=30, remind_days=7)
+    day.hq.new("reclaim_rule", name="意向客户", pool_id=pool, days=15, level="prospect")
+    names = ("没人管", "意向", "成交", "锁定", "有订单", "联系过")
+    made = {name: day.hq.new("customer", name=name, owner_id=day.users["chen"]) for name in names}
+    day.hq.set("customer", made["意向"], level="prospect")
+    day.hq.set("customer", made["成交"], level="deal")
+    day.do(day.hq, "chen", "lock", customer_id=made["锁定"])
+    day.hq.order(made["有订单"], day.hq.new("product", code="P1", name="雪纺", price="9.80"))
+    day.hq.clock.forward(days=20)  # type: ignore[attr-defined]
+    day.hq.new("activity", customer_id=made["联系过"], content="打了电话", at=custody_moment(day.hq.store).isoformat())
+    assert [row["name"] for row in day.do(day.hq, "chen", "reclaim_preview")["rows"]] == ["意向"]
+    soon = day.do(day.hq, "chen", "reclaim_preview", within_days=15)["rows"]
+    assert [(row["name"], row["days"]) for row in soon] == [("没人管", 10), ("意向", -5)]
+    assert reclaim.run(day.hq.store) == 1
+    day.hq.clock.forward(days=11)  # type: ignore[attr-defined]
+    with day.hq.store.read() as connection:
+        near = [due.customer for due in reclaim.due_of_owner(connection, custody_moment(day.hq.store), day.users["chen"]) if due.is_near]
+    assert near == [made["没人管"]]
+    assert reclaim.run(day.hq.store) == 1
+    assert reclaim.run(day.hq.store) == 0
+    assert {name for name, one in made.items() if day.owner(day.hq, one) is None} == {"没人管", "意向"}
+    assert day.chain(day.hq, made["没人管"]) == [("reclaim", "chen", None)]
+
+
+def test_a_rule_switched_on_again_counts_from_then_and_a_branch_that_is_cut_off_keeps_its_own(apart: Day) -> None:
+    pool = apart.pool()
+    rule = apart.hq.new("reclaim_rule", name="三十天", pool_id=pool, days=30)
+    apart.company.exchange()
+    here = apart.hq.new("customer", name="总部的", owner_id=apart.users["chen"])
+    there = apart.one.new("customer", name="分部的", owner_id=apart.users["lin"])
+    apart.company.exchange()
+    apart.hq.clock.forward(days=40)  # type: ignore[attr-defined]
+    apart.one.new(
+        "activity", customer_id=there, content="一直在跟", at=custody_moment(apart.one.store).isoformat()
+    )  # head office has not heard
+    apart.hq.set("reclaim_rule", rule, active=False)
+    apart.hq.set("reclaim_rule", rule, active=True)
+    assert reclaim.run(apart.hq.store) == 0
+    apart.hq.clock.forward(days=31)  # type: ignore[attr-defined]
+    assert reclaim.run(apart.hq.store) == 1
+    assert (apart.owner(apart.hq, here), apart.owner(apart.hq, there)) == (None, "lin")
+
+
+# small helps ----------------------------------------------------------------------------------------------------------------
+
+
+def custody_moment(store: Store) -> Any:
+    with store.unit_of_work(None) as uow:
+        return custody.moment(uow)
