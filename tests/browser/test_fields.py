@@ -38,18 +38,18 @@ def choose_type(page: Page, label: str) -> None:
 def test_a_list_of_options_becomes_a_column_a_filter_and_a_choice(open_page: OpenPage) -> None:
     page = open_page("/fields")
     page.keyboard.press("n")
-    labelled(page, "名称").fill("行业")
+    labelled(page, "名称").fill("主营")
     choose_type(page, "单选")
     labelled(page, "选项").fill("机械\n食品\n纺织")
     dialog(page).get_by_text("在列表中显示").click()
     page.keyboard.press("Control+Enter")
     expect(page.locator(".q-dialog")).to_have_count(0)
-    expect(row(page, "行业")).to_contain_text("公司")
+    expect(row(page, "主营")).to_contain_text("公司")
 
     page.goto(page.url.replace("/fields", "/customers"))
-    page.locator(".ag-header-cell", has_text="行业").wait_for()
+    page.locator(".ag-header-cell", has_text="主营").wait_for()
     page.locator(".ag-row", has_text="柯桥金龙布业").dblclick()
-    dialog(page).locator(".lc-field", has_text="行业").locator(".q-select").click()
+    dialog(page).locator(".lc-field", has_text="主营").locator(".q-select").click()
     menu(page, "纺织").click()
     page.keyboard.press("Control+Enter")
     expect(page.locator(".q-dialog")).to_have_count(0)
@@ -72,7 +72,7 @@ def test_a_wrong_definition_is_refused_beside_what_was_typed(open_page: OpenPage
 
 def test_options_are_retired_and_added_by_right_click(open_page: OpenPage) -> None:
     page = open_page("/fields")
-    row(page, "行业").click(button="right")
+    row(page, "主营").click(button="right")
     menu(page, "选项").click()
     dialog(page).get_by_role("button", name="移除").nth(2).click()
     page.keyboard.press("Control+Enter")
@@ -80,7 +80,7 @@ def test_options_are_retired_and_added_by_right_click(open_page: OpenPage) -> No
     dialog(page).get_by_text("取消").click()
     expect(page.locator(".q-dialog")).to_have_count(0)
 
-    row(page, "行业").click(button="right")
+    row(page, "主营").click(button="right")
     menu(page, "选项").click()
     dialog(page).get_by_role("checkbox", name="停用").nth(2).click()
     names = dialog(page).locator("input[aria-label='名称']")
@@ -93,7 +93,7 @@ def test_options_are_retired_and_added_by_right_click(open_page: OpenPage) -> No
 
     page.goto(page.url.replace("/fields", "/customers"))
     page.keyboard.press("n")
-    dialog(page).locator(".lc-field", has_text="行业").locator(".q-select").click()
+    dialog(page).locator(".lc-field", has_text="主营").locator(".q-select").click()
     expect(menu(page, "建材")).to_be_visible()
     expect(page.locator(".q-menu:visible .q-item", has_text="纺织")).to_have_count(0)
 
@@ -141,7 +141,7 @@ def test_an_area_is_found_by_first_letters(open_page: OpenPage) -> None:
 
 def test_a_telephone_shows_it_too(open_page: OpenPage) -> None:
     page = open_page("/fields", size=(390, 844))
-    expect(row(page, "行业")).to_be_visible()
+    expect(row(page, "主营")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 

@@ -30,7 +30,7 @@ def test_entities_and_verbs_need_neither_folder_nor_user(tmp_path, office) -> No
 
 def test_a_record_is_added_changed_and_read(office) -> None:
     made = office.as_admin("new", "customer", "name=甲公司", "phone=13800001111", "remark=a=b", "credit_limit=5,000")
-    assert list(made) == RECORD
+    assert list(made)[: len(RECORD)] == RECORD  # what scripts rely on comes first, in this order
     assert (made["name"], made["remark"], made["credit_limit"], made["number"]) == ("甲公司", "a=b", "5000.00", "C-HQ-000001")
     changed = office.as_admin("set", "customer", made["id"], "phone=", "level=deal")
     assert (changed["phone"], changed["level"], changed["remark"]) == (None, "deal", "a=b")

@@ -11,6 +11,7 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from localcrm.kernel.attachments import Attachment
 from localcrm.kernel.schema import EntityType, Field, entity
 from localcrm.store.store import Store
 from localcrm.sync import merge
@@ -25,6 +26,8 @@ OWN = b"the sender's own"
 IDS = [bytes([n]) * 16 for n in range(1, 6)]
 STAMP = HandClock().now_ms() << 16
 
+FILE = Attachment("0" * 64, 3, "a.txt").line
+
 
 def samples(field: Field) -> list[Any]:
     """A few values that a column takes."""
@@ -34,9 +37,14 @@ def samples(field: Field) -> list[Any]:
         return IDS
     if field.choices:
         return list(field.choices)
-    return {"date": ["2026-11-20"], "datetime": [1_795_176_000_000], "boolean": [0, 1], "text": ["甲", "a\nb", ""], "longtext": ["乙"]}.get(
-        field.kind, [0, 1, 5]
-    )
+    return {
+        "date": ["2026-11-20"],
+        "datetime": [1_795_176_000_000],
+        "boolean": [0, 1],
+        "text": ["甲", "a\nb", ""],
+        "longtext": ["乙"],
+        "files": [FILE],
+    }.get(field.kind, [0, 1, 5])
 
 
 def row(kind: EntityType) -> list[Any]:

@@ -36,7 +36,7 @@ def shown(node: Installation) -> dict[str, str]:
 
 
 def test_two_branches_add_fields_apart_and_both_work_on(company: Company, one: Installation, two: Installation):
-    trade = add(one, "行业", "choice", options=["机械", "食品"], searched=True, required=True)
+    trade = add(one, "主营", "choice", options=["机械", "食品"], searched=True, required=True)
     area = add(two, "区域", "text", listed=True)
     mine = one.new("customer", name="甲公司", **{trade["key"]: "机械"})
     theirs = two.new("customer", name="乙公司", **{area["key"]: "华东"})
@@ -78,19 +78,19 @@ def test_a_field_changed_apart_keeps_one_value_and_shows_the_other(company: Comp
 
 
 def test_head_office_promotes_a_branch_field_and_makes_one_of_two(company: Company, one: Installation, two: Installation):
-    mine, theirs = add(one, "行业", "choice", options=["机械"]), add(two, "所属行业", "choice", options=["食品", "机械"])
+    mine, theirs = add(one, "主营", "choice", options=["机械"]), add(two, "所属主营", "choice", options=["食品", "机械"])
     first = one.new("customer", name="甲公司", **{mine["key"]: "机械"})
     second = two.new("customer", name="乙公司", **{theirs["key"]: "食品"})
     agree(company)
     assert company.hq.run("admin.merge_fields", keep=mine["id"], drop=theirs["id"]) == {"copied": 1, "different": 0}
     agree(company)
     for node in company.nodes:
-        assert shown(node) == {mine["key"]: "行业"}
+        assert shown(node) == {mine["key"]: "主营"}
         assert [node.get("customer", one)[mine["key"]] for one in (first, second)] == ["机械", "食品"]
 
 
 def test_an_option_retired_at_head_office_stays_on_old_records(company: Company, one: Installation):
-    key = add(company.hq, "行业", "choice", options=["机械", "食品"])["key"]
+    key = add(company.hq, "主营", "choice", options=["机械", "食品"])["key"]
     agree(company)
     made = one.new("customer", name="甲公司", **{key: "机械"})
     company.hq.run("admin.set_options", entity="customer", field=key, options=[{"label": "食品"}, {"label": "机械", "retired": True}])
@@ -166,7 +166,7 @@ def test_a_definition_takes_numbers_of_its_own_branch_only(company: Company, one
 
 
 def test_a_branch_makes_nothing_else_of_what_it_has_defined(company: Company, one: Installation):
-    made = add(one, "行业", "text")
+    made = add(one, "主营", "text")
     customer = one.new("customer", name="甲公司", **{made["key"]: "abc"})
     agree(company)
     fields, pk = entity("custom_field").fields, bytes.fromhex(made["id"])
@@ -207,7 +207,7 @@ def test_a_definition_nobody_can_make_sense_of_stops_no_exchange(company: Compan
 
 
 def test_a_restored_branch_gives_other_numbers(company: Company, one: Installation):
-    first = add(one, "行业", "text")
+    first = add(one, "主营", "text")
     with one.store.housekeeping() as connection:
         connection.execute("UPDATE meta SET value = 1 WHERE key = 'node.epoch_index'")
     one.store.forget_node()

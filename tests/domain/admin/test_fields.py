@@ -35,7 +35,7 @@ def code_of(fault: type[AppError], work: Callable[[], Any]) -> str:
 
 
 def test_a_field_of_the_company_is_entered_listed_sorted_filtered_and_found(store: Store, do: Do, new: Do):
-    trade = field(do, "行业", "choice", options=["机械", "食品"], listed=True)
+    trade = field(do, "主营", "choice", options=["机械", "食品"], listed=True)
     people = field(do, "员工人数", "integer", least="1")
     nickname = field(do, "别名", "text", searched=True)
     new("customer", name="甲公司", **{trade: "食品", people: "30", nickname: "老朋友机床"})
@@ -44,7 +44,7 @@ def test_a_field_of_the_company_is_entered_listed_sorted_filtered_and_found(stor
 
     with store.read() as connection:
         kind = entity("customer")
-        assert [column.label for column in kind.columns][-1] == "行业"
+        assert [column.label for column in kind.columns][-1] == "主营"
         query = ListQuery(kind, sort=f"-{people}")
         assert [row["name"] for row in select(connection, query).rows] == ["甲公司", "乙公司", "丙公司"]
         query = ListQuery(kind, where=(Condition(trade, "=", "机械"),))
@@ -55,7 +55,7 @@ def test_a_field_of_the_company_is_entered_listed_sorted_filtered_and_found(stor
 
 
 def test_a_field_belongs_to_its_data_file(store: Store, do: Do):
-    key = field(do, "行业", "text")
+    key = field(do, "主营", "text")
     assert key not in entity("customer").fields
     with store.read():
         assert key in entity("customer").fields
@@ -122,7 +122,7 @@ def test_a_new_record_starts_with_the_preset_and_may_be_emptied(do: Do, new: Do)
 
 def test_required_is_asked_for_and_old_records_stay_as_they_are(do: Do, new: Do):
     old = new("customer", name="旧公司")
-    key = field(do, "行业", "text", required=True)
+    key = field(do, "主营", "text", required=True)
     assert code_of(InvalidInput, lambda: new("customer", name="新公司")) == "required"
     assert new("customer", name="新公司", **{key: "食品"})[key] == "食品"
     assert code_of(InvalidInput, lambda: do("records.update_record", entity="customer", id=old["id"], values={"phone": "1"})) == "required"
@@ -156,16 +156,16 @@ def test_a_type_changes_only_where_nothing_is_lost(do: Do, new: Do):
 
 
 def test_labels_do_not_clash(do: Do):
-    field(do, "行业", "text")
-    assert code_of(InvalidInput, lambda: field(do, "行业", "text")) == "label_taken"
+    field(do, "主营", "text")
+    assert code_of(InvalidInput, lambda: field(do, "主营", "text")) == "label_taken"
     assert code_of(InvalidInput, lambda: field(do, "客户名称", "text")) == "label_taken"
     assert (
-        code_of(InvalidInput, lambda: do("admin.rename", entity="customer", field="phone", text="行业", language="zh_CN")) == "label_taken"
+        code_of(InvalidInput, lambda: do("admin.rename", entity="customer", field="phone", text="主营", language="zh_CN")) == "label_taken"
     )
 
 
 def test_an_option_in_use_is_retired_not_removed(store: Store, do: Do, new: Do):
-    key = field(do, "行业", "choice", options=["机械", "食品"])
+    key = field(do, "主营", "choice", options=["机械", "食品"])
     old = new("customer", name="甲公司", **{key: "机械"})
     assert code_of(Refused, lambda: do("admin.set_options", entity="customer", field=key, options=[{"label": "食品"}])) == "option_in_use"
     do("admin.set_options", entity="customer", field=key, options=[{"label": "食品"}, {"label": "机械", "retired": True}])
@@ -176,7 +176,7 @@ def test_an_option_in_use_is_retired_not_removed(store: Store, do: Do, new: Do):
 
 
 def test_an_option_renamed_is_renamed_on_old_records_too(store: Store, do: Do, new: Do):
-    key = field(do, "行业", "choice", options=["机械"])
+    key = field(do, "主营", "choice", options=["机械"])
     made = new("customer", name="甲公司", **{key: "机械"})
     do("admin.set_options", entity="customer", field=key, options=[{"value": "机械", "label": "机械制造"}])
     with store.read():
@@ -209,7 +209,7 @@ def test_fields_and_records_are_called_otherwise_in_one_language(store: Store, d
 
 
 def test_a_retired_field_leaves_the_forms_and_keeps_its_values(store: Store, do: Do, new: Do):
-    made = do("admin.add_field", entity="customer", label="行业", type="text", required=True)
+    made = do("admin.add_field", entity="customer", label="主营", type="text", required=True)
     customer = new("customer", name="甲公司", **{made["key"]: "食品"})
     do("admin.change_field", id=made["id"], retired=True)
     new("customer", name="乙公司")
@@ -217,11 +217,11 @@ def test_a_retired_field_leaves_the_forms_and_keeps_its_values(store: Store, do:
         assert (
             select(connection, ListQuery(entity("customer"), where=(Condition("id", "=", customer["id"]),))).rows[0][made["key"]] == "食品"
         )
-    field(do, "行业", "choice", options=["机械"])
+    field(do, "主营", "choice", options=["机械"])
 
 
 def test_two_fields_that_mean_the_same_become_one(store: Store, do: Do, new: Do):
-    keep, drop = (do("admin.add_field", entity="customer", label=label, type="text") for label in ("行业", "所属行业"))
+    keep, drop = (do("admin.add_field", entity="customer", label=label, type="text") for label in ("主营", "所属主营"))
     only = new("customer", name="甲公司", **{drop["key"]: "食品"})
     both = new("customer", name="乙公司", **{keep["key"]: "机械", drop["key"]: "食品"})
     assert do("admin.merge_fields", keep=keep["id"], drop=drop["id"]) == {"copied": 1, "different": 1}
@@ -248,7 +248,7 @@ def test_history_and_rights_know_the_field(store: Store, do: Do, new: Do, admin:
 
 
 def test_the_fields_are_there_after_the_program_was_closed(store: Store, do: Do, new: Do):
-    key = field(do, "行业", "choice", options=["机械"], searched=True, unique=True)
+    key = field(do, "主营", "choice", options=["机械"], searched=True, unique=True)
     new("customer", name="甲公司", **{key: "机械"})
     other = open_store(store.folder)
     with other.read() as connection:
@@ -259,7 +259,7 @@ def test_the_fields_are_there_after_the_program_was_closed(store: Store, do: Do,
 
 def test_a_second_program_notices_new_fields(store: Store, do: Do):
     other = open_store(store.folder)
-    key = field(do, "行业", "text")
+    key = field(do, "主营", "text")
     other.notice_other_programs()
     with other.read():
         assert key in entity("customer").fields
@@ -276,7 +276,7 @@ def test_a_program_that_opens_the_file_while_fields_are_defined_leaves_none_out(
         found = real(connection)
         if not keys:
             keys.append("")  # the field of another program comes in after this one has read
-            keys.append(field(do, "行业", "text"))
+            keys.append(field(do, "主营", "text"))
         return found
 
     monkeypatch.setattr(shapes, "read_shapes", read_late)

@@ -161,7 +161,7 @@ def test_failure_20_an_older_head_office_goes_on_with_newer_branches(
 
 
 def test_fields_that_were_defined_meanwhile_let_their_values_in(company: Company, hq: Installation, one: Installation) -> None:
-    key = hq.run("admin.add_field", entity="customer", label="行业", type="text")["key"]
+    key = hq.run("admin.add_field", entity="customer", label="主营", type="text")["key"]
     made = hq.new("customer", name="甲", **{key: "机械"})
     node_sync.pack(hq.store, hq.keys, company.folder / "down", for_code="BR01")
     with older(one, "custom_field"):
