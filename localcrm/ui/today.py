@@ -166,6 +166,17 @@ CARDS: list[Card] = [
     _customer_card("overdue", "event_busy", 11, "bad"),
     _customer_card("birthday", "cake", 12),
     Card(
+        id="reminders",
+        label_msgid=N_("Reminders"),
+        icon="notifications",
+        path=lambda _mine: "/reminders",
+        look=_badge("reminders"),
+        entities=frozenset({"reminder", "reminder_mark", "activity", "contact", "customer"}),
+        tone="warn",
+        place=20,
+        asked=_has_screen("reminders"),
+    ),
+    Card(
         id="approvals",
         label_msgid=N_("Waiting for your approval"),
         icon="task_alt",
