@@ -91,7 +91,7 @@ def test_the_cursor_stays_for_who_works_with_the_keyboard(open_page: OpenPage, o
 def test_the_navigation_is_as_its_user_likes_it(open_page: OpenPage, office: Running) -> None:
     page = open_page(PAGE)
     links = page.locator(".lc-nav-link")
-    expect(links.first).to_contain_text("客户")
+    expect(links.first).to_contain_text("今天")
     pick(page, "menu_pinned", "现有库存")
     page.keyboard.press("Escape")
     is_set(page, "收藏")
@@ -103,7 +103,8 @@ def test_the_navigation_is_as_its_user_likes_it(open_page: OpenPage, office: Run
     expect(page.locator(".lc-nav-link[href='/records/receipt']")).to_have_count(0)
     option(page, "menu_order").get_by_label("联系人上移").click()
     is_set(page, "导航顺序")
-    expect(links.nth(1)).to_contain_text("联系人")
+    expect(links.nth(5)).to_contain_text("联系人")
+    expect(links.nth(6)).to_contain_text("客户公海")
     pick(page, "landing", "销售单")
     is_set(page, "首页")
     page.goto(f"{office.address}/")
@@ -119,7 +120,7 @@ def test_the_page_that_was_open_last_comes_back(open_page: OpenPage, office: Run
     page.goto(f"{office.address}/")
     expect(page).to_have_url(f"{office.address}/stock")
     page.locator(".lc-brand").click()
-    expect(page).to_have_url(f"{office.address}/customers")
+    expect(page).to_have_url(f"{office.address}/today")
 
 
 def test_keys_are_shown_and_changed_and_do_not_clash(open_page: OpenPage, office: Running) -> None:

@@ -138,8 +138,14 @@ def history_table(
             same = before == (line.exact, line.who, line.action)
             before = (line.exact, line.who, line.action)
             with ui.element("tr"):
+                with ui.element("td"):
+                    if not same:
+                        ui.label(line.at).tooltip(line.exact)
+                        if undo and line.may_undo:
+                            ui.button(_("Undo this action"), on_click=partial(undo, line.action)).props(
+                                "flat dense no-caps no-wrap size=sm data-act=undo-action"
+                            )
                 for text, style in (
-                    ("" if same else line.at, ""),
                     ("" if same else line.who, "lc-keep-all"),
                     ("" if same else line.node, "lc-muted"),
                     (line.field, "lc-keep-all"),
@@ -147,13 +153,7 @@ def history_table(
                     (line.new, ""),
                 ):
                     with ui.element("td"):
-                        label = ui.label(text).classes(style)
-                        if text and text == line.at:
-                            label.tooltip(line.exact)
-                            if undo and line.may_undo:
-                                ui.button(_("Undo this action"), on_click=partial(undo, line.action)).props(
-                                    "flat dense no-caps no-wrap size=sm data-act=undo-action"
-                                )
+                        ui.label(text).classes(style)
                 if restore:
                     with ui.element("td").classes("lc-num"):
                         if line.key:
