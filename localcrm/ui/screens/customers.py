@@ -70,6 +70,7 @@ class _Tabs:
     customer: str = ""
     drawn: str = ""
     """The panel that is filled; the others are read when somebody opens them."""
+    shown: Found | None = None
 
 
 class Workbench:
@@ -177,10 +178,13 @@ class Workbench:
             return look(session, connection, self.offered, identity, title, self.tab)
 
     def _draw(self, found: Found) -> None:
+        """What stands there already is left alone: a click on what is drawn anew just then would be lost, and so would what is being typed."""
+        if self.tabs is not None and self.tabs.shown == found:
+            return
         names = [tab.id for tab in found.tabs]
         if self.tabs is None or list(self.tabs.panels) != names:
             self.tabs = self._draw_tabs(found.tabs, found.open.id)
-        self.tabs.drawn = found.open.id
+        self.tabs.drawn, self.tabs.shown = found.open.id, found
         self.tabs.bar.set_value(found.open.id)
         self.tabs.title.set_text(found.title)
         if self.tabs.customer != found.customer:

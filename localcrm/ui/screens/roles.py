@@ -259,11 +259,12 @@ class _Roles:
     async def _write(self, verb: str, wish: dict[str, Any]) -> bool:
         """Write to the role shown and look again before the event of it is heard; returns whether it was done."""
         async with self.writing:
-            role_id = await self._role()
-            if role_id is None:
-                return False
-            done = await run_verb(self.session, verb, {"role_id": role_id, **wish})
-            await self._load()
+            with self.list:  # what was clicked may be drawn anew meanwhile
+                role_id = await self._role()
+                if role_id is None:
+                    return False
+                done = await run_verb(self.session, verb, {"role_id": role_id, **wish})
+                await self._load()
         return done.ok
 
     async def _role(self) -> str | None:

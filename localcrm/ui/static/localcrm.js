@@ -344,7 +344,8 @@
       host.classList.toggle("lc-no-rows", answer.total === 0);
       this.emit("total", answer.capped ? -1 : answer.total);
       // One asked for before the newest wish may lack it; then the next one tells.
-      if (start === 0 && (wish === this.wish || answer.rows.some((row) => row.id === this.wish))) this.settle(answer.rows);
+      const tells = !this.wish || wish === this.wish || answer.rows.some((row) => row.id === this.wish);
+      if (start === 0 && tells) this.settle(answer.rows);
       this.cards(answer, start);
     }
     settle(rows) {
