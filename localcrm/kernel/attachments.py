@@ -37,7 +37,7 @@ def clean_name(name: str) -> str:
     """A name that every system takes: the last part of a path, without control signs, at most 200 characters; the suffix stays."""
     last = re.split(r"[\\/]", name)[-1]
     plain = "".join(" " if unicodedata.category(sign) in {"Cc", "Cf", "Cs", "Zl", "Zp", "Co"} else sign for sign in last)
-    fit = " ".join(_UNFIT.sub("_", plain).split()).lstrip(".") or "file"
+    fit = " ".join(_UNFIT.sub("_", plain).split()).lstrip(". ") or "file"
     stem, dot, suffix = fit.rpartition(".")
     if len(fit) > 200:
         fit = f"{stem[: 199 - len(suffix)]}.{suffix}" if dot and len(suffix) <= 20 else fit[:200]

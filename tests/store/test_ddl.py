@@ -22,11 +22,11 @@ def last_diff(node: factories.Installation) -> dict[str, tuple[object, object]]:
 
 def test_a_cleared_reference_is_logged_as_nothing():
     with factories.company() as company:
-        customer = company.hq.new("customer", name="甲")
-        company.hq.set("customer", customer, owner_id=None)
-        assert last_diff(company.hq) == {"owner_id": (bytes.fromhex(company.hq.actor.user_id or ""), None)}
-        company.hq.set("customer", customer, owner_id=company.hq.actor.user_id)
-        assert last_diff(company.hq) == {"owner_id": (None, bytes.fromhex(company.hq.actor.user_id or ""))}
+        customer, branch = company.hq.new("customer", name="甲"), company.hq.store.node.branch_id
+        company.hq.set("customer", customer, branch_id=None)
+        assert last_diff(company.hq) == {"branch_id": (bytes.fromhex(branch), None)}
+        company.hq.set("customer", customer, branch_id=branch)
+        assert last_diff(company.hq) == {"branch_id": (None, bytes.fromhex(branch))}
 
 
 def test_an_update_logs_exactly_the_columns_that_changed_with_both_values():
