@@ -7,7 +7,6 @@ from datetime import date
 from typing import Any
 
 from localcrm.domain import policy
-from localcrm.domain.catalog.entities import Product
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.purchase.entities import Supplier, SupplierPrice
@@ -20,7 +19,7 @@ from localcrm.kernel.money import MONEY_SCALE, parse_decimal, round_to
 from localcrm.store.query import Condition, ListQuery, Record, every, records_by_id
 from localcrm.store.uow import UnitOfWork
 
-_SUPPLIER, _PRICE, _PRODUCT = Supplier.entity_type, SupplierPrice.entity_type, Product.entity_type
+_SUPPLIER, _PRICE = Supplier.entity_type, SupplierPrice.entity_type
 
 
 def prepare_supplier(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:
@@ -50,12 +49,11 @@ def compare_prices(uow: UnitOfWork, actor: Actor, *, product_id: RecordId, quant
 
     Returns {"rows": [{supplier_id, supplier, rating, price, amount, from_quantity, lead_days, until}]}; only suppliers and fields the actor sees.
     """
-    policy.require_record(uow.connection, actor, _PRODUCT, product_id, "read")
     wanted = parse_decimal(quantity)
     if wanted <= 0:
         raise InvalidInput("not_positive", N_("The quantity must be more than 0."), field="quantity")
-    seen, suppliers = policy.view(actor, _PRICE), policy.view(actor, _SUPPLIER)
-    if not all(map(seen.shows, ("supplier_id", "product_id", "price", "from_quantity", "until"))):
+    seen, suppliers = policy.seen(actor, _PRICE), policy.seen(actor, _SUPPLIER)
+    if seen is None or suppliers is None or not all(map(seen.shows, ("supplier_id", "product_id", "price", "from_quantity", "until"))):
         return {"rows": []}
     scales: dict[str, list[Record]] = defaultdict(list)
     for page in every(uow.connection, ListQuery(_PRICE, where=(Condition("product_id", "=", product_id),), restrict=seen)):
@@ -84,4 +82,4 @@ def compare_prices(uow: UnitOfWork, actor: Actor, *, product_id: RecordId, quant
 
 
 BEHAVIOURS = {"supplier": Behaviour(prepare=prepare_supplier), "supplier_price": Behaviour(check=check_price, distinct=("from_quantity",))}
-VERBS = (Verb(compare_prices, N_("Compare suppliers' prices"), "supplier_price.read"),)
+VERBS = (Verb(compare_prices, N_("Compare suppliers' prices"), "product.read", record="product_id"),)
