@@ -42,6 +42,8 @@ KEPT = (
     "sync",
     "conflicts",
     "stock",
+    "suppliers",
+    "today",
     "people",
     "roles",
     "fields",

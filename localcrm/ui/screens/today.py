@@ -91,4 +91,4 @@ class _Today:
                         ui.label(line.second)
 
 
-register(Screen("today", "/today", N_("Today"), "today", None, today, "", 1))
+register(Screen("today", "/today", N_("Today"), "event_note", None, today, "", 1))
