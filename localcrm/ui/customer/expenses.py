@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from localcrm.domain.finance.entities import Expense
-from localcrm.kernel.i18n import N_, gettext as _
-from localcrm.ui.customer.tables import counting, reading, record_table
-from localcrm.ui.customer.tabs import Tab
+from localcrm.kernel.i18n import N_
+from localcrm.ui.customer.tables import record_tab
 
-if TYPE_CHECKING:
-    from localcrm.ui.screens.customers import Workbench
-
-EXPENSE = Expense.entity_type
-_COLUMNS = ("date", "type", "purpose", "amount", "user_id", "invoice_no")
-
-
-def _draw(bench: Workbench, rows: list[dict[str, Any]]) -> None:
-    record_table(
-        bench,
-        EXPENSE,
-        _COLUMNS,
-        rows,
-        new=bench.adding(EXPENSE),
-        new_label=_("＋ New expense"),
-        empty=_("Nothing was spent for this customer yet."),
-        open_row=bench.opening(EXPENSE),
-    )
-
-
-EXPENSES = Tab(
+EXPENSES = record_tab(
+    Expense.entity_type,
+    ("date", "type", "purpose", "amount", "user_id", "invoice_no"),
     id="expenses",
-    label_msgid=N_("Expenses"),
-    permission="expense.read",
-    count=counting(EXPENSE),
-    read=reading(EXPENSE, sort="-date"),
-    draw=_draw,
-    shows=frozenset({"expense"}),
+    label=N_("Expenses"),
+    new=N_("＋ New expense"),
+    empty=N_("Nothing was spent for this customer yet."),
+    sort="-date",
 )

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from nicegui import ui
 
 from localcrm.domain.crm.opportunities import OPPORTUNITY
-from localcrm.kernel.i18n import N_, gettext as _
+from localcrm.kernel.i18n import N_
 from localcrm.ui.customer.actions import new_opportunity
-from localcrm.ui.customer.tables import counting, reading, record_table
-from localcrm.ui.customer.tabs import Tab
+from localcrm.ui.customer.tables import record_tab
 from localcrm.ui.deals.sheet import DealSheet
 from localcrm.ui.kit.theme import asset
 
 if TYPE_CHECKING:
     from localcrm.ui.screens.customers import Workbench
 
-_COLUMNS = ("title", "amount", "phase", "stage_id", "state", "expected_on", "next_step", "owner_id")
 #: The sheet of each open workbench, made when it is first wanted.
 _sheets: WeakKeyDictionary[Workbench, DealSheet] = WeakKeyDictionary()
 
@@ -31,20 +28,14 @@ async def _open(bench: Workbench, identity: str) -> None:
     await _sheets[bench].open(identity)
 
 
-def _draw(bench: Workbench, rows: list[dict[str, Any]]) -> None:
-    new = partial(new_opportunity, bench)
-    empty = _("No opportunities yet.")
-    record_table(
-        bench, OPPORTUNITY, _COLUMNS, rows, new=new, new_label=_("＋ New opportunity"), empty=empty, open_row=partial(_open, bench)
-    )
-
-
-OPPORTUNITIES = Tab(
+OPPORTUNITIES = record_tab(
+    OPPORTUNITY,
+    ("title", "amount", "phase", "stage_id", "state", "expected_on", "next_step", "owner_id"),
     id="opportunities",
-    label_msgid=N_("Opportunities"),
-    permission="opportunity.read",
-    count=counting(OPPORTUNITY),
-    read=reading(OPPORTUNITY),
-    draw=_draw,
-    shows=frozenset({"opportunity", "stage"}),
+    label=N_("Opportunities"),
+    new=N_("＋ New opportunity"),
+    empty=N_("No opportunities yet."),
+    shows=frozenset({"stage"}),
+    start=new_opportunity,
+    open_row=_open,
 )

@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from localcrm.domain.sales.entities import InstalledProduct
-from localcrm.kernel.i18n import N_, gettext as _
-from localcrm.ui.customer.tables import counting, reading, record_table
-from localcrm.ui.customer.tabs import Tab
+from localcrm.kernel.i18n import N_
+from localcrm.ui.customer.tables import record_tab
 
-if TYPE_CHECKING:
-    from localcrm.ui.screens.customers import Workbench
-
-INSTALLED = InstalledProduct.entity_type
-_COLUMNS = ("product_id", "serial", "quantity", "sold_on", "warranty_until", "location")
-
-
-def _draw(bench: Workbench, rows: list[dict[str, Any]]) -> None:
-    record_table(
-        bench,
-        INSTALLED,
-        _COLUMNS,
-        rows,
-        new=bench.adding(INSTALLED),
-        new_label=_("＋ New product in use"),
-        empty=_("Nothing of ours is known to be in use here."),
-        open_row=bench.opening(INSTALLED),
-    )
-
-
-PRODUCTS = Tab(
+PRODUCTS = record_tab(
+    InstalledProduct.entity_type,
+    ("product_id", "serial", "quantity", "sold_on", "warranty_until", "location"),
     id="products",
-    label_msgid=N_("Products in use"),
-    permission="installed_product.read",
-    count=counting(INSTALLED),
-    read=reading(INSTALLED, sort="warranty_until"),
-    draw=_draw,
-    shows=frozenset({"installed_product"}),
+    label=N_("Products in use"),
+    new=N_("＋ New product in use"),
+    empty=N_("Nothing of ours is known to be in use here."),
+    sort="warranty_until",
 )

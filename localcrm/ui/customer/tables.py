@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nicegui import ui
 
 from localcrm.domain import policy
+from localcrm.kernel.i18n import gettext
 from localcrm.kernel.schema import EntityType
 from localcrm.store.connection import Connection
 from localcrm.store.query import Condition, ListQuery, ref_titles, select
-from localcrm.ui.kit.columns import columns, row_json
+from localcrm.ui.customer.tabs import Tab
+from localcrm.ui.kit.columns import columns as shown_columns, row_json
 
 if TYPE_CHECKING:
+    from localcrm.ui.screens.customers import Workbench
     from localcrm.ui.sessions import Session
 
 #: Rows that a tab shows; more are in the list of that kind.
@@ -35,11 +39,13 @@ def counting(kind: EntityType, by: str = "customer_id") -> Callable[[Session, Co
     return lambda session, connection, identity: select(connection, _query(session, kind, by, identity, 0)).total
 
 
-def reading(kind: EntityType, by: str = "customer_id", *, sort: str = "") -> Callable[[Session, Connection, str], list[dict[str, Any]]]:
+def reading(
+    kind: EntityType, by: str = "customer_id", *, sort: str = "", most: int = TAB_ROWS
+) -> Callable[[Session, Connection, str], list[dict[str, Any]]]:
     """Reads the first of them, as the list endpoint would give them; the newest first unless ``sort`` names a field."""
 
     def read(session: Session, connection: Connection, identity: str) -> list[dict[str, Any]]:
-        rows = select(connection, _query(session, kind, by, identity, TAB_ROWS, sort), count=False).rows
+        rows = select(connection, _query(session, kind, by, identity, most, sort), count=False).rows
         return row_json(connection, session.actor, kind, rows, ref_titles(connection, kind, rows))
 
     return read
@@ -57,7 +63,7 @@ def record_table(
     open_row: Callable[[str], Awaitable[None]],
 ) -> None:
     """Columns ``keys`` of the rows; a double click opens one, ``new`` adds one where the user may."""
-    known = {column.key: column for column in columns(policy.view(page.session.actor, kind))}
+    known = {column.key: column for column in shown_columns(policy.view(page.session.actor, kind))}
     keys = [key for key in keys if key in known]
     may_add = new is not None and page.session.may(f"{kind.key}.create")
     if not rows:
@@ -85,3 +91,44 @@ def record_table(
                             cell.classes("lc-chip").props(f"data-tone={row['_tone'][key]}").style("width:fit-content")
                         if key in row["_tip"]:
                             cell.tooltip(row["_tip"][key])
+
+
+def record_tab(
+    kind: EntityType,
+    columns: Sequence[str],
+    *,
+    id: str,
+    label: str,
+    new: str,
+    empty: str,
+    sort: str = "",
+    shows: frozenset[str] = frozenset(),
+    start: Callable[[Workbench], Awaitable[None]] | None = None,
+    open_row: Callable[[Workbench, str], Awaitable[None]] | None = None,
+) -> Tab:
+    """A tab with the records of one kind: ``new`` and ``empty`` are msgids. ``start`` and ``open_row`` where the usual form does not do.
+
+    shows: further kinds whose changes draw it anew.
+    """
+
+    def draw(bench: Workbench, rows: list[dict[str, Any]]) -> None:
+        record_table(
+            bench,
+            kind,
+            columns,
+            rows,
+            new=partial(start, bench) if start else bench.adding(kind),
+            new_label=gettext(new),
+            empty=gettext(empty),
+            open_row=partial(open_row, bench) if open_row else bench.opening(kind),
+        )
+
+    return Tab(
+        id=id,
+        label_msgid=label,
+        permission=f"{kind.key}.read",
+        count=counting(kind),
+        read=reading(kind, sort=sort),
+        draw=draw,
+        shows=shows | {kind.key},
+    )

@@ -20,6 +20,7 @@ from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.ids import parse_id
 from localcrm.store.query import Record
+from localcrm.ui.customer.activities import ACTIVITY
 from localcrm.ui.customer.merge import living
 from localcrm.ui.customer.tables import reading
 from localcrm.ui.customer.timeline import timeline
@@ -68,7 +69,7 @@ def _read(session: Session, identity: str) -> _Found:
             purchase_rhythm(connection, session.actor, identity, date.today()),
             last_prices(connection, session.actor, identity),
             reading(CONTACT)(session, connection, identity) if may("contact.read") else [],
-            reading(ORDER)(session, connection, identity)[:_ORDERS] if may("sales_order.read") else [],
+            reading(ORDER, most=_ORDERS)(session, connection, identity) if may("sales_order.read") else [],
             customer_timeline(connection, session.actor, identity, limit=_EVENTS),
         )
 
@@ -158,8 +159,6 @@ class _Page:
         await edit_dialog(self.session, CUSTOMER, identity=self.identity)
 
     async def _new_activity(self) -> None:
-        from localcrm.ui.customer.activities import ACTIVITY
-
         await edit_dialog(self.session, ACTIVITY, preset={"customer_id": self.identity})
 
     # the cards ---------------------------------------------------------------------------------------------------------

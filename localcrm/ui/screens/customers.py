@@ -67,10 +67,8 @@ class _Tabs:
     counts: Mapping[str, ui.label]
     box: ui.element
     panels: Mapping[str, ui.tab_panel]
-    customer: str = ""
-    drawn: str = ""
-    """The panel that is filled; the others are read when somebody opens them."""
     shown: Found | None = None
+    """What fills the open panel; the others are read when somebody opens them."""
 
 
 class Workbench:
@@ -92,7 +90,9 @@ class Workbench:
         session = self.session
         title = CUSTOMER.shape.names.get(current_language()) or _("Customers")
         with page_frame(session, title=title, active="customers"):
-            actions = [action.bound(self) for action in (*ACTIONS[:-1], *CUSTODY, ACTIONS[-1]) if action.shown(session)]
+            actions = [
+                action.bound(self) for action in sorted((*ACTIONS, *CUSTODY), key=lambda action: action.danger) if action.shown(session)
+            ]
             with page_head(title):
                 tools = ui.element("div").classes("lc-row")
                 self.chips = ui.element("div").classes("lc-quick").mark("filters")
@@ -157,7 +157,7 @@ class Workbench:
             ui.label(_("Choose a customer above to see everything about it here.")).classes("lc-empty lc-muted")
 
     async def _draw_detail(self) -> None:
-        """Load what all tabs need at once, then draw; a newer choice wins."""
+        """Load the counts of all tabs and what the open one shows, then draw; a newer choice wins."""
         self.turn += 1
         turn, identity = self.turn, self.customer
         if identity is None:
@@ -184,12 +184,11 @@ class Workbench:
         names = [tab.id for tab in found.tabs]
         if self.tabs is None or list(self.tabs.panels) != names:
             self.tabs = self._draw_tabs(found.tabs, found.open.id)
-        self.tabs.drawn, self.tabs.shown = found.open.id, found
+        before, self.tabs.shown = self.tabs.shown, found
         self.tabs.bar.set_value(found.open.id)
         self.tabs.title.set_text(found.title)
-        if self.tabs.customer != found.customer:
+        if before is None or before.customer != found.customer:
             ui.run_javascript(f"getHtmlElement({self.tabs.box.id}).scrollTop = 0")
-            self.tabs.customer = found.customer
         for tab in found.tabs:
             count = found.counts.get(tab.id)
             self.tabs.counts[tab.id].set_text(f"{count:,}" if count else "")
@@ -221,7 +220,7 @@ class Workbench:
     async def _keep_tab(self, event: events.ValueChangeEventArguments[Any]) -> None:
         if event.value != self.tab:  # the person chose it, not the program to show what was just added
             self.tab = self.session.preferences["customers:tab"] = str(event.value)
-        if self.tabs is not None and self.tabs.drawn != event.value:
+        if self.tabs is not None and self.tabs.shown is not None and self.tabs.shown.open.id != event.value:
             await self._draw_detail()
 
     def opening(self, kind: EntityType) -> Callable[[str], Awaitable[None]]:
