@@ -41,6 +41,7 @@ DERIVED: Mapping[str, tuple[Derived, ...]] = {
         Derived("paid", N_("Paid"), "chip", PAYMENT, after="delivered"),
         Derived("open", N_("Unpaid"), "money", after="paid"),
     ),
+    "call": (Derived("party", N_("Customer or supplier"), after="number"),),
     "customer": (
         Derived("contact", N_("Contact"), "short", after="level"),
         Derived("next_contact", N_("Next contact"), "due", after="phone"),

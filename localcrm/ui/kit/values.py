@@ -32,6 +32,10 @@ TONES: Mapping[str, str] = {
     "negotiating": "acc",
     "won": "good",
     "lost": "bad",
+    "ringing": "acc",
+    "talking": "acc",
+    "answered": "good",
+    "missed": "bad",
 }
 
 
