@@ -37,7 +37,7 @@ class CallSettings:
     """Off is how every source begins; nothing listens that was not switched on.
 
     own: lines of this office, which are nobody's call · area: area code of this place · hook_key: SHA-256 in hex of the key of the HTTP hook ·
-    sip_from: addresses or networks that may announce calls, empty for every one · registrar, sip_user, sip_password: where to sign in as a
+    sip_from: addresses or networks that may announce calls, empty for this computer alone · registrar, sip_user, sip_password: where to sign in as a
     telephone, empty to listen only.
     """
 
@@ -67,8 +67,9 @@ class CallSettings:
 
     def may_announce(self, address: str) -> bool:
         """Whether a computer may tell of calls by SIP."""
+        known = ip_address(address.partition("%")[0])
         networks = [ip_network(part, strict=False) for part in self.sip_from.replace(",", " ").split()]
-        return not networks or any(ip_address(address) in network for network in networks)
+        return any(known in network for network in networks) if networks else known.is_loopback
 
 
 #: Never told again, not even to whoever set them.
