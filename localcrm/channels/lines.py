@@ -116,7 +116,9 @@ class Lines:
         if _of_modem(wanted) != _of_modem(self._known):
             if self.modem is not None:
                 self.modem.stop()
-            self.modem = Modem(wanted.modem_port, wanted.modem_rate, tell=lambda event: self._tell(Source.MODEM, event)) if wanted.modem else None
+            self.modem = (
+                Modem(wanted.modem_port, wanted.modem_rate, tell=lambda event: self._tell(Source.MODEM, event)) if wanted.modem else None
+            )
             if self.modem is not None:
                 self.modem.start()
         self._known = wanted

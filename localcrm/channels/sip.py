@@ -142,7 +142,9 @@ def caller_of(invite: Message) -> str:
 
 def was_picked_up(cancel: Message) -> bool:
     """Whether a call is taken from us because somebody else has answered it (RFC 3326)."""
-    return any(re.search(r"SIP\s*;[^,]*\bcause\s*=\s*\"?200\b", value, re.IGNORECASE) is not None for value in cancel.headers.get("reason", ()))
+    return any(
+        re.search(r"SIP\s*;[^,]*\bcause\s*=\s*\"?200\b", value, re.IGNORECASE) is not None for value in cancel.headers.get("reason", ())
+    )
 
 
 def answer(request: Message, status: str, *, to: str, source: Address, more: Iterator[str] | tuple[str, ...] = ()) -> tuple[bytes, Address]:

@@ -101,7 +101,9 @@ def test_every_way_to_write_a_mobile_number_says_it(number: str, country: str, o
 
 
 @given(LANDLINES, COUNTRY, BREAKS, EXTENSIONS, st.booleans())
-def test_every_way_to_write_a_landline_says_it_and_ends_alike(parts: tuple[str, str], country: str, gap: str, extension: str, wide: bool) -> None:
+def test_every_way_to_write_a_landline_says_it_and_ends_alike(
+    parts: tuple[str, str], country: str, gap: str, extension: str, wide: bool
+) -> None:
     area, local = parts
     if not gap:
         extension = extension.replace("-", "#")  # without any break nobody could tell where the number ends

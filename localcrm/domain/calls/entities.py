@@ -71,7 +71,14 @@ class Call(
 
 
 class CallParty(
-    Entity, key="call_party", no=97, label=N_("Customer of a call"), kind=Kind.MASTER, title_field="number", under="customer_id", by_hand=False
+    Entity,
+    key="call_party",
+    no=97,
+    label=N_("Customer of a call"),
+    kind=Kind.MASTER,
+    title_field="number",
+    under="customer_id",
+    by_hand=False,
 ):
     """That a call was with a customer: seen by whoever sees the customer, so that a call tells nobody more than his rights do."""
 

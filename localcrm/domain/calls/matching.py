@@ -183,4 +183,6 @@ def _users(connection: Connection, ids: list[str | None]) -> dict[str, dict[str,
 def _branches(connection: Connection, ids: list[str | None]) -> dict[str, str]:
     from localcrm.domain.admin.entities import Branch
 
-    return {one["id"]: str(one["name"]) for one in records_by_id(connection, Branch.entity_type, [one for one in dict.fromkeys(ids) if one])}
+    return {
+        one["id"]: str(one["name"]) for one in records_by_id(connection, Branch.entity_type, [one for one in dict.fromkeys(ids) if one])
+    }

@@ -134,7 +134,9 @@ def _end(uow: UnitOfWork, call: Record, now: datetime, *, answered: bool | None 
         answered = call["answered_at"] is not None
     state = ended_as(call["state"], call["direction"], answered=answered)
     uow.update(
-        _CALL, call["id"], {"state": state, "ended_at": now, "seconds": seconds_between(call["answered_at"], now) if call["answered_at"] else None}
+        _CALL,
+        call["id"],
+        {"state": state, "ended_at": now, "seconds": seconds_between(call["answered_at"], now) if call["answered_at"] else None},
     )
 
 
@@ -161,7 +163,9 @@ def forgotten_calls(connection: Connection, node: Node, now: datetime) -> list[s
 def _users_by_line(connection: Connection) -> dict[str, list[str]]:
     """Ids of the users who have a line, by line."""
     found: dict[str, list[str]] = {}
-    for identity, extension in connection.all("SELECT id, extension FROM user WHERE deleted = 0 AND active = 1 AND extension > '' ORDER BY id"):
+    for identity, extension in connection.all(
+        "SELECT id, extension FROM user WHERE deleted = 0 AND active = 1 AND extension > '' ORDER BY id"
+    ):
         for line in plain_lines(extension):
             found.setdefault(line, []).append(identity.hex())
     return found
@@ -291,7 +295,9 @@ def who_is(uow: UnitOfWork, actor: Actor, *, number: Text) -> dict[str, Any]:
     return {"number": phone.shown if phone else None, "rows": rows, "braked": braked}
 
 
-def start_call(uow: UnitOfWork, actor: Actor, *, number: Text, direction: Direction = Direction.IN, customer: RecordId | None = None) -> dict[str, Any]:
+def start_call(
+    uow: UnitOfWork, actor: Actor, *, number: Text, direction: Direction = Direction.IN, customer: RecordId | None = None
+) -> dict[str, Any]:
     """“I am on a call”: write down a call where no line tells of it; returns the record."""
     given = caller_number(number)
     phone = read_phone(number)
@@ -320,7 +326,9 @@ def end_call(uow: UnitOfWork, actor: Actor, *, id: RecordId) -> dict[str, str]:
     return {"id": id}
 
 
-def link_call(uow: UnitOfWork, actor: Actor, *, id: RecordId, customer: RecordId | None = None, contact: RecordId | None = None) -> dict[str, str]:
+def link_call(
+    uow: UnitOfWork, actor: Actor, *, id: RecordId, customer: RecordId | None = None, contact: RecordId | None = None
+) -> dict[str, str]:
     """Say which customer it was, and perhaps whom there; None: none of them."""
     call = _own(uow, actor, id)
     if customer is not None:
@@ -359,7 +367,13 @@ def note_call(uow: UnitOfWork, actor: Actor, *, id: RecordId, text: str, next_at
     link = _link_of(uow.connection, id)
     if link is None:
         raise Refused("no_customer", N_("Say first which customer it was. What you wrote is still there."))
-    values: dict[str, Any] = {"customer_id": link[0], "type": "call", "content": text, "contact_id": link[1] or "", "next_at": next_at or ""}
+    values: dict[str, Any] = {
+        "customer_id": link[0],
+        "type": "call",
+        "content": text,
+        "contact_id": link[1] or "",
+        "next_at": next_at or "",
+    }
     record = records.create_record(uow, actor, entity="activity", values=values)
     if not call["handled"]:
         uow.update(_CALL, id, {"handled": True})

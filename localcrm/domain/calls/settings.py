@@ -209,7 +209,9 @@ def _network(name: str, text: str) -> None:
 
 def _wrong(name: str, text: str) -> InvalidInput:
     shown = "" if name in SECRET else text[:40].encode("utf-8", "replace").decode()
-    return InvalidInput("bad_call_setting_value", N_("“{value}” does not fit “{label}”. Nothing was changed."), value=shown, label=_label(name), field=name)
+    return InvalidInput(
+        "bad_call_setting_value", N_("“{value}” does not fit “{label}”. Nothing was changed."), value=shown, label=_label(name), field=name
+    )
 
 
 VERBS = (

@@ -57,7 +57,9 @@ class _Calls:
                 tools = ui.element("div").classes("lc-row")
                 with ui.element("div").classes("lc-quick").mark("filters"):
                     for key, (label, _where) in PARTS.items():
-                        chip = ui.button(_(label), on_click=lambda key=key: self._show(key)).props(f"flat dense no-caps data-act=show-{key}")
+                        chip = ui.button(_(label), on_click=lambda key=key: self._show(key)).props(
+                            f"flat dense no-caps data-act=show-{key}"
+                        )
                         self.chips[key] = chip.classes("lc-chip")
                     own = ui.button(_("Mine"), on_click=self._only_mine).props("flat dense no-caps data-act=show-mine").classes("lc-chip")
                     self.chips["mine"] = own

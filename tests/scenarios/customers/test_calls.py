@@ -18,6 +18,7 @@ from localcrm.store.check import check
 from localcrm.store.query import select
 from tests.factories import Company, HandClock, Installation, copy_company
 
+
 @pytest.fixture
 def company(tmp_path: Path) -> Iterator[Company]:
     opened = copy_company(tmp_path)
