@@ -541,7 +541,8 @@ class Telephone:
             opened.bind(self.address)
             opened.settimeout(_TICK)
             self.port, self.problem = int(opened.getsockname()[1]), ""
-            self.answering.contact = f"sip:{self.answering.user or 'localcrm'}@{_bracketed(self.address[0])}:{self.port}"
+            host = socket.gethostname() if self.address[0] in {"0.0.0.0", "::"} else _bracketed(self.address[0])  # noqa: S104 -- compared, not opened
+            self.answering.contact = f"sip:{self.answering.user or 'localcrm'}@{host}:{self.port}"
             self._opened.set()
             while not self._stopping.is_set():
                 self._receive(opened)

@@ -219,7 +219,7 @@ async def by_hand(session: Session) -> None:
             number = ui.input().props("outlined dense hide-bottom-space autofocus inputmode=tel data-act=number autocomplete=off")
             number.props(f'aria-label="{CALL.fields["number"].label}"')
         way = ui.toggle({one.value: gettext(one.label) for one in Direction}, value=Direction.IN.value)
-        way.props("no-caps unelevated dense").classes("lc-choices")
+        way.props("no-caps unelevated dense padding='2px 14px'").classes("lc-choices")
         problem = ui.label().classes("lc-notice").props('role="alert"')
         problem.set_visibility(False)
         found = ui.element("div").classes("lc-col").mark("found")

@@ -71,7 +71,7 @@ class _Calls:
                         ui.label(own_key("n")).classes("lc-kbd")
             self.grid = RecordGrid(session, CALL, actions=actions, on_open=self._open, empty=self._empty, where=self._where())
             with tools:
-                self.grid.search_box(_("Number"))
+                self.grid.search_box(CALL.fields["number"].label)
                 self.grid.total()
             with right:
                 action_button(actions)
