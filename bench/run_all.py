@@ -26,6 +26,7 @@ BENCHES = (
     "scale",
     "queries",
     "rights",
+    "calls",
     "start",
 )
 TITLES = {
@@ -41,6 +42,7 @@ TITLES = {
     "scale": "Waiting at a thousand, a hundred thousand and a million customers",
     "queries": "Lists of customers narrowed by questions",
     "rights": "What rights cost a list",
+    "calls": "Whose number it is",
     "start": "Start, size, memory",
 }
 

@@ -10,7 +10,7 @@ from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.store.connection import Connection
 from localcrm.store.query import ref_titles
 from localcrm.ui.calls.sheet import call_dialog
-from localcrm.ui.calls.words import shown_length, shown_number
+from localcrm.ui.calls.words import shown_number
 from localcrm.ui.customer.tables import TAB_ROWS, record_table
 from localcrm.ui.customer.tabs import Tab
 from localcrm.ui.kit.columns import row_json
@@ -30,7 +30,7 @@ def _read(session: Session, connection: Connection, identity: str) -> list[dict[
     found = calls_of(connection, session.actor, identity, limit=TAB_ROWS)
     rows = row_json(connection, session.actor, CALL, found, ref_titles(connection, CALL, found))
     for row, call in zip(rows, found, strict=True):
-        row["number"], row["seconds"] = shown_number(call.get("number")), shown_length(call.get("seconds"))
+        row["number"] = shown_number(call.get("number"))
     return rows
 
 
