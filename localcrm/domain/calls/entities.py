@@ -58,7 +58,7 @@ class Call(
     direction: Annotated[Direction, F(3, N_("Direction"), column=2, editable=False)] = Direction.IN
     state: Annotated[CallState, F(4, N_("Result"), column=4, editable=False)] = CallState.RINGING
     seconds: Annotated[int | None, Bounds(ge=0), F(5, N_("Seconds"), column=5, editable=False)] = None
-    user_id: Annotated[Id | None, F(6, N_("User"), ref="user", column=6, editable=False)] = None
+    user_id: Annotated[Id | None, F(6, N_("User"), ref="user", column=6)] = None
     line: Annotated[Text | None, F(7, N_("Line"), column=7, editable=False)] = None
     handled: Annotated[bool, F(8, N_("Done"), column=8, editable=False)] = False
     source: Annotated[Source, F(9, N_("Source"), editable=False)] = Source.HAND

@@ -405,12 +405,22 @@ def _own(uow: UnitOfWork, actor: Actor, identity: str) -> Record:
         policy.visible(uow.connection, actor, _CALL, identity) or _concerns(uow.connection, actor, call, _users_by_line(uow.connection))
     ):
         raise no_such_record(_CALL)
-    if not uow.node.is_office and call["branch_id"] != uow.node.branch_id:
-        raise Refused("call_elsewhere", N_("This call came in at another branch and is seen to there. Nothing was changed."))
+    require_here(uow, call)
     return call
 
 
-BEHAVIOURS = {"call": Behaviour(derive=names_of)}
+def check_call(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
+    """A call is handed to another user where it came in."""
+    require_here(uow, old or new)
+
+
+def require_here(uow: UnitOfWork, call: Mapping[str, Any]) -> None:
+    """Raise Refused at another branch than the one where a call came in: head office would not take the change over."""
+    if not uow.node.is_office and call["branch_id"] != uow.node.branch_id:
+        raise Refused("call_elsewhere", N_("This call came in at another branch and is seen to there. Nothing was changed."))
+
+
+BEHAVIOURS = {"call": Behaviour(derive=names_of, check=check_call)}
 VERBS = (
     *settings.VERBS,
     Verb(heard, N_("Tell of a telephone call"), settings.PERMISSION),
