@@ -56,8 +56,9 @@ def page_frame(session: Session, *, title: str, active: str) -> Iterator[ui.elem
                 if active != "fields":
                     session.subscribe(SHAPING, _FieldsNotice(notices).show)
                 account.welcome(session, notices)
-                calls.corner(session)
-                reminders.corner(session, partial(_show_count, client, "reminders"), cards=active != "reminders")
+                with ui.element("div").classes("lc-corner"):
+                    calls.corner(session)
+                    reminders.corner(session, partial(_show_count, client, "reminders"), cards=active != "reminders")
                 yield content
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from localcrm.domain import policy, records
@@ -60,13 +60,14 @@ def heard(
     direction: Direction | None = None,
     answered: bool | None = None,
     recording: Text | None = None,
+    at: datetime | None = None,
 ) -> dict[str, str | None]:
     """What a source says of a call: it rings, somebody answers, it has ended. ``key`` is what the source calls the call.
 
     Said twice it is the same; an answer or an end of a call that nobody has told of begins one. ``answered``: of a call that has ended,
-    where the source knows it. Returns {id}, None for what is between our own lines.
+    where the source knows it · ``at``: when it was, where it is told later. Returns {id}, None for what is between our own lines.
     """
-    now = moment(uow.store.clock)
+    now = min(at.astimezone(UTC), moment(uow.store.clock)) if at else moment(uow.store.clock)
     known = _known(uow, source, key, now)
     if known is None:
         own = own_lines(uow.connection)
