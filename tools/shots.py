@@ -284,7 +284,9 @@ def ringing(page: Page) -> None:
     page.locator("input[data-act=number]").fill(number)
     page.locator("[data-act=start-call]").click()
     page.wait_for_selector(".lc-call .lc-call-party")
-    page.evaluate("() => { const box = document.querySelector('.lc-corner'); box.after(box.cloneNode(true)); box.style.visibility = 'hidden'; }")
+    page.evaluate(
+        "() => { const box = document.querySelector('.lc-corner'); box.after(box.cloneNode(true)); box.style.visibility = 'hidden'; }"
+    )
     page.evaluate("() => document.querySelector('.lc-corner [data-act=call-end]').click()")
 
 

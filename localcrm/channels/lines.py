@@ -93,7 +93,7 @@ class Lines:
         while not self._stopping.is_set():
             try:
                 with self.store.read() as connection:
-                    wanted, self._lines = call_settings(connection), own_lines(connection)
+                    wanted, self._lines = call_settings(connection), own_lines(connection, self.store.node)
                     forgotten = turn % TIDY_EVERY == 0 and forgotten_calls(connection, self.store.node, moment(self.store.clock))
                 if forgotten:
                     verbs.run(self.store, SYSTEM, "calls.close_forgotten", {})

@@ -70,7 +70,7 @@ def heard(
     now = min(at.astimezone(UTC), moment(uow.store.clock)) if at else moment(uow.store.clock)
     known = _known(uow, source, key, now)
     if known is None:
-        own = own_lines(uow.connection)
+        own = own_lines(uow.connection, uow.node)
         said = heard_as(caller, called, own, direction=direction)
         if said is None:
             return {"id": None}
@@ -84,9 +84,9 @@ def heard(
     return {"id": known["id"]}
 
 
-def own_lines(connection: Connection) -> set[str]:
+def own_lines(connection: Connection, node: Node) -> set[str]:
     """Every line that is ours: those of this office, and the extensions of users."""
-    return {*call_settings(connection).own_lines, *_users_by_line(connection)}
+    return {*call_settings(connection).own_lines, *_users_by_line(connection, node.branch_id)}
 
 
 def _known(uow: UnitOfWork, source: Source, key: str | None, now: datetime) -> Record | None:
@@ -99,7 +99,7 @@ def _known(uow: UnitOfWork, source: Source, key: str | None, now: datetime) -> R
 
 def _begin(uow: UnitOfWork, source: Source, now: datetime, **said: Any) -> Record:
     """Write a call down, and whose number it is where only one can be meant."""
-    users = _users_by_line(uow.connection).get(said.get("line") or "", [])
+    users = _users_by_line(uow.connection, uow.node.branch_id).get(said.get("line") or "", [])
     found = hits(uow.connection, said["number"], call_settings(uow.connection).area)
     customers = {hit.of for hit in found if hit.kind is not _SUPPLIER}
     suppliers = {hit.id for hit in found if hit.kind is _SUPPLIER}
@@ -121,7 +121,7 @@ def _begin(uow: UnitOfWork, source: Source, now: datetime, **said: Any) -> Recor
 def _answer(uow: UnitOfWork, call: Record, now: datetime, line: str | None) -> None:
     if call["state"] not in {CallState.RINGING, CallState.MISSED} or call["ended_at"]:
         return
-    users = _users_by_line(uow.connection).get(line or "", [])
+    users = _users_by_line(uow.connection, uow.node.branch_id).get(line or "", [])
     values: dict[str, Any] = {"state": CallState.TALKING, "answered_at": now}
     if len(users) == 1:  # of several telephones that rang, this one was picked up
         values |= {"user_id": users[0], "line": line}
@@ -161,15 +161,15 @@ def forgotten_calls(connection: Connection, node: Node, now: datetime) -> list[s
     return [row[0].hex() for row in rows]
 
 
-def _users_by_line(connection: Connection) -> dict[str, list[str]]:
-    """Ids of the users who have a line, by line."""
-    found: dict[str, list[str]] = {}
-    for identity, extension in connection.all(
-        "SELECT id, extension FROM user WHERE deleted = 0 AND active = 1 AND extension > '' ORDER BY id"
+def _users_by_line(connection: Connection, branch: str) -> dict[str, list[str]]:
+    """Ids of the users who have a line, by line: where branches number their extensions alike, those of this one."""
+    found: dict[str, list[tuple[str, bool]]] = {}
+    for identity, extension, at in connection.all(
+        "SELECT id, extension, branch_id FROM user WHERE deleted = 0 AND active = 1 AND extension > '' ORDER BY id"
     ):
         for line in plain_lines(extension):
-            found.setdefault(line, []).append(identity.hex())
-    return found
+            found.setdefault(line, []).append((identity.hex(), at == bytes.fromhex(branch)))
+    return {line: [one for one, here in users if here] or [one for one, _here in users] for line, users in found.items()}
 
 
 # on whose screen ---------------------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def on_screen(connection: Connection, node: Node, actor: Actor, now: datetime) -
         f"ORDER BY rang_at DESC, rid DESC LIMIT {_MOST_RINGING}",
         (_CALL.fields["rang_at"].store(now - ON_SCREEN), bytes.fromhex(node.branch_id)),
     )
-    lines = _users_by_line(connection) if rows else {}
+    lines = _users_by_line(connection, node.branch_id) if rows else {}
     return [call for call in (load_record(_CALL, row) for row in rows) if _concerns(connection, actor, call, lines)]
 
 
@@ -403,7 +403,8 @@ def _own(uow: UnitOfWork, actor: Actor, identity: str) -> Record:
     policy.require(actor, "call.update")
     call = uow.find(_CALL, identity)
     if call is None or not (
-        policy.visible(uow.connection, actor, _CALL, identity) or _concerns(uow.connection, actor, call, _users_by_line(uow.connection))
+        policy.visible(uow.connection, actor, _CALL, identity)
+        or _concerns(uow.connection, actor, call, _users_by_line(uow.connection, uow.node.branch_id))
     ):
         raise no_such_record(_CALL)
     require_here(uow, call)

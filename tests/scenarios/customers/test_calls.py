@@ -259,7 +259,13 @@ def test_branches_merge_their_calls_and_see_to_their_own(company: Company) -> No
     hq, branch = company.hq, company.branches["BR01"]
     one = hq.new("customer", name="恒远", phone="13905751234")
     company.exchange()
-    call = heard(branch, caller="13905751234")
+    clerk(hq, "lin", extension="801")
+    there = hq.new(
+        "user", login="zhou", name="周敏", password="Correct-Horse-7", role="staff", extension="801", branch_id=branch.store.node.branch_id
+    )
+    company.exchange()  # branches number their extensions alike
+    call = heard(branch, caller="13905751234", called="801")
+    assert branch.get("call", call)["user_id"] == there
     heard(branch, "end")
     other = heard(hq, key="9", caller="13905751234")
     company.exchange()
