@@ -34,6 +34,7 @@ _FIRST_AGAIN, _LAST_AGAIN = 0.5, 4.0
 EXPIRES, AGAIN, _ANSWER_WITHIN = 300, 30.0, 4.0
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS"
 _TICK = 0.2
+_LONGEST_KEY = 150
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+", re.ASCII)
 _REQUEST = re.compile(r"([A-Z]{2,20}) (sips?:[^\s]{1,300}|tel:[^\s]{1,100}) SIP/2\.0", re.ASCII)
 _STATUS = re.compile(r"SIP/2\.0 ([1-6][0-9]{2}) [^\r\n]*", re.ASCII)
@@ -72,6 +73,11 @@ class Message:
     def call_id(self) -> str:
         """What both ends call the call."""
         return self.first("call-id")
+
+    @property
+    def key(self) -> str:
+        """The same in a length that can be kept."""
+        return self.call_id if len(self.call_id) <= _LONGEST_KEY else hashlib.sha256(self.call_id.encode()).hexdigest()
 
     @property
     def sequence(self) -> tuple[int, str]:
@@ -242,7 +248,7 @@ class Answering:
             if call.final is None:
                 if now - call.since > LONGEST_RINGING:
                     sent.append(self._finish(call, "480 Temporarily Unavailable", now))
-                    self.tell(Event("end", key=key))
+                    self.tell(Event("end", key=call.invite.key))
             elif call.acknowledged or now > call.until:
                 if now > call.until:
                     del self.calls[key]
@@ -254,10 +260,10 @@ class Answering:
 
     def close(self, now: float) -> list[tuple[bytes, Address]]:
         """The program ends, or SIP is switched off: what rings is told that nobody is here."""
-        ringing = [(key, call) for key, call in self.calls.items() if call.final is None]
-        sent = [self._finish(call, "480 Temporarily Unavailable", now) for _key, call in ringing]
-        for key, _call in ringing:
-            self.tell(Event("end", key=key))
+        ringing = [call for call in self.calls.values() if call.final is None]
+        sent = [self._finish(call, "480 Temporarily Unavailable", now) for call in ringing]
+        for call in ringing:
+            self.tell(Event("end", key=call.invite.key))
         return sent
 
     def _invite(self, request: Message, source: Address, now: float) -> list[tuple[bytes, Address]]:
@@ -274,7 +280,7 @@ class Answering:
         self.calls[request.call_id] = call
         if not is_ours:
             return [self._finish(call, "486 Busy Here", now)]
-        self.tell(Event("ring", key=request.call_id, caller=caller_of(request), called=line or called or dialled))
+        self.tell(Event("ring", key=request.key, caller=caller_of(request), called=line or called or dialled))
         return [self._ringing(call, request, source)]
 
     def _known_invite(self, call: _Call, request: Message, source: Address) -> list[tuple[bytes, Address]]:
@@ -297,7 +303,7 @@ class Answering:
         sent = [answer(request, "200 OK", to=call.to, source=source)]
         if call.final is None:
             sent.append(self._finish(call, "487 Request Terminated", now))
-            self.tell(Event("end", key=request.call_id, answered=was_picked_up(request)))
+            self.tell(Event("end", key=request.key, answered=was_picked_up(request)))
         return sent
 
     def _bye(self, request: Message, source: Address, now: float) -> list[tuple[bytes, Address]]:
@@ -307,7 +313,7 @@ class Answering:
         sent = [answer(request, "200 OK", to=call.to, source=source)]
         if call.final is None:  # an early dialog ended so: nobody has answered
             sent.append(self._finish(call, "487 Request Terminated", now))
-            self.tell(Event("end", key=request.call_id))
+            self.tell(Event("end", key=request.key))
         return sent
 
     def _same(self, request: Message, source: Address) -> _Call | None:

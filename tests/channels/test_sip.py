@@ -109,6 +109,16 @@ def test_nobody_else_hangs_a_call_up_and_a_bye_of_none_is_told_so() -> None:
     assert desk.take(message("SUBSCRIBE", call="s")) == ["405 Method Not Allowed"]
 
 
+def test_a_name_of_a_call_too_long_to_be_kept_is_kept_short() -> None:
+    desk = Desk()
+    long = "x" * 4000
+    desk.take(message(call=long))
+    desk.take(message("CANCEL", call=long))
+    ring, end = desk.told
+    assert ring.key == end.key
+    assert len(ring.key) == 64
+
+
 def test_another_fork_of_a_call_that_rings_is_no_second_call() -> None:
     desk = Desk()
     desk.take(message())

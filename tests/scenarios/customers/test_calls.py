@@ -21,7 +21,16 @@ from tests.factories import Company, HandClock, Installation, copy_company
 
 @pytest.fixture
 def company(tmp_path: Path) -> Iterator[Company]:
-    opened = copy_company(tmp_path)
+    """Head office alone."""
+    opened = copy_company(tmp_path, branches=0)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Iterator[Company]:
+    """Head office and a branch."""
+    opened = copy_company(tmp_path, branches=1)
     yield opened
     opened.close()
 
@@ -162,12 +171,12 @@ def test_a_card_comes_up_where_the_line_is_and_on_all_screens_where_it_is_nobody
     assert screen(hq, zhou) == []
 
 
-def test_a_customer_of_another_branch_is_named_by_whom_to_call_alone(company: Company) -> None:
-    hq, branch = company.hq, company.branches["BR01"]
+def test_a_customer_of_another_branch_is_named_by_whom_to_call_alone(apart: Company) -> None:
+    hq, branch = apart.hq, apart.branches["BR01"]
     wang = hq.new("user", login="wang", name="王敏", password="Correct-Horse-7", role="staff", extension="8001")
-    company.exchange()
+    apart.exchange()
     customer = branch.new("customer", name="杭州丝联", phone="13905751234", owner_id=wang)
-    company.exchange()
+    apart.exchange()
     lin = clerk(hq, "lin", extension="801")
     call = heard(hq, caller="13905751234", called="801")
     (shown,) = screen(hq, lin)
@@ -255,20 +264,20 @@ def test_by_hand_where_no_line_tells_of_calls(company: Company) -> None:
         as_(hq, lin, "calls.start_call", number="没有号码")
 
 
-def test_branches_merge_their_calls_and_see_to_their_own(company: Company) -> None:
-    hq, branch = company.hq, company.branches["BR01"]
+def test_branches_merge_their_calls_and_see_to_their_own(apart: Company) -> None:
+    hq, branch = apart.hq, apart.branches["BR01"]
     one = hq.new("customer", name="恒远", phone="13905751234")
-    company.exchange()
+    apart.exchange()
     clerk(hq, "lin", extension="801")
     there = hq.new(
         "user", login="zhou", name="周敏", password="Correct-Horse-7", role="staff", extension="801", branch_id=branch.store.node.branch_id
     )
-    company.exchange()  # branches number their extensions alike
+    apart.exchange()  # branches number their extensions alike
     call = heard(branch, caller="13905751234", called="801")
     assert branch.get("call", call)["user_id"] == there
     heard(branch, "end")
     other = heard(hq, key="9", caller="13905751234")
-    company.exchange()
+    apart.exchange()
     assert hq.get("call", call)["state"] == "missed"
     assert screen(hq, hq.actor)[0]["call"]["id"] == other  # what rings there does not ring here
     with pytest.raises(AppError, match="另一"):
@@ -278,13 +287,13 @@ def test_branches_merge_their_calls_and_see_to_their_own(company: Company) -> No
     hq.run("calls.settle_calls", ids=[call])
     two = hq.new("customer", name="恒远纺织", phone="0575-84123367")
     hq.run("crm.merge_customers", kept=two, merged=one, choices={})
-    company.exchange()
-    company.exchange()
-    for node in company.nodes:
+    apart.exchange()
+    apart.exchange()
+    for node in apart.nodes:
         assert waiting(node, node.actor) == []
         with node.store.read() as connection:
             assert {found["id"] for found in calls_of(connection, node.actor, two, limit=9)} == {call, other}
-    assert len(company.digests) == 1
+    assert len(apart.digests) == 1
     assert [row["kind"] for row in hq.conflicts()] == []
 
 
