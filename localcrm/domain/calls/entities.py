@@ -50,11 +50,12 @@ class Call(
 ):
     """One call at one branch, which alone writes it. Whose number it is stands apart (``CallParty``): it is seen with the customer, not with the call.
 
-    ``number``: as it is dialled within the country; None where the caller withholds it · ``key``: what the source calls the call.
+    ``number``: as it is dialled within the country; None where the caller withholds it. It is not in the search index: whoever looks for a number
+    looks for whose it is, and a hundred calls would stand before the customer · ``key``: what the source calls the call.
     """
 
     rang_at: Annotated[Moment, F(1, N_("Time"), column=1, index=True, editable=False)]
-    number: Annotated[Text | None, F(2, N_("Phone number"), column=3, index=True, search=4, editable=False)] = None
+    number: Annotated[Text | None, F(2, N_("Phone number"), column=3, index=True, editable=False)] = None
     direction: Annotated[Direction, F(3, N_("Direction"), column=2, editable=False)] = Direction.IN
     state: Annotated[CallState, F(4, N_("Result"), column=4, editable=False)] = CallState.RINGING
     seconds: Annotated[int | None, Bounds(ge=0), F(5, N_("Seconds"), column=5, editable=False)] = None

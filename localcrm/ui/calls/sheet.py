@@ -12,6 +12,7 @@ from localcrm.domain.calls import services
 from localcrm.domain.calls.entities import Call, CallState
 from localcrm.domain.records import no_such_record
 from localcrm.kernel.i18n import N_, gettext as _
+from localcrm.kernel.ids import parse_id
 from localcrm.store.query import Condition, ListQuery, select
 from localcrm.ui.calls.card import SHOWN, choosing, draw_party
 from localcrm.ui.calls.deeds import CallAction, Card, offered, settle
@@ -28,10 +29,10 @@ _FACTS = ("rang_at", "direction", "state", "line", "user_id", "answered_at", "en
 
 
 def read_card(session: Session, identity: str) -> Card:
-    """A call that the user may see, with whom it may be; raises NotFound."""
+    """A call that the user may see, with whom it may be; raises NotFound, InvalidInput."""
     store, actor = session.store, session.actor
     with store.read() as connection:
-        query = ListQuery(CALL, where=(Condition("id", "=", identity),), limit=1, restrict=policy.view(actor, CALL))
+        query = ListQuery(CALL, where=(Condition("id", "=", parse_id(identity)),), limit=1, restrict=policy.view(actor, CALL))
         found = select(connection, query, count=False).rows
         if not found:
             raise no_such_record(CALL)

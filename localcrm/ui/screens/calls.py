@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nicegui import ui
+from nicegui import events, ui
 
 from localcrm.domain.calls.entities import Call, CallState, Direction
 from localcrm.domain.calls.services import missed
@@ -46,6 +47,7 @@ class _Calls:
         self.part = parameters.get("show", "all") if parameters.get("show") in PARTS else "all"
         self.mine = bool(parameters.get("mine"))
         self.wish = parameters.get("open")
+        self.number = ""
         self.chips: dict[str, ui.button] = {}
 
     async def build(self) -> None:
@@ -71,7 +73,10 @@ class _Calls:
                         ui.label(own_key("n")).classes("lc-kbd")
             self.grid = RecordGrid(session, CALL, actions=actions, on_open=self._open, empty=self._empty, where=self._where())
             with tools:
-                self.grid.search_box(CALL.fields["number"].label)
+                box = ui.input(placeholder=CALL.fields["number"].label, on_change=self._look_for).classes("lc-find")
+                box.props("outlined dense clearable debounce=250 data-find inputmode=tel")
+                with box.add_slot("prepend"):
+                    ui.icon("search").props("size=18px")
                 self.grid.total()
             with right:
                 action_button(actions)
@@ -82,7 +87,13 @@ class _Calls:
 
     def _where(self) -> list[tuple[str, str, Any]]:
         own = [("user_id", "=", self.session.actor.user_id)] if self.mine else []
-        return [*PARTS[self.part][1], *own]
+        number = [("number", "contains", self.number)] if self.number else []
+        return [*PARTS[self.part][1], *own, *number]
+
+    def _look_for(self, event: events.ValueChangeEventArguments[Any]) -> None:
+        """Calls whose number has these digits in it."""
+        self.number = "".join(filter(str.isdecimal, unicodedata.normalize("NFKC", str(event.value or ""))))[:20]
+        self._requery()
 
     def _show(self, part: str) -> None:
         self.part = part
