@@ -287,7 +287,9 @@ def ringing(page: Page) -> None:
     page.evaluate(
         "() => { const box = document.querySelector('.lc-corner'); box.after(box.cloneNode(true)); box.style.visibility = 'hidden'; }"
     )
-    page.evaluate("() => document.querySelector('.lc-corner [data-act=call-end]').click()")
+    for deed in ("call-end", "call-done"):
+        page.wait_for_selector(f".lc-corner [data-act={deed}]", state="attached")
+        page.locator(f".lc-corner [data-act={deed}]").first.evaluate("button => button.click()")
 
 
 #: name → (path, what is done before the picture)

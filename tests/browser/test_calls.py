@@ -152,6 +152,8 @@ def test_by_hand_where_no_line_tells_of_calls(open_page: OpenPage, office: Runni
     expect(page.locator(".q-dialog")).to_have_count(0)
     expect(calls(page)).to_contain_text("通话中")
     calls(page).locator("[data-act=call-end]").click()
+    expect(calls(page)).to_contain_text("通话已结束")
+    calls(page).locator("[data-act=call-done]").click()
     expect(calls(page)).to_have_count(0)
     rows = page.locator(".ag-center-cols-container .ag-row")
     page.locator("[data-find]").fill("0575-8412")

@@ -40,8 +40,10 @@ from localcrm.store.uow import UnitOfWork
 
 _CALL, _PARTY, _USER = Call.entity_type, CallParty.entity_type, User.entity_type
 _CUSTOMER, _CONTACT, _SUPPLIER = Customer.entity_type, Contact.entity_type, Supplier.entity_type
-#: A card stands on the screen this long after a call began; a source that says an event again means the same call for so long.
-ON_SCREEN, SAME_CALL = timedelta(minutes=10), timedelta(days=1)
+#: A card stands on the screen this long after a call began, or after one's own has ended.
+ON_SCREEN, AFTER_END = timedelta(minutes=10), timedelta(minutes=3)
+#: A source that says an event again means the same call for so long.
+SAME_CALL = timedelta(days=1)
 _MOST_RINGING = 50
 
 
@@ -176,19 +178,32 @@ def _users_by_line(connection: Connection, branch: str) -> dict[str, list[str]]:
 
 
 def on_screen(connection: Connection, node: Node, actor: Actor, now: datetime) -> list[Record]:
-    """Calls of this branch that ring or are talked at this moment and concern a user, the newest first.
+    """Calls of this branch that ring or are talked at this moment and concern a user, the newest first; and his own that ended just now.
 
-    Those of his lines; and those of lines that are nobody's, where he may see the call.
+    Those of his lines; and those of lines that are nobody's, where he may see the call. What he has talked about he may want to write down.
     """
     if actor.user_id is None or not policy.may(actor, "call.read"):
         return []
+    at = _CALL.fields["rang_at"].store
     rows = connection.all(
-        f"SELECT {record_columns(_CALL)} FROM call WHERE deleted = 0 AND rang_at > ? AND branch_id = ? AND state IN ('ringing', 'talking') "
+        f"SELECT {record_columns(_CALL)} FROM call WHERE deleted = 0 AND branch_id = ? AND rang_at > ? AND "
+        "(state IN ('ringing', 'talking') OR (state = 'answered' AND handled = 0 AND ended_at > ?)) "
         f"ORDER BY rang_at DESC, rid DESC LIMIT {_MOST_RINGING}",
-        (_CALL.fields["rang_at"].store(now - ON_SCREEN), bytes.fromhex(node.branch_id)),
+        (bytes.fromhex(node.branch_id), at(now - LONGEST_TALK), at(now - AFTER_END)),
     )
     lines = _users_by_line(connection, node.branch_id) if rows else {}
-    return [call for call in (load_record(_CALL, row) for row in rows) if _concerns(connection, actor, call, lines)]
+    return [
+        call
+        for call in (load_record(_CALL, row) for row in rows)
+        if _is_fresh(actor, call, now) and _concerns(connection, actor, call, lines)
+    ]
+
+
+def _is_fresh(actor: Actor, call: Record, now: datetime) -> bool:
+    """Whether a call still belongs on a screen; what one talks oneself does as long as that takes."""
+    if call["state"] == CallState.RINGING:
+        return bool(call["rang_at"] > now - ON_SCREEN)
+    return bool(call["user_id"] == actor.user_id or (call["state"] == CallState.TALKING and call["rang_at"] > now - ON_SCREEN))
 
 
 def _concerns(connection: Connection, actor: Actor, call: Record, lines: Mapping[str, list[str]]) -> bool:

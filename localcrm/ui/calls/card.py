@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 CUSTOMER = Customer.entity_type
 #: Cards that stand on a page at once.
 MOST_CARDS = 3
+#: While cards stand there they are looked at again after so long.
+LOOK_SECONDS = 20.0
 #: Whose changes a card shows; of all of them that there was one is told, and only what concerns the user is read.
 SHOWN = frozenset({"call", "call_party", "user"})
 
@@ -47,6 +49,7 @@ class Switchboard:
         self.closed: set[str] = set()
         self._running: asyncio.Task[None] | None = None
         self._again = False
+        self._later: asyncio.TimerHandle | None = None
 
     @property
     def shown(self) -> list[Card]:
@@ -95,6 +98,10 @@ class Switchboard:
                 self.cards = found
                 self.closed &= {card.id for card in found}
                 self.draw()
+        if self._later is not None:
+            self._later.cancel()
+        # Time alone takes away what has ended, and what nobody tells the end of.
+        self._later = asyncio.get_running_loop().call_later(LOOK_SECONDS, self.changed) if self.cards and self.pages else None
 
 
 def _read(session: Session) -> list[Card]:
@@ -103,7 +110,7 @@ def _read(session: Session) -> list[Card]:
         found = []
         for call in services.on_screen(connection, store.node, actor, moment(store.clock)):
             told = services.card(connection, store.node, actor, call)
-            found.append(Card(told["call"], tuple(told["parties"]), told["linked"]))
+            found.append(Card(told["call"], tuple(told["parties"]), told["linked"], live=True))
     return found
 
 
@@ -156,8 +163,8 @@ def _draw(session: Session, board: Switchboard, card: Card, dialogs: ui.element,
 
 
 def _head(call: Mapping[str, Any]) -> str:
-    if call["state"] == CallState.TALKING:
-        state = _("On the line")
+    if call["state"] in {CallState.TALKING, CallState.ANSWERED}:
+        state = _("On the line") if call["state"] == CallState.TALKING else _("Call ended")
     else:
         state = _("Incoming call") if call["direction"] == Direction.IN else _("Outgoing call")
     line = _("line {line}").format(line=call["line"]) if call["line"] else ""

@@ -31,6 +31,8 @@ class Card:
     call: Mapping[str, Any]
     parties: tuple[Mapping[str, Any], ...] = ()
     linked: str | None = None
+    live: bool = False
+    """Whether it is the card of a call that came up, which goes when it is done."""
 
     @property
     def id(self) -> str:
@@ -68,6 +70,11 @@ async def take(session: Session, card: Card) -> None:
 async def end(session: Session, card: Card) -> None:
     """It is over."""
     await run_verb(session, "calls.end_call", {"id": card.id})
+
+
+async def done(session: Session, card: Card) -> None:
+    """Nothing is to be written down: the card goes."""
+    await run_verb(session, "calls.settle_calls", {"ids": [card.id]})
 
 
 async def new_customer(session: Session, card: Card) -> None:
@@ -199,6 +206,13 @@ ACTIONS: list[CallAction] = [
         icon="call_end",
         run=end,
         shown=lambda session, card: _may_work(session, card) and card.call["state"] == CallState.TALKING,
+    ),
+    CallAction(
+        id="done",
+        label_msgid=N_("Done"),
+        icon="task_alt",
+        run=done,
+        shown=lambda session, card: _may_work(session, card) and card.live and card.call["state"] == CallState.ANSWERED,
     ),
 ]
 #: What subjects above this one offer beside a call, such as a service ticket of the customer who calls (``card.linked``).

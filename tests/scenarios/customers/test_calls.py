@@ -103,6 +103,8 @@ def test_a_call_is_found_by_any_number_of_any_contact_and_logged_from_ring_to_en
         "hook",
         "/var/rec/1.wav",
     ]
+    assert len(screen(hq, lin)) == 1  # he may want to write down what was said
+    clock(hq).forward(minutes=4)
     assert screen(hq, lin) == []
     # With the area code of the place, what rings without one is one number alone.
     hq.run("calls.change_settings", values={"area": "021"})
@@ -162,7 +164,11 @@ def test_a_card_comes_up_where_the_line_is_and_on_all_screens_where_it_is_nobody
     assert [len(screen(hq, who)) for who in (lin, zhou, hq.actor, shy)] == [1, 1, 1, 0]  # who sees only his own calls sees none of nobody's
     as_(hq, zhou, "calls.take_call", id=call)
     assert [len(screen(hq, who)) for who in (lin, zhou, hq.actor)] == [0, 1, 0]
+    clock(hq).forward(minutes=30)
+    assert [len(screen(hq, who)) for who in (lin, zhou, hq.actor)] == [0, 1, 0]  # he still talks
     as_(hq, zhou, "calls.end_call", id=call)
+    as_(hq, zhou, "calls.settle_calls", ids=[call])
+    assert screen(hq, zhou) == []
     # He sets his own extension, and from then on it is his telephone.
     as_(hq, zhou, "calls.set_extension", extension="900  901")
     heard(hq, key="2", caller="13905751234", called="901")
