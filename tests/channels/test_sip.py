@@ -349,6 +349,20 @@ def test_sipp_calls_and_gives_up(sipp: str, tmp_path: Path, telephone: Socketed)
     assert ring.key == end.key
 
 
+def test_sipp_calls_a_line_that_is_not_ours(sipp: str, tmp_path: Path) -> None:
+    opened = Socketed("900")
+    try:
+        scenario = f"""
+          <send retrans="500">{request("INVITE")}</send>
+          <recv response="486"/>
+          <send>{request("ACK", tag="[peer_tag_param]")}</send>
+        """
+        play(sipp, tmp_path, scenario, f"127.0.0.1:{opened.telephone.port}")
+        assert opened.told == []
+    finally:
+        opened.telephone.stop()
+
+
 @pytest.mark.parametrize(("password", "signed_in"), [("geheim-77", True), ("geraten", False)])
 def test_sipp_registers_this_program_by_its_password(sipp: str, tmp_path: Path, password: str, signed_in: bool) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
