@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from localcrm.domain import arrivals, conditions, records, verbs
+from localcrm.domain import arrivals, conditions, import_columns, records, verbs
 from localcrm.domain.admin import fields, services as admin, undo
 from localcrm.domain.approvals import documents, services as approvals
 from localcrm.domain.catalog import services as catalog
@@ -14,7 +14,7 @@ from localcrm.domain.finance import services as finance
 from localcrm.domain.options import services as options
 from localcrm.domain.people import grants, rights, services as people
 from localcrm.domain.purchase import services as purchase
-from localcrm.domain.sales import approval, questions as sales_questions, services as sales, warranties
+from localcrm.domain.sales import approval, expiring, questions as sales_questions, services as sales, warranties
 from localcrm.domain.stock import services as stock
 
 SUBJECTS = (options, people, admin, fields, approvals, crm, catalog, stock, sales, finance, purchase)
@@ -26,8 +26,8 @@ for subject in SUBJECTS:
 # What is on hand is known to stock, which stands above the catalogue.
 records.BEHAVIOURS["product"] = replace(records.BEHAVIOURS["product"], derive=stock.derive_product)
 
-# Warranties belong to what was sold, which customers know nothing of.
-reminders.FURTHER["installed_product"] = warranties.ending
+# Warranties, quotes and contracts belong to what is sold, which customers know nothing of.
+reminders.FURTHER |= {"installed_product": warranties.ending, "quote": expiring.quotes, "contract": expiring.contracts}
 
 # Which documents can need an approval, and that those who are asked see them while they wait.
 documents.DOCUMENTS["sales_order"] = approval.ORDER
@@ -41,3 +41,6 @@ for questions in (crm_questions, sales_questions):
 grants.HANDED_OVER["customer"] = custody.handed_over
 undo.OWN_WAYS["owner_change"] = custody.TAKEN_BACK
 arrivals.FOLLOWERS |= {"owner_change": custody.bring_together, "pool_claim": pools.answer_claims, "pool": pools.answer_claims}
+
+# A row of a table may bring a person along with the customer.
+import_columns.ALONG["customer"] = "contact"
