@@ -36,6 +36,13 @@ TONES: Mapping[str, str] = {
     "talking": "acc",
     "answered": "good",
     "missed": "bad",
+    "sent": "acc",
+    "accepted": "good",
+    "rejected": "bad",
+    "signed": "good",
+    "shipped": "acc",
+    "received": "good",
+    "returned": "bad",
 }
 
 
