@@ -26,6 +26,7 @@ BENCHES = (
     "commands",
     "scale",
     "queries",
+    "workbench",
     "rights",
     "start",
 )
@@ -42,6 +43,7 @@ TITLES = {
     "commands": "Commands",
     "scale": "Waiting at a thousand, a hundred thousand and a million customers",
     "queries": "Lists of customers narrowed by questions",
+    "workbench": "The workbench in Chromium",
     "rights": "What rights cost a list",
     "start": "Start, size, memory",
 }
