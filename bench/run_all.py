@@ -28,6 +28,7 @@ BENCHES = (
     "queries",
     "workbench",
     "rights",
+    "calls",
     "start",
 )
 TITLES = {
@@ -45,6 +46,7 @@ TITLES = {
     "queries": "Lists of customers narrowed by questions",
     "workbench": "The workbench in Chromium",
     "rights": "What rights cost a list",
+    "calls": "Whose number it is",
     "start": "Start, size, memory",
 }
 

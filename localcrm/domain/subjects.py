@@ -7,6 +7,7 @@ from dataclasses import replace
 from localcrm.domain import arrivals, conditions, import_columns, records, verbs
 from localcrm.domain.admin import fields, services as admin, undo
 from localcrm.domain.approvals import documents, services as approvals
+from localcrm.domain.calls import services as calls
 from localcrm.domain.catalog import services as catalog
 from localcrm.domain.crm import custody, pools, questions as crm_questions, reminders, services as crm
 from localcrm.domain.crm.entities import Customer
@@ -17,7 +18,7 @@ from localcrm.domain.purchase import services as purchase
 from localcrm.domain.sales import approval, expiring, questions as sales_questions, services as sales, warranties
 from localcrm.domain.stock import services as stock
 
-SUBJECTS = (options, people, admin, fields, approvals, crm, catalog, stock, sales, finance, purchase)
+SUBJECTS = (options, people, admin, fields, approvals, crm, catalog, stock, sales, finance, purchase, calls)
 
 for subject in SUBJECTS:
     records.BEHAVIOURS.update(subject.BEHAVIOURS)

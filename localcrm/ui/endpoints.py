@@ -305,6 +305,7 @@ OWN_PAGES: dict[str, str] = {
     "opportunity": "/opportunities?open={id}",
     "sales_order": "/orders/{id}",
     "user": "/people?open={id}",
+    "call": "/calls?open={id}",
 }
 
 

@@ -28,6 +28,7 @@ TINY: dict[str, str] = {
     "queries": "measure((60,), rounds=1)",
     "workbench": "measure((30, 40), rounds=1, keep=False)",
     "rights": "measure(200, rounds=1)",
+    "calls": "measure(400, small=200, rounds=2)",
     "start": "measure(1)",
 }
 

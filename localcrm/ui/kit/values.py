@@ -39,6 +39,10 @@ TONES: Mapping[str, str] = {
     "shipped": "acc",
     "received": "good",
     "returned": "bad",
+    "ringing": "acc",
+    "talking": "acc",
+    "answered": "good",
+    "missed": "bad",
 }
 
 
