@@ -90,7 +90,7 @@ class Customer(
     bank_account: Annotated[Text | None, F(19, N_("Bank account no."), section=N_("Invoicing and terms"))] = None
     credit_days: Annotated[int | None, Bounds(ge=0, le=3650), F(20, N_("Days of credit"), section=N_("Invoicing and terms"))] = None
     price_level: Annotated[Text | None, F(21, N_("Price level"), options=PRICE_LEVELS, section=N_("Invoicing and terms"))] = None
-    files: Annotated[Attachments | None, F(22, N_("Files"), widget="files", section=N_("Details"))] = None
+    files: Annotated[Attachments | None, F(22, N_("Files"), index=True, widget="files", section=N_("Details"))] = None
     pool_id: Annotated[Id | None, F(26, N_("Pool"), ref="pool", editable=False, section=N_("Ownership"))] = None
     owner_since: Annotated[Moment | None, F(27, N_("Salesperson since"), editable=False, section=N_("Ownership"))] = None
     released_at: Annotated[Moment | None, F(28, N_("In the pool since"), index=True, editable=False, section=N_("Ownership"))] = None
@@ -131,7 +131,7 @@ class Contact(Entity, key="contact", no=11, label=N_("Contact"), kind=Kind.MASTE
     part: Annotated[Text | None, F(10, N_("Part in decisions"), column=8, index=True, options=PARTS)] = None
     gender: Annotated[Text | None, F(11, N_("Gender"), options=GENDERS)] = None
     second_phone: Annotated[Text | None, F(12, N_("Second phone"), search=7, widget="phone", mark="phone")] = None
-    other_phones: Annotated[Text | None, F(13, N_("Other phones"), search=7, widget="phone", mark="phone")] = None
+    other_phones: Annotated[Text | None, F(13, N_("Other phones"), index=True, search=7, widget="phone", mark="phone")] = None
     lunar_birthday: Annotated[Text | None, F(14, N_("Lunar birthday"), index=True, widget="lunar")] = None
     likes: Annotated[LongText | None, F(15, N_("Likes and dislikes"), widget="longtext")] = None
     has_left: Annotated[bool, F(16, N_("Has left the company"), column=9)] = False
@@ -171,7 +171,7 @@ class Activity(
     subject: Annotated[Text | None, F(8, N_("Subject"), search=6)] = None
     result: Annotated[Text | None, F(9, N_("Result"), column=8, options=RESULTS)] = None
     next_plan: Annotated[LongText | None, F(10, N_("Next step"), search=3, widget="longtext")] = None
-    files: Annotated[Attachments | None, F(11, N_("Files"), widget="files")] = None
+    files: Annotated[Attachments | None, F(11, N_("Files"), index=True, widget="files")] = None
     written_at: Annotated[Moment | None, F(12, N_("Entered on"), editable=False)] = None
     late: Annotated[bool, F(13, N_("Entered later"), column=9, editable=False)] = False
     author: Annotated[Text | None, F(14, N_("Original author"))] = None
@@ -288,7 +288,7 @@ class Opportunity(
     service_branch_id: Annotated[Id | None, F(17, N_("Branch that serves"), ref="branch", section=N_("Details"))] = None
     competitors: Annotated[Text | None, F(18, N_("Competitors"), section=N_("Details"))] = None
     remark: Annotated[LongText | None, F(19, N_("Remark"), widget="longtext", section=N_("Details"))] = None
-    files: Annotated[Attachments | None, F(20, N_("Files"), widget="files", section=N_("Details"))] = None
+    files: Annotated[Attachments | None, F(20, N_("Files"), index=True, widget="files", section=N_("Details"))] = None
 
 
 class OpportunityLine(

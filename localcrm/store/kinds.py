@@ -1,0 +1,29 @@
+"""Which kinds of records the search index names at all for a question: many are asked for everywhere, few answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from localcrm.store import search
+from localcrm.store.ddl import ROW_BITS
+
+if TYPE_CHECKING:
+    from localcrm.store.connection import Connection
+
+
+def kinds_with_hits(connection: Connection, text: str) -> set[int]:
+    """Numbers of kinds some row of which may answer, whoever may see it; the others need not be asked.
+
+    Opening a question costs the same whether it has hits or not, so it is opened once for each kind that has some, not for each there is.
+    """
+    asked = search.question(text)
+    found: set[int] = set()
+    below: int | None = None if asked else 0
+    while below != 0:
+        limit = "" if below is None else f"AND rowid < {below}"
+        newest = connection.value(f"SELECT rowid FROM search WHERE search MATCH ? {limit} ORDER BY rowid DESC LIMIT 1", (asked.expression,))  # type: ignore[union-attr]
+        if newest is None:
+            break
+        found.add(newest >> ROW_BITS)
+        below = (newest >> ROW_BITS) << ROW_BITS
+    return found
