@@ -263,9 +263,18 @@ def open_deal(page: Page) -> None:
     page.wait_for_selector(".lc-deal-sheet .lc-stage-strip")
 
 
+def look_at_hit(page: Page) -> None:
+    """The first of what was found, on a telephone over the whole screen."""
+    page.locator(".lc-find-hit.lc-on").click()
+    page.wait_for_selector(".lc-find-facts")
+
+
 #: name → (path, what is done before the picture)
 SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "today": ("/today", None),
+    "search": ("/search?q=gs", look_at_hit),
+    "search-kind": ("/search?q=1&kind=contact", None),
+    "search-empty": ("/search", None),
     "customers": ("/customers", None),
     "customers-query": ("/customers", new_query),
     "customer-page": ("/customers", whole_customer),

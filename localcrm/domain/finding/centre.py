@@ -18,7 +18,7 @@ from localcrm.domain.policy import Actor
 from localcrm.kernel.errors import NotFound
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.ids import parse_id
-from localcrm.kernel.schema import EntityType, Field, entities, entity as entity_type
+from localcrm.kernel.schema import EntityType, Field, Kind, entities, entity as entity_type
 from localcrm.store import search, touched
 from localcrm.store.connection import Connection
 from localcrm.store.kinds import kinds_with_hits
@@ -55,7 +55,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """hits: the best of each kind, or of the kind asked for · counts: hits by kind, the best kind first · sole: number of the hit that is
+    """hits: the best of each kind, or of the kind asked for · counts: hits by kind, the kind with the best first · sole: number of the hit that is
     meant, where only one answers, or only one exactly.
     """
 
@@ -93,12 +93,18 @@ def look_up(
         ids = {key: _lately(connection, key, found, since) for key, found in ids.items()}
         named = {key: set(_lately(connection, key, [one.id for one in files if one.entity == key], since)) for key in views}
         files = [one for one in files if one.id in named[one.entity]]
-    counts = {key: len(found) for key, found in ids.items() if found} | ({FILES: len(files)} if files else {})
+    ids = {key: ids[key] for key in sorted(ids, key=_is_set_up) if ids[key]}
+    counts = {key: len(found) for key, found in ids.items()} | ({FILES: len(files)} if files else {})
     most = MANY if kind else FEW
     hits = [one for key, found in ids.items() if kind in {"", key} for one in _shown(connection, views[key], found[:most], text)]
     if kind in {"", FILES}:
         hits += _files_shown(connection, views, files[:most], text)
     return Answer(hits, counts, _sole(hits, sum(counts.values()), text))
+
+
+def _is_set_up(kind: str) -> bool:
+    """Whether a kind is how the company is set up rather than what it does: such hits come behind the others."""
+    return entity_type(kind).kind is Kind.HUB or entity_type(kind).owner == "id"
 
 
 def _lately(connection: Connection, kind: str, ids: Sequence[str], since_ms: int) -> list[str]:

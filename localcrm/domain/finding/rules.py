@@ -12,7 +12,7 @@ MOST_RECENT, LONGEST = 10, 100
 #: Spans of time by the days they reach back; 0: whenever.
 PERIODS: Mapping[int, str] = {
     0: N_("Changed at any time"),
-    1: N_("Changed today"),
+    1: N_("Changed in 24 hours"),
     7: N_("Changed in 7 days"),
     30: N_("Changed in 30 days"),
     365: N_("Changed in a year"),

@@ -102,7 +102,7 @@ def _texts() -> dict[str, Any]:
         "recent": _("Searched lately"),
         "forget": _("Forget"),
         "files": Customer.entity_type.fields["files"].label,
-        "open": _("Open"),
+        "open": _("Open record"),
         "back": _("Back"),
         "offline": _("The program does not answer. What you typed is still here."),
         "colon": _(": "),

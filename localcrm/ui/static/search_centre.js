@@ -32,7 +32,7 @@
   const build = (config) => {
     parts = {};
     const top = make("div", "lc-find-top");
-    top.append(make("i", "q-icon notranslate material-icons", "search"));
+    top.append(icon("search"));
     parts.input = make("input", "lc-find-input");
     Object.assign(parts.input, { type: "search", value: state.ask.q, placeholder: words.placeholder, maxLength: 100, autocomplete: "off", spellcheck: false });
     for (const [name, value] of Object.entries({ "data-find": "", role: "combobox", "aria-label": words.placeholder, "aria-expanded": "true", "aria-controls": "lc-find-list" }))
@@ -77,6 +77,11 @@
     return box;
   };
 
+  const icon = (name) => {
+    const sign = make("i", "q-icon notranslate material-icons", name);
+    sign.setAttribute("aria-hidden", "true");
+    return sign;
+  };
   const marked = (box, pieces) => {
     pieces.forEach((piece, number) => piece && box.append(number % 2 ? make("mark", "", piece) : document.createTextNode(piece)));
     return box;
@@ -205,7 +210,7 @@
   const hidden = (row) => {
     const box = make("div", "lc-find-hidden");
     box.dataset.masked = "";
-    box.append(make("i", "q-icon notranslate material-icons", "lock"));
+    box.append(icon("lock"));
     const text = make("div");
     text.append(make("div", "", row.whose ? words.existsWith.replace("{whose}", row.whose) : words.exists), make("small", "lc-muted", words.alikeBy.replace("{field}", row.reason)));
     box.append(text);
@@ -231,7 +236,7 @@
       for (const text of state.recent) {
         const again = make("button", "lc-find-again");
         again.type = "button";
-        again.append(make("i", "q-icon notranslate material-icons", "history"), make("span", "lc-cut", text));
+        again.append(icon("history"), make("span", "lc-cut", text));
         again.addEventListener("click", () => ((parts.input.value = state.ask.q = text), parts.input.focus(), look()));
         box.append(again);
       }
@@ -282,7 +287,7 @@
     const button = make("button", "lc-find-back lc-phone-only");
     button.type = "button";
     button.setAttribute("aria-label", words.back);
-    button.append(make("i", "q-icon notranslate material-icons", "arrow_back"));
+    button.append(icon("arrow_back"));
     button.addEventListener("click", () => document.body.classList.remove("lc-detail-open"));
     return button;
   };
