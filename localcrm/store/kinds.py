@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from localcrm.store import search
-from localcrm.store.ddl import ROW_BITS
+from localcrm.store.ddl import ROW_BITS, doc_id
 
 if TYPE_CHECKING:
+    from localcrm.kernel.schema import EntityType
     from localcrm.store.connection import Connection
 
 
@@ -27,3 +28,15 @@ def kinds_with_hits(connection: Connection, text: str) -> set[int]:
         found.add(newest >> ROW_BITS)
         below = (newest >> ROW_BITS) << ROW_BITS
     return found
+
+
+def has_more(connection: Connection, entity: EntityType, text: str, count: int) -> bool:
+    """Whether more rows of a kind than so many may answer, whoever may see them."""
+    asked = search.question(text)
+    if asked is None:
+        return False
+    found = connection.value(
+        "SELECT count(*) FROM (SELECT 1 FROM search WHERE search MATCH ? AND rowid BETWEEN ? AND ? LIMIT ?)",
+        (asked.expression, doc_id(entity, 0), doc_id(entity, (1 << ROW_BITS) - 1), count + 1),
+    )
+    return int(found) > count

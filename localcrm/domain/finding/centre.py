@@ -21,7 +21,7 @@ from localcrm.kernel.ids import parse_id
 from localcrm.kernel.schema import EntityType, Field, Kind, entities, entity as entity_type
 from localcrm.store import search, touched
 from localcrm.store.connection import Connection
-from localcrm.store.kinds import kinds_with_hits
+from localcrm.store.kinds import has_more, kinds_with_hits
 from localcrm.store.query import Condition, ListQuery, Record, load_record, record_columns, select
 from localcrm.store.view import Masked, View
 
@@ -55,17 +55,14 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """hits: the best of each kind, or of the kind asked for · counts: hits by kind, the kind with the best first · sole: number of the hit that is
-    meant, where only one answers, or only one exactly.
+    """hits: the best of each kind, or of the kind asked for · counts: hits by kind, the kind with the best first · capped: kinds of which there
+    may be more than were looked at · sole: number of the hit that is meant, where only one answers, or only one exactly.
     """
 
     hits: list[Found] = field(default_factory=list)
     counts: Mapping[str, int] = field(default_factory=dict)
+    capped: frozenset[str] = frozenset()
     sole: int | None = None
-
-    def is_capped(self, kind: str) -> bool:
-        """Whether there may be more of a kind than were counted."""
-        return self.counts.get(kind, 0) >= MOST
 
 
 def look_up(
@@ -78,16 +75,21 @@ def look_up(
     views = {view.entity.key: view for view in narrowed(connection, actor, narrowing)}
     ids: dict[str, list[str]] = defaultdict(list)
     answering = kinds_with_hits(connection, text)
-    for hit in search.find(
-        connection, text, among=[view for view in views.values() if view.entity.no in answering], limit=len(views) * MOST
-    ):
+    asked = [view for view in views.values() if view.entity.no in answering]
+    for hit in search.find(connection, text, among=asked, limit=len(asked) * MOST):
         ids[hit.entity].append(hit.id)
-    for key, view in views.items():
-        known = set(ids.get(key, ()))
-        more = [one for one in find_phones(connection, text, view, limit=MOST) if one not in known]
+    capped = set[str]()
+    for view in views.values():
+        kind_key, known = view.entity.key, set(ids.get(view.entity.key, ()))
+        more, is_cut = _older(connection, view, text) if view.entity.no in answering else ([], False)
+        more += find_phones(connection, text, view, limit=MOST)
         if more:
-            ids[key] = [*ids[key], *more][:MOST]
+            ids[kind_key] = [*ids[kind_key], *dict.fromkeys(one for one in more if one not in known)][:MOST]
+        if is_cut or len(ids.get(kind_key, ())) >= MOST:
+            capped.add(kind_key)
     files = find_files(connection, text, among=views.values(), limit=MOST)
+    if len(files) >= MOST:
+        capped.add(FILES)
     if narrowing.days:
         since = now_ms - narrowing.days * _DAY_MS
         ids = {key: _lately(connection, key, found, since) for key, found in ids.items()}
@@ -99,7 +101,20 @@ def look_up(
     hits = [one for key, found in ids.items() if kind in {"", key} for one in _shown(connection, views[key], found[:most], text)]
     if kind in {"", FILES}:
         hits += _files_shown(connection, views, files[:most], text)
-    return Answer(hits, counts, _sole(hits, sum(counts.values()), text))
+    return Answer(hits, counts, frozenset(capped), _sole(hits, sum(counts.values()), text))
+
+
+def _older(connection: Connection, view: View, text: str) -> tuple[list[str], bool]:
+    """Hits by pinyin that stand behind the newest rows that might be some, and whether even older rows were not looked at."""
+    question = search.question(text)
+    if question is None or question.exact or not has_more(connection, view.entity, text, MOST):
+        return [], False
+    rids = search.find_rows(connection, view, text, limit=MOST) or []
+    marks = ",".join("?" * len(rids))
+    found: dict[int, str] = {
+        rid: identity.hex() for rid, identity in connection.all(f'SELECT rid, id FROM "{view.entity.key}" WHERE rid IN ({marks})', rids)
+    }
+    return [found[rid] for rid in rids if rid in found], has_more(connection, view.entity, text, MOST * search.LOOKED_AT)
 
 
 def _is_set_up(kind: str) -> bool:

@@ -36,7 +36,7 @@ Marked = list[str]
 
 
 def find(session: Session, parameters: Mapping[str, str], _body: Any) -> dict[str, Any]:
-    """Everything that answers ``q``: {"kinds": [{key, label, count, capped}], "rows": [hit], "sole": number of a row or null, "hidden": whether to ask for more}.
+    """Everything that answers ``q``: {"kinds": [{key, label, count, capped}], "rows": [hit], "capped", "sole": number of a row or null, "hidden": whether to ask for more}.
 
     ``kind``: rows of this one only, ``whose``, ``branch``, ``days``: see ``Narrowing``. A hit: {entity, label, id, title, second, matches, path, …}.
     """
@@ -45,8 +45,14 @@ def find(session: Session, parameters: Mapping[str, str], _body: Any) -> dict[st
     with session.store.read() as connection:
         found = look_up(connection, session.actor, text, narrowing, kind=kind, now_ms=session.store.clock.now_ms())
         rows = _rows(session, connection, found.hits, text)
-    kinds = [{"key": key, "label": _label(key), "count": count, "capped": found.is_capped(key)} for key, count in found.counts.items()]
-    return {"kinds": kinds, "rows": rows, "sole": found.sole, "hidden": narrowing == Narrowing() and is_told_of_others(session.actor)}
+    kinds = [{"key": key, "label": _label(key), "count": count, "capped": key in found.capped} for key, count in found.counts.items()]
+    return {
+        "kinds": kinds,
+        "rows": rows,
+        "capped": bool(found.capped),
+        "sole": found.sole,
+        "hidden": narrowing == Narrowing() and is_told_of_others(session.actor),
+    }
 
 
 def _narrowing(parameters: Mapping[str, str]) -> Narrowing:

@@ -149,7 +149,7 @@
       group = row.group;
       parts.list.append(line(row, number));
     });
-    if (answer.kinds.some((kind) => kind.capped)) parts.list.append(make("div", "lc-find-note", words.capped));
+    if (answer.capped) parts.list.append(make("div", "lc-find-note", words.capped));
     for (const row of beyond?.rows || []) parts.list.append(hidden(row));
     if (beyond?.braked) parts.list.append(make("div", "lc-find-note", words.braked));
     if (!answer.rows.length && !beyond?.rows.length) parts.list.append(make("div", "lc-empty", words.nothing));

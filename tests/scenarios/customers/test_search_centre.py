@@ -16,7 +16,8 @@ from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import use_language
-from localcrm.kernel.schema import entities
+from localcrm.kernel.ids import new_id
+from localcrm.kernel.schema import entities, entity
 from localcrm.store import blobs
 from localcrm.ui.search_centre.coverage import coverage, words
 from tests.factories import Company, Installation, copy_company
@@ -82,6 +83,15 @@ def test_a_scrap_of_anything_leads_to_the_record(hq: Installation) -> None:
     assert found(hq, "秋装") == [("opportunity", "秋装面料")]
     assert found(hq, "20260017") == [("installed_product", "SN-20260017")]
     assert found(hq, "查无此物") == found(hq, "·") == []
+
+
+def test_initials_find_an_old_record_behind_many_new_ones_that_only_might_fit(hq: Installation) -> None:
+    old = hq.new("customer", name="杭州成天染整")
+    kind = entity("customer")
+    with hq.store.unit_of_work(hq.actor.user_id) as uow:  # each pair of the initials, never all of them in a row
+        uow.insert_many(kind, [{"id": new_id(), "name": f"合作自存存体{n}"} for n in range(250)])
+    assert (look(hq, "hzct")["sole"], look(hq, "hzct")["counts"]) == (old, {"customer": 1})
+    assert look(hq, "hzz")["counts"] == {"customer": 200}  # more are not told apart
 
 
 def test_a_number_goes_straight_to_its_document(hq: Installation) -> None:
