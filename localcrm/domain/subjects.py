@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from localcrm.domain import arrivals, conditions, records, verbs
+from localcrm.domain import arrivals, conditions, import_columns, records, verbs
 from localcrm.domain.admin import fields, services as admin, undo
 from localcrm.domain.approvals import documents, services as approvals
 from localcrm.domain.catalog import services as catalog
@@ -42,3 +42,6 @@ for questions in (crm_questions, sales_questions):
 grants.HANDED_OVER["customer"] = custody.handed_over
 undo.OWN_WAYS["owner_change"] = custody.TAKEN_BACK
 arrivals.FOLLOWERS |= {"owner_change": custody.bring_together, "pool_claim": pools.answer_claims, "pool": pools.answer_claims}
+
+# A row of a table may bring a person along with the customer.
+import_columns.ALONG["customer"] = "contact"

@@ -1,0 +1,65 @@
+"""Customers, the people there, and what was said and done with them: a file for each subject."""
+
+from localcrm.domain.crm.entities.activities import RESULTS, Activity, ActivityType, Comment, Reminder, ReminderMark
+from localcrm.domain.crm.entities.contacts import GENDERS, PARTS, Contact
+from localcrm.domain.crm.entities.customers import INDUSTRIES, LEVELS, PRICE_LEVELS, SIZES, STAGES, Customer, CustomerDistinct
+from localcrm.domain.crm.entities.opportunities import (
+    LOST_REASONS,
+    MOST_EXPECTED,
+    WON_REASONS,
+    DealState,
+    Interval,
+    Opportunity,
+    OpportunityLine,
+    Phase,
+    ProjectTask,
+    ServicePlan,
+    Stage,
+    StageChange,
+    StageTick,
+)
+from localcrm.domain.crm.entities.pools import POOL_FIELDS, ChangeKind, ClaimAnswer, ClaimOutcome, OwnerChange, Pool, PoolClaim, ReclaimRule
+from localcrm.domain.crm.entities.queries import Grouping, SavedQuery, ShownTo
+
+__all__ = [
+    "GENDERS",
+    "INDUSTRIES",
+    "LEVELS",
+    "LOST_REASONS",
+    "MOST_EXPECTED",
+    "PARTS",
+    "POOL_FIELDS",
+    "PRICE_LEVELS",
+    "RESULTS",
+    "SIZES",
+    "STAGES",
+    "WON_REASONS",
+    "Activity",
+    "ActivityType",
+    "ChangeKind",
+    "ClaimAnswer",
+    "ClaimOutcome",
+    "Comment",
+    "Contact",
+    "Customer",
+    "CustomerDistinct",
+    "DealState",
+    "Grouping",
+    "Interval",
+    "Opportunity",
+    "OpportunityLine",
+    "OwnerChange",
+    "Phase",
+    "Pool",
+    "PoolClaim",
+    "ProjectTask",
+    "ReclaimRule",
+    "Reminder",
+    "ReminderMark",
+    "SavedQuery",
+    "ServicePlan",
+    "ShownTo",
+    "Stage",
+    "StageChange",
+    "StageTick",
+]
