@@ -26,6 +26,7 @@ BENCHES = (
     "commands",
     "scale",
     "queries",
+    "finding",
     "rights",
     "start",
 )
@@ -42,6 +43,7 @@ TITLES = {
     "commands": "Commands",
     "scale": "Waiting at a thousand, a hundred thousand and a million customers",
     "queries": "Lists of customers narrowed by questions",
+    "finding": "The search centre",
     "rights": "What rights cost a list",
     "start": "Start, size, memory",
 }

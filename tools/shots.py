@@ -44,6 +44,7 @@ KEPT = (
     "stock",
     "suppliers",
     "today",
+    "search",
     "people",
     "roles",
     "fields",
@@ -272,7 +273,7 @@ def look_at_hit(page: Page) -> None:
 #: name → (path, what is done before the picture)
 SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "today": ("/today", None),
-    "search": ("/search?q=gs", look_at_hit),
+    "search": ("/search?q=hz", look_at_hit),
     "search-kind": ("/search?q=1&kind=contact", None),
     "search-empty": ("/search", None),
     "customers": ("/customers", None),

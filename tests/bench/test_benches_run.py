@@ -26,6 +26,7 @@ TINY: dict[str, str] = {
     "commands": "measure(1)",
     "scale": "measure((50, 120), rounds=1, keep=False)",
     "queries": "measure((60,), rounds=1)",
+    "finding": "measure((60,), rounds=1)",
     "rights": "measure(200, rounds=1)",
     "start": "measure(1)",
 }

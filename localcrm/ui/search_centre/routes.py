@@ -153,7 +153,7 @@ def _facts(found: Preview, names: Mapping[str, Mapping[str, str]], text: str) ->
     for field in sorted(found.kind.readable, key=lambda field: field.kind == "longtext"):
         value = found.record.get(field.key)
         shown = None if field.kind == "files" or field.f.widget == "picture" else show(field, value, names.get(field.key))
-        if shown is None or field.key == found.kind.title_field:
+        if shown is None or value is False or field.key == found.kind.title_field:
             continue
         wanted = "" if isinstance(value, Masked) else text
         whole = field.kind == "longtext"
@@ -183,14 +183,16 @@ def _below(connection: Connection, found: Preview, ways: Ways, text: str) -> lis
     below = []
     for part in found.below:
         names = ref_titles(connection, part.kind, part.rows)
-        hits = [
-            {
-                "title": marked(_title(part.kind, row, names), text),
-                "second": marked(second_line(part.kind, row, {key: value for key, value in names.items() if key != part.kind.under}), text),
-                "path": ways.to(part.kind, row["id"]),
-            }
-            for row in part.rows
-        ]
+        hits = []
+        for row in part.rows:
+            second = second_line(part.kind, {key: value for key, value in row.items() if key != part.kind.under}, names)
+            hits.append(
+                {
+                    "title": marked(_title(part.kind, row, names), text),
+                    "second": marked(second, text),
+                    "path": ways.to(part.kind, row["id"]),
+                }
+            )
         below.append({"label": part.kind.label, "count": part.total, "rows": hits})
     return below
 

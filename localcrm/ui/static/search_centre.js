@@ -15,7 +15,7 @@
     words = config.words;
     state = {
       ask: { q: config.q, kind: config.kind, whose: config.whose, branch: config.branch, days: config.days },
-      recent: config.recent, turn: 0, pending: false, jump: false, answer: null, beyond: null, at: -1, chosen: null, looks: new Map(),
+      recent: config.recent, turn: 0, pending: false, jump: false, answer: null, beyond: null, told: null, at: -1, chosen: null, looks: new Map(),
     };
     build(config);
     look();
@@ -37,13 +37,15 @@
     Object.assign(parts.input, { type: "search", value: state.ask.q, placeholder: words.placeholder, maxLength: 100, autocomplete: "off", spellcheck: false });
     for (const [name, value] of Object.entries({ "data-find": "", role: "combobox", "aria-label": words.placeholder, "aria-expanded": "true", "aria-controls": "lc-find-list" }))
       parts.input.setAttribute(name, value);
-    parts.input.addEventListener("input", () => {
+    const typed = (event) => {
+      if (event.isComposing) return;
       state.ask.q = parts.input.value;
       state.pending = true;
       state.jump = false;
       clearTimeout(timer);
       timer = setTimeout(look, PAUSE);
-    });
+    };
+    for (const event of ["input", "compositionend"]) parts.input.addEventListener(event, typed);
     top.append(parts.input);
     parts.narrow = make("div", "lc-find-narrow");
     parts.kinds = make("div", "lc-find-kinds");
@@ -96,7 +98,7 @@
     const asked = query();
     history.replaceState(history.state, "", location.pathname + (asked.size ? "?" + asked : ""));
     if (!state.ask.q.trim()) {
-      Object.assign(state, { pending: false, answer: null, beyond: null, chosen: null, at: -1 });
+      Object.assign(state, { pending: false, answer: null, beyond: null, told: null, chosen: null, at: -1 });
       draw();
       return;
     }
@@ -109,19 +111,23 @@
       return;
     }
     if (turn !== state.turn) return;
-    Object.assign(state, { answer, beyond: null, pending: false });
+    const told = answer.hidden && state.told === state.ask.q; // he need not be told again when something else changed
+    Object.assign(state, { answer, pending: false, beyond: told ? state.beyond : null });
     state.looks.clear();
     const kept = answer.rows.findIndex((row) => state.chosen === key(row));
     state.at = kept >= 0 ? kept : (answer.sole ?? (answer.rows.length ? 0 : -1));
     draw();
     if (state.jump && answer.sole !== null) return (state.at = answer.sole), open();
     state.jump = false;
-    if (answer.hidden) beyondTimer = setTimeout(() => askBeyond(turn), ASK_BEYOND);
+    if (answer.hidden && !told) beyondTimer = setTimeout(() => askBeyond(turn), ASK_BEYOND);
   };
   const askBeyond = async (turn) => {
+    const text = state.ask.q;
     try {
-      const beyond = await lc.fetch("/api/centre/beyond", { text: state.ask.q.trim() });
-      if (turn === state.turn && (beyond.rows.length || beyond.braked)) (state.beyond = beyond), draw();
+      const beyond = await lc.fetch("/api/centre/beyond", { text: text.trim() });
+      if (turn !== state.turn) return;
+      Object.assign(state, { beyond, told: text });
+      if (beyond.rows.length || beyond.braked) draw();
     } catch {
       // What cannot be asked is no hit; everything else stands there already.
     }
