@@ -14,12 +14,14 @@ from localcrm.domain.finding.highlight import excerpt, spans
 from localcrm.domain.finding.narrowing import Narrowing, Whose
 from localcrm.domain.finding.rules import LONGEST, PERIODS, read_recent, with_recent
 from localcrm.domain.finding.services import is_told_of_others
+from localcrm.domain.people.preferences import preferences
 from localcrm.kernel.attachments import read_attachments
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.ids import parse_id
 from localcrm.kernel.schema import EntityType, entity as entity_type
 from localcrm.store.connection import Connection
+from localcrm.store.erase import SEARCHES
 from localcrm.store.query import Record, ref_titles
 from localcrm.store.view import Masked
 from localcrm.ui.endpoints import Ways, answering, second_line
@@ -28,8 +30,6 @@ from localcrm.ui.kit.values import exact, file_size, show, tone
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
-#: Setting of a user at this node: what he looked for lately.
-RECENT = "search_recent"
 _CUSTOMER = Customer.entity_type
 #: Marked text: pieces, every second of them marked.
 Marked = list[str]
@@ -161,7 +161,7 @@ def _facts(found: Preview, names: Mapping[str, Mapping[str, str]], text: str) ->
         facts.append({"label": field.label, "text": pieces, "tone": tone(field, value), "whole": whole, "tip": exact(value)})
     title = found.kind.fields[found.kind.title_field]
     long = str(found.record.get(title.key) or "") if title.kind == "longtext" else ""
-    if long:
+    if len(long) > LONGEST:  # the title shows only its beginning
         facts.append({"label": title.label, "text": _pieces(long[:2000], spans(long, text)), "tone": None, "whole": True, "tip": None})
     return facts
 
@@ -202,7 +202,7 @@ def recent(session: Session, _parameters: Mapping[str, str], body: Any) -> dict[
     text = _text_of(body)
     if session.looking_as:  # an administrator who looks on leaves no traces in what is another's, nor in his own
         return {"recent": []}
-    session.save_setting(RECENT, with_recent(session.setting(RECENT), text[:LONGEST]) if text else None)
+    session.save_setting(SEARCHES, with_recent(_kept(session), text[:LONGEST]) if text else None)
     return {"recent": recent_of(session)}
 
 
@@ -215,7 +215,12 @@ def _text_of(body: Any) -> str:
 
 def recent_of(session: Session) -> list[str]:
     """What a user looked for lately; nothing of his own while an administrator looks with another's eyes."""
-    return [] if session.looking_as else read_recent(session.setting(RECENT))
+    return [] if session.looking_as else read_recent(_kept(session))
+
+
+def _kept(session: Session) -> str:
+    """As the data file has it: a person who was erased there is not remembered here."""
+    return preferences(session.store, session.user_id).get(SEARCHES, "")
 
 
 ROUTES = [

@@ -146,7 +146,7 @@
     parts.list.replaceChildren();
     if (!answer) {
       welcome();
-      parts.look.replaceChildren(make("div", "lc-empty", words.choose));
+      parts.look.replaceChildren(make("div", "lc-empty lc-muted", words.choose));
       return;
     }
     let group = null;
@@ -263,7 +263,7 @@
     const box = row && parts.list.querySelector("#lc-hit-" + state.at);
     if (!box) {
       parts.input.removeAttribute("aria-activedescendant");
-      parts.look.replaceChildren(make("div", "lc-empty", words.choose));
+      parts.look.replaceChildren(make("div", "lc-empty lc-muted", words.choose));
       return;
     }
     box.classList.add("lc-on");
