@@ -32,8 +32,9 @@ def test_the_global_box_leads_to_all_results_and_the_keyboard_to_the_record(open
         file = blobs.add(store, "海宁 报价.pdf", b"x")
         new("activity", customer_id=mill, content="海宁来访，看样", files=file.line)
     page = open_page("/records/product")
+    expect(page.locator(".ag-row").first).to_be_visible()
     page.keyboard.press("Control+k")
-    page.keyboard.type("haining")
+    page.locator(".lc-palette input").fill("haining")
     expect(page.locator(".lc-pick").first).to_contain_text("海宁")
     page.keyboard.press("ArrowUp")  # the last line
     expect(page.locator(".lc-pick.lc-on")).to_contain_text("全部结果")

@@ -46,8 +46,10 @@ async def search_centre(session: Session, parameters: Mapping[str, str]) -> None
     def start() -> None:
         ui.run_javascript(f'localcrm.centre.show("{box.html_id}", {config})')
 
-    def changed(_changes: object) -> None:
-        ui.run_javascript("localcrm.centre.changed()")
+    async def changed(_changes: object) -> None:
+        known = await run_service(session, lambda: words(coverage(session.store)))
+        if known.ok:
+            ui.run_javascript(f"localcrm.centre.changed({json.dumps(known.value, ensure_ascii=False)})")
 
     ui.timer(0.02, start, once=True)
     session.subscribe({view.entity.key for view in policy.views(session.actor) if view.entity.searched}, changed)

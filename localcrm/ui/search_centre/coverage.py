@@ -39,16 +39,18 @@ def coverage(store: Store) -> Coverage:
     known = status(store)
     with store.read() as connection:
         rows = connection.all("SELECT code, name, node_no, holds FROM branch WHERE deleted = 0 ORDER BY node_no")
-    return _coverage(store.node.node_no, rows, known)
+    return covered(store.node.node_no, rows, known)
 
 
-def _coverage(own: int, rows: Sequence[tuple[str, str, int, str]], known: dict[str, Any]) -> Coverage:
+def covered(own: int, rows: Sequence[tuple[str, str, int, str]], known: dict[str, Any]) -> Coverage:
     """Of branches (code, name, number, what it holds) and what the exchange knows of itself (``node_sync.status``)."""
     named = {number: f"{code} {name}".strip() if name != code else code for code, name, number, _holds in rows}
     here = named.get(own) or f"{known['code']} {known['name']}".strip()
     if own == OFFICE_NO:
         last = {one["code"]: one["last_ok"] for one in known["branches"]}
         return Coverage(here, [Place(named[number], _moment(last.get(code))) for code, _name, number, _h in rows if number != own])
+    if not known["enrolled"]:
+        return Coverage(here, missing=_("everything of head office and the other branches, for this branch has not joined yet"))
     # What another branch did reaches this one by way of head office: not later than the last exchange with it.
     until = _moment(known["last_ok"])
     holds = next((holds for _code, _name, number, holds in rows if number == own), BranchHolds.ALL)

@@ -22,10 +22,12 @@
     parts.input.focus();
     parts.input.select();
   };
-  // Something changed: ask again, once, and keep what is chosen.
-  centre.changed = () => {
+  // Something changed, here or by an exchange: ask again, once, and keep what is chosen.
+  centre.changed = (coverage) => {
+    if (!state) return;
+    parts.foot.textContent = coverage.join(words.between);
     clearTimeout(lateTimer);
-    lateTimer = setTimeout(() => state && look(), 600);
+    lateTimer = setTimeout(look, 600);
   };
 
   // what stands on the page ---------------------------------------------------------------------------------------------
@@ -59,10 +61,9 @@
     parts.look = make("aside", "lc-card lc-find-look");
     parts.look.setAttribute("aria-label", words.preview);
     parts.body.append(parts.list, parts.look);
-    const foot = make("p", "lc-find-foot lc-muted");
-    foot.dataset.coverage = "";
-    foot.textContent = config.coverage.join(words.between);
-    host.replaceChildren(top, parts.narrow, parts.body, foot);
+    parts.foot = make("p", "lc-find-foot lc-muted", config.coverage.join(words.between));
+    parts.foot.dataset.coverage = "";
+    host.replaceChildren(top, parts.narrow, parts.body, parts.foot);
     host.addEventListener("keydown", press);
   };
   const select = (name, choices) => {

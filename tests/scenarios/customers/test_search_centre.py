@@ -19,7 +19,7 @@ from localcrm.kernel.i18n import use_language
 from localcrm.kernel.ids import new_id
 from localcrm.kernel.schema import entities, entity
 from localcrm.store import blobs
-from localcrm.ui.search_centre.coverage import coverage, words
+from localcrm.ui.search_centre.coverage import coverage, covered, words
 from tests.factories import Company, Installation, copy_company
 
 
@@ -234,6 +234,25 @@ def test_it_says_up_to_when_and_who_is_not_included(company: Company, hq: Instal
     company.exchange("BR01")
     with use_language("en"):
         assert any("not included: orders, stock and money of other branches" in line for line in words(coverage(br01.store), now))
+
+
+def test_each_state_of_the_exchange_has_its_sentence() -> None:
+    now = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    rows = [("HQ", "总部", 1, "all"), ("BR01", "杭州", 2, "all"), ("BR02", "BR02", 3, "all")]
+    merged = "2026-11-17T12:00:00+00:00"
+    at_office = {"code": "HQ", "name": "总部", "branches": [{"code": "BR01", "last_ok": merged}, {"code": "BR02", "last_ok": None}]}
+    at_branch = {"code": "BR01", "name": "杭州", "enrolled": True, "last_ok": merged}
+    with use_language("en"):
+        said = words(covered(1, rows, at_office), now)
+        assert said[0] == "Searched: HQ 总部 up to this moment"
+        assert said[1].startswith("BR01 杭州 as of 2026-11-17") and said[1].endswith("(3 days ago)")
+        assert said[2:] == ["not included: BR02 (nothing has arrived yet)"]
+        said = words(covered(2, rows, at_branch), now)
+        assert said[1].startswith("HQ 总部, BR02 as of 2026-11-17") and len(said) == 2
+        assert words(covered(2, rows, at_branch | {"last_ok": None}), now)[1:] == ["not included: HQ 总部, BR02 (nothing has arrived yet)"]
+        alone = words(covered(0, [], at_branch | {"enrolled": False}), now)
+        assert alone == ["Searched: BR01 杭州 up to this moment", f"not included: {alone[1].removeprefix('not included: ')}"]
+        assert "has not joined yet" in alone[1]
 
 
 def test_what_a_branch_did_is_found_at_head_office_after_the_exchange(company: Company, hq: Installation) -> None:
