@@ -15,7 +15,7 @@ from localcrm.domain.finding import services as finding
 from localcrm.domain.options import services as options
 from localcrm.domain.people import grants, rights, services as people
 from localcrm.domain.purchase import services as purchase
-from localcrm.domain.sales import approval, questions as sales_questions, services as sales, warranties
+from localcrm.domain.sales import approval, expiring, questions as sales_questions, services as sales, warranties
 from localcrm.domain.stock import services as stock
 
 SUBJECTS = (options, people, admin, fields, approvals, crm, catalog, stock, sales, finance, purchase, finding)
@@ -27,8 +27,8 @@ for subject in SUBJECTS:
 # What is on hand is known to stock, which stands above the catalogue.
 records.BEHAVIOURS["product"] = replace(records.BEHAVIOURS["product"], derive=stock.derive_product)
 
-# Warranties belong to what was sold, which customers know nothing of.
-reminders.FURTHER["installed_product"] = warranties.ending
+# Warranties, quotes and contracts belong to what is sold, which customers know nothing of.
+reminders.FURTHER |= {"installed_product": warranties.ending, "quote": expiring.quotes, "contract": expiring.contracts}
 
 # Which documents can need an approval, and that those who are asked see them while they wait.
 documents.DOCUMENTS["sales_order"] = approval.ORDER

@@ -32,6 +32,13 @@ TONES: Mapping[str, str] = {
     "negotiating": "acc",
     "won": "good",
     "lost": "bad",
+    "sent": "acc",
+    "accepted": "good",
+    "rejected": "bad",
+    "signed": "good",
+    "shipped": "acc",
+    "received": "good",
+    "returned": "bad",
 }
 
 
