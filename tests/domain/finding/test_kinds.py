@@ -9,6 +9,7 @@ import pytest
 
 from localcrm.kernel.schema import entities, entity
 from localcrm.store import changelog, past, search
+from localcrm.store.blobs import file_fields
 from localcrm.store.kinds import has_more, kinds_with_hits
 from localcrm.store.store import Store
 from localcrm.store.touched import changed_since
@@ -54,3 +55,8 @@ def test_when_something_changed_is_known_from_the_log_and_from_its_past(tmp_path
         assert changed_since(connection, customer, [old, young], began) == {old, young}
         assert changed_since(connection, customer, [old, young], hq.clock.now_ms() - 86_400_000) == {old}
     company.close()
+
+
+def test_every_declared_field_of_files_has_the_index_that_its_names_are_read_from() -> None:
+    without = [f"{kind.key}.{field.key}" for kind in entities() for field in file_fields(kind) if not field.custom and not field.f.index]
+    assert without == []
