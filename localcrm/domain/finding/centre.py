@@ -73,20 +73,7 @@ def look_up(
     if search.question(text) is None:
         return Answer()
     views = {view.entity.key: view for view in narrowed(connection, actor, narrowing)}
-    ids: dict[str, list[str]] = defaultdict(list)
-    answering = kinds_with_hits(connection, text)
-    asked = [view for view in views.values() if view.entity.no in answering]
-    for hit in search.find(connection, text, among=asked, limit=len(asked) * MOST):
-        ids[hit.entity].append(hit.id)
-    capped = set[str]()
-    for view in views.values():
-        kind_key, known = view.entity.key, set(ids.get(view.entity.key, ()))
-        more, is_cut = _older(connection, view, text) if view.entity.no in answering else ([], False)
-        more += find_phones(connection, text, view, limit=MOST)
-        if more:
-            ids[kind_key] = [*ids[kind_key], *dict.fromkeys(one for one in more if one not in known)][:MOST]
-        if is_cut or len(ids.get(kind_key, ())) >= MOST:
-            capped.add(kind_key)
+    ids, capped = _hits(connection, views, text)
     files = find_files(connection, text, among=views.values(), limit=MOST)
     if len(files) >= MOST:
         capped.add(FILES)
@@ -95,13 +82,35 @@ def look_up(
         ids = {key: _lately(connection, key, found, since) for key, found in ids.items()}
         named = {key: set(_lately(connection, key, [one.id for one in files if one.entity == key], since)) for key in views}
         files = [one for one in files if one.id in named[one.entity]]
-    ids = {key: ids[key] for key in sorted(ids, key=_is_set_up) if ids[key]}
-    counts = {key: len(found) for key, found in ids.items()} | ({FILES: len(files)} if files else {})
+    counts = {key: len(ids[key]) for key in sorted(ids, key=_is_set_up) if ids[key]} | ({FILES: len(files)} if files else {})
     most = MANY if kind else FEW
-    hits = [one for key, found in ids.items() if kind in {"", key} for one in _shown(connection, views[key], found[:most], text)]
-    if kind in {"", FILES}:
-        hits += _files_shown(connection, views, files[:most], text)
+    hits: list[Found] = []
+    for key in counts:
+        if kind in {"", key}:
+            hits += (
+                _files_shown(connection, views, files[:most], text)
+                if key == FILES
+                else _shown(connection, views[key], ids[key][:most], text)
+            )
     return Answer(hits, counts, frozenset(capped), _sole(hits, sum(counts.values()), text))
+
+
+def _hits(connection: Connection, views: Mapping[str, View], text: str) -> tuple[dict[str, list[str]], set[str]]:
+    """Ids of the records that answer by kind, the kind with the best first; and the kinds of which there may be more."""
+    ids: dict[str, list[str]] = defaultdict(list)
+    answering = kinds_with_hits(connection, text)
+    asked = [view for view in views.values() if view.entity.no in answering]
+    for hit in search.find(connection, text, among=asked, limit=len(asked) * MOST):
+        ids[hit.entity].append(hit.id)
+    capped = set[str]()
+    for key, view in views.items():
+        more, is_cut = _older(connection, view, text) if view in asked else ([], False)
+        more += find_phones(connection, text, view, limit=MOST)
+        if more:
+            ids[key] = list(dict.fromkeys([*ids[key], *more]))[:MOST]
+        if is_cut or len(ids.get(key, ())) >= MOST:
+            capped.add(key)
+    return ids, capped
 
 
 def _older(connection: Connection, view: View, text: str) -> tuple[list[str], bool]:
