@@ -43,15 +43,18 @@ def narrowed(connection: Connection, actor: Actor, narrowing: Narrowing) -> list
         wanted.append(("branch", frozenset({narrowing.branch})))
     found = policy.views(actor)
     for by, ids in wanted:
-        found = [one for view in found if (one := _only(actor, view, by, ids)) is not None]
+        found = [one for view in found if (one := _only(connection, actor, view, by, ids)) is not None]
     return found
 
 
-def _only(actor: Actor, view: View, by: str, ids: frozenset[str]) -> View | None:
+def _only(connection: Connection, actor: Actor, view: View, by: str, ids: frozenset[str]) -> View | None:
     part = _belongs(actor, view.entity, by, ids)
     if part is None:
         return None
     rows: tuple[Part, ...] = (part,)
+    condition, params = View(view.entity, rows).condition(f'"{view.entity.key}"', finds=True)
+    if connection.one(f'SELECT 1 FROM "{view.entity.key}" WHERE deleted = 0 AND {condition} LIMIT 1', params) is None:
+        return None  # else every hit of everybody would be looked at in vain
     return replace(view, rows=rows if view.rows is None else (Both((View(view.entity, view.rows), View(view.entity, rows))),))
 
 
