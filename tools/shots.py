@@ -46,6 +46,7 @@ KEPT = (
     "calls",
     "call-card",
     "today",
+    "search",
     "people",
     "roles",
     "fields",
@@ -292,9 +293,18 @@ def ringing(page: Page) -> None:
         page.locator(f".lc-corner [data-act={deed}]").first.evaluate("button => button.click()")
 
 
+def look_at_hit(page: Page) -> None:
+    """The first of what was found, on a telephone over the whole screen."""
+    page.locator(".lc-find-hit.lc-on").click()
+    page.wait_for_selector(".lc-find-facts")
+
+
 #: name → (path, what is done before the picture)
 SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "today": ("/today", None),
+    "search": ("/search?q=hz", look_at_hit),
+    "search-kind": ("/search?q=1&kind=contact", None),
+    "search-empty": ("/search", None),
     "customers": ("/customers", None),
     "customers-query": ("/customers", new_query),
     "customer-page": ("/customers", whole_customer),

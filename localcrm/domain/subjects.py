@@ -12,13 +12,14 @@ from localcrm.domain.catalog import services as catalog
 from localcrm.domain.crm import custody, pools, questions as crm_questions, reminders, services as crm
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance import services as finance
+from localcrm.domain.finding import services as finding
 from localcrm.domain.options import services as options
 from localcrm.domain.people import grants, rights, services as people
 from localcrm.domain.purchase import services as purchase
 from localcrm.domain.sales import approval, expiring, questions as sales_questions, services as sales, warranties
 from localcrm.domain.stock import services as stock
 
-SUBJECTS = (options, people, admin, fields, approvals, crm, catalog, stock, sales, finance, purchase, calls)
+SUBJECTS = (options, people, admin, fields, approvals, crm, catalog, stock, sales, finance, purchase, calls, finding)
 
 for subject in SUBJECTS:
     records.BEHAVIOURS.update(subject.BEHAVIOURS)
