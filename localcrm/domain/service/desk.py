@@ -21,6 +21,7 @@ from localcrm.domain.service.rules import RUNNING, UNDONE, USUAL, Clocks, Promis
 from localcrm.domain.service.tickets import CANNED, EVENT, TICKET, family
 from localcrm.domain.service.worktime import WorkCalendar
 from localcrm.domain.verbs import Verb
+from localcrm.kernel.clock import moment, now_utc, to_iso
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.ids import parse_id
@@ -117,17 +118,20 @@ def undone(connection: Connection, actor: Actor, wanted: Wanted, now: dt.datetim
 
 def _lines(connection: Connection, actor: Actor, rows: Sequence[Record], now: dt.datetime) -> list[Line]:
     names = ref_titles(connection, TICKET, rows)
-    stand = clocks_of(connection, rows, now) if policy.seen(actor, EVENT) is not None else {}
+    stand = clocks_seen(connection, actor, rows, now)
     return [
         Line(row, {key: found[row[key]] for key, found in names.items() if row.get(key) in found}, stand.get(row["id"])) for row in rows
     ]
 
 
+def clocks_seen(connection: Connection, actor: Actor, tickets: Sequence[Record], now: dt.datetime | None = None) -> dict[str, Clocks]:
+    """Clocks of tickets as a query of this actor gave them, by id; none where he may not see what they follow from."""
+    return clocks_of(connection, tickets, now or now_utc()) if policy.seen(actor, EVENT) is not None else {}
+
+
 def derive_tickets(connection: Connection, actor: Actor, records: list[Record]) -> list[dict[str, Any]]:
     """Beside each ticket of a list: when it is due (ISO, None while nothing runs out) and in which colour that is."""
-    from localcrm.kernel.clock import now_utc, to_iso
-
-    stand = clocks_of(connection, records, now_utc()) if policy.seen(actor, EVENT) is not None else {}
+    stand = clocks_seen(connection, actor, records)
     rows: list[dict[str, Any]] = []
     for record in records:
         found = stand.get(record["id"])
@@ -214,8 +218,6 @@ def repeated_faults(uow: UnitOfWork, actor: Actor, *, days: int = 90, least: int
     view = policy.view(actor, TICKET)
     if not all(view.shows(key) for key in ("product_id", "serial", "opened_at", "type", "state", "number")):
         return {"rows": []}
-    from localcrm.kernel.clock import moment, to_iso
-
     condition, params = view.condition("t")
     since = round((moment(uow.store.clock) - dt.timedelta(days=days)).timestamp() * 1000)
     found = []

@@ -41,6 +41,8 @@ ICONS: Mapping[str, str] = {
     "warranty": "verified_user",
     "mention": "alternate_email",
     "own": "notifications",
+    "ticket": "confirmation_number",
+    "revisit": "support_agent",
 }
 #: What stands above each kind.
 HEADS: Mapping[str, str] = {
@@ -50,6 +52,8 @@ HEADS: Mapping[str, str] = {
     "warranty": N_("Warranty ends"),
     "mention": N_("You were named"),
     "own": N_("Reminder"),
+    "ticket": N_("Ticket due"),
+    "revisit": N_("Ask the customer again"),
 }
 #: Cards that stand on a page at once; the others are counted.
 MOST_CARDS = 2
@@ -234,13 +238,15 @@ def waits() -> list[tuple[str, int]]:
 
 def when(one: Reminding) -> str:
     """The time a reminder is about, in words; a birthday is a whole day."""
-    return near_day(one.at.astimezone().date()) if one.kind in {"birthday", "dormant", "warranty"} else near_moment(one.at)
+    return near_day(one.at.astimezone().date()) if one.kind in {"birthday", "dormant", "warranty", "revisit"} else near_moment(one.at)
 
 
 def place_of(one: Reminding) -> str:
     """Address of what a reminder is about; "" where there is none."""
     if one.activity:
         return f"/activities/{one.activity}"
+    if one.ticket:
+        return f"/tickets/{one.ticket}"
     return f"/customers?open={one.customer}" if one.customer else ""
 
 
