@@ -43,6 +43,8 @@ KEPT = (
     "conflicts",
     "stock",
     "suppliers",
+    "ticket",
+    "tickets",
     "today",
     "people",
     "roles",
@@ -263,6 +265,19 @@ def open_deal(page: Page) -> None:
     page.wait_for_selector(".lc-deal-sheet .lc-stage-strip")
 
 
+def open_ticket(page: Page) -> None:
+    """The ticket that is worked on."""
+    page.goto(page.url.split("/tickets")[0] + "/tickets/" + first_of(page, "ticket", ["state", "=", "working"]))
+    page.wait_for_selector("[data-event]")
+
+
+def few_faults(page: Page) -> None:
+    """What came back twice."""
+    page.locator(".lc-head .q-select").nth(1).click()
+    page.locator(".q-menu .q-item").first.click()
+    page.wait_for_selector("[data-fault]")
+
+
 #: name → (path, what is done before the picture)
 SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "today": ("/today", None),
@@ -284,6 +299,11 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "movements": ("/records/stock_move", None),
     "receipts": ("/records/receipt", None),
     "suppliers": ("/suppliers", None),
+    "tickets": ("/tickets", None),
+    "ticket": ("/tickets", open_ticket),
+    "ticket-list": ("/tickets/list", None),
+    "faults": ("/tickets/faults", few_faults),
+    "promises": ("/settings/service", None),
     "people": ("/people", None),
     "roles": ("/roles", None),
     "fields": ("/fields", None),

@@ -34,9 +34,9 @@ class Priority(Choice):
 class TicketState(Choice):
     """Where a ticket stands. While it waits for the customer no clock runs."""
 
-    OPEN = "open", N_("Not taken up")
+    OPEN = "new", N_("Not taken up")
     WORKING = "working", N_("Being worked on")
-    WAITING = "waiting", N_("Waiting for the customer")
+    WAITING = "waiting", N_("Customer's turn")
     CLOSED = "closed", N_("Ticket closed")
     MERGED = "merged", N_("Merged into another")
 
@@ -178,7 +178,7 @@ class CannedAnswer(Entity, key="canned_answer", no=90, label=N_("Ready answer"),
     """A text for an answer that is given often; ``{customer}``, ``{contact}``, ``{number}`` stand for those of the ticket."""
 
     title: Annotated[Name, F(1, N_("Title"), column=1, index=True, search=8)]
-    text: Annotated[LongText, Bounds(min_length=1), F(2, N_("Answer"), column=2, search=3, widget="longtext")]
+    text: Annotated[LongText, Bounds(min_length=1), F(2, N_("Text of the answer"), column=2, search=3, widget="longtext")]
     type: Annotated[TicketType | None, F(3, N_("Only for tickets of the type"), column=3)] = None
 
 

@@ -32,6 +32,9 @@ TONES: Mapping[str, str] = {
     "negotiating": "acc",
     "won": "good",
     "lost": "bad",
+    "urgent": "bad",
+    "high": "warn",
+    "working": "acc",
 }
 
 

@@ -61,7 +61,7 @@ def _draw(rows: list[dict[str, Any]]) -> None:
             TICKET.fields["serial"].label,
             (_("Tickets"), "lc-num"),
             (_("The last one"), "lc-hide-phone"),
-            _("Numbers"),
+            _("Ticket numbers"),
         )
         for row in rows:
             with ui.element("tr").props("data-fault"):

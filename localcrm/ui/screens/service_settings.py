@@ -100,18 +100,16 @@ class _Settings:
             ui.label(_("Working time from the report of a ticket on; while it waits for the customer no clock runs.")).classes("lc-muted")
             with ui.element("div").style("overflow-x:auto"), ui.element("table").classes("lc-table"):
                 names = (_("First answer within"), _("Solution within"), _("Due soon before"))
+                styles = ("lc-num", "lc-num", "lc-num lc-hide-phone")
                 heads(
-                    LEVEL.fields["priority"].label,
-                    *((name, "lc-num") for name in names),
-                    (LEVEL.fields["superior"].label, "lc-hide-phone"),
-                    "",
+                    LEVEL.fields["priority"].label, *zip(names, styles, strict=True), (LEVEL.fields["superior"].label, "lc-hide-phone"), ""
                 )
                 for priority in PRIORITIES:
                     promise = found[priority]
                     with ui.element("tr").props(f"data-level={priority.value}"):
                         cell(gettext(priority.label), "lc-strong")
-                        for minutes in (promise.answer, promise.solve, promise.warn):
-                            cell(words.span(dt.timedelta(minutes=minutes)), "lc-num")
+                        for minutes, style in zip((promise.answer, promise.solve, promise.warn), styles, strict=True):
+                            cell(words.span(dt.timedelta(minutes=minutes)), style)
                         cell(gettext(promise.superior.label), "lc-hide-phone")
                         with ui.element("td").classes("lc-num"):
                             if self.may_level:

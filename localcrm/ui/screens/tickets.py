@@ -67,7 +67,7 @@ def ticket_actions(session: Session, chosen: Callable[[], str | None]) -> list[A
         (True, Action("open", _("Open record"), on(lambda ticket: open_ticket(ticket["id"])), "enter")),
         (change, Action("take", _("Take up"), on(lambda ticket: deeds.step(session, "take_up", ticket["id"], done=_("Taken up"))), "t")),
         (change, Action("close", _("Close…"), on(partial(deeds.close, session)), "x")),
-        (may("ticket.transfer"), Action("assign", _("Hand over…"), on(partial(deeds.hand_over, session)), "o")),
+        (may("ticket.transfer"), Action("assign", _("Pass on…"), on(partial(deeds.hand_over, session)), "o")),
         (change, Action("merge", _("Merge with another…"), on(partial(deeds.merge, session)), "m")),
         (change, Action("edit", _("Edit"), on(lambda ticket: edit_dialog(session, TICKET, identity=ticket["id"])), "e")),
         (True, Action("history", _("History"), on(lambda ticket: history_dialog(session, TICKET, ticket["id"])), "h", divided=True)),
@@ -82,11 +82,7 @@ def ticket_actions(session: Session, chosen: Callable[[], str | None]) -> list[A
 
 def view_links(active: str) -> None:
     """Board and list of the same tickets, and what keeps coming back."""
-    views = {
-        "board": (_("Board"), PATH),
-        "list": (_("As a list"), f"{PATH}/list"),
-        "faults": (_("What keeps coming back"), f"{PATH}/faults"),
-    }
+    views = {"board": (_("Board"), PATH), "list": (_("As a list"), f"{PATH}/list"), "faults": (_("Repeats"), f"{PATH}/faults")}
     with ui.element("nav").classes("lc-phases").mark("views"):
         for key, (label, path) in views.items():
             link = ui.element("a").props(f'href="{path}"').mark(f"view-{key}")
@@ -147,7 +143,7 @@ class _Board:
                         f'outlined dense options-dense aria-label="{_("Type")}"'
                     ).mark("by-type")
                 for kind, label, value, chosen in (
-                    ("user", _("Everybody's"), self.wanted.assignee_id, self._by_user),
+                    ("user", _("All assignees"), self.wanted.assignee_id, self._by_user),
                     ("branch", _("All branches"), None, self._by_branch),
                 ):
                     if session.may(f"{kind}.read"):
@@ -300,7 +296,7 @@ class _List:
                         ("", _("All")),
                         ("undone", _("Not done with")),
                         (AGAIN, _("To ask again")),
-                        *((state.value, show(TICKET.fields["state"], state.value) or "") for state in TicketState),
+                        (TicketState.CLOSED.value, show(TICKET.fields["state"], TicketState.CLOSED.value) or ""),
                     ):
                         chip = ui.button(label, on_click=partial(self._narrow, key)).props("flat dense no-caps").classes("lc-chip")
                         self.chips[key] = chip.mark(f"show-{key or 'all'}")

@@ -86,7 +86,7 @@ async def hand_over(session: Session, ticket: Record) -> bool:
         ui.timer(0.2, who.focus, once=True)
         return {"user_id": who, "text": _text(_("A word about it"), "", mark="word", rows=2, focus=False)}
 
-    return await _ask(session, "assign", ticket["id"], _("Hand over"), fields, yes=_("Hand over"), done=_("Handed over"))
+    return await _ask(session, "assign", ticket["id"], _("Pass on"), fields, yes=_("Pass on"), done=_("Passed on"))
 
 
 async def merge(session: Session, ticket: Record) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, action_button, action_keys
-from localcrm.ui.kit.values import exact, near_moment, show, show_kind
+from localcrm.ui.kit.values import exact, near_moment, show, show_kind, tone
 from localcrm.ui.operations import run_service, run_verb
 from localcrm.ui.screens.records import delete_with_undo, history_dialog
 from localcrm.ui.service import deeds, words
@@ -58,20 +58,26 @@ class TicketPage:
     def __init__(self, session: Session, identity: str) -> None:
         self.session, self.identity = session, identity
         self.record: Record = {}
-        self.sheet: Sheet | None = None
+        self.drawn: dict[int, str] = {}
         self.may_change = session.may("ticket.update")
         self.turn = 0
 
     async def build(self) -> None:
         """Frame first; what is in it comes as it is read."""
-        self.head = ui.element("div")
+        with page_head(TICKET.label) as self.head:
+            self.title: Any = next(iter(self.head))
+            self.chips = ui.element("div").classes("lc-row lc-wrap-row")
+            ui.space()
+            self.tools = ui.element("div").classes("lc-row lc-ticket-tools")
         with ui.element("div").classes("lc-ticket").mark("ticket"):
             with ui.element("div").classes("lc-col lc-ticket-main"):
                 self.asked = ui.element("div").classes("lc-card lc-pad")
                 if self.may_change:
                     self._reply_box()
                 self.way = ui.element("div").classes("lc-card lc-ticket-way").mark("way")
-            self.side = ui.element("div").classes("lc-col")
+            with ui.element("div").classes("lc-col"):
+                self.clocks = ui.element("div").classes("lc-card lc-pad lc-ticket-clocks").mark("clocks")
+                self.side = ui.element("div").classes("lc-col")
         await self.draw()
         self.session.subscribe(SHOWS, lambda _changes: self.draw())
         ui.timer(30, self.draw)  # time runs
@@ -81,7 +87,7 @@ class TicketPage:
             return ticket_sheet(connection, self.session.actor, self.identity, now_utc())
 
     async def draw(self) -> None:
-        """Read and show; a newer wish wins."""
+        """Read and show what is different; a newer wish wins."""
         self.turn += 1
         turn = self.turn
         outcome = await run_service(self.session, self._read, on_error=lambda _error: True)
@@ -91,41 +97,55 @@ class TicketPage:
             self._gone()
             return
         sheet: Sheet = outcome.value
-        self.sheet, self.record = sheet, sheet.line.record
-        for box, fill in ((self.head, self._head), (self.asked, self._asked), (self.way, self._way), (self.side, self._side)):
-            box.clear()
-            with box:
-                fill(sheet)
-        if self.may_change:
-            self._fit_reply(sheet)
+        self.record = record = sheet.line.record
+        names = sheet.line.names
+        glance = words.glance(sheet.line.clocks, str(record.get("state")))
+        stand = sheet.line.clocks and [
+            (one, words.left(one), words.due(one)) for one in (sheet.line.clocks.answer, sheet.line.clocks.solve)
+        ]
+        parts: tuple[tuple[ui.element, Callable[[Sheet], None], Any], ...] = (
+            (self.chips, self._chips, (record, glance)),
+            (self.tools, self._tools, record.get("state")),
+            (self.asked, self._asked, (record, names)),
+            (self.way, self._way, (sheet.events, sheet.merged)),
+            (self.clocks, self._clocks, stand and [said for _clock, *said in stand]),
+            (self.side, self._side, (record, names, sheet.parts, sheet.merged, sheet.charge)),
+            *([(self.answers, self._ready_answers, (sheet.answers, record, names))] if self.may_change else []),
+        )
+        for box, fill, told in parts:  # a menu that is open, and what is marked to be copied, stay where nothing changed
+            if self.drawn.get(box.id) != (now := repr(told)):
+                self.drawn[box.id] = now
+                box.clear()
+                with box:
+                    fill(sheet)
 
     def _gone(self) -> None:
-        self.head.clear()
-        with self.head:
-            ui.label(_("This ticket does not exist, was deleted, or is not yours to see.")).classes("lc-empty lc-muted")
-        for box in (self.asked, self.way, self.side, *([self.reply] if self.may_change else [])):
+        self.chips.clear()
+        with self.chips:
+            ui.label(_("This ticket does not exist, was deleted, or is not yours to see.")).classes("lc-muted")
+        for box in (self.tools, self.asked, self.way, self.clocks, self.side, *([self.reply] if self.may_change else [])):
             box.set_visibility(False)
 
     # head --------------------------------------------------------------------------------------------------------------
 
-    def _head(self, sheet: Sheet) -> None:
-        record, (text, tone) = self.record, words.glance(sheet.line.clocks, str(self.record.get("state")))
-        with page_head(str(record.get("title") or record.get("number") or TICKET.label)):
-            ui.label(str(record.get("number") or "")).classes("lc-muted").mark("number")
-            state = show(TICKET.fields["state"], record.get("state"))
-            for value, colour in (
-                (state, "acc"),
-                (show(TICKET.fields["priority"], record.get("priority")), _pressing(record)),
-                (text, tone),
-            ):
-                if value:
-                    ui.label(value).classes("lc-chip").props(f"data-tone={colour or 'plain'}")
-            ui.space()
-            with ui.element("div").classes("lc-row lc-ticket-tools"):
-                actions = self._actions()
-                action_button(actions)
-                self._next_step()
-            action_keys(actions)
+    def _chips(self, sheet: Sheet) -> None:
+        record, (text, shade) = self.record, words.glance(sheet.line.clocks, str(self.record.get("state")))
+        self.title.set_text(str(record.get("title") or record.get("number") or TICKET.label))
+        ui.label(str(record.get("number") or "")).classes("lc-muted").mark("number")
+        told = (
+            (show(TICKET.fields["state"], record.get("state")), "acc"),
+            (show(TICKET.fields["priority"], record.get("priority")), tone(TICKET.fields["priority"], record.get("priority"))),
+            (text, shade),
+        )
+        for value, colour in told:
+            if value:
+                ui.label(value).classes("lc-chip").props(f"data-tone={colour or 'plain'}")
+
+    def _tools(self, _sheet: Sheet) -> None:
+        actions = self._actions()
+        action_button(actions)
+        self._next_step()
+        action_keys(actions)
 
     def _next_step(self) -> None:
         """The button for what usually comes next."""
@@ -152,7 +172,7 @@ class TicketPage:
             (change and state == TicketState.WAITING, Action("resume", _("Customer has answered"), self._resume, "t")),
             (change and undone, Action("close", _("Close…"), self._close, "x")),
             (change and undone, Action("part", _("Use a part…"), self._part, "u")),
-            (may("ticket.transfer") and undone, Action("assign", _("Hand over…"), self._hand_over, "o")),
+            (may("ticket.transfer") and undone, Action("assign", _("Pass on…"), self._hand_over, "o")),
             (change and undone, Action("merge", _("Merge with another…"), self._merge, "m")),
             (change and closed, Action("revisit", _("Ask again…"), self._revisit, "v")),
             (change and closed, Action("reopen", _("Take up again"), self._reopen, "r")),
@@ -241,19 +261,18 @@ class TicketPage:
                         "unelevated no-caps data-commit data-act=answer"
                     ).classes("lc-pri").tooltip(_("Ctrl+Enter"))
 
-    def _fit_reply(self, sheet: Sheet) -> None:
+    def _ready_answers(self, sheet: Sheet) -> None:
         """Only what may be said now is offered."""
         self.to_customer.set_visibility(self.record.get("state") in {one.value for one in UNDONE})
         fitting = [one for one in sheet.answers if one.get("type") in {None, self.record.get("type")}]
         self.answers.set_visibility(bool(fitting))
-        self.answers.clear()
         names = sheet.line.names
         own = {
             "customer": names.get("customer_id", ""),
             "contact": names.get("contact_id", ""),
             "number": str(self.record.get("number") or ""),
         }
-        with self.answers, ui.menu().classes("lc-menu"):
+        with ui.menu().classes("lc-menu"):
             for one in fitting:
                 ui.menu_item(str(one.get("title")), on_click=partial(self._insert, fill_answer(str(one.get("text") or ""), own))).mark(
                     "ready-answer"
@@ -299,10 +318,10 @@ class TicketPage:
                 about = others.get(str(event.get("ticket_id")))
                 parts = [
                     show(EVENT.fields["kind"], event.get("kind")),
-                    names.get("user_id") if kind in {EventKind.ASSIGNED, EventKind.OPENED} else None,
+                    names.get("user_id") if kind is EventKind.ASSIGNED else None,
                     names.get("by_id"),
                     near_moment(event["at"]) if event.get("at") else None,
-                    names.get("branch_id"),
+                    names.get("branch_id") if event.get("branch_id") != self.record.get("branch_id") else None,
                     about,
                 ]
                 ui.label(" · ".join(part for part in parts if part)).classes("lc-small-text lc-muted").tooltip(exact(event.get("at")) or "")
@@ -314,11 +333,6 @@ class TicketPage:
     # beside ----------------------------------------------------------------------------------------------------------------
 
     def _side(self, sheet: Sheet) -> None:
-        if sheet.line.clocks is not None:
-            with ui.element("div").classes("lc-card lc-pad lc-ticket-clocks").mark("clocks"):
-                warn = sheet.line.clocks.promise.warn
-                for label, clock in ((_("First answer"), sheet.line.clocks.answer), (_("Solution"), sheet.line.clocks.solve)):
-                    self._clock(label, clock, warn)
         with ui.element("div").classes("lc-card"):
             names = {key: {str(self.record.get(key)): name} for key, name in sheet.line.names.items()}
             later = [key for key in _LATER if self.record.get(key) is not None]
@@ -333,12 +347,19 @@ class TicketPage:
                     text = " · ".join(filter(None, (row.record.get("number"), str(row.record.get("title") or ""))))
                     ui.link(text, f"/tickets/{row.record['id']}").classes("lc-link")
 
+    def _clocks(self, sheet: Sheet) -> None:
+        self.clocks.set_visibility(sheet.line.clocks is not None)
+        if sheet.line.clocks is not None:
+            warn = sheet.line.clocks.promise.warn
+            for label, clock in ((_("First answer"), sheet.line.clocks.answer), (_("Solution"), sheet.line.clocks.solve)):
+                self._clock(label, clock, warn)
+
     def _clock(self, label: str, clock: Clock, warn: int) -> None:
-        tone = clock.colour(warn) or ("good" if clock.kept else "plain")
+        shade = clock.colour(warn) or ("good" if clock.kept else "plain")
         with ui.element("div").classes("lc-row"):
             ui.label(label).classes("grow")
             ui.label(words.due(clock)).classes("lc-small-text lc-muted").tooltip(exact(clock.due) or "")
-            ui.label(words.left(clock)).classes("lc-chip").props(f"data-tone={tone}")
+            ui.label(words.left(clock)).classes("lc-chip").props(f"data-tone={shade}")
 
     def _parts(self, sheet: Sheet) -> None:
         if not sheet.parts and not sheet.charge:
@@ -377,7 +398,3 @@ class TicketPage:
 
     async def _put_back(self, identity: str) -> None:
         await run_verb(self.session, "service.take_part_back", {"part_id": identity}, done=_("Put back into stock"))
-
-
-def _pressing(record: Record) -> str:
-    return {"urgent": "bad", "high": "warn"}.get(str(record.get("priority")), "plain")

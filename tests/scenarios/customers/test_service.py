@@ -124,7 +124,7 @@ def test_a_ticket_from_the_call_to_the_second_question(desk: Installation, clock
     identity = ticket(desk, priority="high", serial="SN-0001")
     entered = desk.get("ticket", identity)
     assert entered["number"].startswith("TK-HQ-")
-    assert (entered["state"], entered["assignee_id"], entered["warranty_until"]) == ("open", desk.actor.user_id, "2027-03-01")
+    assert (entered["state"], entered["assignee_id"], entered["warranty_until"]) == ("new", desk.actor.user_id, "2027-03-01")
     assert entered["product_id"] == known(desk, "product", code="M-1"), "the serial number says which product it is"
     clock.forward(minutes=30)
     run(desk, "take_up", identity)
