@@ -28,6 +28,7 @@ from localcrm.kernel.ids import parse_id
 from localcrm.store.connection import Connection
 from localcrm.store.query import Condition, ListQuery, Record, ref_titles, select, titles
 from localcrm.store.uow import UnitOfWork
+from localcrm.store.view import Masked
 
 #: Tickets that are not done with and are looked at together; a desk that has more has the oldest of them.
 MOST = 1000
@@ -79,7 +80,7 @@ def clocks_of(
     connection: Connection, tickets: Sequence[Mapping[str, Any]], now: dt.datetime, rules: Rules | None = None
 ) -> dict[str, Clocks]:
     """How tickets (``id``, ``state``, ``priority``, ``opened_at``) stand, by id; two queries however many there are."""
-    told = [ticket for ticket in tickets if all(ticket.get(key) is not None for key in _NEEDED)]
+    told = [ticket for ticket in tickets if all(ticket.get(key) is not None and not isinstance(ticket[key], Masked) for key in _NEEDED)]
     if not told:
         return {}
     rules = rules or rules_of(connection)

@@ -41,6 +41,16 @@ class TicketState(Choice):
     MERGED = "merged", N_("Merged into another")
 
 
+class Satisfaction(Choice):
+    """How content a customer was: one to five stars."""
+
+    ONE = "1", N_("1 · very discontented")
+    TWO = "2", N_("2 · discontented")
+    THREE = "3", N_("3 · so so")
+    FOUR = "4", N_("4 · content")
+    FIVE = "5", N_("5 · very content")
+
+
 #: Ways by which a customer gets in touch; a company may write others of its own.
 CHANNELS = {
     "telephone": N_("By telephone"),
@@ -86,7 +96,7 @@ class Ticket(
     state: Annotated[TicketState, F(16, N_("State"), column=6, index=True, editable=False)] = TicketState.OPEN
     solution: Annotated[LongText | None, F(17, N_("Solution"), search=3, widget="longtext", editable=False)] = None
     fee: Annotated[Money, Bounds(ge=0), F(18, N_("Fee for the work"), section=N_("Details"))] = NOTHING
-    satisfaction: Annotated[int | None, Bounds(ge=1, le=5), F(19, N_("Satisfaction, 1 to 5"), editable=False)] = None
+    satisfaction: Annotated[Satisfaction | None, F(19, N_("Satisfaction"), index=True, editable=False)] = None
     revisit_on: Annotated[Day | None, F(20, N_("Ask again on"), index=True, section=N_("Details"))] = None
     revisit_result: Annotated[LongText | None, F(21, N_("What the customer said later"), widget="longtext", editable=False)] = None
     merged_into: Annotated[Id | None, F(22, N_("Goes on in"), ref="ticket", editable=False)] = None

@@ -187,6 +187,7 @@ def bill_ticket(uow: UnitOfWork, actor: Actor, *, ticket_id: RecordId, product_i
 
     The parts have left stock already, so the order moves no goods. Posted, it is owed like any other order.
     """
+    policy.require(actor, "sales_order.create")
     policy.require_record(uow.connection, actor, TICKET, ticket_id, "update")
     ticket, product = uow.get(TICKET, ticket_id), uow.get(_PRODUCT, product_id)
     if ticket["state"] == TicketState.MERGED:
@@ -227,6 +228,6 @@ def _shown(uow: UnitOfWork, actor: Actor, part_id: str) -> dict[str, Any]:
 
 VERBS = (
     Verb(use_part, N_("Use a part for a ticket"), "ticket.update", record="ticket_id"),
-    Verb(take_part_back, N_("Put a part back into stock"), "ticket.update"),
-    Verb(bill_ticket, N_("Bill a ticket"), "sales_order.create"),
+    Verb(take_part_back, N_("Put a part back into stock")),
+    Verb(bill_ticket, N_("Bill a ticket")),
 )

@@ -35,7 +35,15 @@ def promises(connection: Connection) -> dict[str, Promise]:
 def week_of(connection: Connection) -> Mapping[int, Sequence[Span]]:
     """Working hours by weekday, Monday being 0."""
     rows = connection.all("SELECT weekday, hours FROM work_hours WHERE deleted = 0 ORDER BY id DESC")
-    return {int(weekday) - 1: read_hours(hours) for weekday, hours in rows} if rows else USUAL_WEEK
+    return {int(weekday) - 1: _spans(int(weekday) - 1, hours) for weekday, hours in rows} if rows else USUAL_WEEK
+
+
+def _spans(weekday: int, hours: str | None) -> Sequence[Span]:
+    """Kept hours; what another version wrote and this one cannot read stops no clock: the usual hours hold."""
+    try:
+        return read_hours(hours)
+    except InvalidInput:
+        return USUAL_WEEK.get(weekday, ())
 
 
 def work_calendar(connection: Connection) -> WorkCalendar:

@@ -132,6 +132,7 @@ def take_up(uow: UnitOfWork, actor: Actor, *, ticket_id: RecordId) -> dict[str, 
 
 def assign(uow: UnitOfWork, actor: Actor, *, ticket_id: RecordId, user_id: RecordId, text: str | None = None) -> dict[str, Any]:
     """Hand a ticket to somebody, perhaps with a word about it; returns it."""
+    policy.require_record(uow.connection, actor, TICKET, ticket_id, "transfer")
     _in_state(uow, ticket_id, *UNDONE)
     records.update_record(uow, actor, entity=TICKET.key, id=ticket_id, values={"assignee_id": user_id})
     if (text or "").strip():
@@ -178,7 +179,7 @@ def close_ticket(uow: UnitOfWork, actor: Actor, *, ticket_id: RecordId, solution
     changes = {
         "state": TicketState.CLOSED,
         "solution": solution.strip(),
-        "satisfaction": satisfaction if satisfaction is not None else ticket["satisfaction"],
+        "satisfaction": ticket["satisfaction"] if satisfaction is None else str(satisfaction),
         "revisit_on": _revisit_day(uow),
         "revisit_result": None,
     }
@@ -209,7 +210,7 @@ def record_revisit(
     _require_text(result, TICKET.fields["revisit_result"].label, field="result")
     changes: dict[str, Any] = {"revisit_result": result.strip()}
     if satisfaction is not None:
-        changes["satisfaction"] = satisfaction
+        changes["satisfaction"] = str(satisfaction)
     shown = _step(uow, actor, ticket, EventKind.REVISIT, changes, text=result)
     return reopen_ticket(uow, actor, ticket_id=ticket_id) if reopen else shown
 
@@ -219,7 +220,8 @@ def record_revisit(
 
 def merge_tickets(uow: UnitOfWork, actor: Actor, *, ticket_id: RecordId, other_id: RecordId) -> dict[str, Any]:
     """Go on with one ticket for two of a customer that are about the same; returns the one that goes on. The other keeps its number and its history."""
-    policy.require_record(uow.connection, actor, TICKET, other_id, "update")
+    for one in (ticket_id, other_id):
+        policy.require_record(uow.connection, actor, TICKET, one, "update")
     ticket, other = _in_state(uow, ticket_id, *UNDONE), uow.get(TICKET, other_id)
     if ticket_id == other_id:
         raise InvalidInput("same_ticket", N_("Choose another ticket than this one."), field="other_id")
@@ -350,15 +352,15 @@ VERBS = (
         Verb(function, label, _UPDATE, record="ticket_id")
         for function, label in (
             (take_up, N_("Take up a ticket")),
-            (assign, N_("Hand a ticket to somebody")),
             (add_remark, N_("Write a remark on a ticket")),
             (answer, N_("Answer a ticket")),
             (resume, N_("The customer of a ticket has answered")),
             (close_ticket, N_("Close a ticket")),
             (reopen_ticket, N_("Reopen a ticket")),
             (record_revisit, N_("Ask the customer of a ticket again")),
-            (merge_tickets, N_("Merge two tickets")),
             (split_ticket, N_("Take merged tickets apart")),
         )
     ),
+    Verb(assign, N_("Hand a ticket to somebody")),
+    Verb(merge_tickets, N_("Merge two tickets")),
 )

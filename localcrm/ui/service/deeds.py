@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from nicegui import context, ui
@@ -129,8 +130,8 @@ async def merge(session: Session, ticket: Record) -> bool:
 
 async def use_part(session: Session, ticket: Record) -> bool:
     """Ask which part was used; the warranty says who bears it unless somebody knows better."""
-    opened = ticket.get("opened_at")
-    covered = bool(opened and is_covered(ticket.get("warranty_until"), opened.astimezone().date()))
+    opened, until = ticket.get("opened_at"), ticket.get("warranty_until")  # either may be covered
+    covered = isinstance(opened, datetime) and isinstance(until, date) and is_covered(until, opened.astimezone().date())
 
     def fields() -> dict[str, Any]:
         with ui.element("div").classes("lc-form lc-two"):

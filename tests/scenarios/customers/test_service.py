@@ -147,7 +147,7 @@ def test_a_ticket_from_the_call_to_the_second_question(desk: Installation, clock
     with pytest.raises(InvalidInput, match="满意"):
         run(desk, "record_revisit", identity, result="很好", satisfaction=6)
     asked = run(desk, "record_revisit", identity, result="很好", satisfaction=5)
-    assert (asked["satisfaction"], asked["revisit_result"], asked["state"]) == (5, "很好", "closed")
+    assert (asked["satisfaction"], asked["revisit_result"], asked["state"]) == ("5", "很好", "closed")
     assert told(desk, desk.actor) == []
 
 
