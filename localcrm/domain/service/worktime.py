@@ -16,7 +16,7 @@ Span = tuple[int, int]
 Pause = tuple[dt.datetime, dt.datetime | None]
 #: A calendar that has no working day in so many days has none at all.
 _LOOK_AHEAD = 400
-_NONE = dt.timedelta()
+_NONE, _DAY = dt.timedelta(), dt.timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class WorkCalendar:
     week: Mapping[int, Sequence[Span]]
     days: Mapping[dt.date, bool] = field(default_factory=dict)
     zone: dt.tzinfo | None = None
+    _pieces: dict[dt.date, list[tuple[dt.datetime, dt.datetime]]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def spans(self, day: dt.date) -> Sequence[Span]:
         """Working minutes of a day. A day that is worked although the week says free has the hours of the first working day of the week."""
@@ -43,6 +44,13 @@ class WorkCalendar:
         """A minute of a day as a moment."""
         wall = dt.datetime.combine(day, dt.time()) + dt.timedelta(minutes=minute)
         return wall.replace(tzinfo=self.zone) if self.zone is not None else wall.astimezone()
+
+    def pieces(self, day: dt.date) -> Sequence[tuple[dt.datetime, dt.datetime]]:
+        """The working hours of a day as moments; worked out once, for many tickets ask for the same days."""
+        found = self._pieces.get(day)
+        if found is None:
+            found = self._pieces[day] = [(self.moment(day, first), self.moment(day, until)) for first, until in self.spans(day)]
+        return found
 
     def day_of(self, moment: dt.datetime) -> dt.date:
         """The day a moment is on."""
@@ -90,16 +98,15 @@ def _running(
 
 
 def _working(calendar: WorkCalendar, start: dt.datetime, end: dt.datetime | None) -> Iterator[tuple[dt.datetime, dt.datetime]]:
-    day, idle = calendar.day_of(start), 0
-    while idle < _LOOK_AHEAD and (end is None or day <= calendar.day_of(end)):
-        spans = calendar.spans(day)
-        idle = 0 if spans else idle + 1
-        for first, until in spans:
-            begin, stop = max(calendar.moment(day, first), start), calendar.moment(day, until)
-            stop = stop if end is None else min(stop, end)
+    day, last, idle = calendar.day_of(start), None if end is None else calendar.day_of(end), 0
+    while idle < _LOOK_AHEAD and (last is None or day <= last):
+        pieces = calendar.pieces(day)
+        idle = 0 if pieces else idle + 1
+        for first, until in pieces:
+            begin, stop = max(first, start), until if end is None else min(until, end)
             if begin < stop:
                 yield begin, stop
-        day += dt.timedelta(days=1)
+        day += _DAY
 
 
 def _without(begin: dt.datetime, stop: dt.datetime, pauses: Sequence[Pause]) -> Iterator[tuple[dt.datetime, dt.datetime]]:
