@@ -550,7 +550,8 @@ class _Company:
         for number, (*told, hours) in enumerate(TICKETS):
             clerk = node.staff[number % len(node.staff)]
             opened = dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours)
-            values = dict(zip(keys, told, strict=True)) | {"opened_at": opened.isoformat(), "customer_id": chance.choice(node.customers)}
+            values: dict[str, Any] = dict(zip(keys, told, strict=True)) | {"opened_at": opened.isoformat(), "customer_id": chance.choice(node.customers)}
+            values["assignee_id"] = clerk.user_id
             values["product_id"] = product if number in {0, 5} else chance.choice(self._products)[0]
             steps.setdefault(clerk.user_id or "", []).append(_service(clerk, values, number, product))
         for clerk in node.staff:

@@ -81,6 +81,25 @@ def page_text(page: Page) -> str:
     return f"绍兴恒远纺织品有限公司您好，请拍照，单号 {number}。"
 
 
+def test_a_serial_number_tells_whose_machine_it_is_while_the_caller_is_on_the_line(open_page: OpenPage, office: Running) -> None:
+    with beside(office) as (store, _actor), store.read() as connection:
+        customer = connection.value("SELECT lower(hex(id)) FROM customer WHERE name = '诸暨盛宏袜业'")
+    machine = made(
+        office, "records.create_record", entity="product", values={"code": "XH-1", "name": "绣花机", "price": "1", "stocked": False}
+    )
+    values = {"customer_id": customer, "product_id": machine["id"], "serial": "SN-77", "warranty_until": "2035-06-30"}
+    made(office, "records.create_record", entity="installed_product", values=values)
+    page = open_page("/tickets")
+    page.keyboard.press("n")
+    enter(field(page, "title"), "不转了")
+    enter(field(page, "serial"), "SN-77")
+    expect(page.locator("[data-serial]")).to_contain_text("保修至 2035-06-30")
+    expect(field(page, "customer_id")).to_have_value("诸暨盛宏袜业")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url("**/tickets/*")
+    expect(page.locator(".lc-facts")).to_contain_text("2035-06-30")
+
+
 def test_a_card_dropped_on_the_customer_waits_and_a_change_elsewhere_shows_at_once(open_page: OpenPage, office: Running) -> None:
     one = ticket(office, "等样布", priority="urgent")
     page = open_page("/tickets")

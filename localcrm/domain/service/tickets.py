@@ -40,14 +40,21 @@ _REMARKS = (EventKind.REMARK, EventKind.VISIT)
 
 
 def prepare_ticket(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:
-    """A new ticket gets a number, is of this moment, of this branch and of whoever enters it; its serial number says what it is about."""
+    """A new ticket gets a number, is of this moment and of this branch; its serial number says what it is about.
+
+    It is nobody's until somebody takes it up, unless whoever enters it sees only his own.
+    """
     filled = dict(values)
     if old is None:
         now = moment(uow.store.clock)
         filled["number"] = values.get("number") or next_number(uow, TICKET, now.astimezone().date())
         filled["opened_at"] = values.get("opened_at") or now
-        filled.setdefault("assignee_id", actor.user_id)
+        seen = policy.reach(actor, "ticket.read")
+        if seen is None or not (seen.everything or seen.branches):
+            filled["assignee_id"] = values.get("assignee_id") or actor.user_id
         filled.setdefault("branch_id", uow.node.branch_id)
+    elif "opened_at" in filled and not filled["opened_at"]:  # a clock begins somewhere
+        filled["opened_at"] = old["opened_at"]
     return {**filled, **_of_product(uow, actor, filled, old)}
 
 
@@ -96,7 +103,9 @@ def products_by_serial(connection: Connection, actor: Actor, serial: str) -> lis
 
 
 def check_ticket(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
-    """The contact is one of the customer's, and nothing was reported in the future."""
+    """The contact is one of the customer's, nothing was reported in the future, and one that has used parts is not deleted."""
+    if new is old and has_parts(uow, old["id"]):
+        raise Refused("ticket_has_parts", N_("“{title}” has used parts. Put them back first, or leave the ticket."), title=old["title"])
     if new["opened_at"] is not None and new["opened_at"] > moment(uow.store.clock) + _CLOCKS:
         raise InvalidInput("reported_later", N_("“{label}” lies in the future."), label=TICKET.fields["opened_at"].label, field="opened_at")
     if new["contact_id"] is None or (old is not None and all(new[key] == old[key] for key in ("contact_id", "customer_id"))):
@@ -124,10 +133,7 @@ def follow_ticket(uow: UnitOfWork, actor: Actor, record: Record, old: Record | N
 def take_up(uow: UnitOfWork, actor: Actor, *, ticket_id: RecordId) -> dict[str, Any]:
     """Begin to work on a ticket; one of nobody becomes one's own. Returns it."""
     ticket = _in_state(uow, ticket_id, TicketState.OPEN)
-    changes: dict[str, Any] = {"state": TicketState.WORKING}
-    if ticket["assignee_id"] is None:
-        changes["assignee_id"] = actor.user_id
-    return _step(uow, actor, ticket, EventKind.TAKEN, changes)
+    return _step(uow, actor, ticket, EventKind.TAKEN, {"state": TicketState.WORKING})
 
 
 def assign(uow: UnitOfWork, actor: Actor, *, ticket_id: RecordId, user_id: RecordId, text: str | None = None) -> dict[str, Any]:
@@ -252,6 +258,15 @@ def family(connection: Connection, ticket_id: str) -> list[str]:
     return [ticket_id, *(row.hex() for (row,) in rows if row.hex() != ticket_id)]
 
 
+def has_parts(uow: UnitOfWork, ticket_id: str) -> bool:
+    """Whether a ticket has used parts that were not all put back."""
+    found = uow.connection.value(
+        "SELECT count(*) FROM (SELECT 1 FROM ticket_part WHERE ticket_id = ? AND deleted = 0 GROUP BY product_id, warehouse_id HAVING sum(quantity) <> 0)",
+        (bytes.fromhex(ticket_id),),
+    )
+    return bool(found)
+
+
 def open_circles(uow: UnitOfWork, ids: Sequence[str]) -> None:
     """Branches that merged A into B and B into A apart have left none to go on with: head office takes the oldest out again."""
     if not uow.node.is_office:
@@ -309,7 +324,9 @@ def _step(
     text: str | None = None,
     other_id: str | None = None,
 ) -> dict[str, Any]:
-    """Write what changes of a ticket, checked, and the event."""
+    """Write what changes of a ticket, checked, and the event; one of nobody becomes whose it is who moves it."""
+    if changes.get("state") in {TicketState.WORKING, TicketState.WAITING, TicketState.CLOSED} and ticket["assignee_id"] is None:
+        changes = {**changes, "assignee_id": actor.user_id}
     whole = {key: changes.get(key, ticket[key]) for key in TICKET.fields}
     typed = TICKET.validate(whole)
     uow.update(TICKET, ticket["id"], {key: typed[key] for key in changes})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import events, ui
 
-from localcrm.domain.service.desk import Line, Wanted, undone
+from localcrm.domain.service.desk import MOST, Line, Wanted, undone
 from localcrm.domain.service.entities import TicketState, TicketType
 from localcrm.domain.service.rules import UNDONE
 from localcrm.domain.service.tickets import TICKET
@@ -154,6 +154,8 @@ class _Board:
                     view_links("board")
                     action_button(actions)
                     new_button(session)
+            self.partly = ui.label(_("The {count} oldest are shown. All of them are in the list.").format(count=f"{MOST:,}"))
+            self.partly.classes("lc-notice lc-info").set_visibility(False)
             with ui.element("div").classes("lc-board-box"):
                 self.box = ui.element("div").classes("lc-board").props(f'aria-label="{_("Board")}"').mark("board")
                 context_menu(actions)
@@ -174,6 +176,7 @@ class _Board:
 
         outcome = await run_service(self.session, read)
         if outcome.ok and turn == self.turn:
+            self.partly.set_visibility(len(outcome.value) >= MOST)
             data = json.dumps(self._shown(outcome.value), ensure_ascii=False)
             ui.run_javascript(f"localcrm.board.show({json.dumps(f'c{self.box.id}')}, {data})")
 

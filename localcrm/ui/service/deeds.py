@@ -19,6 +19,7 @@ from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.picker import Picker, picker
 from localcrm.ui.operations import Undo, run_service, run_verb
+from localcrm.ui.service import serials  # noqa: F401 -- the form of a ticket knows serial numbers
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
