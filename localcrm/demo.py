@@ -63,6 +63,7 @@ SALES_RIGHTS = (
     ("customer", "own", "read create update export"), ("contact", "all", "read create update delete"), ("activity", "all", "read create update"),
     ("sales_order", "own", "read create update post"), ("product", "all", "read"), ("warehouse", "all", "read"), ("stock_move", "branch", "read"),
     ("user", "all", "read"), ("branch", "all", "read"), ("expense", "own", "read create update"), ("installed_product", "all", "read create update"),
+    ("quote", "own", "read create update"), ("contract", "own", "read create update"), ("delivery", "all", "read create update"),
 )  # fmt: skip
 PRODUCTS = (
     ("XF75-03", "75D雪纺", "75D×75D 90g 148cm", "9.80"), ("XF100-01", "100D雪纺", "100D 110g 150cm", "11.50"),
@@ -411,6 +412,7 @@ class _Company:
             self._win_customers(node, share + (number < rest))
             self._sell(node, orders)
             self._negotiate(node)
+            self._agree(node)
             self._serve(node)
         for customer in self._nodes[0].customers[:6]:
             self._nodes[0].change(self._admin, "customer", customer, owner_id=self._newcomer)
@@ -550,12 +552,40 @@ class _Company:
         for number, (*told, hours) in enumerate(TICKETS):
             clerk = node.staff[number % len(node.staff)]
             opened = dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours)
-            values: dict[str, Any] = dict(zip(keys, told, strict=True)) | {"opened_at": opened.isoformat(), "customer_id": chance.choice(node.customers)}
+            values: dict[str, Any] = dict(zip(keys, told, strict=True)) | {
+                "opened_at": opened.isoformat(),
+                "customer_id": chance.choice(node.customers),
+            }
             values["assignee_id"] = clerk.user_id
             values["product_id"] = product if number in {0, 5} else chance.choice(self._products)[0]
             steps.setdefault(clerk.user_id or "", []).append(_service(clerk, values, number, product))
         for clerk in node.staff:
             node.work(clerk, steps.get(clerk.user_id or "", []))
+
+    # quotes, contracts, deliveries ---------------------------------------------------------------------------------
+
+    def _agree(self, node: _Node) -> None:
+        """A few of each: what waits for an answer, what was agreed, what is on its way."""
+        chance = random.Random(f"papers {node.code}")  # noqa: S311 -- amounts and choices
+        for person in node.staff:
+            for number, customer in enumerate(chance.sample(node.customers, min(3, len(node.customers)))):
+                amount, status = str(chance.randrange(8, 200) * 500), ("sent", "accepted", "draft")[number]
+                quote = {"title": chance.choice(DEALS), "customer_id": customer, "amount": amount, "status": status}
+                node.add(person, "quote", [{**quote, "date": self._today(9), "valid_until": self._today(-5 - 10 * number)}])
+                if status == "accepted":
+                    year = {"starts_on": self._today(200), "ends_on": self._today(-165), "signed_on": self._today(201)}
+                    node.add(
+                        person,
+                        "contract",
+                        [{"title": "年度供货框架协议", "customer_id": customer, "amount": amount, "status": "signed", **year}],
+                    )
+                    sent = {
+                        "content": "面料样品 3 箱",
+                        "parcels": "3",
+                        "carrier": "德邦快递",
+                        "tracking_no": f"DPK{chance.randrange(10**11):011d}",
+                    }
+                    node.add(person, "delivery", [{"customer_id": customer, "status": "shipped", "date": self._today(2), **sent}])
 
     def _order(self, node: _Node, customer: str, days_ago: int) -> dict[str, Any]:
         chance = self._chance

@@ -458,6 +458,11 @@ def _assign(headers: Sequence[str], spellings: _Spellings, *, shorten: bool, map
             taken.add(key)
 
 
+def is_personal(header: str) -> bool:
+    """Whether a column is a person's rather than a company's, where a table has both."""
+    return _normal(header) in _header_words()["personal"]
+
+
 def _normal(text: str) -> str:
     """What is left of a header without case, width, blanks, punctuation and filler words."""
     plain = "".join(char for char in unicodedata.normalize("NFKC", text).casefold() if char.isalnum())

@@ -62,6 +62,8 @@ def import_file(
 
 def _chosen(table: Table, kind: EntityType, mapping: tuple[str, ...]) -> dict[int, str]:
     """Column index → field key, as told by --map. The last "=" separates, so a column may hold one."""
+    from localcrm.domain.import_columns import column_of
+
     fields: dict[int, str] = {}
     for pair in mapping:
         column, equals, key = pair.rpartition("=")
@@ -74,23 +76,21 @@ def _chosen(table: Table, kind: EntityType, mapping: tuple[str, ...]) -> dict[in
                 column=column,
                 columns=", ".join(table.headers[:30]),
             )
-        fields[table.headers.index(column)] = kind.field(key).key
+        fields[table.headers.index(column)] = column_of(kind, key).key
     return fields
 
 
 def _guessed(table: Table, kind: EntityType) -> dict[int, str]:
-    from localcrm.channels.tables import guess_mapping
-    from localcrm.domain.importing import importable_fields, spellings
+    from localcrm.channels.columns import recognise_columns
 
-    editable = [(field.key, spellings(field)) for field in importable_fields(kind)]
-    found = guess_mapping(table.headers, editable)
+    found = recognise_columns(table.headers, kind)
     if not found:
         raise InvalidInput(
             "no_column_recognised",
             N_("No column of the file could be recognised. Say which is which with --map; its columns are: {columns}."),
             columns=", ".join(table.headers[:30]),
         )
-    return {table.headers.index(header): key for header, key in found.items()}
+    return found
 
 
 def _cells(table: Table, fields: Mapping[int, str]) -> Iterator[tuple[int, dict[str, str]]]:

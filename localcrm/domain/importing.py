@@ -14,8 +14,9 @@ from itertools import islice
 from typing import Any
 
 from localcrm.domain import policy, records
+from localcrm.domain.import_columns import brought_along, split_row
 from localcrm.domain.policy import Actor
-from localcrm.domain.typed import in_every_language, read_text
+from localcrm.domain.typed import read_text
 from localcrm.kernel.errors import AppError, Forbidden, InvalidInput, NotFound, Refused, StoreError
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Field, Kind, entity as entity_type
@@ -67,6 +68,9 @@ def import_rows(
 ) -> ImportResult:
     """Add a record per row, or change the one whose ``update_on`` field is the same; blank cells change nothing.
 
+    A row may bring a record along that stands under its own (``import_columns``: a customer with a person there); that one is recognised by
+    its title among those under the same record. Both stand or fall together, and the row counts as what became of its own record, or as
+    updated where only what it brought along is new.
     A row that equals what is there is skipped. With ``dry_run`` everything is tried and nothing kept. ``progress`` hears
     of every portion written. A portion that the data file refuses (a full disk) ends the import; the ones before it stay. Raises
     StoreError("import_stopped") then, Forbidden, Refused("not_by_hand", "ledger_row"), NotFound("unknown_entity", "unknown_field").
@@ -97,16 +101,6 @@ def import_rows(
         if not dry_run:
             _note(store, actor, entity, result)
     return result
-
-
-def importable_fields(kind: EntityType) -> list[Field]:
-    """Fields that a column of a table can fill: what people enter, except files."""
-    return [field for field in kind.fields.values() if field.f.editable and field.is_used and field.kind != "files"]
-
-
-def spellings(field: Field) -> list[str]:
-    """The label of a field in every language, for recognising columns."""
-    return list(dict.fromkeys([*field.names.values(), *in_every_language(field.f.label)]))
 
 
 _CAUSES = {
@@ -196,8 +190,97 @@ class _Earlier:
             records.update_record(uow, actor, entity=kind.key, id=self.identity, values=self.values)
 
 
+class _Reader:
+    """Texts of a row to values, remembering what it had to look up."""
+
+    def __init__(self, actor: Actor) -> None:
+        self._actor = actor
+        self._references: dict[tuple[str, str], str] = {}
+
+    def read(self, uow: UnitOfWork, kind: EntityType, cells: Mapping[str, str]) -> dict[str, Any]:
+        """Values of filled cells, by field."""
+        return {key: self._value(uow, kind.field(key), text) for key, text in cells.items()}
+
+    def _value(self, uow: UnitOfWork, field: Field, text: str) -> Any:
+        if field.kind == "ref":
+            return self._reference(uow, field, text)
+        if field.kind == "text" and _SCIENTIFIC.fullmatch(text):
+            raise InvalidInput(
+                "lost_digits",
+                N_("{label}: “{value}” has lost digits. Format the column as text in the spreadsheet, enter the number again and save."),
+                label=field.label,
+                value=text,
+                field=field.key,
+            )
+        return read_text(field, text)
+
+    def _reference(self, uow: UnitOfWork, field: Field, text: str) -> str:
+        target = entity_type(field.f.ref or "")
+        place = (target.key, text)
+        if place not in self._references:
+            self._references[place] = look_up(uow.connection, self._actor, field, text)
+        return self._references[place]
+
+
+class _BroughtAlong:
+    """Records that rows bring along, each under the record of its row."""
+
+    def __init__(self, kind: EntityType, actor: Actor, reader: _Reader) -> None:
+        assert kind.under
+        self._kind, self._actor, self._reader, self._under = kind, actor, reader, kind.under
+
+    def take(self, uow: UnitOfWork, parent: str | None, cells: Mapping[str, str]) -> str:
+        """Write one; says "created", "updated" or "skipped". Without a ``parent``, which a dry run did not keep, only what it says is checked."""
+        with self._fields_named():
+            policy.require(self._actor, f"{self._kind.key}.import")
+            values = self._reader.read(uow, self._kind, cells)
+            if parent is None:
+                if faults := self._kind.faults({**values, self._under: "0" * 32}):
+                    raise next(iter(faults.values()))
+                return "created"
+            found = self._find(uow, parent, values)
+            if found is None:
+                records.create_record(uow, self._actor, entity=self._kind.key, values={**values, self._under: parent})
+                return "created"
+            return _change(uow, self._actor, self._kind, found, values)
+
+    def _find(self, uow: UnitOfWork, parent: str, values: Mapping[str, Any]) -> str | None:
+        title = self._kind.fields[self._kind.title_field]
+        if not values.get(title.key):
+            return None  # the rules of a new record say what is missing
+        found = uow.where(self._kind, **{self._under: parent, title.key: values[title.key]})
+        if len(found) > 1:
+            raise _ambiguous(title)
+        return str(found[0]["id"]) if found else None
+
+    @contextmanager
+    def _fields_named(self) -> Iterator[None]:
+        """A fault names its column as the row does."""
+        try:
+            yield
+        except AppError as error:
+            if field := error.params.get("field"):
+                error.params["field"] = f"{self._kind.key}.{field}"
+            raise
+
+
+def _change(uow: UnitOfWork, actor: Actor, kind: EntityType, identity: str, values: Mapping[str, Any]) -> str:
+    before: Record = uow.get(kind, identity)
+    after = records.update_record(uow, actor, entity=kind.key, id=identity, values=values)
+    return "skipped" if after["version"] == before["version"] else "updated"
+
+
+def _ambiguous(field: Field) -> InvalidInput:
+    return InvalidInput(
+        "ambiguous_match",
+        N_("Several records have the same {label}, so it is not clear which one to change. Change it by hand."),
+        label=field.label,
+        field=field.key,
+    )
+
+
 class _Rows:
-    """Turns rows into records, remembering what it had to look up."""
+    """Turns rows into records."""
 
     def __init__(self, kind: EntityType, actor: Actor, matched: Field | None) -> None:
         self._kind, self._actor, self._matched = kind, actor, matched
@@ -205,32 +288,33 @@ class _Rows:
         self._tried: dict[Any, dict[str, Any]] = {}  # what a dry run would have created
         self._portion = 0
         self._earlier: dict[tuple[str, str], _Earlier] = {}  # what a dry run would have left, by field and value that must not repeat
-        self._references: dict[tuple[str, str], str] = {}
+        self._reader = _Reader(actor)
+        along = brought_along(kind)
+        self._along = _BroughtAlong(along, actor, self._reader) if along else None
 
     def take(self, uow: UnitOfWork, cells: Mapping[str, str], *, dry_run: bool) -> str:
         """Write one row; says "created", "updated" or "skipped"."""
-        values = {key: self._value(uow, self._kind.field(key), text.strip()) for key, text in cells.items() if text.strip()}
+        own, beside = split_row(cells)
+        values = self._reader.read(uow, self._kind, own)
         key = None if self._matched is None else _match_key(self._matched, values.get(self._matched.key))
-        if key is not None and key in self._tried:
-            return "skipped" if values.items() <= self._tried[key].items() else "updated"
-        found = None if key is None else self._find(uow, key)
-        if found is not None:
-            outcome = self._change(uow, found, values)
-            self._remember(cells, _Earlier(self._portion, found, values), dry_run=dry_run)
-            return outcome
-        record = records.create_record(uow, self._actor, entity=self._kind.key, values=values)
-        if key is not None and self._known is not None:
-            if dry_run:
-                self._tried[key] = values
-            else:
-                self._known[key] = record["id"]
-        self._remember(cells, _Earlier(self._portion, None, values), dry_run=dry_run)
-        return "created"
-
-    def _change(self, uow: UnitOfWork, identity: str, values: dict[str, Any]) -> str:
-        before: Record = uow.get(self._kind, identity)
-        after = records.update_record(uow, self._actor, entity=self._kind.key, id=identity, values=values)
-        return "skipped" if after["version"] == before["version"] else "updated"
+        tried = self._tried.get(key) if key is not None else None
+        found = None
+        if tried is not None:
+            outcome, identity = "skipped" if values.items() <= tried.items() else "updated", None
+        elif key is not None and (found := self._find(uow, key)) is not None:
+            outcome, identity = _change(uow, self._actor, self._kind, found, values), found
+        else:
+            outcome, identity = "created", records.create_record(uow, self._actor, entity=self._kind.key, values=values)["id"]
+        if beside and self._along and self._along.take(uow, identity, beside) != "skipped" and outcome == "skipped":
+            outcome = "updated"
+        if tried is None:  # all of the row stands
+            if outcome == "created" and key is not None and self._known is not None:
+                if dry_run:
+                    self._tried[key] = values
+                else:
+                    self._known[key] = identity
+            self._remember(own, _Earlier(self._portion, found, values), dry_run=dry_run)
+        return outcome
 
     # what must not repeat ------------------------------------------------------------------------------------------
 
@@ -270,35 +354,8 @@ class _Rows:
             return None
         found = self._known[key]
         if found is None:
-            raise InvalidInput(
-                "ambiguous_match",
-                N_("Several records have the same {label}, so it is not clear which one to change. Change it by hand."),
-                label=self._matched.label,
-                field=self._matched.key,
-            )
+            raise _ambiguous(self._matched)
         return found
-
-    # values ------------------------------------------------------------------------------------------------------
-
-    def _value(self, uow: UnitOfWork, field: Field, text: str) -> Any:
-        if field.kind == "ref":
-            return self._reference(uow, field, text)
-        if field.kind == "text" and _SCIENTIFIC.fullmatch(text):
-            raise InvalidInput(
-                "lost_digits",
-                N_("{label}: “{value}” has lost digits. Format the column as text in the spreadsheet, enter the number again and save."),
-                label=field.label,
-                value=text,
-                field=field.key,
-            )
-        return read_text(field, text)
-
-    def _reference(self, uow: UnitOfWork, field: Field, text: str) -> str:
-        target = entity_type(field.f.ref or "")
-        place = (target.key, text)
-        if place not in self._references:
-            self._references[place] = look_up(uow.connection, self._actor, field, text)
-        return self._references[place]
 
 
 def _keys_in_use(uow: UnitOfWork, view: View, field: Field) -> dict[Any, str | None]:

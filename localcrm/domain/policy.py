@@ -308,7 +308,8 @@ def seen_changes(actor: Actor, changes: Changes) -> Changes:
 
 def shown(actor: Actor, kind: EntityType, record: Mapping[str, Any]) -> Record:
     """A record as the actor may have it: without secrets and hidden fields, masked ones covered."""
-    plain = {key: value for key, value in record.items() if key not in kind.fields or not kind.fields[key].secret}
+    fields = kind.fields
+    plain = {key: value for key, value in record.items() if key not in fields or not fields[key].secret}
     return view(actor, kind).of(plain) if may(actor, f"{kind.key}.read") else {"id": record["id"]}
 
 

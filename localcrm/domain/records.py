@@ -498,7 +498,7 @@ def _check_references(uow: UnitOfWork, kind: EntityType, new: Mapping[str, Any],
         value = new[field.key]
         if value is None or (old is not None and old[field.key] == value):
             continue
-        if uow.find(entity_type(field.f.ref or ""), value) is None:
+        if not uow.exists(entity_type(field.f.ref or ""), value):
             raise InvalidInput(
                 "no_such_record", N_("{label}: the record referred to does not exist or was deleted."), label=field.label, field=field.key
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from localcrm.domain import arrivals, conditions, records, verbs
+from localcrm.domain import arrivals, conditions, import_columns, records, verbs
 from localcrm.domain.admin import fields, services as admin, undo
 from localcrm.domain.approvals import documents, services as approvals
 from localcrm.domain.catalog import services as catalog
@@ -14,7 +14,7 @@ from localcrm.domain.finance import services as finance
 from localcrm.domain.options import services as options
 from localcrm.domain.people import grants, rights, services as people
 from localcrm.domain.purchase import services as purchase
-from localcrm.domain.sales import approval, questions as sales_questions, services as sales, warranties
+from localcrm.domain.sales import approval, expiring, questions as sales_questions, services as sales, warranties
 from localcrm.domain.service import reminding, services as service, tickets
 from localcrm.domain.stock import services as stock
 
@@ -27,8 +27,8 @@ for subject in SUBJECTS:
 # What is on hand is known to stock, which stands above the catalogue.
 records.BEHAVIOURS["product"] = replace(records.BEHAVIOURS["product"], derive=stock.derive_product)
 
-# Warranties belong to what was sold, which customers know nothing of.
-reminders.FURTHER["installed_product"] = warranties.ending
+# Warranties, quotes and contracts belong to what is sold, which customers know nothing of.
+reminders.FURTHER |= {"installed_product": warranties.ending, "quote": expiring.quotes, "contract": expiring.contracts}
 
 # Tickets run out, which whoever is responsible hears of; customers are asked again some days after one was closed.
 reminders.FURTHER |= {"ticket_event": reminding.running_out, "ticket": reminding.to_ask_again}
@@ -46,3 +46,6 @@ grants.HANDED_OVER["customer"] = custody.handed_over
 undo.OWN_WAYS["owner_change"] = custody.TAKEN_BACK
 arrivals.FOLLOWERS |= {"owner_change": custody.bring_together, "pool_claim": pools.answer_claims, "pool": pools.answer_claims}
 arrivals.FOLLOWERS["ticket"] = tickets.open_circles
+
+# A row of a table may bring a person along with the customer.
+import_columns.ALONG["customer"] = "contact"

@@ -326,6 +326,11 @@ class Shape:
         return {field.no: field for field in self.fields.values()}
 
     @cached_property
+    def named(self) -> str:
+        """The columns of all fields as statements name them."""
+        return ", ".join(f'"{key}"' for key in self.fields)
+
+    @cached_property
     def readable(self) -> tuple[Field, ...]:
         """Fields that may be shown at all."""
         return tuple(field for field in self.fields.values() if not field.secret)

@@ -94,7 +94,7 @@ class Page:
 
 def record_columns(entity: EntityType) -> str:
     """Columns of a record in the order ``load_record`` expects."""
-    return ", ".join(["id", "deleted", "version", *(f'"{field.key}"' for field in entity.fields.values())])
+    return f"id, deleted, version, {entity.shape.named}"
 
 
 def load_record(entity: EntityType, row: Sequence[Any]) -> Record:

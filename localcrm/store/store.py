@@ -126,6 +126,11 @@ class Store:
             connection.execute("UPDATE sync_ctx SET applying = 0")
         self.announce(remote=True)
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for the transaction that is open to end."""
+        return self._write_lock.is_awaited
+
     @contextmanager
     def replacing(self, path: Path) -> Iterator[Connection]:
         """A transaction in which everything is made anew from another file, attached as ``source``; capture is off, every screen looks again."""

@@ -28,6 +28,11 @@ class Turns:
         self._owner: int | None = None
         self._depth = 0
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for who has the turn to give it up."""
+        return bool(self._waiting)
+
     def __enter__(self) -> None:
         me, gate = threading.get_ident(), threading.Lock()
         with self._guard:

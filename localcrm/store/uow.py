@@ -73,6 +73,10 @@ class UnitOfWork:
         )
         return load_record(entity, row) if row else None
 
+    def exists(self, entity: EntityType, identity: str) -> bool:
+        """Whether there is such a live record."""
+        return bool(self.connection.one(f'SELECT 1 FROM "{entity.key}" WHERE id = ? AND deleted = 0', (bytes.fromhex(identity),)))
+
     def where(self, entity: EntityType, /, **equal: Any) -> list[Record]:
         """Live records whose fields equal the given values, oldest first."""
         fields = [entity.field(key) for key in equal]
@@ -183,12 +187,12 @@ class UnitOfWork:
 
 @contextmanager
 def own_section(store: Store, connection: Connection, *, actor: str | None) -> Iterator[UnitOfWork]:
-    """Changes of this node inside an open transaction: gives the triggers what they need, then books the transaction.
+    """Changes of this node inside an open transaction, also that of a merge: gives the triggers what they need, then books the transaction.
 
     A section that changed nothing leaves no trace.
     """
     require_here(connection)
-    last, origin, oseq = connection.one("SELECT last_hlc, origin, next_oseq FROM sync_ctx") or (0, None, 1)
+    last, origin, oseq, applying = connection.one("SELECT last_hlc, origin, next_oseq, applying FROM sync_ctx") or (0, None, 1, 0)
     if origin is None:
         raise Refused("not_enrolled", N_("This branch is not enrolled yet. Finish “sync join” with the reply of head office first."))
     tick = next_stamp(last, store.clock.now_ms(), store.step)
@@ -205,10 +209,9 @@ def own_section(store: Store, connection: Connection, *, actor: str | None) -> I
             "INSERT INTO sync_tx(tx, origin, first_oseq, count, first_lseq, hlc, eff_hlc, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (tx, origin, oseq, count, first, tick.stamp, tick.stamp, bytes.fromhex(actor) if actor else None),
         )
-        connection.execute("UPDATE sync_ctx SET tx = NULL, last_hlc = ?, next_oseq = ?", (tick.stamp, oseq + count))
+        connection.execute("UPDATE sync_ctx SET last_hlc = ?, next_oseq = ?", (tick.stamp, oseq + count))
         connection.execute("UPDATE sync_origin SET have_oseq = ? WHERE origin = ?", (oseq + count - 1, origin))
-    else:
-        connection.execute("UPDATE sync_ctx SET tx = NULL")
+    connection.execute("UPDATE sync_ctx SET tx = NULL, applying = ?", (applying,))  # in the midst of a merge, the merge goes on
 
 
 @contextmanager

@@ -183,32 +183,44 @@ def take_back(store: Store, batch: Batch) -> Report:
 
 
 def _in_portions(store: Store, batch: Batch, merge: Callable[[Connection, Batch, bool], Report], *, whole: bool = False) -> Report:
-    """Merge a batch in transactions so short that whoever saves meanwhile does not notice; ``merge`` is told which one is the last.
+    """Merge a batch in portions so short that whoever saves meanwhile does not notice; ``merge`` is told which one is the last.
 
-    What one person did at once stays together, however long that takes. Interrupted between two portions, the batch comes again and what
-    is here already is passed over.
+    Portions share a transaction until somebody waits for his turn: each would write the same pages of tables and indexes once more.
+    What one person did at once stays together, however long that takes. Interrupted between two transactions, the batch comes again and
+    what is here already is passed over.
     """
     report, pace = Report(), store.pace
-    for part, is_last in [(batch, True)] if whole else portions(batch, pace):
-        if not report.duplicate:  # what comes again has been indexed
-            _prepare(part)
+    left = iter([(batch, True)] if whole else portions(batch, pace))
+    part = _prepared(left, report)
+    while part:
+        done = Report()
         with store.merging() as connection:
-            begun = pace.now()
-            done = merge(connection, part, is_last)
-            pace.took(done.applied, pace.now() - begun)
+            while part:
+                begun = pace.now()
+                portion = merge(connection, *part)
+                pace.took(portion.applied, pace.now() - begun)
+                done.add(portion)
+                part = _prepared(left, done)
+                if store.is_awaited:
+                    break
         search.index_text.cache_clear()
         report.add(done)
     return report
 
 
-def _prepare(batch: Batch) -> None:
-    """Before its turn: what takes long and needs nothing of the file, the search text of new rows, which is remembered until they are written."""
-    for group in Changes.of(batch.changes).groups:
-        entity = entity_by_no(group.table)
-        if entity is not None and group.op == INSERT:
-            columns = dict(zip(group.columns, group.new, strict=True))
-            for values in zip(*(columns[field.no] for field in entity.searched if field.no in columns), strict=True):
-                search.index_text(search.searched_texts(values))
+def _prepared(left: Iterator[tuple[Batch, bool]], before: Report) -> tuple[Batch, bool] | None:
+    """The next portion, and whether it is the last one. What takes long and needs nothing of the file is done: the search text of new
+    rows, which is remembered until they are written.
+    """
+    part = next(left, None)
+    if part and not before.duplicate:  # what comes again has been indexed
+        for group in Changes.of(part[0].changes).groups:
+            entity = entity_by_no(group.table)
+            if entity is not None and group.op == INSERT:
+                columns = dict(zip(group.columns, group.new, strict=True))
+                for values in zip(*(columns[field.no] for field in entity.searched if field.no in columns), strict=True):
+                    search.index_text(search.searched_texts(values))
+    return part
 
 
 def carry_over(store: Store, connection: Connection, batch: Batch) -> Report:

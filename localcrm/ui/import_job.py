@@ -11,9 +11,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from localcrm.channels.tables import MAX_BYTES, Table, guess_mapping, read_table
+from localcrm.channels.columns import recognise_columns
+from localcrm.channels.tables import MAX_BYTES, Table, read_table
 from localcrm.domain import policy
-from localcrm.domain.importing import ImportResult, import_rows, importable_fields, spellings
+from localcrm.domain.import_columns import Column, column_of, columns_of
+from localcrm.domain.importing import ImportResult, import_rows
 from localcrm.domain.typed import read_text
 from localcrm.kernel.errors import InvalidInput, NotFound
 from localcrm.kernel.i18n import N_
@@ -98,25 +100,26 @@ class ImportJob:
         policy.require(actor, f"{kind.key}.import")
         self.store, self.actor, self.kind, self.path, self.name = store, actor, kind, path, name
         self.table: Table = read_table(path, max_bytes=MAX_BYTES)
-        guessed = guess_mapping(self.table.headers, [(field.key, spellings(field)) for field in importable_fields(kind)])
-        self.mapping: dict[int, str] = {self.table.headers.index(header): key for header, key in guessed.items()}
-        self.update_on: str | None = None
+        self.mapping: dict[int, str] = recognise_columns(self.table.headers, kind)
+        # Of somebody with several people there each row names one, and his company once more.
+        names_others = any("." in key for key in self.mapping.values()) and kind.title_field in self.mapping.values()
+        self.update_on: str | None = kind.title_field if names_others else None
         self.progress = Progress()
         self.total = 0
         self._stop = False
 
     @property
-    def fields(self) -> list[Field]:
-        """Fields a column may mean."""
-        return importable_fields(self.kind)
+    def columns(self) -> list[Column]:
+        """What a column may mean."""
+        return columns_of(self.kind)
 
     @property
     def keys_to_match(self) -> list[Field]:
         """Fields that may tell which existing record a row means."""
         if self.kind.kind is Kind.LEDGER:
             return []
-        kinds = {"text"}
-        return [field for field in self.fields if field.kind in kinds and field.key in self.mapping.values()]
+        used = [column_of(self.kind, key) for key in self.mapping.values()]
+        return [column.field for column in used if column.field.kind == "text" and not column.along]
 
     def map_column(self, index: int, key: str | None) -> None:
         """Say what a column means; a field is given to one column only."""
@@ -126,9 +129,9 @@ class ImportJob:
         if self.update_on not in self.mapping.values():
             self.update_on = None
 
-    def missing(self) -> list[Field]:
-        """Required fields that no column gives."""
-        return [field for field in self.fields if field.required and field.key not in self.mapping.values()]
+    def missing(self) -> list[Column]:
+        """What every record needs and no column gives."""
+        return [column for column in self.columns if column.required and column.key not in self.mapping.values()]
 
     def count(self) -> int:
         """Rows of the file; a file damaged half way is refused here, before anything of it is written."""
@@ -154,13 +157,16 @@ class ImportJob:
         values: dict[str, Any] = {}
         faults: dict[str, str] = {}
         for index, key in self.mapping.items():
-            one, text = self.kind.fields[key], cells[index].strip()
-            if not text or one.kind == "ref":
+            column, text = column_of(self.kind, key), cells[index].strip()
+            if not text or column.field.kind == "ref":
                 continue
             try:
-                values[key] = read_text(one, text)
+                value = read_text(column.field, text)
             except InvalidInput as error:
                 faults[key] = error.message
+            else:
+                if not column.along:
+                    values[key] = value
         known = {key: fault.message for key, fault in self.kind.faults(values).items() if self.kind.fields[key].kind != "ref"}
         return {**known, **faults} if self.update_on is None else faults
 

@@ -22,6 +22,7 @@ TINY: dict[str, str] = {
     "bundles": "measure(300)",
     "metadata": "measure(400)",
     "posting": "measure(3, rounds=1)",
+    "importing": "measure(70)",
     "commands": "measure(1)",
     "scale": "measure((50, 120), rounds=1, keep=False)",
     "queries": "measure((60,), rounds=1)",

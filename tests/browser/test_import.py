@@ -104,6 +104,21 @@ def test_a_pasted_table_updates_what_it_recognises(open_page: OpenPage, office: 
     assert [row["phone"] for row in customers(office, "柯桥金龙布业")] == ["0575-99887766"]
 
 
+def test_customers_and_the_people_there_come_from_one_table_and_once(open_page: OpenPage, office: Running) -> None:
+    for expected in (["1", "1", "0", "0"], ["0", "0", "2", "0"]):
+        page = open_page("/import")
+        page.locator(".q-expansion-item").click()
+        page.locator("textarea").fill("客户名称\t联系人\t手机\n嵊州领带厂\t裘文\t13812340001\n嵊州领带厂\t金晶\t13812340002")
+        page.keyboard.press("Tab")
+        act(page, "take-pasted")
+        expect(page.locator(".lc-table th", has_text="联系人 · 名称")).to_be_visible()
+        expect(page.locator("[data-act=update-on]")).to_contain_text("客户名称")  # each row names his company once more
+        act(page, "import")
+        expect(page.locator("[data-act=next-file]")).to_be_visible()
+        assert counts(page) == expected
+    assert len(customers(office, "嵊州领带厂")) == 1
+
+
 def test_a_column_can_mean_something_else_and_a_missing_one_is_named(open_page: OpenPage, tmp_path: Path) -> None:
     path = tmp_path / "foreign.csv"
     path.write_text("Firma;Fon\nMüller;123456\n", encoding="utf-8")

@@ -156,6 +156,7 @@ def test_settings_are_found_by_chinese_pinyin_and_english(open_page: OpenPage, o
     find.fill("beifen")
     page.locator(".lc-option-link", has_text="备份").click()
     expect(page).to_have_url(f"{office.address}/settings/backups")
+    expect(page.locator(".lc-title")).to_be_visible()  # the address changes before there is a page that hears keys
     page.keyboard.press("Control+k")
     page.keyboard.type("fkc")
     expect(page.locator(".lc-pick", has_text="负库存")).to_be_visible()

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from localcrm.channels.tables import guess_mapping, read_table
-from localcrm.domain.importing import import_rows, spellings
+from localcrm.domain.import_columns import spellings
+from localcrm.domain.importing import import_rows
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.schema import entity
 from localcrm.store import check

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import threading
+import time
 from itertools import pairwise
 
 import pytest
@@ -11,6 +13,7 @@ from localcrm.kernel import ports as events
 from localcrm.kernel.errors import AppError, ExchangeError
 from localcrm.kernel.schema import entity
 from localcrm.store import check
+from localcrm.store.store import Store
 from localcrm.store.turns import Pace
 from localcrm.sync.codec import INSERT, UPDATE, Batch, Change, Changes, Tx
 from localcrm.sync.merge import admit, apply
@@ -29,6 +32,12 @@ class Steady(Pace):
 
     def took(self, changes: int, seconds: float) -> None:
         """Learn nothing."""
+
+
+@pytest.fixture
+def awaited(monkeypatch):
+    """Somebody always waits: no two portions share a transaction."""
+    monkeypatch.setattr(Store, "is_awaited", True)
 
 
 def _mixed(count: int, seed: int = 1) -> list[Change]:
@@ -94,7 +103,9 @@ def _events(node: Installation) -> list[int]:
     return heads
 
 
-def test_merged_in_single_steps_everybody_holds_the_same(company, hq, one, two):
+@pytest.mark.parametrize("waits", [True, False])
+def test_merged_in_single_steps_everybody_holds_the_same(company, hq, one, two, monkeypatch, waits):
+    monkeypatch.setattr(Store, "is_awaited", waits)
     shared = [hq.new("customer", name=f"共享{number}", phone="1") for number in range(3)]
     company.exchange()
     _all_in_single_steps(company)
@@ -105,7 +116,7 @@ def test_merged_in_single_steps_everybody_holds_the_same(company, hq, one, two):
     heads = _events(hq)
     company.exchange()
     company.exchange()
-    assert len(heads) == 8  # as many commits as the branches had transactions
+    assert len(heads) == (8 if waits else 2)  # as many commits as the branches had transactions, or as there were messages
     assert len(company.digests) == 1
     assert len(hq.conflicts()) == 3
     assert one.conflicts() == two.conflicts() == hq.conflicts()
@@ -113,6 +124,7 @@ def test_merged_in_single_steps_everybody_holds_the_same(company, hq, one, two):
         assert check.check(node.store)["problems"] == []
 
 
+@pytest.mark.usefixtures("awaited")
 def test_a_clerk_saves_between_two_portions(company, hq, one):
     shared = hq.new("customer", name="共享", phone="1")
     company.exchange()
@@ -136,10 +148,32 @@ def test_a_clerk_saves_between_two_portions(company, hq, one):
     assert [one.get("customer", identity)["name"] for identity in saved] == ["总部1", "总部2", "总部3"]
 
 
+def test_whoever_waits_in_the_midst_of_a_merge_is_next(company, hq, one):
+    company.exchange()
+    for number in range(4):
+        one.new("customer", name=f"客户{number}")
+    clerk = threading.Thread(target=lambda: hq.new("customer", name="总部"))
+
+    class OnceAwaited(Steady):
+        def took(self, changes: int, seconds: float) -> None:
+            if clerk.ident is None:
+                clerk.start()
+                until = time.monotonic() + 5
+                while not hq.store.is_awaited and time.monotonic() < until:
+                    time.sleep(0.001)
+
+    hq.store.pace = OnceAwaited(1)
+    company.exchange("BR01")
+    clerk.join(5)
+    makers = [node for (node,) in hq.rows("SELECT node_no FROM sync_tx JOIN sync_origin USING (origin) ORDER BY first_lseq")]
+    assert makers[-5:] == [2, 1, 2, 2, 2]  # the clerk after the first portion
+
+
 class _Cut(Exception):
     """The power fails."""
 
 
+@pytest.mark.usefixtures("awaited")
 def test_interrupted_between_portions_a_branch_goes_on_where_it_was(company, hq, one):
     hq.new("customer", name="零")
     company.exchange()
@@ -167,6 +201,7 @@ def test_interrupted_between_portions_a_branch_goes_on_where_it_was(company, hq,
     assert check.check(one.store)["problems"] == []
 
 
+@pytest.mark.usefixtures("awaited")
 def test_interrupted_between_portions_head_office_goes_on_where_it_was(company, hq, one):
     made = [one.new("customer", name=f"客户{number}") for number in range(5)]
     hq.store.pace = Steady(1)
@@ -213,7 +248,9 @@ def test_a_gap_in_the_midst_is_found_before_anything_is_applied(company, hq, one
     assert hq.digest == before
 
 
-def test_people_are_told_once_of_a_deleted_parent_however_many_portions_name_it(company, hq, one):
+@pytest.mark.parametrize("waits", [True, False])
+def test_people_are_told_once_of_a_deleted_parent_however_many_portions_name_it(company, hq, one, monkeypatch, waits):
+    monkeypatch.setattr(Store, "is_awaited", waits)
     parent = hq.new("customer", name="甲")
     company.exchange()
     for number in range(3):
@@ -224,6 +261,7 @@ def test_people_are_told_once_of_a_deleted_parent_however_many_portions_name_it(
     assert [found["kind"] for found in hq.conflicts()] == ["parent_deleted"]
 
 
+@pytest.mark.usefixtures("awaited")
 def test_what_makes_a_portion_fail_leaves_those_before_it(company, hq, one, monkeypatch):
     for number in range(3):
         one.new("customer", name=f"客户{number}")

@@ -1,4 +1,4 @@
-"""Sales orders: drafts are edited, posted ones never change; they are reversed by a posted reversal."""
+"""What is sold: quotes, contracts, sales orders (drafts are edited, posted ones only reversed), deliveries, and what stands at customers since."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field as Bounds
 
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import Choice, Day, Entity, F, Id, Kind, LongText, Moment, Money, Price, Quantity, Rate, Text
+from localcrm.kernel.schema import Attachments, Choice, Day, Entity, F, Id, Kind, LongText, Moment, Money, Name, Price, Quantity, Rate, Text
 
 NOTHING = Decimal("0.00")
 
@@ -51,6 +51,7 @@ class SalesOrder(
     remark: Annotated[LongText | None, F(16, N_("Remark"), widget="longtext")] = None
     legal_entity_id: Annotated[Id | None, F(60, N_("Own company"), ref="legal_entity")] = None
     legal_entity_name: Annotated[Text | None, F(61, N_("Own company's name when posted"), editable=False)] = None
+    contract_id: Annotated[Id | None, F(62, N_("Contract"), ref="contract")] = None
 
 
 class SalesOrderLine(
@@ -103,3 +104,114 @@ class InstalledProduct(
     location: Annotated[Text | None, F(8, N_("Where it stands"), column=7)] = None
     order_id: Annotated[Id | None, F(9, N_("Sales order"), ref="sales_order")] = None
     remark: Annotated[Text | None, F(10, N_("Remark"))] = None
+
+
+class QuoteStatus(Choice):
+    """What became of a quote; that it has expired follows from its date."""
+
+    DRAFT = "draft", N_("Draft")
+    SENT = "sent", N_("Sent")
+    ACCEPTED = "accepted", N_("Accepted")
+    REJECTED = "rejected", N_("Declined")
+    REPLACED = "replaced", N_("Replaced by a newer one")
+
+
+class Quote(
+    Entity, key="quote", no=100, label=N_("Quote"), kind=Kind.MASTER, title_field="title", owner="owner_id", series="QT", order_by="-date"
+):
+    """What we offered a customer, for how much and until when; the sheet itself is attached. A newer version is a quote of its own."""
+
+    number: Annotated[Text | None, F(1, N_("Quote no."), column=1, index=True, search=9)] = None
+    title: Annotated[Name, F(2, N_("Quoted for"), column=2, index=True, search=7)]
+    customer_id: Annotated[Id, F(3, N_("Customer"), ref="customer", column=3)]
+    opportunity_id: Annotated[Id | None, F(4, N_("Opportunity"), ref="opportunity", column=8)] = None
+    contact_id: Annotated[Id | None, F(5, N_("Contact"), ref="contact")] = None
+    version_no: Annotated[int, Bounds(ge=1, le=9999), F(6, N_("Version"), column=4, editable=False)] = 1
+    amount: Annotated[Money, Bounds(ge=0), F(7, N_("Amount"), column=5, merge="always_show")] = NOTHING
+    status: Annotated[QuoteStatus, F(8, N_("Status"), column=6, index=True)] = QuoteStatus.DRAFT
+    date: Annotated[Day | None, F(9, N_("Date"), index=True)] = None
+    valid_until: Annotated[Day | None, F(10, N_("Valid until"), column=7, index=True)] = None
+    replaces_id: Annotated[Id | None, F(11, N_("Replaces"), ref="quote", editable=False)] = None
+    owner_id: Annotated[Id | None, F(12, N_("Salesperson"), ref="user", column=9)] = None
+    branch_id: Annotated[Id | None, F(13, N_("Branch"), ref="branch", editable=False)] = None
+    files: Annotated[Attachments | None, F(14, N_("Files"), widget="files")] = None
+    remark: Annotated[LongText | None, F(15, N_("Remark"), widget="longtext")] = None
+
+
+class ContractStatus(Choice):
+    """How far a contract is; that it has run out follows from its dates."""
+
+    DRAFT = "draft", N_("Draft")
+    SIGNED = "signed", N_("Signed")
+    FULFILLED = "fulfilled", N_("Fulfilled")
+    CANCELLED = "cancelled", N_("Cancelled")
+
+
+class Contract(
+    Entity,
+    key="contract",
+    no=83,
+    label=N_("Contract"),
+    kind=Kind.MASTER,
+    title_field="title",
+    owner="owner_id",
+    series="CT",
+    order_by="-signed_on",
+):
+    """What was agreed with a customer. How much of it was ordered and paid follows from the orders that name it, whichever branch wrote them."""
+
+    number: Annotated[Text | None, F(1, N_("Contract no."), column=1, index=True, search=9)] = None
+    title: Annotated[Name, F(2, N_("Contract title"), column=2, index=True, search=7)]
+    customer_id: Annotated[Id, F(3, N_("Customer"), ref="customer", column=3)]
+    opportunity_id: Annotated[Id | None, F(4, N_("Opportunity"), ref="opportunity")] = None
+    contact_id: Annotated[Id | None, F(5, N_("Signed by"), ref="contact")] = None
+    amount: Annotated[Money, Bounds(ge=0), F(6, N_("Contract amount"), column=4, merge="always_show")] = NOTHING
+    status: Annotated[ContractStatus, F(7, N_("Status"), column=5, index=True)] = ContractStatus.DRAFT
+    signed_on: Annotated[Day | None, F(8, N_("Signed on"), column=6, index=True)] = None
+    starts_on: Annotated[Day | None, F(9, N_("Runs from"))] = None
+    ends_on: Annotated[Day | None, F(10, N_("Runs until"), column=7, index=True)] = None
+    previous_id: Annotated[Id | None, F(11, N_("Renews"), ref="contract", editable=False)] = None
+    owner_id: Annotated[Id | None, F(12, N_("Salesperson"), ref="user", column=8)] = None
+    branch_id: Annotated[Id | None, F(13, N_("Branch"), ref="branch", editable=False)] = None
+    files: Annotated[Attachments | None, F(14, N_("Files"), widget="files")] = None
+    remark: Annotated[LongText | None, F(15, N_("Remark"), widget="longtext")] = None
+
+
+class DeliveryStatus(Choice):
+    """Where a delivery is."""
+
+    PACKED = "packed", N_("Packed")
+    SHIPPED = "shipped", N_("On its way")
+    RECEIVED = "received", N_("Signed for")
+    RETURNED = "returned", N_("Came back")
+
+
+class Delivery(
+    Entity,
+    key="delivery",
+    no=84,
+    label=N_("Delivery"),
+    kind=Kind.MASTER,
+    title_field="number",
+    owner="owner_id",
+    series="DN",
+    order_by="-date",
+):
+    """How goods went to a customer: with whom, under which number, who took them in, with the paper or a picture to prove it."""
+
+    number: Annotated[Text | None, F(1, N_("Delivery no."), column=1, index=True, search=9)] = None
+    customer_id: Annotated[Id, F(2, N_("Customer"), ref="customer", column=2)]
+    order_id: Annotated[Id | None, F(3, N_("Sales order"), ref="sales_order", column=3)] = None
+    date: Annotated[Day | None, F(4, N_("Shipped on"), column=4, index=True)] = None
+    content: Annotated[Text | None, F(5, N_("What was sent"), column=5)] = None
+    parcels: Annotated[int | None, Bounds(ge=0, le=100_000), F(6, N_("Parcels"))] = None
+    carrier: Annotated[Text | None, F(7, N_("Carrier"), column=6)] = None
+    tracking_no: Annotated[Text | None, F(8, N_("Tracking no."), column=7, index=True, search=9)] = None
+    address: Annotated[Text | None, F(9, N_("Delivered to"))] = None
+    status: Annotated[DeliveryStatus, F(10, N_("Status"), column=8, index=True)] = DeliveryStatus.PACKED
+    received_on: Annotated[Day | None, F(11, N_("Received on"), column=9)] = None
+    received_by: Annotated[Text | None, F(12, N_("Received by"), column=10)] = None
+    owner_id: Annotated[Id | None, F(13, N_("Sent by"), ref="user")] = None
+    branch_id: Annotated[Id | None, F(14, N_("Branch"), ref="branch", editable=False)] = None
+    files: Annotated[Attachments | None, F(15, N_("Proof of delivery"), widget="files")] = None
+    remark: Annotated[LongText | None, F(16, N_("Remark"), widget="longtext")] = None

@@ -23,7 +23,8 @@ from localcrm.domain.numbering import next_number
 from localcrm.domain.options.company import company_value, company_yes
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
-from localcrm.domain.sales import rules
+from localcrm.domain.sales import contracts, deliveries, quotes, rules
+from localcrm.domain.sales.contracts import check_contract_of_order
 from localcrm.domain.sales.entities import OrderStatus, SalesOrder, SalesOrderLine
 from localcrm.domain.stock.entities import MoveType, StockMove
 from localcrm.domain.stock.services import require_enough, stock_list
@@ -84,6 +85,7 @@ def check_order(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record 
                 name=customer["name"],
                 field="customer_id",
             )
+    check_contract_of_order(uow, new)
 
 
 def reprice_order(uow: UnitOfWork, actor: Actor, order: Record, old: Record | None) -> None:  # noqa: ARG001
@@ -213,6 +215,7 @@ def reverse_order(uow: UnitOfWork, actor: Actor, *, order_id: RecordId, remark: 
         "customer_name",
         "legal_entity_id",
         "legal_entity_name",
+        "contract_id",
     )
     values = {key: order[key] for key in copied} | {"reverses_id": order_id, "date": datetime.date.today(), "remark": remark}
     own = {key: order[key] for key, field in _ORDER.fields.items() if field.custom and not field.custom.unique}
@@ -413,6 +416,9 @@ def check_installed(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Rec
 
 
 BEHAVIOURS = {
+    **quotes.BEHAVIOURS,
+    **contracts.BEHAVIOURS,
+    **deliveries.BEHAVIOURS,
     "installed_product": Behaviour(check=check_installed),
     "sales_order": Behaviour(begin=begin_order, prepare=prepare_order, check=check_order, after=reprice_order, derive=derive_order),
     "sales_order_line": Behaviour(
@@ -420,6 +426,8 @@ BEHAVIOURS = {
     ),
 }
 VERBS = (
+    *quotes.VERBS,
+    *contracts.VERBS,
     Verb(save_order, N_("Save a sales order")),
     Verb(order_with_lines, N_("Show a sales order"), "sales_order.read", record="order_id"),
     Verb(post_order, N_("Post a sales order"), "sales_order.post", record="order_id"),

@@ -10,7 +10,7 @@ from localcrm.domain import policy
 from localcrm.domain.crm.entities import Activity
 from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.policy import Actor
-from localcrm.domain.sales.entities import SalesOrder
+from localcrm.domain.sales.entities import Contract, Delivery, Quote, SalesOrder
 from localcrm.kernel.schema import EntityType
 from localcrm.store.connection import Connection
 from localcrm.store.query import Condition, ListQuery, Record, ref_titles, select
@@ -41,6 +41,9 @@ class _Source:
 _SOURCES = (
     _Source(Activity.entity_type, "at", "user_id", ("type", "content", "next_at")),
     _Source(SalesOrder.entity_type, "date", "owner_id", ("number", "status", "gross")),
+    _Source(Quote.entity_type, "date", "owner_id", ("number", "title", "amount", "status")),
+    _Source(Contract.entity_type, "signed_on", "owner_id", ("number", "title", "amount")),
+    _Source(Delivery.entity_type, "date", "owner_id", ("number", "content", "carrier", "tracking_no")),
     _Source(Receipt.entity_type, "date", "", ("number", "amount", "method")),
 )
 

@@ -42,6 +42,11 @@ DERIVED: Mapping[str, tuple[Derived, ...]] = {
         Derived("paid", N_("Paid"), "chip", PAYMENT, after="delivered"),
         Derived("open", N_("Unpaid"), "money", after="paid"),
     ),
+    "contract": (
+        Derived("ordered", N_("Ordered"), "money", after="amount"),
+        Derived("received", N_("Received"), "money", after="ordered"),
+        Derived("unreceived", N_("Still to come in"), "money", after="received"),
+    ),
     "customer": (
         Derived("contact", N_("Contact"), "short", after="level"),
         Derived("next_contact", N_("Next contact"), "due", after="phone"),

@@ -39,6 +39,8 @@ ICONS: Mapping[str, str] = {
     "birthday": "cake",
     "dormant": "bedtime",
     "warranty": "verified_user",
+    "quote": "request_page",
+    "contract": "history_edu",
     "mention": "alternate_email",
     "own": "notifications",
     "ticket": "confirmation_number",
@@ -50,6 +52,8 @@ HEADS: Mapping[str, str] = {
     "birthday": N_("Birthday"),
     "dormant": N_("Not in contact for a while"),
     "warranty": N_("Warranty ends"),
+    "quote": N_("Quote expires"),
+    "contract": N_("Contract ends"),
     "mention": N_("You were named"),
     "own": N_("Reminder"),
     "ticket": N_("Ticket due"),
@@ -238,7 +242,11 @@ def waits() -> list[tuple[str, int]]:
 
 def when(one: Reminding) -> str:
     """The time a reminder is about, in words; a birthday is a whole day."""
-    return near_day(one.at.astimezone().date()) if one.kind in {"birthday", "dormant", "warranty", "revisit"} else near_moment(one.at)
+    return (
+        near_day(one.at.astimezone().date())
+        if one.kind in {"birthday", "dormant", "warranty", "quote", "contract", "revisit"}
+        else near_moment(one.at)
+    )
 
 
 def place_of(one: Reminding) -> str:

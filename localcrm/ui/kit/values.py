@@ -35,6 +35,13 @@ TONES: Mapping[str, str] = {
     "urgent": "bad",
     "high": "warn",
     "working": "acc",
+    "sent": "acc",
+    "accepted": "good",
+    "rejected": "bad",
+    "signed": "good",
+    "shipped": "acc",
+    "received": "good",
+    "returned": "bad",
 }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from localcrm.domain import policy
 from localcrm.domain.admin.entities import LegalEntity
 from localcrm.domain.crm.entities import Customer
-from localcrm.domain.sales.entities import SalesOrder
+from localcrm.domain.sales.entities import Contract, SalesOrder
 from localcrm.domain.typed import read_text
 from localcrm.kernel.i18n import gettext as _
 from localcrm.store.query import ListQuery, select
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
 ORDER, CUSTOMER = SalesOrder.entity_type, Customer.entity_type
-HEADER = ("customer_id", "warehouse_id", "owner_id", "legal_entity_id", "date", "delivery_date", "tax_included", "remark")
+HEADER = ("customer_id", "warehouse_id", "owner_id", "legal_entity_id", "contract_id", "date", "delivery_date", "tax_included", "remark")
 
 
 def header_keys(session: Session, *, entered: bool = False) -> list[str]:
@@ -27,13 +27,18 @@ def header_keys(session: Session, *, entered: bool = False) -> list[str]:
 
 
 def pickers(session: Session) -> list[tuple[str, str]]:
-    """What is chosen in the header: (field, kind of record); our own company only where there are several."""
+    """What is chosen in the header: (field, kind of record); our own company only where there are several, a contract only where there are any."""
     found = [(key, ORDER.fields[key].f.ref or "") for key in ("customer_id", "warehouse_id", "owner_id")]
     view = policy.seen(session.actor, LegalEntity.entity_type)
     if view is not None:
         with session.store.read() as connection:
             if select(connection, ListQuery(LegalEntity.entity_type, limit=1, restrict=view)).total > 1:
                 found.append(("legal_entity_id", LegalEntity.entity_type.key))
+    contracts = policy.seen(session.actor, Contract.entity_type)
+    if contracts is not None:
+        with session.store.read() as connection:
+            if select(connection, ListQuery(Contract.entity_type, limit=1, restrict=contracts)).total:
+                found.append(("contract_id", Contract.entity_type.key))
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from localcrm.channels.tables import guess_mapping
-from localcrm.domain.importing import spellings
+from localcrm.domain.import_columns import spellings
 from localcrm.domain.sales import offers
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_

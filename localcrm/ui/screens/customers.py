@@ -28,6 +28,7 @@ from localcrm.ui.customer.opportunities import OPPORTUNITIES
 from localcrm.ui.customer.orders import ORDERS
 from localcrm.ui.customer.overview import OVERVIEW
 from localcrm.ui.customer.products import PRODUCTS
+from localcrm.ui.customer.sales_papers import CONTRACTS, DELIVERIES, QUOTES
 from localcrm.ui.customer.sharing import SHARING
 from localcrm.ui.customer.tabs import Found, Tab, look
 from localcrm.ui.customer.tickets import ACTIONS as SERVICE, TICKETS
@@ -47,7 +48,10 @@ CUSTOMER, CONTACT, ACTIVITY = Customer.entity_type, Contact.entity_type, Activit
 
 
 #: The tabs in their order.
-TABS = (OVERVIEW, CONTACTS, ACTIVITIES, OPPORTUNITIES, ORDERS, PRODUCTS, TICKETS, EXPENSES, OWNERS, SHARING, TIMELINE, HISTORY, CONFLICTS)
+TABS = (
+    *(OVERVIEW, CONTACTS, ACTIVITIES, OPPORTUNITIES, QUOTES, CONTRACTS, ORDERS, DELIVERIES, PRODUCTS, TICKETS, EXPENSES),
+    *(OWNERS, SHARING, TIMELINE, HISTORY, CONFLICTS),
+)
 
 
 async def customers(session: Session, parameters: Mapping[str, str]) -> None:

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from localcrm.channels.tables import MAX_BYTES, MEBIBYTE
+from localcrm.domain.import_columns import column_of
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.schema import EntityType
@@ -185,7 +186,7 @@ class ImportPage:
 
     def _column(self, index: int, header: str) -> None:
         job = self._job
-        options = {"": _("— leave out —"), **{field.key: field.label + (" *" if field.required else "") for field in job.fields}}
+        options = {"": _("— leave out —"), **{column.key: column.label + (" *" if column.required else "") for column in job.columns}}
 
         async def changed(event: events.ValueChangeEventArguments[Any]) -> None:
             if (event.value or None) == job.mapping.get(index):
@@ -209,7 +210,7 @@ class ImportPage:
         options |= {field.key: _("is updated, recognised by {field}").format(field=field.label) for field in job.keys_to_match}
         self.match.set_options(options, value=job.update_on or "")
         missing = job.missing()
-        text = _("No column gives: {fields}").format(fields=_(", ").join(field.label for field in missing)) if missing else ""
+        text = _("No column gives: {fields}").format(fields=_(", ").join(column.label for column in missing)) if missing else ""
         self.missing_label.set_text(text)
         self.missing_label.set_visibility(bool(text))
 
@@ -239,7 +240,7 @@ class ImportPage:
         used = sorted(job.mapping)
         with self.preview_card, ui.element("table").classes("lc-table lc-cells"):
             with ui.element("tr"):
-                for text in ("#", *(job.kind.fields[job.mapping[index]].label for index in used)):
+                for text in ("#", *(column_of(job.kind, job.mapping[index]).label for index in used)):
                     with ui.element("th"):
                         ui.label(text)
             for row in rows:
@@ -300,7 +301,7 @@ class ImportPage:
                     (_("refused"), result.failed, "bad"),
                 )
                 for word, count, tone in words:
-                    ui.label(f"{word} {count:,}").classes("lc-chip").props(f"data-tone={tone if count else 'plain'}").mark(
+                    ui.label(f"{word} {count:,}").classes("lc-chip").props(f"data-tone={(count and tone) or 'plain'}").mark(
                         f"result-{tone or 'same'}"
                     )
             for error in result.errors[:5]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
@@ -15,7 +17,7 @@ from localcrm.domain import (
 )
 from localcrm.domain.people.grants import who_sees
 from localcrm.kernel.errors import AppError
-from localcrm.kernel.i18n import N_, gettext as _
+from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import EntityType, Kind, entity as entity_type
 from localcrm.store.query import Record
 from localcrm.ui.frame import page_frame, page_head
@@ -36,18 +38,31 @@ if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
 
-def list_screen(entity_key: str, screen_id: str) -> Builder:
+@dataclass(frozen=True, slots=True)
+class Further:
+    """Something more that can be done with a record of a list: ``run`` returns the id of the record to choose then, or None."""
+
+    id: str
+    label_msgid: str
+    permission: str
+    run: Callable[[Session, str], Awaitable[str | None]]
+
+
+def list_screen(entity_key: str, screen_id: str, further: Sequence[Further] = ()) -> Builder:
     """The builder of a generic list of one entity."""
 
     def build(session: Session, parameters: Mapping[str, str]) -> None:
-        _Records(session, entity_type(entity_key), screen_id, parameters).build()
+        _Records(session, entity_type(entity_key), screen_id, parameters, further).build()
 
     return build
 
 
 class _Records:
-    def __init__(self, session: Session, entity: EntityType, screen_id: str, parameters: Mapping[str, str]) -> None:
+    def __init__(
+        self, session: Session, entity: EntityType, screen_id: str, parameters: Mapping[str, str], further: Sequence[Further]
+    ) -> None:
         self.session, self.entity, self.screen_id, self.parameters = session, entity, screen_id, parameters
+        self.further = [one for one in further if session.may(one.permission)]
         by_hand = policy.written_by_hand(entity)
         self.can_create = by_hand and session.may(f"{entity.key}.create")
         self.can_change = by_hand and entity.kind is Kind.MASTER and session.may(f"{entity.key}.update")
@@ -87,7 +102,11 @@ class _Records:
         actions = [Action("open", _("Open record"), self._with_row(self.open), "enter")]
         if self.can_change:
             actions.append(Action("edit", _("Edit"), self._with_row(self.edit), "e"))
-        actions.append(Action("history", _("History"), self._with_row(self.show_history), "h"))
+        actions += [
+            Action(one.id, gettext(one.label_msgid), self._with_row(partial(self._do, one)), divided=not place)
+            for place, one in enumerate(self.further)
+        ]
+        actions.append(Action("history", _("History"), self._with_row(self.show_history), "h", divided=bool(self.further)))
         actions.append(Action("copy", _("Copy name"), self._with_row(self.copy), "c"))
         if self.session.actor.is_admin:
             actions.append(Action("who-sees", _("Who sees this?"), self._with_row(self.who_sees)))
@@ -103,6 +122,10 @@ class _Records:
         return run
 
     # actions -------------------------------------------------------------------------------------------------------
+
+    async def _do(self, further: Further, identity: str) -> None:
+        if chosen := await further.run(self.session, identity):
+            self.grid.refresh(chosen)
 
     async def new(self) -> None:
         """Enter a new record."""

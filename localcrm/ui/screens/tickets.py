@@ -182,13 +182,7 @@ class _Board:
 
     def _shown(self, lines: Sequence[Line]) -> dict[str, Any]:
         columns = [self._column(state, [line for line in lines if line.record["state"] == state]) for state in UNDONE]
-        done: dict[str, Any] = {
-            "key": TicketState.CLOSED.value,
-            "name": show(TICKET.fields["state"], TicketState.CLOSED.value),
-            "slim": True,
-            "count": 0,
-            "cards": [],
-        }
+        done: dict[str, Any] = {"key": TicketState.CLOSED.value, "name": _("Closed"), "slim": True, "count": 0, "cards": []}
         columns.append({**done, "drop": True, "hint": _("Drop here what is solved")})
         return {"columns": columns, "movable": self.session.may("ticket.update")}
 

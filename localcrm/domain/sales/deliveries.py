@@ -1,0 +1,49 @@
+"""Deliveries: how goods went to a customer, and who took them in."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from localcrm.domain import policy
+from localcrm.domain.crm.entities import Customer
+from localcrm.domain.numbering import next_number
+from localcrm.domain.policy import Actor
+from localcrm.domain.records import Behaviour
+from localcrm.domain.sales.checks import check_same_customer, check_span
+from localcrm.domain.sales.entities import Delivery, DeliveryStatus, SalesOrder
+from localcrm.store.query import Record
+from localcrm.store.uow import UnitOfWork
+
+_DELIVERY, _ORDER, _CUSTOMER = Delivery.entity_type, SalesOrder.entity_type, Customer.entity_type
+
+
+def prepare_delivery(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:
+    """A new delivery is numbered, goes to its order's customer, and to his address unless another is given; days follow the state."""
+    filled = dict(values)
+    if old is None:
+        filled["number"] = filled.get("number") or next_number(uow, _DELIVERY, dt.date.today())
+        filled["branch_id"] = uow.node.branch_id
+        filled["owner_id"] = filled.get("owner_id") or actor.user_id
+        order = uow.find(_ORDER, filled["order_id"]) if filled.get("order_id") else None
+        if order is not None:
+            filled["customer_id"] = filled.get("customer_id") or order["customer_id"]
+        customer = uow.find(_CUSTOMER, filled["customer_id"]) if filled.get("customer_id") else None
+        seen = policy.seen(actor, _CUSTOMER)
+        if customer is not None and seen is not None and seen.shows("address"):
+            filled["address"] = filled.get("address") or customer["address"]
+    status = filled.get("status", old["status"] if old else None)
+    sent = status in {DeliveryStatus.SHIPPED, DeliveryStatus.RECEIVED}
+    for key, due in (("date", sent), ("received_on", status == DeliveryStatus.RECEIVED)):
+        if due and not filled.get(key, old[key] if old else None):
+            filled[key] = dt.date.today()
+    return filled
+
+
+def check_delivery(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
+    """It arrives after it left, and goes to the customer of its order."""
+    check_span(_DELIVERY, new, "date", "received_on")
+    check_same_customer(uow, _DELIVERY, new, "order_id")
+
+
+BEHAVIOURS = {"delivery": Behaviour(prepare=prepare_delivery, check=check_delivery)}

@@ -1,0 +1,36 @@
+"""Tabs: quotes, contracts and deliveries of the customer."""
+
+from __future__ import annotations
+
+from localcrm.domain.sales.entities import Contract, Delivery, Quote
+from localcrm.kernel.i18n import N_
+from localcrm.ui.customer.tables import record_tab
+
+QUOTES = record_tab(
+    Quote.entity_type,
+    ("number", "title", "version_no", "amount", "status", "valid_until", "owner_id"),
+    id="quotes",
+    label=N_("Quotes"),
+    new=N_("＋ New quote"),
+    empty=N_("Nothing was quoted to this customer yet."),
+    sort="-date",
+)
+CONTRACTS = record_tab(
+    Contract.entity_type,
+    ("number", "title", "amount", "ordered", "received", "unreceived", "status", "ends_on"),
+    id="contracts",
+    label=N_("Contracts"),
+    new=N_("＋ New contract"),
+    empty=N_("No contracts yet."),
+    sort="-signed_on",
+    shows=frozenset({"sales_order", "receipt"}),
+)
+DELIVERIES = record_tab(
+    Delivery.entity_type,
+    ("number", "order_id", "date", "content", "carrier", "tracking_no", "status", "received_by"),
+    id="deliveries",
+    label=N_("Deliveries"),
+    new=N_("＋ New delivery"),
+    empty=N_("Nothing was sent to this customer yet."),
+    sort="-date",
+)

@@ -1,0 +1,34 @@
+"""A salesman writes a quote beside the customer, and says in the list what became of it."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from localcrm.domain import verbs
+from tests.browser.conftest import OpenPage, Running, beside, enter
+from tests.browser.test_workbench import field, row
+
+pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
+
+
+def test_a_quote_is_written_beside_the_customer_and_accepted_in_the_list(open_page: OpenPage, office: Running) -> None:
+    with beside(office) as (store, actor):
+        verbs.run(store, actor, "records.create_record", {"entity": "customer", "values": {"name": "报价试样厂"}})
+    page = open_page("/customers")
+    row(page, "报价试样厂").click()
+    page.locator(".lc-lower .q-tab", has_text="报价").click()
+    expect(page.locator(".lc-lower")).to_contain_text("还没有给这位客户报过价")
+    page.locator(".lc-lower").get_by_text("＋ 新报价").click()
+    enter(field(page, "title"), "窗帘样品")
+    enter(field(page, "amount"), "1280")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".lc-lower .lc-table")).to_contain_text("1,280.00")
+
+    page = open_page("/records/quote")
+    row(page, "窗帘样品").click(button="right")
+    page.get_by_text("客户接受", exact=True).last.click()
+    expect(row(page, "窗帘样品")).to_contain_text("已接受")
+    row(page, "窗帘样品").click(button="right")
+    page.get_by_text("改版", exact=True).last.click()
+    expect(page.get_by_text("客户已经接受，请另开一张报价单")).to_be_visible()
