@@ -11,7 +11,6 @@ from localcrm.domain import verbs
 from localcrm.kernel.schema import entity
 from tests.browser.conftest import PASSWORD, OpenPage, Running, beside
 
-
 pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
 
 

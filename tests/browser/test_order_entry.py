@@ -11,7 +11,6 @@ from localcrm.domain import verbs
 from localcrm.kernel.schema import entity as entity_type
 from tests.browser.conftest import OpenPage, Running, beside
 
-
 pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
 
 
