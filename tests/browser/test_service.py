@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -112,6 +113,11 @@ def test_a_card_dropped_on_the_customer_waits_and_a_change_elsewhere_shows_at_on
     expect(page.locator(f"[data-column=waiting] [data-id='{one}']")).to_contain_text("暂停计时")
     made(office, "service.resume", ticket_id=one)
     expect(page.locator(f"[data-column=working] [data-id='{one}']")).to_be_visible()
+    long_ago = (dt.datetime.now(dt.UTC) - dt.timedelta(days=12)).isoformat()
+    late = ticket(office, "早就该办", priority="low", opened_at=long_ago)
+    expect(page.locator(".lc-deal").first).to_have_attribute("data-id", late)  # what runs out first is at the top
+    page.goto(f"{office.address}/today")
+    expect(page.locator(".lc-today-card", has_text="今日到期工单")).to_contain_text("早就该办")
 
 
 def test_a_part_is_used_and_put_back_and_the_fee_is_billed(open_page: OpenPage, office: Running) -> None:
