@@ -24,7 +24,7 @@ from localcrm.domain.crm import opportunities
 from localcrm.domain.finance.services import receive_payment
 from localcrm.domain.people import grants
 from localcrm.domain.people.services import actor_by_id
-from localcrm.domain.policy import Actor
+from localcrm.domain.policy import SYSTEM, Actor
 from localcrm.domain.sales.services import post_order, reverse_order, save_order
 from localcrm.domain.service import parts, tickets
 from localcrm.domain.service.holidays import HOLIDAYS
@@ -39,6 +39,8 @@ from localcrm.sync import node_sync
 PORTION = 500
 #: Orders are made for so many customers at most; a demo of 100,000 customers is about customers.
 MAX_ORDERS = 400
+#: Calls of the last days at each place.
+CALLS = 9
 
 COMPANY = "绍兴柯桥锦绣纺织有限公司"
 LETTERHEAD = {
@@ -64,6 +66,7 @@ SALES_RIGHTS = (
     ("sales_order", "own", "read create update post"), ("product", "all", "read"), ("warehouse", "all", "read"), ("stock_move", "branch", "read"),
     ("user", "all", "read"), ("branch", "all", "read"), ("expense", "own", "read create update"), ("installed_product", "all", "read create update"),
     ("quote", "own", "read create update"), ("contract", "own", "read create update"), ("delivery", "all", "read create update"),
+    ("call", "branch", "read update"),
 )  # fmt: skip
 PRODUCTS = (
     ("XF75-03", "75D雪纺", "75D×75D 90g 148cm", "9.80"), ("XF100-01", "100D雪纺", "100D 110g 150cm", "11.50"),
@@ -414,6 +417,7 @@ class _Company:
             self._negotiate(node)
             self._agree(node)
             self._serve(node)
+            self._ring(node)
         for customer in self._nodes[0].customers[:6]:
             self._nodes[0].change(self._admin, "customer", customer, owner_id=self._newcomer)
 
@@ -455,6 +459,21 @@ class _Company:
             node.add(
                 person, "activity", [self._activity(customer) for customer in own for _ in range(self._chance.choice((0, 1, 1, 2, 3)))]
             )
+
+    def _ring(self, node: _Node) -> None:
+        """Calls of the last days: most answered, some missed, one from nobody that is known; by chance of its own."""
+        store, chance = node.application.store, random.Random(node.code)  # noqa: S311 -- a story, not a secret
+        for number, person in enumerate(node.staff):
+            run(store, person, "calls.set_extension", {"extension": f"{801 + number}"})
+        with store.read() as connection:
+            phones = [row[0] for row in connection.all("SELECT phone FROM contact WHERE deleted = 0 ORDER BY rid LIMIT 40")]
+        for key, phone in enumerate([*chance.sample(phones, min(CALLS, len(phones))), "053288776655"]):
+            at = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=7 + key * chance.randrange(40, 160))
+            told = {"source": "hook", "key": f"demo-{key}", "caller": phone, "called": f"{801 + chance.randrange(len(node.staff))}"}
+            run(store, SYSTEM, "calls.heard", told | {"at": at})
+            if chance.random() < 0.7:
+                run(store, SYSTEM, "calls.heard", told | {"event": "answer", "at": at + dt.timedelta(seconds=chance.randrange(4, 20))})
+            run(store, SYSTEM, "calls.heard", told | {"event": "end", "at": at + dt.timedelta(seconds=chance.randrange(25, 380))})
 
     def _customer(self) -> dict[str, Any]:
         chance = self._chance

@@ -47,6 +47,7 @@ DERIVED: Mapping[str, tuple[Derived, ...]] = {
         Derived("received", N_("Received"), "money", after="ordered"),
         Derived("unreceived", N_("Still to come in"), "money", after="received"),
     ),
+    "call": (Derived("party", N_("Customer or supplier"), after="number"),),
     "customer": (
         Derived("contact", N_("Contact"), "short", after="level"),
         Derived("next_contact", N_("Next contact"), "due", after="phone"),

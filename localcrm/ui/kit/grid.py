@@ -59,6 +59,7 @@ CARDS: Mapping[str, tuple[str, str, str, str]] = {
     "receipt": ("method", "amount", "customer_id", "date"),
     "stock_move": ("type", "quantity", "product_id", "date"),
     "user": ("role", "phone", "department_id", "login"),
+    "call": ("state", "seconds", "party", "rang_at"),
 }
 
 

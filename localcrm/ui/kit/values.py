@@ -42,6 +42,10 @@ TONES: Mapping[str, str] = {
     "shipped": "acc",
     "received": "good",
     "returned": "bad",
+    "ringing": "acc",
+    "talking": "acc",
+    "answered": "good",
+    "missed": "bad",
 }
 
 
