@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -100,6 +101,22 @@ def test_a_serial_number_tells_whose_machine_it_is_while_the_caller_is_on_the_li
     expect(page.locator(".lc-facts")).to_contain_text("2035-06-30")
 
 
+def test_whoever_is_on_the_line_gets_a_ticket_from_the_card_of_the_call(open_page: OpenPage, office: Running) -> None:
+    values = {"name": "海宁雅致布艺", "phone": "0573-87654321"}
+    customer = made(office, "records.create_record", entity="customer", values=values)["id"]
+    page = open_page("/calls")
+    page.locator("[data-act=by-hand]").click()
+    page.locator("input[data-act=number]").fill("0573-87654321")
+    page.locator("[data-act=start-call]").click()
+    page.locator("[data-act=call-ticket]").first.click()
+    enter(field(page, "title"), "窗帘掉色")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".q-dialog")).to_have_count(0)
+    with beside(office) as (store, _actor), store.read() as connection:
+        found = connection.one("SELECT lower(hex(customer_id)), channel FROM ticket WHERE title = '窗帘掉色'")
+    assert found == (customer, "telephone")
+
+
 def test_a_card_dropped_on_the_customer_waits_and_a_change_elsewhere_shows_at_once(open_page: OpenPage, office: Running) -> None:
     one = ticket(office, "等样布", priority="urgent")
     page = open_page("/tickets")
@@ -112,6 +129,11 @@ def test_a_card_dropped_on_the_customer_waits_and_a_change_elsewhere_shows_at_on
     expect(page.locator(f"[data-column=waiting] [data-id='{one}']")).to_contain_text("暂停计时")
     made(office, "service.resume", ticket_id=one)
     expect(page.locator(f"[data-column=working] [data-id='{one}']")).to_be_visible()
+    long_ago = (dt.datetime.now(dt.UTC) - dt.timedelta(days=12)).isoformat()
+    late = ticket(office, "早就该办", priority="low", opened_at=long_ago)
+    expect(page.locator(".lc-deal").first).to_have_attribute("data-id", late)  # what runs out first is at the top
+    page.goto(f"{office.address}/today")
+    expect(page.locator(".lc-today-card", has_text="今日到期工单")).to_contain_text("早就该办")
 
 
 def test_a_part_is_used_and_put_back_and_the_fee_is_billed(open_page: OpenPage, office: Running) -> None:
