@@ -45,7 +45,10 @@ KEPT = (
     "suppliers",
     "calls",
     "call-card",
+    "ticket",
+    "tickets",
     "today",
+    "search",
     "people",
     "roles",
     "fields",
@@ -292,9 +295,31 @@ def ringing(page: Page) -> None:
         page.locator(f".lc-corner [data-act={deed}]").first.evaluate("button => button.click()")
 
 
+def look_at_hit(page: Page) -> None:
+    """The first of what was found, on a telephone over the whole screen."""
+    page.locator(".lc-find-hit.lc-on").click()
+    page.wait_for_selector(".lc-find-facts")
+
+
+def open_ticket(page: Page) -> None:
+    """The ticket that is worked on."""
+    page.goto(page.url.split("/tickets")[0] + "/tickets/" + first_of(page, "ticket", ["state", "=", "working"]))
+    page.wait_for_selector("[data-event]")
+
+
+def few_faults(page: Page) -> None:
+    """What came back twice."""
+    page.locator(".lc-head .q-select").nth(1).click()
+    page.locator(".q-menu .q-item").first.click()
+    page.wait_for_selector("[data-fault]")
+
+
 #: name → (path, what is done before the picture)
 SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "today": ("/today", None),
+    "search": ("/search?q=hz", look_at_hit),
+    "search-kind": ("/search?q=1&kind=contact", None),
+    "search-empty": ("/search", None),
     "customers": ("/customers", None),
     "customers-query": ("/customers", new_query),
     "customer-page": ("/customers", whole_customer),
@@ -319,6 +344,11 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "calls": ("/calls", None),
     "call-card": ("/calls", ringing),
     "call-sources": ("/settings/calls", None),
+    "tickets": ("/tickets", None),
+    "ticket": ("/tickets", open_ticket),
+    "ticket-list": ("/tickets/list", None),
+    "faults": ("/tickets/faults", few_faults),
+    "promises": ("/settings/service", None),
     "people": ("/people", None),
     "roles": ("/roles", None),
     "fields": ("/fields", None),

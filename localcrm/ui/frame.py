@@ -138,6 +138,8 @@ def texts(session: Session) -> dict[str, str]:
         "search": _("Search customers, phones, orders, products… (pinyin initials work)"),
         "nothing": _("Nothing found"),
         "screens": _("Go to"),
+        "searchCentre": _("Search centre"),
+        "allResults": _("All results for “{text}”"),
         "settings": _("Settings"),
         "create": _("New “{text}”"),
         "offline": _("The program does not answer. What you typed is still here."),

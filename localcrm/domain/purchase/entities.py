@@ -39,7 +39,7 @@ class Supplier(Entity, key="supplier", no=80, label=N_("Supplier"), kind=Kind.MA
     bank_account: Annotated[Text | None, F(14, N_("Bank account no."), section=N_("Details"))] = None
     customer_id: Annotated[Id | None, F(15, N_("Also our customer"), ref="customer", section=N_("Details"))] = None
     remark: Annotated[LongText | None, F(16, N_("Remark"), widget="longtext", section=N_("Details"))] = None
-    files: Annotated[Attachments | None, F(17, N_("Files"), widget="files", section=N_("Details"))] = None
+    files: Annotated[Attachments | None, F(17, N_("Files"), index=True, widget="files", section=N_("Details"))] = None
 
 
 class SupplierPrice(
@@ -73,4 +73,4 @@ class SupplierCertificate(
     name: Annotated[Name, F(2, N_("Certificate"), column=1, search=8)]
     number: Annotated[Text | None, F(3, N_("Certificate no."), column=3, search=6)] = None
     expires_on: Annotated[Day | None, F(4, N_("Runs out on"), column=4, index=True)] = None
-    files: Annotated[Attachments | None, F(5, N_("Files"), widget="files")] = None
+    files: Annotated[Attachments | None, F(5, N_("Files"), index=True, widget="files")] = None

@@ -43,6 +43,8 @@ ICONS: Mapping[str, str] = {
     "contract": "history_edu",
     "mention": "alternate_email",
     "own": "notifications",
+    "ticket": "confirmation_number",
+    "revisit": "support_agent",
 }
 #: What stands above each kind.
 HEADS: Mapping[str, str] = {
@@ -54,6 +56,8 @@ HEADS: Mapping[str, str] = {
     "contract": N_("Contract ends"),
     "mention": N_("You were named"),
     "own": N_("Reminder"),
+    "ticket": N_("Ticket due"),
+    "revisit": N_("Ask the customer again"),
 }
 #: Cards that stand on a page at once; the others are counted.
 MOST_CARDS = 2
@@ -240,7 +244,7 @@ def when(one: Reminding) -> str:
     """The time a reminder is about, in words; a birthday is a whole day."""
     return (
         near_day(one.at.astimezone().date())
-        if one.kind in {"birthday", "dormant", "warranty", "quote", "contract"}
+        if one.kind in {"birthday", "dormant", "warranty", "quote", "contract", "revisit"}
         else near_moment(one.at)
     )
 
@@ -249,6 +253,8 @@ def place_of(one: Reminding) -> str:
     """Address of what a reminder is about; "" where there is none."""
     if one.activity:
         return f"/activities/{one.activity}"
+    if one.ticket:
+        return f"/tickets/{one.ticket}"
     return f"/customers?open={one.customer}" if one.customer else ""
 
 

@@ -32,10 +32,9 @@ TONES: Mapping[str, str] = {
     "negotiating": "acc",
     "won": "good",
     "lost": "bad",
-    "ringing": "acc",
-    "talking": "acc",
-    "answered": "good",
-    "missed": "bad",
+    "urgent": "bad",
+    "high": "warn",
+    "working": "acc",
     "sent": "acc",
     "accepted": "good",
     "rejected": "bad",
@@ -43,6 +42,10 @@ TONES: Mapping[str, str] = {
     "shipped": "acc",
     "received": "good",
     "returned": "bad",
+    "ringing": "acc",
+    "talking": "acc",
+    "answered": "good",
+    "missed": "bad",
 }
 
 
