@@ -416,8 +416,8 @@ class _Company:
             self._sell(node, orders)
             self._negotiate(node)
             self._agree(node)
-            self._serve(node)
             self._ring(node)
+            self._serve(node)
         for customer in self._nodes[0].customers[:6]:
             self._nodes[0].change(self._admin, "customer", customer, owner_id=self._newcomer)
 

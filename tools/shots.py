@@ -43,10 +43,10 @@ KEPT = (
     "conflicts",
     "stock",
     "suppliers",
-    "ticket",
-    "tickets",
     "calls",
     "call-card",
+    "ticket",
+    "tickets",
     "today",
     "search",
     "people",
@@ -280,19 +280,6 @@ def open_deal(page: Page) -> None:
     page.wait_for_selector(".lc-deal-sheet .lc-stage-strip")
 
 
-def open_ticket(page: Page) -> None:
-    """The ticket that is worked on."""
-    page.goto(page.url.split("/tickets")[0] + "/tickets/" + first_of(page, "ticket", ["state", "=", "working"]))
-    page.wait_for_selector("[data-event]")
-
-
-def few_faults(page: Page) -> None:
-    """What came back twice."""
-    page.locator(".lc-head .q-select").nth(1).click()
-    page.locator(".q-menu .q-item").first.click()
-    page.wait_for_selector("[data-fault]")
-
-
 def ringing(page: Page) -> None:
     """A call with a customer's contact, written down by hand; it ends at once, and a copy of its card stays for the picture."""
     number = first_value(page, "contact", "phone")
@@ -312,6 +299,19 @@ def look_at_hit(page: Page) -> None:
     """The first of what was found, on a telephone over the whole screen."""
     page.locator(".lc-find-hit.lc-on").click()
     page.wait_for_selector(".lc-find-facts")
+
+
+def open_ticket(page: Page) -> None:
+    """The ticket that is worked on."""
+    page.goto(page.url.split("/tickets")[0] + "/tickets/" + first_of(page, "ticket", ["state", "=", "working"]))
+    page.wait_for_selector("[data-event]")
+
+
+def few_faults(page: Page) -> None:
+    """What came back twice."""
+    page.locator(".lc-head .q-select").nth(1).click()
+    page.locator(".q-menu .q-item").first.click()
+    page.wait_for_selector("[data-fault]")
 
 
 #: name → (path, what is done before the picture)
@@ -341,14 +341,14 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "movements": ("/records/stock_move", None),
     "receipts": ("/records/receipt", None),
     "suppliers": ("/suppliers", None),
+    "calls": ("/calls", None),
+    "call-card": ("/calls", ringing),
+    "call-sources": ("/settings/calls", None),
     "tickets": ("/tickets", None),
     "ticket": ("/tickets", open_ticket),
     "ticket-list": ("/tickets/list", None),
     "faults": ("/tickets/faults", few_faults),
     "promises": ("/settings/service", None),
-    "calls": ("/calls", None),
-    "call-card": ("/calls", ringing),
-    "call-sources": ("/settings/calls", None),
     "people": ("/people", None),
     "roles": ("/roles", None),
     "fields": ("/fields", None),

@@ -20,7 +20,7 @@ from localcrm.domain.sales import approval, expiring, questions as sales_questio
 from localcrm.domain.service import reminding, services as service, tickets
 from localcrm.domain.stock import services as stock
 
-SUBJECTS = (options, people, admin, fields, approvals, crm, catalog, stock, sales, finance, purchase, calls, finding, service)
+SUBJECTS = (options, people, admin, fields, approvals, crm, catalog, stock, sales, finance, purchase, service, calls, finding)
 
 for subject in SUBJECTS:
     records.BEHAVIOURS.update(subject.BEHAVIOURS)

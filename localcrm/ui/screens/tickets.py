@@ -30,7 +30,7 @@ from localcrm.ui.kit.values import show
 from localcrm.ui.operations import run_service, show_failure
 from localcrm.ui.registry import Badge, Screen, register
 from localcrm.ui.screens.records import copy_title, delete_with_undo, history_dialog
-from localcrm.ui.service import calls, deeds, words  # noqa: F401 -- calls offer a ticket
+from localcrm.ui.service import calls, deeds, words  # noqa: F401 -- a call offers a ticket
 from localcrm.ui.service.sheet import SHOWS
 
 if TYPE_CHECKING:

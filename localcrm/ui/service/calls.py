@@ -1,4 +1,4 @@
-"""Beside a call: a ticket of the customer who calls."""
+"""A ticket of the customer who calls, from the card of the call."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
 
-async def _ticket(session: Session, card: Card) -> None:
-    """Enter it; the call is done with then."""
-    preset = {"customer_id": card.linked, "contact_id": card.contact, "channel": "telephone"}
-    if await new_ticket(session, **{key: value for key, value in preset.items() if value}):
+async def _new(session: Session, card: Card) -> None:
+    """With what the call tells already; once it is written down, nothing more need be done about the call."""
+    told = {"customer_id": card.linked, "contact_id": card.contact, "channel": "telephone"}
+    if await new_ticket(session, **{key: value for key, value in told.items() if value}):
         await run_verb(session, "calls.settle_calls", {"ids": [card.id]})
 
 
 def _shown(session: Session, card: Card) -> bool:
-    return bool(card.linked) and session.looking_as is None and session.may("call.update") and session.may("ticket.create")
+    may = session.may("call.update") and session.may("ticket.create") and session.looking_as is None
+    return may and bool(card.linked)
 
 
-FURTHER.append(CallAction(id="ticket", label_msgid=N_("New ticket"), icon="confirmation_number", run=_ticket, shown=_shown))
+FURTHER.append(CallAction(id="ticket", label_msgid=N_("New ticket"), icon="confirmation_number", run=_new, key="insert", shown=_shown))
