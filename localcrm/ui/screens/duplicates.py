@@ -46,6 +46,7 @@ class Duplicates:
         self.pairs: list[Pair] = []
         self.cards: list[ui.element] = []
         self.at = 0
+        self.shown: object = None  # box, and what was read for it
 
     async def build(self) -> None:
         """Boxes above, pairs below."""
@@ -73,8 +74,9 @@ class Duplicates:
     async def draw(self) -> None:
         """Read and show; the place in the list stays."""
         outcome = await run_service(self.session, self._read)
-        if not outcome.ok:
+        if not outcome.ok or (self.box, outcome.value) == self.shown:  # a button that is just being clicked stays where it is
             return
+        self.shown = (self.box, outcome.value)
         self.pairs, known, names, count = outcome.value
         self.at = max(0, min(self.at, len(self.pairs) - 1))
         self._draw_boxes(count)
