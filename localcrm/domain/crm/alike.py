@@ -212,7 +212,7 @@ def find_alike(uow: UnitOfWork, actor: Actor, *, values: dict[str, str | None], 
     live = _owners(uow.connection, reasons)
     seen = _seen(uow.connection, actor, live)
     ordered = sorted(live, key=lambda one: (one not in seen, -len(reasons[one]), one))[:MOST_HITS]
-    told, braked = _may_be_told(uow, actor, [(one, live[one]["number"] or one) for one in ordered if one not in seen])
+    told, braked = may_be_told(uow, actor, [(one, live[one]["number"] or one) for one in ordered if one not in seen])
     names = {key: titles(uow.connection, entity_type(key), [live[one][f"{column}_id"] for one in ordered if live[one][f"{column}_id"]])
              for key, column in (("user", "owner"), ("branch", "branch"))}  # fmt: skip
     rows = []
@@ -236,7 +236,7 @@ def _owners(connection: Connection, ids: Iterable[str]) -> dict[str, dict[str, A
     }
 
 
-def _may_be_told(uow: UnitOfWork, actor: Actor, hidden: list[tuple[str, str]]) -> tuple[set[str], bool]:
+def may_be_told(uow: UnitOfWork, actor: Actor, hidden: list[tuple[str, str]]) -> tuple[set[str], bool]:
     """Those of some customers beyond his rights (id, and what the system log calls it) that an actor is told of, and whether there are others."""
     if not hidden:
         return set(), False

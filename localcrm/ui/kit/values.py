@@ -39,6 +39,9 @@ TONES: Mapping[str, str] = {
     "shipped": "acc",
     "received": "good",
     "returned": "bad",
+    "protected": "good",
+    "outrun": "bad",
+    "expired": "warn",
 }
 
 
