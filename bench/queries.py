@@ -54,7 +54,7 @@ def measure(sizes: tuple[int, ...] = SIZES, *, rounds: int = 3) -> list[Figure]:
         with folder() as place:
             store = office(place / "hq")
             admin = set_up_office(store, login="admin", name="admin", password="bench-secret-1")
-            seller = _filled(store, admin, size)
+            seller = filled(store, admin, size)
             for name, actor in (("all", admin), ("own", _rights(seller))):
                 label = f"{name}, {size:,} customers"
                 figures += _measured(store, actor, label, rounds) + _grouped(store, actor, label, rounds)
@@ -92,7 +92,7 @@ def _rights(seller: str) -> Actor:
     return Actor(seller, "seller", "seller", BasicRole.NONE, Rights(own))
 
 
-def _filled(store: Store, admin: Actor, size: int) -> str:
+def filled(store: Store, admin: Actor, size: int, *, records: int = RECORDS) -> str:
     """Fill the company; returns a salesperson's id."""
     chance, now = random.Random(20261118), datetime.now(UTC)
     kinds = {key: entity(key) for key in ("user", "customer", "contact", "activity", "sales_order")}
@@ -101,7 +101,7 @@ def _filled(store: Store, admin: Actor, size: int) -> str:
     for start in range(0, size, PORTION):
         rows: dict[str, list[dict[str, Any]]] = {key: [] for key in kinds}
         for number in range(start, min(size, start + PORTION)):
-            _one(rows, number, chance.choice(sellers), chance, now)
+            _one(rows, number, chance.choice(sellers), chance, now, records)
         with store.unit_of_work(admin.user_id) as uow:
             for key, found in rows.items():
                 if found:
@@ -109,7 +109,7 @@ def _filled(store: Store, admin: Actor, size: int) -> str:
     return sellers[0]
 
 
-def _one(rows: dict[str, list[dict[str, Any]]], number: int, seller: str, chance: random.Random, now: datetime) -> None:
+def _one(rows: dict[str, list[dict[str, Any]]], number: int, seller: str, chance: random.Random, now: datetime, records: int) -> None:
     entered = now - timedelta(days=chance.randrange(900))
     customer = f"{int(entered.timestamp() * 1000):012x}{new_id()[12:]}"
     level = chance.choice(("deal", "developing", "prospect"))
@@ -118,7 +118,7 @@ def _one(rows: dict[str, list[dict[str, Any]]], number: int, seller: str, chance
         born = date(1970, 1, 1) + timedelta(days=chance.randrange(12_000))
         rows["contact"].append({"id": new_id(), "customer_id": customer, "name": "王建国", "birthday": born})
     if chance.random() < 0.9:
-        for _record in range(RECORDS):
+        for _record in range(records):
             at = now - timedelta(days=chance.randrange(1, 700))
             due = at + timedelta(days=chance.randrange(1, 60)) if chance.random() < 0.5 else None
             rows["activity"].append(

@@ -26,7 +26,10 @@ BENCHES = (
     "commands",
     "scale",
     "queries",
+    "workbench",
+    "finding",
     "rights",
+    "calls",
     "start",
 )
 TITLES = {
@@ -42,7 +45,10 @@ TITLES = {
     "commands": "Commands",
     "scale": "Waiting at a thousand, a hundred thousand and a million customers",
     "queries": "Lists of customers narrowed by questions",
+    "workbench": "The workbench in Chromium",
+    "finding": "The search centre",
     "rights": "What rights cost a list",
+    "calls": "Whose number it is",
     "start": "Start, size, memory",
 }
 

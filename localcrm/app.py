@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,12 +183,13 @@ def choose_passphrase(folder: Path, new_passphrase: str, *, passphrase: str | No
 
 
 def serve(folder: Path, *, host: str, port: int | None, open_browser: bool, passphrase: str | None = None) -> int:
-    """The running program: screens, the exchange endpoint and the scheduled jobs; returns the exit code when it is told to stop.
+    """The running program: screens, the exchange endpoint, the scheduled jobs and what hears of calls; returns the exit code when it is told to stop.
 
     A folder that is not set up yet is served with the first-run page only; a protected one, without a passphrase, with
     the page that asks for it.
     """
-    from localcrm.jobs.scheduler import start
+    from localcrm.channels import lines
+    from localcrm.jobs import scheduler
     from localcrm.store.keys import is_protected
     from localcrm.sync import http
     from localcrm.ui.server import run_server
@@ -222,6 +223,15 @@ def serve(folder: Path, *, host: str, port: int | None, open_browser: bool, pass
             raise StoreError("not_set_up_yet", N_("This program is not set up yet."))
         return opened[-1]
 
+    def jobs(store: Store) -> Callable[[], None]:
+        stops = (scheduler.start(store, lambda: current().keys), lines.start(store))
+
+        def stop() -> None:
+            for each in stops:
+                each()
+
+        return stop
+
     try:
         return run_server(
             folder,
@@ -234,7 +244,7 @@ def serve(folder: Path, *, host: str, port: int | None, open_browser: bool, pass
             arrive=arrive,
             unlock_folder=unlock if locked else None,
             extra_routes=http.routes(lambda: (current().store, current().keys)),
-            start_jobs=lambda store: start(store, lambda: current().keys),
+            start_jobs=jobs,
             keys=lambda: current().keys,
         )
     finally:

@@ -24,7 +24,7 @@ from localcrm.domain.crm import opportunities
 from localcrm.domain.finance.services import receive_payment
 from localcrm.domain.people import grants
 from localcrm.domain.people.services import actor_by_id
-from localcrm.domain.policy import Actor
+from localcrm.domain.policy import SYSTEM, Actor
 from localcrm.domain.sales.services import post_order, reverse_order, save_order
 from localcrm.domain.verbs import run
 from localcrm.kernel.errors import ExchangeError, StoreError
@@ -37,6 +37,8 @@ from localcrm.sync import node_sync
 PORTION = 500
 #: Orders are made for so many customers at most; a demo of 100,000 customers is about customers.
 MAX_ORDERS = 400
+#: Calls of the last days at each place.
+CALLS = 9
 
 COMPANY = "绍兴柯桥锦绣纺织有限公司"
 LETTERHEAD = {
@@ -61,11 +63,12 @@ SALES_RIGHTS = (
     ("customer", "own", "read create update export"), ("contact", "all", "read create update delete"), ("activity", "all", "read create update"),
     ("sales_order", "own", "read create update post"), ("product", "all", "read"), ("warehouse", "all", "read"), ("stock_move", "branch", "read"),
     ("user", "all", "read"), ("branch", "all", "read"), ("expense", "own", "read create update"), ("installed_product", "all", "read create update"),
-    ("partner", "all", "read"), ("partner_registration", "own", "read create update"), ("quote", "own", "read create update"), ("contract", "own", "read create update"), ("delivery", "all", "read create update"),
+    ("quote", "own", "read create update"), ("contract", "own", "read create update"), ("delivery", "all", "read create update"),
+    ("call", "branch", "read update"), ("partner", "all", "read"), ("partner_registration", "own", "read create update"),
 )  # fmt: skip
 PARTNERS = (
-    ("义乌众合商贸有限公司", "general", "浙江省 金华市", "龚建平", "13705790011", "0.88"), ("常熟衣城经销部", "core", "江苏省 苏州市", "陆美华", "13806230022", "0.92"),
-    ("青岛海岳贸易有限公司", "core", "山东省 青岛市", "孙立群", "13905320033", "0.92"),
+    ("义乌众合商贸有限公司", "general", "浙江省/金华市", "龚建平", "13705790011", "0.88"), ("常熟衣城经销部", "core", "江苏省/苏州市", "陆美华", "13806230022", "0.92"),
+    ("青岛海岳贸易有限公司", "core", "山东省/青岛市", "孙立群", "13905320033", "0.92"),
 )  # fmt: skip
 REGISTERED = (
     ("金华双龙服饰有限公司", "0579-82311101"), ("常熟虞美人制衣厂", "0512-52873302"), ("即墨锦程针织有限公司", "0532-88513303"), ("东阳木楠家纺有限公司", "0579-86644404"),
@@ -382,6 +385,7 @@ class _Company:
             self._sell(node, orders)
             self._negotiate(node)
             self._agree(node)
+            self._ring(node)
         self._work_with_partners(self._nodes[0])
         for customer in self._nodes[0].customers[:6]:
             self._nodes[0].change(self._admin, "customer", customer, owner_id=self._newcomer)
@@ -424,6 +428,21 @@ class _Company:
             node.add(
                 person, "activity", [self._activity(customer) for customer in own for _ in range(self._chance.choice((0, 1, 1, 2, 3)))]
             )
+
+    def _ring(self, node: _Node) -> None:
+        """Calls of the last days: most answered, some missed, one from nobody that is known; by chance of its own."""
+        store, chance = node.application.store, random.Random(node.code)  # noqa: S311 -- a story, not a secret
+        for number, person in enumerate(node.staff):
+            run(store, person, "calls.set_extension", {"extension": f"{801 + number}"})
+        with store.read() as connection:
+            phones = [row[0] for row in connection.all("SELECT phone FROM contact WHERE deleted = 0 ORDER BY rid LIMIT 40")]
+        for key, phone in enumerate([*chance.sample(phones, min(CALLS, len(phones))), "053288776655"]):
+            at = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=7 + key * chance.randrange(40, 160))
+            told = {"source": "hook", "key": f"demo-{key}", "caller": phone, "called": f"{801 + chance.randrange(len(node.staff))}"}
+            run(store, SYSTEM, "calls.heard", told | {"at": at})
+            if chance.random() < 0.7:
+                run(store, SYSTEM, "calls.heard", told | {"event": "answer", "at": at + dt.timedelta(seconds=chance.randrange(4, 20))})
+            run(store, SYSTEM, "calls.heard", told | {"event": "end", "at": at + dt.timedelta(seconds=chance.randrange(25, 380))})
 
     def _customer(self) -> dict[str, Any]:
         chance = self._chance

@@ -10,31 +10,46 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parent.parent
-#: Parts run one after the other. A browser needs more than one core at times, so beside it runs what takes one.
-LANES = (
-    (
-        ["tests/browser"],
-        ["tests/store", "tests/kernel", "tests/ui", "tests/bench", "tests/channels", "tests/reports", "tests/jobs", "tests/scenarios"],
-    ),
-    (["tests/sync"], ["tests/architecture", "tests/registry", "tests/domain", "tests/cli"]),
+#: Folders and the number of parts each is divided into. One lane takes parts from the front, the other from the back, until they meet: a
+#: browser needs more than one core at times, so beside it runs what takes one; and what they meet at is small, so that they end together.
+FOLDERS = (
+    (("tests/browser",), 8),
+    (("tests/cli", "tests/ui"), 1),
+    (("tests/store", "tests/kernel"), 1),
+    (("tests/channels", "tests/reports", "tests/jobs", "tests/bench"), 1),
+    (("tests/domain", "tests/scenarios"), 2),
+    (("tests/registry", "tests/architecture"), 1),
+    (("tests/sync",), 4),
 )
 
 
 class Lane:
     """Parts that run one after the other, each leaving half of the machine to the other lane."""
 
-    def __init__(self, parts: tuple[list[str], ...], **options: object) -> None:
-        self._parts, self._options = parts, options
+    def __init__(self, take: Callable[[], list[str]], **options: object) -> None:
+        self._take, self._options = take, options
         self._running: subprocess.Popen[bytes] | None = None
         self._stopped = False
 
     def run(self) -> list[int]:
         """Exit codes of all parts, whatever fails on the way."""
-        return [self._start(part).wait() for part in self._parts if not self._stopped]
+        codes = []
+        while not self._stopped:
+            try:
+                part = self._take()
+            except IndexError:  # the other lane has the last one
+                break
+            codes.append(self._start(part).wait())
+        return codes
 
     def stop(self) -> None:
         """End what runs, and begin nothing more."""
@@ -44,25 +59,36 @@ class Lane:
 
     def _start(self, arguments: list[str]) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "SIMULATION_WORKERS": "1"}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # each program that a test starts would compile all its modules anew
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
         self._running = subprocess.Popen(command, cwd=ROOT, env=environment, **self._options)  # type: ignore[call-overload]
         return self._running
 
 
-def forgotten() -> list[str]:
-    """Folders of tests that no lane names."""
-    named = {part for lane in LANES for parts in lane for part in parts}
-    return sorted({f"tests/{path.relative_to(ROOT / 'tests').parts[0]}" for path in (ROOT / "tests").glob("*/**/test_*.py")} - named)
+def parts() -> deque[list[str]]:
+    """Files of tests that run together, in order."""
+    found: deque[list[str]] = deque()
+    for folders, count in FOLDERS:
+        files = [path for folder in folders for path in tests_in(ROOT / folder)]
+        size = -(-len(files) // count)
+        found.extend(files[start : start + size] for start in range(0, len(files), size))
+    return found
+
+
+def tests_in(folder: Path) -> list[str]:
+    """Every file of tests below a folder."""
+    return sorted(path.relative_to(ROOT).as_posix() for path in folder.rglob("test_*.py"))
 
 
 def main() -> int:
     """Run both lanes."""
     begun = time.monotonic()
-    if missing := forgotten():
-        print(f"no lane runs {', '.join(missing)}", flush=True)
+    waiting = parts()
+    if missing := set(tests_in(ROOT / "tests")).difference(*waiting):
+        print(f"no lane runs {', '.join(sorted(missing))}", flush=True)
         return 1
     with tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as pool:
-        shown, beside = Lane(LANES[0]), Lane(LANES[1], stdout=output, stderr=subprocess.STDOUT)
+        shown, beside = Lane(waiting.popleft), Lane(waiting.pop, stdout=output, stderr=subprocess.STDOUT)
         other = pool.submit(beside.run)
         try:
             codes = shown.run() + other.result()

@@ -55,7 +55,7 @@ _SPECIAL: Mapping[str, tuple[str, ...]] = {
 LIMITING = ("warehouse", "account")
 #: Kinds that are not offered when rights are granted: their screens and verbs ask for an administrator, or for rights to another record.
 NOT_GRANTED = (BY_ADMINISTRATORS - {permission.partition(".")[0] for permission in STAFF_READS}) | {
-    *("share", "approval_request", "approval_step", "customer_distinct", "pool_claim"),
+    *("share", "approval_request", "approval_step", "customer_distinct", "pool_claim", "call_party"),
     *SHAPING,
 }
 #: Permissions that no kind of record carries.

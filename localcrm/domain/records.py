@@ -22,6 +22,7 @@ from localcrm.kernel.schema import EntityType, Field, Kind, entities, entity as 
 from localcrm.store import merged, search
 from localcrm.store.changelog import HistoryRow, history
 from localcrm.store.connection import Connection
+from localcrm.store.kinds import kinds_with_hits
 from localcrm.store.node import Node
 from localcrm.store.query import Condition, ListQuery, Record, record_json, select, stored_value
 from localcrm.store.uow import UnitOfWork
@@ -383,7 +384,8 @@ def _was_visible(connection: Connection, actor: Actor, kind: EntityType, rows: l
 
 def find_everywhere(connection: Connection, actor: Actor, *, text: str, limit: int = 20) -> list[search.Hit]:
     """Records of every kind the actor may see."""
-    return search.find(connection, text, among=policy.views(actor), limit=limit)
+    answering = kinds_with_hits(connection, text)
+    return search.find(connection, text, among=[view for view in policy.views(actor) if view.entity.no in answering], limit=limit)
 
 
 def references(connection: Connection, entity: EntityType, identity: str) -> list[tuple[str, int]]:

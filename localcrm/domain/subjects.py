@@ -7,10 +7,12 @@ from dataclasses import replace
 from localcrm.domain import arrivals, conditions, import_columns, records, verbs
 from localcrm.domain.admin import fields, services as admin, undo
 from localcrm.domain.approvals import documents, services as approvals
+from localcrm.domain.calls import services as calls
 from localcrm.domain.catalog import services as catalog
 from localcrm.domain.crm import custody, pools, questions as crm_questions, reminders, services as crm
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance import services as finance
+from localcrm.domain.finding import services as finding
 from localcrm.domain.options import services as options
 from localcrm.domain.partners import registrations, services as partners
 from localcrm.domain.people import grants, rights, services as people
@@ -18,7 +20,7 @@ from localcrm.domain.purchase import services as purchase
 from localcrm.domain.sales import approval, expiring, questions as sales_questions, services as sales, warranties
 from localcrm.domain.stock import services as stock
 
-SUBJECTS = (options, people, admin, fields, approvals, crm, catalog, stock, sales, finance, purchase, partners)
+SUBJECTS = (options, people, admin, fields, approvals, crm, catalog, stock, sales, finance, purchase, calls, finding, partners)
 
 for subject in SUBJECTS:
     records.BEHAVIOURS.update(subject.BEHAVIOURS)

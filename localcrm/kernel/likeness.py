@@ -11,18 +11,18 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from localcrm.kernel.i18n import LANGUAGES, N_, gettext, use_language
+from localcrm.kernel.phones import BETWEEN, SHORTEST, tails
 
 if TYPE_CHECKING:
     from localcrm.kernel.schema import Mark
 
 #: Of the rules below.
-VERSION = 1
+VERSION = 2
 #: Words at the end of a company's name that do not tell it from another.
 _LEGAL_FORMS = N_("company limited|limited company|co|ltd|limited|inc|llc|corp|company")
-#: Shorter numbers, such as extensions, do not name anybody.
-MIN_PHONE = 7
+#: What a record is known by beside its marks: the last digits of its telephone numbers, by which a caller is looked for.
+TAIL = "tail"
 _RUN = re.compile(r"[^\W_]+")
-_BETWEEN_PHONES = re.compile(r"[,;/|\n\u3001\uff0c\uff1b\uff0f]+")
 
 
 @cache
@@ -53,8 +53,8 @@ def plain_name(name: str) -> str:
 
 def plain_phones(text: str) -> list[str]:
     """The numbers in a field, digits only, without the country's own code and the zero before an area code."""
-    digits = ("".join(filter(str.isdecimal, part)) for part in _BETWEEN_PHONES.split(unicodedata.normalize("NFKC", text)))
-    return [_within_the_country(number) for number in digits if len(number) >= MIN_PHONE]
+    digits = ("".join(filter(str.isdecimal, part)) for part in BETWEEN.split(unicodedata.normalize("NFKC", text)))
+    return [_within_the_country(number) for number in digits if len(number) >= SHORTEST]
 
 
 def _within_the_country(number: str) -> str:
@@ -73,3 +73,9 @@ def plain_forms(mark: Mark, text: str) -> list[str]:
         return list(dict.fromkeys(plain_phones(text)))
     plain = plain_name if mark == "name" else plain_code
     return list(dict.fromkeys(value for line in text.splitlines() if (value := plain(line))))
+
+
+def kept_forms(mark: Mark, text: str) -> list[tuple[str, str]]:
+    """What is kept of a field with this mark: kind and plain form, those by the last digits included."""
+    forms: list[tuple[str, str]] = [(mark, plain) for plain in plain_forms(mark, text)]
+    return [*forms, *((TAIL, end) for end in tails(text))] if mark == "phone" else forms

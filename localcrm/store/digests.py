@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,6 +25,7 @@ from localcrm.store.migrate import get_meta, set_meta
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from localcrm.kernel.schema import Shape
     from localcrm.store.connection import Connection
     from localcrm.store.store import Store
 
@@ -241,6 +243,11 @@ def columns(entity: EntityType) -> list[int]:
 
 
 def _select(entity: EntityType) -> str:
+    return _select_of(entity, entity.shape)
+
+
+@lru_cache(maxsize=1000)  # an exchange asks for every table again and again; several files of one process may shape it differently
+def _select_of(entity: EntityType, _shape: Shape) -> str:
     """Id and content of rows: how many bytes each value has, then the values. SQLite puts that together faster than the driver hands over values,
     and a text that is damaged stops nobody.
     """
@@ -321,6 +328,8 @@ def _kept(connection: Connection, entity: EntityType, part: Range) -> Buckets:
 
 
 def _begin(connection: Connection, entity: EntityType, pk: bytes) -> bytes:
+    if not pk:  # the first bucket of a table begins before every id
+        return pk
     kept = connection.stream("SELECT first FROM sync_digest WHERE tbl = ? AND first <= ? ORDER BY first DESC", (entity.no, pk), size=4)
     return next((first for (first,) in kept if _is_there(connection, entity, first)), b"")
 
@@ -346,15 +355,21 @@ def _look_through(connection: Connection, found: State, most: int | None, *, wit
     if parts and parts[0][1]:
         parts.append((parts[0][0], b""))  # what lies before the place
     left = most
+    kept = {
+        no for (no,) in connection.all("SELECT tbl FROM sync_digest_table t WHERE EXISTS (SELECT 1 FROM sync_digest WHERE tbl = t.tbl)")
+    }
     for entity, begin in parts:
         if entity in without:
             continue
-        limit = -1 if left is None else left + 1
-        firsts = connection.all(
-            "SELECT first FROM sync_digest WHERE tbl = ? AND first >= ? ORDER BY first LIMIT ?", (entity.no, begin, limit)
-        )
-        end = None if left is None or len(firsts) <= left else _end(connection, entity, firsts[left - 1][0])
-        _compare(connection, found, entity, Range(_begin(connection, entity, begin), end))
+        firsts, end = list[tuple[bytes]](), None
+        if entity.no in kept:
+            limit = -1 if left is None else left + 1
+            firsts = connection.all(
+                "SELECT first FROM sync_digest WHERE tbl = ? AND first >= ? ORDER BY first LIMIT ?", (entity.no, begin, limit)
+            )
+            end = None if left is None or len(firsts) <= left else _end(connection, entity, firsts[left - 1][0])
+        if entity.no in kept or connection.one(f'SELECT 1 FROM "{entity.key}" LIMIT 1'):  # most tables of a small company are empty
+            _compare(connection, found, entity, Range(_begin(connection, entity, begin), end))
         if left is not None:
             left -= min(left, max(1, len(firsts)))
             if not left:

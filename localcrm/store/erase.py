@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Stands where something must stand.
 ERASED = "***"
+#: Setting of a user at this node: what he looked for lately.
+SEARCHES = "search_recent"
 _PERSONAL = frozenset({"text", "longtext", "date", "datetime", "files"})
 #: Columns of a conflict that hold values of the record it is about.
 _TOLD = ("base", "kept", "lost")
@@ -76,6 +78,7 @@ def carry_out(connection: Connection, entity: EntityType, pk: bytes) -> None:
     blobs.forget(connection, attached)
     connection.execute("UPDATE sync_quarantine SET raw = ? WHERE tbl = ? AND pk = ?", (_nothing(entity, pk), entity.no, pk))
     connection.execute("DELETE FROM user_setting WHERE instr(key, ?) > 0", (pk.hex(),))  # a form that was not saved
+    connection.execute("DELETE FROM user_setting WHERE key = ?", (SEARCHES,))  # a name may be among them
     rid = connection.value(f'SELECT rid FROM "{entity.key}" WHERE id = ?', (pk,))
     if rid is not None and entity.searched:
         search.index_rows(connection, entity, [rid])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from localcrm.kernel.likeness import VERSION, plain_forms
+from localcrm.kernel.likeness import VERSION, kept_forms, plain_forms
 from localcrm.kernel.schema import EntityType, Field, Mark, Stored, entities
 from localcrm.store.ddl import ROW_BITS, doc_id
 
@@ -57,12 +57,12 @@ def add(connection: Connection, entity: EntityType, rows: Iterable[tuple[int, It
     if not places:
         return
     found = [
-        (mark, number_of(plain), doc_id(entity, rid), rid)
+        (kind, number_of(plain), doc_id(entity, rid), rid)
         for rid, values in rows
         for texts in [tuple(values)]
         for place, mark in places
         if texts[place]
-        for plain in plain_forms(mark, str(texts[place]))
+        for kind, plain in kept_forms(mark, str(texts[place]))
     ]
     of = entity.under or "id"
     connection.executemany(
@@ -118,6 +118,15 @@ def known_by(connection: Connection, mark: str, plain: str, *, limit: int) -> li
     return [Known(of.hex(), by) for of, by in rows]
 
 
+def rows_known_by(connection: Connection, kind: str, plain: str, *, limit: int) -> list[tuple[int, int]]:
+    """Live rows whose own fields say it: number of the kind of record, row number; at most ``limit``."""
+    rows = connection.all(
+        "SELECT DISTINCT doc >> ?, doc & ? FROM mark WHERE kind = ? AND value = ? LIMIT ?",
+        (ROW_BITS, (1 << ROW_BITS) - 1, kind, number_of(plain), limit),
+    )
+    return [(int(no), int(rid)) for no, rid in rows]
+
+
 def twice(connection: Connection, *, limit: int) -> list[tuple[str, int]]:
     """Marks (kind, number of the plain form) of more than one record; at most ``limit``."""
     return connection.all("SELECT kind, value FROM mark_twice LIMIT ?", (limit,))
@@ -137,11 +146,11 @@ def is_right(connection: Connection) -> bool:
                 connection.all(f'SELECT rid, "{of}" FROM "{entity.key}" WHERE rid BETWEEN ? AND ?', (first, last))
             )
             wanted = {
-                (field.f.mark, number_of(plain), owners[rid], doc_id(entity, rid))
+                (kind, number_of(plain), owners[rid], doc_id(entity, rid))
                 for rid, values in rows
                 for field, value in zip(entity.searched, values, strict=True)
                 if field.f.mark and value
-                for plain in plain_forms(field.f.mark, str(value))
+                for kind, plain in kept_forms(field.f.mark, str(value))
             }
             kept = connection.all(
                 "SELECT kind, value, of, doc FROM mark WHERE doc BETWEEN ? AND ?", (doc_id(entity, first), doc_id(entity, last))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from localcrm.kernel.errors import StoreError
@@ -17,7 +18,7 @@ from localcrm.kernel.schema import entities
 from localcrm.store import ddl, eventlog, marks, search
 
 if TYPE_CHECKING:
-    from localcrm.kernel.schema import EntityType
+    from localcrm.kernel.schema import EntityType, Shape
     from localcrm.store.connection import Connection
 
 
@@ -138,11 +139,16 @@ def fingerprint() -> str:
     for statement in ddl.SYSTEM_TRIGGERS.values():
         digest.update(statement.encode())
     for entity in entities():
-        for statement in (ddl.table_sql(entity), *ddl.index_sqls(entity).values(), *ddl.trigger_sqls(entity).values()):
-            digest.update(statement.encode())
+        digest.update(_derived(entity, entity.shape))
     digest.update(repr(_searched()).encode())
     digest.update(marks.version().encode())
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=1000)  # several data files of one process may shape each entity in their own way
+def _derived(entity: EntityType, _shape: Shape) -> bytes:
+    """Every statement derived from an entity while it has this shape: asked for with each opening of a file and each exchange."""
+    return "".join((ddl.table_sql(entity), *ddl.index_sqls(entity).values(), *ddl.trigger_sqls(entity).values())).encode()
 
 
 def migrate(connection: Connection, sign_log: eventlog.Sign | None = None, *, shapes: int = 0) -> None:

@@ -12,6 +12,7 @@ from nicegui import ui
 from localcrm.domain.people.sessions import close_session, close_sessions_of, sessions_of
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import LANGUAGES, gettext as _
+from localcrm.ui.calls.deeds import extension_dialog
 from localcrm.ui.finding import OPTIONS_PATH
 from localcrm.ui.kit.shortcuts import show_sheet
 from localcrm.ui.kit.values import near_moment
@@ -44,6 +45,8 @@ def menu(session: Session) -> None:
             ui.separator()
             ui.menu_item(_("Options…"), lambda: ui.navigate.to(OPTIONS_PATH)).mark("options")
             ui.menu_item(_("Keys…"), show_sheet).mark("keys")
+            if session.may("call.read"):
+                ui.menu_item(_("My extension…"), lambda: extension_dialog(session)).mark("extension")
             ui.menu_item(_("Change password…"), lambda: _change_password(session)).mark("change-password")
             ui.menu_item(_("Signed-in browsers…"), lambda: _show_sessions(session)).mark("sessions")
             if actor.is_admin and session.store.node.is_office:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -31,11 +31,13 @@ from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.schema import EntityType, Field as Column, entity as entity_type
 from localcrm.store import search
+from localcrm.store.connection import Connection
 from localcrm.store.query import Condition, Cursor, ListQuery, ref_titles, select, titles
 from localcrm.store.view import Masked
-from localcrm.ui.finding import OPTIONS_PATH, find_options, find_screens
+from localcrm.ui.finding import OPTIONS_PATH, SEARCH_PATH, find_options, find_screens
 from localcrm.ui.kit.columns import row_json
 from localcrm.ui.kit.values import show
+from localcrm.ui.registry import screens_for
 from localcrm.ui.sessions import Session
 
 BLOCK = 100
@@ -53,15 +55,15 @@ def session_of(request: Request) -> Session:
 def routes() -> list[Route]:
     """The routes of this module."""
     return [
-        Route("/api/list/{entity}", _answer(list_page), methods=["POST"]),
-        Route("/api/pick/{entity}", _answer(pick), methods=["GET"]),
-        Route("/api/areas", _answer(pick_area), methods=["GET"]),
-        Route("/api/search", _answer(find), methods=["GET"]),
+        Route("/api/list/{entity}", answering(list_page), methods=["POST"]),
+        Route("/api/pick/{entity}", answering(pick), methods=["GET"]),
+        Route("/api/areas", answering(pick_area), methods=["GET"]),
+        Route("/api/search", answering(find), methods=["GET"]),
         Route("/api/export/{entity}.{suffix}", export, methods=["GET"]),
     ]
 
 
-def _answer(function: Callable[[Session, Mapping[str, str], Any], Any]) -> Callable[[Request], Any]:
+def answering(function: Callable[[Session, Mapping[str, str], Any], Any]) -> Callable[[Request], Any]:
     """A route of a plain function (session, path and query parameters, body) that runs in a worker thread."""
 
     async def endpoint(request: Request) -> Response:
@@ -275,10 +277,12 @@ def find(session: Session, parameters: Mapping[str, str], body: Any) -> dict[str
     """Screens, settings and records for the palette: {"screens": [{title, path}], "settings": …, "rows": [{entity, label, id, title, match, path}]}."""
     text = parameters.get("q", "")[:100].strip()
     pages, settings = find_screens(session, text), find_options(session, text) if text else []
-    hits = []
+    hits: list[tuple[search.Hit, str]] = []
     if text:
         with session.store.read() as connection:
-            hits = records.find_everywhere(connection, session.actor, text=text, limit=20)
+            ways = Ways(session, connection)
+            found = records.find_everywhere(connection, session.actor, text=text, limit=20)
+            hits = [(hit, ways.to(entity_type(hit.entity), hit.id) or f"{SEARCH_PATH}?{urlencode({'q': text})}") for hit in found]
     return {
         "screens": [{"title": screen.label, "path": screen.path, "icon": screen.icon} for screen in pages[:8]],
         "settings": [
@@ -291,9 +295,9 @@ def find(session: Session, parameters: Mapping[str, str], body: Any) -> dict[str
                 "id": hit.id,
                 "title": hit.title or _("(no name)"),
                 "match": "" if hit.match == hit.title else hit.match[:80],
-                "path": record_path(hit.entity, hit.id),
+                "path": path,
             }
-            for hit in hits
+            for hit, path in hits
         ],
     }
 
@@ -305,12 +309,39 @@ OWN_PAGES: dict[str, str] = {
     "opportunity": "/opportunities?open={id}",
     "sales_order": "/orders/{id}",
     "user": "/people?open={id}",
+    "call": "/calls?open={id}",
+    "supplier": "/suppliers?open={id}",
+    "department": "/people",
+    "role": "/roles",
+    "legal_entity": "/settings/organisation",
+    "approval_flow": "/approval-flows",
+    "pool": "/settings/pools",
+    "reclaim_rule": "/settings/pools",
 }
 
 
 def record_path(entity: str, identity: str) -> str:
     """Address of a record's page."""
     return OWN_PAGES.get(entity, "/records/{entity}?open={id}").format(entity=entity, id=identity)
+
+
+class Ways:
+    """Where a user opens what was found: the screens he may open, asked once for many records."""
+
+    def __init__(self, session: Session, connection: Connection) -> None:
+        self._open = {screen.path for screen in screens_for(session)}
+        self._connection = connection
+
+    def to(self, kind: EntityType, identity: str) -> str:
+        """Address of a record, or of what it is seen under; "" where no screen shows it to this user."""
+        while OWN_PAGES.get(kind.key, f"/records/{kind.key}").partition("?")[0] not in self._open:
+            if kind.under is None:
+                return ""
+            above = self._connection.value(f'SELECT "{kind.under}" FROM "{kind.key}" WHERE id = ?', (bytes.fromhex(identity),))
+            if above is None:
+                return ""
+            kind, identity = entity_type(kind.fields[kind.under].f.ref or ""), above.hex()
+        return record_path(kind.key, identity)
 
 
 # export --------------------------------------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: The options screen; an address with ``at`` shows one option.
 OPTIONS_PATH = "/settings/options"
+#: The search centre; ``q`` is what to look for.
+SEARCH_PATH = "/search"
 #: Screens of these sections are settings too.
 SETTINGS_SECTIONS = frozenset({"company", "settings"})
 

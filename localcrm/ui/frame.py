@@ -16,6 +16,7 @@ from localcrm.kernel.i18n import gettext as _
 from localcrm.store.node import MOVED, moved_away
 from localcrm.store.shapes import SHAPING
 from localcrm.ui import account, operations
+from localcrm.ui.calls import card as calls
 from localcrm.ui.kit import reminders, shortcuts, syncstate, theme
 from localcrm.ui.registry import Screen, home_page, navigation, screens_for
 
@@ -55,7 +56,9 @@ def page_frame(session: Session, *, title: str, active: str) -> Iterator[ui.elem
                 if active != "fields":
                     session.subscribe(SHAPING, _FieldsNotice(notices).show)
                 account.welcome(session, notices)
-                reminders.corner(session, partial(_show_count, client, "reminders"), cards=active != "reminders")
+                with ui.element("div").classes("lc-corner"):
+                    calls.corner(session)
+                    reminders.corner(session, partial(_show_count, client, "reminders"), cards=active != "reminders")
                 yield content
 
 
@@ -135,6 +138,8 @@ def texts(session: Session) -> dict[str, str]:
         "search": _("Search customers, phones, orders, products… (pinyin initials work)"),
         "nothing": _("Nothing found"),
         "screens": _("Go to"),
+        "searchCentre": _("Search centre"),
+        "allResults": _("All results for “{text}”"),
         "settings": _("Settings"),
         "create": _("New “{text}”"),
         "offline": _("The program does not answer. What you typed is still here."),

@@ -17,6 +17,7 @@ from urllib.parse import quote
 from localcrm.kernel.errors import AppError, Forbidden, InvalidInput, SessionLocked, SignInNeeded
 from localcrm.kernel.i18n import N_, set_language
 from localcrm.sync.http import MAX_REQUEST as EXCHANGE_LIMIT, PATH as EXCHANGE_PATH, PATHS as EXCHANGE_PATHS
+from localcrm.ui.hook import BODY_LIMIT as HOOK_LIMIT, PATH as HOOK_PATH
 from localcrm.ui.kit.look import set_look
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ UPLOAD_LIMIT = 220 * 1024 * 1024
 #: A branch that moves to this computer brings everything it has; read only for whoever sits here and has the address that was printed.
 MOVED_PATH, MOVED_LIMIT = "/setup/upload/moved", 64 * 1024 * 1024 * 1024
 
-#: Reachable without a session: signing in, its style sheet, and the exchange, whose messages prove who sends them.
+#: Reachable without a session: signing in, its style sheet, the exchange, whose messages prove who sends them, and the telephone system with its key.
 OPEN_PATHS = (
     "/login",
     "/forgot",
@@ -41,6 +42,7 @@ OPEN_PATHS = (
     "/join/",
     "/static/",
     *EXCHANGE_PATHS,
+    HOOK_PATH,
     "/favicon.ico",
     "/alive",
 )
@@ -108,7 +110,7 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and origin != f"{'https' if secure else 'http'}://{host}":
             raise Forbidden("wrong_origin", N_("Requests from other pages are refused."))
-        if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"} or scope["path"] in EXCHANGE_PATHS:
+        if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"} or scope["path"] in {*EXCHANGE_PATHS, HOOK_PATH}:
             return
         # A form can be sent across origins, our header cannot; browsers send Origin with every form.
         if origin is None and headers.get("x-localcrm") != "1":
@@ -210,6 +212,8 @@ def _keeps_alive(message: Message) -> bool:
 def _limit(path: str) -> int:
     if path == EXCHANGE_PATH:
         return EXCHANGE_LIMIT
+    if path == HOOK_PATH:
+        return HOOK_LIMIT
     if path == MOVED_PATH:
         return MOVED_LIMIT
     return UPLOAD_LIMIT if "/upload/" in path or path.startswith("/api/upload") else BODY_LIMIT

@@ -19,7 +19,7 @@ from localcrm.domain import subjects  # noqa: F401 -- makes every entity and ver
 from localcrm.domain.options.table import YES
 from localcrm.kernel.errors import SignInNeeded
 from localcrm.kernel.i18n import N_, current_language, gettext as _
-from localcrm.ui import attachments, endpoints, screens
+from localcrm.ui import attachments, endpoints, hook, screens
 from localcrm.ui.frame import page_frame
 from localcrm.ui.kit.theme import STATIC
 from localcrm.ui.registry import LAST_PAGE, Screen, first_page, screens as all_screens
@@ -109,6 +109,7 @@ def plain_routes(program: Program) -> list[BaseRoute]:
         *forgotten.routes(program),
         *locked.routes(program),
         *endpoints.routes(),
+        *hook.routes(program),
         *attachments.ROUTES,
         *[route for module in screen_modules() for route in getattr(module, "ROUTES", ())],
         Mount("/static", StaticFiles(directory=STATIC)),

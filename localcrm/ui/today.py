@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from localcrm.domain import policy
 from localcrm.domain.admin.conflicts import count_open
+from localcrm.domain.calls.services import missed, names_of
 from localcrm.domain.conditions import PRESETS, Asking, is_askable, tree_query
 from localcrm.domain.crm.entities import Contact, Customer
 from localcrm.domain.sales.glance import customer_glances
 from localcrm.domain.spans import anniversaries
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.store.query import Condition, ListQuery, select
+from localcrm.ui.calls.words import shown_number
 from localcrm.ui.kit.syncstate import sync_state
 from localcrm.ui.kit.values import ago, near_moment
 from localcrm.ui.registry import screens_for
@@ -161,10 +163,32 @@ def _sync(session: Session, _mine: bool) -> Found:
     return Found(state.waiting, note=note)
 
 
+def _missed(session: Session, mine: bool) -> Found:
+    with session.store.read() as connection:
+        page = select(connection, missed(session.actor, mine=mine, limit=MOST_NAMED))
+        names = names_of(connection, session.actor, page.rows)
+    lines = tuple(
+        Line(told["party"] or shown_number(row.get("number")), near_moment(row["rang_at"]), f"/calls?show=missed&open={row['id']}")
+        for row, told in zip(page.rows, names, strict=True)
+    )
+    return Found(page.total, lines)
+
+
 CARDS: list[Card] = [
     _customer_card("due_today", "phone_in_talk", 10),
     _customer_card("overdue", "event_busy", 11, "bad"),
     _customer_card("birthday", "cake", 12),
+    Card(
+        id="missed-calls",
+        label_msgid=N_("Missed calls"),
+        icon="phone_missed",
+        path=lambda mine: f"/calls?show=missed{'&mine=1' if mine else ''}",
+        look=_missed,
+        entities=frozenset({"call", "call_party", "customer"}),
+        tone="bad",
+        place=13,
+        asked=lambda session: session.may("call.read"),
+    ),
     Card(
         id="reminders",
         label_msgid=N_("Reminders"),

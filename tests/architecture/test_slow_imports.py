@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 SLOW = (
-    "nicegui fastapi starlette uvicorn openpyxl xlsxwriter cryptography pypinyin vobject babel httpx apscheduler sqlite_utils phonenumbers segno"
+    "nicegui fastapi starlette uvicorn openpyxl xlsxwriter cryptography pypinyin vobject babel httpx apscheduler sqlite_utils phonenumbers segno serial"
 ).split()
 
 

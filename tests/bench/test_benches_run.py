@@ -26,7 +26,10 @@ TINY: dict[str, str] = {
     "commands": "measure(1)",
     "scale": "measure((50, 120), rounds=1, keep=False)",
     "queries": "measure((60,), rounds=1)",
+    "workbench": "measure((30, 40), rounds=1, keep=False)",
+    "finding": "measure((60,), rounds=1)",
     "rights": "measure(200, rounds=1)",
+    "calls": "measure(400, small=200, rounds=2)",
     "start": "measure(1)",
 }
 

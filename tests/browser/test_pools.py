@@ -138,7 +138,7 @@ def test_every_screen_in_both_languages_and_at_phone_width(open_page: OpenPage, 
             expect(page.locator(".lc-card").first).to_be_visible()
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
             picture(page, f"{path.strip('/').replace('/', '-').replace('?box=', '-')}-{name}-{language}")
-            page.context.close()
+            page.close()
 
 
 # at a branch ----------------------------------------------------------------------------------------------------------------

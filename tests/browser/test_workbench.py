@@ -273,6 +273,7 @@ def test_the_other_language_and_the_dark_are_kept_for_the_user(open_page: OpenPa
     expect(again.locator("html")).to_have_attribute("lang", "en-US")
     expect(again.locator("body.body--dark")).to_be_visible()
     again.locator(".lc-dark").click()
+    expect(again.locator("body.body--dark")).to_have_count(0)  # the page is loaded anew; what is clicked before would be lost with it
     again.locator(".lc-language").click()
     expect(again.locator("html")).to_have_attribute("lang", "zh-CN")
 

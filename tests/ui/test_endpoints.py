@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from localcrm.domain import verbs
 from localcrm.ui import endpoints
+from localcrm.ui.pages import load_screens
 from tests.ui.conftest import COOKIE, HOST, Office, guarded
 
 
@@ -149,6 +150,7 @@ async def test_a_picker_finds_by_pinyin_and_narrows(browser: Browser, office: Of
 
 
 async def test_the_palette_finds_records_of_every_kind(browser: Browser, office: Office) -> None:
+    load_screens()
     office.new("product", code="RX-1", name="雪纺")
     found = (await browser.get("/api/search?q=rx"))["rows"]
     assert {(row["entity"], row["title"], row["path"].split("?")[0]) for row in found} == {

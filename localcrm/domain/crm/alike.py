@@ -20,6 +20,7 @@ from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
+from localcrm.kernel.likeness import TAIL
 from localcrm.kernel.schema import EntityType, entity as entity_type
 from localcrm.store import marks
 from localcrm.store.connection import Connection
@@ -49,7 +50,7 @@ def _reason(mark: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Reader:
+class Reader:
     """What an actor may compare by: a field that is hidden or covered for him does not even confirm a guess."""
 
     actor: Actor
@@ -76,7 +77,7 @@ def find_duplicates(uow: UnitOfWork, actor: Actor) -> dict[str, Any]:
     for (mark, number), ids in _shared(uow.connection, actor).items():
         groups[frozenset(ids)][_reason(mark)] = number
     ordered = sorted(groups.items(), key=lambda group: -len(group[1]))[:MOST_GROUPS]
-    known = _seen(uow.connection, actor, (identity for ids, _reasons in ordered for identity in ids))
+    known = seen_customers(uow.connection, actor, (identity for ids, _reasons in ordered for identity in ids))
     rows = []
     for members, reasons in ordered:
         customers = [known[one] for one in sorted(members)]
@@ -122,7 +123,7 @@ def likely_pairs(connection: Connection, actor: Actor) -> list[Pair]:
     for one, other in connection.all("SELECT one_id, other_id FROM customer_distinct WHERE deleted = 0") if pairs else ():
         pairs.pop((min(one, other).hex(), max(one, other).hex()), None)
     ordered = sorted(pairs.items(), key=lambda pair: (len(pair[1]), max(pair[0])), reverse=True)[: MOST_PAIRS + 1]
-    known = _seen(connection, actor, (identity for ids, _reasons in ordered for identity in ids))
+    known = seen_customers(connection, actor, (identity for ids, _reasons in ordered for identity in ids))
     return [Pair({one: known[one], other: known[other]}, tuple(sorted(reasons))) for (one, other), reasons in ordered]
 
 
@@ -133,7 +134,7 @@ def told_apart(connection: Connection, actor: Actor) -> list[Pair]:
         (5 * MOST_PAIRS,),
     )
     notes = {(min(one, other).hex(), max(one, other).hex()): str(note or "") for one, other, note in reversed(rows)}
-    known = _seen(connection, actor, (identity for pair in notes for identity in pair))
+    known = seen_customers(connection, actor, (identity for pair in notes for identity in pair))
     found = [
         Pair({one: known[one], other: known[other]}, note=note)
         for (one, other), note in reversed(notes.items())
@@ -159,11 +160,11 @@ def list_pairs(uow: UnitOfWork, actor: Actor) -> dict[str, Any]:
 
 def _shared(connection: Connection, actor: Actor) -> dict[tuple[str, int], set[str]]:
     """Ids of live customers the actor sees by what several of them are known by."""
-    seen, reader = policy.view(actor, _CUSTOMER), _Reader(actor)
+    seen, reader = policy.view(actor, _CUSTOMER), Reader(actor)
     condition, params = seen.condition("customer")
     rows = connection.all(
         f"""SELECT t.kind, t.value, m.doc >> {ROW_BITS}, customer.id
-            FROM (SELECT kind, value FROM mark_twice LIMIT {_MOST_MARKS}) t JOIN mark m ON m.kind = t.kind AND m.value = t.value
+            FROM (SELECT kind, value FROM mark_twice WHERE kind <> '{TAIL}' LIMIT {_MOST_MARKS}) t JOIN mark m ON m.kind = t.kind AND m.value = t.value
             JOIN customer ON customer.id = m.of WHERE customer.deleted = 0 AND {condition} LIMIT {_MOST_ROWS}""",
         params,
     )
@@ -175,7 +176,7 @@ def _shared(connection: Connection, actor: Actor) -> dict[tuple[str, int], set[s
     return {mark: ids for mark, ids in found.items() if len(ids) > 1}
 
 
-def _seen(connection: Connection, actor: Actor, ids: Iterable[str]) -> dict[str, Record]:
+def seen_customers(connection: Connection, actor: Actor, ids: Iterable[str]) -> dict[str, Record]:
     """Live customers by id as the actor may see them; the others are left out."""
     seen = policy.seen(actor, _CUSTOMER)
     if seen is None:
@@ -203,14 +204,14 @@ def find_alike(uow: UnitOfWork, actor: Actor, *, values: dict[str, str | None], 
     {"masked": true, "owner", "branch", "reasons"}: that there is one, and whom to ask. Each of those is noted in the system log; of more
     than HIDDEN_AN_HOUR within an hour nobody is told (``braked``).
     """
-    reader = _Reader(actor)
+    reader = Reader(actor)
     reasons: dict[str, set[str]] = defaultdict(set)
     for field, mark, plain in marks.marks_of(marks.marked(_CUSTOMER), {key: str(value or "")[:1000] for key, value in values.items()}):
         for known in marks.known_by(uow.connection, mark, plain, limit=3 * MOST_HITS):
             if known.id != id and reader.reads(mark, known.by):
                 reasons[known.id].add(field.key)
-    live = _owners(uow.connection, reasons)
-    seen = _seen(uow.connection, actor, live)
+    live = owners_of(uow.connection, reasons)
+    seen = seen_customers(uow.connection, actor, live)
     ordered = sorted(live, key=lambda one: (one not in seen, -len(reasons[one]), one))[:MOST_HITS]
     told, braked = may_be_told(uow, actor, [(one, live[one]["number"] or one) for one in ordered if one not in seen])
     names = {key: titles(uow.connection, entity_type(key), [live[one][f"{column}_id"] for one in ordered if live[one][f"{column}_id"]])
@@ -224,7 +225,7 @@ def find_alike(uow: UnitOfWork, actor: Actor, *, values: dict[str, str | None], 
     return {"rows": rows, "braked": braked}
 
 
-def _owners(connection: Connection, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+def owners_of(connection: Connection, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Number, owner and branch of those that are live, whoever may see them."""
     listed = [bytes.fromhex(one) for one in ids]
     rows = connection.all(

@@ -94,4 +94,4 @@ class Expense(
     purpose: Annotated[Name, F(8, N_("What for"), column=7, search=6)]
     branch_id: Annotated[Id | None, F(9, N_("Branch"), ref="branch", editable=True)] = None
     order_id: Annotated[Id | None, F(10, N_("Sales order"), ref="sales_order")] = None
-    files: Annotated[Attachments | None, F(11, N_("Receipts and invoices"), widget="files")] = None
+    files: Annotated[Attachments | None, F(11, N_("Receipts and invoices"), index=True, widget="files")] = None

@@ -28,7 +28,7 @@ class Supplier(Entity, key="supplier", no=80, label=N_("Supplier"), kind=Kind.MA
     short_name: Annotated[Text | None, F(3, N_("Short name"), search=8)] = None
     rating: Annotated[Rating | None, F(4, N_("Rating"), column=2, index=True)] = None
     contact: Annotated[Text | None, F(5, N_("Contact"), column=3, search=5)] = None
-    phone: Annotated[Text | None, F(6, N_("Phone"), column=4, search=7, widget="phone")] = None
+    phone: Annotated[Text | None, F(6, N_("Phone"), column=4, search=7, widget="phone", mark="phone")] = None
     payment_days: Annotated[int | None, Bounds(ge=0, le=3650), F(7, N_("Days of credit"), column=5)] = None
     buyer_id: Annotated[Id | None, F(8, N_("Buyer"), ref="user", column=6)] = None
     branch_id: Annotated[Id | None, F(9, N_("Branch"), ref="branch", editable=True)] = None
@@ -39,7 +39,7 @@ class Supplier(Entity, key="supplier", no=80, label=N_("Supplier"), kind=Kind.MA
     bank_account: Annotated[Text | None, F(14, N_("Bank account no."), section=N_("Details"))] = None
     customer_id: Annotated[Id | None, F(15, N_("Also our customer"), ref="customer", section=N_("Details"))] = None
     remark: Annotated[LongText | None, F(16, N_("Remark"), widget="longtext", section=N_("Details"))] = None
-    files: Annotated[Attachments | None, F(17, N_("Files"), widget="files", section=N_("Details"))] = None
+    files: Annotated[Attachments | None, F(17, N_("Files"), index=True, widget="files", section=N_("Details"))] = None
 
 
 class SupplierPrice(
@@ -73,4 +73,4 @@ class SupplierCertificate(
     name: Annotated[Name, F(2, N_("Certificate"), column=1, search=8)]
     number: Annotated[Text | None, F(3, N_("Certificate no."), column=3, search=6)] = None
     expires_on: Annotated[Day | None, F(4, N_("Runs out on"), column=4, index=True)] = None
-    files: Annotated[Attachments | None, F(5, N_("Files"), widget="files")] = None
+    files: Annotated[Attachments | None, F(5, N_("Files"), index=True, widget="files")] = None

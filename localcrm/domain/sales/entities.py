@@ -134,7 +134,7 @@ class Quote(
     replaces_id: Annotated[Id | None, F(11, N_("Replaces"), ref="quote", editable=False)] = None
     owner_id: Annotated[Id | None, F(12, N_("Salesperson"), ref="user", column=9)] = None
     branch_id: Annotated[Id | None, F(13, N_("Branch"), ref="branch", editable=False)] = None
-    files: Annotated[Attachments | None, F(14, N_("Files"), widget="files")] = None
+    files: Annotated[Attachments | None, F(14, N_("Files"), index=True, widget="files")] = None
     remark: Annotated[LongText | None, F(15, N_("Remark"), widget="longtext")] = None
 
 
@@ -173,7 +173,7 @@ class Contract(
     previous_id: Annotated[Id | None, F(11, N_("Renews"), ref="contract", editable=False)] = None
     owner_id: Annotated[Id | None, F(12, N_("Salesperson"), ref="user", column=8)] = None
     branch_id: Annotated[Id | None, F(13, N_("Branch"), ref="branch", editable=False)] = None
-    files: Annotated[Attachments | None, F(14, N_("Files"), widget="files")] = None
+    files: Annotated[Attachments | None, F(14, N_("Files"), index=True, widget="files")] = None
     remark: Annotated[LongText | None, F(15, N_("Remark"), widget="longtext")] = None
 
 
@@ -213,5 +213,5 @@ class Delivery(
     received_by: Annotated[Text | None, F(12, N_("Received by"), column=10)] = None
     owner_id: Annotated[Id | None, F(13, N_("Sent by"), ref="user")] = None
     branch_id: Annotated[Id | None, F(14, N_("Branch"), ref="branch", editable=False)] = None
-    files: Annotated[Attachments | None, F(15, N_("Proof of delivery"), widget="files")] = None
+    files: Annotated[Attachments | None, F(15, N_("Proof of delivery"), index=True, widget="files")] = None
     remark: Annotated[LongText | None, F(16, N_("Remark"), widget="longtext")] = None

@@ -54,6 +54,7 @@ DERIVED: Mapping[str, tuple[Derived, ...]] = {
         Derived("unreceived", N_("Still to come in"), "money", after="received"),
     ),
     "partner_registration": (Derived("standing", N_("State"), "chip", REGISTERED, after="partner_id"),),
+    "call": (Derived("party", N_("Customer or supplier"), after="number"),),
     "customer": (
         Derived("contact", N_("Contact"), "short", after="level"),
         Derived("next_contact", N_("Next contact"), "due", after="phone"),

@@ -42,6 +42,10 @@ TONES: Mapping[str, str] = {
     "protected": "good",
     "outrun": "bad",
     "expired": "warn",
+    "ringing": "acc",
+    "talking": "acc",
+    "answered": "good",
+    "missed": "bad",
 }
 
 

@@ -16,6 +16,7 @@ from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import EntityType
 from localcrm.ui.customer.actions import ACTIONS
 from localcrm.ui.customer.activities import ACTIVITIES
+from localcrm.ui.customer.calls import CALLS
 from localcrm.ui.customer.conflicts import CONFLICTS
 from localcrm.ui.customer.contacts import CONTACTS
 from localcrm.ui.customer.custody import ACTIONS as CUSTODY, OWNERS
@@ -48,7 +49,7 @@ CUSTOMER, CONTACT, ACTIVITY = Customer.entity_type, Contact.entity_type, Activit
 
 #: The tabs in their order.
 TABS = (
-    *(OVERVIEW, CONTACTS, ACTIVITIES, OPPORTUNITIES, QUOTES, CONTRACTS, ORDERS, DELIVERIES, PRODUCTS, EXPENSES),
+    *(OVERVIEW, CONTACTS, ACTIVITIES, CALLS, OPPORTUNITIES, QUOTES, CONTRACTS, ORDERS, DELIVERIES, PRODUCTS, EXPENSES),
     *(OWNERS, SHARING, TIMELINE, HISTORY, CONFLICTS),
 )
 

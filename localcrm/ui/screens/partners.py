@@ -162,7 +162,7 @@ class _Figures:
 
     async def build(self) -> None:
         """Ranking first, then what is due for each month."""
-        title = _("Ranking and rebates")
+        title = _("Partner figures")
         with page_frame(self.session, title=title, active="partner-figures"):
             with page_head(title):
                 ui.space()
@@ -230,7 +230,7 @@ class _Figures:
         with ui.element("table").classes("lc-table"):
             heads(
                 _("Month"), _("Channel partner"), (_("Reckoned on"), "lc-num lc-hide-phone"), (_("Rebate"), "lc-num lc-hide-phone"),
-                (_("Amount"), "lc-num"), (_("Given"), "lc-num lc-hide-phone"), (_("Still open"), "lc-num"), "",
+                (_("Amount"), "lc-num lc-hide-phone"), (_("Given"), "lc-num lc-hide-phone"), (_("Still open"), "lc-num"), "",
             )  # fmt: skip
             for row in rows:
                 with ui.element("tr"):
@@ -238,7 +238,7 @@ class _Figures:
                     cell(names.get(row.partner_id, "…"), "lc-strong")
                     cell(show_kind("money", row.basis) or "", "lc-num lc-hide-phone")
                     cell(show_kind("percent", row.percent) or "", "lc-num lc-hide-phone")
-                    cell(show_kind("money", row.amount) or "", "lc-num")
+                    cell(show_kind("money", row.amount) or "", "lc-num lc-hide-phone")
                     cell(show_kind("money", row.settled) or "", "lc-num lc-hide-phone")
                     cell(show_kind("money", row.open) or "", "lc-num")
                     with ui.element("td").classes("lc-num"):
@@ -303,7 +303,7 @@ register(
         ),
         "customers", lists="partner_registration",
     ),
-    Screen("partner-figures", FIGURES, N_("Ranking and rebates"), "leaderboard", "partner.read", partner_figures, "customers"),
+    Screen("partner-figures", FIGURES, N_("Partner figures"), "leaderboard", "partner.read", partner_figures, "customers"),
     Screen(
         "rebate_tier", "/records/rebate_tier", N_("Rebate tiers"), "stairs", "rebate_tier.read",
         list_screen("rebate_tier", "rebate_tier"), None, lists="rebate_tier",

@@ -208,6 +208,11 @@
     if (found.settings.length) palette.list.append(make("div", "lc-palette-head", texts.settings));
     for (const setting of found.settings) add(setting.title, setting.second, setting.path);
     if (!palette.items.length) palette.list.append(make("div", "lc-empty", texts.nothing));
+    const text = palette.input.value.trim();
+    if (text) {
+      palette.list.append(make("div", "lc-palette-head", texts.searchCentre));
+      add(texts.allResults.replace("{text}", text), "", "/search?q=" + encodeURIComponent(text));
+    }
     palette.at = 0;
     mark();
   };

@@ -51,7 +51,7 @@ class Activity(
     subject: Annotated[Text | None, F(8, N_("Subject"), search=6)] = None
     result: Annotated[Text | None, F(9, N_("Result"), column=8, options=RESULTS)] = None
     next_plan: Annotated[LongText | None, F(10, N_("Next step"), search=3, widget="longtext")] = None
-    files: Annotated[Attachments | None, F(11, N_("Files"), widget="files")] = None
+    files: Annotated[Attachments | None, F(11, N_("Files"), index=True, widget="files")] = None
     written_at: Annotated[Moment | None, F(12, N_("Entered on"), editable=False)] = None
     late: Annotated[bool, F(13, N_("Entered later"), column=9, editable=False)] = False
     author: Annotated[Text | None, F(14, N_("Original author"))] = None

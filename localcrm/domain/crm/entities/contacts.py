@@ -27,7 +27,7 @@ class Contact(Entity, key="contact", no=11, label=N_("Contact"), kind=Kind.MASTE
     part: Annotated[Text | None, F(10, N_("Part in decisions"), column=8, index=True, options=PARTS)] = None
     gender: Annotated[Text | None, F(11, N_("Gender"), options=GENDERS)] = None
     second_phone: Annotated[Text | None, F(12, N_("Second phone"), search=7, widget="phone", mark="phone")] = None
-    other_phones: Annotated[Text | None, F(13, N_("Other phones"), search=7, widget="phone", mark="phone")] = None
+    other_phones: Annotated[Text | None, F(13, N_("Other phones"), index=True, search=7, widget="phone", mark="phone")] = None
     lunar_birthday: Annotated[Text | None, F(14, N_("Lunar birthday"), index=True, widget="lunar")] = None
     likes: Annotated[LongText | None, F(15, N_("Likes and dislikes"), widget="longtext")] = None
     has_left: Annotated[bool, F(16, N_("Has left the company"), column=9)] = False

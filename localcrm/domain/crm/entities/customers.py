@@ -74,7 +74,7 @@ class Customer(
     bank_account: Annotated[Text | None, F(19, N_("Bank account no."), section=N_("Invoicing and terms"))] = None
     credit_days: Annotated[int | None, Bounds(ge=0, le=3650), F(20, N_("Days of credit"), section=N_("Invoicing and terms"))] = None
     price_level: Annotated[Text | None, F(21, N_("Price level"), options=PRICE_LEVELS, section=N_("Invoicing and terms"))] = None
-    files: Annotated[Attachments | None, F(22, N_("Files"), widget="files", section=N_("Details"))] = None
+    files: Annotated[Attachments | None, F(22, N_("Files"), index=True, widget="files", section=N_("Details"))] = None
     pool_id: Annotated[Id | None, F(26, N_("Pool"), ref="pool", editable=False, section=N_("Ownership"))] = None
     owner_since: Annotated[Moment | None, F(27, N_("Salesperson since"), editable=False, section=N_("Ownership"))] = None
     released_at: Annotated[Moment | None, F(28, N_("In the pool since"), index=True, editable=False, section=N_("Ownership"))] = None

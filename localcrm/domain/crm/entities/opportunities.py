@@ -74,7 +74,7 @@ class Opportunity(
     service_branch_id: Annotated[Id | None, F(17, N_("Branch that serves"), ref="branch", section=N_("Details"))] = None
     competitors: Annotated[Text | None, F(18, N_("Competitors"), section=N_("Details"))] = None
     remark: Annotated[LongText | None, F(19, N_("Remark"), widget="longtext", section=N_("Details"))] = None
-    files: Annotated[Attachments | None, F(20, N_("Files"), widget="files", section=N_("Details"))] = None
+    files: Annotated[Attachments | None, F(20, N_("Files"), index=True, widget="files", section=N_("Details"))] = None
 
 
 class OpportunityLine(
