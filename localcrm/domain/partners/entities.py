@@ -82,9 +82,9 @@ class PartnerRegistration(
     protected_until: Annotated[Day | None, F(7, N_("Protected until"), column=4, index=True, editable=False)] = None
     state: Annotated[RegistrationState, F(8, N_("State"), index=True, editable=False)] = RegistrationState.LIVE
     customer_id: Annotated[Id | None, F(9, N_("Customer"), ref="customer", column=8, editable=False)] = None
-    owner_id: Annotated[Id | None, F(10, N_("Salesperson"), ref="user", column=6, editable=False)] = None
+    owner_id: Annotated[Id | None, F(10, N_("Salesperson"), ref="user", column=6)] = None
     branch_id: Annotated[Id | None, F(11, N_("Branch"), ref="branch", column=7, editable=False)] = None
-    remark: Annotated[LongText | None, F(12, N_("Remark"), widget="longtext", editable=False)] = None
+    remark: Annotated[LongText | None, F(12, N_("Remark"), widget="longtext")] = None
 
 
 class RebateTier(Entity, key="rebate_tier", no=103, label=N_("Rebate tier"), kind=Kind.MASTER, title_field="remark", order_by="level"):

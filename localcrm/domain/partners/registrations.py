@@ -101,6 +101,7 @@ def register_customer(
     his rights {"masked": true} and no names of partner or company · customers: of ours that look like it, as ``crm.find_alike`` tells of
     them; they refuse it unless ``although``.
     """
+    policy.require(actor, "partner_registration.create")
     policy.require_record(uow.connection, actor, PARTNER, partner_id, "read")
     partner = uow.get(PARTNER, partner_id)
     if partner["ends_on"] is not None and partner["ends_on"] < today(uow):
@@ -151,6 +152,7 @@ def release_registration(uow: UnitOfWork, actor: Actor, *, registration_id: Reco
 
 def turn_into_customer(uow: UnitOfWork, actor: Actor, *, registration_id: RecordId, customer_id: RecordId | None = None) -> dict[str, str]:
     """The company has become our customer through the partner: this one, or a new one made of the registration. Returns {"id": the customer's}."""
+    policy.require_record(uow.connection, actor, REGISTRATION, registration_id, "update")
     record = _live(uow, registration_id)
     _require_first(uow, record)
     if customer_id is None:
@@ -267,8 +269,8 @@ def remind(ask: Ask) -> Iterator[Reminding]:
 
 BEHAVIOURS = {"partner_registration": Behaviour(derive=derive_registration)}
 VERBS = (
-    Verb(register_customer, N_("Register a company for a partner"), "partner_registration.create"),
+    Verb(register_customer, N_("Register a company for a partner")),
     Verb(extend_registration, N_("Extend a registration"), "partner_registration.update", record="registration_id"),
     Verb(release_registration, N_("Give a registration up"), "partner_registration.update", record="registration_id"),
-    Verb(turn_into_customer, N_("Turn a registration into a customer"), "partner_registration.update", record="registration_id"),
+    Verb(turn_into_customer, N_("Turn a registration into a customer")),
 )

@@ -98,6 +98,7 @@ def settle_rebate(
 
     At head office alone, which knows the orders of every branch. Raises Refused for more than is open, or for a month that still runs.
     """
+    policy.require(actor, f"{SETTLED.key}.create")
     if not uow.node.is_office:
         raise Refused("office_settles", N_("Rebates are settled at head office, which knows the orders of every branch."))
     if not figures.sees_all(actor) or not figures.sees_rebates(actor):
@@ -136,5 +137,5 @@ VERBS = (
     *registrations.VERBS,
     Verb(list_ranking, N_("Rank channel partners"), "partner.read"),
     Verb(list_rebates, N_("List rebates"), "rebate_settlement.read"),
-    Verb(settle_rebate, N_("Settle a rebate"), "rebate_settlement.create"),
+    Verb(settle_rebate, N_("Settle a rebate")),
 )

@@ -175,6 +175,7 @@ class _Figures:
                         "unelevated no-caps data-act=given"
                     ).classes("lc-btn")
             self.page = ui.element("div").classes("lc-col").style("gap:12px;overflow-y:auto").mark("figures")
+            self.aside = ui.element("div")  # a question stands while the page behind it is drawn anew
         await self.draw()
         kinds = {PARTNER.key, "sales_order", "receipt", "rebate_tier", SETTLED.key, Customer.entity_type.key}
         self.session.subscribe(kinds, lambda _changes: self.draw())
@@ -234,7 +235,7 @@ class _Figures:
             )  # fmt: skip
             for row in rows:
                 with ui.element("tr"):
-                    cell(row.month, "lc-muted")
+                    cell(row.month.replace("-", "\N{NON-BREAKING HYPHEN}"), "lc-muted")
                     cell(names.get(row.partner_id, "…"), "lc-strong")
                     cell(show_kind("money", row.basis) or "", "lc-num lc-hide-phone")
                     cell(show_kind("percent", row.percent) or "", "lc-num lc-hide-phone")
@@ -268,9 +269,10 @@ class _Figures:
     async def _settle(self, row: Accrued, names: Mapping[str, str]) -> None:
         text = _("Give “{partner}” {amount} for {month}?") if row.open > 0 else _("Take {amount} back from “{partner}” for {month}?")
         question = text.format(partner=names.get(row.partner_id, "…"), amount=show_kind("money", abs(row.open)), month=row.month)
-        if await confirm(question, detail=_("It is noted as credit for goods and cannot be changed afterwards."), yes=self._deed(row)):
-            parameters = {"partner_id": row.partner_id, "month": row.month, "amount": str(row.open)}
-            await run_verb(self.session, "partners.settle_rebate", parameters, done=_("Noted as given"))
+        with self.aside:
+            if await confirm(question, detail=_("It is noted as credit for goods and cannot be changed afterwards."), yes=self._deed(row)):
+                parameters = {"partner_id": row.partner_id, "month": row.month, "amount": str(row.open)}
+                await run_verb(self.session, "partners.settle_rebate", parameters, done=_("Noted as given"))
 
 
 async def partner_figures(session: Session, parameters: Mapping[str, str]) -> None:  # noqa: ARG001 -- every builder gets them

@@ -308,3 +308,22 @@ def test_the_ranking_counts_twelve_months_and_every_branch(shop, office, partner
         ]
     days_later(shop, 330)
     assert office.run("partners.list_ranking")["rows"][0]["ordered"] == "0.00"
+
+
+def test_who_may_only_read_registers_turns_and_settles_nothing(office, partner):
+    mine = register(office, partner, "杭州恒远纺织")["id"]
+    user = office.new("user", login="lin", name="林丽")
+    for kind in ("partner", "partner_registration", "rebate_settlement", "customer", "sales_order", "receipt", "rebate_tier"):
+        office.run("people.set_rights", login="lin", entity=kind, actions=["read"], scope="all")
+    lin = actor_by_id(office.store, user)
+    assert lin is not None
+    for verb, parameters in (
+        ("register_customer", {"partner_id": partner, "name": "某厂"}),
+        ("extend_registration", {"registration_id": mine}),
+        ("release_registration", {"registration_id": mine}),
+        ("turn_into_customer", {"registration_id": mine}),
+        ("settle_rebate", {"partner_id": partner, "month": LAST}),
+    ):
+        with pytest.raises(Forbidden):
+            verbs.run(office.store, lin, f"partners.{verb}", parameters)
+    assert verbs.run(office.store, lin, "partners.list_rebates", {})["rows"][0]["amount"] == "18.00"
