@@ -26,6 +26,8 @@ from localcrm.domain.people import grants
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import SYSTEM, Actor
 from localcrm.domain.sales.services import post_order, reverse_order, save_order
+from localcrm.domain.service import parts, tickets
+from localcrm.domain.service.holidays import HOLIDAYS
 from localcrm.domain.verbs import run
 from localcrm.kernel.errors import ExchangeError, StoreError
 from localcrm.kernel.i18n import N_
@@ -149,6 +151,16 @@ DEALS = (
 )  # fmt: skip
 NEXT_STEPS = ("寄样品", "上门拜访", "发报价", "催合同", "约看样品间", "")
 TASKS = (("上门量尺寸", 3, "800"), ("打样确认", 9, "1500"), ("首批交货", 20, "0"))
+#: Subject, what the customer says, type, priority, hours since it was reported.
+TICKETS = (
+    ("色差：同批两卷颜色不一致", "第二卷偏红，已经裁了三十米，请尽快来看。", "complaint", "usual", 26), ("遮光布涂层脱落", "洗过一次就掉粉，客户退货。", "repair", "low", 200),
+    ("洗涤方法", "能不能机洗、熨烫温度多少？", "enquiry", "low", 3), ("货号发错", "订的是藏青，收到的是黑色，要求换货。", "return", "urgent", 20),
+    ("幅宽不足", "标 150cm，实测 146cm。", "complaint", "high", 50), ("又有色差", "补来的一匹还是偏红。", "complaint", "usual", 1),
+)  # fmt: skip
+READY_ANSWERS = (
+    ("请寄样", "{contact}您好，请剪一块样布寄到我公司质检部，注明单号 {number}，运费由我们承担。", "complaint"),
+    ("洗涤说明", "{customer}您好，请用 30℃ 以下冷水手洗，不可漂白，中温熨烫。", "enquiry"),
+)
 REMARKS = ("月结30天", "要求送货上门", "开增值税专用发票", "只要现货", "对色差要求高")
 
 
@@ -204,6 +216,23 @@ def _negotiation(seller: Actor, values: dict[str, Any], number: int, stage: str,
         if number == 8:
             plan = {"title": "季度回访", "every": 3, "unit": "month", "starts_on": str(dt.date.today() + dt.timedelta(days=30))}
             opportunities.start_aftercare(uow, seller, opportunity_id=deal, plan=plan)
+
+    return step
+
+
+def _service(clerk: Actor, values: dict[str, Any], number: int, product: str) -> Callable[[UnitOfWork], Any]:
+    """A ticket: the first is visited and a piece replaced, one waits for the customer, one is solved, the others have just come in."""
+
+    def step(uow: UnitOfWork) -> None:
+        ticket = records.create_record(uow, clerk, entity="ticket", values=values)["id"]
+        if number == 0:
+            tickets.answer(uow, clerk, ticket_id=ticket, text="已收到，今天下午带样上门比色。")
+            tickets.add_remark(uow, clerk, ticket_id=ticket, text="上门比色，第二卷缸差明显，补三十米。", kind="visit")
+            parts.use_part(uow, clerk, ticket_id=ticket, product_id=product, quantity="30", covered=True, remark="补货")
+        elif number == 3:
+            tickets.answer(uow, clerk, ticket_id=ticket, text="请把外包装标签拍照发来，核对后安排换货。", wait=True)
+        elif number == 4:
+            tickets.close_ticket(uow, clerk, ticket_id=ticket, solution="坯布批次问题，按 146cm 折价结算。", satisfaction=4)
 
     return step
 
@@ -270,6 +299,7 @@ class _Company:
         ids = office.add(self._admin, "product", rows)
         self._products = [(identity, Decimal(row["price"])) for identity, row in zip(ids, rows, strict=True)]
         self._supply(office)
+        self._promise(office)
         for branch in self._nodes[1:]:
             self._let_in(branch)
         self._post_staff()
@@ -294,6 +324,14 @@ class _Company:
             for place, (name, number, days) in enumerate(CERTIFICATES)
         ]
         office.add(self._admin, "supplier_certificate", rows)
+
+    def _promise(self, office: _Node) -> None:
+        """The work calendar of this year and the next as far as it is known, and answers that are given often."""
+        for year in (self._today().year, self._today().year + 1):
+            if year in HOLIDAYS:
+                run(office.application.store, self._admin, "service.add_public_holidays", {"year": year})
+        keys = ("title", "text", "type")
+        office.add(self._admin, "canned_answer", [dict(zip(keys, row, strict=True)) for row in READY_ANSWERS])
 
     def _hire(self) -> None:
         rows = []
@@ -386,6 +424,7 @@ class _Company:
             self._negotiate(node)
             self._agree(node)
             self._ring(node)
+            self._serve(node)
         self._work_with_partners(self._nodes[0])
         for customer in self._nodes[0].customers[:6]:
             self._nodes[0].change(self._admin, "customer", customer, owner_id=self._newcomer)
@@ -528,6 +567,27 @@ class _Company:
             steps.setdefault(seller.user_id or "", []).append(step)
         for seller in node.staff:
             node.work(seller, steps.get(seller.user_id or "", []))
+
+    # service -----------------------------------------------------------------------------------------------------
+
+    def _serve(self, node: _Node) -> None:
+        """Tickets in every state, two of them about one product; each step as an engineer would take it."""
+        chance = random.Random(f"service {node.code}")  # noqa: S311 -- who and what
+        steps: dict[str, list[Callable[[UnitOfWork], Any]]] = {}
+        product = self._products[0][0]
+        keys = ("title", "text", "type", "priority")
+        for number, (*told, hours) in enumerate(TICKETS):
+            clerk = node.staff[number % len(node.staff)]
+            opened = dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours)
+            values: dict[str, Any] = dict(zip(keys, told, strict=True)) | {
+                "opened_at": opened.isoformat(),
+                "customer_id": chance.choice(node.customers),
+            }
+            values["assignee_id"] = clerk.user_id
+            values["product_id"] = product if number in {0, 5} else chance.choice(self._products)[0]
+            steps.setdefault(clerk.user_id or "", []).append(_service(clerk, values, number, product))
+        for clerk in node.staff:
+            node.work(clerk, steps.get(clerk.user_id or "", []))
 
     # quotes, contracts, deliveries ---------------------------------------------------------------------------------
 

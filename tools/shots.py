@@ -46,6 +46,8 @@ KEPT = (
     "partner-figures",
     "calls",
     "call-card",
+    "ticket",
+    "tickets",
     "today",
     "search",
     "people",
@@ -300,6 +302,19 @@ def look_at_hit(page: Page) -> None:
     page.wait_for_selector(".lc-find-facts")
 
 
+def open_ticket(page: Page) -> None:
+    """The ticket that is worked on."""
+    page.goto(page.url.split("/tickets")[0] + "/tickets/" + first_of(page, "ticket", ["state", "=", "working"]))
+    page.wait_for_selector("[data-event]")
+
+
+def few_faults(page: Page) -> None:
+    """What came back twice."""
+    page.locator(".lc-head .q-select").nth(1).click()
+    page.locator(".q-menu .q-item").first.click()
+    page.wait_for_selector("[data-fault]")
+
+
 #: name → (path, what is done before the picture)
 SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "today": ("/today", None),
@@ -333,6 +348,11 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "calls": ("/calls", None),
     "call-card": ("/calls", ringing),
     "call-sources": ("/settings/calls", None),
+    "tickets": ("/tickets", None),
+    "ticket": ("/tickets", open_ticket),
+    "ticket-list": ("/tickets/list", None),
+    "faults": ("/tickets/faults", few_faults),
+    "promises": ("/settings/service", None),
     "people": ("/people", None),
     "roles": ("/roles", None),
     "fields": ("/fields", None),

@@ -43,7 +43,22 @@ class ShareLevel(Choice):
 
 
 #: What only head office's administrators set up, unless a role says otherwise.
-_SET_UP = frozenset({"user", "branch", "legal_entity", "bank_account", "list_entry", "account", "stage", "pool", "reclaim_rule"})
+_SET_UP = frozenset(
+    {
+        "user",
+        "branch",
+        "legal_entity",
+        "bank_account",
+        "list_entry",
+        "account",
+        "stage",
+        "pool",
+        "reclaim_rule",
+        "service_level",
+        "work_hours",
+        "calendar_day",
+    }
+)
 #: Kinds of records and subjects that only administrators touch, whatever a basic role gives.
 ADMIN_ONLY = _SET_UP | frozenset(
     {
@@ -71,5 +86,6 @@ STAFF_READS = frozenset(
         "account.read",
         "stage.read",
         *("pool.read", "reclaim_rule.read"),
+        *("service_level.read", "work_hours.read", "calendar_day.read"),
     }
 )

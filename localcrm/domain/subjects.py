@@ -18,9 +18,10 @@ from localcrm.domain.partners import registrations, services as partners
 from localcrm.domain.people import grants, rights, services as people
 from localcrm.domain.purchase import services as purchase
 from localcrm.domain.sales import approval, expiring, questions as sales_questions, services as sales, warranties
+from localcrm.domain.service import reminding, services as service, tickets
 from localcrm.domain.stock import services as stock
 
-SUBJECTS = (options, people, admin, fields, approvals, crm, catalog, stock, sales, finance, purchase, calls, finding, partners)
+SUBJECTS = (options, people, admin, fields, approvals, crm, catalog, stock, sales, finance, purchase, service, calls, finding, partners)
 
 for subject in SUBJECTS:
     records.BEHAVIOURS.update(subject.BEHAVIOURS)
@@ -32,6 +33,9 @@ records.BEHAVIOURS["product"] = replace(records.BEHAVIOURS["product"], derive=st
 # Warranties, quotes and contracts belong to what is sold, which customers know nothing of, and so do partners.
 reminders.FURTHER |= {"installed_product": warranties.ending, "quote": expiring.quotes, "contract": expiring.contracts}
 reminders.FURTHER["partner_registration"] = registrations.remind
+
+# Tickets run out, which whoever is responsible hears of; customers are asked again some days after one was closed.
+reminders.FURTHER |= {"ticket_event": reminding.running_out, "ticket": reminding.to_ask_again}
 
 # Which documents can need an approval, and that those who are asked see them while they wait.
 documents.DOCUMENTS["sales_order"] = approval.ORDER
@@ -45,6 +49,7 @@ for questions in (crm_questions, sales_questions):
 grants.HANDED_OVER["customer"] = custody.handed_over
 undo.OWN_WAYS["owner_change"] = custody.TAKEN_BACK
 arrivals.FOLLOWERS |= {"owner_change": custody.bring_together, "pool_claim": pools.answer_claims, "pool": pools.answer_claims}
+arrivals.FOLLOWERS["ticket"] = tickets.open_circles
 
 # A row of a table may bring a person along with the customer.
 import_columns.ALONG["customer"] = "contact"

@@ -13,13 +13,18 @@ from localcrm.domain.calls.services import missed, names_of
 from localcrm.domain.conditions import PRESETS, Asking, is_askable, tree_query
 from localcrm.domain.crm.entities import Contact, Customer
 from localcrm.domain.sales.glance import customer_glances
+from localcrm.domain.service.desk import Line as TicketLine, Wanted, undone
+from localcrm.domain.service.rules import RUNNING
+from localcrm.domain.service.tickets import TICKET
 from localcrm.domain.spans import anniversaries
+from localcrm.kernel.clock import now_utc
 from localcrm.kernel.i18n import N_, gettext, gettext as _
-from localcrm.store.query import Condition, ListQuery, select
+from localcrm.store.query import Condition, ListQuery, ref_titles, select
 from localcrm.ui.calls.words import shown_number
 from localcrm.ui.kit.syncstate import sync_state
 from localcrm.ui.kit.values import ago, near_moment
 from localcrm.ui.registry import screens_for
+from localcrm.ui.service.words import glance
 
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
@@ -131,6 +136,45 @@ def _customer_card(key: str, icon: str, place: int, tone: str = "") -> Card:
     )
 
 
+# service ------------------------------------------------------------------------------------------------------------------
+
+
+def _tickets(session: Session, mine: bool) -> Found:
+    """Tickets that run out before the day is over, or have."""
+    now = now_utc()
+    tonight = now.astimezone().replace(hour=23, minute=59, second=59)
+    with session.store.read() as connection:
+        found = undone(connection, session.actor, Wanted(assignee_id=session.actor.user_id if mine else None), now, states=RUNNING)
+    due = [line for line in found if line.due <= tonight]
+    return Found(len(due), tuple(_ticket_line(line) for line in due[:MOST_NAMED]))
+
+
+def _ticket_line(line: TicketLine) -> Line:
+    text, _tone = glance(line.clocks, str(line.record.get("state")))
+    return Line(str(line.record.get("title") or line.record.get("number") or ""), text, f"/tickets/{line.record['id']}")
+
+
+def _to_ask_again(session: Session, mine: bool) -> Found:
+    """Closed tickets whose customers are to be asked again by today."""
+    view = policy.view(session.actor, TICKET)
+    where = [
+        Condition("state", "=", "closed"),
+        Condition("revisit_on", "<=", now_utc().astimezone().date()),
+        Condition("revisit_result", "blank"),
+    ]
+    if mine:
+        where.append(Condition("assignee_id", "=", session.actor.user_id))
+    if not all(view.shows(part.field) for part in where):
+        return Found(0)
+    with session.store.read() as connection:
+        page = select(connection, ListQuery(TICKET, where=tuple(where), sort="revisit_on", limit=MOST_NAMED, restrict=view))
+        names = ref_titles(connection, TICKET, page.rows).get("customer_id", {})
+    lines = tuple(
+        Line(names.get(row.get("customer_id") or "", ""), str(row.get("title") or ""), f"/tickets/{row['id']}") for row in page.rows
+    )
+    return Found(page.total, lines)
+
+
 # the company ---------------------------------------------------------------------------------------------------------------
 
 
@@ -157,8 +201,6 @@ def _sync(session: Session, _mine: bool) -> Found:
     state = sync_state(session.store)
     if not state.peers:
         return Found(0, note=_("There are no other branches."))
-    from localcrm.kernel.clock import now_utc
-
     note = _("Never merged yet.") if state.last is None else _("Last merged {ago}.").format(ago=ago(state.last, now_utc()))
     return Found(state.waiting, note=note)
 
@@ -199,6 +241,27 @@ CARDS: list[Card] = [
         tone="warn",
         place=20,
         asked=_has_screen("reminders"),
+    ),
+    Card(
+        id="tickets",
+        label_msgid=N_("Tickets due today"),
+        icon="confirmation_number",
+        path=lambda mine: f"/tickets{'?mine=1' if mine else ''}",
+        look=_tickets,
+        entities=frozenset({"ticket", "ticket_event", "service_level", "work_hours", "calendar_day"}),
+        tone="warn",
+        place=24,
+        asked=_has_screen("tickets"),
+    ),
+    Card(
+        id="revisits",
+        label_msgid=N_("Customers to ask again"),
+        icon="support_agent",
+        path=lambda mine: f"/tickets/list?again=1{'&mine=1' if mine else ''}",
+        look=_to_ask_again,
+        entities=frozenset({"ticket"}),
+        place=25,
+        asked=_has_screen("tickets"),
     ),
     Card(
         id="approvals",

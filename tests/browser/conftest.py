@@ -57,6 +57,7 @@ ARGUMENTS = [
     f"--disable-features={','.join(NOT_WANTED)}",
 ]
 WAIT_MS = 15_000
+expect.set_options(timeout=WAIT_MS)  # a busy machine is slow, not wrong
 
 
 @dataclass

@@ -16,8 +16,6 @@ from localcrm.kernel.schema import entity as entity_type
 from localcrm.sync import node_sync
 from tests.browser.conftest import PASSWORD, Running, act, carry, create_pair, new_page, running, sign_in as sign_in_at
 
-expect.set_options(timeout=15_000)  # a busy machine is slow, not wrong
-
 
 @dataclass
 class TwoNodes:

@@ -10,7 +10,6 @@ from playwright.sync_api import Page, expect
 from localcrm.kernel.schema import entity as entity_type
 from tests.browser.conftest import OpenPage, Running, beside
 
-expect.set_options(timeout=15_000)  # a busy machine is slow, not wrong
 FILE = "客户名称,电话,等级,信用额度,备注\n甲公司,138 0000 1111,成交客户,100000,老客户\n乙公司,1.38E+10,意向客户,abc,x\n,1390000,发展客户,1,无名\n"
 
 

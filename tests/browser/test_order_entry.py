@@ -11,9 +11,6 @@ from localcrm.domain import verbs
 from localcrm.kernel.schema import entity as entity_type
 from tests.browser.conftest import OpenPage, Running, beside
 
-expect.set_options(timeout=15_000)  # a busy machine is slow, not wrong
-
-
 pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
 
 

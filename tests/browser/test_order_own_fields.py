@@ -13,8 +13,6 @@ from localcrm.kernel.schema import entity as entity_type
 from tests.browser.conftest import OpenPage, Running, beside
 from tests.browser.test_order_entry import cell, choose_customer, paste, saved, start
 
-expect.set_options(timeout=15_000)  # a busy machine is slow, not wrong
-
 pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
 
 FIELDS: tuple[tuple[str, str, dict[str, object]], ...] = (

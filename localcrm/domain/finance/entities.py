@@ -75,6 +75,7 @@ EXPENSE_TYPES = {
     "gift": N_("Gifts"),
     "freight": N_("Freight"),
     "sample": N_("Samples"),
+    "warranty": N_("Parts under warranty"),
     "other": N_("Other"),
 }
 

@@ -29,6 +29,7 @@ SHORTCUTS: Mapping[str, str] = {
     "f4": N_("Note to the call that came up"),
     "f8": N_("New customer from the call that came up"),
     "f9": N_("New activity record of the call that came up"),
+    "insert": N_("New ticket of whoever calls"),
     "delete": N_("Delete"),
     "/": N_("Search in this list"),
     "?": N_("Show all keys"),

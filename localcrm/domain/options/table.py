@@ -414,6 +414,16 @@ OPTIONS: tuple[Option, ...] = (
         high=365,
     ),
     Option(
+        "revisit_days",
+        _NUMBER,
+        "7",
+        N_("Days until a customer is asked again"),
+        N_("So many days after a ticket was closed the customer is asked whether it is well, on a day on which somebody works. 0: never."),
+        "customers",
+        _COMPANY,
+        high=365,
+    ),
+    Option(
         "quantity_places",
         _NUMBER,
         "0",

@@ -19,7 +19,7 @@ from localcrm.ui.kit.values import NUMBERS, TONES, exact, show, show_kind, tone
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """A column that no field stores. ``kind`` as for fields, or "chip" with the labels of its values."""
+    """A column that no field stores. ``kind`` as for fields, "chip" with the labels of its values, or "clock", which comes as text and colour."""
 
     key: str
     label_msgid: str
@@ -41,6 +41,7 @@ REGISTERED = {
 PAYMENT = {"none": N_("Not paid"), "part": N_("Partly paid"), "all": N_("Paid in full")}
 
 DERIVED: Mapping[str, tuple[Derived, ...]] = {
+    "ticket": (Derived("left", N_("Time left"), "clock", after="state"),),
     "product": (Derived("on_hand", N_("On hand"), "quantity", after="unit"),),
     "sales_order": (
         Derived("state", N_("State"), "chip", ORDER_STATES, after="customer_id"),
@@ -84,7 +85,15 @@ def _glances(connection: Connection, actor: Actor, records: Sequence[Record]) ->
     return rows
 
 
-DERIVE: Mapping[str, Callable[[Connection, Actor, list[Record]], list[dict[str, Any]]]] = {"customer": _glances}
+def _clocks(connection: Connection, actor: Actor, records: Sequence[Record]) -> list[dict[str, Any]]:
+    from localcrm.domain.service.desk import clocks_seen
+    from localcrm.ui.service.words import glance
+
+    found = clocks_seen(connection, actor, records)
+    return [{"left": glance(found.get(record["id"]), str(record.get("state")))} for record in records]
+
+
+DERIVE: Mapping[str, Callable[[Connection, Actor, list[Record]], list[dict[str, Any]]]] = {"customer": _glances, "ticket": _clocks}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +171,15 @@ def _row(entity: EntityType, record: Record, extra: Mapping[str, Any], titles: M
     for derived in DERIVED.get(entity.key, ()):
         if derived.key not in extra:
             continue
-        value = extra.get(derived.key)
+        value = extra[derived.key]
         if derived.kind == "chip":
             row[derived.key] = gettext((derived.words or {}).get(str(value), str(value or "")))
             tones[derived.key] = TONES.get(str(value), "plain")
         elif derived.kind == "due":
             row[derived.key], tones[derived.key] = _due(value)
+        elif derived.kind == "clock":
+            row[derived.key], tones[derived.key] = value  # as text and colour
+            continue
         else:
             row[derived.key] = show_kind(derived.kind, value)
         if tip := exact(value):

@@ -44,10 +44,12 @@ WIDTHS = {
     "ref": 100,
     "chip": 100,
     "due": 120,
+    "clock": 140,
     "short": 90,
 }
 #: Columns that show on a phone card, in the places (chip, number, second line, day).
 CARDS: Mapping[str, tuple[str, str, str, str]] = {
+    "ticket": ("left", "number", "customer_id", "state"),
     "customer": ("level", "unpaid", "contact", "next_contact"),
     "opportunity": ("state", "amount", "customer_id", "expected_on"),
     "sales_order": ("state", "gross", "customer_id", "date"),
@@ -307,7 +309,7 @@ class RecordGrid:
             ":tooltipValueGetter": "localcrm.tip",
             ":valueFormatter": "localcrm.textCell",
         }
-        if column.chip or column.kind == "due":
+        if column.chip or column.kind in {"due", "clock"}:
             definition[":cellRenderer"] = "localcrm.chipCell"
         if column.kind in {"muted", "longtext"} or (title and not any(c.kind == "muted" for c in self._columns)):
             definition |= {"flex": 1, "minWidth": 200 if self.entity.series and title else 180}

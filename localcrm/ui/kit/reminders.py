@@ -46,6 +46,8 @@ ICONS: Mapping[str, str] = {
     "outrun": "person_off",
     "mention": "alternate_email",
     "own": "notifications",
+    "ticket": "confirmation_number",
+    "revisit": "support_agent",
 }
 #: What stands above each kind.
 HEADS: Mapping[str, str] = {
@@ -59,6 +61,8 @@ HEADS: Mapping[str, str] = {
     "outrun": N_("Another partner was first"),
     "mention": N_("You were named"),
     "own": N_("Reminder"),
+    "ticket": N_("Ticket due"),
+    "revisit": N_("Ask the customer again"),
 }
 #: Cards that stand on a page at once; the others are counted.
 MOST_CARDS = 2
@@ -245,7 +249,7 @@ def when(one: Reminding) -> str:
     """The time a reminder is about, in words; a birthday is a whole day."""
     return (
         near_day(one.at.astimezone().date())
-        if one.kind in {"birthday", "dormant", "warranty", "quote", "contract", "registration"}
+        if one.kind in {"birthday", "dormant", "warranty", "quote", "contract", "registration", "revisit"}
         else near_moment(one.at)
     )
 
@@ -254,6 +258,8 @@ def place_of(one: Reminding) -> str:
     """Address of what a reminder is about; "" where there is none."""
     if one.activity:
         return f"/activities/{one.activity}"
+    if one.ticket:
+        return f"/tickets/{one.ticket}"
     if one.record:
         return record_path(*one.record)
     return f"/customers?open={one.customer}" if one.customer else ""

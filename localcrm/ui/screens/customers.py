@@ -32,6 +32,7 @@ from localcrm.ui.customer.products import PRODUCTS
 from localcrm.ui.customer.sales_papers import CONTRACTS, DELIVERIES, QUOTES
 from localcrm.ui.customer.sharing import SHARING
 from localcrm.ui.customer.tabs import Found, Tab, look
+from localcrm.ui.customer.tickets import ACTIONS as SERVICE, TICKETS
 from localcrm.ui.customer.timeline import TIMELINE
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.form import edit_dialog, load_typed
@@ -49,7 +50,7 @@ CUSTOMER, CONTACT, ACTIVITY = Customer.entity_type, Contact.entity_type, Activit
 
 #: The tabs in their order.
 TABS = (
-    *(OVERVIEW, CONTACTS, ACTIVITIES, CALLS, OPPORTUNITIES, QUOTES, CONTRACTS, ORDERS, DELIVERIES, PRODUCTS, EXPENSES),
+    *(OVERVIEW, CONTACTS, ACTIVITIES, CALLS, OPPORTUNITIES, QUOTES, CONTRACTS, ORDERS, DELIVERIES, PRODUCTS, TICKETS, EXPENSES),
     *(OWNERS, SHARING, TIMELINE, HISTORY, CONFLICTS),
 )
 
@@ -96,7 +97,9 @@ class Workbench:
         title = CUSTOMER.shape.names.get(current_language()) or _("Customers")
         with page_frame(session, title=title, active="customers"):
             actions = [
-                action.bound(self) for action in sorted((*ACTIONS, *CUSTODY), key=lambda action: action.danger) if action.shown(session)
+                action.bound(self)
+                for action in sorted((*ACTIONS, *SERVICE, *CUSTODY), key=lambda action: action.danger)
+                if action.shown(session)
             ]
             with page_head(title):
                 tools = ui.element("div").classes("lc-row")

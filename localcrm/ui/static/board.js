@@ -73,6 +73,7 @@
   const card = (one, data) => {
     const box = make("article", "lc-deal" + (one.stuck ? " lc-stuck" : ""));
     box.dataset.id = one.id;
+    if (one.tone) box.dataset.tone = one.tone;
     box.tabIndex = 0;
     box.setAttribute("role", "listitem");
     box.append(make("b", "lc-deal-title", one.title), make("div", "lc-deal-customer lc-cut", one.customer));
@@ -81,7 +82,8 @@
     box.append(facts);
     if (one.next) box.append(make("div", "lc-deal-next lc-cut" + (one.late ? " lc-bad-text" : ""), one.next));
     const foot = make("div", "lc-deal-foot");
-    const days = make("span", one.stuck ? "lc-chip lc-warn" : "", one.days);
+    const days = make("span", one.stuck ? "lc-chip lc-warn" : one.tone ? "lc-chip" : "", one.days);
+    if (one.tone) days.dataset.tone = one.tone;
     days.title = one.daysTip;
     foot.append(make("span", "lc-cut", one.owner), days);
     box.append(foot);

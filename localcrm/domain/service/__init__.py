@@ -1,0 +1,1 @@
+"""Service: tickets of customers, the hours promised for them, parts used, and what keeps coming back."""
