@@ -114,20 +114,20 @@ def by_month(connection: Connection, actor: Actor, months: Sequence[str], partne
     # What was merged into a customer goes on naming the row it was about.
     members = f"""WITH RECURSIVE member(partner, id) AS (
         SELECT c.partner_id, c.id FROM customer c INDEXED BY customer__partner_id WHERE c.deleted = 0 AND {of} AND {condition}
-        UNION SELECT member.partner, m.id FROM member JOIN customer m ON m.merged_into_id = member.id)"""
+        UNION SELECT member.partner, m.id FROM member CROSS JOIN customer m INDEXED BY customer__merged_into_id ON m.merged_into_id = member.id)"""
     span = [f"{min(months)}-01", f"{max(months)}-32"]
     orders, receipts = policy.seen(actor, _ORDER), policy.seen(actor, _RECEIPT)
     if orders is not None and all(map(orders.shows, _NEEDS[1][1])):
         condition, more = orders.condition("o")
         sql = f"""{members} SELECT member.partner, substr(o.date, 1, 7), sum(o.gross)
-            FROM member CROSS JOIN sales_order o ON o.customer_id = member.id
+            FROM member CROSS JOIN sales_order o INDEXED BY sales_order__customer_id ON o.customer_id = member.id
             WHERE o.deleted = 0 AND o.status = 'posted' AND o.date BETWEEN ? AND ? AND {condition} GROUP BY 1, 2"""
         for who, month, amount in connection.all(sql, [*given, *span, *more]):
             found[who.hex(), month].ordered = _MONEY.load(amount)
     if receipts is not None and all(map(receipts.shows, _NEEDS[2][1])):
         condition, more = receipts.condition("r")
         sql = f"""{members} SELECT member.partner, substr(r.date, 1, 7), sum(r.amount)
-            FROM member CROSS JOIN receipt r ON r.customer_id = member.id
+            FROM member CROSS JOIN receipt r INDEXED BY receipt__customer_id ON r.customer_id = member.id
             WHERE r.deleted = 0 AND r.date BETWEEN ? AND ? AND {condition} GROUP BY 1, 2"""
         for who, month, amount in connection.all(sql, [*given, *span, *more]):
             found[who.hex(), month].received = _MONEY.load(amount)
