@@ -310,6 +310,7 @@ OWN_PAGES: dict[str, str] = {
     "sales_order": "/orders/{id}",
     "user": "/people?open={id}",
     "call": "/calls?open={id}",
+    "ticket": "/tickets/{id}",
     "supplier": "/suppliers?open={id}",
     "department": "/people",
     "role": "/roles",
@@ -317,6 +318,9 @@ OWN_PAGES: dict[str, str] = {
     "approval_flow": "/approval-flows",
     "pool": "/settings/pools",
     "reclaim_rule": "/settings/pools",
+    "service_level": "/settings/service",
+    "work_hours": "/settings/service",
+    "calendar_day": "/settings/service",
 }
 
 

@@ -139,7 +139,7 @@ def test_keys_are_shown_and_changed_and_do_not_clash(open_page: OpenPage, office
     page.keyboard.press("?")
     sheet = page.locator(".q-dialog")
     expect(sheet).to_contain_text("查找任何内容")
-    expect(sheet.locator(".lc-line", has_text="新建").locator(".lc-kbd")).to_have_text("M")
+    expect(sheet.locator(".lc-line", has=page.get_by_text("新建", exact=True)).locator(".lc-kbd")).to_have_text("M")
     page.keyboard.press("Escape")
     expect(sheet).to_have_count(0)
     page.keyboard.press("m")
