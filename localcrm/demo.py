@@ -66,7 +66,14 @@ SALES_RIGHTS = (
     ("sales_order", "own", "read create update post"), ("product", "all", "read"), ("warehouse", "all", "read"), ("stock_move", "branch", "read"),
     ("user", "all", "read"), ("branch", "all", "read"), ("expense", "own", "read create update"), ("installed_product", "all", "read create update"),
     ("quote", "own", "read create update"), ("contract", "own", "read create update"), ("delivery", "all", "read create update"),
-    ("call", "branch", "read update"),
+    ("call", "branch", "read update"), ("partner", "all", "read"), ("partner_registration", "own", "read create update"),
+)  # fmt: skip
+PARTNERS = (
+    ("义乌众合商贸有限公司", "general", "浙江省/金华市", "龚建平", "13705790011", "0.88"), ("常熟衣城经销部", "core", "江苏省/苏州市", "陆美华", "13806230022", "0.92"),
+    ("青岛海岳贸易有限公司", "core", "山东省/青岛市", "孙立群", "13905320033", "0.92"),
+)  # fmt: skip
+REGISTERED = (
+    ("金华双龙服饰有限公司", "0579-82311101"), ("常熟虞美人制衣厂", "0512-52873302"), ("即墨锦程针织有限公司", "0532-88513303"), ("东阳木楠家纺有限公司", "0579-86644404"),
 )  # fmt: skip
 PRODUCTS = (
     ("XF75-03", "75D雪纺", "75D×75D 90g 148cm", "9.80"), ("XF100-01", "100D雪纺", "100D 110g 150cm", "11.50"),
@@ -418,6 +425,7 @@ class _Company:
             self._agree(node)
             self._ring(node)
             self._serve(node)
+        self._work_with_partners(self._nodes[0])
         for customer in self._nodes[0].customers[:6]:
             self._nodes[0].change(self._admin, "customer", customer, owner_id=self._newcomer)
 
@@ -605,6 +613,31 @@ class _Company:
                         "tracking_no": f"DPK{chance.randrange(10**11):011d}",
                     }
                     node.add(person, "delivery", [{"customer_id": customer, "status": "shipped", "date": self._today(2), **sent}])
+
+    # channel partners ---------------------------------------------------------------------------------------------
+
+    def _work_with_partners(self, node: _Node) -> None:
+        """Three partners who bring some of the customers, what they are given for it, and companies that they registered."""
+        year = {"starts_on": self._today(200), "ends_on": self._today(-165)}
+        keys = ("name", "level", "area", "contact", "phone", "discount")
+        rows = [
+            {**dict(zip(keys, row, strict=True)), **year, "rebate_on": "ordered", "owner_id": node.staff[0].user_id} for row in PARTNERS
+        ]
+        partners = node.add(self._admin, "partner", rows)
+        node.add(
+            self._admin,
+            "rebate_tier",
+            [
+                {"level": level, "from_amount": amount, "percent": percent}
+                for level in ("general", "core")
+                for amount, percent in (("3000", "2%"), ("10000", "3%"), ("30000", "5%"))
+            ],
+        )
+        for number, customer in enumerate(node.customers[: 4 * len(partners)]):
+            node.change(self._admin, "customer", customer, partner_id=partners[number % len(partners)])
+        for number, (name, phone) in enumerate(REGISTERED):
+            given = {"partner_id": partners[number % len(partners)], "name": name, "phone": phone}
+            run(node.application.store, node.staff[0], "partners.register_customer", given)
 
     def _order(self, node: _Node, customer: str, days_ago: int) -> dict[str, Any]:
         chance = self._chance

@@ -48,6 +48,8 @@ _SPECIAL: Mapping[str, tuple[str, ...]] = {
     "conflict": ("resolve",),
     "activity": ("amend",),
     "customer": ("assign", "pick", "release", "lock", "merge"),
+    "partner_registration": ("create",),
+    "rebate_settlement": ("create",),
 }
 #: Kinds of records that a role may be limited to. What names one of them in a reference is limited along with it.
 LIMITING = ("warehouse", "account")

@@ -14,13 +14,14 @@ from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance import services as finance
 from localcrm.domain.finding import services as finding
 from localcrm.domain.options import services as options
+from localcrm.domain.partners import registrations, services as partners
 from localcrm.domain.people import grants, rights, services as people
 from localcrm.domain.purchase import services as purchase
 from localcrm.domain.sales import approval, expiring, questions as sales_questions, services as sales, warranties
 from localcrm.domain.service import reminding, services as service, tickets
 from localcrm.domain.stock import services as stock
 
-SUBJECTS = (options, people, admin, fields, approvals, crm, catalog, stock, sales, finance, purchase, service, calls, finding)
+SUBJECTS = (options, people, admin, fields, approvals, crm, catalog, stock, sales, finance, purchase, service, calls, finding, partners)
 
 for subject in SUBJECTS:
     records.BEHAVIOURS.update(subject.BEHAVIOURS)
@@ -29,8 +30,9 @@ for subject in SUBJECTS:
 # What is on hand is known to stock, which stands above the catalogue.
 records.BEHAVIOURS["product"] = replace(records.BEHAVIOURS["product"], derive=stock.derive_product)
 
-# Warranties, quotes and contracts belong to what is sold, which customers know nothing of.
+# Warranties, quotes and contracts belong to what is sold, which customers know nothing of, and so do partners.
 reminders.FURTHER |= {"installed_product": warranties.ending, "quote": expiring.quotes, "contract": expiring.contracts}
+reminders.FURTHER["partner_registration"] = registrations.remind
 
 # Tickets run out, which whoever is responsible hears of; customers are asked again some days after one was closed.
 reminders.FURTHER |= {"ticket_event": reminding.running_out, "ticket": reminding.to_ask_again}

@@ -306,7 +306,10 @@ class Sample:
         made: dict[str, list[str]] = {}
         waiting = [kind for kind in KINDS if kind.key not in RIGHTS | ABOUT | UNDER_ABOUT]
         while waiting:
-            ready = [kind for kind in waiting if all(field.f.ref in {*self.pools, kind.key} for field in kind.refs)]
+            known = [[field for field in kind.refs if field.f.ref not in {*self.pools, kind.key}] for kind in waiting]
+            ready = [kind for kind, missing in zip(waiting, known, strict=True) if not missing]
+            # Kinds that name each other: first one that need not.
+            ready += [kind for kind, missing in zip(waiting, known, strict=True) if not any(field.required for field in missing)]
             waiting.remove(kind := ready[0])
             self._fill(kind, made)
         for kind in KINDS:
@@ -343,7 +346,7 @@ class Sample:
         if field.options:
             return list(field.options)[n % len(field.options)]
         if field.f.ref or field.f.refs:
-            pool = self.pools[field.f.ref or field.f.refs or ""]
+            pool = self.pools.get(field.f.ref or field.f.refs or "")
             return pool[(n + field.no) % len(pool)] if pool else None
         return {
             "boolean": n % 2 == 0,

@@ -42,15 +42,18 @@ _PAST, _PAST_MENTION, _PAST_DAY = dt.timedelta(days=30), dt.timedelta(days=180),
 _MORNING = dt.time(9)
 #: Of one kind no more are told.
 MOST = 500
-_KEY = re.compile(r"(next|birthday|dormant|warranty|mention|own|ticket|revisit):[0-9a-f]{32}(:[0-9-]{1,20})?", re.ASCII)
+_KEY = re.compile(
+    r"(next|birthday|dormant|warranty|quote|contract|registration|outrun|mention|own|ticket|revisit):[0-9a-f]{32}(:[0-9-]{1,20})?", re.ASCII
+)
 #: The longest a reminder may be put off.
 _LONGEST = dt.timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reminding:
-    """One occasion. key: the same at every node · kind: next, birthday, dormant, warranty, mention, own, ticket or revisit · due: when it is to be told · at: the time it is about ·
-    title: whom or what it is about, "" where that may not be seen · text: what more there is to say.
+    """One occasion. key: the same at every node · kind: next, birthday, dormant, warranty, quote, contract, registration, outrun, mention, own, ticket or revisit · due: when it is to be told · at: the time it is about ·
+    title: whom or what it is about, "" where that may not be seen · text: what more there is to say ·
+    record: kind and id of what it is about where that is none of the others.
     """
 
     key: str
@@ -62,6 +65,7 @@ class Reminding:
     customer: str | None = None
     activity: str | None = None
     ticket: str | None = None
+    record: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +274,7 @@ def _marks(connection: Connection, user: bytes, keys: Sequence[str]) -> dict[str
 
 
 def list_reminders(uow: UnitOfWork, actor: Actor, *, days: int = 7) -> dict[str, Any]:
-    """What is due, and what falls due within some days: {"rows": [{"key", "kind", "due", "at", "title", "text", "customer", "activity", "ticket"}]}."""
+    """What is due, and what falls due within some days: {"rows": [{"key", "kind", "due", "at", "title", "text", "customer", "activity", "ticket", "record"}]}."""
     ahead = dt.timedelta(days=min(max(days, 0), 60))
     found = reminders(uow.connection, uow.node, actor, now=moment(uow.store.clock), ahead=ahead)
     return {"rows": [{name: getattr(one, name) for name in Reminding.__slots__} for one in found]}

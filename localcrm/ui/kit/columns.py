@@ -31,6 +31,13 @@ class Derived:
 #: What a state derived from movements and receipts is called.
 ORDER_STATES = {"draft": N_("Draft"), "posted": N_("Posted"), "reversed": N_("Reversed"), "reversal": N_("Reversal")}
 DELIVERY = {"none": N_("Not delivered"), "part": N_("Partly delivered"), "all": N_("Delivered in full")}
+REGISTERED = {
+    "protected": N_("Protected"),
+    "outrun": N_("Another partner was first"),
+    "expired": N_("Run out"),
+    "released": N_("Given up"),
+    "won": N_("Became our customer"),
+}
 PAYMENT = {"none": N_("Not paid"), "part": N_("Partly paid"), "all": N_("Paid in full")}
 
 DERIVED: Mapping[str, tuple[Derived, ...]] = {
@@ -47,6 +54,7 @@ DERIVED: Mapping[str, tuple[Derived, ...]] = {
         Derived("received", N_("Received"), "money", after="ordered"),
         Derived("unreceived", N_("Still to come in"), "money", after="received"),
     ),
+    "partner_registration": (Derived("standing", N_("State"), "chip", REGISTERED, after="partner_id"),),
     "call": (Derived("party", N_("Customer or supplier"), after="number"),),
     "customer": (
         Derived("contact", N_("Contact"), "short", after="level"),

@@ -60,6 +60,10 @@ CARDS: Mapping[str, tuple[str, str, str, str]] = {
     "stock_move": ("type", "quantity", "product_id", "date"),
     "user": ("role", "phone", "department_id", "login"),
     "call": ("state", "seconds", "party", "rang_at"),
+    "partner": ("level", "phone", "contact", "ends_on"),
+    "partner_registration": ("standing", "phone", "partner_id", "protected_until"),
+    "rebate_tier": ("level", "percent", "from_amount", "starts_on"),
+    "rebate_settlement": ("way", "amount", "partner_id", "date"),
 }
 
 

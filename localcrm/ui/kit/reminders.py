@@ -22,6 +22,7 @@ from localcrm.domain.crm.reminders import Reminding, reminders, sources
 from localcrm.kernel.clock import moment
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext as _
+from localcrm.ui.endpoints import record_path
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import Form
 from localcrm.ui.kit.look import own_key
@@ -41,6 +42,8 @@ ICONS: Mapping[str, str] = {
     "warranty": "verified_user",
     "quote": "request_page",
     "contract": "history_edu",
+    "registration": "how_to_reg",
+    "outrun": "person_off",
     "mention": "alternate_email",
     "own": "notifications",
     "ticket": "confirmation_number",
@@ -54,6 +57,8 @@ HEADS: Mapping[str, str] = {
     "warranty": N_("Warranty ends"),
     "quote": N_("Quote expires"),
     "contract": N_("Contract ends"),
+    "registration": N_("A partner's registration runs out"),
+    "outrun": N_("Another partner was first"),
     "mention": N_("You were named"),
     "own": N_("Reminder"),
     "ticket": N_("Ticket due"),
@@ -244,7 +249,7 @@ def when(one: Reminding) -> str:
     """The time a reminder is about, in words; a birthday is a whole day."""
     return (
         near_day(one.at.astimezone().date())
-        if one.kind in {"birthday", "dormant", "warranty", "quote", "contract", "revisit"}
+        if one.kind in {"birthday", "dormant", "warranty", "quote", "contract", "registration", "revisit"}
         else near_moment(one.at)
     )
 
@@ -255,6 +260,8 @@ def place_of(one: Reminding) -> str:
         return f"/activities/{one.activity}"
     if one.ticket:
         return f"/tickets/{one.ticket}"
+    if one.record:
+        return record_path(*one.record)
     return f"/customers?open={one.customer}" if one.customer else ""
 
 

@@ -48,23 +48,39 @@ class Further:
     run: Callable[[Session, str], Awaitable[str | None]]
 
 
-def list_screen(entity_key: str, screen_id: str, further: Sequence[Further] = ()) -> Builder:
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """How a record of a kind that only verbs write is entered: ``run`` returns its id, or None."""
+
+    label_msgid: str
+    permission: str
+    run: Callable[[Session], Awaitable[str | None]]
+
+
+def list_screen(entity_key: str, screen_id: str, further: Sequence[Further] = (), *, entry: Entry | None = None) -> Builder:
     """The builder of a generic list of one entity."""
 
     def build(session: Session, parameters: Mapping[str, str]) -> None:
-        _Records(session, entity_type(entity_key), screen_id, parameters, further).build()
+        _Records(session, entity_type(entity_key), screen_id, parameters, further, entry).build()
 
     return build
 
 
 class _Records:
     def __init__(
-        self, session: Session, entity: EntityType, screen_id: str, parameters: Mapping[str, str], further: Sequence[Further]
+        self,
+        session: Session,
+        entity: EntityType,
+        screen_id: str,
+        parameters: Mapping[str, str],
+        further: Sequence[Further],
+        entry: Entry | None,
     ) -> None:
         self.session, self.entity, self.screen_id, self.parameters = session, entity, screen_id, parameters
         self.further = [one for one in further if session.may(one.permission)]
+        self.entry = entry
         by_hand = policy.written_by_hand(entity)
-        self.can_create = by_hand and session.may(f"{entity.key}.create")
+        self.can_create = session.may(entry.permission) if entry else by_hand and session.may(f"{entity.key}.create")
         self.can_change = by_hand and entity.kind is Kind.MASTER and session.may(f"{entity.key}.update")
         self.can_delete = by_hand and entity.kind is Kind.MASTER and session.may(f"{entity.key}.delete")
 
@@ -79,7 +95,7 @@ class _Records:
                     right = ui.element("div").classes("lc-row")
                     if self.can_create:
                         with ui.button(on_click=self.new).props("unelevated no-caps data-key=n").classes("lc-pri").mark("new"):
-                            ui.label(_("＋ New {entity}").format(entity=entity.label))
+                            ui.label(self._new_label())
                             ui.label(own_key("n")).classes("lc-kbd")
             self.grid = RecordGrid(self.session, entity, actions=actions, on_open=self.open, empty=self._empty)
             with tools:
@@ -94,9 +110,10 @@ class _Records:
     def _empty(self) -> None:
         ui.label(_("There are no records here yet."))
         if self.can_create:
-            ui.button(_("＋ New {entity}").format(entity=self.entity.label), on_click=self.new).props("unelevated no-caps").classes(
-                "lc-btn"
-            )
+            ui.button(self._new_label(), on_click=self.new).props("unelevated no-caps").classes("lc-btn")
+
+    def _new_label(self) -> str:
+        return gettext(self.entry.label_msgid) if self.entry else _("＋ New {entity}").format(entity=self.entity.label)
 
     def _actions(self) -> list[Action]:
         actions = [Action("open", _("Open record"), self._with_row(self.open), "enter")]
@@ -129,6 +146,10 @@ class _Records:
 
     async def new(self) -> None:
         """Enter a new record."""
+        if self.entry:
+            if made := await self.entry.run(self.session):
+                self.grid.refresh(made)
+            return
         saved = await edit_dialog(self.session, self.entity)
         if saved:
             self.grid.refresh(saved["id"])

@@ -175,3 +175,13 @@ def test_two_customers_merged_take_their_papers_along(hq):
     for kind in ("quote", "contract", "delivery"):
         assert hq.rows(f"SELECT lower(hex(customer_id)) FROM {kind}") == [(keep,)], kind
     assert entity("quote").fields["customer_id"].f.ref == "customer"
+
+
+def test_whoever_is_done_with_a_quote_or_contract_that_ends_hears_no_more_of_it(hq):
+    customer, soon = hq.new("customer", name="绍兴宏达"), str(TODAY + dt.timedelta(days=3))
+    hq.new("quote", title="面料", customer_id=customer, amount="1", valid_until=soon, status="sent")
+    hq.new("contract", title="年度供货", customer_id=customer, ends_on=soon, status="signed")
+    keys = [row["key"] for row in hq.run("crm.list_reminders", days=30)["rows"] if row["kind"] in {"quote", "contract"}]
+    assert len(keys) == 2
+    hq.run("crm.settle_reminders", keys=keys)
+    assert not [row for row in hq.run("crm.list_reminders", days=30)["rows"] if row["kind"] in {"quote", "contract"}]

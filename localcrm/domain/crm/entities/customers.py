@@ -85,6 +85,7 @@ class Customer(
     former_numbers: Annotated[LongText | None, F(41, N_("Former numbers"), search=6, editable=False, section=N_("Details"))] = None
     former_names: Annotated[LongText | None, F(42, N_("Former names"), search=5, editable=False, section=N_("Details"), mark="name")] = None
     inactive: Annotated[bool, F(43, N_("No longer dealt with"), section=N_("Details"))] = False
+    partner_id: Annotated[Id | None, F(44, N_("Channel partner"), ref="partner", section=N_("Ownership"))] = None
 
 
 class CustomerDistinct(

@@ -1,0 +1,130 @@
+"""Channel partners: what was agreed with them, the companies they have registered, and the rebates they are given."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import Field as Bounds
+
+from localcrm.kernel.i18n import N_
+from localcrm.kernel.schema import Attachments, Choice, Day, Entity, F, Id, Kind, LongText, Moment, Money, Name, Rate, Text
+
+#: Levels of partners offered; a company may write others of its own.
+PARTNER_LEVELS = {"general": N_("General agent"), "core": N_("Core partner"), "ordinary": N_("Ordinary partner")}
+
+
+class RebateBasis(Choice):
+    """What a rebate is reckoned on."""
+
+    RECEIVED = "received", N_("Money received")
+    ORDERED = "ordered", N_("Orders posted")
+
+
+class Partner(
+    Entity, key="partner", no=101, label=N_("Channel partner"), kind=Kind.MASTER, title_field="name", owner="owner_id", series="CP"
+):
+    """A company that sells for us: an agent, a dealer. One that buys from us himself names himself as customer."""
+
+    number: Annotated[Text | None, F(1, N_("Partner no."), column=8, index=True, search=6)] = None
+    name: Annotated[Name, F(2, N_("Partner name"), column=1, index=True, search=10)]
+    level: Annotated[Text | None, F(3, N_("Partner level"), column=2, index=True, options=PARTNER_LEVELS)] = None
+    area: Annotated[Text | None, F(4, N_("Area"), column=3, index=True, widget="area")] = None
+    contact: Annotated[Text | None, F(5, N_("Contact"), column=4, search=5)] = None
+    phone: Annotated[Text | None, F(6, N_("Phone"), column=5, search=7, widget="phone")] = None
+    starts_on: Annotated[Day | None, F(7, N_("Agreement from"))] = None
+    ends_on: Annotated[Day | None, F(8, N_("Agreement until"), column=6, index=True)] = None
+    discount: Annotated[Rate | None, Bounds(ge=0, le=1), F(9, N_("Agreed discount (price × %)"), widget="percent", merge="always_show")] = (
+        None
+    )
+    rebate_on: Annotated[RebateBasis, F(10, N_("Rebate reckoned on"), merge="always_show")] = RebateBasis.RECEIVED
+    owner_id: Annotated[Id | None, F(11, N_("Salesperson"), ref="user", column=7)] = None
+    branch_id: Annotated[Id | None, F(12, N_("Branch"), ref="branch", editable=True)] = None
+    customer_id: Annotated[Id | None, F(13, N_("Also our customer"), ref="customer", section=N_("Details"))] = None
+    address: Annotated[Text | None, F(14, N_("Address"), search=3, section=N_("Details"))] = None
+    tax_no: Annotated[Text | None, F(15, N_("Tax no."), search=4, section=N_("Details"))] = None
+    bank: Annotated[Text | None, F(16, N_("Bank"), section=N_("Details"))] = None
+    bank_account: Annotated[Text | None, F(17, N_("Bank account no."), section=N_("Details"))] = None
+    remark: Annotated[LongText | None, F(18, N_("Remark"), widget="longtext", section=N_("Details"))] = None
+    files: Annotated[Attachments | None, F(19, N_("Files"), widget="files", section=N_("Details"))] = None
+
+
+class RegistrationState(Choice):
+    """What was done about a registration; that its days have run out follows from the calendar."""
+
+    LIVE = "live", N_("Registered")
+    RELEASED = "released", N_("Given up")
+    WON = "won", N_("Became our customer")
+
+
+class PartnerRegistration(
+    Entity,
+    key="partner_registration",
+    no=102,
+    label=N_("Registration"),
+    kind=Kind.MASTER,
+    title_field="name",
+    owner="owner_id",
+    order_by="-since",
+    by_hand=False,
+):
+    """A company that a partner has told us he is selling to. For some days nobody else is to get there before him.
+
+    ``since``: when its days began to run without a gap; of several partners the first one is protected.
+    """
+
+    name: Annotated[Name, F(1, N_("Registered company"), column=1, index=True, search=9, mark="name", editable=False)]
+    partner_id: Annotated[Id, F(2, N_("Channel partner"), ref="partner", column=2, editable=False)]
+    phone: Annotated[Text | None, F(3, N_("Phone"), column=3, search=6, widget="phone", mark="phone", editable=False)] = None
+    tax_no: Annotated[Text | None, F(4, N_("Tax no."), search=4, mark="code", editable=False)] = None
+    contact: Annotated[Text | None, F(5, N_("Contact"), search=4, editable=False)] = None
+    since: Annotated[Moment | None, F(6, N_("Registered at"), column=5, index=True, editable=False)] = None
+    protected_until: Annotated[Day | None, F(7, N_("Protected until"), column=4, index=True, editable=False)] = None
+    state: Annotated[RegistrationState, F(8, N_("State"), index=True, editable=False)] = RegistrationState.LIVE
+    customer_id: Annotated[Id | None, F(9, N_("Customer"), ref="customer", column=8, editable=False)] = None
+    owner_id: Annotated[Id | None, F(10, N_("Salesperson"), ref="user", column=6)] = None
+    branch_id: Annotated[Id | None, F(11, N_("Branch"), ref="branch", column=7, editable=False)] = None
+    remark: Annotated[LongText | None, F(12, N_("Remark"), widget="longtext")] = None
+
+
+class RebateTier(Entity, key="rebate_tier", no=103, label=N_("Rebate tier"), kind=Kind.MASTER, title_field="remark", order_by="level"):
+    """From which amount in a month which share of all of it comes back: for one partner, or for all of a level that have no tiers of their own. Head office sets them."""
+
+    level: Annotated[Text | None, F(1, N_("Partner level"), column=1, index=True, options=PARTNER_LEVELS, merge="hub")] = None
+    partner_id: Annotated[Id | None, F(2, N_("Channel partner"), ref="partner", column=2, merge="hub")] = None
+    from_amount: Annotated[Money, Bounds(ge=0), F(3, N_("From amount in a month"), column=3, index=True, merge="hub")] = Decimal("0.00")
+    percent: Annotated[Rate, Bounds(ge=0, le=1), F(4, N_("Rebate"), column=4, widget="percent", merge="hub")] = Decimal("0.0000")
+    starts_on: Annotated[Day | None, F(5, N_("For months from"), column=5, merge="hub")] = None
+    ends_on: Annotated[Day | None, F(6, N_("For months until"), column=6, merge="hub")] = None
+    remark: Annotated[Text | None, F(7, N_("Remark"), column=7, search=5)] = None
+
+
+class RebateWay(Choice):
+    """How a rebate is given."""
+
+    CREDIT = "credit", N_("Credit for goods")
+    MONEY = "money", N_("Money")
+
+
+class RebateSettlement(
+    Entity,
+    key="rebate_settlement",
+    no=104,
+    label=N_("Rebate given"),
+    kind=Kind.LEDGER,
+    title_field="month",
+    order_by="-date",
+    by_hand=False,
+):
+    """That a partner was given a rebate for a month; one that takes some of it back is negative."""
+
+    partner_id: Annotated[Id, F(1, N_("Channel partner"), ref="partner", column=1)]
+    month: Annotated[Text, F(2, N_("Month"), column=2, index=True)]
+    amount: Annotated[Money, F(3, N_("Amount"), column=3)]
+    way: Annotated[RebateWay, F(4, N_("Given as"), column=4)] = RebateWay.CREDIT
+    basis: Annotated[Money, F(5, N_("Reckoned on"), column=5)] = Decimal("0.00")
+    percent: Annotated[Rate, F(6, N_("Rebate"), column=6, widget="percent")] = Decimal("0.0000")
+    date: Annotated[Day | None, F(7, N_("Date"), column=7, index=True)] = None
+    user_id: Annotated[Id | None, F(8, N_("Entered by"), ref="user", column=8)] = None
+    branch_id: Annotated[Id | None, F(9, N_("Branch"), ref="branch", editable=False)] = None
+    remark: Annotated[Text | None, F(10, N_("Remark"), column=9)] = None
