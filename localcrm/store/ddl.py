@@ -154,12 +154,13 @@ SYSTEM_TRIGGERS = {
     "SELECT RAISE(ABORT, 'LC:event_row'); END"
     for event, condition in (("UPDATE", ""), ("DELETE", "WHEN OLD.id > coalesce((SELECT number FROM event_start), 0) "))
 }
+#: How a number ends is no reason to take two records for one.
 _SHARED = (
     "INSERT OR IGNORE INTO mark_twice SELECT NEW.kind, NEW.value "
-    "WHERE EXISTS (SELECT 1 FROM mark WHERE kind = NEW.kind AND value = NEW.value AND of <> NEW.of)"
+    "WHERE NEW.kind <> 'tail' AND EXISTS (SELECT 1 FROM mark WHERE kind = NEW.kind AND value = NEW.value AND of <> NEW.of)"
 )
 _ALONE = (
-    "DELETE FROM mark_twice WHERE kind = OLD.kind AND value = OLD.value "
+    "DELETE FROM mark_twice WHERE OLD.kind <> 'tail' AND kind = OLD.kind AND value = OLD.value "
     "AND (SELECT min(of) IS max(of) FROM mark WHERE kind = OLD.kind AND value = OLD.value)"
 )
 SYSTEM_TRIGGERS |= {

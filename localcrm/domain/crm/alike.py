@@ -20,7 +20,6 @@ from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.likeness import TAIL
 from localcrm.kernel.schema import EntityType, entity as entity_type
 from localcrm.store import marks
 from localcrm.store.connection import Connection
@@ -164,7 +163,7 @@ def _shared(connection: Connection, actor: Actor) -> dict[tuple[str, int], set[s
     condition, params = seen.condition("customer")
     rows = connection.all(
         f"""SELECT t.kind, t.value, m.doc >> {ROW_BITS}, customer.id
-            FROM (SELECT kind, value FROM mark_twice WHERE kind <> '{TAIL}' LIMIT {_MOST_MARKS}) t JOIN mark m ON m.kind = t.kind AND m.value = t.value
+            FROM (SELECT kind, value FROM mark_twice LIMIT {_MOST_MARKS}) t JOIN mark m ON m.kind = t.kind AND m.value = t.value
             JOIN customer ON customer.id = m.of WHERE customer.deleted = 0 AND {condition} LIMIT {_MOST_ROWS}""",
         params,
     )
