@@ -96,3 +96,26 @@ def test_one_field_of_all_shown_is_changed_and_taken_back(open_page: OpenPage) -
     expect(row(page, "浙江瑞祥进出口有限公司")).to_have_count(0)
     page.locator(".lc-toast button").click()
     expect(row(page, "浙江瑞祥进出口有限公司")).to_be_visible()
+
+
+def test_all_shown_are_handed_over_at_once(open_page: OpenPage, office: Running) -> None:
+    with beside(office) as (store, actor):
+        for name in ("移交甲厂", "移交乙厂"):
+            verbs.run(store, actor, "records.create_record", {"entity": "customer", "values": {"name": name}})
+    page = open_page()
+    page.locator("[data-find] input, input[data-find]").first.fill("移交")
+    expect(row(page, "移交甲厂")).to_be_visible()
+    expect(row(page, "柯桥金龙布业")).to_have_count(0)
+    act(page, "mass")
+    page.locator(".q-dialog .q-select").first.click()
+    page.locator(".q-menu .q-item", has_text="业务员").click()
+    act(page, "mass-change")
+    box = page.locator("[data-act=hand-over]")
+    expect(box).to_contain_text("2 ")
+    box.locator(".lc-field", has_text="新业务员").locator("input").first.fill("林晓")
+    page.locator(".lc-pick", has_text="林晓").first.click()
+    box.locator("[data-act=yes]").click()
+    expect(page.locator(".q-dialog")).to_have_count(0)
+    with beside(office) as (store, _actor), store.read() as connection:
+        owners = connection.all("""SELECT c.name, u.login FROM customer c JOIN "user" u ON u.id = c.owner_id WHERE c.name LIKE '移交%'""")
+    assert sorted(owners) == [("移交乙厂", "lin"), ("移交甲厂", "lin")]

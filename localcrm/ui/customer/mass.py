@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from nicegui import ui
+from nicegui import context, ui
 
+from localcrm.domain.crm.custody import MOST
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.crm.queries import MOST_CHANGED, changeable_fields, count_found, found_query
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import gettext as _
-from localcrm.kernel.schema import Field
 from localcrm.store.query import Condition, select
+from localcrm.ui.customer.custody import hand_over_dialog
 from localcrm.ui.endpoints import list_query, read_request
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.form import FieldInput
@@ -25,11 +27,13 @@ if TYPE_CHECKING:
 _CUSTOMER = Customer.entity_type
 #: Names that a preview tells.
 MOST_TOLD = 8
+#: Among the fields: whose they are, which is a matter of its own (what the former salesperson keeps, drafts, the chain).
+_OWNER = "owner_id"
 
 
 def mass_button(session: Session, grid: RecordGrid) -> None:
-    """The button above the list, for whoever may change anything of many."""
-    if changeable_fields(session.actor):
+    """The button above the list, for whoever may change anything of many, or hand over."""
+    if changeable_fields(session.actor) or session.may("customer.transfer"):
         button = ui.button(_("Change all shown…"), on_click=partial(mass_dialog, session, grid))
         button.props("unelevated no-caps data-act=mass").classes("lc-btn lc-wide-only").mark("mass")
 
@@ -40,6 +44,13 @@ async def mass_dialog(session: Session, grid: RecordGrid) -> None:
     outcome = await run_service(session, lambda: _found(session, asked))
     if outcome.ok:
         await _Mass(session, *outcome.value).open()
+
+
+def _transferable(session: Session, given: dict[str, Any]) -> list[str]:
+    """Ids of the customers shown that the user may hand over; one more than can be handed over at once where there are more."""
+    with session.store.read() as connection:
+        query = found_query(session.actor, given["tree"], given["search"], given["where"], "transfer")
+        return [row["id"] for row in select(connection, replace(query, limit=MOST + 1), count=False).rows]
 
 
 def _found(session: Session, asked: dict[str, Any]) -> tuple[dict[str, Any], int, list[str]]:
@@ -68,7 +79,9 @@ class _Mass:
             with ui.element("div").classes("lc-field"):
                 ui.label(_("Field")).classes("lc-label")
                 labels = {key: field.label for key, field in self.fields.items()}
-                box = ui.select(labels, value=next(iter(labels)), on_change=lambda event: self._choose(self.fields[str(event.value)]))
+                if self.session.may("customer.transfer"):
+                    labels[_OWNER] = _CUSTOMER.fields[_OWNER].label
+                box = ui.select(labels, value=next(iter(labels)), on_change=lambda event: self._choose(str(event.value)))
                 box.props(f'outlined dense options-dense hide-bottom-space aria-label="{_("Field")}"').mark("mass-field")
             self.place = ui.element("div")
             ui.label(self._told()).classes("lc-muted").mark("mass-count")
@@ -79,7 +92,7 @@ class _Mass:
                 change = ui.button(_("Change {count}").format(count=f"{self.count:,}"), on_click=self._change)
                 change.props("unelevated no-caps data-commit data-act=mass-change").classes("lc-pri").mark("mass-change")
                 change.set_enabled(0 < self.count <= MOST_CHANGED)
-        self._choose(next(iter(self.fields.values())))
+        self._choose(next(iter(labels)))
         await answer_of(self.dialog)
 
     def _told(self) -> str:
@@ -91,13 +104,34 @@ class _Mass:
         names = _(", ").join(self.names) + ("…" if self.count > len(self.names) else "")
         return _("{count} customers will be changed: {names}").format(count=f"{self.count:,}", names=names)
 
-    def _choose(self, field: Field) -> None:
+    def _choose(self, key: str) -> None:
         self.place.clear()
         with self.place:
-            self.entry = FieldInput(self.session, field, compact=True)
+            if key == _OWNER:
+                self.entry = None
+                ui.label(_("Who gets them, and what the former salesperson keeps, is asked next.")).classes("lc-muted")
+            else:
+                self.entry = FieldInput(self.session, self.fields[key], compact=True)
+
+    async def _hand_over(self) -> None:
+        outcome = await run_service(self.session, lambda: _transferable(self.session, self.given))
+        if not outcome.ok:
+            return
+        if not 0 < len(outcome.value) <= MOST:
+            few, many = (
+                _("No customer is shown that you may hand over."),
+                _("At most {most} are handed over at once. Narrow the list first."),
+            )
+            self._tell(many.format(most=f"{MOST:,}") if outcome.value else few)
+            return
+        self.dialog.submit(True)
+        name = _("{count} customers").format(count=f"{len(outcome.value):,}")
+        with context.client.content:
+            await hand_over_dialog(self.session, outcome.value, name)
 
     async def _change(self) -> None:
         if self.entry is None:
+            await self._hand_over()
             return
         value, label = self.entry.value, self.entry.field.label
         if value is None:
@@ -113,6 +147,9 @@ class _Mass:
             toast(done, undo=way_back(self.session, outcome))
 
     def _failed(self, error: AppError) -> bool:
-        self.problem.set_text(error.message)
-        self.problem.set_visibility(True)
+        self._tell(error.message)
         return True
+
+    def _tell(self, text: str) -> None:
+        self.problem.set_text(text)
+        self.problem.set_visibility(True)
