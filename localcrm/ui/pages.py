@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from nicegui import ui
+from nicegui import context, ui
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -21,6 +21,7 @@ from localcrm.kernel.errors import SignInNeeded
 from localcrm.kernel.i18n import N_, current_language, gettext as _
 from localcrm.ui import attachments, endpoints, hook, screens
 from localcrm.ui.frame import page_frame
+from localcrm.ui.kit.first_values import being_built, send_values_once
 from localcrm.ui.kit.theme import STATIC
 from localcrm.ui.registry import LAST_PAGE, Screen, first_page, screens as all_screens
 from localcrm.ui.screens import first_run, forgotten, join, locked, login, unlock
@@ -57,6 +58,7 @@ PATIENCE = 60.0
 
 def mount_screens() -> None:
     """A page per registered screen."""
+    send_values_once()
     for screen in load_screens():
         Page(screen.path, response_timeout=PATIENCE)(_page(screen))
     Page("/nothing")(_page(Screen("nothing", "/nothing", N_("No right"), "block", "settings.manage", lambda _session, _parameters: None)))
@@ -74,9 +76,10 @@ def _page(screen: Screen) -> Callable[..., Any]:
                 ui.label(_("You have no right to open this page. Ask an administrator.")).classes("lc-empty")
             return None
         await _remember(session, screen, str(request.url.query))
-        built = screen.builder(session, {**request.query_params, **request.path_params})
-        if built is not None:
-            await built
+        with being_built(context.client):
+            built = screen.builder(session, {**request.query_params, **request.path_params})
+            if built is not None:
+                await built
         return None
 
     page.__name__ = f"page_{screen.id}"

@@ -46,7 +46,7 @@ class Partner(
     bank: Annotated[Text | None, F(16, N_("Bank"), section=N_("Details"))] = None
     bank_account: Annotated[Text | None, F(17, N_("Bank account no."), section=N_("Details"))] = None
     remark: Annotated[LongText | None, F(18, N_("Remark"), widget="longtext", section=N_("Details"))] = None
-    files: Annotated[Attachments | None, F(19, N_("Files"), widget="files", section=N_("Details"))] = None
+    files: Annotated[Attachments | None, F(19, N_("Files"), index=True, widget="files", section=N_("Details"))] = None
 
 
 class RegistrationState(Choice):

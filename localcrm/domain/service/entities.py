@@ -101,7 +101,7 @@ class Ticket(
     revisit_result: Annotated[LongText | None, F(21, N_("What the customer said later"), widget="longtext", editable=False)] = None
     merged_into: Annotated[Id | None, F(22, N_("Goes on in"), ref="ticket", editable=False)] = None
     order_id: Annotated[Id | None, F(23, N_("Billed by"), ref="sales_order", editable=False)] = None
-    files: Annotated[Attachments | None, F(24, N_("Files"), widget="files", section=N_("Details"))] = None
+    files: Annotated[Attachments | None, F(24, N_("Files"), index=True, widget="files", section=N_("Details"))] = None
 
 
 class EventKind(Choice):

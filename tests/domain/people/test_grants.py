@@ -293,6 +293,9 @@ def test_rights_are_offered_only_where_they_change_something() -> None:
         "stage",
         "pool",
         "reclaim_rule",
+        "work_hours",
+        "calendar_day",
+        "service_level",
     }
     assert settings["department"] == ("read", "export")  # where people work is part of what is signed
     assert [
