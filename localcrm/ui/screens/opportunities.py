@@ -28,6 +28,7 @@ from localcrm.ui.kit.menu import action_button, action_keys, context_menu
 from localcrm.ui.kit.picker import picker
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import near_day, show_kind
+from localcrm.ui.kit.views import view_links as views_of_records
 from localcrm.ui.operations import run_service, run_verb, show_failure
 from localcrm.ui.registry import Screen, register
 
@@ -252,13 +253,7 @@ def phase_links(active: Phase | None) -> None:
 def view_links(active: str) -> None:
     """Board, list and funnel of the same records."""
     views = {"board": (_("Board"), PATH), "list": (_("As a list"), f"{PATH}/list"), "funnel": (_("Funnel"), f"{PATH}/funnel")}
-    with ui.element("nav").classes("lc-phases").mark("views"):
-        for key, (label, path) in views.items():
-            link = ui.element("a").props(f'href="{path}"').mark(f"view-{key}")
-            if key == active:
-                link.props('aria-current="page"')
-            with link:
-                ui.label(label)
+    views_of_records(views, active)
 
 
 register(Screen("opportunities", PATH, N_("Deals and projects"), "view_kanban", "opportunity.read", opportunities, "customers", 20))

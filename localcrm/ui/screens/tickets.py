@@ -27,6 +27,7 @@ from localcrm.ui.kit.menu import Action, action_button, action_keys, context_men
 from localcrm.ui.kit.picker import picker
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import show
+from localcrm.ui.kit.views import view_links as views_of_records
 from localcrm.ui.operations import run_service, show_failure
 from localcrm.ui.registry import Badge, Screen, register
 from localcrm.ui.screens.records import copy_title, delete_with_undo, history_dialog
@@ -83,13 +84,7 @@ def ticket_actions(session: Session, chosen: Callable[[], str | None]) -> list[A
 def view_links(active: str) -> None:
     """Board and list of the same tickets, and what keeps coming back."""
     views = {"board": (_("Board"), PATH), "list": (_("As a list"), f"{PATH}/list"), "faults": (_("Repeats"), f"{PATH}/faults")}
-    with ui.element("nav").classes("lc-phases").mark("views"):
-        for key, (label, path) in views.items():
-            link = ui.element("a").props(f'href="{path}"').mark(f"view-{key}")
-            if key == active:
-                link.props('aria-current="page"')
-            with link:
-                ui.label(label)
+    views_of_records(views, active)
 
 
 def new_button(session: Session) -> None:
