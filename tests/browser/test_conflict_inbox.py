@@ -136,8 +136,11 @@ def test_a_rule_shows_what_it_would_change_and_is_taken_back(open_page: OpenPage
 def test_ticked_ones_are_settled_together(open_page: OpenPage, office: Running, customers: dict[str, str]) -> None:
     page = open_page("/conflicts")
     expect(page.locator(".lc-conflict")).to_have_count(4)
-    for place in (0, 2):
-        page.locator("[data-act=tick]").nth(place).click()
+    page.locator("[data-act=tick]").nth(0).click()
+    together = page.locator("[data-act=keep-ticked]").element_handle()
+    page.locator("[data-act=tick]").nth(2).click()
+    expect(page.locator(".lc-chosen")).to_contain_text("已勾选 2")
+    assert together.evaluate("button => button.isConnected")  # a quick hand may be on it already
     page.locator("[data-act=keep-ticked]").click()
     expect(page.locator(".q-dialog")).to_contain_text("2 条不改值，只标为已处理")
     page.locator("[data-act=dialog-yes]").click()

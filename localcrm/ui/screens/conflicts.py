@@ -81,7 +81,8 @@ class Inbox:
                     action_button(self._actions())
             self.narrow = ui.element("div").classes("lc-row lc-wrap-row").style("flex:none").mark("filters")
             self.list = ui.element("div").classes("lc-col").style("flex:none").mark("conflicts")
-            self.bar = ui.element("div").classes("lc-chosen").mark("chosen")
+            self._build_bar()
+            self._draw_bar()
             action_keys([*self._actions(), *self._moves()])
         await self.draw()
         self.session.subscribe({kind.key for kind in entities()}, self._changed)
@@ -278,17 +279,21 @@ class Inbox:
                 label = _("Change one of them…") if one.item.kind == ConflictKind.DUPLICATE else _("Another value…")
                 _button(label, "e", "edit", partial(self._on, one, self.edit))
 
-    def _draw_bar(self) -> None:
-        self.bar.clear()
-        self.bar.set_visibility(bool(self.ticked))
-        if not self.ticked:
-            return
+    def _build_bar(self) -> None:
+        """Made once: each tick changes its count, and a button that is about to be clicked stays."""
+        self.bar = ui.element("div").classes("lc-chosen").mark("chosen")
         with self.bar:
-            ui.label(_("{count} ticked").format(count=len(self.ticked))).classes("lc-strong").mark("ticked-count")
+            self.count = ui.label().classes("lc-strong").mark("ticked-count")
+            if not self.may:
+                return
             _button(_("Leave as they are…"), "", "keep-ticked", partial(self._settle_ticked, "kept"))
             _button(_("Use the other values…"), "", "take-ticked", partial(self._settle_ticked, "lost"))
             ui.space()
             ui.button(_("Tick none"), on_click=self._untick).props("flat dense no-caps").mark("untick")
+
+    def _draw_bar(self) -> None:
+        self.bar.set_visibility(bool(self.ticked))
+        self.count.set_text(_("{count} ticked").format(count=len(self.ticked)))
 
     # which one -------------------------------------------------------------------------------------------------------
 
