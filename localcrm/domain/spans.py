@@ -62,10 +62,3 @@ def bounds(span: str, days: int, today: date) -> Bounds:
 def day_starts(day: date) -> datetime:
     """Midnight on the clock on the wall."""
     return datetime.combine(day, time()).astimezone()
-
-
-def anniversaries(today: date, days: int) -> list[str]:
-    """Month and day of today and the days after it, ``days`` in all; 29 February is kept on the 28th where there is none."""
-    found = [today + timedelta(days=ahead) for ahead in range(days)]
-    marks = [f"{day:%m-%d}" for day in found]
-    return marks + ["02-29" for day in found if (day.month, day.day) == (2, 28) and (day + timedelta(days=1)).month == 3]
