@@ -18,6 +18,7 @@ from localcrm.domain.crm import (
     queries,
     reclaim,
     reminders,
+    same_phone,
     stages,
 )
 from localcrm.domain.crm.entities import Customer
@@ -52,6 +53,7 @@ BEHAVIOURS = {
 }
 VERBS = (
     *alike.VERBS,
+    *same_phone.VERBS,
     *merging.VERBS,
     *custody.VERBS,
     *pools.VERBS,
