@@ -50,6 +50,7 @@ class Customer(
     series="C",
     totals=(Total(name="customer_by_level", by=("level",)), Total(name="customer_by_owner", by=("owner_id",))),
     merged="merged_into_id",
+    indexes=(("owner_id", "owner_since"),),
 ):
     """A company or person we sell to."""
 
