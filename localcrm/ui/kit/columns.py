@@ -14,6 +14,7 @@ from localcrm.kernel.schema import EntityType, Field
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record
 from localcrm.store.view import View
+from localcrm.ui.kit.links import Piece, leads, pieces
 from localcrm.ui.kit.values import NUMBERS, TONES, exact, show, show_kind, tone
 
 
@@ -108,6 +109,7 @@ class Column:
     shown: bool
     filter: str = ""  # text, number, date; "" for none
     chip: bool = False
+    links: bool = False
 
 
 def columns(view: View) -> list[Column]:
@@ -143,13 +145,14 @@ def _column(field: Field, view: View, *, shown: bool) -> Column:
         shown=shown,
         filter=kind if plain else "",
         chip=plain and bool(field.options),
+        links=plain and leads(field),
     )
 
 
 def row_json(
     connection: Connection, actor: Actor, entity: EntityType, records: Sequence[Record], titles: Mapping[str, Mapping[str, str]]
 ) -> list[dict[str, Any]]:
-    """Rows as a list shows them: texts by column, ``_tip`` exact values behind short ones, ``_tone`` colours of chips."""
+    """Rows as a list shows them: texts by column, ``_tip`` exact values behind short ones, ``_tone`` colours of chips, ``_links`` pieces to click."""
     derive = DERIVE.get(entity.key) or getattr(BEHAVIOURS.get(entity.key), "derive", None)
     extra: list[dict[str, Any]] = derive(connection, actor, list(records)) if derive else [{} for _record in records]
     return [_row(entity, record, more, titles) for record, more in zip(records, extra, strict=True)]
@@ -159,6 +162,7 @@ def _row(entity: EntityType, record: Record, extra: Mapping[str, Any], titles: M
     row: dict[str, Any] = {"id": record["id"], "version": record["version"], "deleted": record["deleted"]}
     tips: dict[str, str] = {}
     tones: dict[str, str] = {}
+    links: dict[str, list[Piece]] = {}
     for field in entity.readable:
         if field.key not in record:
             continue
@@ -168,6 +172,8 @@ def _row(entity: EntityType, record: Record, extra: Mapping[str, Any], titles: M
             tips[field.key] = tip
         if colour := tone(field, value):
             tones[field.key] = colour
+        if found := pieces(field, value):
+            links[field.key] = found
     for derived in DERIVED.get(entity.key, ()):
         if derived.key not in extra:
             continue
@@ -185,7 +191,7 @@ def _row(entity: EntityType, record: Record, extra: Mapping[str, Any], titles: M
         if tip := exact(value):
             tips[derived.key] = tip
     row["_title"] = show(entity.fields[entity.title_field], record[entity.title_field], titles.get(entity.title_field)) or ""
-    return {**row, "_tip": tips, "_tone": tones}
+    return {**row, "_tip": tips, "_tone": tones, "_links": links}
 
 
 def _due(value: Any) -> tuple[str | None, str]:

@@ -10,6 +10,7 @@ from nicegui import ui
 from localcrm.kernel.schema import EntityType, Field
 from localcrm.store.query import Record, ref_titles
 from localcrm.ui.kit.files import file_links
+from localcrm.ui.kit.links import Piece, link_pieces, pieces
 from localcrm.ui.kit.values import exact, show, tone
 
 if TYPE_CHECKING:
@@ -48,12 +49,18 @@ def facts(
                 tone=tone(field, value),
                 tip=exact(value),
                 whole=field.kind == "longtext",
+                links=pieces(field, value),
             )
 
 
-def _fact(label: str, text: str | None, *, tone: str | None = None, tip: str | None = None, whole: bool = False) -> None:
+def _fact(
+    label: str, text: str | None, *, tone: str | None = None, tip: str | None = None, whole: bool = False, links: Sequence[Piece] = ()
+) -> None:
     with ui.element("div").classes("lc-fact lc-whole" if whole else "lc-fact"):
         ui.label(label).classes("lc-label")
+        if links:
+            link_pieces(links)
+            return
         value = ui.label(text or "—").classes("" if text else "lc-muted")
         if tone and text:
             value.classes("lc-chip").props(f"data-tone={tone}").style("width:fit-content")

@@ -37,6 +37,8 @@ from localcrm.ui.operations import run_service, run_verb, toast, way_back
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
+#: What a telephone's own keyboard offers for a field.
+_KEYBOARDS = {"phone": "tel", "email": "email"}
 #: A draft is written at most this often.
 DRAFT_SECONDS = 1.5
 
@@ -180,6 +182,8 @@ class FieldInput:
             widget.props("autocomplete=new-password")
         if field.f.widget == "lunar":
             widget.props(f'placeholder="{_("8-15 or leap 4-8")}"')
+        if mode := _KEYBOARDS.get(field.f.widget or ""):
+            widget.props(f"inputmode={mode}")
         if field.kind in NUMBERS:
             widget.props("inputmode=decimal input-class=lc-num")
         return widget
