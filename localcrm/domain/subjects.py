@@ -9,7 +9,7 @@ from localcrm.domain.admin import fields, services as admin, undo
 from localcrm.domain.approvals import documents, services as approvals
 from localcrm.domain.calls import services as calls
 from localcrm.domain.catalog import services as catalog
-from localcrm.domain.crm import custody, pools, questions as crm_questions, reminders, services as crm
+from localcrm.domain.crm import custody, pools, questions as crm_questions, reminders, services as crm, tags
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance import services as finance
 from localcrm.domain.finding import services as finding
@@ -49,6 +49,7 @@ for questions in (crm_questions, sales_questions):
 grants.HANDED_OVER["customer"] = custody.handed_over
 undo.OWN_WAYS["owner_change"] = custody.TAKEN_BACK
 arrivals.FOLLOWERS |= {"owner_change": custody.bring_together, "pool_claim": pools.answer_claims, "pool": pools.answer_claims}
+arrivals.FOLLOWERS["customer"] = tags.bring_together
 arrivals.FOLLOWERS["ticket"] = tickets.open_circles
 
 # A row of a table may bring a person along with the customer.

@@ -20,6 +20,7 @@ from localcrm.domain.crm import (
     reminders,
     same_phone,
     stages,
+    tags,
 )
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.numbering import next_number
@@ -65,4 +66,5 @@ VERBS = (
     *maintenance.VERBS,
     *queries.VERBS,
     *groups.VERBS,
+    *tags.VERBS,
 )

@@ -15,7 +15,7 @@ from localcrm.store.connection import Connection
 from localcrm.store.query import Record
 from localcrm.store.view import View
 from localcrm.ui.kit.links import Piece, leads, pieces
-from localcrm.ui.kit.values import NUMBERS, TONES, exact, show, show_kind, tone
+from localcrm.ui.kit.values import NUMBERS, TONES, exact, show, show_kind, tags_of, tone
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def _column(field: Field, view: View, *, shown: bool) -> Column:
         sortable=plain and field.kind not in {"ref", "files"},
         shown=shown,
         filter=kind if plain else "",
-        chip=plain and bool(field.options),
+        chip=plain and (bool(field.options) or field.f.widget == "tags"),
         links=plain and leads(field),
     )
 
@@ -152,7 +152,9 @@ def _column(field: Field, view: View, *, shown: bool) -> Column:
 def row_json(
     connection: Connection, actor: Actor, entity: EntityType, records: Sequence[Record], titles: Mapping[str, Mapping[str, str]]
 ) -> list[dict[str, Any]]:
-    """Rows as a list shows them: texts by column, ``_tip`` exact values behind short ones, ``_tone`` colours of chips, ``_links`` pieces to click."""
+    """Rows as a list shows them: texts by column, ``_tip`` exact values behind short ones, ``_tone`` colours of chips, ``_links`` pieces to click,
+    ``_tags`` with the hue of each.
+    """
     derive = DERIVE.get(entity.key) or getattr(BEHAVIOURS.get(entity.key), "derive", None)
     extra: list[dict[str, Any]] = derive(connection, actor, list(records)) if derive else [{} for _record in records]
     return [_row(entity, record, more, titles) for record, more in zip(records, extra, strict=True)]
@@ -163,6 +165,7 @@ def _row(entity: EntityType, record: Record, extra: Mapping[str, Any], titles: M
     tips: dict[str, str] = {}
     tones: dict[str, str] = {}
     links: dict[str, list[Piece]] = {}
+    tags: dict[str, list[tuple[str, int]]] = {}
     for field in entity.readable:
         if field.key not in record:
             continue
@@ -174,6 +177,8 @@ def _row(entity: EntityType, record: Record, extra: Mapping[str, Any], titles: M
             tones[field.key] = colour
         if found := pieces(field, value):
             links[field.key] = found
+        if held := tags_of(field, value):
+            tags[field.key] = held
     for derived in DERIVED.get(entity.key, ()):
         if derived.key not in extra:
             continue
@@ -191,7 +196,7 @@ def _row(entity: EntityType, record: Record, extra: Mapping[str, Any], titles: M
         if tip := exact(value):
             tips[derived.key] = tip
     row["_title"] = show(entity.fields[entity.title_field], record[entity.title_field], titles.get(entity.title_field)) or ""
-    return {**row, "_tip": tips, "_tone": tones, "_links": links}
+    return {**row, "_tip": tips, "_tone": tones, "_links": links, "_tags": tags}
 
 
 def _due(value: Any) -> tuple[str | None, str]:

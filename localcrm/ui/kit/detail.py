@@ -11,7 +11,7 @@ from localcrm.kernel.schema import EntityType, Field
 from localcrm.store.query import Record, ref_titles
 from localcrm.ui.kit.files import file_links
 from localcrm.ui.kit.links import Piece, link_pieces, pieces
-from localcrm.ui.kit.values import exact, show, tone
+from localcrm.ui.kit.values import exact, show, tags_of, tone
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -43,6 +43,11 @@ def facts(
                     ui.label(field.label).classes("lc-label")
                     file_links(entity, record["id"], field, value)
                 continue
+            if held := tags_of(field, value):
+                with ui.element("div").classes("lc-fact"):
+                    ui.label(field.label).classes("lc-label")
+                    tag_chips(held)
+                continue
             _fact(
                 field.label,
                 show(field, value, names.get(field.key)),
@@ -51,6 +56,13 @@ def facts(
                 whole=field.kind == "longtext",
                 links=pieces(field, value),
             )
+
+
+def tag_chips(tags: Sequence[tuple[str, int]]) -> None:
+    """Tags one beside the other."""
+    with ui.element("span").classes("lc-tags"):
+        for tag, hue in tags:
+            ui.label(tag).classes("lc-chip lc-tag").style(f"--hue:{hue}")
 
 
 def _fact(

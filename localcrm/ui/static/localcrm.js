@@ -487,6 +487,15 @@
   };
   lc.grid = (name, method, ...args) => lc.grids[name]?.[method](...args);
 
+  lc.tags = (tags) => {
+    const box = make("span", "lc-tags");
+    for (const [text, hue] of tags) {
+      const tag = make("span", "lc-chip lc-tag", text);
+      tag.style.setProperty("--hue", hue);
+      box.append(tag);
+    }
+    return box;
+  };
   // Numbers to dial and addresses to write to, as the server made them. The first click chooses the row like any other, the next one dials.
   lc.links = (pieces) => {
     const box = make("span", "lc-links");
@@ -507,6 +516,8 @@
     const key = params.column.getColId();
     const value = params.value;
     if (value === null || value === undefined || value === "") return make("span", "lc-none", "—");
+    const tags = params.data._tags?.[key];
+    if (tags) return lc.tags(tags);
     const links = params.data._links?.[key];
     if (links) return lc.links(links);
     const tone = params.data._tone?.[key];
