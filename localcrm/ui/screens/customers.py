@@ -21,6 +21,7 @@ from localcrm.ui.customer.conflicts import CONFLICTS
 from localcrm.ui.customer.contacts import CONTACTS
 from localcrm.ui.customer.custody import ACTIONS as CUSTODY, OWNERS
 from localcrm.ui.customer.expenses import EXPENSES
+from localcrm.ui.customer.files import FILES
 from localcrm.ui.customer.history import HISTORY
 from localcrm.ui.customer.left import SHOWN_IN_GROUPS, Left, preset_of
 from localcrm.ui.customer.mass import mass_button
@@ -50,7 +51,7 @@ CUSTOMER, CONTACT, ACTIVITY = Customer.entity_type, Contact.entity_type, Activit
 
 #: The tabs in their order.
 TABS = (
-    *(OVERVIEW, CONTACTS, ACTIVITIES, CALLS, OPPORTUNITIES, QUOTES, CONTRACTS, ORDERS, DELIVERIES, PRODUCTS, TICKETS, EXPENSES),
+    *(OVERVIEW, CONTACTS, ACTIVITIES, CALLS, OPPORTUNITIES, QUOTES, CONTRACTS, ORDERS, DELIVERIES, PRODUCTS, TICKETS, EXPENSES, FILES),
     *(OWNERS, SHARING, TIMELINE, HISTORY, CONFLICTS),
 )
 
