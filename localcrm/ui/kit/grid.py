@@ -11,7 +11,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nicegui import events, ui
+from nicegui import context, events, ui
 
 from localcrm.domain import policy
 from localcrm.domain.options.services import PERMISSION, named_roles
@@ -25,7 +25,7 @@ from localcrm.ui.endpoints import BLOCK
 from localcrm.ui.kit.columns import Column, columns
 from localcrm.ui.kit.dialogs import answer_of, ticked_in
 from localcrm.ui.kit.menu import Action, action_keys, context_menu
-from localcrm.ui.kit.theme import row_height
+from localcrm.ui.kit.theme import row_height, script_value
 from localcrm.ui.kit.values import in_chinese
 from localcrm.ui.operations import run_verb, show_failure, toast
 
@@ -95,7 +95,8 @@ class RecordGrid:
         self.total_label: ui.label | None = None
         self._columns = columns(policy.view(session.actor, entity))
         with ui.element("div").classes("lc-grid lc-card").mark(f"grid-{self.name}") as self.box:
-            self.grid = ui.aggrid(self._options(pick_first, wish), theme="quartz", auto_size_columns=False)
+            config = self._config(pick_first, wish)
+            self.grid = ui.aggrid(self._options(config), theme="quartz", auto_size_columns=False)
             ui.element("div").classes("lc-cards")
             with ui.element("div").classes("lc-grid-empty lc-empty"):
                 if empty:
@@ -106,6 +107,8 @@ class RecordGrid:
                 context_menu(actions)
         if actions:
             action_keys(actions)
+        if not context.client.has_socket_connection:  # the page is being made
+            ui.add_head_html(f"<script>localcrm.ahead({script_value(self.name)}, {script_value(config)})</script>")
         ui.on(f"grid-{self.name}", self._heard)
         session.subscribe({entity.key, *_related(entity)}, self._changed)
 
@@ -263,8 +266,8 @@ class RecordGrid:
         parameters = "".join(f", {json.dumps(arg, ensure_ascii=True, default=str)}" for arg in args)
         ui.run_javascript(f"localcrm.grid({json.dumps(self.name)}, {json.dumps(method)}{parameters})")
 
-    def _options(self, pick_first: bool, wish: str | None) -> dict[str, Any]:
-        config = {
+    def _config(self, pick_first: bool, wish: str | None) -> dict[str, Any]:
+        return {
             "entity": self.entity.key,
             "host": f"c{self.box.id}",
             "query": self.query,
@@ -274,6 +277,8 @@ class RecordGrid:
             "block": self.block,
             "wish": wish,
         }
+
+    def _options(self, config: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "columnDefs": [self._column(column) for column in self._columns],
             "defaultColDef": {"resizable": True, "suppressHeaderMenuButton": False, "minWidth": 60},
