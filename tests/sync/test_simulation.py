@@ -65,6 +65,33 @@ def test_histories_with_lost_disks_that_broke_once(seed):
     assert live(range(seed, seed + 1), STEPS, with_lost_disks=True) is None
 
 
+@pytest.mark.parametrize(
+    ("seed", "events"),
+    [
+        pytest.param(
+            352,
+            [
+                ("draft", 0, 493659037), ("edit", 4, 2149943616), ("by_file", 3, 3477510396), ("move_goods", 4, 464642431),
+                ("edit", 4, 661792239), ("edit", 4, 801925329), ("narrow", 3, 3494978560), ("by_wire", 3, 2751951728),
+                ("from_drawer", 3, 212805086), ("by_file", 3, 4193067032),
+            ],
+            id="an old file was compared with what a branch holds since",
+        ),
+        pytest.param(
+            501,
+            [
+                ("narrow", 3, 2098877678), ("draft", 4, 2297004134), ("draft", 1, 2085402305), ("by_wire", 0, 1772690319),
+                ("by_file", 3, 1218445303), ("post", 4, 4068390685), ("by_file", 3, 1828595418), ("by_wire", 3, 1502736236),
+                ("from_drawer", 3, 2079670960),
+            ],
+            id="an old file was compared with work that had reached head office after it",
+        ),
+    ],
+)  # fmt: skip
+def test_histories_that_broke_once(seed, events):
+    simulation.run(seed, events)
+
+
 def test_a_few_histories_in_this_process():
     assert live(range(10_000, 10_003), 60) is None
 
