@@ -303,6 +303,46 @@ def test_a_phone_shows_cards_and_folds_the_navigation_away(open_page: OpenPage) 
     expect(page.locator(".lc-head .lc-pri")).to_be_in_viewport()
 
 
+def test_on_a_phone_a_row_of_a_tab_is_a_card_that_a_tap_opens(open_page: OpenPage, office: Running) -> None:
+    with beside(office) as (store, actor):
+        mill = verbs.run(store, actor, "records.create_record", {"entity": "customer", "values": {"name": "手机卡片厂"}})["id"]
+        talk = {
+            "customer_id": mill,
+            "content": "确认上一批色牢度合格，月底对账，并约好下周三上门看新样",
+            "next_at": "2026-12-03T09:00:00+08:00",
+        }
+        verbs.run(store, actor, "records.create_record", {"entity": "activity", "values": talk})
+    page = open_page(f"/customers?open={mill}", size=(390, 844))
+    page.locator(".lc-card-row", has_text="手机卡片厂").click()
+    page.locator(".lc-lower .q-tab", has_text="联系记录").evaluate("tab => tab.click()")
+    card = page.locator(".lc-rows tr", has_text="色牢度")
+    expect(card).to_be_in_viewport()
+    assert card.evaluate("row => row.getBoundingClientRect().right") <= 390  # nothing of it lies beside the screen
+    expect(card.locator("td.lc-none-cell:visible")).to_have_count(0)  # what is empty takes no room
+    card.click()
+    expect(page.locator(".q-dialog")).to_contain_text("色牢度")
+
+
+def test_an_address_with_no_record_behind_it_shows_the_page(open_page: OpenPage) -> None:
+    page = open_page("/customers?open=nobody")
+    expect(row(page, "诸暨盛宏袜业")).to_be_visible()
+
+
+def test_headings_of_lists_are_shown_whole_in_english_too(open_page: OpenPage, office: Running) -> None:
+    page = open_page("/records/quote", own_session=True)
+    expect(page.locator(".lc-title")).to_have_text("报价")
+    with page.expect_navigation():
+        page.locator(".lc-language").click()
+    for path, title in (("quote", "Quotes"), ("partner_registration", "Registrations"), ("contact", "Contacts")):
+        page.goto(f"{office.address}/records/{path}")
+        expect(page.locator(".lc-title")).to_have_text(title)  # as the navigation calls it
+        expect(page.locator(".ag-header-cell-text").first).to_be_visible()
+        cut = "[...document.querySelectorAll('.ag-header-cell-text')].filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent)"
+        assert page.evaluate(cut) == []
+    with page.expect_navigation():
+        page.locator(".lc-language").click()
+
+
 def test_the_shown_list_is_exported(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page()
     expect(row(page, "柯桥金龙布业")).to_be_visible()

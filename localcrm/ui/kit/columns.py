@@ -108,6 +108,8 @@ class Column:
     shown: bool
     filter: str = ""  # text, number, date; "" for none
     chip: bool = False
+    words: tuple[str, ...] = ()  # every text of a chip
+    ref: str = ""  # the kind of record it points to
 
 
 def columns(view: View) -> list[Column]:
@@ -123,7 +125,14 @@ def columns(view: View) -> list[Column]:
         result.insert(
             place,
             Column(
-                derived.key, gettext(derived.label_msgid), derived.kind, number, sortable=False, shown=True, chip=derived.kind == "chip"
+                derived.key,
+                gettext(derived.label_msgid),
+                derived.kind,
+                number,
+                sortable=False,
+                shown=True,
+                chip=derived.kind == "chip",
+                words=tuple(gettext(word) for word in (derived.words or {}).values()),
             ),
         )
     return result + [_column(field, view, shown=False) for field in others]
@@ -143,6 +152,8 @@ def _column(field: Field, view: View, *, shown: bool) -> Column:
         shown=shown,
         filter=kind if plain else "",
         chip=plain and bool(field.options),
+        words=tuple(gettext(word) for word in field.options.values()),
+        ref=field.f.ref or "",
     )
 
 

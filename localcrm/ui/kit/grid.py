@@ -24,9 +24,9 @@ from localcrm.store.query import TOTAL_CAP
 from localcrm.ui.endpoints import BLOCK
 from localcrm.ui.kit.columns import Column, columns
 from localcrm.ui.kit.dialogs import answer_of, ticked_in
+from localcrm.ui.kit.look import text_width
 from localcrm.ui.kit.menu import Action, action_keys, context_menu
 from localcrm.ui.kit.theme import row_height
-from localcrm.ui.kit.values import in_chinese
 from localcrm.ui.operations import run_verb, show_failure, toast
 
 if TYPE_CHECKING:
@@ -46,7 +46,14 @@ WIDTHS = {
     "due": 120,
     "clock": 140,
     "short": 90,
+    "number": 135,
+    "dated number": 178,
+    "named": 170,
 }
+#: Kinds of records whose names are long.
+NAMED = frozenset({"customer", "supplier", "partner", "product", "opportunity", "branch"})
+#: What a heading and a chip need beside their text, in pixels.
+HEAD_ROOM, CHIP_ROOM = 34, 44
 #: Columns that show on a phone card, in the places (chip, number, second line, day).
 CARDS: Mapping[str, tuple[str, str, str, str]] = {
     "ticket": ("left", "number", "customer_id", "state"),
@@ -305,7 +312,7 @@ class RecordGrid:
             "sortable": column.sortable,
             "cellClass": classes,
             "headerClass": "lc-right" if column.number else "",
-            "width": 230 if title else _width(column),
+            "width": max(210 if title else _width(column, self.entity), text_width(column.label) + HEAD_ROOM),
             ":tooltipValueGetter": "localcrm.tip",
             ":valueFormatter": "localcrm.textCell",
         }
@@ -325,10 +332,12 @@ class RecordGrid:
         return definition
 
 
-def _width(column: Column) -> int:
+def _width(column: Column, entity: EntityType) -> int:
     if column.chip:
-        return 100 if in_chinese() else 150
-    return WIDTHS.get(column.kind, 140)
+        return min(max(map(text_width, column.words), default=0) + CHIP_ROOM, 180)
+    if column.key == "number" and entity.series:
+        return WIDTHS["dated number" if "date" in entity.fields else "number"]
+    return WIDTHS["named"] if column.ref in NAMED else WIDTHS.get(column.kind, 140)
 
 
 FILTERS = {

@@ -14,7 +14,7 @@ from localcrm.domain.crm.entities import Activity, Contact, Customer
 from localcrm.kernel.i18n import N_, current_language, gettext as _
 from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import EntityType
-from localcrm.ui.customer.actions import ACTIONS
+from localcrm.ui.customer.actions import ACTIONS, menu_of
 from localcrm.ui.customer.activities import ACTIVITIES
 from localcrm.ui.customer.calls import CALLS
 from localcrm.ui.customer.conflicts import CONFLICTS
@@ -96,11 +96,7 @@ class Workbench:
         session = self.session
         title = CUSTOMER.shape.names.get(current_language()) or _("Customers")
         with page_frame(session, title=title, active="customers"):
-            actions = [
-                action.bound(self)
-                for action in sorted((*ACTIONS, *SERVICE, *CUSTODY), key=lambda action: action.danger)
-                if action.shown(session)
-            ]
+            actions = menu_of(self, (*ACTIONS, *SERVICE, *CUSTODY))
             with page_head(title):
                 tools = ui.element("div").classes("lc-row")
                 self.chips = ui.element("div").classes("lc-quick").mark("filters")

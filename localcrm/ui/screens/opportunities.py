@@ -256,4 +256,4 @@ def view_links(active: str) -> None:
     views_of_records(views, active)
 
 
-register(Screen("opportunities", PATH, N_("Deals and projects"), "view_kanban", "opportunity.read", opportunities, "customers", 20))
+register(Screen("opportunities", PATH, N_("Deals and projects"), "view_kanban", "opportunity.read", opportunities, "selling", 10))

@@ -349,7 +349,7 @@ register(
         "customer.pick",
         pool_page,
         "customers",
-        40,
+        60,
         badge=Badge(_near, frozenset({"customer", "activity", "reclaim_rule"}), N_("{count} of your customers will go to a pool soon")),
     )
 )

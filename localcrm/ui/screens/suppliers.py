@@ -37,9 +37,10 @@ SUPPLIER, PRICE, CERTIFICATE = Supplier.entity_type, SupplierPrice.entity_type, 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What hangs on a supplier: records of a kind, the field they are ordered by, columns, the button that adds one, what stands there without any."""
+    """What hangs on a supplier: records of a kind, the heading above them, the field they are ordered by, columns, the button that adds one, what stands there without any."""
 
     kind: EntityType
+    heading: str
     order: str
     columns: tuple[str, ...]
     new: str
@@ -49,13 +50,19 @@ class _Part:
 _PARTS = (
     _Part(
         PRICE,
+        N_("Prices"),
         "product_id",
         ("product_id", "supplier_code", "from_quantity", "price", "lead_days", "until", "remark"),
         N_("＋ New price"),
         N_("No prices of this supplier yet."),
     ),
     _Part(
-        CERTIFICATE, "expires_on", ("name", "number", "expires_on"), N_("＋ New certificate"), N_("No certificates of this supplier yet.")
+        CERTIFICATE,
+        N_("Certificates"),
+        "expires_on",
+        ("name", "number", "expires_on"),
+        N_("＋ New certificate"),
+        N_("No certificates of this supplier yet."),
     ),
 )
 
@@ -180,7 +187,7 @@ class SupplierList:
             back = ui.button(icon="arrow_back").props(f'flat dense round aria-label="{_("Back")}"').classes("lc-phone-only").mark("back")
             back.on("click", js_handler="() => document.body.classList.remove('lc-detail-open')")
             for part, rows in zip(parts, outcome.value, strict=True):
-                ui.label(part.kind.label).classes("lc-sub lc-card-title")
+                ui.label(gettext(part.heading)).classes("lc-sub lc-card-title")
                 record_table(
                     self,
                     part.kind,
@@ -274,4 +281,4 @@ def _draw_comparison(rows: list[dict[str, Any]]) -> None:
                         ui.label("—" if text is None else str(text))
 
 
-register(Screen("suppliers", "/suppliers", N_("Suppliers"), "local_shipping", "supplier.read", suppliers, "trade", 60, lists="supplier"))
+register(Screen("suppliers", "/suppliers", N_("Suppliers"), "factory", "supplier.read", suppliers, "partners", 40, lists="supplier"))
