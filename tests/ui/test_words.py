@@ -196,3 +196,17 @@ def test_the_menu_of_a_customer_has_its_parts_in_order() -> None:
     assert [parts[one.id] for one in found if one.divided] == [Part.ADD, Part.PASS_ON, Part.CARE]  # a line between two parts
     assert (found[0].id, found[-1].id, found[-1].danger) == ("open", "delete", True)
     assert not menu("customer.read")[0].divided
+
+
+def test_every_list_has_cards_for_a_telephone_with_columns_that_there_are() -> None:
+    from localcrm.kernel.schema import entity
+    from localcrm.ui.kit.columns import DERIVED
+    from localcrm.ui.kit.grid import CARDS
+    from localcrm.ui.pages import load_screens
+
+    lists = {screen.lists for screen in load_screens() if screen.lists}
+    assert "quote" in lists
+    assert lists - CARDS.keys() == set()
+    for kind, keys in CARDS.items():
+        known = {"", *entity(kind).fields, *(derived.key for derived in DERIVED.get(kind, ()))}
+        assert (kind, set(keys) - known) == (kind, set())

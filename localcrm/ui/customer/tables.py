@@ -92,7 +92,7 @@ def record_table(
                 for key in keys:
                     text = row.get(key)
                     place = ui.element("td").classes("lc-num" if known[key].number else "").props(f"colspan={2 if key == keys[-1] else 1}")
-                    if text in {None, ""}:
+                    if text in {None, ""} or (known[key].kind == "boolean" and text == gettext("No")):
                         place.classes("lc-none-cell")
                     elif key not in row["_tone"]:
                         place.props["data-label"] = known[key].label

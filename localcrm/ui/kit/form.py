@@ -284,7 +284,7 @@ class Form:
             for section, members in [("", wanted)] if compact else _sections(wanted):
                 if section:
                     ui.label(gettext(section)).classes("lc-section")
-                for field in sorted(members, key=_place):
+                for field in members if compact else sorted(members, key=_place):
                     self.inputs[field.key] = FieldInput(session, field, where=_where(field, preset, record), compact=compact)
                     if not policy.may_write(session.actor, entity, field):
                         self.inputs[field.key].protect()

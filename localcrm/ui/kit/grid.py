@@ -69,6 +69,19 @@ CARDS: Mapping[str, tuple[str, str, str, str]] = {
     "call": ("state", "seconds", "party", "rang_at"),
     "partner": ("level", "phone", "contact", "ends_on"),
     "partner_registration": ("standing", "phone", "partner_id", "protected_until"),
+    "quote": ("status", "amount", "customer_id", "valid_until"),
+    "contract": ("status", "amount", "customer_id", "ends_on"),
+    "delivery": ("status", "tracking_no", "customer_id", "date"),
+    "expense": ("type", "amount", "customer_id", "date"),
+    "installed_product": ("", "warranty_until", "customer_id", "product_id"),
+    "supplier": ("rating", "phone", "contact", "number"),
+    "warehouse": ("", "code", "address", "branch_id"),
+    "account": ("type", "number", "bank", "branch_id"),
+    "branch": ("", "code", "", ""),
+    "opportunity_line": ("", "quantity", "product_id", "opportunity_id"),
+    "project_task": ("milestone", "due_on", "opportunity_id", "user_id"),
+    "service_plan": ("", "next_on", "opportunity_id", "user_id"),
+    "canned_answer": ("type", "", "text", ""),
     "rebate_tier": ("level", "percent", "from_amount", "starts_on"),
     "rebate_settlement": ("way", "amount", "partner_id", "date"),
 }
@@ -271,12 +284,16 @@ class RecordGrid:
         ui.run_javascript(f"localcrm.grid({json.dumps(self.name)}, {json.dumps(method)}{parameters})")
 
     def _options(self, pick_first: bool, wish: str | None) -> dict[str, Any]:
+        card = CARDS.get(self.entity.key, ("", "", "", ""))
+        flag = next((column for column in self._columns if column.key == card[0] and column.kind == "boolean"), None)
         config = {
             "entity": self.entity.key,
             "host": f"c{self.box.id}",
             "query": self.query,
             "state": self.session.setting(self._setting),
-            "card": CARDS.get(self.entity.key, ("", "", "", "")),
+            "card": card,
+            "flag": flag.label if flag else "",
+            "yes": _("Yes"),
             "pickFirst": pick_first,
             "block": self.block,
             "wish": wish,

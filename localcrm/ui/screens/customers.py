@@ -213,7 +213,10 @@ class Workbench:
                 back.on("click", js_handler="() => document.body.classList.remove('lc-detail-open')")
                 with _tab_bar(chosen, self._keep_tab) as bar:
                     for tab in tabs:
-                        with ui.tab(tab.id, label="").mark(f"tab-{tab.id}"), ui.element("div").classes("q-tab__label"):
+                        with (
+                            ui.tab(tab.id, label="").props(f"data-tab={tab.id}").mark(f"tab-{tab.id}"),
+                            ui.element("div").classes("q-tab__label"),
+                        ):
                             ui.label(tab.label).style("display:inline")
                             counts[tab.id] = ui.label().classes("lc-count").style("display:inline")
                 title = ui.label().classes("lc-cut lc-muted lc-wide-only").style("max-width:260px").mark("detail-title")
