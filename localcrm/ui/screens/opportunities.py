@@ -139,7 +139,7 @@ class BoardPage:
     def _shown(self, columns: list[Column]) -> dict[str, Any]:
         shown = [self._column(column) for column in columns]
         if self.wanted.phase is Phase.OPPORTUNITY:
-            hint = _("Drop here what was lost")
+            hint = _("Drop lost deals here")
             shown.append({"key": LOST, "name": _("Lost"), "slim": True, "count": 0, "cards": [], "drop": True, "hint": hint})
         return {"columns": shown, "movable": self.session.may("opportunity.update")}
 

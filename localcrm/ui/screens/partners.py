@@ -230,7 +230,7 @@ class _Figures:
             return
         with ui.element("table").classes("lc-table"):
             heads(
-                _("Month"), _("Channel partner"), (_("Reckoned on"), "lc-num lc-hide-phone"), (_("Rebate"), "lc-num lc-hide-phone"),
+                _("Month"), _("Channel partner"), (_("Based on"), "lc-num lc-hide-phone"), (_("Rebate"), "lc-num lc-hide-phone"),
                 (_("Amount"), "lc-num lc-hide-phone"), (_("Given"), "lc-num lc-hide-phone"), (_("Still open"), "lc-num"), "",
             )  # fmt: skip
             for row in rows:
