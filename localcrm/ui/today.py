@@ -107,7 +107,9 @@ def _customers(key: str, session: Session, mine: bool) -> Found:
 def _plans(connection: Connection, session: Session, ids: list[str]) -> dict[str, tuple[float, str]]:
     """Of each customer when he is to be contacted, to order by and in words."""
     found = customer_glances(connection, session.actor, ids)
-    return {one: (glance.next_contact.timestamp(), near_moment(glance.next_contact)) for one, glance in found.items() if glance.next_contact}
+    return {
+        one: (glance.next_contact.timestamp(), near_moment(glance.next_contact)) for one, glance in found.items() if glance.next_contact
+    }
 
 
 def _birthdays(connection: Connection, session: Session, ids: list[str]) -> dict[str, tuple[float, str]]:

@@ -24,6 +24,8 @@ def test_a_quote_is_written_beside_the_customer_and_accepted_in_the_list(open_pa
     enter(field(page, "amount"), "1280")
     page.keyboard.press("Control+Enter")
     expect(page.locator(".lc-lower .lc-table")).to_contain_text("1,280.00")
+    page.locator(".lc-lower .q-tab", has_text="时间线").click()
+    expect(page.locator(".lc-timeline")).to_contain_text("窗帘样品")
 
     page = open_page("/records/quote")
     row(page, "窗帘样品").click(button="right")

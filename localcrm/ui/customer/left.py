@@ -105,7 +105,7 @@ class Left:
                 self.is_stale = False
                 with self.page:
                     outcome = await run_service(self.session, self._read)
-                if outcome.ok and outcome.value != self.known:
+                if outcome.ok and outcome.value != self.known and not self.box.is_deleted:
                     self.known = outcome.value
                     self.show()
         finally:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nicegui import events, ui
+from nicegui import context, events, ui
 
 from localcrm.domain import policy
 from localcrm.domain.options.services import PERMISSION, named_roles
@@ -26,14 +26,14 @@ from localcrm.ui.kit.columns import Column, columns
 from localcrm.ui.kit.dialogs import answer_of, ticked_in
 from localcrm.ui.kit.look import text_width
 from localcrm.ui.kit.menu import Action, action_keys, context_menu
-from localcrm.ui.kit.theme import row_height
+from localcrm.ui.kit.theme import row_height, script_value
 from localcrm.ui.operations import run_verb, show_failure, toast
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
 WIDTHS = {
-    "money": 115,
+    "money": 108,
     "quantity": 110,
     "price": 110,
     "rate": 90,
@@ -41,11 +41,12 @@ WIDTHS = {
     "date": 110,
     "datetime": 125,
     "boolean": 90,
-    "ref": 100,
+    "ref": 90,
     "chip": 100,
-    "due": 120,
+    "due": 115,
     "clock": 140,
-    "short": 90,
+    "short": 80,
+    "phone": 128,
     "number": 135,
     "dated number": 178,
     "named": 170,
@@ -115,7 +116,8 @@ class RecordGrid:
         self.total_label: ui.label | None = None
         self._columns = columns(policy.view(session.actor, entity))
         with ui.element("div").classes("lc-grid lc-card").mark(f"grid-{self.name}") as self.box:
-            self.grid = ui.aggrid(self._options(pick_first, wish), theme="quartz", auto_size_columns=False)
+            config = self._config(pick_first, wish)
+            self.grid = ui.aggrid(self._options(config), theme="quartz", auto_size_columns=False)
             ui.element("div").classes("lc-cards")
             with ui.element("div").classes("lc-grid-empty lc-empty"):
                 if empty:
@@ -126,6 +128,8 @@ class RecordGrid:
                 context_menu(actions)
         if actions:
             action_keys(actions)
+        if not context.client.has_socket_connection:  # the page is being made
+            ui.add_head_html(f"<script>localcrm.ahead({script_value(self.name)}, {script_value(config)})</script>")
         ui.on(f"grid-{self.name}", self._heard)
         session.subscribe({entity.key, *_related(entity)}, self._changed)
 
@@ -283,10 +287,10 @@ class RecordGrid:
         parameters = "".join(f", {json.dumps(arg, ensure_ascii=True, default=str)}" for arg in args)
         ui.run_javascript(f"localcrm.grid({json.dumps(self.name)}, {json.dumps(method)}{parameters})")
 
-    def _options(self, pick_first: bool, wish: str | None) -> dict[str, Any]:
+    def _config(self, pick_first: bool, wish: str | None) -> dict[str, Any]:
         card = CARDS.get(self.entity.key, ("", "", "", ""))
         flag = next((column for column in self._columns if column.key == card[0] and column.kind == "boolean"), None)
-        config = {
+        return {
             "entity": self.entity.key,
             "host": f"c{self.box.id}",
             "query": self.query,
@@ -298,6 +302,8 @@ class RecordGrid:
             "block": self.block,
             "wish": wish,
         }
+
+    def _options(self, config: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "columnDefs": [self._column(column) for column in self._columns],
             "defaultColDef": {"resizable": True, "suppressHeaderMenuButton": False, "minWidth": 60},
@@ -329,14 +335,14 @@ class RecordGrid:
             "sortable": column.sortable,
             "cellClass": classes,
             "headerClass": "lc-right" if column.number else "",
-            "width": max(210 if title else _width(column, self.entity), text_width(column.label) + HEAD_ROOM),
+            "width": max(200 if title else _width(column, self.entity), text_width(column.label) + HEAD_ROOM),
             ":tooltipValueGetter": "localcrm.tip",
             ":valueFormatter": "localcrm.textCell",
         }
         if column.chip or column.kind in {"due", "clock"}:
             definition[":cellRenderer"] = "localcrm.chipCell"
         if column.kind in {"muted", "longtext"} or (title and not any(c.kind == "muted" for c in self._columns)):
-            definition |= {"flex": 1, "minWidth": 200 if self.entity.series and title else 180}
+            definition |= {"flex": 1, "minWidth": 200 if self.entity.series and title else 150}
         if self.entity.kind is Kind.DOCUMENT and column.key == "customer_id":  # a document is known by whom it is for
             definition |= {"flex": 1, "minWidth": 160}
         if column.filter:
@@ -354,6 +360,8 @@ def _width(column: Column, entity: EntityType) -> int:
         return min(max(map(text_width, column.words), default=0) + CHIP_ROOM, 180)
     if column.key == "number" and entity.series:
         return WIDTHS["dated number" if "date" in entity.fields else "number"]
+    if column.key == "phone":
+        return WIDTHS["phone"]
     return WIDTHS["named"] if column.ref in NAMED else WIDTHS.get(column.kind, 140)
 
 

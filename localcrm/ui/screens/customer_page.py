@@ -15,7 +15,7 @@ from localcrm.domain.sales.entities import SalesOrder
 from localcrm.domain.sales.glance import Glance, customer_glances
 from localcrm.domain.sales.rules import Rhythm
 from localcrm.domain.sales.standing import LastPrice, last_prices, purchase_rhythm
-from localcrm.domain.sales.timeline import Event, customer_timeline
+from localcrm.domain.sales.timeline import KINDS, Event, customer_timeline
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.ids import parse_id
@@ -42,7 +42,7 @@ CUSTOMER, CONTACT, ORDER = Customer.entity_type, Contact.entity_type, SalesOrder
 #: What stands in the head of the page instead of among the facts.
 _IN_HEAD = frozenset({"name", "level", "stage", "number"})
 _ORDERS, _EVENTS = 8, 40
-_SHOWN = frozenset({"customer", "contact", "activity", "sales_order", "receipt"})
+_SHOWN = KINDS | {"customer", "contact"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import action_button
-from localcrm.ui.operations import run_service
+from localcrm.ui.operations import quick_or_later, run_service
 from localcrm.ui.registry import Screen, register
 
 if TYPE_CHECKING:
@@ -134,8 +134,8 @@ class Workbench:
                 self.grid.tools()
                 mass_button(session, self.grid)
         self._splitters((first, self.groups, "x"), (second, upper, "y"))
-        await self.left.draw()
         self._nobody()
+        await quick_or_later(self.left.draw())
         session.subscribe(SHOWN_IN_GROUPS, lambda _changes: self.left.draw())
         session.subscribe({"customer"}.union(*(tab.shows for tab in self.offered)), self._changed)
         if self.wish:

@@ -296,12 +296,19 @@
   // lists -------------------------------------------------------------------------------------------------------------
   // One object per grid, by the grid's element id; Python sets its query, the grid asks for blocks, cards show the same rows.
   lc.grids = {};
+  const early = {};
   const Grid = class {
     constructor(name, config) {
       Object.assign(this, { name, config, query: config.query || {}, cursors: {}, api: null, current: config.wish || null, wish: null, aim: null });
     }
-    body(start, end, sortModel, filterModel) {
+    body(start, end, sorted, filterModel) {
+      const sortModel = sorted.map(({ colId, sort }) => ({ colId, sort }));
       return { startRow: start, endRow: end, sortModel, filterModel, cursor: this.cursors[start] || null, ...this.query };
+    }
+    ask(body) {
+      const ahead = early[this.name];
+      delete early[this.name];
+      return ahead?.asked === JSON.stringify(body) ? ahead.answer : lc.fetch("/api/list/" + this.config.entity, body);
     }
     ready(api) {
       this.api = api;
@@ -332,7 +339,7 @@
         getRows: async (params) => {
           const wish = this.wish;
           try {
-            const answer = await lc.fetch("/api/list/" + this.config.entity, this.body(params.startRow, params.endRow, params.sortModel, params.filterModel));
+            const answer = await this.ask(this.body(params.startRow, params.endRow, params.sortModel, params.filterModel));
             this.cursors[params.endRow] = answer.cursor;
             params.successCallback(answer.rows, answer.lastRow);
             this.show(answer, params.startRow, wish);
@@ -393,7 +400,7 @@
         more.addEventListener("click", async () => {
           const from = start + answer.rows.length;
           this.cursors[from] = answer.cursor;
-          const next = await lc.fetch("/api/list/" + this.config.entity, this.body(from, from + this.config.block, [], {}));
+          const next = await this.ask(this.body(from, from + this.config.block, [], {}));
           this.cards(next, from);
         });
         list.append(more);
@@ -468,11 +475,23 @@
       this.emit("state", "");
     }
   };
+  // While the page is still being made its first rows are asked for. A list that asks the same gets that answer, unless something changed by then.
+  lc.ahead = (name, config) => {
+    const grid = new Grid(name, config);
+    const columns = config.state ? JSON.parse(config.state) : [];
+    const body = grid.body(0, config.block, columns.filter((column) => column.sort), {});
+    const answer = grid.ask(body);
+    answer.catch(() => {}); // the list that takes it tells
+    early[name] = { asked: JSON.stringify(body), answer };
+  };
   lc.gridReady = (params, name, config) => {
     const grid = (lc.grids[name] = new Grid(name, config));
     grid.ready(params.api);
   };
-  lc.grid = (name, method, ...args) => lc.grids[name]?.[method](...args);
+  lc.grid = (name, method, ...args) => {
+    if (lc.grids[name]) return lc.grids[name][method](...args);
+    delete early[name];
+  };
 
   // Cells: text and nothing else; a chip is a span with that text.
   lc.textCell = (params) => (params.value === null || params.value === undefined ? (params.data ? "—" : "") : String(params.value));
