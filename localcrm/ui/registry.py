@@ -80,11 +80,6 @@ def register(*screens: Screen) -> None:
         _screens[screen.id] = screen
 
 
-def screen(screen_id: str) -> Screen:
-    """The screen of this id."""
-    return _screens[screen_id]
-
-
 def screens() -> list[Screen]:
     """Every screen, in the order of the navigation."""
     order = list(SECTIONS)

@@ -330,15 +330,21 @@ def test_an_address_with_no_record_behind_it_shows_the_page(open_page: OpenPage)
 
 def test_headings_of_lists_are_shown_whole_in_english_too(open_page: OpenPage, office: Running) -> None:
     page = open_page("/records/quote", own_session=True)
-    expect(page.locator(".lc-title")).to_have_text("报价")
+
+    def look(**titles: str) -> None:
+        for kind, title in titles.items():
+            page.goto(f"{office.address}/records/{kind}")
+            expect(page.locator(".lc-title")).to_have_text(title)  # as the navigation calls it, where it stands there
+            expect(page.locator(".ag-header-cell-text").first).to_be_visible()
+            cut = (
+                "[...document.querySelectorAll('.ag-header-cell-text')].filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent)"
+            )
+            assert page.evaluate(cut) == []
+
+    look(quote="报价", contact="联系人", project_task="项目任务")
     with page.expect_navigation():
         page.locator(".lc-language").click()
-    for path, title in (("quote", "Quotes"), ("partner_registration", "Registrations"), ("contact", "Contacts")):
-        page.goto(f"{office.address}/records/{path}")
-        expect(page.locator(".lc-title")).to_have_text(title)  # as the navigation calls it
-        expect(page.locator(".ag-header-cell-text").first).to_be_visible()
-        cut = "[...document.querySelectorAll('.ag-header-cell-text')].filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent)"
-        assert page.evaluate(cut) == []
+    look(quote="Quotes", partner_registration="Registrations", contact="Contacts")
     with page.expect_navigation():
         page.locator(".lc-language").click()
 

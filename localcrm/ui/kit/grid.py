@@ -48,13 +48,13 @@ WIDTHS = {
     "short": 80,
     "phone": 128,
     "number": 135,
-    "dated number": 178,
+    "dated number": 195,
     "named": 170,
 }
 #: Kinds of records whose names are long.
 NAMED = frozenset({"customer", "supplier", "partner", "product", "opportunity", "branch"})
 #: What a heading and a chip need beside their text, in pixels.
-HEAD_ROOM, CHIP_ROOM = 34, 44
+HEAD_ROOM, CHIP_ROOM = 42, 44
 #: Columns that show on a phone card, in the places (chip, number, second line, day).
 CARDS: Mapping[str, tuple[str, str, str, str]] = {
     "ticket": ("left", "number", "customer_id", "state"),
@@ -327,6 +327,7 @@ class RecordGrid:
         classes = " ".join(
             name for name, on in (("lc-cell-num", column.number), ("lc-main-cell", title), ("lc-cell-muted", column.kind == "muted")) if on
         )
+        head = text_width(column.label) + HEAD_ROOM
         definition: dict[str, Any] = {
             "field": column.key,
             "colId": column.key,
@@ -335,16 +336,16 @@ class RecordGrid:
             "sortable": column.sortable,
             "cellClass": classes,
             "headerClass": "lc-right" if column.number else "",
-            "width": max(200 if title else _width(column, self.entity), text_width(column.label) + HEAD_ROOM),
+            "width": max(200 if title else _width(column, self.entity), head),
             ":tooltipValueGetter": "localcrm.tip",
             ":valueFormatter": "localcrm.textCell",
         }
         if column.chip or column.kind in {"due", "clock"}:
             definition[":cellRenderer"] = "localcrm.chipCell"
         if column.kind in {"muted", "longtext"} or (title and not any(c.kind == "muted" for c in self._columns)):
-            definition |= {"flex": 1, "minWidth": 200 if self.entity.series and title else 150}
+            definition |= {"flex": 1, "minWidth": max(head, 200 if self.entity.series and title else 150)}
         if self.entity.kind is Kind.DOCUMENT and column.key == "customer_id":  # a document is known by whom it is for
-            definition |= {"flex": 1, "minWidth": 160}
+            definition |= {"flex": 1, "minWidth": max(head, 160)}
         if column.filter:
             definition |= {
                 "filter": {"text": "agTextColumnFilter", "number": "agNumberColumnFilter", "date": "agDateColumnFilter"}[column.filter]

@@ -32,7 +32,7 @@ from localcrm.ui.kit.look import in_a_sentence, own_key
 from localcrm.ui.kit.menu import Action, action_button
 from localcrm.ui.kit.undoing import undo_dialog
 from localcrm.ui.operations import Outcome, Undo, run_service, run_verb, toast
-from localcrm.ui.registry import Builder, Screen, register, screen
+from localcrm.ui.registry import Builder, Screen, register, screens
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -66,6 +66,11 @@ def list_screen(entity_key: str, screen_id: str, further: Sequence[Further] = ()
     return build
 
 
+def _title(entity: EntityType) -> str:
+    """Name of the list, as the navigation calls it."""
+    return next((one.label for one in screens() if one.path == f"/records/{entity.key}"), entity.label)
+
+
 class _Records:
     def __init__(
         self,
@@ -85,7 +90,7 @@ class _Records:
         self.can_delete = by_hand and entity.kind is Kind.MASTER and session.may(f"{entity.key}.delete")
 
     def build(self) -> None:
-        entity, title = self.entity, screen(self.screen_id).label
+        entity, title = self.entity, _title(self.entity)
         with page_frame(self.session, title=title, active=self.screen_id):
             actions = self._actions()
             with page_head(title):
