@@ -349,6 +349,15 @@ def test_headings_of_lists_are_shown_whole_in_english_too(open_page: OpenPage, o
         page.locator(".lc-language").click()
 
 
+def test_a_list_without_rows_says_whether_there_are_none_or_none_match(open_page: OpenPage) -> None:
+    page = open_page("/records/rebate_settlement")
+    empty = page.locator(".lc-grid-empty")
+    expect(empty).to_contain_text("这里还没有记录", use_inner_text=True)
+    search(page, "没有的")
+    expect(empty).to_contain_text("没有符合条件的记录", use_inner_text=True)
+    expect(empty).not_to_contain_text("这里还没有记录", use_inner_text=True)
+
+
 def test_the_shown_list_is_exported(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page()
     expect(row(page, "柯桥金龙布业")).to_be_visible()

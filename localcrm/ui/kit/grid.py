@@ -120,6 +120,7 @@ class RecordGrid:
             self.grid = ui.aggrid(self._options(config), theme="quartz", auto_size_columns=False)
             ui.element("div").classes("lc-cards")
             with ui.element("div").classes("lc-grid-empty lc-empty"):
+                ui.label(_("Nothing matches what is looked for.")).classes("lc-nothing-found")
                 if empty:
                     empty()
                 else:

@@ -354,6 +354,8 @@
       const host = this.host();
       if (!host) return;
       host.classList.toggle("lc-no-rows", answer.total === 0);
+      const { search, tree, where, filterModel } = this.asked();
+      host.classList.toggle("lc-narrowed", Boolean(search || tree || where?.length || Object.keys(filterModel || {}).length));
       this.emit("total", answer.capped ? -1 : answer.total);
       // One asked for before the newest wish may lack it; then the next one tells.
       const tells = !this.wish || wish === this.wish || answer.rows.some((row) => row.id === this.wish);
