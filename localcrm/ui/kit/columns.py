@@ -19,7 +19,7 @@ from localcrm.ui.kit.values import NUMBERS, TONES, exact, show, show_kind, tone
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """A column that no field stores. ``kind`` as for fields, "chip" with the labels of its values, or "clock", which comes as text and colour."""
+    """A column that no field stores. ``kind`` as for fields, "chip" with the labels of its values, "named" for a long name, or "clock", which comes as text and colour."""
 
     key: str
     label_msgid: str
@@ -55,7 +55,7 @@ DERIVED: Mapping[str, tuple[Derived, ...]] = {
         Derived("unreceived", N_("Still to come in"), "money", after="received"),
     ),
     "partner_registration": (Derived("standing", N_("State"), "chip", REGISTERED, after="partner_id"),),
-    "call": (Derived("party", N_("Customer or supplier"), after="number"),),
+    "call": (Derived("party", N_("Customer or supplier"), "named", after="number"),),
     "customer": (
         Derived("contact", N_("Contact"), "short", after="level"),
         Derived("next_contact", N_("Next contact"), "due", after="phone"),

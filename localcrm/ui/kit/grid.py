@@ -24,7 +24,7 @@ from localcrm.store.query import TOTAL_CAP
 from localcrm.ui.endpoints import BLOCK
 from localcrm.ui.kit.columns import Column, columns
 from localcrm.ui.kit.dialogs import answer_of, ticked_in
-from localcrm.ui.kit.look import text_width
+from localcrm.ui.kit.look import records_in_words, text_width
 from localcrm.ui.kit.menu import Action, action_keys, context_menu
 from localcrm.ui.kit.theme import row_height, script_value
 from localcrm.ui.operations import run_verb, show_failure, toast
@@ -43,7 +43,6 @@ WIDTHS = {
     "boolean": 90,
     "ref": 90,
     "chip": 100,
-    "due": 115,
     "clock": 140,
     "short": 80,
     "phone": 128,
@@ -271,7 +270,7 @@ class RecordGrid:
                 result = self.on_open(str(value))
             case "total" if self.total_label is not None:
                 count = f"{TOTAL_CAP:,}+" if value < 0 else f"{value:,}"
-                self.total_label.set_text(_("{count} records").format(count=count))
+                self.total_label.set_text(records_in_words(count))
             case "state":
                 await asyncio.to_thread(self.session.save_setting, self._setting, str(value) or None)
                 if not value:
@@ -362,6 +361,8 @@ def _width(column: Column, entity: EntityType) -> int:
         return min(max(map(text_width, column.words), default=0) + CHIP_ROOM, 180)
     if column.key == "number" and entity.series:
         return WIDTHS["dated number" if "date" in entity.fields else "number"]
+    if column.kind == "due":
+        return text_width(_("{days} days overdue").format(days=99)) + CHIP_ROOM
     if column.key == "phone":
         return WIDTHS["phone"]
     return WIDTHS["named"] if column.ref in NAMED else WIDTHS.get(column.kind, 140)

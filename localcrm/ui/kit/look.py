@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from localcrm.domain.options.shortcuts import key_name, read_shortcuts
 from localcrm.domain.options.table import option
+from localcrm.kernel.i18n import gettext as _
 
 #: Kind of number → the option that says how many decimals always show.
 PLACES = {"quantity": "quantity_places", "price": "price_places"}
@@ -51,6 +52,11 @@ def own_key(standard: str) -> str:
 def in_a_sentence(label: str) -> str:
     """A label that does not begin the sentence, where its language has capitals."""
     return label[:1].lower() + label[1:] if label[1:2].islower() else label
+
+
+def records_in_words(count: str) -> str:
+    """How many records a list shows."""
+    return _("1 record") if count == "1" else _("{count} records").format(count=count)
 
 
 def text_width(text: str, size: int = 12) -> int:

@@ -144,7 +144,7 @@ class BoardPage:
         return {"columns": shown, "movable": self.session.may("opportunity.update")}
 
     def _column(self, column: Column) -> dict[str, Any]:
-        names = {NOWHERE: _("Without a stage"), WON: _("Won in the last 30 days")}
+        names = {NOWHERE: _("Without a stage"), WON: _("Won in 30 days")}
         left = column.count - len(column.cards)
         name = names.get(column.key, column.name)
         return {

@@ -18,6 +18,7 @@ from localcrm.store.query import TOTAL_CAP, Record, ref_titles
 from localcrm.ui.customer.custody import assign_dialog, present
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.lines import cell, heads
+from localcrm.ui.kit.look import records_in_words
 from localcrm.ui.kit.menu import Action, action_keys, context_menu
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import exact, near_day, near_moment, show
@@ -136,7 +137,7 @@ class _Pools:
         self.state, self.box = state, state.box
         self._draw_boxes(state)
         self.find.set_visibility(state.box not in {DUE, CLAIMS})
-        self.total.set_text(_("{count} records").format(count=state.total))
+        self.total.set_text(records_in_words(str(state.total)))
         keys = [row.get("id") for row in state.rows]
         self.at = keys.index(chosen) if chosen in keys else max(0, min(self.at, len(keys) - 1))
         self.list.clear()
