@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from localcrm.store.connection import Connection
     from localcrm.ui.sessions import Session
 
-#: Records that a card names.
-MOST_NAMED = 5
+#: Records that a card names, and among how many of a list it looks for those that come first.
+MOST_NAMED, AMONG = 5, 60
 _CUSTOMER, _CONTACT = Customer.entity_type, Contact.entity_type
 
 
@@ -94,31 +94,35 @@ def _may_ask(key: str) -> Callable[[Session], bool]:
 
 def _customers(key: str, session: Session, mine: bool) -> Found:
     tree = PRESETS[_CUSTOMER.key][key].tree
-    query = tree_query(_CUSTOMER, {"all": [{"ask": "mine"}, tree]} if mine else tree, Asking(session.actor), limit=MOST_NAMED)
+    query = tree_query(_CUSTOMER, {"all": [{"ask": "mine"}, tree]} if mine else tree, Asking(session.actor), limit=AMONG)
     with session.store.read() as connection:
         page = select(connection, query)
         second = _birthdays if key == "birthday" else _plans
         said = second(connection, session, [row["id"] for row in page.rows])
-    lines = tuple(Line(row["name"], said.get(row["id"], ""), f"/customers?open={row['id']}") for row in page.rows)
+    first = sorted(page.rows, key=lambda row: (row["id"] not in said, said[row["id"]][0] if row["id"] in said else 0))[:MOST_NAMED]
+    lines = tuple(Line(row["name"], said.get(row["id"], (0, ""))[1], f"/customers?open={row['id']}") for row in first)
     return Found(page.total, lines)
 
 
-def _plans(connection: Connection, session: Session, ids: list[str]) -> dict[str, str]:
+def _plans(connection: Connection, session: Session, ids: list[str]) -> dict[str, tuple[float, str]]:
+    """Of each customer when he is to be contacted, to order by and in words."""
     found = customer_glances(connection, session.actor, ids)
-    return {one: near_moment(glance.next_contact) for one, glance in found.items() if glance.next_contact}
+    return {
+        one: (glance.next_contact.timestamp(), near_moment(glance.next_contact)) for one, glance in found.items() if glance.next_contact
+    }
 
 
-def _birthdays(connection: Connection, session: Session, ids: list[str]) -> dict[str, str]:
-    """Of each customer the contact whose birthday comes next."""
+def _birthdays(connection: Connection, session: Session, ids: list[str]) -> dict[str, tuple[float, str]]:
+    """Of each customer the contact whose birthday comes next, ordered by the day."""
     days = anniversaries(Asking(session.actor).today, 7)
     seen = policy.view(session.actor, _CONTACT)
-    said = {}
+    said: dict[str, tuple[float, str]] = {}
     for one in ids:
         where = (Condition("customer_id", "=", one), Condition("birthday", "yearly", days))
         rows = select(connection, ListQuery(_CONTACT, where=where, limit=MOST_NAMED, restrict=seen)).rows
         row = min(rows, key=lambda row: days.index(f"{row['birthday']:%m-%d}"), default=None)
         if row is not None:
-            said[one] = f"{row['name']} {row['birthday']:%m-%d}"
+            said[one] = days.index(f"{row['birthday']:%m-%d}"), f"{row['name']} {row['birthday']:%m-%d}"
     return said
 
 

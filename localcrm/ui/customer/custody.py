@@ -15,7 +15,7 @@ from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record, titles
-from localcrm.ui.customer.actions import CustomerAction, may
+from localcrm.ui.customer.actions import CustomerAction, Part, may
 from localcrm.ui.customer.tabs import Tab
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import load_typed
@@ -295,7 +295,9 @@ async def _lock(bench: Workbench) -> None:
 
 
 ACTIONS = (
-    CustomerAction(id="hand-over", label_msgid=N_("Give to somebody else…"), run=_hand_over, shown=may("customer.transfer"), divided=True),
-    CustomerAction(id="release", label_msgid=N_("Put into a pool…"), run=_release, shown=may("customer.release")),
-    CustomerAction(id="lock", label_msgid=N_("Lock or unlock"), run=_lock, shown=may("customer.lock")),
+    CustomerAction(
+        id="hand-over", label_msgid=N_("Give to somebody else…"), run=_hand_over, shown=may("customer.transfer"), part=Part.PASS_ON
+    ),
+    CustomerAction(id="release", label_msgid=N_("Put into a pool…"), run=_release, shown=may("customer.release"), part=Part.PASS_ON),
+    CustomerAction(id="lock", label_msgid=N_("Lock or unlock"), run=_lock, shown=may("customer.lock"), part=Part.PASS_ON),
 )

@@ -14,7 +14,7 @@ from localcrm.domain.crm.entities import Activity, Contact, Customer
 from localcrm.kernel.i18n import N_, current_language, gettext as _
 from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import EntityType
-from localcrm.ui.customer.actions import ACTIONS
+from localcrm.ui.customer.actions import ACTIONS, menu_of
 from localcrm.ui.customer.activities import ACTIVITIES
 from localcrm.ui.customer.calls import CALLS
 from localcrm.ui.customer.conflicts import CONFLICTS
@@ -96,11 +96,7 @@ class Workbench:
         session = self.session
         title = CUSTOMER.shape.names.get(current_language()) or _("Customers")
         with page_frame(session, title=title, active="customers"):
-            actions = [
-                action.bound(self)
-                for action in sorted((*ACTIONS, *SERVICE, *CUSTODY), key=lambda action: action.danger)
-                if action.shown(session)
-            ]
+            actions = menu_of(self, (*ACTIONS, *SERVICE, *CUSTODY))
             with page_head(title):
                 tools = ui.element("div").classes("lc-row")
                 self.chips = ui.element("div").classes("lc-quick").mark("filters")
@@ -217,7 +213,10 @@ class Workbench:
                 back.on("click", js_handler="() => document.body.classList.remove('lc-detail-open')")
                 with _tab_bar(chosen, self._keep_tab) as bar:
                     for tab in tabs:
-                        with ui.tab(tab.id, label="").mark(f"tab-{tab.id}"), ui.element("div").classes("q-tab__label"):
+                        with (
+                            ui.tab(tab.id, label="").props(f"data-tab={tab.id}").mark(f"tab-{tab.id}"),
+                            ui.element("div").classes("q-tab__label"),
+                        ):
                             ui.label(tab.label).style("display:inline")
                             counts[tab.id] = ui.label().classes("lc-count").style("display:inline")
                 title = ui.label().classes("lc-cut lc-muted lc-wide-only").style("max-width:260px").mark("detail-title")

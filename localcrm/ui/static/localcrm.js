@@ -354,6 +354,8 @@
       const host = this.host();
       if (!host) return;
       host.classList.toggle("lc-no-rows", answer.total === 0);
+      const { search, tree, where, filterModel } = this.asked();
+      host.classList.toggle("lc-narrowed", Boolean(search || tree || where?.length || Object.keys(filterModel || {}).length));
       this.emit("total", answer.capped ? -1 : answer.total);
       // One asked for before the newest wish may lack it; then the next one tells.
       const tells = !this.wish || wish === this.wish || answer.rows.some((row) => row.id === this.wish);
@@ -377,14 +379,16 @@
         card.dataset.id = row.id;
         card.tabIndex = 0;
         const [chip, number, second, day] = this.config.card;
-        const top = make("b", "", row._title || "—");
+        const flag = this.config.flag; // of a yes and no, only what is so is said
+        const title = row._title || row[second] || "—";
+        const top = make("b", "", title);
         const right = make("span", "");
-        if (chip && row[chip]) {
+        if (chip && row[chip] && (!flag || row[chip] === this.config.yes)) {
           right.className = "lc-chip";
           right.dataset.tone = row._tone[chip] || "";
-          right.textContent = row[chip];
+          right.textContent = flag || row[chip];
         }
-        card.append(top, right, make("small", "", [row[second], row[day]].filter(Boolean).join(" · ")), make("span", "lc-num", row[number] ?? ""));
+        card.append(top, right, make("small", "", [row[second], row[day]].filter((text) => text && text !== title).join(" · ")), make("span", "lc-num", row[number] ?? ""));
         card.addEventListener("click", () => {
           document.body.classList.add("lc-detail-open");
           this.choose(row, false);
