@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from localcrm.domain import policy
-from localcrm.domain.admin.conflicts import count_open
+from localcrm.domain.admin.conflicts import MOST_AT_ONCE, count_open, find_items, is_about_work_of
+from localcrm.domain.admin.entities import ConflictState
 from localcrm.domain.calls.services import missed, names_of
 from localcrm.domain.conditions import PRESETS, Asking, is_askable, tree_query
 from localcrm.domain.crm.entities import Contact, Customer
@@ -21,6 +22,7 @@ from localcrm.kernel.clock import now_utc
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.store.query import Condition, ListQuery, ref_titles, select
 from localcrm.ui.calls.words import shown_number
+from localcrm.ui.conflict_words import Teller
 from localcrm.ui.kit.syncstate import sync_state
 from localcrm.ui.kit.values import ago, near_moment
 from localcrm.ui.registry import screens_for
@@ -192,9 +194,19 @@ def _has_screen(screen: str) -> Callable[[Session], bool]:
     return lambda session: any(one.id == screen for one in screens_for(session))
 
 
-def _conflicts(session: Session, _mine: bool) -> Found:
+def _conflicts(session: Session, mine: bool) -> Found:
+    """Those the user sees, or those about his own work; the newest are named."""
     with session.store.read() as connection:
-        return Found(count_open(connection, session.actor))
+        if not count_open(connection, session.actor):
+            return Found(0)
+        most = MOST_AT_ONCE if mine else MOST_NAMED
+        total, items = find_items(connection, session.actor, [Condition("state", "=", ConflictState.OPEN)], limit=most)
+        if mine:
+            items = [item for item in items if is_about_work_of(item.conflict, session.actor)]
+            total = len(items)
+        told = list(Teller(connection, session.actor, items[:MOST_NAMED]))
+    lines = tuple(Line(one.title, one.label or one.reason, f"/conflicts?record={one.item.conflict.get('record')}") for one in told)
+    return Found(total, lines)
 
 
 def _sync(session: Session, _mine: bool) -> Found:
@@ -237,7 +249,7 @@ CARDS: list[Card] = [
         icon="notifications",
         path=lambda _mine: "/reminders",
         look=_badge("reminders"),
-        entities=frozenset({"reminder", "reminder_mark", "activity", "contact", "customer"}),
+        entities=frozenset({"reminder", "reminder_mark", "activity", "contact", "customer", "owner_change", "claim_answer"}),
         tone="warn",
         place=20,
         asked=_has_screen("reminders"),
@@ -278,7 +290,7 @@ CARDS: list[Card] = [
         id="conflicts",
         label_msgid=N_("Conflicts to settle"),
         icon="call_split",
-        path=lambda _mine: "/conflicts",
+        path=lambda mine: f"/conflicts{'?mine=1' if mine else ''}",
         look=_conflicts,
         entities=frozenset({"conflict"}),
         tone="bad",
