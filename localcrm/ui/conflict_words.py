@@ -165,7 +165,7 @@ class Teller:
             title=title,
             path=record_path(kind.key, record) if kind and item.is_there else "",
             label=field.label if field else "" if key in {"", "deleted"} else key,
-            reason=gettext(CONFLICT.fields["kind"].options.get(item.kind, item.kind)),
+            reason=_("Merged here, changed there") if into else gettext(CONFLICT.fields["kind"].options.get(item.kind, item.kind)),
             base=self.word(item, conflict.get("base")),
             kept=self._side(item, "kept"),
             lost=self._side(item, "lost"),

@@ -13,16 +13,18 @@ from localcrm.domain.admin.entities import ConflictState
 from localcrm.domain.calls.services import missed, names_of
 from localcrm.domain.conditions import PRESETS, Asking, is_askable, tree_query
 from localcrm.domain.crm.entities import Contact, Customer
+from localcrm.domain.crm.reminders import reminders
 from localcrm.domain.sales.glance import customer_glances
 from localcrm.domain.service.desk import Line as TicketLine, Wanted, undone
 from localcrm.domain.service.rules import RUNNING
 from localcrm.domain.service.tickets import TICKET
 from localcrm.domain.spans import anniversaries
-from localcrm.kernel.clock import now_utc
+from localcrm.kernel.clock import moment, now_utc
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.store.query import Condition, ListQuery, ref_titles, select
 from localcrm.ui.calls.words import shown_number
 from localcrm.ui.conflict_words import Teller
+from localcrm.ui.kit.reminders import HEADS, place_of
 from localcrm.ui.kit.syncstate import sync_state
 from localcrm.ui.kit.values import ago, near_moment
 from localcrm.ui.registry import screens_for
@@ -209,6 +211,14 @@ def _conflicts(session: Session, mine: bool) -> Found:
     return Found(total, lines)
 
 
+def _reminders(session: Session, _mine: bool) -> Found:
+    """What the user is reminded of by now, the latest first."""
+    with session.store.read() as connection:
+        due = reminders(connection, session.store.node, session.actor, now=moment(session.store.clock))[::-1]
+    lines = tuple(Line(one.title, gettext(HEADS[one.kind]), place_of(one) or "/reminders") for one in due[:MOST_NAMED])
+    return Found(len(due), lines)
+
+
 def _sync(session: Session, _mine: bool) -> Found:
     state = sync_state(session.store)
     if not state.peers:
@@ -248,7 +258,7 @@ CARDS: list[Card] = [
         label_msgid=N_("Reminders"),
         icon="notifications",
         path=lambda _mine: "/reminders",
-        look=_badge("reminders"),
+        look=_reminders,
         entities=frozenset({"reminder", "reminder_mark", "activity", "contact", "customer", "owner_change", "claim_answer"}),
         tone="warn",
         place=20,

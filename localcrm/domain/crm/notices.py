@@ -49,8 +49,11 @@ _GIVEN = {
     ChangeKind.UNDONE: N_("Given back to you by {who}."),
     ChangeKind.SETTLED: N_("Two places decided about it at the same time; head office kept the decision for you."),
 }
-#: What became of what he did himself.
+#: What became of what he did himself, and what he can do now.
 _UNDONE = N_("You gave it to {other}; at the same time another place decided otherwise, and that counts.")
+_OTHERWISE = N_("Under Conflicts it can be decided otherwise.")
+_ASK = N_("If it should be yours, talk to {name}.")
+_AGAIN = N_("If you are still working on it, pick it again or ask head office.")
 _LEFT = N_("You gave it to {other}, who no longer works here. Give it to somebody else.")
 
 
@@ -142,7 +145,7 @@ def _notice(ask: Ask, changes: Sequence[_Change]) -> Reminding:
     }
     said = [gettext(_sentence(first)).format(**words)]
     if first.reason and first.case in {GONE, YOURS}:
-        said.append(gettext(N_("Reason: {reason}.")).format(reason=first.reason.rstrip(".。")))
+        said.append(gettext(N_("Reason: {reason}.")).format(reason=first.reason.strip()))
     seen = len(changes) == 1 and policy.visible(ask.connection, ask.actor, _CUSTOMER, first.customer)
     title = first.name
     if len(changes) > 1:
@@ -150,8 +153,8 @@ def _notice(ask: Ask, changes: Sequence[_Change]) -> Reminding:
         said.insert(0, f"{listed} …" if len(changes) > _NAMED else listed)
         title = gettext(N_("{count} customers")).format(count=len(changes))
     elif first.case in {GONE, UNDONE}:
-        said.append(_whose(ask, first, names))
-    text = " ".join(said) if len(changes) == 1 else f"{said[0]} · {' '.join(said[1:])}"
+        said += [_whose(ask, first, names), _next_step(ask, first)]
+    text = pools.sentences(*said) if len(changes) == 1 else f"{said[0]} · {pools.sentences(*said[1:])}"
     customer = first.customer if seen else None
     return Reminding(key=f"hands:{first.link}", kind="hands", due=first.at, at=first.at, title=title, text=text, customer=customer)
 
@@ -160,6 +163,22 @@ def _sentence(change: _Change) -> str:
     if change.case in {UNDONE, LEFT}:
         return _UNDONE if change.case == UNDONE else _LEFT
     return (_TAKEN if change.case == GONE else _GIVEN).get(ChangeKind(change.kind), _TAKEN[ChangeKind.HAND_OVER])
+
+
+def _next_step(ask: Ask, change: _Change) -> str:
+    """What can be done about a customer that the user has not any more, or did not get rid of as he wanted."""
+    if change.case == UNDONE:
+        return gettext(_OTHERWISE) if policy.may(ask.actor, "conflict.read") else ""
+    if change.kind == ChangeKind.RECLAIM:
+        return gettext(_AGAIN) if policy.may(ask.actor, "customer.pick") else ""
+    if change.kind != ChangeKind.SETTLED:
+        return ""
+    by = ask.connection.value(  # who had given it to him
+        """SELECT u.name FROM owner_change o JOIN "user" u ON u.id = o.by_id JOIN owner_change s ON s.id = ?
+           WHERE o.customer_id = s.customer_id AND o.to_id = ? AND instr(s.beside, o.digest) ORDER BY o.at DESC LIMIT 1""",
+        (bytes.fromhex(change.link), ask.user),
+    )
+    return gettext(_ASK).format(name=by) if by else ""
 
 
 def _whose(ask: Ask, change: _Change, names: Mapping[str, str]) -> str:

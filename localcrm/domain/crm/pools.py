@@ -33,6 +33,8 @@ _CUSTOMER, _POOL, _CLAIM, _ANSWER = (kind.entity_type for kind in (Customer, Poo
 _RULE, _SHARE, _USER = ReclaimRule.entity_type, Share.entity_type, User.entity_type
 #: Requests that are shown to who made them.
 MOST_CLAIMS = 100
+#: Signs from here on fill a square, and the marks among them bring their own space.
+_DENSE = 0x2E80
 _HAS = "SELECT 1 FROM customer WHERE id = ? AND owner_id = ? AND deleted = 0"
 
 
@@ -378,7 +380,12 @@ def told_outcome(claim: Mapping[str, Any]) -> str:
             "It was given to you. Since then another place has deleted it, merged it or given it away; see there and under Conflicts."
         )
     merged = gettext(N_("It was merged into “{name}”.")).format(name=claim["into"]) if claim["into"] else ""
-    return " ".join(filter(None, [merged, gettext(text).format(name=claim["winner"])]))
+    return sentences(merged, gettext(text).format(name=claim["winner"]))
+
+
+def sentences(*parts: str) -> str:
+    """Sentences one after the other; where writing is dense nothing stands between them."""
+    return "".join(f"{part} " if ord(part[-1]) < _DENSE else part for part in parts if part).strip()
 
 
 def outcome_words(outcome: str | None) -> str:

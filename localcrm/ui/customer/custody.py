@@ -121,9 +121,9 @@ def _draw_link(link: Mapping[str, Any], names: Mapping[str, str], *, did_not_las
         cell(f"{former} → {names.get(link['to_id'] or '', _('Pool') if link['pool_id'] else '—')}")
         cell(near_moment(link["at"]), "lc-muted", tip=exact(link["at"]))
         cell(names.get(link["by_id"] or "", "—"), "lc-muted lc-hide-phone")
-        with ui.element("td").classes("lc-muted lc-wrap"):
+        with ui.element("td").classes("lc-muted"), ui.element("div").classes("lc-row lc-wrap-row"):
             if did_not_last:
-                ui.label(_("did not last")).classes("lc-chip").props("data-tone=bad").mark("did-not-last")
+                ui.label(_("did not last")).classes("lc-chip").props("data-tone=bad data-act=did-not-last").mark("did-not-last")
             text = _("Two places decided at the same time; this one counts.") if link["kind"] == ChangeKind.SETTLED else link["reason"]
             ui.label(text or "")
 

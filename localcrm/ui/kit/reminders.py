@@ -268,7 +268,8 @@ def place_of(one: Reminding) -> str:
         return record_path(*one.record)
     if one.kind == "claim" and not one.customer:
         return "/pools?box=claims"
-    return f"/customers?open={one.customer}" if one.customer else ""
+    tab = {"claim": "&tab=overview", "hands": "&tab=owners"}.get(one.kind, "")
+    return f"/customers?open={one.customer}{tab}" if one.customer else ""
 
 
 async def settle(session: Session, one: Reminding) -> None:

@@ -85,7 +85,8 @@ class Workbench:
         self.wish = living(session, parameters.get("open"))
         self.query = preset_of(session, parameters.get("query", ""), mine=bool(parameters.get("mine")))
         self.customer: str | None = None
-        self.tab = session.setting("customers:tab", "overview")
+        self.told = parameters.get("tab", "")
+        self.tab = self.told or session.setting("customers:tab", "overview")
         self.may_change = session.may("customer.update")
         self.turn = 0
         self.tabs: _Tabs | None = None
@@ -144,6 +145,8 @@ class Workbench:
         session.subscribe({"customer"}.union(*(tab.shows for tab in self.offered)), self._changed)
         if self.wish:
             await self.choose(self.wish)
+            if self.told:  # who follows a link to something of a customer sees that, on a phone too
+                ui.run_javascript("document.body.classList.add('lc-detail-open')")
 
     # the chosen customer -----------------------------------------------------------------------------------------------
 

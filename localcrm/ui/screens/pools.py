@@ -241,7 +241,7 @@ class _Pools:
                 with self._row(place):
                     with ui.element("td"):
                         if claim["is_yours"]:
-                            with ui.element("a").props(f'href="/customers?open={claim["wanted"]}"').mark("to-customer"):
+                            with ui.element("a").props(f'href="/customers?open={claim["wanted"]}&tab=overview"').mark("to-customer"):
                                 ui.label(claim["into"] or claim["title"]).classes("lc-strong")
                         else:
                             ui.label(claim["title"]).classes("lc-strong")
