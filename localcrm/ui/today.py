@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from localcrm.domain import policy
-from localcrm.domain.admin.conflicts import MOST_AT_ONCE, count_open, find_items, is_about_work_of
+from localcrm.domain.admin.conflicts import MOST_AT_ONCE, count_open, find_items
 from localcrm.domain.admin.entities import ConflictState
 from localcrm.domain.calls.services import missed, names_of
 from localcrm.domain.conditions import PRESETS, Asking, is_askable, tree_query
@@ -197,14 +197,14 @@ def _has_screen(screen: str) -> Callable[[Session], bool]:
 
 
 def _conflicts(session: Session, mine: bool) -> Found:
-    """Those the user sees, or those about his own work; the newest are named."""
+    """Those the user sees, or those about his own work and customers; the newest are named."""
     with session.store.read() as connection:
         if not count_open(connection, session.actor):
             return Found(0)
         most = MOST_AT_ONCE if mine else MOST_NAMED
         total, items = find_items(connection, session.actor, [Condition("state", "=", ConflictState.OPEN)], limit=most)
         if mine:
-            items = [item for item in items if is_about_work_of(item.conflict, session.actor)]
+            items = [item for item in items if item.mine]
             total = len(items)
         told = list(Teller(connection, session.actor, items[:MOST_NAMED]))
     lines = tuple(Line(one.title, one.label or one.reason, f"/conflicts?record={one.item.conflict.get('record')}") for one in told)

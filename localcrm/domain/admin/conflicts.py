@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -62,13 +62,15 @@ class Item:
     """A conflict as somebody may see it, and what its record says at this moment.
 
     ``now``: the live value, as text like the values of the conflict; ``is_there`` False for a record nobody here knows · ``into``: of one
-    that was changed while another place merged it into another record, the id of the record that is left.
+    that was changed while another place merged it into another record, the id of the record that is left · ``mine``: whether it concerns a
+    value, or a record, of whoever looks.
     """
 
     conflict: Record
     now: str | None
     is_there: bool
     into: str | None = None
+    mine: bool = False
 
     @property
     def id(self) -> str:
@@ -147,9 +149,15 @@ def is_disputed(connection: Connection, actor: Actor, kind: EntityType, identity
     return any(row["entity"] == kind.key for row in rows)
 
 
-def is_about_work_of(conflict: Mapping[str, Any], actor: Actor) -> bool:
-    """Whether a value of the actor's own is concerned, the one that is kept or the other."""
-    return actor.user_id is not None and actor.user_id in {conflict.get("kept_by"), conflict.get("lost_by")}
+def _is_mine(connection: Connection, actor: Actor, conflict: Mapping[str, Any]) -> bool:
+    """Whether the actor wrote one of the values, or the record is his."""
+    user, kind, record = actor.user_id, _kind(conflict), str(conflict.get("record") or "")
+    if user is None or user in {conflict.get("kept_by"), conflict.get("lost_by")}:
+        return user is not None
+    if kind is None or kind.owner not in kind.fields or len(record) != 32:
+        return False
+    owned = f'SELECT 1 FROM "{kind.key}" WHERE id = ? AND "{kind.owner}" = ?'
+    return connection.one(owned, (bytes.fromhex(record), bytes.fromhex(user))) is not None
 
 
 def open_by_branch(connection: Connection, actor: Actor) -> dict[str, int]:
@@ -171,7 +179,7 @@ def find_items(
     """Conflicts the actor may see, newest first unless ``sort`` says otherwise, and how many there are; raises Forbidden, InvalidInput."""
     query = ListQuery(CONFLICT, where=tuple(where), sort=sort, limit=limit, restrict=policy.view(actor, CONFLICT))
     page = select(connection, query)
-    return page.total, [item_of(connection, conflict) for conflict in page.rows]
+    return page.total, [replace(item_of(connection, row), mine=_is_mine(connection, actor, row)) for row in page.rows]
 
 
 def item_of(connection: Connection, conflict: Record) -> Item:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
-from localcrm.domain.admin.conflicts import CONFLICT, Step, concerned_field, count_open, find_items, is_about_work_of, step
+from localcrm.domain.admin.conflicts import CONFLICT, Step, concerned_field, count_open, find_items, step
 from localcrm.domain.admin.entities import ConflictKind
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext as _
@@ -130,7 +130,7 @@ class Inbox:
     def _fits(self, one: Told) -> bool:
         kind, branch, entity = (self.filters[key] for key in ("kind", "branch", "entity"))
         conflict = one.item.conflict
-        if self.mine and not is_about_work_of(conflict, self.session.actor):
+        if self.mine and not one.item.mine:
             return False
         return (not kind or one.item.kind == kind) and (not branch or branch in one.places) and entity in {"", conflict.get("entity")}
 
@@ -157,7 +157,7 @@ class Inbox:
         self.narrow.set_visibility(bool(self.told) or bool(self.record) or self.mine)
         with self.narrow:
             if self.mine:
-                button = ui.button(_("About my own work"), on_click=self._everybodys).props("flat dense no-caps icon-right=close")
+                button = ui.button(_("About me or my customers"), on_click=self._everybodys).props("flat dense no-caps icon-right=close")
                 button.classes("lc-chip lc-acc").mark("mine").props("data-act=mine")
             if self.record:
                 button = ui.button(record or _("One record"), on_click=self._every_record).props("flat dense no-caps icon-right=close")

@@ -224,6 +224,7 @@ class Workbench:
                             ui.label(tab.label).style("display:inline")
                             counts[tab.id] = ui.label().classes("lc-count").style("display:inline")
                 title = ui.label().classes("lc-cut lc-muted lc-wide-only").style("max-width:260px").mark("detail-title")
+            ui.label().bind_text_from(title).classes("lc-phone-only lc-sub lc-cut").style("flex:none;padding:9px 14px 0")
             with ui.tab_panels(bar, value=chosen).props("animated=false").classes("w-full lc-fill").style("overflow:auto") as box:
                 panels = {tab.id: ui.tab_panel(tab.id) for tab in tabs}
         return _Tabs(bar, title, counts, box, panels)

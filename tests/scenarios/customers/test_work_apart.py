@@ -264,6 +264,10 @@ def test_given_to_two_people_one_has_it_and_everybody_concerned_hears_why(week: 
     assert len({node.get("customer", week.of["两处转"])["branch_id"] for node in week.company.nodes}) == 1
     assert week.chain(week.one, week.of["两处转"])[-1][0] == "settled"
     told = week.one_told(week.hq, "admin", "两处转")  # one entry, though a hand-over writes many fields
+    concerned = {
+        who: week.one_told(where, who, "两处转").item.mine for where, who in ((week.one, "qian"), (week.two, "zhou"), (week.two, "wu"))
+    }
+    assert concerned == {"qian": True, "zhou": True, "wu": False}  # who gave it away, whose it is, and anybody else
     assert (told.kept.text, told.kept.who, told.lost.text, told.lost.who) == ("zhou", "BR02 sun", "lin", "BR01 qian")
     for where, who, also in ((week.one, "qian", "lin"), (week.one, "lin", "zhou"), (week.hq, "chen", "zhou")):
         notice = week.notice(where, who, "两处转")
