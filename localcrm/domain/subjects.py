@@ -51,6 +51,7 @@ for questions in (crm_questions, sales_questions):
 # Whose a customer is has a chain of its own, whoever changes it, and requests for customers in pools are answered where they arrive.
 grants.HANDED_OVER["customer"] = custody.handed_over
 undo.OWN_WAYS["owner_change"] = custody.TAKEN_BACK
+undo.ALONG |= {"share": "customer", "customer_distinct": "customer"}
 arrivals.FOLLOWERS |= {
     "owner_change": apart.follow_owners,
     "share": apart.follow_shares,

@@ -193,23 +193,24 @@ class Conflicts:
                 (json.dumps([target.hex() for target in targets]),),
             )
             orphaned.update((parent, row[0]) for row in rows)
-        orphaned = self._in_use(orphaned - self._merged_among(orphaned))
+        orphaned = self._in_use(orphaned, self._merged_among(orphaned))
         if self._known.sender:
             orphaned -= self._known.sender.orphaned
             self._known.sender.orphaned.update(orphaned)
         for parent, pk in sorted(orphaned):
             self._note(kind=ConflictKind.PARENT_DELETED, entity=parent, record=pk.hex(), **_STAYS_DELETED)
 
-    def _in_use(self, orphaned: set[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
-        """Those that live records refer to as a deletion asks for them, and those that went while another place shared them."""
-        found: set[tuple[str, bytes]] = set()
-        gone = {(entity.key, pk) for entity, ids in self._now_deleted.items() for pk in ids}
+    def _in_use(self, orphaned: set[tuple[str, bytes]], merged: set[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
+        """Those that live records refer to as a deletion asks for them, and customers that went while another place shared them; without those
+        that were merged into others.
+        """
+        connection, found = self._known.connection, set[tuple[str, bytes]]()
         for entity in entities():
-            ids = {pk for key, pk in orphaned | gone if key == entity.key}
-            if ids:
-                used = referred(self._known.connection, entity, {pk for pk in ids if (entity.key, pk) in orphaned})
-                used |= still_shared(self._known.connection, entity, {pk for pk in ids if (entity.key, pk) in gone})
-                found.update((entity.key, pk) for pk in used)
+            if ids := {pk for key, pk in orphaned - merged if key == entity.key}:
+                found.update((entity.key, pk) for pk in referred(connection, entity, ids))
+        customers = merging.CUSTOMER  # whose shares go along into the bin
+        gone = [pk for pk in self._now_deleted.get(customers, ()) if (customers.key, pk) not in merged]
+        found.update((customers.key, pk) for pk in (still_shared(connection, customers, gone) if gone else ()))
         return found
 
     def _merged_among(self, orphaned: set[tuple[str, bytes]]) -> set[tuple[str, bytes]]:

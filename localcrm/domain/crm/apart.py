@@ -42,7 +42,7 @@ def follow_shares(uow: UnitOfWork, ids: Sequence[str]) -> None:
         if kept != share["record"]:
             uow.update(_SHARE, identity, {"record": kept})
         if customer["deleted"]:
-            if share["shared_by"] != share["user_id"]:  # a request for it is answered
+            if not _is_request(share):  # that is answered
                 _tell_shared(uow, customer, share)
         elif _is_over(uow.connection, customer, share):
             uow.set_deleted(_SHARE, identity, deleted=True)
@@ -67,10 +67,15 @@ def _is_over(connection: Connection, customer: Record, share: Record) -> bool:
     """Whether a share would have ended, had it been known where the customer changed hands: its salesperson is no member, a pool keeps no team."""
     if customer["owner_id"]:
         return bool(share["user_id"] == customer["owner_id"])
-    if not customer["pool_id"] or share["shared_by"] == share["user_id"]:  # whoever asks for it reads it meanwhile
+    if not customer["pool_id"] or _is_request(share):
         return False
     last = max(custody.links_of(connection, customer["id"]), key=lambda link: (link["at"], link["digest"]), default=None)
     return last is not None and _stamp(connection, _SHARE, share["id"]) < _stamp(connection, _CHANGE, last["id"])
+
+
+def _is_request(share: Record) -> bool:
+    """Whether somebody shared with himself: who asks for a customer of a pool reads it meanwhile."""
+    return share["user_id"] is not None and share["user_id"] == share["shared_by"]
 
 
 def _stamp(connection: Connection, kind: EntityType, identity: str) -> int:

@@ -101,7 +101,7 @@ def still_shared(connection: Connection, kind: EntityType, ids: Iterable[bytes])
     """Those of these records that somebody shares with somebody else."""
     listed = json.dumps([pk.hex() for pk in ids])
     rows = connection.all(
-        "SELECT DISTINCT record FROM share WHERE deleted = 0 AND shared_by IS NOT user_id AND entity = ? AND record IN (SELECT value FROM json_each(?))",
+        "SELECT DISTINCT record FROM share WHERE deleted = 0 AND (user_id IS NULL OR shared_by IS NOT user_id) AND entity = ? AND record IN (SELECT value FROM json_each(?))",
         (kind.key, listed),
     )
     return {bytes.fromhex(record) for (record,) in rows}

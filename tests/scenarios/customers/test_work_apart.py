@@ -388,6 +388,7 @@ def test_merged_here_and_told_apart_there_is_told_once_with_the_reason(week: Wee
 def test_a_share_of_one_that_was_merged_away_shares_the_one_that_is_left(week: Week) -> None:
     assert week.shares("共享甲") == [("wu", False)]
     assert week.shares("共享乙") == []
+    assert week.told(week.hq, "admin", "共享乙") == []
 
 
 def test_merged_in_opposite_directions_the_one_entered_first_stays_and_both_mergers_are_told(week: Week) -> None:
@@ -418,3 +419,61 @@ def test_what_is_settled_is_gone_everywhere(week: Week) -> None:
     week.run(week.one, "lin", "crm.settle_reminders", keys=[told.key])
     with pytest.raises(ValueError, match="unpack"):
         week.notice(week.one, "lin", "同领")
+
+
+# what goes along at one place -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def office() -> Iterator[Week]:
+    """Head office alone."""
+    folder = fast_folder()
+    company = copy_company(folder, branches=2, name="apart", prepare=fill)
+    yield Week(company)
+    company.close()
+    shutil.rmtree(folder)
+
+
+def test_shares_go_into_the_bin_with_their_customer_and_come_back_with_it(office: Week) -> None:
+    hq, customer = office.hq, office.known("甲")
+    for name in ("lin", "wu"):
+        office.share(hq, "chen", "甲", name)
+    ended = hq.value("SELECT lower(hex(id)) FROM share WHERE user_id = ?", bytes.fromhex(office.users["wu"]))
+    office.run(hq, "chen", "people.unshare", share_id=ended)
+    office.run(hq, "chen", "records.delete_record", entity="customer", id=customer)
+    change = hq.value("SELECT max(lseq) FROM sync_log")
+    office.company.exchange()
+    assert (office.shares("甲"), hq.conflicts()) == ([("lin", True), ("wu", True)], [])  # nobody did anything apart
+    office.run(hq, "chen", "admin.undo_action", change=change)
+    assert hq.rows("SELECT count(*) FROM share WHERE deleted = 0") == [(1,)]
+    office.run(hq, "chen", "records.delete_record", entity="customer", id=customer)
+    office.run(hq, "chen", "records.undelete_record", entity="customer", id=customer)
+    office.company.exchange()
+    assert office.shares("甲") == [("lin", False), ("wu", True)]
+
+
+def test_whoever_merges_two_that_were_told_apart_has_decided_anew_and_undoes_both(office: Week) -> None:
+    hq, one, two = office.hq, office.known("甲"), office.known("乙")
+    office.run(hq, "chen", "crm.tell_apart", one=one, other=two, note="两家")
+    change = hq.value("SELECT max(lseq) + 1 FROM sync_log")
+    office.run(hq, "chen", "crm.merge_customers", kept=one, merged=two)
+    office.company.exchange()
+    assert hq.conflicts() == []
+    assert hq.value("SELECT count(*) FROM customer_distinct WHERE deleted = 0") == 0
+    hq.run("admin.undo_action", change=change)
+    assert hq.value("SELECT count(*) FROM customer_distinct WHERE deleted = 0") == 1
+
+
+def test_one_action_is_one_notice_however_many_customers_it_moved(office: Week) -> None:
+    names = [f"客户{n}" for n in range(5)]
+    customers = [office.known(name) for name in names]
+    office.run(office.hq, "admin", "crm.hand_over", customers=customers, to=office.users["wu"], reason="分区调整")
+    for who, sentence in (("wu", "转给您"), ("chen", "转给别人")):
+        with office.hq.store.read() as connection:
+            found = reminders(connection, office.hq.store.node, office.actor(office.hq, who), now=moment(office.hq.store.clock))
+        (told,) = found
+        assert (told.title, told.customer) == ("5 个客户", None)
+        assert told.text.startswith("客户0、客户1、客户2 …")
+        assert sentence in told.text
+        assert told.text.endswith("原因：分区调整。")
+    assert office.hq.run("crm.list_reminders")["rows"] == []  # one's own doings are no news
