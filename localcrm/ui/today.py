@@ -8,19 +8,23 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from localcrm.domain import policy
-from localcrm.domain.admin.conflicts import count_open
+from localcrm.domain.admin.conflicts import MOST_AT_ONCE, count_open, find_items
+from localcrm.domain.admin.entities import ConflictState
 from localcrm.domain.calls.services import missed, names_of
 from localcrm.domain.conditions import PRESETS, Asking, is_askable, tree_query
 from localcrm.domain.crm.entities import Contact, Customer
+from localcrm.domain.crm.reminders import reminders
 from localcrm.domain.sales.glance import customer_glances
 from localcrm.domain.service.desk import Line as TicketLine, Wanted, undone
 from localcrm.domain.service.rules import RUNNING
 from localcrm.domain.service.tickets import TICKET
 from localcrm.domain.spans import anniversaries
-from localcrm.kernel.clock import now_utc
+from localcrm.kernel.clock import moment, now_utc
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.store.query import Condition, ListQuery, ref_titles, select
 from localcrm.ui.calls.words import shown_number
+from localcrm.ui.conflict_words import Teller
+from localcrm.ui.kit.reminders import HEADS, place_of
 from localcrm.ui.kit.syncstate import sync_state
 from localcrm.ui.kit.values import ago, near_moment
 from localcrm.ui.registry import screens_for
@@ -196,9 +200,27 @@ def _has_screen(screen: str) -> Callable[[Session], bool]:
     return lambda session: any(one.id == screen for one in screens_for(session))
 
 
-def _conflicts(session: Session, _mine: bool) -> Found:
+def _conflicts(session: Session, mine: bool) -> Found:
+    """Those the user sees, or those about his own work and customers; the newest are named."""
     with session.store.read() as connection:
-        return Found(count_open(connection, session.actor))
+        if not count_open(connection, session.actor):
+            return Found(0)
+        most = MOST_AT_ONCE if mine else MOST_NAMED
+        total, items = find_items(connection, session.actor, [Condition("state", "=", ConflictState.OPEN)], limit=most)
+        if mine:
+            items = [item for item in items if item.mine]
+            total = len(items)
+        told = list(Teller(connection, session.actor, items[:MOST_NAMED]))
+    lines = tuple(Line(one.title, one.label or one.reason, f"/conflicts?record={one.item.conflict.get('record')}") for one in told)
+    return Found(total, lines)
+
+
+def _reminders(session: Session, _mine: bool) -> Found:
+    """What the user is reminded of by now, the latest first."""
+    with session.store.read() as connection:
+        due = reminders(connection, session.store.node, session.actor, now=moment(session.store.clock))[::-1]
+    lines = tuple(Line(one.title, gettext(HEADS[one.kind]), place_of(one) or "/reminders") for one in due[:MOST_NAMED])
+    return Found(len(due), lines)
 
 
 def _sync(session: Session, _mine: bool) -> Found:
@@ -240,8 +262,8 @@ CARDS: list[Card] = [
         label_msgid=N_("Reminders"),
         icon="notifications",
         path=lambda _mine: "/reminders",
-        look=_badge("reminders"),
-        entities=frozenset({"reminder", "reminder_mark", "activity", "contact", "customer"}),
+        look=_reminders,
+        entities=frozenset({"reminder", "reminder_mark", "activity", "contact", "customer", "owner_change", "claim_answer"}),
         tone="warn",
         place=20,
         asked=_has_screen("reminders"),
@@ -282,7 +304,7 @@ CARDS: list[Card] = [
         id="conflicts",
         label_msgid=N_("Conflicts to settle"),
         icon="call_split",
-        path=lambda _mine: "/conflicts",
+        path=lambda mine: f"/conflicts{'?mine=1' if mine else ''}",
         look=_conflicts,
         entities=frozenset({"conflict"}),
         tone="bad",

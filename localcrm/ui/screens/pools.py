@@ -241,13 +241,18 @@ class _Pools:
             heads(CUSTOMER.fields["name"].label, _("Outcome"), (_("Pool"), "lc-hide-phone"), _("Time"), (_("Lapses at"), "lc-hide-phone"))
             for place, claim in enumerate(state.rows):
                 with self._row(place):
-                    cell(claim["title"], "lc-strong")
+                    with ui.element("td"):
+                        if claim["is_yours"]:
+                            with ui.element("a").props(f'href="/customers?open={claim["wanted"]}&tab=overview"').mark("to-customer"):
+                                ui.label(claim["into"] or claim["title"]).classes("lc-strong")
+                        else:
+                            ui.label(claim["title"]).classes("lc-strong")
                     with ui.element("td"):
                         outcome = claim["outcome"]
                         tone = "warn" if outcome is None else "good" if outcome == ClaimOutcome.GRANTED else "bad"
                         ui.label(pools.outcome_words(outcome)).classes("lc-chip").props(f"data-tone={tone}")
-                        if claim["winner"] and outcome == ClaimOutcome.TAKEN:
-                            ui.label(_("{name} was quicker").format(name=claim["winner"])).classes("lc-small-text lc-muted")
+                        if said := pools.told_outcome(claim):
+                            ui.label(said).classes("lc-small-text lc-muted lc-wrap").mark("outcome")
                     cell(claim["pool"], "lc-hide-phone")
                     cell(near_moment(claim["at"]), "lc-muted", tip=exact(claim["at"]))
                     cell(near_moment(claim["expires_at"]) if outcome is None else "", "lc-muted lc-hide-phone")
