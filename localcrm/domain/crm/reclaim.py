@@ -15,6 +15,7 @@ from localcrm.domain import policy
 from localcrm.domain.crm import custody_rules as rules, pools
 from localcrm.domain.crm.custody import moment
 from localcrm.domain.crm.entities import Activity, ChangeKind, Customer, Pool, ReclaimRule
+from localcrm.domain.crm.open_work import WORK, sparing
 from localcrm.domain.people.entities import User
 from localcrm.domain.policy import SYSTEM, Actor
 from localcrm.domain.records import Behaviour
@@ -33,12 +34,11 @@ _AT = Activity.entity_type.fields["at"]
 AT_ONCE = 200
 #: Customers that a preview tells of.
 MOST_TOLD = 500
-#: What is known of a customer that a rule may take; days as ISO texts and moments as Unix milliseconds, as they are stored.
-_CARE = """SELECT c.rid, c.id, c.level, c.owner_since, c.locked, c.protected_until,
-    (SELECT max(a.at) FROM activity a WHERE a.customer_id = c.id AND a.deleted = 0 AND a.at <= ?1),
-    EXISTS (SELECT 1 FROM sales_order o WHERE o.customer_id = c.id AND o.deleted = 0 AND (o.status = 'draft' OR (o.reverses_id IS NULL
-        AND o.gross > coalesce((SELECT sum(r.total) FROM order_received r WHERE r.order_id = o.id), 0)
-        AND NOT EXISTS (SELECT 1 FROM sales_order x WHERE x.reverses_id = o.id AND x.status = 'posted' AND x.deleted = 0))))
+#: Kinds of records that say when a customer is taken.
+SOURCES = frozenset({"customer", "activity", "reclaim_rule", "receipt", *(kind for kind, work in WORK.items() if work.spares)})
+#: What is known of a customer that a rule may take; days as ISO texts and moments as Unix milliseconds, as they are stored. ?1: now, ?2: today.
+_CARE = f"""SELECT c.rid, c.id, c.level, c.owner_since, c.locked, c.protected_until,
+    (SELECT max(a.at) FROM activity a WHERE a.customer_id = c.id AND a.deleted = 0 AND a.at <= ?1), {sparing("c.id", "?2")}
     FROM customer c WHERE c.deleted = 0 AND c.owner_id IS NOT NULL"""
 
 
@@ -71,8 +71,8 @@ def due_of(connection: Connection, now: datetime, customers: Sequence[str]) -> d
     given = rules_in_force(connection)
     if not given or not customers:
         return {}
-    marks = ",".join(f"?{place}" for place in range(2, len(customers) + 2))
-    rows = connection.all(f"{_CARE} AND c.id IN ({marks})", (_AT.store(now), *map(bytes.fromhex, customers)))
+    marks = ",".join(f"?{place}" for place in range(3, len(customers) + 3))
+    rows = connection.all(f"{_CARE} AND c.id IN ({marks})", (*_present(now), *map(bytes.fromhex, customers)))
     return {due.customer: due for due in _dues(given, rows, now)}
 
 
@@ -81,8 +81,13 @@ def due_of_owner(connection: Connection, now: datetime, user: str) -> list[Due]:
     given = rules_in_force(connection)
     if not given:
         return []
-    rows = connection.all(f"{_CARE} AND c.owner_id = ?2", (_AT.store(now), bytes.fromhex(user)))
+    rows = connection.all(f"{_CARE} AND c.owner_id = ?3", (*_present(now), bytes.fromhex(user)))
     return sorted(_dues(given, rows, now), key=lambda due: due.day)
+
+
+def _present(now: datetime) -> tuple[Any, str]:
+    """The moment and its day on the clock on the wall, as ``_CARE`` asks for them."""
+    return _AT.store(now), now.astimezone().date().isoformat()
 
 
 def _dues(given: Sequence[Record], rows: Iterable[tuple[Any, ...]], now: datetime) -> Iterator[Due]:
@@ -163,10 +168,10 @@ def _take(uow: UnitOfWork, actor: Actor, dues: Iterable[Due]) -> int:
 def _at_home(connection: Connection, node: Node, now: datetime, within_days: int) -> Iterator[Due]:
     """Customers at home here that a rule takes within so many days, a portion of the table at a time."""
     given, last = rules_in_force(connection), 0
-    home = "c.branch_id = ?2" if not node.is_office else "(c.branch_id = ?2 OR c.branch_id IS NULL)"
+    home = "c.branch_id = ?3" if not node.is_office else "(c.branch_id = ?3 OR c.branch_id IS NULL)"
     while given:
         rows = connection.all(
-            f"{_CARE} AND {home} AND c.rid > ?3 ORDER BY c.rid LIMIT 1000", (_AT.store(now), bytes.fromhex(node.branch_id), last)
+            f"{_CARE} AND {home} AND c.rid > ?4 ORDER BY c.rid LIMIT 1000", (*_present(now), bytes.fromhex(node.branch_id), last)
         )
         if not rows:
             return

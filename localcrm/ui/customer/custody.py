@@ -132,7 +132,7 @@ OWNERS = Tab(
     count=_count,
     read=_read,
     draw=_draw,
-    shows=frozenset({"owner_change", "activity", "reclaim_rule"}),
+    shows=reclaim.SOURCES | {"owner_change"},
 )
 
 

@@ -88,7 +88,7 @@ class _Pools:
                 context_menu(actions)
             action_keys([*actions, *self._moves()])
         await self.draw()
-        self.session.subscribe({"customer", "pool", "reclaim_rule", "claim_answer", "pool_claim", "activity"}, lambda _changes: self.draw())
+        self.session.subscribe({"pool", "claim_answer", "pool_claim", *reclaim.SOURCES}, lambda _changes: self.draw())
 
     # reading ---------------------------------------------------------------------------------------------------------------
 
@@ -350,6 +350,6 @@ register(
         pool_page,
         "customers",
         40,
-        badge=Badge(_near, frozenset({"customer", "activity", "reclaim_rule"}), N_("{count} of your customers will go to a pool soon")),
+        badge=Badge(_near, reclaim.SOURCES, N_("{count} of your customers will go to a pool soon")),
     )
 )

@@ -88,16 +88,16 @@ class Day:
 @pytest.fixture
 def day() -> Iterator[Day]:
     """Head office alone, for what happens at one place."""
-    yield from _day(branches=0)
+    yield from working_day(branches=0)
 
 
 @pytest.fixture
 def apart() -> Iterator[Day]:
     """Head office and two branches."""
-    yield from _day(branches=2)
+    yield from working_day(branches=2)
 
 
-def _day(branches: int) -> Iterator[Day]:
+def working_day(branches: int) -> Iterator[Day]:
     folder = fast_folder()
     company = copy_company(folder, branches=branches, name="pools", prepare=fill)
     yield Day(company)

@@ -115,7 +115,7 @@ class ReclaimRule(Entity, key="reclaim_rule", no=63, label=N_("Reclaim rule"), k
     days: Annotated[int, Bounds(ge=1, le=3650), F(5, N_("Days without an activity record"), column=5)] = 30
     remind_days: Annotated[int, Bounds(ge=0, le=365), F(6, N_("Remind so many days before"), column=6)] = 7
     spare_deals: Annotated[bool, F(7, N_("Not deal customers"))] = True
-    spare_open: Annotated[bool, F(8, N_("Not where an order is open"))] = True
+    spare_open: Annotated[bool, F(8, N_("Not while an opportunity, a contract or an order is open"))] = True
     since: Annotated[Moment | None, F(9, N_("Switched on at"), editable=False)] = None
 
 
