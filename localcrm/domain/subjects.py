@@ -15,7 +15,7 @@ from localcrm.domain.finance import services as finance
 from localcrm.domain.finding import services as finding
 from localcrm.domain.options import services as options
 from localcrm.domain.partners import registrations, services as partners
-from localcrm.domain.people import grants, rights, services as people
+from localcrm.domain.people import handing, rights, services as people
 from localcrm.domain.purchase import services as purchase
 from localcrm.domain.sales import approval, expiring, questions as sales_questions, services as sales, warranties
 from localcrm.domain.service import reminding, services as service, tickets
@@ -46,7 +46,7 @@ for questions in (crm_questions, sales_questions):
     conditions.add_questions(Customer.entity_type, questions.QUESTIONS, questions.PRESETS, questions.MEASURES)
 
 # Whose a customer is has a chain of its own, whoever changes it, and requests for customers in pools are answered where they arrive.
-grants.HANDED_OVER["customer"] = custody.handed_over
+handing.HANDED_OVER["customer"] = custody.handed_over
 undo.OWN_WAYS["owner_change"] = custody.TAKEN_BACK
 arrivals.FOLLOWERS |= {"owner_change": custody.bring_together, "pool_claim": pools.answer_claims, "pool": pools.answer_claims}
 arrivals.FOLLOWERS["ticket"] = tickets.open_circles

@@ -54,6 +54,10 @@ def fill(store: Store, actor: Actor) -> None:
 def filled(office: Running) -> Running:
     with beside(office) as (store, actor):
         fill(store, actor)
+        with store.read() as connection:
+            customer, owner = connection.one("SELECT lower(hex(id)), lower(hex(owner_id)) FROM customer WHERE name = '柯桥金龙布业'") or ("", "")
+        values = {"title": "秋冬面料", "customer_id": customer, "owner_id": owner}
+        verbs.run(store, actor, "records.create_record", {"entity": "opportunity", "values": values})
     return office
 
 
@@ -85,10 +89,12 @@ def test_a_customer_is_handed_over_taken_back_shared_and_released(open_page: Ope
     marked(page, "yes").click()
     expect(dialog).to_contain_text("请选择接手的业务员")
     pick_user(page, "林晓")
+    expect(dialog).to_contain_text("进行中的机会 · 1")
     picture(page, "hand-over")
     marked(page, "yes").click()
     expect(page.locator(".lc-toast")).to_contain_text("“柯桥金龙布业”已转给 林晓")
     expect(marked(page, "custody")).to_contain_text("林晓")
+    expect(marked(page, "owner-changes")).to_contain_text("一并转移：机会 1")
     page.keyboard.press("Control+z")
     expect(marked(page, "custody")).to_contain_text("王芳")
     expect(marked(page, "owner-changes").locator("tr")).to_have_count(3)

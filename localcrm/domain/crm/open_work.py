@@ -15,13 +15,12 @@ from localcrm.kernel.i18n import N_
 class Work:
     """Records of one kind that name a customer. ``is_open``: SQL over the alias ``w`` for those that are not done with; {today} is a day as ISO text.
 
-    ``spares``: as long as there is one its customer is not reclaimed · ``holder``: the field that says whose it is.
+    ``spares``: as long as there is one its customer is not reclaimed.
     """
 
     label: str
     is_open: str
     spares: bool = True
-    holder: str = "owner_id"
 
 
 #: By kind of record, in the order they are told. The plus keeps SQLite from gathering all records of a state, where few are of one customer.
@@ -29,7 +28,7 @@ WORK: Mapping[str, Work] = {
     "opportunity": Work(N_("Open opportunities"), "+w.state IN ('negotiating', 'won')"),
     "quote": Work(N_("Quotes without an answer"), "+w.status IN ('draft', 'sent')", spares=False),
     "contract": Work(N_("Running contracts"), "+w.status IN ('draft', 'signed') AND (w.ends_on IS NULL OR w.ends_on >= {today})"),
-    "ticket": Work(N_("Open tickets"), "+w.state IN ('new', 'working', 'waiting')", spares=False, holder="assignee_id"),
+    "ticket": Work(N_("Open tickets"), "+w.state IN ('new', 'working', 'waiting')", spares=False),
     "sales_order": Work(N_("Draft orders of this branch"), "+w.status = 'draft'"),
 }
 #: Asked as the index of the sums is made.

@@ -118,8 +118,8 @@ def test_a_customer_is_handed_over_with_its_drafts_and_the_former_salesperson_st
     product = apart.hq.new("product", code="P1", name="雪纺", price="9.80")
     draft = apart.hq.order(customer, product)
     apart.hq.set("sales_order", draft, owner_id=apart.users["chen"])
-    done = apart.do(apart.hq, "chen", "hand_over", customers=[customer], to=apart.users["lin"], keep="read", drafts=True, reason="休产假")
-    assert done == {"moved": 1, "drafts": 1}
+    done = apart.do(apart.hq, "chen", "hand_over", customers=[customer], to=apart.users["lin"], keep="read", reason="休产假")
+    assert done == {"moved": 1, "along": {"sales_order": 1}, "left": {}}
     assert apart.owner(apart.hq, customer) == "lin"
     assert apart.hq.get("sales_order", draft)["owner_id"] == apart.users["lin"]
     assert apart.hq.rows("SELECT level, hex(user_id) FROM share WHERE deleted = 0") == [("read", apart.users["chen"].upper())]

@@ -61,7 +61,8 @@ class OwnerChange(
     by_hand=False,
 ):
     """One link of the chain of hands a customer went through. ``previous`` names the link before by its digest, so none can be left out,
-    altered or written twice without showing; ``beside``: digests of links made apart that this one brings together with it.
+    altered or written twice without showing; ``beside``: digests of links made apart that this one brings together with it. ``along``: "opportunity:2 quote:1",
+    how many records of which kinds went along.
     """
 
     customer_id: Annotated[Id, F(1, N_("Customer"), ref="customer", column=2, editable=False)]
@@ -77,6 +78,7 @@ class OwnerChange(
     beside: Annotated[LongText | None, F(11, N_("Links brought together"), editable=False)] = None
     claim_id: Annotated[Id | None, F(12, N_("Request"), ref="pool_claim", editable=False)] = None
     digest: Annotated[Text, F(13, N_("Digest"), editable=False)]
+    along: Annotated[Text | None, F(14, N_("What went along"), column=9, editable=False)] = None
 
 
 class PoolClaim(
