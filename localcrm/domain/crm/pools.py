@@ -217,7 +217,8 @@ def _ask(uow: UnitOfWork, customer: Record, pool: Record, user: str, at: datetim
     values |= {"home_id": pool["home_id"]}
     uow.insert(_CLAIM, _CLAIM.validate({**values, "expires_at": until, "branch_id": uow.node.branch_id}))
     share = {"entity": _CUSTOMER.key, "record": customer["id"], "user_id": user, "until": until.astimezone().date(), "shared_by": user}
-    uow.insert(_SHARE, _SHARE.validate({**share, "level": ShareLevel.READ}))
+    nothing_else = " ".join(kind.key for kind in policy.goes_with(_CUSTOMER))
+    uow.insert(_SHARE, _SHARE.validate({**share, "level": ShareLevel.READ, "without": nothing_else}))
 
 
 def _person(actor: Actor) -> str:

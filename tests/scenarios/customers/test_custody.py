@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from localcrm.domain import policy, verbs
 from localcrm.domain.crm import custody, custody_rules, reclaim
 from localcrm.domain.people.services import actor_by_id
-from localcrm.kernel.errors import Forbidden
+from localcrm.kernel.errors import AppError, Forbidden
 from localcrm.kernel.schema import entity
 from localcrm.store.query import ListQuery, select
 from tests.scenarios.customers.test_pools import Day, refused, working_day
@@ -40,6 +41,10 @@ def own_only(day: Day, *logins: str) -> None:
         day.hq.run("people.set_roles", login=login, roles=[role])
 
 
+#: Titles of what ``filled`` makes.
+EVERYTHING = {"一期", "二期", "面料", "年度", "断线", "别人的"}
+
+
 def filled(day: Day, owner: str) -> tuple[str, dict[str, str]]:
     """A customer with something of every kind under way, and what is done with."""
     user = day.users[owner]
@@ -57,7 +62,7 @@ def filled(day: Day, owner: str) -> tuple[str, dict[str, str]]:
 
 
 def titles_seen(day: Day, who: str) -> set[str]:
-    """Titles of everything of some kinds that somebody sees."""
+    """Titles of EVERYTHING of some kinds that somebody sees."""
     actor, found = actor_by_id(day.hq.store, day.users[who]), set()
     assert actor is not None
     with day.hq.store.read() as connection:
@@ -76,14 +81,14 @@ def test_open_work_goes_along_with_its_customer_and_the_link_says_so(day: Day) -
     assert told == {"opportunity": 1, "quote": 1, "contract": 1, "ticket": 1}
     done = verbs.act(day.hq.store, day.hq.actor, "crm.hand_over", {"customers": [customer], "to": day.users["lin"]})
     assert done.value == {"moved": 1, "along": told, "left": {}}
-    assert titles_seen(day, "lin") == {"二期", "面料", "年度", "断线"}
+    assert titles_seen(day, "lin") == EVERYTHING  # the customer is hers
     assert titles_seen(day, "chen") == {"一期"}  # what was over keeps who did it
     with day.hq.store.read() as connection:
         (link,) = custody.chain(connection, day.hq.actor, customer)
     assert (custody_rules.along_of(link), link["fault"]) == (told, False)
     assert custody_rules.faults([{**link, "along": "opportunity:9"}])  # what it says of that is sealed too
     day.hq.run("admin.undo_action", change=done.change)
-    assert titles_seen(day, "chen") == {"一期", "二期", "面料", "年度", "断线"}
+    assert titles_seen(day, "lin") == set()
     assert day.hq.get("quote", made["colleague"])["owner_id"] == day.users["zhou"]
 
 
@@ -101,6 +106,60 @@ def test_only_what_was_ticked_goes_along_and_only_with_the_right_to_hand_it_over
     assert {key: row["owner_id"] == day.users["lin"] for key, row in owners.items()} == {
         "opportunity": True, "lost": False, "quote": False, "contract": False,
     }  # fmt: skip
+
+
+# who else sees it ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_shared_customer_is_shared_with_what_belongs_to_it_unless_something_is_left_out(day: Day) -> None:
+    customer, made = filled(day, "chen")
+    own_only(day, "chen", "lin")
+    share = {"entity": "customer", "id": customer, "user_id": day.users["lin"], "reason": "一起跟"}
+    day.hq.run("people.share_record", **share)
+    assert titles_seen(day, "lin") == EVERYTHING
+    with pytest.raises(Forbidden):
+        change(day, "lin", "opportunity", made["opportunity"], title="改了")
+    day.hq.run("people.share_record", **share, level="write", without=["contract", "quote"])
+    assert titles_seen(day, "lin") == EVERYTHING - {"面料", "年度", "别人的"}
+    change(day, "lin", "opportunity", made["opportunity"], title="改了")
+    with pytest.raises(AppError):
+        change(day, "lin", "quote", made["quote"], title="改了")
+    assert day.hq.rows('SELECT "without", reason FROM share') == [("contract quote", "一起跟")]
+    day.hq.run("people.unshare", share_id=day.hq.value("SELECT lower(hex(id)) FROM share"))
+    assert titles_seen(day, "lin") == set()
+
+
+def test_the_owner_of_a_customer_sees_what_others_create_there_and_changes_it_not(day: Day) -> None:
+    customer, made = filled(day, "chen")
+    elsewhere = day.hq.new("customer", name="别家", owner_id=day.users["lin"])
+    day.hq.new("quote", customer_id=elsewhere, title="别家的", owner_id=day.users["zhou"])
+    own_only(day, "chen")
+    assert titles_seen(day, "chen") == EVERYTHING
+    with pytest.raises(Forbidden):
+        change(day, "chen", "quote", made["colleague"], title="改了")
+
+
+def test_a_customer_is_not_shared_with_whoever_it_belongs_to(day: Day) -> None:
+    customer = day.hq.new("customer", name="甲", owner_id=day.users["chen"])
+    with refused("holder_shared"):
+        day.hq.run("people.share_record", entity="customer", id=customer, user_id=day.users["chen"])
+
+
+def test_who_asks_for_a_customer_of_a_pool_reads_the_customer_meanwhile_and_no_more(apart: Day) -> None:
+    apart.pool()
+    (customer,) = apart.in_pool("甲")
+    apart.hq.new("quote", customer_id=customer, title="老报价", owner_id=apart.users["chen"])
+    apart.company.exchange()
+    apart.do(apart.two, "wu", "pick", customer_id=customer)
+    wu = actor_by_id(apart.two.store, apart.users["wu"])
+    assert wu is not None and wu.rights is not None
+    assert (wu.rights.shared, wu.rights.along) == ({("customer", "read"): frozenset({customer})}, {})
+
+
+def change(day: Day, who: str, kind: str, identity: str, **values: Any) -> None:
+    verbs.run(
+        day.hq.store, actor_by_id(day.hq.store, day.users[who]), "records.update_record", {"entity": kind, "id": identity, "values": values}
+    )
 
 
 # what keeps a customer from being reclaimed -----------------------------------------------------------------------------------
