@@ -58,6 +58,8 @@ NOT_GRANTED = (BY_ADMINISTRATORS - {permission.partition(".")[0] for permission 
     *("share", "approval_request", "approval_step", "customer_distinct", "pool_claim", "call_party"),
     *SHAPING,
 }
+#: Where shares are kept that let somebody add to a record and not change it (``ShareLevel.FOLLOW``).
+FOLLOWED = "follow"
 #: Permissions that no kind of record carries.
 OTHER_PERMISSIONS = ("sync.manage", "settings.manage")
 
@@ -283,7 +285,8 @@ def require_parent(connection: Connection, actor: Actor, kind: EntityType, value
     identity = values.get(kind.under or "")
     if kind.under and isinstance(identity, str) and not actor.is_admin:
         parent = entity_type(kind.fields[kind.under].f.ref or "")
-        require_record(connection, actor, parent, identity, _with_parent(actor, kind, parent, action))
+        adds = action == "create" and identity in _followed(actor, parent)
+        require_record(connection, actor, parent, identity, "read" if adds else _with_parent(actor, kind, parent, action))
 
 
 def visible(connection: Connection, actor: Actor, kind: EntityType, identity: str, *, action: str = "read") -> bool:
@@ -327,7 +330,9 @@ def _rows(actor: Actor, kind: EntityType, action: str) -> tuple[Part, ...] | Non
         if not may(actor, f"{parent.key}.read"):
             return ()
         above = view(actor, parent, _with_parent(actor, kind, parent, action))
-        return None if above.rows is None else (With(kind.under, above),)
+        if above.rows is None:
+            return None
+        return With(kind.under, above), *_added_to(actor, kind, action, _followed(actor, parent))
     seen_rows, taken = _reached(actor, kind, "read"), _reached(actor, kind, action)
     if seen_rows is None or taken is None:
         return taken if seen_rows is None else seen_rows
@@ -411,6 +416,20 @@ def _of_these(kind: EntityType, reached: Reach) -> list[Part]:
     owned: list[Part] = [Among(kind.owner, reached.owners)] if kind.owner and reached.owners else []
     at_home: list[Part] = [Among("branch_id", reached.branches)] if "branch_id" in kind.fields and reached.branches else []
     return owned + at_home
+
+
+def _followed(actor: Actor, kind: EntityType) -> frozenset[str]:
+    """Records of a kind to which somebody may only add."""
+    return frozenset() if actor.rights is None else actor.rights.shared.get((kind.key, FOLLOWED), frozenset())
+
+
+def _added_to(actor: Actor, kind: EntityType, action: str, followed: frozenset[str]) -> Iterator[Part]:
+    """What somebody who may only add to some records may do there: add, and change what says that it is his own."""
+    if followed and action == "create":
+        yield Among(kind.under or "", followed)
+    elif followed and action == "update" and "user_id" in kind.fields and actor.user_id is not None:
+        own = View(kind, (Among("user_id", frozenset({actor.user_id})),))
+        yield Both((View(kind, (Among(kind.under or "", followed),)), own))
 
 
 def goes_with(kind: EntityType) -> list[EntityType]:

@@ -55,7 +55,10 @@ def filled(office: Running) -> Running:
     with beside(office) as (store, actor):
         fill(store, actor)
         with store.read() as connection:
-            customer, owner = connection.one("SELECT lower(hex(id)), lower(hex(owner_id)) FROM customer WHERE name = '柯桥金龙布业'") or ("", "")
+            customer, owner = connection.one("SELECT lower(hex(id)), lower(hex(owner_id)) FROM customer WHERE name = '柯桥金龙布业'") or (
+                "",
+                "",
+            )
         values = {"title": "秋冬面料", "customer_id": customer, "owner_id": owner}
         verbs.run(store, actor, "records.create_record", {"entity": "opportunity", "values": values})
     return office
@@ -101,9 +104,14 @@ def test_a_customer_is_handed_over_taken_back_shared_and_released(open_page: Ope
     page.locator(".q-tab", has_text="共享").click()
     page.get_by_role("button", name="共享…").click()
     pick_user(page, "林晓", field="名称")
+    marked(page, "share-contract").click()
+    page.get_by_label("原因").fill("一起跟进")
+    picture(page, "share-dialog")
     dialog.get_by_role("button", name="共享", exact=True).click()
     dialog.get_by_role("button", name="关闭").click()
     expect(marked(page, "shares")).to_contain_text("已生效")
+    expect(marked(page, "shares")).to_contain_text("不含 合同")
+    expect(marked(page, "shares")).to_contain_text("一起跟进")
     picture(page, "sharing")
     act(page, "放入公海…")
     marked(page, "yes").click()

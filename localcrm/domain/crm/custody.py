@@ -179,7 +179,7 @@ def hand_over(
     *,
     customers: list[RecordId],
     to: RecordId,
-    keep: Literal["", "read", "write"] = "",
+    keep: Literal["", "read", "follow", "write"] = "",
     along: list[str] | None = None,
     reason: str = "",
 ) -> dict[str, Any]:

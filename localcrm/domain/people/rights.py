@@ -17,7 +17,7 @@ from typing import Any
 
 from localcrm.domain.people.entities import Department, Role, RoleField, RoleFilter, RoleRight, User, UserRole
 from localcrm.domain.people.signing import Granted
-from localcrm.domain.policy import EVERYTHING, Actor, Reach, Rights, floor, goes_with
+from localcrm.domain.policy import EVERYTHING, FOLLOWED, Actor, Reach, Rights, floor, goes_with
 from localcrm.domain.roles import BasicRole, FieldRule, Scope, ShareLevel
 from localcrm.kernel.schema import Kind, entities
 from localcrm.store.connection import Connection
@@ -104,10 +104,13 @@ def _shared(
     for entity, record, level, without, *shared_with in rows:
         if any(target is not None and target.hex() in targets for target in shared_with):
             kinds = set(with_them.get(entity, ())) - set((without or "").split())
-            for action in ("read", "update") if level == ShareLevel.WRITE else ("read",):
-                found[entity, action].add(record)
-                for kind in kinds:
-                    along[kind, action].add(record)
+            found[entity, "read"].add(record)
+            if level != ShareLevel.READ:
+                found[entity, FOLLOWED if level == ShareLevel.FOLLOW else "update"].add(record)
+            for kind in kinds:
+                along[kind, "read"].add(record)
+                if level == ShareLevel.WRITE:
+                    along[kind, "update"].add(record)
     return _frozen(found), _frozen(along)
 
 

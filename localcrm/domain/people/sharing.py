@@ -42,6 +42,8 @@ def share_record(
     """
     kind = _shareable(entity)
     policy.require_record(uow.connection, actor, kind, id, "share")
+    if level == ShareLevel.WRITE:  # nobody gives more than he has
+        policy.require_record(uow.connection, actor, kind, id, "update")
     uow.get(kind, id)
     target = {"user_id": user_id, "department_id": department_id, "branch_id": branch_id}
     if sum(value is not None for value in target.values()) != 1:

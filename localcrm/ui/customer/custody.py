@@ -201,7 +201,12 @@ class _Dialog:
         self.problem.set_visibility(True)
 
 
-KEEPS = {"": N_("Sees it no longer by this"), "read": N_("Still reads it"), "write": N_("Still works on it")}
+KEEPS = {
+    "": N_("Sees it no longer by this"),
+    "read": N_("Still reads it"),
+    "follow": N_("Still adds contacts and activity records"),
+    "write": N_("Still works on it"),
+}
 
 
 async def hand_over_dialog(session: Session, customers: Sequence[str], name: str) -> None:

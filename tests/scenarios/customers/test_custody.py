@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from localcrm.domain import policy, verbs
+from localcrm.domain.conditions import Asking, tree_query
 from localcrm.domain.crm import custody, custody_rules, reclaim
 from localcrm.domain.people.services import actor_by_id
 from localcrm.kernel.errors import AppError, Forbidden
@@ -130,7 +131,7 @@ def test_a_shared_customer_is_shared_with_what_belongs_to_it_unless_something_is
 
 
 def test_the_owner_of_a_customer_sees_what_others_create_there_and_changes_it_not(day: Day) -> None:
-    customer, made = filled(day, "chen")
+    _customer, made = filled(day, "chen")
     elsewhere = day.hq.new("customer", name="别家", owner_id=day.users["lin"])
     day.hq.new("quote", customer_id=elsewhere, title="别家的", owner_id=day.users["zhou"])
     own_only(day, "chen")
@@ -156,10 +157,61 @@ def test_who_asks_for_a_customer_of_a_pool_reads_the_customer_meanwhile_and_no_m
     assert (wu.rights.shared, wu.rights.along) == ({("customer", "read"): frozenset({customer})}, {})
 
 
+def test_who_shall_only_follow_up_adds_contacts_and_activity_records_and_changes_nothing_else(day: Day) -> None:
+    customer = day.hq.new("customer", name="甲", owner_id=day.users["chen"])
+    others = day.hq.new("activity", customer_id=customer, content="老的")
+    own_only(day, "lin")
+    role = day.hq.value("SELECT lower(hex(id)) FROM role WHERE name = '业务员'")
+    for kind in ("activity", "contact"):
+        for action in ("read", "create", "update"):
+            day.hq.run("people.set_role_right", role_id=role, entity=kind, action=action, scope="all")
+    day.hq.run("people.share_record", entity="customer", id=customer, user_id=day.users["lin"], level="follow")
+    mine = create(day, "lin", "activity", customer_id=customer, content="问过了")
+    create(day, "lin", "contact", customer_id=customer, name="周工")
+    change(day, "lin", "activity", mine, content="问过了，要样布")
+    for kind, identity, values in (("activity", others, {"content": "改"}), ("customer", customer, {"phone": "1"})):
+        with pytest.raises(AppError):
+            change(day, "lin", kind, identity, **values)
+    day.hq.run("people.share_record", entity="customer", id=customer, user_id=day.users["lin"], level="read")
+    with pytest.raises(AppError):
+        create(day, "lin", "contact", customer_id=customer, name="李工")
+
+
+def test_nobody_shares_more_than_he_may_do_himself(day: Day) -> None:
+    own_only(day, "chen")
+    role = day.hq.value("SELECT lower(hex(id)) FROM role WHERE name = '业务员'")
+    day.hq.run("people.set_role_right", role_id=role, entity="customer", action="share", scope="all")
+    day.hq.run("people.set_role_right", role_id=role, entity="customer", action="read", scope="all")
+    customer = day.hq.new("customer", name="甲", owner_id=day.users["zhou"])
+    share = {"entity": "customer", "id": customer, "user_id": day.users["lin"]}
+    with pytest.raises(Forbidden):
+        run(day, "chen", "people.share_record", **share, level="write")
+    run(day, "chen", "people.share_record", **share)
+    assert asked(day, "chen", "shared_by_me") == asked(day, "lin", "shared_to_me") == ["甲"]
+    assert asked(day, "lin", "shared_by_me") == []
+
+
+def asked(day: Day, who: str, question: str) -> list[str]:
+    """Names of the customers that a question finds for somebody."""
+    actor = actor_by_id(day.hq.store, day.users[who])
+    assert actor is not None
+    with day.hq.store.read() as connection:
+        rows = select(connection, tree_query(entity("customer"), {"ask": question}, Asking(actor))).rows
+    return [row["name"] for row in rows]
+
+
+def create(day: Day, who: str, kind: str, **values: Any) -> str:
+    return str(run(day, who, "records.create_record", entity=kind, values=values)["id"])
+
+
 def change(day: Day, who: str, kind: str, identity: str, **values: Any) -> None:
-    verbs.run(
-        day.hq.store, actor_by_id(day.hq.store, day.users[who]), "records.update_record", {"entity": kind, "id": identity, "values": values}
-    )
+    run(day, who, "records.update_record", entity=kind, id=identity, values=values)
+
+
+def run(day: Day, who: str, verb: str, **parameters: Any) -> Any:
+    actor = actor_by_id(day.hq.store, day.users[who])
+    assert actor is not None
+    return verbs.run(day.hq.store, actor, verb, parameters)
 
 
 # what keeps a customer from being reclaimed -----------------------------------------------------------------------------------
