@@ -122,6 +122,16 @@ def test_a_customer_is_handed_over_taken_back_shared_and_released(open_page: Ope
     expect(page.locator(".lc-toast").last).to_contain_text("“柯桥金龙布业”已放入公海")
     page.locator(".q-tab", has_text="经手人变更").click()
     expect(marked(page, "custody")).to_contain_text("在公海“华东公海”")
+    page.goto(f"{filled.address}/pools")
+    marked(page, "tick-0").click()
+    expect(marked(page, "pick-ticked")).to_have_text("领取 1 个")
+    marked(page, "tick-1").click()
+    picture(page, "ticked")
+    marked(page, "assign-ticked").click()
+    pick_user(page, "林晓")
+    marked(page, "yes").click()
+    expect(page.locator(".lc-toast").last).to_contain_text("“2 个客户”已转给 林晓")
+    expect(marked(page, "ticked")).to_be_hidden()
 
 
 def test_head_office_sets_a_pool_up_and_sees_what_will_be_reclaimed(open_page: OpenPage, filled: Running) -> None:

@@ -213,15 +213,15 @@ def hand_over(
     return {"moved": len(moving), "along": dict(+went), "left": dict(+left)}
 
 
-def _kinds_along(actor: Actor, wanted: Sequence[str] | None) -> list[EntityType]:
+def _kinds_along(actor: Actor, keys: Sequence[str] | None) -> list[EntityType]:
     """Kinds of records that shall go along; each needs the right to hand them over."""
-    if unknown := [key for key in wanted or () if key not in WORK]:
+    if unknown := [key for key in keys or () if key not in WORK]:
         raise InvalidInput("bad_kind", N_("“{kind}” does not go along with a customer."), kind=unknown[0][:60], field="along")
-    for key in wanted or ():
+    for key in keys or ():
         policy.require(actor, f"{key}.transfer")
-    if wanted is None:
-        wanted = [key for key in WORK if policy.may(actor, f"{key}.read") and policy.may(actor, f"{key}.transfer")]
-    return [entity_type(key) for key in WORK if key in wanted]
+    if keys is None:
+        keys = [key for key in WORK if policy.may(actor, f"{key}.read") and policy.may(actor, f"{key}.transfer")]
+    return [entity_type(key) for key in WORK if key in keys]
 
 
 def work_of(connection: Connection, actor: Actor, kind: EntityType, customers: Sequence[str]) -> list[Record]:
@@ -264,12 +264,18 @@ def _set_lock(uow: UnitOfWork, customer_id: str, *, locked: bool) -> dict[str, s
 
 def chosen_customers(uow: UnitOfWork, actor: Actor, ids: Sequence[str], action: str) -> list[Record]:
     """The customers an action is for, each reached by the right to it; raises InvalidInput for none or too many."""
-    wanted = list(dict.fromkeys(ids))
-    if not 0 < len(wanted) <= MOST:
-        raise InvalidInput("choose_customers", N_("Choose between 1 and {most} customers."), most=MOST, field="customers")
-    for identity in wanted:
+    found = wanted(ids)
+    for identity in found:
         policy.require_record(uow.connection, actor, _CUSTOMER, identity, action)
-    return [uow.get(_CUSTOMER, identity) for identity in wanted]
+    return [uow.get(_CUSTOMER, identity) for identity in found]
+
+
+def wanted(ids: Sequence[str]) -> list[str]:
+    """Each customer once; raises InvalidInput for none or too many."""
+    found = list(dict.fromkeys(ids))
+    if not 0 < len(found) <= MOST:
+        raise InvalidInput("choose_customers", N_("Choose between 1 and {most} customers."), most=MOST, field="customers")
+    return found
 
 
 def check_holder(uow: UnitOfWork, actor: Actor, names: Sequence[str], levels: Mapping[str, str | None], to: str) -> Record:

@@ -151,7 +151,7 @@ def test_who_asks_for_a_customer_of_a_pool_reads_the_customer_meanwhile_and_no_m
     (customer,) = apart.in_pool("甲")
     apart.hq.new("quote", customer_id=customer, title="老报价", owner_id=apart.users["chen"])
     apart.company.exchange()
-    apart.do(apart.two, "wu", "pick", customer_id=customer)
+    apart.do(apart.two, "wu", "pick", customers=[customer])
     wu = actor_by_id(apart.two.store, apart.users["wu"])
     assert wu is not None and wu.rights is not None
     assert (wu.rights.shared, wu.rights.along) == ({("customer", "read"): frozenset({customer})}, {})
@@ -212,6 +212,23 @@ def run(day: Day, who: str, verb: str, **parameters: Any) -> Any:
     actor = actor_by_id(day.hq.store, day.users[who])
     assert actor is not None
     return verbs.run(day.hq.store, actor, verb, parameters)
+
+
+# many at once ----------------------------------------------------------------------------------------------------------------
+
+
+def test_many_are_picked_at_once_all_or_none(apart: Day) -> None:
+    apart.pool(picks_per_day=2)
+    three = apart.in_pool("甲", "乙", "丙")
+    with refused("pick_day_full"):
+        apart.do(apart.hq, "chen", "pick", customers=three)
+    assert {apart.owner(apart.hq, one) for one in three} == {None}
+    assert apart.do(apart.hq, "chen", "pick", customers=three[:2]) == {"granted": 2, "asked": 0}
+    with refused("choose_customers"):
+        apart.do(apart.hq, "chen", "pick", customers=[])
+    assert apart.do(apart.two, "wu", "pick", customers=three[1:]) == {"granted": 0, "asked": 2}
+    apart.company.exchange()
+    assert sorted(outcome for _title, outcome, _winner in apart.claims(apart.two, "wu") if outcome) == ["granted", "taken"]
 
 
 # what keeps a customer from being reclaimed -----------------------------------------------------------------------------------
