@@ -9,7 +9,7 @@ from localcrm.domain.admin import fields, services as admin, undo
 from localcrm.domain.approvals import documents, services as approvals
 from localcrm.domain.calls import services as calls
 from localcrm.domain.catalog import services as catalog
-from localcrm.domain.crm import custody, pools, questions as crm_questions, reminders, services as crm
+from localcrm.domain.crm import custody, pools, questions as crm_questions, reclaim, reminders, services as crm
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance import services as finance
 from localcrm.domain.finding import services as finding
@@ -32,6 +32,7 @@ records.BEHAVIOURS["product"] = replace(records.BEHAVIOURS["product"], derive=st
 
 # Warranties, quotes and contracts belong to what is sold, which customers know nothing of, and so do partners.
 reminders.FURTHER |= {"installed_product": warranties.ending, "quote": expiring.quotes, "contract": expiring.contracts}
+reminders.FURTHER["reclaim_rule"] = reclaim.remind
 reminders.FURTHER["partner_registration"] = registrations.remind
 
 # Tickets run out, which whoever is responsible hears of; customers are asked again some days after one was closed.

@@ -11,6 +11,7 @@ from typing import Any
 
 from localcrm.domain.conditions import Asking, Parameter, Preset, Question, within
 from localcrm.domain.crm.entities import Activity, Contact, Customer
+from localcrm.domain.crm.reclaim import near
 from localcrm.domain.people.shared_with import shared_by
 from localcrm.domain.spans import anniversaries, bounds, day_starts
 from localcrm.kernel.i18n import N_
@@ -42,6 +43,10 @@ def _shared_to_me(asking: Asking, _given: Mapping[str, Any]) -> Node:
 
 def _shared_by_me(asking: Asking, _given: Mapping[str, Any]) -> Node:
     return Listed(lambda connection: shared_by(connection, asking.actor, _CUSTOMER, asking.today))
+
+
+def _near_pool(asking: Asking, _given: Mapping[str, Any]) -> Node:
+    return Listed(lambda connection: near(connection, asking.now, asking.actor.user_id) if asking.actor.user_id else [])
 
 
 def _contacted(asking: Asking, given: Mapping[str, Any]) -> Node:
@@ -85,6 +90,7 @@ QUESTIONS = (
     Question("mine", N_("Mine: owned by me or shared with me"), _mine),
     Question("shared_to_me", N_("Shared with me"), _shared_to_me),
     Question("shared_by_me", N_("Shared by me"), _shared_by_me),
+    Question("near_pool", N_("Mine, soon back to a pool"), _near_pool),
     Question("contacted", N_("Contacted in the last {days} days"), _contacted, (_days(7),)),
     Question("no_activity", N_("No contact in the last {days} days"), _not_contacted, (_days(DORMANT_DAYS),)),
     Question("never_contacted", N_("Never contacted"), _never_contacted),
@@ -98,6 +104,7 @@ QUESTIONS = (
 
 PRESETS = (
     Preset("mine", N_("My customers"), {"ask": "mine"}),
+    Preset("near_pool", N_("Soon back to a pool"), {"ask": "near_pool"}),
     Preset("shared_to_me", N_("Shared with me"), {"ask": "shared_to_me"}),
     Preset("shared_by_me", N_("Shared by me"), {"ask": "shared_by_me"}),
     Preset("to_contact", N_("To contact"), {"ask": "to_contact", "days": 1}),

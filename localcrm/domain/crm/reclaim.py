@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -16,6 +16,7 @@ from localcrm.domain.crm import custody_rules as rules, pools
 from localcrm.domain.crm.custody import moment
 from localcrm.domain.crm.entities import Activity, ChangeKind, Customer, Pool, ReclaimRule
 from localcrm.domain.crm.open_work import WORK, sparing
+from localcrm.domain.crm.reminders import MOST, Ask, Reminding, morning
 from localcrm.domain.people.entities import User
 from localcrm.domain.policy import SYSTEM, Actor
 from localcrm.domain.records import Behaviour
@@ -50,6 +51,11 @@ class Due:
     rule: Mapping[str, Any]
     day: date
     days: int
+
+    @property
+    def remind_on(self) -> date:
+        """When its salesperson is reminded."""
+        return self.day - timedelta(days=int(self.rule["remind_days"]))
 
     @property
     def is_near(self) -> bool:
@@ -189,6 +195,33 @@ def run(store: Store) -> int:
             dues = due_of(uow.connection, moment(uow), found[start : start + AT_ONCE])
             total += _take(uow, SYSTEM, (due for due in dues.values() if due.days <= 0))
     return total
+
+
+def near(connection: Connection, now: datetime, user: str) -> list[str]:
+    """Ids of somebody's customers that go to a pool soon, the next first."""
+    return [due.customer for due in due_of_owner(connection, now, user) if due.is_near]
+
+
+def remind(ask: Ask) -> Iterator[Reminding]:
+    """Customers of the user's own that go to a pool soon, as many days before as the rule says; until they are gone."""
+    customers = ask.view(_CUSTOMER, "owner_id", "name")
+    if customers is None:
+        return
+    last = ask.until.astimezone().date()
+    found = [due for due in due_of_owner(ask.connection, ask.now, ask.user.hex()) if due.remind_on <= last][:MOST]
+    names = titles(ask.connection, _CUSTOMER, [due.customer for due in found])
+    pools_by_id = titles(ask.connection, _POOL, [due.rule["pool_id"] for due in found])
+    for due in found:
+        if (told_at := morning(due.remind_on)) <= ask.until:
+            yield Reminding(
+                key=f"reclaim:{due.customer}:{due.day.isoformat()}",
+                kind="reclaim",
+                due=told_at,
+                at=morning(due.day),
+                title=names.get(due.customer, ""),
+                text=pools_by_id.get(due.rule["pool_id"], ""),
+                customer=due.customer,
+            )
 
 
 def is_wanted(store: Store) -> bool:

@@ -14,7 +14,7 @@ from localcrm.domain.people.services import actor_by_id
 from localcrm.kernel.errors import AppError, Forbidden
 from localcrm.kernel.schema import entity
 from localcrm.store.query import ListQuery, select
-from tests.scenarios.customers.test_pools import Day, refused, working_day
+from tests.scenarios.customers.test_pools import Day, custody_moment, refused, working_day
 
 
 @pytest.fixture
@@ -196,7 +196,8 @@ def asked(day: Day, who: str, question: str) -> list[str]:
     actor = actor_by_id(day.hq.store, day.users[who])
     assert actor is not None
     with day.hq.store.read() as connection:
-        rows = select(connection, tree_query(entity("customer"), {"ask": question}, Asking(actor))).rows
+        asking = Asking(actor, custody_moment(day.hq.store).astimezone())
+        rows = select(connection, tree_query(entity("customer"), {"ask": question}, asking)).rows
     return [row["name"] for row in rows]
 
 
@@ -250,3 +251,27 @@ def test_an_open_opportunity_or_a_running_contract_keeps_a_customer_with_its_sal
     day.hq.clock.forward(days=31)  # type: ignore[attr-defined]
     assert reclaim.run(day.hq.store) == 4
     assert {name for name, one in made.items() if day.owner(day.hq, one)} == {"商机", "合同"}
+
+
+def test_the_salesperson_is_reminded_of_what_goes_back_to_the_pool_soon_until_he_has_cared_for_it(day: Day) -> None:
+    pool = day.pool()
+    day.hq.new("reclaim_rule", name="三十天", pool_id=pool, days=30, remind_days=7)
+    customer = day.hq.new("customer", name="甲", owner_id=day.users["chen"])
+    day.hq.new("customer", name="乙", owner_id=day.users["lin"])
+    assert (reminded(day, "chen"), asked(day, "chen", "near_pool")) == ([], [])
+    day.hq.clock.forward(days=24)  # type: ignore[attr-defined]
+    assert reminded(day, "chen") == [("甲", "公海", customer)]
+    assert asked(day, "chen", "near_pool") == ["甲"]
+    day.hq.new("activity", customer_id=customer, content="去过了", at=custody_moment(day.hq.store).isoformat())
+    assert (reminded(day, "chen"), asked(day, "chen", "near_pool")) == ([], [])
+    day.hq.clock.forward(days=24)  # type: ignore[attr-defined]
+    (key,) = (row["key"] for row in run(day, "chen", "crm.list_reminders", days=0)["rows"] if row["kind"] == "reclaim")
+    run(day, "chen", "crm.settle_reminders", keys=[key])
+    assert reminded(day, "chen") == []
+    assert asked(day, "chen", "near_pool") == ["甲"]  # the query tells of it all the same
+
+
+def reminded(day: Day, who: str) -> list[tuple[str, str, str]]:
+    """Customers that somebody is reminded of because they go to a pool, with the pool."""
+    rows = run(day, who, "crm.list_reminders", days=0)["rows"]
+    return [(row["title"], row["text"], row["customer"]) for row in rows if row["kind"] == "reclaim"]
