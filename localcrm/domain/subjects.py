@@ -9,13 +9,13 @@ from localcrm.domain.admin import conflicts, fields, services as admin, undo
 from localcrm.domain.approvals import documents, services as approvals
 from localcrm.domain.calls import services as calls
 from localcrm.domain.catalog import services as catalog
-from localcrm.domain.crm import apart, custody, merging, notices, pools, questions as crm_questions, reminders, services as crm
+from localcrm.domain.crm import apart, custody, merging, notices, pools, questions as crm_questions, reclaim, reminders, services as crm
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance import services as finance
 from localcrm.domain.finding import services as finding
 from localcrm.domain.options import services as options
 from localcrm.domain.partners import registrations, services as partners
-from localcrm.domain.people import grants, rights, services as people
+from localcrm.domain.people import handing, rights, services as people
 from localcrm.domain.purchase import services as purchase
 from localcrm.domain.sales import approval, expiring, questions as sales_questions, services as sales, warranties
 from localcrm.domain.service import reminding, services as service, tickets
@@ -32,6 +32,7 @@ records.BEHAVIOURS["product"] = replace(records.BEHAVIOURS["product"], derive=st
 
 # Warranties, quotes and contracts belong to what is sold, which customers know nothing of, and so do partners.
 reminders.FURTHER |= {"installed_product": warranties.ending, "quote": expiring.quotes, "contract": expiring.contracts}
+reminders.FURTHER["reclaim_rule"] = reclaim.remind
 reminders.FURTHER["partner_registration"] = registrations.remind
 
 # Tickets run out, which whoever is responsible hears of; customers are asked again some days after one was closed.
@@ -49,7 +50,7 @@ for questions in (crm_questions, sales_questions):
     conditions.add_questions(Customer.entity_type, questions.QUESTIONS, questions.PRESETS, questions.MEASURES)
 
 # Whose a customer is has a chain of its own, whoever changes it, and requests for customers in pools are answered where they arrive.
-grants.HANDED_OVER["customer"] = custody.handed_over
+handing.HANDED_OVER["customer"] = custody.handed_over
 undo.OWN_WAYS["owner_change"] = custody.TAKEN_BACK
 undo.ALONG |= {"share": "customer", "customer_distinct": "customer"}
 arrivals.FOLLOWERS |= {
