@@ -1,4 +1,4 @@
-"""What quotes, contracts and deliveries have in common: days in order, and one customer in all they name."""
+"""What quotes, contracts and deliveries have in common: one customer in all they name."""
 
 from __future__ import annotations
 
@@ -9,13 +9,6 @@ from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import EntityType, entity
 from localcrm.store.uow import UnitOfWork
-
-
-def check_span(kind: EntityType, values: Mapping[str, Any], first: str, last: str) -> None:
-    """Refuse a last day before the first one; either may be open. Raises InvalidInput("end_before_start")."""
-    if values[first] and values[last] and values[last] < values[first]:
-        before, after = kind.fields[last].label, kind.fields[first].label
-        raise InvalidInput("end_before_start", N_("“{last}” must not be before “{first}”."), last=before, first=after, field=last)
 
 
 def check_same_customer(uow: UnitOfWork, kind: EntityType, values: Mapping[str, Any], *keys: str) -> None:

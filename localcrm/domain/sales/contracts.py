@@ -12,8 +12,9 @@ from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour, create_record
-from localcrm.domain.sales.checks import check_same_customer, check_span
+from localcrm.domain.sales.checks import check_same_customer
 from localcrm.domain.sales.entities import Contract, ContractStatus, SalesOrder
+from localcrm.domain.spans import check_span
 from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
