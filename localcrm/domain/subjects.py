@@ -9,8 +9,8 @@ from localcrm.domain.admin import fields, services as admin, undo
 from localcrm.domain.approvals import documents, services as approvals
 from localcrm.domain.calls import services as calls
 from localcrm.domain.catalog import services as catalog
-from localcrm.domain.crm import custody, pools, questions as crm_questions, reminders, services as crm
-from localcrm.domain.crm.entities import Customer
+from localcrm.domain.crm import custody, deals_due, pools, questions as crm_questions, reminders, services as crm
+from localcrm.domain.crm.entities import Customer, Opportunity, ProjectTask
 from localcrm.domain.finance import services as finance
 from localcrm.domain.finding import services as finding
 from localcrm.domain.options import services as options
@@ -32,6 +32,7 @@ records.BEHAVIOURS["product"] = replace(records.BEHAVIOURS["product"], derive=st
 
 # Warranties, quotes and contracts belong to what is sold, which customers know nothing of, and so do partners.
 reminders.FURTHER |= {"installed_product": warranties.ending, "quote": expiring.quotes, "contract": expiring.contracts}
+reminders.FURTHER |= {"project_task": deals_due.tasks, "opportunity": deals_due.steps}
 reminders.FURTHER["partner_registration"] = registrations.remind
 
 # Tickets run out, which whoever is responsible hears of; customers are asked again some days after one was closed.
@@ -44,6 +45,10 @@ rights.ALSO_SEEN["approvals"] = documents.shown_to_approver
 # What lists of customers can be asked; of orders and money know the subjects above them.
 for questions in (crm_questions, sales_questions):
     conditions.add_questions(Customer.entity_type, questions.QUESTIONS, questions.PRESETS, questions.MEASURES)
+
+# What is due of deals.
+conditions.add_questions(ProjectTask.entity_type, deals_due.TASK_QUESTIONS, deals_due.TASK_PRESETS)
+conditions.add_questions(Opportunity.entity_type, deals_due.DEAL_QUESTIONS, deals_due.DEAL_PRESETS)
 
 # Whose a customer is has a chain of its own, whoever changes it, and requests for customers in pools are answered where they arrive.
 grants.HANDED_OVER["customer"] = custody.handed_over

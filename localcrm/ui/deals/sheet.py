@@ -227,7 +227,12 @@ class DealSheet:
         identity = row.record["id"]
         edit = _outside(partial(edit_dialog, self.session, kind, identity=identity))
         tools: list[tuple[bool, str, str, Callable[[], Awaitable[Any]]]] = [
-            (kind is TASK and not row.record.get("done_on"), "check", _("Done"), _outside(partial(self._done, identity))),
+            (
+                kind is TASK and not row.record.get("done_on"),
+                "check",
+                _("Done"),
+                _outside(partial(deeds.task_done, self.session, identity)),
+            ),
             (True, "edit", _("Edit"), edit),
             (
                 self.session.may(f"{kind.key}.delete"),
@@ -245,11 +250,6 @@ class DealSheet:
                     if shown and self.may_change and self.session.may(f"{kind.key}.update"):
                         button = ui.button(icon=icon, on_click=run).props(f'flat dense round size=sm aria-label="{label}"')
                         button.mark(f"{icon}-{kind.key}")
-
-    async def _done(self, identity: str) -> None:
-        today = now_utc().astimezone().date().isoformat()
-        params = {"entity": "project_task", "id": identity, "values": {"done_on": today}}
-        await run_verb(self.session, "records.update_record", params, done=_("Done"))
 
     def _way(self, sheet: Sheet) -> None:
         if not sheet.way:

@@ -42,6 +42,8 @@ ICONS: Mapping[str, str] = {
     "warranty": "verified_user",
     "quote": "request_page",
     "contract": "history_edu",
+    "task": "task_alt",
+    "step": "redo",
     "registration": "how_to_reg",
     "outrun": "person_off",
     "mention": "alternate_email",
@@ -57,6 +59,8 @@ HEADS: Mapping[str, str] = {
     "warranty": N_("Warranty ends"),
     "quote": N_("Quote expires"),
     "contract": N_("Contract ends"),
+    "task": N_("Task due"),
+    "step": N_("Next step due"),
     "registration": N_("A partner's registration runs out"),
     "outrun": N_("Another partner was first"),
     "mention": N_("You were named"),
@@ -249,7 +253,7 @@ def when(one: Reminding) -> str:
     """The time a reminder is about, in words; a birthday is a whole day."""
     return (
         near_day(one.at.astimezone().date())
-        if one.kind in {"birthday", "dormant", "warranty", "quote", "contract", "registration", "revisit"}
+        if one.kind in {"birthday", "dormant", "warranty", "quote", "contract", "task", "step", "registration", "revisit"}
         else near_moment(one.at)
     )
 
