@@ -17,7 +17,8 @@ from localcrm.domain.options import services as options
 from localcrm.domain.partners import registrations, services as partners
 from localcrm.domain.people import grants, rights, services as people
 from localcrm.domain.purchase import services as purchase
-from localcrm.domain.sales import approval, expiring, questions as sales_questions, services as sales, warranties
+from localcrm.domain.sales import approval, expiring, paper_questions, questions as sales_questions, services as sales, warranties
+from localcrm.domain.sales.entities import Contract, Quote
 from localcrm.domain.service import reminding, services as service, tickets
 from localcrm.domain.stock import services as stock
 
@@ -49,6 +50,10 @@ for questions in (crm_questions, sales_questions):
 # What is due of deals.
 conditions.add_questions(ProjectTask.entity_type, deals_due.TASK_QUESTIONS, deals_due.TASK_PRESETS)
 conditions.add_questions(Opportunity.entity_type, deals_due.DEAL_QUESTIONS, deals_due.DEAL_PRESETS)
+
+# Quotes and contracts that want an answer, run, or run out.
+conditions.add_questions(Quote.entity_type, paper_questions.QUOTE_QUESTIONS, paper_questions.QUOTE_PRESETS)
+conditions.add_questions(Contract.entity_type, paper_questions.CONTRACT_QUESTIONS, paper_questions.CONTRACT_PRESETS)
 
 # Whose a customer is has a chain of its own, whoever changes it, and requests for customers in pools are answered where they arrive.
 grants.HANDED_OVER["customer"] = custody.handed_over

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from localcrm.domain.conditions import Preset, mine_by
-from localcrm.domain.crm.entities import Customer, DealState, Opportunity, ProjectTask
+from localcrm.domain.crm.entities import Customer, DealState, Opportunity, Phase, ProjectTask
 from localcrm.domain.crm.reminders import MOST, Ask, Reminding, morning
 from localcrm.kernel.i18n import N_
 
@@ -24,6 +24,13 @@ def _by_today(field: str) -> Mapping[str, Any]:
 
 TASK_QUESTIONS, DEAL_QUESTIONS = (mine_by("user_id"),), (mine_by("owner_id"),)
 TASK_PRESETS = (Preset("due", N_("Due or overdue"), {"all": [{"field": "done_on", "op": "blank"}, _by_today("due_on")]}),)
+#: Deals that are negotiated or carried out; aftercare goes on for years.
+UNDER_WAY: Mapping[str, Any] = {
+    "all": [
+        {"field": "state", "op": "in", "value": list(_WORKED_ON)},
+        {"field": "phase", "op": "in", "value": [Phase.OPPORTUNITY.value, Phase.PROJECT.value]},
+    ]
+}
 DEAL_PRESETS = (
     Preset("step_due", N_("Next step due"), {"all": [{"field": "state", "op": "in", "value": list(_WORKED_ON)}, _by_today("next_on")]}),
 )

@@ -37,20 +37,26 @@ class Presets:
         return {"all": parts} if parts else None
 
     def draw(self, changed: Callable[[], None], *, everything: bool = True) -> None:
-        """The chips, in the element of the moment; ``everything``: with one that takes all narrowing away."""
+        """The chips, in the element of the moment. ``everything``: with one that takes all narrowing away, and one for one's own records;
+        where there are other chips beside them that one is there only if the page began with it.
+        """
         if everything:
             self._chip("", _("All"), partial(self.choose, "", changed))
         for key, label in self.labels.items():
             self._chip(key, label, partial(self.choose, key, changed))
-        if self.by_owner:
+        if self.mine or (everything and self.by_owner):
             self._chip("mine", _("Mine"), partial(self._switch, changed))
         self.show()
 
     def choose(self, key: str, changed: Callable[[], None]) -> None:
         """Narrow to one of them; the same once more takes it away."""
-        self.key = "" if key == self.key else key
-        self.show()
+        self.take("" if key == self.key else key)
         changed()
+
+    def take(self, key: str) -> None:
+        """Be narrowed to one of them, or to none ("")."""
+        self.key = key
+        self.show()
 
     def _switch(self, changed: Callable[[], None]) -> None:
         self.mine = not self.mine

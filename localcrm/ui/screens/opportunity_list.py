@@ -86,21 +86,19 @@ class _List:
         self.chips[field, value] = chip.mark(f"show-{value or 'all'}")
 
     def _narrow(self, field: str, value: str | None) -> None:
-        """One of them at a time."""
-        where = [part for part in self.grid.where if part[0] not in {"phase", "state"}]
-        self.grid.where = [*where, (field, "=", value)] if field else where
-        if not field and self.presets.key:
-            self.presets.choose("", self._ask)
+        """One of them at a time, and none beside a query of the program."""
+        self.presets.take("")
+        self._ask(field, value)
+
+    def _ask(self, field: str = "", value: str | None = None) -> None:
+        self.grid.tree = self.presets.tree
+        self.grid.where = [(field, "=", value)] if field else []
         self.grid.requery()
         self._show(field, value)
 
-    def _ask(self) -> None:
-        self.grid.tree = self.presets.tree
-        self.grid.requery()
-
     def _show(self, field: str, value: str | None) -> None:
         for key, chip in self.chips.items():
-            on = key == (field, value)
+            on = key == (field, value) and not self.presets.key
             chip.classes(add="lc-acc" if on else "", remove="" if on else "lc-acc")
 
     async def new(self) -> None:
