@@ -71,7 +71,13 @@ def write_visits(uow: UnitOfWork, actor: Actor) -> dict[str, int]:
         content = gettext(N_("Maintenance visit: {title} ({number} {opportunity})")).format(
             title=plan["title"], number=opportunity["number"] or "", opportunity=opportunity["title"]
         )
-        values = {"customer_id": opportunity["customer_id"], "type": "visit", "content": content, "next_at": planned.isoformat()}
+        values = {
+            "customer_id": opportunity["customer_id"],
+            "opportunity_id": opportunity["id"],
+            "type": "visit",
+            "content": content,
+            "next_at": planned.isoformat(),
+        }
         records.create_record(uow, SYSTEM, entity="activity", values={**values, "user_id": plan["user_id"] or opportunity["owner_id"]})
         start = plan["starts_on"] or plan["next_on"]
         uow.update(_PLAN, identity, {"next_on": visit_after(start, plan["every"], plan["unit"], max(today, plan["next_on"]))})
