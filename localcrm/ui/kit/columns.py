@@ -9,8 +9,9 @@ from typing import Any
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import BEHAVIOURS
 from localcrm.domain.sales.glance import customer_glances
+from localcrm.domain.sales.goods import Goods
 from localcrm.kernel.i18n import N_, gettext
-from localcrm.kernel.schema import EntityType, Field
+from localcrm.kernel.schema import EntityType, Field, plain_decimal
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record
 from localcrm.store.view import View
@@ -26,6 +27,7 @@ class Derived:
     kind: str = "text"
     words: Mapping[str, str] | None = None
     after: str = ""  # the column it stands behind
+    folded: bool = False  # one of those that are one click away
 
 
 #: What a state derived from movements and receipts is called.
@@ -45,6 +47,7 @@ DERIVED: Mapping[str, tuple[Derived, ...]] = {
     "product": (Derived("on_hand", N_("On hand"), "quantity", after="unit"),),
     "sales_order": (
         Derived("state", N_("State"), "chip", ORDER_STATES, after="customer_id"),
+        Derived("goods", N_("Goods"), after="state", folded=True),
         Derived("delivered", N_("Delivered"), "chip", DELIVERY, after="gross"),
         Derived("paid", N_("Paid"), "chip", PAYMENT, after="delivered"),
         Derived("open", N_("Unpaid"), "money", after="paid"),
@@ -93,7 +96,36 @@ def _clocks(connection: Connection, actor: Actor, records: Sequence[Record]) -> 
     return [{"left": glance(found.get(record["id"]), str(record.get("state")))} for record in records]
 
 
-DERIVE: Mapping[str, Callable[[Connection, Actor, list[Record]], list[dict[str, Any]]]] = {"customer": _glances, "ticket": _clocks}
+def _orders(connection: Connection, actor: Actor, records: Sequence[Record]) -> list[dict[str, Any]]:
+    from localcrm.domain.sales.goods import goods_of
+    from localcrm.domain.sales.services import derive_order
+
+    found = goods_of(connection, actor, [record["id"] for record in records])
+    told = {order: goods_text(goods) for order, goods in found.items()}
+    return [
+        {**more, "goods": told.get(record["id"])}
+        for record, more in zip(records, derive_order(connection, actor, list(records)), strict=True)
+    ]
+
+
+def goods_text(goods: Goods) -> str:
+    """Products, quantities, prices and discounts of an order in one line."""
+    parts = []
+    for one in goods.first:
+        quantity = f"{show_kind('quantity', one.quantity)} {one.unit}".strip()
+        price = f" × {show_kind('price', one.price)}" if one.price is not None else ""
+        discount = f" · {plain_decimal(one.discount * 100)}%" if one.discount not in (None, 1) else ""
+        parts.append(f"{one.product} {quantity}{price}{discount}")
+    if goods.more:
+        parts.append(gettext(N_("and {count} more")).format(count=goods.more))
+    return gettext(N_(", ")).join(parts)
+
+
+DERIVE: Mapping[str, Callable[[Connection, Actor, list[Record]], list[dict[str, Any]]]] = {
+    "customer": _glances,
+    "ticket": _clocks,
+    "sales_order": _orders,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +155,13 @@ def columns(view: View) -> list[Column]:
         result.insert(
             place,
             Column(
-                derived.key, gettext(derived.label_msgid), derived.kind, number, sortable=False, shown=True, chip=derived.kind == "chip"
+                derived.key,
+                gettext(derived.label_msgid),
+                derived.kind,
+                number,
+                sortable=False,
+                shown=not derived.folded,
+                chip=derived.kind == "chip",
             ),
         )
     return result + [_column(field, view, shown=False) for field in others]

@@ -13,12 +13,14 @@ from localcrm.domain.conditions import PRESETS, Asking, tree_query
 from localcrm.domain.crm.deals_due import UNDER_WAY
 from localcrm.domain.crm.files import customer_files
 from localcrm.domain.people.services import actor_by_id
+from localcrm.domain.sales.goods import goods_of
 from localcrm.domain.sales.rules import Rhythm, rhythm
 from localcrm.domain.sales.standing import last_prices, purchase_rhythm
 from localcrm.domain.sales.timeline import customer_timeline
 from localcrm.kernel.schema import entity
 from localcrm.store import blobs
 from localcrm.store.query import select
+from localcrm.ui.kit.columns import goods_text
 from tests.factories import Installation, copy_company
 
 TODAY = datetime.date(2026, 11, 20)
@@ -85,6 +87,23 @@ def test_a_reversed_order_is_no_price_and_no_rhythm(office: Installation):
     with office.store.read() as connection:
         assert [one.price for one in last_prices(connection, office.actor, customer)] == [Decimal(60)]
         assert purchase_rhythm(connection, office.actor, customer, TODAY) is None
+
+
+def test_an_order_says_in_one_line_what_was_sold_for_how_much(office: Installation):
+    customer = office.new("customer", name="甲公司")
+    products = [office.new("product", code=f"P{n}", name=f"布{n}", price="9.8", tax_rate="0.13", unit="米") for n in range(4)]
+    lines = [{"product_id": product, "quantity": str(n + 1)} for n, product in enumerate(products)]
+    lines[1]["discount"] = "0.95"
+    order = office.run("sales.save_order", header={"customer_id": customer}, lines=lines)["id"]
+    empty = office.run("sales.save_order", header={"customer_id": customer}, lines=[])["id"]
+    office.new("user", login="lin", name="林晓", password="Haus-und-Hof-42", role="staff")
+    office.run("people.set_field_rule", login="lin", entity="sales_order_line", field="price", rule="masked")
+    lin = actor_by_id(office.store, office.value("SELECT lower(hex(id)) FROM user WHERE login = 'lin'"))
+    with office.store.read() as connection:
+        found = goods_of(connection, office.actor, [order, empty])
+        assert (list(found), found[order].more) == ([order], 1)
+        assert goods_text(found[order]) == "布0 1 米 × 9.80、布1 2 米 × 9.80 · 95%、布2 3 米 × 9.80、另有 1 项"
+        assert goods_text(goods_of(connection, lin, [order])[order]).startswith("布0 1 米、布1 2 米 · 95%")
 
 
 def test_what_is_under_way_is_told_and_what_is_over_is_not(office: Installation):
