@@ -58,7 +58,10 @@ def check_contract_of_order(uow: UnitOfWork, order: dict[str, Any]) -> None:
 
 
 def derive_contract(connection: Connection, actor: Actor, contracts: list[Record]) -> list[dict[str, Any]]:
-    """Of each: what posted orders under it come to, what was received for them, and what is still to come in, as far as the actor sees orders."""
+    """Of each: what posted orders under it come to, what was received for them, both in percent of its amount, and what is still to come in.
+
+    As far as the actor sees orders and receipts.
+    """
     orders, receipts = policy.seen(actor, _ORDER), policy.seen(actor, _RECEIPT)
     if orders is None or not all(map(orders.shows, ("contract_id", "gross", "status"))):
         return [{} for _contract in contracts]
@@ -79,8 +82,16 @@ def derive_contract(connection: Connection, actor: Actor, contracts: list[Record
             sums["received"] = money.load(received.get(key, 0))
             if isinstance(amount := contract.get("amount"), Decimal):  # covered, it is a text
                 sums["unreceived"] = amount - sums["received"]
-        found.append({name: money.to_json(value) for name, value in sums.items()})
+        shares = {f"{name}_percent": _percent(sums[name], contract.get("amount")) for name in ("ordered", "received") if name in sums}
+        found.append(
+            {name: money.to_json(value) for name, value in sums.items()} | {key: one for key, one in shares.items() if one is not None}
+        )
     return found
+
+
+def _percent(part: Decimal, amount: Any) -> int | None:
+    """A part in whole percent, cut off: 100 is only what is complete. None without an amount, or where it may not be seen."""
+    return int(part * 100 / amount) if isinstance(amount, Decimal) and amount else None
 
 
 def _marks(records: Sequence[Record]) -> str:

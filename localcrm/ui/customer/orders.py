@@ -20,7 +20,7 @@ async def _open(_bench: Workbench, identity: str) -> None:
 
 ORDERS = record_tab(
     SalesOrder.entity_type,
-    ("number", "state", "date", "goods", "gross", "delivered", "paid", "open", "owner_id"),
+    ("number", "state", "date", "goods", "gross", "delivered", "paid", "open"),
     id="orders",
     label=N_("Orders"),
     new=N_("＋ New order"),

@@ -56,7 +56,7 @@ PARTS = (
     ),
     Part(
         kind=CONTRACT,
-        columns=("number", "title", "amount", "ordered", "received", "status"),
+        columns=("number", "title", "amount", "ordered_percent", "received_percent", "status"),
         new=N_("＋ New contract"),
         taken=("title", "contact_id", "amount"),
         sum=N_("Signed: {sum}"),

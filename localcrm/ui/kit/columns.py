@@ -56,6 +56,8 @@ DERIVED: Mapping[str, tuple[Derived, ...]] = {
         Derived("ordered", N_("Ordered"), "money", after="amount"),
         Derived("received", N_("Received"), "money", after="ordered"),
         Derived("unreceived", N_("Still to come in"), "money", after="received"),
+        Derived("ordered_percent", N_("Ordered, %"), "integer", after="unreceived"),
+        Derived("received_percent", N_("Received, %"), "integer", after="ordered_percent"),
     ),
     "partner_registration": (Derived("standing", N_("State"), "chip", REGISTERED, after="partner_id"),),
     "call": (Derived("party", N_("Customer or supplier"), after="number"),),
