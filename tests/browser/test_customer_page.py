@@ -37,6 +37,8 @@ def test_a_salesperson_opens_everything_about_a_customer_by_key(open_page: OpenP
     expect(page.locator(".lc-timeline")).to_contain_text("电话里谈了价")
     page.get_by_text("返回列表").click()
     expect(page.locator(".ag-row-selected")).to_contain_text("全貌纺织")
+    page.locator(".lc-lower .q-tab", has_text="附件").click()
+    expect(page.locator(".lc-lower .lc-files")).to_contain_text("盖章合同.pdf")
 
 
 def test_a_customer_who_is_not_there_is_said_so(open_page: OpenPage) -> None:

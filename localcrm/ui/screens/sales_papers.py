@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from nicegui import ui
 
+from localcrm.domain.crm.entities import Activity
 from localcrm.domain.sales.entities import Contract, DeliveryStatus, Quote, QuoteStatus
 from localcrm.domain.sales.versions import Versions, versions_of
 from localcrm.kernel.i18n import N_, gettext as _
+from localcrm.store.view import Masked
 from localcrm.ui.kit.dialogs import answer_of
-from localcrm.ui.kit.form import edit_dialog
+from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.values import show
 from localcrm.ui.operations import run_service, run_verb
@@ -72,6 +74,17 @@ async def renew(session: Session, contract: str) -> str | None:
     return str(outcome.value["id"])
 
 
+async def about_contract(session: Session, contract: str) -> str | None:
+    """Record what happened about a contract."""
+    outcome = await run_service(session, lambda: load_typed(session, Contract.entity_type, contract))
+    if not outcome.ok:
+        return None
+    known = {key: outcome.value.get(key) for key in ("customer_id", "contact_id", "opportunity_id")}
+    preset = {key: value for key, value in known.items() if value is not None and not isinstance(value, Masked)}
+    await edit_dialog(session, Activity.entity_type, preset={**preset, "contract_id": contract})
+    return contract
+
+
 def _becomes(kind: str, status: str, done: str) -> Callable[[Session, str], Awaitable[str | None]]:
     async def run(session: Session, identity: str) -> str | None:
         parameters = {"entity": kind, "id": identity, "values": {"status": status}}
@@ -88,7 +101,10 @@ QUOTE_ACTIONS = (
     Further("version", N_("New version"), "quote.create", new_version),
     Further("compare", N_("Versions side by side…"), "quote.read", compare),
 )
-CONTRACT_ACTIONS = (Further("renew", N_("Renew"), "contract.create", renew),)
+CONTRACT_ACTIONS = (
+    Further("renew", N_("Renew"), "contract.create", renew),
+    Further("activity", N_("New activity"), "activity.create", about_contract),
+)
 DELIVERY_ACTIONS = (
     Further(
         "shipped", N_("Handed to the carrier"), "delivery.update", _becomes("delivery", DeliveryStatus.SHIPPED, N_("Noted: on its way"))
