@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nicegui import background_tasks, ui
@@ -288,7 +289,7 @@ class Form:
                     self.inputs[field.key] = FieldInput(session, field, where=_where(field, preset, record), compact=compact)
                     if not policy.may_write(session.actor, entity, field):
                         self.inputs[field.key].protect()
-        self._link_contacts()
+        self._link_customer()
         if record is None:
             with session.store.read() as connection:
                 self.load(blank_record(connection, session.store.node, entity) | dict(preset or {}))
@@ -355,12 +356,12 @@ class Form:
         for callback in self.changed:
             callback()
 
-    def _link_contacts(self) -> None:
-        """A contact is chosen among those of the customer chosen in the same form."""
-        customer, contact = self.inputs.get("customer_id"), self.inputs.get("contact_id")
-        if customer and contact and isinstance(contact.widget, Picker):
-            widget = contact.widget
-            customer.changed.append(lambda: widget.set_where({"customer_id": customer.value} if customer.value else {}))
+    def _link_customer(self) -> None:
+        """What belongs to a customer is chosen among what is of the customer chosen in the same form."""
+        customer = self.inputs.get("customer_id")
+        widgets = [one.widget for one in self.inputs.values() if _of_customer(one.field) and isinstance(one.widget, Picker)]
+        if customer:
+            customer.changed += [partial(_narrow, widget, customer) for widget in widgets]
 
 
 def _sections(fields: Sequence[Field]) -> Iterator[tuple[str, list[Field]]]:
@@ -369,8 +370,17 @@ def _sections(fields: Sequence[Field]) -> Iterator[tuple[str, list[Field]]]:
         yield name, sorted((f for f in fields if (f.f.section or "") == name), key=lambda f: f.kind in {"longtext", "boolean"})
 
 
+def _narrow(widget: Picker, customer: FieldInput) -> None:
+    widget.set_where({"customer_id": customer.value} if customer.value else {})
+
+
+def _of_customer(field: Field) -> bool:
+    """Whether a reference names a record that belongs to a customer."""
+    return bool(field.f.ref and "customer_id" in entity_type(field.f.ref).fields)
+
+
 def _where(field: Field, *sources: Mapping[str, Any] | None) -> dict[str, str]:
-    if field.key != "contact_id":
+    if not _of_customer(field):
         return {}
     customer = next((source["customer_id"] for source in sources if source and source.get("customer_id")), None)
     return {"customer_id": customer} if customer else {}

@@ -34,6 +34,7 @@ from localcrm.ui.customer.sharing import SHARING
 from localcrm.ui.customer.tabs import Found, Tab, look
 from localcrm.ui.customer.tickets import ACTIONS as SERVICE, TICKETS
 from localcrm.ui.customer.timeline import TIMELINE
+from localcrm.ui.customer.under_way import FILES
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.grid import RecordGrid
@@ -50,7 +51,7 @@ CUSTOMER, CONTACT, ACTIVITY = Customer.entity_type, Contact.entity_type, Activit
 
 #: The tabs in their order.
 TABS = (
-    *(OVERVIEW, CONTACTS, ACTIVITIES, CALLS, OPPORTUNITIES, QUOTES, CONTRACTS, ORDERS, DELIVERIES, PRODUCTS, TICKETS, EXPENSES),
+    *(OVERVIEW, CONTACTS, ACTIVITIES, CALLS, OPPORTUNITIES, QUOTES, CONTRACTS, ORDERS, DELIVERIES, PRODUCTS, TICKETS, EXPENSES, FILES),
     *(OWNERS, SHARING, TIMELINE, HISTORY, CONFLICTS),
 )
 
