@@ -10,7 +10,6 @@ from pydantic import Field
 from localcrm.domain import policy
 from localcrm.domain.crm.alike import find_alike
 from localcrm.domain.crm.entities import Customer
-from localcrm.domain.finding import hanging
 from localcrm.domain.finding.centre import FILES, look_up
 from localcrm.domain.finding.narrowing import Narrowing, Whose
 from localcrm.domain.policy import Actor
@@ -72,7 +71,6 @@ def search_beyond(uow: UnitOfWork, actor: Actor, *, text: _Text) -> dict[str, An
 
 
 VERBS = (
-    *hanging.VERBS,
     Verb(search_everything, N_("Search everything")),
     Verb(search_beyond, N_("Ask whether a customer is there with somebody else"), "customer.create"),
 )

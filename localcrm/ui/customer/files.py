@@ -10,7 +10,8 @@ from nicegui import background_tasks, context, ui
 
 from localcrm.domain import policy
 from localcrm.domain.crm.entities import Customer
-from localcrm.domain.finding.hanging import Hanging, files_of
+from localcrm.domain.crm.files import Attached, customer_files
+from localcrm.kernel.attachments import read_attachments
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.store.blobs import file_fields
 from localcrm.store.connection import Connection
@@ -19,6 +20,7 @@ from localcrm.ui.endpoints import Ways
 from localcrm.ui.kit.files import FilesInput, file_links, files_path
 from localcrm.ui.kit.form import load_typed
 from localcrm.ui.kit.lines import heads
+from localcrm.ui.kit.values import show
 from localcrm.ui.operations import run_verb
 
 if TYPE_CHECKING:
@@ -34,18 +36,18 @@ class _Found:
     """own: what the customer's own field holds, None where it may not be seen · others: with where each opens."""
 
     own: str | None
-    others: Sequence[tuple[Hanging, str]]
+    others: Sequence[tuple[Attached, str]]
 
 
 def _read(session: Session, connection: Connection, identity: str) -> _Found:
     record, ways = load_typed(session, CUSTOMER, identity), Ways(session, connection)
-    found = files_of(connection, session.actor, identity)
-    others = [(one, ways.to(one.kind, one.id)) for one in found if one.kind is not CUSTOMER or one.field.key != FILES_FIELD.key]
+    found = customer_files(connection, session.actor, identity)
+    others = [(one, ways.to(one.kind, one.record["id"])) for one in found if one.kind is not CUSTOMER or one.field.key != FILES_FIELD.key]
     return _Found((record["files"] or "") if "files" in record else None, others)
 
 
 def _count(session: Session, connection: Connection, identity: str) -> int:
-    return len(files_of(connection, session.actor, identity))
+    return sum(len(read_attachments(one.files)) for one in customer_files(connection, session.actor, identity))
 
 
 def _draw(bench: Workbench, found: _Found) -> None:
@@ -74,7 +76,7 @@ def _adding(bench: Workbench, identity: str, own: str | None) -> None:
     async def save(add: str, remove: str) -> None:
         with page:
             given = {"customer": identity, "add": add, "remove": remove}
-            await run_verb(bench.session, "finding.change_files", given, done=_("Changes saved"))
+            await run_verb(bench.session, "crm.change_files", given, done=_("Changes saved"))
 
     def changed() -> None:
         nonlocal known
@@ -87,15 +89,16 @@ def _adding(bench: Workbench, identity: str, own: str | None) -> None:
     entry.set_value(own, files_path(CUSTOMER, identity, FILES_FIELD))
 
 
-def _table(others: Sequence[tuple[Hanging, str]]) -> None:
+def _table(others: Sequence[tuple[Attached, str]]) -> None:
     with ui.element("table").classes("lc-table").mark("table-files"):
         heads(_("Files"), _("Hangs on"))
         for one, path in others:
             with ui.element("tr"):
                 with ui.element("td"):
-                    file_links(one.kind, one.id, one.field, one.file.line)
+                    file_links(one.kind, one.record["id"], one.field, one.files)
                 with ui.element("td"):
-                    words = [one.kind.label, one.title] + ([one.field.label] if len(file_fields(one.kind)) > 1 else [])
+                    title = show(one.kind.fields[one.kind.title_field], one.record.get(one.kind.title_field))
+                    words = [one.kind.label, title] + ([one.field.label] if len(file_fields(one.kind)) > 1 else [])
                     text = " · ".join(filter(None, words))
                     if path:
                         ui.link(text, path)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from localcrm.domain import verbs
+from localcrm.domain.crm.files import customer_files
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
-from localcrm.kernel.attachments import write_attachments
+from localcrm.kernel.attachments import read_attachments, write_attachments
 from localcrm.kernel.errors import AppError
 from localcrm.store import blobs
 from tests.factories import Installation, copy_company
@@ -28,8 +29,9 @@ def attached(hq: Installation, *names: str) -> str | None:
 
 
 def listed(hq: Installation, customer: str, actor: Actor | None = None) -> list[tuple[str, str]]:
-    rows = verbs.run(hq.store, actor or hq.actor, "finding.list_files", {"customer": customer})["rows"]
-    return [(row["entity"], row["name"]) for row in rows]
+    with hq.store.read() as connection:
+        found = customer_files(connection, actor or hq.actor, customer)
+    return [(one.kind.key, file.name) for one in found for file in read_attachments(one.files)]
 
 
 def test_files_of_a_customer_stand_together(hq: Installation) -> None:
@@ -43,13 +45,13 @@ def test_files_of_a_customer_stand_together(hq: Installation) -> None:
     hq.new("activity", customer_id=other, content="拜访", files=attached(hq, "别家.jpg"))
     contract = hq.new("contract", customer_id=mill, title="年度框架", files=attached(hq, "合同扫描.pdf"))
     hq.new("expense", customer_id=mill, date="2026-11-20", amount="120", purpose="打样", files=attached(hq, "发票.pdf"))
-    everything = [("expense", "发票.pdf"), ("contract", "合同扫描.pdf"), ("activity", "样布.jpg"), ("activity", "会议纪要.docx")]
-    assert listed(hq, mill) == [("customer", "营业执照.pdf"), *everything]
+    activities = [("activity", "样布.jpg"), ("activity", "会议纪要.docx")]
+    assert listed(hq, mill) == [("customer", "营业执照.pdf"), *activities, ("contract", "合同扫描.pdf"), ("expense", "发票.pdf")]
     hq.delete("contract", contract)
     assert ("contract", "合同扫描.pdf") not in listed(hq, mill)
     added = attached(hq, "名片.jpg")
-    hq.run("finding.change_files", customer=mill, add=added)
-    hq.run("finding.change_files", customer=mill, add=attached(hq, "厂房.jpg"), remove=added)
+    hq.run("crm.change_files", customer=mill, add=added)
+    hq.run("crm.change_files", customer=mill, add=attached(hq, "厂房.jpg"), remove=added)
     assert [name for kind, name in listed(hq, mill) if kind == "customer"] == ["营业执照.pdf", "厂房.jpg"]
     # He sees his customers and their activity records; of the customer not the files.
     for kind in ("customer", "activity"):
@@ -57,6 +59,7 @@ def test_files_of_a_customer_stand_together(hq: Installation) -> None:
     hq.run("people.set_field_rule", login="lin", entity="customer", field="files", rule="hidden")
     lin = actor_by_id(hq.store, lin_id)
     assert lin is not None
-    assert listed(hq, mill, lin) == [("activity", "样布.jpg"), ("activity", "会议纪要.docx")]
+    assert listed(hq, mill, lin) == activities
+    assert listed(hq, other, lin) == []
     with pytest.raises(AppError):
-        listed(hq, other, lin)
+        verbs.run(hq.store, lin, "crm.change_files", {"customer": mill, "remove": "x"})
