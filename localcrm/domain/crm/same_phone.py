@@ -20,19 +20,21 @@ _CUSTOMER, _CONTACT = Customer.entity_type, Contact.entity_type
 
 
 def find_same_phone(
-    uow: UnitOfWork, actor: Actor, *, values: dict[str, str | None], customer: RecordId | None = None, id: RecordId | None = None
+    uow: UnitOfWork, actor: Actor, *, values: dict[str, str | None], customer_id: RecordId | None = None, id: RecordId | None = None
 ) -> dict[str, Any]:
     """Customers of which a contact, or which themselves, have a phone of the contact being typed (his fields as typed).
 
-    ``customer``: his own, whose number is no news · ``id``: once he has one. Returns what ``find_alike`` does; a row the actor may see also
+    ``customer_id``: his own, whose number is no news · ``id``: once he has one. Returns what ``find_alike`` does; a row the actor may see also
     has "contacts", the names of the people there that he may see.
     """
+    policy.require(actor, "contact.create")
+    policy.require_parent(uow.connection, actor, _CONTACT, {"customer_id": customer_id} if customer_id else {}, "create")
     reader, people = Reader(actor), defaultdict[str, list[str]](list)
     reasons: dict[str, set[str]] = defaultdict(set)
     for field, mark, plain in marks.marks_of(marks.marked(_CONTACT), {key: str(value or "")[:1000] for key, value in values.items()}):
         known = marks.rows_known_by(uow.connection, mark, plain, limit=3 * MOST_HITS)
         for of in _customers(uow.connection, [rid for by, rid in known if by == _CUSTOMER.no and reader.reads(mark, by)]):
-            if of != customer:
+            if of != customer_id:
                 reasons[of].add(field.key)
         for contact, of, name in _contacts(uow.connection, [rid for by, rid in known if by == _CONTACT.no and reader.reads(mark, by)]):
             if contact == id:
@@ -60,4 +62,4 @@ def _contacts(connection: Connection, rids: list[int]) -> Iterator[tuple[str, st
         yield identity.hex(), of.hex(), name
 
 
-VERBS = (Verb(find_same_phone, N_("Find whose the phones of a contact are already"), "contact.create"),)
+VERBS = (Verb(find_same_phone, N_("Find whose the phones of a contact are already")),)

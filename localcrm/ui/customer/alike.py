@@ -156,7 +156,7 @@ class PhoneAdviser(Adviser):
 
     def more(self) -> dict[str, Any]:
         """The customer he is at."""
-        return {"customer": self.form.values().get("customer_id")}
+        return {"customer_id": self.form.values().get("customer_id")}
 
     async def sure(self) -> bool:
         """The question before a phone is saved that is somebody's already."""

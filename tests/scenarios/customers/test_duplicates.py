@@ -234,7 +234,7 @@ def test_the_phone_of_a_contact_that_is_somebodys_already(company: Company) -> N
     hq.new("contact", customer_id=mine["id"], name="赵离", phone="13867550001", has_left=True)
 
     def look(actor: Actor, **values: str) -> Any:
-        parameters = {"values": values, "customer": mine["id"], "id": li}
+        parameters = {"values": values, "customer_id": mine["id"], "id": li}
         return verbs.run(hq.store, actor, "crm.find_same_phone", parameters)["rows"]
 
     masked = {"masked": True, "owner": hq.actor.name, "branch": hq.value("SELECT name FROM branch WHERE code = 'HQ'")}
