@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from localcrm.domain import arrivals, conditions, import_columns, records, verbs
-from localcrm.domain.admin import fields, services as admin, undo
+from localcrm.domain.admin import conflicts, fields, services as admin, undo
 from localcrm.domain.approvals import documents, services as approvals
 from localcrm.domain.calls import services as calls
 from localcrm.domain.catalog import services as catalog
-from localcrm.domain.crm import custody, deals_due, pools, questions as crm_questions, reminders, services as crm
+from localcrm.domain.crm import apart, custody, deals_due, merging, notices, pools, questions as crm_questions, reminders, services as crm
 from localcrm.domain.crm.entities import Customer, Opportunity, ProjectTask
 from localcrm.domain.finance import services as finance
 from localcrm.domain.finding import services as finding
@@ -43,6 +43,9 @@ reminders.FURTHER |= {"ticket_event": reminding.running_out, "ticket": reminding
 documents.DOCUMENTS["sales_order"] = approval.ORDER
 rights.ALSO_SEEN["approvals"] = documents.shown_to_approver
 
+# What became of a request for a customer, and that one changed hands, the person concerned hears wherever it was decided.
+reminders.FURTHER |= {"claim_answer": notices.answered, "owner_change": notices.changed_hands}
+
 # What lists of customers can be asked; of orders and money know the subjects above them.
 for questions in (crm_questions, sales_questions):
     conditions.add_questions(Customer.entity_type, questions.QUESTIONS, questions.PRESETS, questions.MEASURES)
@@ -58,8 +61,17 @@ conditions.add_questions(Contract.entity_type, paper_questions.CONTRACT_QUESTION
 # Whose a customer is has a chain of its own, whoever changes it, and requests for customers in pools are answered where they arrive.
 grants.HANDED_OVER["customer"] = custody.handed_over
 undo.OWN_WAYS["owner_change"] = custody.TAKEN_BACK
-arrivals.FOLLOWERS |= {"owner_change": custody.bring_together, "pool_claim": pools.answer_claims, "pool": pools.answer_claims}
+undo.ALONG |= {"share": "customer", "customer_distinct": "customer"}
+arrivals.FOLLOWERS |= {
+    "owner_change": apart.follow_owners,
+    "share": apart.follow_shares,
+    "pool_claim": pools.answer_claims,
+    "pool": pools.answer_claims,
+}
 arrivals.FOLLOWERS["ticket"] = tickets.open_circles
+
+# What was changed of a customer that another place merged away goes into the one that is left, if a person wants it.
+conflicts.PUT_INTO["customer"] = merging.put_into
 
 # A row of a table may bring a person along with the customer.
 import_columns.ALONG["customer"] = "contact"

@@ -105,3 +105,13 @@ async def test_tasks_and_next_steps_due_are_counted_as_their_lists_show_them(off
             tree = Presets(admin, entity(kind), dict(parse_qsl(urlsplit(card.path(mine)).query))).tree
             answer = await browser.post(f"/api/list/{kind}", json={"startRow": 0, "endRow": 100, "tree": tree})
             assert sorted(row["title"] for row in answer.json()["rows"]) == sorted(expected)
+
+
+def test_who_waits_longest_is_named_first(office: Office, customers: dict[str, str]) -> None:
+    for name, day in (("绍兴恒远纺织", "2026-10-20"), ("萧山创新染整", "2026-10-05"), ("杭州博雅服饰", "2026-11-01")):
+        waiting = office.new("customer", name=name)["id"]
+        office.new("activity", customer_id=waiting, content="电话", at="2026-10-01T08:00:00Z", next_at=f"{day}T08:00:00Z")
+    admin = office.program.sessions.resolve(office.token("admin"))
+    assert admin is not None
+    found = next(card for card in cards_for(admin) if card.id == "overdue").look(admin, False)
+    assert (found.count, [line.title for line in found.lines]) == (4, ["萧山创新染整", "绍兴恒远纺织", "杭州博雅服饰", "柯桥金龙布业"])

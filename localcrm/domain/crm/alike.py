@@ -270,7 +270,7 @@ def _key(actor: Actor) -> bytes | None:
 def tell_apart(uow: UnitOfWork, actor: Actor, *, one: RecordId, other: RecordId, note: str | None = None) -> dict[str, str]:
     """Two customers that look like one are two: nobody is asked about them again, anywhere. Returns the decision's id."""
     _require_pair(uow, actor, one, other)
-    known = _decisions(uow.connection, one, other)
+    known = decisions(uow.connection, one, other)
     if known:
         return {"id": known[0]}
     first, second = sorted((one, other))
@@ -281,7 +281,7 @@ def tell_apart(uow: UnitOfWork, actor: Actor, *, one: RecordId, other: RecordId,
 def look_again(uow: UnitOfWork, actor: Actor, *, one: RecordId, other: RecordId) -> dict[str, int]:
     """Take that back: they are a likely pair again. Returns {taken: how many decisions}, for two places may have decided it."""
     _require_pair(uow, actor, one, other)
-    known = _decisions(uow.connection, one, other)
+    known = decisions(uow.connection, one, other)
     for identity in known:
         uow.set_deleted(_DISTINCT, identity, deleted=True)
     return {"taken": len(known)}
@@ -295,7 +295,8 @@ def _require_pair(uow: UnitOfWork, actor: Actor, one: str, other: str) -> None:
         raise InvalidInput("same_customer", N_("These are not two customers but one."))
 
 
-def _decisions(connection: Connection, one: str, other: str) -> list[str]:
+def decisions(connection: Connection, one: str, other: str) -> list[str]:
+    """Ids of the decisions that two customers are two, the first first."""
     pair = (bytes.fromhex(one), bytes.fromhex(other))
     rows = connection.all(
         "SELECT id FROM customer_distinct WHERE deleted = 0 AND ((one_id = ?1 AND other_id = ?2) OR (one_id = ?2 AND other_id = ?1)) ORDER BY rid",

@@ -38,7 +38,7 @@ _CARE = """SELECT c.rid, c.id, c.level, c.owner_since, c.locked, c.protected_unt
     (SELECT max(a.at) FROM activity a WHERE a.customer_id = c.id AND a.deleted = 0 AND a.at <= ?1),
     EXISTS (SELECT 1 FROM sales_order o WHERE o.customer_id = c.id AND o.deleted = 0 AND (o.status = 'draft' OR (o.reverses_id IS NULL
         AND o.gross > coalesce((SELECT sum(r.total) FROM order_received r WHERE r.order_id = o.id), 0)
-        AND NOT EXISTS (SELECT 1 FROM sales_order x WHERE x.reverses_id = o.id AND x.status = 'posted' AND x.deleted = 0))))
+        AND NOT EXISTS (SELECT 1 FROM sales_order x WHERE x.reverses_id = o.id AND +x.status = 'posted' AND x.deleted = 0))))
     FROM customer c WHERE c.deleted = 0 AND c.owner_id IS NOT NULL"""
 
 

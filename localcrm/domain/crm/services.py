@@ -8,6 +8,7 @@ from typing import Any
 from localcrm.domain.crm import (
     activities,
     alike,
+    apart,
     contacts,
     custody,
     groups,
@@ -40,8 +41,21 @@ def prepare_customer(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old:
     return custody.begin(uow, filled)
 
 
+def bin_customer(uow: UnitOfWork, actor: Actor, record: Record) -> None:  # noqa: ARG001
+    """What hangs on a customer goes along into the recycle bin."""
+    apart.into_bin(uow, record["id"])
+
+
+def restore_customer(uow: UnitOfWork, actor: Actor, record: Record) -> None:
+    """What went along comes back, and one that was merged is one of its own again."""
+    merging.take_apart(uow, actor, record)
+    apart.out_of_bin(uow, record["id"])
+
+
 BEHAVIOURS = {
-    "customer": Behaviour(prepare=prepare_customer, check=custody.check_owner, after=custody.follow_owner, restored=merging.take_apart),
+    "customer": Behaviour(
+        prepare=prepare_customer, check=custody.check_owner, after=custody.follow_owner, restored=restore_customer, binned=bin_customer
+    ),
     **contacts.BEHAVIOURS,
     **activities.BEHAVIOURS,
     **pools.BEHAVIOURS,

@@ -113,7 +113,7 @@ def _account(uow: UnitOfWork, order_id: str) -> tuple[Decimal, Decimal]:
     """What an order comes to and what was received for it, its reversal counted with it: money is given back only once."""
     gross, received = uow.connection.one(
         """SELECT coalesce(sum(o.gross), 0), coalesce(sum(r.total), 0) FROM sales_order o LEFT JOIN order_received r ON r.order_id = o.id
-           WHERE (o.id = ?1 OR o.reverses_id = ?1) AND o.status = 'posted' AND o.deleted = 0""",
+           WHERE (o.id = ?1 OR o.reverses_id = ?1) AND +o.status = 'posted' AND o.deleted = 0""",
         (bytes.fromhex(order_id),),
     ) or (0, 0)
     amount = _RECEIPT.fields["amount"]

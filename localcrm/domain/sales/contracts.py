@@ -66,7 +66,7 @@ def derive_contract(connection: Connection, actor: Actor, contracts: list[Record
     if orders is None or not all(map(orders.shows, ("contract_id", "gross", "status"))):
         return [{} for _contract in contracts]
     condition, params = orders.condition("o")
-    of = f"FROM sales_order o %s WHERE o.contract_id IN ({_marks(contracts)}) AND o.status = 'posted' AND o.deleted = 0 AND {condition} GROUP BY 1"
+    of = f"FROM sales_order o %s WHERE o.contract_id IN ({_marks(contracts)}) AND +o.status = 'posted' AND o.deleted = 0 AND {condition} GROUP BY 1"
     given = [*(bytes.fromhex(contract["id"]) for contract in contracts), *params]
     ordered: dict[bytes, int] = dict(connection.all(f"SELECT o.contract_id, sum(o.gross) {of % ''}", given))
     received: dict[bytes, int] = {}

@@ -356,7 +356,7 @@ def _progress(connection: Connection, order: Record, moves: View) -> dict[str, A
     moved, params = _moved(moves, key)
     pairs = connection.all(
         f"""SELECT l.quantity, coalesce(m.total, 0) FROM sales_order_line l LEFT JOIN {moved} m ON m.order_line_id = l.id
-           JOIN product p ON p.id = l.product_id WHERE l.order_id = ? AND p.stocked = 1""",
+           JOIN product p ON p.id = l.product_id WHERE l.order_id = ? AND l.deleted = 0 AND p.stocked = 1""",
         (*params, key),
     )
     reversed_by = connection.value("SELECT id FROM sales_order WHERE reverses_id = ? AND deleted = 0", (key,))

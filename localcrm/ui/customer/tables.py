@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 TAB_ROWS = 200
 
 
+#: On a telephone there is no double click.
+_TAPPED = "() => window.matchMedia('(max-width: 700px)').matches && emit()"
+
+
 class Page(Protocol):
     """A page with such tabs."""
 
@@ -63,7 +67,10 @@ def record_table(
     open_row: Callable[[str], Awaitable[None]],
     also: tuple[str, Callable[[str], Any]] | None = None,
 ) -> None:
-    """Columns ``keys`` of the rows, with a button in each where one is given in ``also`` as text and what it does; a double click opens one, ``new`` adds one where the user may."""
+    """Columns ``keys`` of the rows, on a phone a card for each; a double click, a tap or Enter opens one, ``new`` adds one where the user may.
+
+    also: a button in each row, its text and what it does.
+    """
     known = {column.key: column for column in shown_columns(policy.view(page.session.actor, kind))}
     keys = [key for key in keys if key in known]
     may_add = new is not None and page.session.may(f"{kind.key}.create")
@@ -73,7 +80,7 @@ def record_table(
             if may_add:
                 ui.button(new_label, on_click=new).props("unelevated no-caps").classes("lc-btn").mark(f"new-{kind.key}")
         return
-    with ui.element("table").classes("lc-table").mark(f"table-{kind.key}"):
+    with ui.element("table").classes("lc-table lc-rows").mark(f"table-{kind.key}"):
         with ui.element("tr"):
             for key in keys:
                 with ui.element("th").classes("lc-num" if known[key].number else ""):
@@ -82,15 +89,21 @@ def record_table(
                 if may_add:
                     ui.button(new_label, on_click=new).props("flat dense no-caps size=sm").mark(f"new-{kind.key}")
         for row in rows:
-            line = ui.element("tr").on("dblclick", lambda identity=row["id"]: open_row(identity)).style("cursor:default")
+            line = ui.element("tr").props("tabindex=0").style("cursor:default")
+            opens = partial(open_row, row["id"])
+            line.on("dblclick", opens).on("keydown.enter", opens).on("click", opens, js_handler=_TAPPED)
             with line:
                 for key in keys:
-                    with (
-                        ui.element("td")
-                        .classes("lc-num" if known[key].number else "")
-                        .props(f"colspan={2 if key == keys[-1] and not also else 1}")
-                    ):
-                        text = row.get(key)
+                    text = row.get(key)
+                    width = 2 if key == keys[-1] and not also else 1
+                    place = ui.element("td").classes("lc-num" if known[key].number else "").props(f"colspan={width}")
+                    if text in {None, ""} or (known[key].kind == "boolean" and text == gettext("No")):
+                        place.classes("lc-none-cell")
+                    elif key not in row["_tone"]:
+                        place.props["data-label"] = known[key].label
+                    if known[key].kind == "longtext":
+                        place.classes("lc-long-cell")
+                    with place:
                         cell = ui.label(text if text not in {None, ""} else "—").classes("" if text else "lc-muted")
                         if text and key in row["_tone"]:
                             cell.classes("lc-chip").props(f"data-tone={row['_tone'][key]}").style("width:fit-content")
@@ -98,7 +111,8 @@ def record_table(
                             cell.tooltip(row["_tip"][key])
                 if also:
                     with ui.element("td").classes("lc-num"):
-                        ui.button(also[0], on_click=partial(also[1], row["id"])).props("flat dense no-caps size=sm").mark("also")
+                        button = ui.button(also[0]).props("flat dense no-caps size=sm").mark("also")
+                        button.on("click.stop", partial(also[1], row["id"])).on("keydown.enter.stop", js_handler="() => {}")  # not the row
 
 
 def record_tab(

@@ -257,7 +257,7 @@ class DealSheet:
     def _way(self, sheet: Sheet) -> None:
         if not sheet.way:
             return
-        folded = ui.expansion(_("Its way so far")).props("dense header-class=lc-muted").classes("w-full").mark("way")
+        folded = ui.expansion(_("Stages so far")).props("dense header-class=lc-muted").classes("w-full").mark("way")
         with folded, ui.element("div").classes("lc-sheet-part"), ui.element("table").classes("lc-table"):
             heads(*(CHANGE.fields[key].label for key in _STEP), (_("Days"), "lc-num"))
             for way in sheet.way:

@@ -20,7 +20,7 @@ from localcrm.ui.kit.values import NUMBERS, TONES, exact, show, show_kind, tone
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """A column that no field stores. ``kind`` as for fields, "chip" with the labels of its values, or "clock", which comes as text and colour."""
+    """A column that no field stores. ``kind`` as for fields, "chip" with the labels of its values, "named" for a long name, or "clock", which comes as text and colour."""
 
     key: str
     label_msgid: str
@@ -60,7 +60,7 @@ DERIVED: Mapping[str, tuple[Derived, ...]] = {
         Derived("received_percent", N_("Received, %"), "integer", after="ordered_percent"),
     ),
     "partner_registration": (Derived("standing", N_("State"), "chip", REGISTERED, after="partner_id"),),
-    "call": (Derived("party", N_("Customer or supplier"), after="number"),),
+    "call": (Derived("party", N_("Customer or supplier"), "named", after="number"),),
     "customer": (
         Derived("contact", N_("Contact"), "short", after="level"),
         Derived("next_contact", N_("Next contact"), "due", after="phone"),
@@ -142,6 +142,8 @@ class Column:
     shown: bool
     filter: str = ""  # text, number, date; "" for none
     chip: bool = False
+    words: tuple[str, ...] = ()  # every text of a chip
+    ref: str = ""  # the kind of record it points to
 
 
 def columns(view: View) -> list[Column]:
@@ -164,6 +166,7 @@ def columns(view: View) -> list[Column]:
                 sortable=False,
                 shown=not derived.folded,
                 chip=derived.kind == "chip",
+                words=tuple(gettext(word) for word in (derived.words or {}).values()),
             ),
         )
     return result + [_column(field, view, shown=False) for field in others]
@@ -183,6 +186,8 @@ def _column(field: Field, view: View, *, shown: bool) -> Column:
         shown=shown,
         filter=kind if plain else "",
         chip=plain and bool(field.options),
+        words=tuple(gettext(word) for word in field.options.values()),
+        ref=field.f.ref or "",
     )
 
 

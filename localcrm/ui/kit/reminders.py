@@ -50,6 +50,8 @@ ICONS: Mapping[str, str] = {
     "own": "notifications",
     "ticket": "confirmation_number",
     "revisit": "support_agent",
+    "claim": "pan_tool",
+    "hands": "swap_horiz",
 }
 #: What stands above each kind.
 HEADS: Mapping[str, str] = {
@@ -67,6 +69,8 @@ HEADS: Mapping[str, str] = {
     "own": N_("Reminder"),
     "ticket": N_("Ticket due"),
     "revisit": N_("Ask the customer again"),
+    "claim": N_("Answer to your request"),
+    "hands": N_("Changed hands"),
 }
 #: Cards that stand on a page at once; the others are counted.
 MOST_CARDS = 2
@@ -266,7 +270,10 @@ def place_of(one: Reminding) -> str:
         return f"/tickets/{one.ticket}"
     if one.record:
         return record_path(*one.record)
-    return f"/customers?open={one.customer}" if one.customer else ""
+    if one.kind == "claim" and not one.customer:
+        return "/pools?box=claims"
+    tab = {"claim": "&tab=overview", "hands": "&tab=owners"}.get(one.kind, "")
+    return f"/customers?open={one.customer}{tab}" if one.customer else ""
 
 
 async def settle(session: Session, one: Reminding) -> None:

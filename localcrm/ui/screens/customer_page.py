@@ -240,7 +240,7 @@ class _Page:
                                     cell.classes("lc-chip").props(f"data-tone={row['_tone'][key]}").style("width:fit-content")
 
     def _details(self, found: _Found) -> None:
-        filled = [f for f in CUSTOMER.readable if f.key not in _ELSEWHERE and found.customer.get(f.key) not in {None, ""}]
+        filled = [f for f in CUSTOMER.readable if f.key not in _ELSEWHERE and found.customer.get(f.key) not in (None, "", False)]
         with _card(_("Details")):
             facts(CUSTOMER, found.customer, found.names, filled)
 

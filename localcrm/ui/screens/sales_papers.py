@@ -116,11 +116,11 @@ DELIVERY_ACTIONS = (
 
 register(
     *(
-        Screen(kind, f"/records/{kind}", label, icon, f"{kind}.read", list_screen(kind, kind, further), "customers", lists=kind)
-        for kind, label, icon, further in (
-            ("quote", N_("Quotes"), "request_page", QUOTE_ACTIONS),
-            ("contract", N_("Contracts"), "history_edu", CONTRACT_ACTIONS),
-            ("delivery", N_("Deliveries"), "local_shipping", DELIVERY_ACTIONS),
+        Screen(kind, f"/records/{kind}", label, icon, f"{kind}.read", list_screen(kind, kind, further), "selling", place, lists=kind)
+        for place, kind, label, icon, further in (
+            (20, "quote", N_("Quotes"), "request_page", QUOTE_ACTIONS),
+            (30, "contract", N_("Contracts"), "history_edu", CONTRACT_ACTIONS),
+            (40, "delivery", N_("Deliveries"), "local_shipping", DELIVERY_ACTIONS),
         )
     )
 )
