@@ -86,10 +86,12 @@ def under_way_table(found: Found) -> None:
             for column in found.columns:
                 with ui.element("th").classes("lc-num" if column.number else ""):
                     ui.label(column.label)
+            ui.element("th")  # on a phone the last head alone is shown
         for row in found.rows:
             with ui.element("tr"):
                 for column in found.columns:
                     text, place = row.get(column.key), ui.element("td").classes("lc-num" if column.number else "")
+                    place.props(f"colspan={2 if column is found.columns[-1] else 1}")
                     if not text:
                         place.classes("lc-none-cell")
                     elif column.key != "title":
