@@ -9,13 +9,25 @@ from localcrm.domain.admin import conflicts, fields, services as admin, undo
 from localcrm.domain.approvals import documents, services as approvals
 from localcrm.domain.calls import services as calls
 from localcrm.domain.catalog import services as catalog
-from localcrm.domain.crm import apart, custody, deals_due, merging, notices, pools, questions as crm_questions, reminders, services as crm
+from localcrm.domain.crm import (
+    apart,
+    custody,
+    deals_due,
+    merging,
+    notices,
+    pools,
+    questions as crm_questions,
+    reclaim,
+    reminders,
+    services as crm,
+    tags,
+)
 from localcrm.domain.crm.entities import Customer, Opportunity, ProjectTask
 from localcrm.domain.finance import services as finance
 from localcrm.domain.finding import services as finding
 from localcrm.domain.options import services as options
 from localcrm.domain.partners import registrations, services as partners
-from localcrm.domain.people import grants, rights, services as people
+from localcrm.domain.people import handing, rights, services as people
 from localcrm.domain.purchase import services as purchase
 from localcrm.domain.sales import approval, expiring, paper_questions, questions as sales_questions, services as sales, warranties
 from localcrm.domain.sales.entities import Contract, Quote
@@ -33,6 +45,7 @@ records.BEHAVIOURS["product"] = replace(records.BEHAVIOURS["product"], derive=st
 
 # Warranties, quotes and contracts belong to what is sold, which customers know nothing of, and so do partners.
 reminders.FURTHER |= {"installed_product": warranties.ending, "quote": expiring.quotes, "contract": expiring.contracts}
+reminders.FURTHER["reclaim_rule"] = reclaim.remind
 reminders.FURTHER |= {"project_task": deals_due.tasks, "opportunity": deals_due.steps}
 reminders.FURTHER["partner_registration"] = registrations.remind
 
@@ -59,7 +72,7 @@ conditions.add_questions(Quote.entity_type, paper_questions.QUOTE_QUESTIONS, pap
 conditions.add_questions(Contract.entity_type, paper_questions.CONTRACT_QUESTIONS, paper_questions.CONTRACT_PRESETS)
 
 # Whose a customer is has a chain of its own, whoever changes it, and requests for customers in pools are answered where they arrive.
-grants.HANDED_OVER["customer"] = custody.handed_over
+handing.HANDED_OVER["customer"] = custody.handed_over
 undo.OWN_WAYS["owner_change"] = custody.TAKEN_BACK
 undo.ALONG |= {"share": "customer", "customer_distinct": "customer"}
 arrivals.FOLLOWERS |= {
@@ -68,6 +81,7 @@ arrivals.FOLLOWERS |= {
     "pool_claim": pools.answer_claims,
     "pool": pools.answer_claims,
 }
+arrivals.FOLLOWERS["customer"] = tags.bring_together
 arrivals.FOLLOWERS["ticket"] = tickets.open_circles
 
 # What was changed of a customer that another place merged away goes into the one that is left, if a person wants it.

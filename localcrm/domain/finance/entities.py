@@ -81,7 +81,15 @@ EXPENSE_TYPES = {
 
 
 class Expense(
-    Entity, key="expense", no=85, label=N_("Expense"), kind=Kind.MASTER, title_field="purpose", owner="user_id", order_by="-date"
+    Entity,
+    key="expense",
+    no=85,
+    label=N_("Expense"),
+    kind=Kind.MASTER,
+    title_field="purpose",
+    owner="user_id",
+    seen_with="customer_id",
+    order_by="-date",
 ):
     """Money spent for a customer, by whoever paid it."""
 

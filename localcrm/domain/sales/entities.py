@@ -28,6 +28,7 @@ class SalesOrder(
     kind=Kind.DOCUMENT,
     title_field="number",
     owner="owner_id",
+    seen_with="customer_id",
     scope=("branch_id",),
     series="SO",
 ):
@@ -118,7 +119,16 @@ class QuoteStatus(Choice):
 
 
 class Quote(
-    Entity, key="quote", no=100, label=N_("Quote"), kind=Kind.MASTER, title_field="title", owner="owner_id", series="QT", order_by="-date"
+    Entity,
+    key="quote",
+    no=100,
+    label=N_("Quote"),
+    kind=Kind.MASTER,
+    title_field="title",
+    owner="owner_id",
+    seen_with="customer_id",
+    series="QT",
+    order_by="-date",
 ):
     """What we offered a customer, for how much and until when; the sheet itself is attached. A newer version is a quote of its own."""
 
@@ -156,6 +166,7 @@ class Contract(
     kind=Kind.MASTER,
     title_field="title",
     owner="owner_id",
+    seen_with="customer_id",
     series="CT",
     order_by="-signed_on",
 ):
@@ -195,6 +206,7 @@ class Delivery(
     kind=Kind.MASTER,
     title_field="number",
     owner="owner_id",
+    seen_with="customer_id",
     series="DN",
     order_by="-date",
 ):

@@ -15,6 +15,7 @@ from localcrm.store.connection import Connection
 from localcrm.store.query import Condition, ListQuery, ref_titles, select
 from localcrm.ui.customer.tabs import Tab
 from localcrm.ui.kit.columns import columns as shown_columns, row_json
+from localcrm.ui.kit.links import link_pieces
 
 if TYPE_CHECKING:
     from localcrm.ui.screens.customers import Workbench
@@ -67,9 +68,9 @@ def record_table(
     open_row: Callable[[str], Awaitable[None]],
     also: tuple[str, Callable[[str], Any]] | None = None,
 ) -> None:
-    """Columns ``keys`` of the rows, on a phone a card for each; a double click, a tap or Enter opens one, ``new`` adds one where the user may.
+    """Columns ``keys`` of the rows, on a phone a card for each, with a button in each where one is given in ``also`` as text and what it does.
 
-    also: a button in each row, its text and what it does.
+    A double click, a tap or Enter opens one, ``new`` adds one where the user may.
     """
     known = {column.key: column for column in shown_columns(policy.view(page.session.actor, kind))}
     keys = [key for key in keys if key in known]
@@ -95,8 +96,11 @@ def record_table(
             with line:
                 for key in keys:
                     text = row.get(key)
-                    width = 2 if key == keys[-1] and not also else 1
-                    place = ui.element("td").classes("lc-num" if known[key].number else "").props(f"colspan={width}")
+                    place = (
+                        ui.element("td")
+                        .classes("lc-num" if known[key].number else "")
+                        .props(f"colspan={2 if key == keys[-1] and not also else 1}")
+                    )
                     if text in {None, ""} or (known[key].kind == "boolean" and text == gettext("No")):
                         place.classes("lc-none-cell")
                     elif key not in row["_tone"]:
@@ -104,6 +108,9 @@ def record_table(
                     if known[key].kind == "longtext":
                         place.classes("lc-long-cell")
                     with place:
+                        if found := row["_links"].get(key):
+                            link_pieces(found)
+                            continue
                         cell = ui.label(text if text not in {None, ""} else "—").classes("" if text else "lc-muted")
                         if text and key in row["_tone"]:
                             cell.classes("lc-chip").props(f"data-tone={row['_tone'][key]}").style("width:fit-content")

@@ -42,6 +42,7 @@ ICONS: Mapping[str, str] = {
     "warranty": "verified_user",
     "quote": "request_page",
     "contract": "history_edu",
+    "reclaim": "waves",
     "task": "task_alt",
     "step": "redo",
     "registration": "how_to_reg",
@@ -61,6 +62,7 @@ HEADS: Mapping[str, str] = {
     "warranty": N_("Warranty ends"),
     "quote": N_("Quote expires"),
     "contract": N_("Contract ends"),
+    "reclaim": N_("Goes back to a pool soon"),
     "task": N_("Task due"),
     "step": N_("Next step due"),
     "registration": N_("A partner's registration runs out"),
@@ -257,7 +259,7 @@ def when(one: Reminding) -> str:
     """The time a reminder is about, in words; a birthday is a whole day."""
     return (
         near_day(one.at.astimezone().date())
-        if one.kind in {"birthday", "dormant", "warranty", "quote", "contract", "task", "step", "registration", "revisit"}
+        if one.kind in {"birthday", "dormant", "reclaim", "warranty", "quote", "contract", "task", "step", "registration", "revisit"}
         else near_moment(one.at)
     )
 

@@ -51,7 +51,15 @@ MOST_EXPECTED = 10_000_000_000
 
 
 class Opportunity(
-    Entity, key="opportunity", no=70, label=N_("Opportunity"), kind=Kind.MASTER, title_field="title", owner="owner_id", series="OP"
+    Entity,
+    key="opportunity",
+    no=70,
+    label=N_("Opportunity"),
+    kind=Kind.MASTER,
+    title_field="title",
+    owner="owner_id",
+    seen_with="customer_id",
+    series="OP",
 ):
     """A deal from the first word to the end of its aftercare. How long it has been in its stage follows from the changes of stage."""
 
