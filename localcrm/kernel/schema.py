@@ -395,6 +395,7 @@ class EntityType:
     parent: str | None = None  # LINE: the field that holds the document's id
     owner: str | None = None  # the field that names the user it belongs to; "id" for users themselves
     under: str | None = None  # the reference it is seen and changed with; LINE: its parent
+    seen_with: str | None = None  # the reference it is seen with beside whose it is: by whoever that one belongs to, or is shared with
     home: str | None = None  # the branch that alone writes it, beside head office; empty: head office only
     by_hand: bool = True  # False for what only verbs and the merge write
     scope: tuple[
@@ -505,6 +506,7 @@ def _entity_type(
     parent: str | None = None,
     owner: str | None = None,
     under: str | None = None,
+    seen_with: str | None = None,
     home: str | None = None,
     by_hand: bool = True,
     scope: tuple[str, ...] = (),
@@ -525,6 +527,7 @@ def _entity_type(
         parent=parent,
         owner=owner,
         under=under or parent,
+        seen_with=seen_with,
         home=home,
         by_hand=by_hand,
         scope=scope,

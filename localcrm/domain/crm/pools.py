@@ -12,7 +12,7 @@ from typing import Any
 
 from localcrm.domain import policy
 from localcrm.domain.crm import custody, pool_limits
-from localcrm.domain.crm.custody import Move, chosen_customers, end_shares, moment, move
+from localcrm.domain.crm.custody import Move, chosen_customers, end_shares, moment, move, wanted
 from localcrm.domain.crm.entities import POOL_FIELDS, ChangeKind, ClaimAnswer, ClaimOutcome, Customer, Pool, PoolClaim, ReclaimRule
 from localcrm.domain.people.entities import Share, User
 from localcrm.domain.policy import Actor
@@ -134,28 +134,33 @@ def asked_for(connection: Connection, customers: Sequence[str], now: datetime) -
 # verbs ----------------------------------------------------------------------------------------------------------------------
 
 
-def pick(uow: UnitOfWork, actor: Actor, *, customer_id: RecordId) -> dict[str, str]:
-    """Take a customer out of a pool. At the pool's home it is yours at once; elsewhere this is a request.
+def pick(uow: UnitOfWork, actor: Actor, *, customers: list[RecordId]) -> dict[str, int]:
+    """Take customers out of pools, all or none. At a pool's home they are yours at once; elsewhere this is a request.
 
-    Returns {id, state: "granted"|"asked", pool}. Raises Refused with the reason.
+    Returns {granted, asked}. Raises Refused with the reason, for the first that is refused.
     """
-    user = _person(actor)
-    customer = uow.get(_CUSTOMER, customer_id)
+    user, at = _person(actor), moment(uow)
+    given = [_pick(uow, actor, user, identity, at) for identity in wanted(customers)]
+    return {"granted": sum(given), "asked": len(given) - sum(given)}
+
+
+def _pick(uow: UnitOfWork, actor: Actor, user: str, identity: str, at: datetime) -> bool:
+    """Take one, or ask for it; returns whether it was granted."""
+    customer = uow.get(_CUSTOMER, identity)
     pool = uow.find(_POOL, customer["pool_id"], deleted=True) if customer["pool_id"] else None
     if pool is None or not pool_limits.is_member(uow.connection, pool, user):
         # Who does not see a customer and is no member hears the same wherever it lies.
-        seen = policy.visible(uow.connection, actor, _CUSTOMER, customer_id)
+        seen = policy.visible(uow.connection, actor, _CUSTOMER, identity)
         raise _refusal(uow, ClaimOutcome.TAKEN if seen and pool is None else ClaimOutcome.NO_MEMBER, customer)
-    at = moment(uow)
     outcome = pool_limits.why_not(uow.connection, pool, customer, user, at)
     if outcome is not None:
         raise _refusal(uow, outcome, customer)
-    result = {"id": customer_id, "pool": str(pool["name"])}
-    if pool_limits.is_home(uow.node, pool):
+    granted = pool_limits.is_home(uow.node, pool)
+    if granted:
         _give(uow, customer, pool, user, at=uow.node.branch_id)
-        return {**result, "state": "granted"}
-    _ask(uow, customer, pool, user, at)
-    return {**result, "state": "asked"}
+    else:
+        _ask(uow, customer, pool, user, at)
+    return granted
 
 
 def release(uow: UnitOfWork, actor: Actor, *, customers: list[RecordId], reason: str, pool_id: RecordId | None = None) -> dict[str, int]:
@@ -241,7 +246,8 @@ def _ask(uow: UnitOfWork, customer: Record, pool: Record, user: str, at: datetim
     values |= {"home_id": pool["home_id"]}
     uow.insert(_CLAIM, _CLAIM.validate({**values, "expires_at": until, "branch_id": uow.node.branch_id}))
     share = {"entity": _CUSTOMER.key, "record": customer["id"], "user_id": user, "until": until.astimezone().date(), "shared_by": user}
-    uow.insert(_SHARE, _SHARE.validate({**share, "level": ShareLevel.READ}))
+    nothing_else = " ".join(kind.key for kind in policy.goes_with(_CUSTOMER))
+    uow.insert(_SHARE, _SHARE.validate({**share, "level": ShareLevel.READ, "without": nothing_else}))
 
 
 def _person(actor: Actor) -> str:
@@ -395,7 +401,7 @@ def outcome_words(outcome: str | None) -> str:
 
 BEHAVIOURS = {"pool": Behaviour(prepare=prepare_pool, check=check_pool, after=follow_pool)}
 VERBS = (
-    Verb(pick, N_("Pick a customer from a pool"), "customer.pick"),
+    Verb(pick, N_("Pick customers from a pool"), "customer.pick"),
     Verb(release, N_("Put customers into a pool")),
     Verb(assign, N_("Assign customers")),
 )

@@ -35,7 +35,9 @@ from localcrm.store.view import View
 _CUSTOMER, _CONTACT, _ACTIVITY = Customer.entity_type, Contact.entity_type, Activity.entity_type
 _COMMENT, _REMINDER, _MARK = Comment.entity_type, Reminder.entity_type, ReminderMark.entity_type
 #: Kinds of records that a reminder may follow from, or that say what was done about one.
-_SOURCES = frozenset({"customer", "contact", "activity", "comment", "reminder", "reminder_mark", "company_option", "branch_option"})
+_SOURCES = frozenset({"customer", "contact", "activity", "comment", "reminder", "reminder_mark", "company_option", "branch_option"}) | {
+    *("opportunity", "sales_order")  # while one is open its customer goes to no pool
+}
 #: What is older was missed and belongs into a list, not on the screen.
 _PAST, _PAST_MENTION, _PAST_DAY = dt.timedelta(days=30), dt.timedelta(days=180), dt.timedelta(days=7)
 #: What is due on a day is due at this hour, on the clock on the wall.
@@ -43,7 +45,7 @@ _MORNING = dt.time(9)
 #: Of one kind no more are told.
 MOST = 500
 _KEY = re.compile(
-    r"(next|birthday|dormant|warranty|quote|contract|registration|outrun|mention|own|ticket|revisit|claim|hands):[0-9a-f]{32}(:[0-9-]{1,20})?",
+    r"(next|birthday|dormant|reclaim|warranty|quote|contract|task|step|registration|outrun|mention|own|ticket|revisit|claim|hands):[0-9a-f]{32}(:[0-9-]{1,20})?",
     re.ASCII,
 )
 #: The longest a reminder may be put off.
@@ -52,7 +54,7 @@ _LONGEST = dt.timedelta(days=366)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reminding:
-    """One occasion. key: the same at every node · kind: next, birthday, dormant, warranty, quote, contract, registration, outrun, mention, own, ticket, revisit, claim or hands · due: when it is to be told · at: the time it is about ·
+    """One occasion. key: the same at every node · kind: next, birthday, dormant, reclaim, warranty, quote, contract, task, step, registration, outrun, mention, own, ticket, revisit, claim or hands · due: when it is to be told · at: the time it is about ·
     title: whom or what it is about, "" where that may not be seen · text: what more there is to say ·
     record: kind and id of what it is about where that is none of the others.
     """
@@ -86,7 +88,7 @@ class Ask:
         return seen if seen is not None and all(map(seen.shows, needs)) else None
 
 
-#: Occasions that follow from records of subjects above this one, by kind of record.
+#: Further occasions, many of subjects above this one, by the kind of record they follow from.
 FURTHER: dict[str, Callable[[Ask], Iterator[Reminding]]] = {}
 
 

@@ -107,6 +107,15 @@ def still_shared(connection: Connection, kind: EntityType, ids: Iterable[bytes])
     return {bytes.fromhex(record) for (record,) in rows}
 
 
+def shared_by(connection: Connection, actor: Actor, kind: EntityType, today: date) -> list[str]:
+    """Ids of the records of a kind that somebody has shared with others, and that are still shared."""
+    rows = connection.all(
+        "SELECT DISTINCT record FROM share WHERE shared_by = ? AND entity = ? AND deleted = 0 AND (until IS NULL OR until >= ?) AND user_id IS NOT ?1",
+        (bytes.fromhex(actor.user_id or ""), kind.key, today.isoformat()),
+    )
+    return [record for (record,) in rows]
+
+
 def _waiting(connection: Connection, node: Node, share: Record) -> tuple[str, datetime | None]:
     """The branch of whom a record is shared with, where it has not heard the latest about that yet, and when it exchanged last."""
     branch = share["branch_id"]

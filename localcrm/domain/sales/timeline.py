@@ -47,6 +47,9 @@ _SOURCES = (
     _Source(Receipt.entity_type, "date", "", ("number", "amount", "method")),
 )
 
+#: Keys of the kinds that stand in a timeline.
+KINDS = frozenset(source.kind.key for source in _SOURCES)
+
 
 def customer_timeline(connection: Connection, actor: Actor, customer_id: str, *, limit: int = 50) -> list[Event]:
     """The newest events of a customer; on one day those with a time come first, the latest of them at the top."""

@@ -140,7 +140,7 @@ class _Builder:
         """A group of conditions; one in another can be removed."""
         nested = remove is not None
         mode, parts = next((key, value) for key, value in group.items() if key in {"all", "any"})
-        modes = {"all": _("All of these hold"), "any": _("One of these holds")}
+        modes = {"all": _("All of these apply"), "any": _("Any of these applies")}
         with ui.element("div").classes("lc-row"):
             ui.select(modes, value=mode, on_change=lambda event: self._switch(group, str(event.value))).props(
                 f'{_SELECT} aria-label="{_("All or one")}"'
@@ -185,7 +185,7 @@ class _Builder:
             self._count()
 
         chosen = "not" if "not" in parts[place] else "is"
-        ui.select({"is": _("holds"), "not": _("does not hold")}, value=chosen, on_change=negate).props(
+        ui.select({"is": _("applies"), "not": _("does not apply")}, value=chosen, on_change=negate).props(
             f'{_SELECT} aria-label="{_("Holds or not")}"'
         ).mark("holds")
         with ui.element("div").classes("lc-cond-values"):

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 from nicegui import ui
 
 from localcrm.domain.admin.conflicts import is_disputed
-from localcrm.domain.crm import custody, pool_limits, reclaim
+from localcrm.domain.crm import custody, custody_rules, pool_limits, reclaim
 from localcrm.domain.crm.entities import ChangeKind, Customer, Pool
+from localcrm.domain.crm.open_work import WORK
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
+from localcrm.kernel.schema import entity as entity_type
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record, titles
-from localcrm.ui.customer.actions import CustomerAction, may
+from localcrm.ui.customer.actions import CustomerAction, Part, may
 from localcrm.ui.customer.tabs import Tab
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import load_typed
@@ -121,11 +123,15 @@ def _draw_link(link: Mapping[str, Any], names: Mapping[str, str], *, did_not_las
         cell(f"{former} → {names.get(link['to_id'] or '', _('Pool') if link['pool_id'] else '—')}")
         cell(near_moment(link["at"]), "lc-muted", tip=exact(link["at"]))
         cell(names.get(link["by_id"] or "", "—"), "lc-muted lc-hide-phone")
-        with ui.element("td").classes("lc-muted"), ui.element("div").classes("lc-row lc-wrap-row"):
-            if did_not_last:
-                ui.label(_("did not last")).classes("lc-chip").props("data-tone=bad data-act=did-not-last").mark("did-not-last")
-            text = _("Two places decided at the same time; this one counts.") if link["kind"] == ChangeKind.SETTLED else link["reason"]
-            ui.label(text or "")
+        with ui.element("td").classes("lc-muted"):
+            with ui.element("div").classes("lc-row lc-wrap-row"):
+                if did_not_last:
+                    ui.label(_("did not last")).classes("lc-chip").props("data-tone=bad data-act=did-not-last").mark("did-not-last")
+                text = _("Two places decided at the same time; this one counts.") if link["kind"] == ChangeKind.SETTLED else link["reason"]
+                ui.label(text or "")
+            if along := custody_rules.along_of(link):
+                parts = [f"{entity_type(kind).label} {count}" for kind, count in along.items() if kind in WORK]
+                ui.label(_("went along: {what}").format(what=_(", ").join(parts))).classes("lc-small-text")
 
 
 def _chip(text: str, tone: str) -> ui.label:
@@ -143,7 +149,7 @@ OWNERS = Tab(
     count=_count,
     read=_read,
     draw=_draw,
-    shows=frozenset({"owner_change", "activity", "reclaim_rule", "conflict"}),
+    shows=reclaim.SOURCES | {"owner_change", "conflict"},
 )
 
 
@@ -206,11 +212,24 @@ class _Dialog:
         self.problem.set_visibility(True)
 
 
-KEEPS = {"": N_("Sees it no longer by this"), "read": N_("Still reads it"), "write": N_("Still works on it")}
+KEEPS = {
+    "": N_("Sees it no longer by this"),
+    "read": N_("Still reads it"),
+    "follow": N_("Still adds contacts and activity records"),
+    "write": N_("Still works on it"),
+}
 
 
 async def hand_over_dialog(session: Session, customers: Sequence[str], name: str) -> None:
-    """To whom, and what the former salesperson keeps."""
+    """To whom, what goes along, and what the former salesperson keeps."""
+
+    def read() -> dict[str, int]:
+        with session.store.read() as connection:
+            return custody.goes_along(connection, session.actor, session.store.node, customers)
+
+    outcome = await run_service(session, read)
+    if not outcome.ok:
+        return
     box = _Dialog(
         session,
         "hand-over",
@@ -219,15 +238,20 @@ async def hand_over_dialog(session: Session, customers: Sequence[str], name: str
     )
     to = box.user(_("New salesperson"))
     keep = box.choice(_("Former salesperson"), {key: gettext(word) for key, word in KEEPS.items()}, "")
-    with box.card:
-        drafts = ui.checkbox(_("Draft orders of this branch go along"), value=True).props("dense")
+    ticks = dict[str, ui.checkbox]()
+    if outcome.value:
+        with box.field(_("Goes along")):
+            for kind, count in outcome.value.items():
+                tick = ui.checkbox(f"{gettext(WORK[kind].label)} · {count:,}", value=True).props(f"dense data-act=along-{kind}")
+                ticks[kind] = tick.mark(f"along-{kind}")
     reason = box.text(_("Reason"))
 
     async def act() -> None:
         if not to.value:
             box.miss(_("Choose who gets it."))
             return
-        given = {"customers": list(customers), "to": to.value, "keep": keep.value, "drafts": drafts.value, "reason": reason.value or ""}
+        along = [kind for kind, tick in ticks.items() if tick.value]
+        given = {"customers": list(customers), "to": to.value, "keep": keep.value, "along": along, "reason": reason.value or ""}
         await box.run("crm.hand_over", given, _("“{name}” goes to {who}").format(name=name, who=to.title))
 
     box.buttons(_("Hand over"), act)
@@ -306,7 +330,9 @@ async def _lock(bench: Workbench) -> None:
 
 
 ACTIONS = (
-    CustomerAction(id="hand-over", label_msgid=N_("Give to somebody else…"), run=_hand_over, shown=may("customer.transfer"), divided=True),
-    CustomerAction(id="release", label_msgid=N_("Put into a pool…"), run=_release, shown=may("customer.release")),
-    CustomerAction(id="lock", label_msgid=N_("Lock or unlock"), run=_lock, shown=may("customer.lock")),
+    CustomerAction(
+        id="hand-over", label_msgid=N_("Give to somebody else…"), run=_hand_over, shown=may("customer.transfer"), part=Part.PASS_ON
+    ),
+    CustomerAction(id="release", label_msgid=N_("Put into a pool…"), run=_release, shown=may("customer.release"), part=Part.PASS_ON),
+    CustomerAction(id="lock", label_msgid=N_("Lock or unlock"), run=_lock, shown=may("customer.lock"), part=Part.PASS_ON),
 )

@@ -24,6 +24,7 @@ from localcrm.store.query import TOTAL_CAP, ListQuery, select, titles
 from localcrm.ui.customer.builder import query_dialog
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.grid import RecordGrid
+from localcrm.ui.kit.look import in_a_sentence
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import show_kind
 from localcrm.ui.operations import run_service, run_verb
@@ -104,7 +105,7 @@ class Left:
                 self.is_stale = False
                 with self.page:
                     outcome = await run_service(self.session, self._read)
-                if outcome.ok and outcome.value != self.known:
+                if outcome.ok and outcome.value != self.known and not self.box.is_deleted:
                     self.known = outcome.value
                     self.show()
         finally:
@@ -200,7 +201,7 @@ class Left:
         pen.on("click.stop", partial(self.build, one))
 
     def _draw_block(self, found: _Read, block: Block, inside: Sequence[Group]) -> None:
-        fields = [_in_a_sentence(_CUSTOMER.fields[key].label) for key in (block.first, block.second) if key]
+        fields = [in_a_sentence(_CUSTOMER.fields[key].label) for key in (block.first, block.second) if key]
         with ui.element("div").classes("lc-group-head lc-with-menu"):
             ui.label(_("By {field}").format(field=" · ".join(fields))).classes("lc-cut")
             if block.own:
@@ -381,11 +382,6 @@ class Left:
         words = " · ".join(f"{_CUSTOMER.fields[key].label} = {word}" for key, _value, word in parts)
         given = {"entity": _CUSTOMER.key, "id": str(event.args.get("id")), "values": values}
         await run_verb(self.session, "records.update_record", given, done=_("Changed: {what}").format(what=words))
-
-
-def _in_a_sentence(label: str) -> str:
-    """A label that does not begin the sentence, where its language has capitals."""
-    return label[:1].lower() + label[1:] if label[1:2].islower() else label
 
 
 def _short(column: Field, value: Any) -> str:

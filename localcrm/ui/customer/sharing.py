@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nicegui import ui
 
+from localcrm.domain import policy
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.people.shared_with import SharedWith, shares_of
 from localcrm.domain.roles import ShareLevel
@@ -49,8 +50,15 @@ def _draw(bench: Workbench, shares: list[SharedWith]) -> None:
         heads(_("Shared with"), _("May"), _("Until"), _("Takes effect"), "")
         for one in shares:
             with ui.element("tr"):
-                cell(one.name)
-                cell(gettext(ShareLevel(one.share["level"]).label))
+                with ui.element("td"):
+                    ui.label(one.name)
+                    if one.share["reason"]:
+                        ui.label(one.share["reason"]).classes("lc-muted lc-small-text")
+                with ui.element("td"):
+                    ui.label(gettext(ShareLevel(one.share["level"]).label))
+                    if left_out := str(one.share["without"] or "").split():
+                        labels = [kind.label for kind in policy.goes_with(CUSTOMER) if kind.key in left_out]
+                        ui.label(_("without {what}").format(what=_(", ").join(labels))).classes("lc-muted lc-small-text")
                 cell(near_day(one.share["until"]) if one.share["until"] else _("always"), "lc-muted")
                 with ui.element("td"):
                     ui.label(effect(one)).classes("lc-warn-text" if one.waits_for else "lc-muted")

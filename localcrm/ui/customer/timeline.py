@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nicegui import ui
 
-from localcrm.domain.sales.timeline import Event, customer_timeline
+from localcrm.domain.sales.timeline import KINDS, Event, customer_timeline
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.store.connection import Connection
 from localcrm.ui.customer.tabs import Tab
@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
 _MOST = 100
 #: By key of the kind of record.
-_ICONS = {"activity": "forum", "sales_order": "receipt_long", "receipt": "payments"}
+ICONS = {
+    "activity": "forum",
+    "sales_order": "receipt_long",
+    "quote": "request_quote",
+    "contract": "history_edu",
+    "delivery": "local_shipping",
+    "receipt": "payments",
+}
 
 
 def _read(session: Session, connection: Connection, identity: str) -> list[Event]:
@@ -42,7 +49,7 @@ def timeline(events: Sequence[Event]) -> None:
                 day = event.day
                 ui.label(show_kind("date", day) or "").classes("lc-timeline-day")
             with ui.element("div").classes("lc-timeline-row"):
-                ui.icon(_ICONS[event.kind.key])
+                ui.icon(ICONS[event.kind.key])
                 with ui.element("div").classes("lc-timeline-text"):
                     ui.label(_said(event))
                     about = [event.at.astimezone().strftime("%H:%M") if event.at else "", event.who]
@@ -61,4 +68,4 @@ def _said(event: Event) -> str:
     return text if event.kind.key == "activity" else _("{kind}: {text}").format(kind=event.kind.label, text=text)
 
 
-TIMELINE = Tab(id="timeline", label_msgid=N_("Timeline"), read=_read, draw=_draw, shows=frozenset({"activity", "sales_order", "receipt"}))
+TIMELINE = Tab(id="timeline", label_msgid=N_("Timeline"), read=_read, draw=_draw, shows=KINDS)

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nicegui import background_tasks, ui
@@ -24,11 +25,13 @@ from localcrm.domain.roles import FieldRule
 from localcrm.kernel.custom import split_choices
 from localcrm.kernel.errors import AppError, InvalidInput, NotFound, StaleRecord
 from localcrm.kernel.i18n import N_, gettext, gettext as _
+from localcrm.kernel.ids import is_id
 from localcrm.kernel.schema import EntityType, Field, entity as entity_type, plain_decimal
 from localcrm.store.query import Condition, ListQuery, Record, select, titles
 from localcrm.store.view import Masked
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.files import FilesInput, files_path
+from localcrm.ui.kit.look import in_a_sentence
 from localcrm.ui.kit.moments import moment_input, parse_day, parse_moment
 from localcrm.ui.kit.picker import AreaPicker, Picker, picker
 from localcrm.ui.kit.values import NUMBERS, show
@@ -254,6 +257,11 @@ def form_fields(session: Session, entity: EntityType, *, new: bool, quick: bool 
     return fields
 
 
+def _place(field: Field) -> int:
+    """What takes a whole line stands below what shares one, in each section."""
+    return {"boolean": 1, "longtext": 2, "files": 3}.get(field.kind, 0)
+
+
 class Form:
     """A grid of fields of one entity."""
 
@@ -277,11 +285,11 @@ class Form:
             for section, members in [("", wanted)] if compact else _sections(wanted):
                 if section:
                     ui.label(gettext(section)).classes("lc-section")
-                for field in members:
+                for field in members if compact else sorted(members, key=_place):
                     self.inputs[field.key] = FieldInput(session, field, where=_where(field, preset, record), compact=compact)
                     if not policy.may_write(session.actor, entity, field):
                         self.inputs[field.key].protect()
-        self._link_contacts()
+        self._link_customer()
         if record is None:
             with session.store.read() as connection:
                 self.load(blank_record(connection, session.store.node, entity) | dict(preset or {}))
@@ -348,12 +356,12 @@ class Form:
         for callback in self.changed:
             callback()
 
-    def _link_contacts(self) -> None:
-        """A contact is chosen among those of the customer chosen in the same form."""
-        customer, contact = self.inputs.get("customer_id"), self.inputs.get("contact_id")
-        if customer and contact and isinstance(contact.widget, Picker):
-            widget = contact.widget
-            customer.changed.append(lambda: widget.set_where({"customer_id": customer.value} if customer.value else {}))
+    def _link_customer(self) -> None:
+        """What belongs to a customer is chosen among what is of the customer chosen in the same form."""
+        customer = self.inputs.get("customer_id")
+        widgets = [one.widget for one in self.inputs.values() if _of_customer(one.field) and isinstance(one.widget, Picker)]
+        if customer:
+            customer.changed += [partial(_narrow, widget, customer) for widget in widgets]
 
 
 def _sections(fields: Sequence[Field]) -> Iterator[tuple[str, list[Field]]]:
@@ -362,8 +370,17 @@ def _sections(fields: Sequence[Field]) -> Iterator[tuple[str, list[Field]]]:
         yield name, sorted((f for f in fields if (f.f.section or "") == name), key=lambda f: f.kind in {"longtext", "boolean"})
 
 
+def _narrow(widget: Picker, customer: FieldInput) -> None:
+    widget.set_where({"customer_id": customer.value} if customer.value else {})
+
+
+def _of_customer(field: Field) -> bool:
+    """Whether a reference names a record that belongs to a customer."""
+    return bool(field.f.ref and "customer_id" in entity_type(field.f.ref).fields)
+
+
 def _where(field: Field, *sources: Mapping[str, Any] | None) -> dict[str, str]:
-    if field.key != "contact_id":
+    if not _of_customer(field):
         return {}
     customer = next((source["customer_id"] for source in sources if source and source.get("customer_id")), None)
     return {"customer_id": customer} if customer else {}
@@ -379,7 +396,9 @@ def _ref_names(session: Session, entity: EntityType, values: Mapping[str, Any]) 
 
 
 def load_typed(session: Session, entity: EntityType, identity: str) -> Record:
-    """A record with typed values and its version, as far as the user may see it. Raises NotFound."""
+    """A record with typed values and its version, as far as the user may see it. Raises NotFound, also for what is no id (addresses are typed)."""
+    if not is_id(identity):
+        raise NotFound("not_found", N_("{entity}: this record does not exist or was deleted."), entity=entity.label)
     with session.store.read() as connection:
         for deleted in (False, True):
             where = (Condition("id", "=", identity),)
@@ -444,7 +463,7 @@ class _Editor:
 
     def _title(self) -> str:
         if self.record is None:
-            return _("New {entity}").format(entity=self.entity.label)
+            return _("New {entity}").format(entity=in_a_sentence(self.entity.label))
         return str(self.record[self.entity.title_field] or self.entity.label)
 
     # saving ------------------------------------------------------------------------------------------------------

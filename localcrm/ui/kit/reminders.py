@@ -42,6 +42,9 @@ ICONS: Mapping[str, str] = {
     "warranty": "verified_user",
     "quote": "request_page",
     "contract": "history_edu",
+    "reclaim": "waves",
+    "task": "task_alt",
+    "step": "redo",
     "registration": "how_to_reg",
     "outrun": "person_off",
     "mention": "alternate_email",
@@ -59,6 +62,9 @@ HEADS: Mapping[str, str] = {
     "warranty": N_("Warranty ends"),
     "quote": N_("Quote expires"),
     "contract": N_("Contract ends"),
+    "reclaim": N_("Goes back to a pool soon"),
+    "task": N_("Task due"),
+    "step": N_("Next step due"),
     "registration": N_("A partner's registration runs out"),
     "outrun": N_("Another partner was first"),
     "mention": N_("You were named"),
@@ -253,7 +259,7 @@ def when(one: Reminding) -> str:
     """The time a reminder is about, in words; a birthday is a whole day."""
     return (
         near_day(one.at.astimezone().date())
-        if one.kind in {"birthday", "dormant", "warranty", "quote", "contract", "registration", "revisit"}
+        if one.kind in {"birthday", "dormant", "reclaim", "warranty", "quote", "contract", "task", "step", "registration", "revisit"}
         else near_moment(one.at)
     )
 

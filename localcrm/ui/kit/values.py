@@ -12,6 +12,7 @@ from localcrm.domain.typed import in_words
 from localcrm.kernel.i18n import N_, current_language, gettext, gettext as _
 from localcrm.kernel.schema import Field, plain_decimal
 from localcrm.store.view import Masked
+from localcrm.ui.calls.words import shown_length
 from localcrm.ui.kit.look import look
 
 #: Kinds that stand at the right of their column.
@@ -68,6 +69,8 @@ def show(field: Field, value: Any, titles: Mapping[str, str] | None = None) -> s
         return _(", ").join((titles or {}).get(one) or "…" for one in str(value).split())
     if field.f.widget == "lunar":
         return lunar_in_words(str(value))
+    if field.f.widget == "length":
+        return shown_length(value) or None
     if field.options or field.kind == "files":
         return in_words(field, str(value))
     return show_kind("percent" if field.f.widget == "percent" else field.kind, value)

@@ -34,7 +34,7 @@ ROUTES = order_form.ROUTES
 
 
 async def order_entry(session: Session, parameters: Mapping[str, str]) -> None:
-    """Build the page: /orders/new (with ?customer= or ?copy=) or /orders/{id}."""
+    """Build the page: /orders/new (with ?customer=, ?opportunity= or ?copy=) or /orders/{id}."""
     await OrderPage(session).build(parameters)
 
 
@@ -52,7 +52,8 @@ class OrderPage:
         def read() -> tuple[order_form.Sheet, dict[str, Any]]:
             offered = {"pickers": order_form.pickers(session), "taxRates": order_form.tax_rates(session), **order_form.inputs_of(session)}
             if wish == "new":
-                return order_form.new_sheet(session, customer_id=parameters.get("customer"), copy_of=parameters.get("copy")), offered
+                given = {"customer_id": "customer", "copy_of": "copy", "opportunity_id": "opportunity"}
+                return order_form.new_sheet(session, **{key: parameters.get(name) for key, name in given.items()}), offered
             return order_form.load_sheet(session, wish), offered
 
         with page_frame(session, title=_("Sales order"), active="orders"):

@@ -296,12 +296,19 @@
   // lists -------------------------------------------------------------------------------------------------------------
   // One object per grid, by the grid's element id; Python sets its query, the grid asks for blocks, cards show the same rows.
   lc.grids = {};
+  const early = {};
   const Grid = class {
     constructor(name, config) {
       Object.assign(this, { name, config, query: config.query || {}, cursors: {}, api: null, current: config.wish || null, wish: null, aim: null });
     }
-    body(start, end, sortModel, filterModel) {
+    body(start, end, sorted, filterModel) {
+      const sortModel = sorted.map(({ colId, sort }) => ({ colId, sort }));
       return { startRow: start, endRow: end, sortModel, filterModel, cursor: this.cursors[start] || null, ...this.query };
+    }
+    ask(body) {
+      const ahead = early[this.name];
+      delete early[this.name];
+      return ahead?.asked === JSON.stringify(body) ? ahead.answer : lc.fetch("/api/list/" + this.config.entity, body);
     }
     ready(api) {
       this.api = api;
@@ -332,7 +339,7 @@
         getRows: async (params) => {
           const wish = this.wish;
           try {
-            const answer = await lc.fetch("/api/list/" + this.config.entity, this.body(params.startRow, params.endRow, params.sortModel, params.filterModel));
+            const answer = await this.ask(this.body(params.startRow, params.endRow, params.sortModel, params.filterModel));
             this.cursors[params.endRow] = answer.cursor;
             params.successCallback(answer.rows, answer.lastRow);
             this.show(answer, params.startRow, wish);
@@ -347,6 +354,8 @@
       const host = this.host();
       if (!host) return;
       host.classList.toggle("lc-no-rows", answer.total === 0);
+      const { search, tree, where, filterModel } = this.asked();
+      host.classList.toggle("lc-narrowed", Boolean(search || tree || where?.length || Object.keys(filterModel || {}).length));
       this.emit("total", answer.capped ? -1 : answer.total);
       // One asked for before the newest wish may lack it; then the next one tells.
       const tells = !this.wish || wish === this.wish || answer.rows.some((row) => row.id === this.wish);
@@ -370,14 +379,16 @@
         card.dataset.id = row.id;
         card.tabIndex = 0;
         const [chip, number, second, day] = this.config.card;
-        const top = make("b", "", row._title || "—");
+        const flag = this.config.flag; // of a yes and no, only what is so is said
+        const title = row._title || row[second] || "—";
+        const top = make("b", "", title);
         const right = make("span", "");
-        if (chip && row[chip]) {
+        if (chip && row[chip] && (!flag || row[chip] === this.config.yes)) {
           right.className = "lc-chip";
           right.dataset.tone = row._tone[chip] || "";
-          right.textContent = row[chip];
+          right.textContent = flag || row[chip];
         }
-        card.append(top, right, make("small", "", [row[second], row[day]].filter(Boolean).join(" · ")), make("span", "lc-num", row[number] ?? ""));
+        card.append(top, right, make("small", "", [row[second], row[day]].filter((text) => text && text !== title).join(" · ")), make("span", "lc-num", row[number] ?? ""));
         card.addEventListener("click", () => {
           document.body.classList.add("lc-detail-open");
           this.choose(row, false);
@@ -391,7 +402,7 @@
         more.addEventListener("click", async () => {
           const from = start + answer.rows.length;
           this.cursors[from] = answer.cursor;
-          const next = await lc.fetch("/api/list/" + this.config.entity, this.body(from, from + this.config.block, [], {}));
+          const next = await this.ask(this.body(from, from + this.config.block, [], {}));
           this.cards(next, from);
         });
         list.append(more);
@@ -466,11 +477,23 @@
       this.emit("state", "");
     }
   };
+  // While the page is still being made its first rows are asked for. A list that asks the same gets that answer, unless something changed by then.
+  lc.ahead = (name, config) => {
+    const grid = new Grid(name, config);
+    const columns = config.state ? JSON.parse(config.state) : [];
+    const body = grid.body(0, config.block, columns.filter((column) => column.sort), {});
+    const answer = grid.ask(body);
+    answer.catch(() => {}); // the list that takes it tells
+    early[name] = { asked: JSON.stringify(body), answer };
+  };
   lc.gridReady = (params, name, config) => {
     const grid = (lc.grids[name] = new Grid(name, config));
     grid.ready(params.api);
   };
-  lc.grid = (name, method, ...args) => lc.grids[name]?.[method](...args);
+  lc.grid = (name, method, ...args) => {
+    if (lc.grids[name]) return lc.grids[name][method](...args);
+    delete early[name];
+  };
 
   // Cells: text and nothing else; a chip is a span with that text.
   lc.textCell = (params) => (params.value === null || params.value === undefined ? (params.data ? "—" : "") : String(params.value));

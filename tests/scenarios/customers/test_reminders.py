@@ -209,3 +209,29 @@ def test_nobody_is_reminded_of_what_he_may_not_see(hq: Installation, clock: Hand
     now = actor_by_id(hq.store, str(lin.user_id))
     assert now is not None
     assert told(hq, now) == [("next", "绍兴恒远纺织", "")]
+
+
+def test_a_task_given_to_somebody_and_the_next_step_of_a_deal(hq: Installation, clock: HandClock) -> None:
+    """From the morning of their day on; done, put off, lost and gone, they are told no more."""
+    lin, zhao = staff(hq, "lin", "林晓"), staff(hq, "zhao", "赵敏")
+    mill = hq.new("customer", name="绍兴恒远纺织")
+    deal = hq.new("opportunity", title="窗帘工程", customer_id=mill, owner_id=zhao.user_id, next_step="送样布", next_on="2026-11-21")
+    task = hq.new("project_task", opportunity_id=deal, title="量尺寸", user_id=lin.user_id, due_on="2026-11-21")
+    hq.new("project_task", opportunity_id=deal, title="还没有人做", due_on="2026-11-21")
+    assert (told(hq, lin), told(hq, zhao)) == ([], [])
+    clock.forward(days=1)
+    assert told(hq, lin) == [("task", "量尺寸", "窗帘工程")]
+    assert told(hq, zhao) == [("step", "送样布", "绍兴恒远纺织 · 窗帘工程")]
+    assert told(hq) == []
+    (row,) = verbs.run(hq.store, lin, "crm.list_reminders", {"days": 0})["rows"]
+    assert tuple(row["record"]) == ("opportunity", deal)
+    verbs.run(hq.store, lin, "crm.settle_reminders", {"keys": keys(hq, lin)})
+    assert told(hq, lin) == []
+    hq.set("project_task", task, due_on="2026-11-22")  # another day is another occasion
+    clock.forward(days=1)
+    assert told(hq, lin) == [("task", "量尺寸", "窗帘工程")]
+    hq.set("project_task", task, done_on="2026-11-22")
+    assert told(hq, lin) == []
+    hq.set("project_task", task, done_on=None)
+    hq.run("crm.lose", opportunity_id=deal, reason="dear")
+    assert (told(hq, lin), told(hq, zhao)) == ([], [])
