@@ -66,13 +66,6 @@ def day_starts(day: date) -> datetime:
     return datetime.combine(day, time()).astimezone()
 
 
-def anniversaries(today: date, days: int) -> list[str]:
-    """Month and day of today and the days after it, ``days`` in all; 29 February is kept on the 28th where there is none."""
-    found = [today + timedelta(days=ahead) for ahead in range(days)]
-    marks = [f"{day:%m-%d}" for day in found]
-    return marks + ["02-29" for day in found if (day.month, day.day) == (2, 28) and (day + timedelta(days=1)).month == 3]
-
-
 def check_span(kind: EntityType, values: Mapping[str, Any], first: str, last: str) -> None:
     """Refuse a last day before the first one; either may be open. Raises InvalidInput("end_before_start")."""
     if values[first] and values[last] and values[last] < values[first]:

@@ -20,6 +20,7 @@ from localcrm.domain.crm import (
     reclaim,
     reminders,
     services as crm,
+    tags,
 )
 from localcrm.domain.crm.entities import Customer, Opportunity, ProjectTask
 from localcrm.domain.finance import services as finance
@@ -80,6 +81,7 @@ arrivals.FOLLOWERS |= {
     "pool_claim": pools.answer_claims,
     "pool": pools.answer_claims,
 }
+arrivals.FOLLOWERS["customer"] = tags.bring_together
 arrivals.FOLLOWERS["ticket"] = tickets.open_circles
 
 # What was changed of a customer that another place merged away goes into the one that is left, if a person wants it.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from localcrm.domain import sets
 from localcrm.domain.admin.conflicts import as_text
 from localcrm.domain.admin.entities import ConflictKind
 from localcrm.domain.crm import custody, merging
@@ -249,7 +250,8 @@ class Conflicts:
 @cache
 def _moot(entity: EntityType) -> frozenset[int]:
     """Columns that head office works out anew from what all places did."""
-    return frozenset(entity.fields[key].no for key in (*merging.ALIASES, *custody.ALONG)) if entity is merging.CUSTOMER else frozenset()
+    aliases = frozenset(entity.fields[key].no for key in (*merging.ALIASES, *custody.ALONG)) if entity is merging.CUSTOMER else frozenset()
+    return aliases | sets.columns(entity).keys()
 
 
 @cache

@@ -12,13 +12,14 @@ from localcrm.domain.admin.conflicts import MOST_AT_ONCE, count_open, find_items
 from localcrm.domain.admin.entities import ConflictState
 from localcrm.domain.calls.services import missed, names_of
 from localcrm.domain.conditions import PRESETS, Asking, is_askable, tree_query
+from localcrm.domain.crm.birthdays import kept_within, next_birthday
 from localcrm.domain.crm.entities import Contact, Customer, Opportunity, ProjectTask
+from localcrm.domain.crm.questions import BIRTHDAY_DAYS
 from localcrm.domain.crm.reminders import reminders
 from localcrm.domain.sales.glance import customer_glances
 from localcrm.domain.service.desk import Line as TicketLine, Wanted, undone
 from localcrm.domain.service.rules import RUNNING
 from localcrm.domain.service.tickets import TICKET
-from localcrm.domain.spans import anniversaries
 from localcrm.kernel.clock import moment, now_utc
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import EntityType
@@ -121,15 +122,17 @@ def _plans(connection: Connection, session: Session, ids: list[str]) -> dict[str
 
 def _birthdays(connection: Connection, session: Session, ids: list[str]) -> dict[str, tuple[float, str]]:
     """Of each customer the contact whose birthday comes next, ordered by the day."""
-    days = anniversaries(Asking(session.actor).today, 7)
-    seen = policy.view(session.actor, _CONTACT)
+    today = Asking(session.actor).today
+    soon, seen = kept_within(today, BIRTHDAY_DAYS), policy.view(session.actor, _CONTACT)
     said: dict[str, tuple[float, str]] = {}
     for one in ids:
-        where = (Condition("customer_id", "=", one), Condition("birthday", "yearly", days))
-        rows = select(connection, ListQuery(_CONTACT, where=where, limit=MOST_NAMED, restrict=seen)).rows
-        row = min(rows, key=lambda row: days.index(f"{row['birthday']:%m-%d}"), default=None)
-        if row is not None:
-            said[one] = days.index(f"{row['birthday']:%m-%d}"), f"{row['name']} {row['birthday']:%m-%d}"
+        rows = select(
+            connection, ListQuery(_CONTACT, where=(Condition("customer_id", "=", one),), tree=soon, limit=MOST_NAMED, restrict=seen)
+        ).rows
+        days = [(day, row["name"]) for row in rows if (day := next_birthday(row["birthday"], row["lunar_birthday"], today))]
+        if days:
+            day, name = min(days)
+            said[one] = day.toordinal(), f"{name} {day:%m-%d}"
     return said
 
 

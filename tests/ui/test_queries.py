@@ -13,6 +13,9 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from localcrm.domain.crm.birthdays import write_lunar
+from localcrm.kernel.clock import now_utc
+from localcrm.kernel.lunar import kept_on
 from localcrm.kernel.schema import entity
 from localcrm.ui import endpoints
 from localcrm.ui.kit.presets import Presets
@@ -78,6 +81,13 @@ def test_the_page_of_today_shows_each_user_what_may_wait_for_him(office: Office,
     assert (found.count, [line.title for line in found.lines]) == (1, ["柯桥金龙布业"])
     assert found.lines[0].path == f"/customers?open={customers['柯桥金龙布业']}"
     assert overdue.path(True) == "/customers?query=overdue&mine=1"
+    day = now_utc().astimezone().date() + timedelta(days=3)
+    for name, values in {"王芳": {}, "赵敏": {"has_left": True}}.items():
+        office.new(
+            "contact", customer_id=customers["诸暨盛宏袜业"], name=name, lunar_birthday=write_lunar(next(iter(kept_on(day)))), **values
+        )
+    birthday = next(card for card in cards_for(admin) if card.id == "birthday").look(admin, False)
+    assert [(line.title, line.second) for line in birthday.lines] == [("诸暨盛宏袜业", f"王芳 {day:%m-%d}")]
 
 
 def test_who_waits_longest_is_named_first(office: Office, customers: dict[str, str]) -> None:

@@ -209,15 +209,20 @@ def find_alike(uow: UnitOfWork, actor: Actor, *, values: dict[str, str | None], 
         for known in marks.known_by(uow.connection, mark, plain, limit=3 * MOST_HITS):
             if known.id != id and reader.reads(mark, known.by):
                 reasons[known.id].add(field.key)
+    return told(uow, actor, reasons)
+
+
+def told(uow: UnitOfWork, actor: Actor, reasons: Mapping[str, set[str]]) -> dict[str, Any]:
+    """What an actor is told of customers that look like what he types, by id the fields that say so; as ``find_alike`` does."""
     live = owners_of(uow.connection, reasons)
     seen = seen_customers(uow.connection, actor, live)
     ordered = sorted(live, key=lambda one: (one not in seen, -len(reasons[one]), one))[:MOST_HITS]
-    told, braked = may_be_told(uow, actor, [(one, live[one]["number"] or one) for one in ordered if one not in seen])
+    allowed, braked = may_be_told(uow, actor, [(one, live[one]["number"] or one) for one in ordered if one not in seen])
     names = {key: titles(uow.connection, entity_type(key), [live[one][f"{column}_id"] for one in ordered if live[one][f"{column}_id"]])
              for key, column in (("user", "owner"), ("branch", "branch"))}  # fmt: skip
     rows = []
     for one in ordered:
-        if one in seen or one in told:
+        if one in seen or one in allowed:
             owner, branch = names["user"].get(live[one]["owner_id"] or ""), names["branch"].get(live[one]["branch_id"] or "")
             shown = {key: record_json(_CUSTOMER, seen[one]).get(key) for key in ("id", "number", "name", "phone")} if one in seen else {}
             rows.append({**(shown or {"masked": True}), "owner": owner, "branch": branch, "reasons": sorted(reasons[one])})

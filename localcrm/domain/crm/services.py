@@ -19,7 +19,9 @@ from localcrm.domain.crm import (
     queries,
     reclaim,
     reminders,
+    same_phone,
     stages,
+    tags,
 )
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.numbering import next_number
@@ -66,6 +68,7 @@ BEHAVIOURS = {
 }
 VERBS = (
     *alike.VERBS,
+    *same_phone.VERBS,
     *merging.VERBS,
     *custody.VERBS,
     *pools.VERBS,
@@ -77,4 +80,5 @@ VERBS = (
     *maintenance.VERBS,
     *queries.VERBS,
     *groups.VERBS,
+    *tags.VERBS,
 )

@@ -15,6 +15,7 @@ from localcrm.store.connection import Connection
 from localcrm.store.query import Condition, ListQuery, ref_titles, select
 from localcrm.ui.customer.tabs import Tab
 from localcrm.ui.kit.columns import columns as shown_columns, row_json
+from localcrm.ui.kit.links import link_pieces
 
 if TYPE_CHECKING:
     from localcrm.ui.screens.customers import Workbench
@@ -107,6 +108,9 @@ def record_table(
                     if known[key].kind == "longtext":
                         place.classes("lc-long-cell")
                     with place:
+                        if found := row["_links"].get(key):
+                            link_pieces(found)
+                            continue
                         cell = ui.label(text if text not in {None, ""} else "—").classes("" if text else "lc-muted")
                         if text and key in row["_tone"]:
                             cell.classes("lc-chip").props(f"data-tone={row['_tone'][key]}").style("width:fit-content")

@@ -15,7 +15,8 @@ from localcrm.kernel.schema import EntityType, Field, plain_decimal
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record
 from localcrm.store.view import View
-from localcrm.ui.kit.values import NUMBERS, TONES, exact, show, show_kind, tone
+from localcrm.ui.kit.links import Piece, leads, pieces
+from localcrm.ui.kit.values import NUMBERS, TONES, exact, show, show_kind, tags_of, tone
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,7 @@ class Column:
     chip: bool = False
     words: tuple[str, ...] = ()  # every text of a chip
     ref: str = ""  # the kind of record it points to
+    links: bool = False
 
 
 def columns(view: View) -> list[Column]:
@@ -185,16 +187,19 @@ def _column(field: Field, view: View, *, shown: bool) -> Column:
         sortable=plain and field.kind not in {"ref", "files"},
         shown=shown,
         filter=kind if plain else "",
-        chip=plain and bool(field.options),
+        chip=plain and (bool(field.options) or field.f.widget == "tags"),
         words=tuple(gettext(word) for word in field.options.values()),
         ref=field.f.ref or "",
+        links=plain and leads(field),
     )
 
 
 def row_json(
     connection: Connection, actor: Actor, entity: EntityType, records: Sequence[Record], titles: Mapping[str, Mapping[str, str]]
 ) -> list[dict[str, Any]]:
-    """Rows as a list shows them: texts by column, ``_tip`` exact values behind short ones, ``_tone`` colours of chips."""
+    """Rows as a list shows them: texts by column, ``_tip`` exact values behind short ones, ``_tone`` colours of chips, ``_links`` pieces to click,
+    ``_tags`` with the hue of each.
+    """
     derive = DERIVE.get(entity.key) or getattr(BEHAVIOURS.get(entity.key), "derive", None)
     extra: list[dict[str, Any]] = derive(connection, actor, list(records)) if derive else [{} for _record in records]
     return [_row(entity, record, more, titles) for record, more in zip(records, extra, strict=True)]
@@ -204,6 +209,8 @@ def _row(entity: EntityType, record: Record, extra: Mapping[str, Any], titles: M
     row: dict[str, Any] = {"id": record["id"], "version": record["version"], "deleted": record["deleted"]}
     tips: dict[str, str] = {}
     tones: dict[str, str] = {}
+    links: dict[str, list[Piece]] = {}
+    tags: dict[str, list[tuple[str, int]]] = {}
     for field in entity.readable:
         if field.key not in record:
             continue
@@ -213,6 +220,10 @@ def _row(entity: EntityType, record: Record, extra: Mapping[str, Any], titles: M
             tips[field.key] = tip
         if colour := tone(field, value):
             tones[field.key] = colour
+        if found := pieces(field, value):
+            links[field.key] = found
+        if held := tags_of(field, value):
+            tags[field.key] = held
     for derived in DERIVED.get(entity.key, ()):
         if derived.key not in extra:
             continue
@@ -230,7 +241,7 @@ def _row(entity: EntityType, record: Record, extra: Mapping[str, Any], titles: M
         if tip := exact(value):
             tips[derived.key] = tip
     row["_title"] = show(entity.fields[entity.title_field], record[entity.title_field], titles.get(entity.title_field)) or ""
-    return {**row, "_tip": tips, "_tone": tones}
+    return {**row, "_tip": tips, "_tone": tones, "_links": links, "_tags": tags}
 
 
 def _due(value: Any) -> tuple[str | None, str]:

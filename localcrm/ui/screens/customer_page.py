@@ -29,6 +29,7 @@ from localcrm.ui.customer.under_way import Found as UnderWay, files_list, under_
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.detail import facts, ref_names
 from localcrm.ui.kit.form import edit_dialog, load_typed
+from localcrm.ui.kit.links import link_pieces
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import show, show_kind, tone
@@ -201,9 +202,12 @@ class _Page:
             with ui.element("table").classes("lc-table"):
                 for row in found.contacts:
                     with ui.element("tr"):
-                        for key in ("name", "title", "phone", "wechat"):
+                        for key in ("name", "title", "phone", "email", "wechat"):
                             with ui.element("td"):
-                                ui.label(row.get(key) or "").classes("lc-strong" if key == "name" else "")
+                                if found_links := row["_links"].get(key):
+                                    link_pieces(found_links)
+                                else:
+                                    ui.label(row.get(key) or "").classes("lc-strong" if key == "name" else "")
 
     def _prices(self, prices: Sequence[LastPrice]) -> None:
         if not prices:

@@ -174,7 +174,7 @@ def words(session: Session) -> dict[str, Any]:
         "foreign": _("This order belongs to {branch}; only that branch can change it."),
         "deleted": _("This draft is in the recycle bin."),
         "addRow": _("＋ Add row"),
-        "hint": _("⏎ next cell · ↑↓ rows · Ctrl V paste from a spreadsheet · Alt N new product"),
+        "hint": _("⏎ next cell · ↑↓ rows · =100 as price: the amount · Ctrl V paste from a spreadsheet · Alt N new product"),
         "listHint": _("Alt ↓ list"),
         "between": order_form.between(),
         "pickHint": _("⏎ choose · Tab next cell · Ctrl V paste a table · Alt N new product"),
