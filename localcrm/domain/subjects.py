@@ -28,7 +28,7 @@ from localcrm.domain.finding import services as finding
 from localcrm.domain.options import services as options
 from localcrm.domain.partners import registrations, services as partners
 from localcrm.domain.people import handing, rights, services as people
-from localcrm.domain.purchase import services as purchase
+from localcrm.domain.purchase import reminding as certificates, services as purchase
 from localcrm.domain.sales import approval, expiring, paper_questions, questions as sales_questions, services as sales, warranties
 from localcrm.domain.sales.entities import Contract, Quote
 from localcrm.domain.service import reminding, services as service, tickets
@@ -47,6 +47,7 @@ records.BEHAVIOURS["product"] = replace(records.BEHAVIOURS["product"], derive=st
 reminders.FURTHER |= {"installed_product": warranties.ending, "quote": expiring.quotes, "contract": expiring.contracts}
 reminders.FURTHER["reclaim_rule"] = reclaim.remind
 reminders.FURTHER |= {"project_task": deals_due.tasks, "opportunity": deals_due.steps}
+reminders.FURTHER["supplier_certificate"] = certificates.certificates
 reminders.FURTHER["partner_registration"] = registrations.remind
 
 # Tickets run out, which whoever is responsible hears of; customers are asked again some days after one was closed.

@@ -79,3 +79,12 @@ def test_a_telephone_shows_and_takes_them_too(open_page: OpenPage, papers: list[
     contract(page).locator("input[type=file]").set_input_files(papers)
     expect(contract(page).locator(".lc-file")).to_have_count(2)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+    # The tab of files: that one is there with the record it hangs on, and two more go to the customer at once.
+    dialog(page).get_by_role("button", name="取消").click()
+    expect(page.locator(".q-dialog")).to_have_count(0)
+    page.locator(".lc-lower .q-tab", has_text="附件").dispatch_event("click")  # it stands beyond the edge
+    expect(page.locator(".lc-lower .lc-table tr", has_text="价格表.xlsx")).to_contain_text("客户 · 柯桥金龙布业 · 合同扫描件")
+    page.locator(".lc-lower input[type=file]").set_input_files(papers)
+    expect(page.locator(".lc-lower .lc-files-input .lc-file")).to_have_count(2)
+    expect(page.locator(".lc-lower .q-tab--active .lc-count")).to_have_text("3")

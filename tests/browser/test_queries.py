@@ -36,6 +36,7 @@ def test_the_page_of_today_leads_to_whom_it_counts(open_page: OpenPage, office: 
     card.locator(".lc-today-head").click()
     expect(page).to_have_url(re.compile("/customers"))
     expect(page.locator(".lc-quick .lc-chip")).to_contain_text("逾期未联系")
+    expect(page.locator(".lc-quick")).to_contain_text("截至 今天 ")
     expect(row(page, "逾期的公司")).to_be_visible()
     expect(page.locator(".ag-center-cols-container .ag-row")).to_have_count(1)
     page.locator(".lc-quick .lc-chip").click()

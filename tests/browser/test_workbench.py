@@ -88,7 +88,7 @@ def test_right_click_offers_the_actions_of_the_row(open_page: OpenPage) -> None:
     page = open_page()
     row(page, "柯桥金龙布业").click(button="right")
     menu = page.locator(".q-menu.lc-menu")
-    expect(menu.locator(".q-item")).to_have_count(19)
+    expect(menu.locator(".q-item")).to_have_count(21)
     expect(page.locator(".ag-row-selected")).to_contain_text("柯桥金龙布业")
     menu.locator(".q-item").nth(2).click()
     field(page, "content").fill("确认样布")

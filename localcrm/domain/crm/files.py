@@ -1,16 +1,23 @@
-"""The files of a customer: those attached to him, and to whatever names him."""
+"""The files of a customer: those attached to him, and to whatever names him; new ones go to him."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from localcrm.domain import policy
+from localcrm.domain import policy, records
+from localcrm.domain.crm.entities import Customer
 from localcrm.domain.policy import Actor
+from localcrm.domain.verbs import RecordId, Verb
+from localcrm.kernel.attachments import read_attachments, write_attachments
+from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import EntityType, Field, entities
 from localcrm.store.connection import Connection
 from localcrm.store.query import Condition, ListQuery, Record, select
+from localcrm.store.uow import UnitOfWork
 
+_CUSTOMER = Customer.entity_type
 #: Records of one kind that are looked through, the newest.
 MOST = 100
 
@@ -52,3 +59,16 @@ def _kinds() -> Iterator[tuple[EntityType, str]]:
     for kind in entities():
         if "customer_id" in kind.fields and any(field.kind == "files" for field in kind.fields.values()):
             yield kind, "customer_id"
+
+
+def change_files(uow: UnitOfWork, actor: Actor, *, customer: RecordId, add: str = "", remove: str = "") -> dict[str, Any]:
+    """Attach files to a customer and take others off, beside what somebody else did meanwhile; each a line as a field of files holds it."""
+    policy.require_record(uow.connection, actor, _CUSTOMER, customer, "update")
+    held, gone = uow.get(_CUSTOMER, customer)["files"], set(read_attachments(remove))
+    files = write_attachments(one for one in (*read_attachments(held), *read_attachments(add)) if one not in gone) or ""
+    if files != (held or ""):
+        records.update_record(uow, actor, entity=_CUSTOMER.key, id=customer, values={"files": files})
+    return {"customer": customer}
+
+
+VERBS = (Verb(change_files, N_("Attach files to a customer"), "customer.update", record="customer"),)

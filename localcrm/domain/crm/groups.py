@@ -63,8 +63,7 @@ def _has_few_values(field: Field) -> bool:
         or field.f.widget == "tags"
         or field.kind == "boolean"
         or field.f.widget == "area"
-        or field.f.ref in {"user", "branch"}
-        or field.key == "source"
+        or field.f.ref in {"user", "branch", "partner"}
     )
 
 

@@ -183,9 +183,7 @@ def changeable_fields(actor: Actor) -> list[Field]:
 
 
 def _is_for_many(field: Field) -> bool:
-    listed = (
-        bool(field.options) or field.f.widget in {"area", "tags"} or field.key == "source" or field.kind in {"boolean", "date", "integer"}
-    )
+    listed = bool(field.options) or field.f.widget in {"area", "tags"} or field.kind in {"boolean", "date", "integer"}
     distinct = field.custom is not None and field.custom.unique
     return listed and field.f.editable and field.is_used and not distinct and field.key not in _ONE_BY_ONE
 

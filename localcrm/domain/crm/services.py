@@ -11,6 +11,7 @@ from localcrm.domain.crm import (
     apart,
     contacts,
     custody,
+    files,
     groups,
     maintenance,
     merging,
@@ -81,4 +82,5 @@ VERBS = (
     *queries.VERBS,
     *groups.VERBS,
     *tags.VERBS,
+    *files.VERBS,
 )

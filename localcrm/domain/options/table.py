@@ -407,6 +407,16 @@ OPTIONS: tuple[Option, ...] = (
         high=365,
     ),
     Option(
+        "certificate_days",
+        _NUMBER,
+        "30",
+        N_("Ends of certificates ahead"),
+        N_("So many days before a certificate of a supplier runs out its buyer is reminded of it. 0: never."),
+        "trade",
+        _COMPANY,
+        high=365,
+    ),
+    Option(
         "registration_days",
         _NUMBER,
         "90",

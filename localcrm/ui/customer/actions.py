@@ -11,7 +11,7 @@ from nicegui import ui
 
 from localcrm.domain.crm.entities import Customer, Opportunity
 from localcrm.domain.finance.entities import Expense
-from localcrm.domain.sales.entities import Quote
+from localcrm.domain.sales.entities import Contract, Delivery, Quote
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType
 from localcrm.ui.customer.merge import delete_customer, merge_with_dialog
@@ -142,7 +142,13 @@ ACTIONS = (
     ),
     CustomerAction(id="quote", label_msgid=N_("New quote"), run=adding(Quote.entity_type), shown=may("quote.create"), part=Part.ADD),
     CustomerAction(
+        id="contract", label_msgid=N_("New contract"), run=adding(Contract.entity_type), shown=may("contract.create"), part=Part.ADD
+    ),
+    CustomerAction(
         id="order", label_msgid=N_("New sales order"), run=lambda bench: bench.new_order(), shown=may("sales_order.create"), part=Part.ADD
+    ),
+    CustomerAction(
+        id="delivery", label_msgid=N_("New delivery"), run=adding(Delivery.entity_type), shown=may("delivery.create"), part=Part.ADD
     ),
     CustomerAction(
         id="expense", label_msgid=N_("New expense"), run=adding(Expense.entity_type), shown=may("expense.create"), part=Part.ADD

@@ -18,6 +18,7 @@ from localcrm.domain.conditions import MEASURES, PRESETS, Asking, is_askable
 from localcrm.domain.crm.entities import Customer, ShownTo
 from localcrm.domain.crm.groups import Block, Group, blocks, group_fields, groups
 from localcrm.domain.crm.queries import Kept, askable_presets, changeable_fields, kept_queries
+from localcrm.kernel.clock import now_utc
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import Field, entity as entity_type
 from localcrm.store.query import TOTAL_CAP, ListQuery, select, titles
@@ -28,6 +29,7 @@ from localcrm.ui.kit.look import in_a_sentence
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import show_kind, tags_of, tone
 from localcrm.ui.operations import run_service, run_verb
+from localcrm.ui.search_centre.coverage import Coverage, coverage, in_short, words as until_when
 
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
@@ -76,6 +78,7 @@ class _Read:
     saved: list[Kept] = field(default_factory=list)
     presets: list[tuple[str, str]] = field(default_factory=list)
     targets: frozenset[str] = frozenset()
+    coverage: Coverage | None = None
 
 
 class Left:
@@ -128,6 +131,7 @@ class Left:
                 found.blocks.append((block, inside))
                 self._name(connection, found.words, block, inside)
             found.saved = kept_queries(connection, actor, session.store.node)
+        found.coverage = coverage(session.store)
         found.presets = [(one.key, gettext(one.label)) for one in askable_presets(Asking(actor))]
         found.targets = frozenset(one.key for one in changeable_fields(actor))
         return found
@@ -272,6 +276,11 @@ class Left:
             for key, _operator, value in self.grid.where:
                 words = {"field": _CUSTOMER.fields[key].label, "value": self.words.get((key, _value(value)), "")}
                 self._chip(_("{field} = {value}").format(**words), f"chip-{key}", partial(self._widen, key))
+
+            if (self.query is not None or self.grid.where) and self.known is not None and self.known.coverage is not None:
+                known_until = ui.label(in_short(self.known.coverage, now_utc())).classes("lc-small-text lc-muted").mark("as-of")
+                if told := until_when(self.known.coverage)[1:]:
+                    known_until.tooltip(" · ".join(told))
 
     @staticmethod
     def _chip(text: str, mark: str, run: Any) -> None:

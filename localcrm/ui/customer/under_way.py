@@ -1,4 +1,4 @@
-"""Cards of what is under way with a customer: open deals, quotes without an answer, running contracts; and all his files, a tab too."""
+"""Cards of what is under way with a customer: open deals, quotes without an answer, running contracts; and all his files."""
 
 from __future__ import annotations
 
@@ -11,21 +11,19 @@ from nicegui import ui
 from localcrm.domain.conditions import Asking, is_askable, tree_query
 from localcrm.domain.crm.deals_due import UNDER_WAY
 from localcrm.domain.crm.entities import Opportunity
-from localcrm.domain.crm.files import Attached, customer_files
+from localcrm.domain.crm.files import Attached
 from localcrm.domain.sales.entities import Contract, Quote
 from localcrm.domain.sales.paper_questions import RUNNING, UNANSWERED
-from localcrm.kernel.i18n import N_, gettext, gettext as _
+from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.schema import EntityType
 from localcrm.store.connection import Connection
 from localcrm.store.query import ref_titles, select
-from localcrm.ui.customer.tabs import Tab
 from localcrm.ui.endpoints import record_path
 from localcrm.ui.kit.columns import Column, columns, row_json
 from localcrm.ui.kit.files import file_links
 from localcrm.ui.kit.values import show
 
 if TYPE_CHECKING:
-    from localcrm.ui.screens.customers import Workbench
     from localcrm.ui.sessions import Session
 
 #: Rows of a card; more are in the tabs of the workbench.
@@ -104,28 +102,12 @@ def under_way_table(found: Found) -> None:
                             ui.label(text or "—")
 
 
-def _draw_files(_bench: Workbench, found: list[Attached]) -> None:
-    if found:
-        files_list(found)
-    else:
-        ui.label(_("No files yet.")).classes("lc-empty lc-muted")
-
-
-FILES = Tab(
-    id="files",
-    label_msgid=N_("Files"),
-    read=lambda session, connection, identity: customer_files(connection, session.actor, identity),
-    draw=_draw_files,
-    shows=frozenset({"activity", "opportunity", "quote", "contract", "delivery", "expense", "ticket"}),
-)
-
-
 def files_list(found: Sequence[Attached]) -> None:
     """Files under the records they hang on."""
     with ui.element("div").classes("lc-pad lc-col").style("gap:8px").mark("all-files"):
         for one in found:
             with ui.element("div"):
                 title = show(one.kind.fields[one.kind.title_field], one.record.get(one.kind.title_field)) or ""
-                about = one.kind.label if one.kind.key == "customer" else gettext("{kind}: {text}").format(kind=one.kind.label, text=title)
+                about = one.kind.label if one.kind.key == "customer" else _("{kind}: {text}").format(kind=one.kind.label, text=title)
                 ui.label(about).classes("lc-label lc-cut")
                 file_links(one.kind, one.record["id"], one.field, one.files)

@@ -42,6 +42,7 @@ ICONS: Mapping[str, str] = {
     "warranty": "verified_user",
     "quote": "request_page",
     "contract": "history_edu",
+    "certificate": "workspace_premium",
     "reclaim": "waves",
     "task": "task_alt",
     "step": "redo",
@@ -62,6 +63,7 @@ HEADS: Mapping[str, str] = {
     "warranty": N_("Warranty ends"),
     "quote": N_("Quote expires"),
     "contract": N_("Contract ends"),
+    "certificate": N_("A supplier's certificate runs out"),
     "reclaim": N_("Goes back to a pool soon"),
     "task": N_("Task due"),
     "step": N_("Next step due"),
@@ -259,7 +261,8 @@ def when(one: Reminding) -> str:
     """The time a reminder is about, in words; a birthday is a whole day."""
     return (
         near_day(one.at.astimezone().date())
-        if one.kind in {"birthday", "dormant", "reclaim", "warranty", "quote", "contract", "task", "step", "registration", "revisit"}
+        if one.kind
+        in {"birthday", "dormant", "reclaim", "warranty", "quote", "contract", "certificate", "task", "step", "registration", "revisit"}
         else near_moment(one.at)
     )
 

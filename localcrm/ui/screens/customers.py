@@ -21,6 +21,7 @@ from localcrm.ui.customer.conflicts import CONFLICTS
 from localcrm.ui.customer.contacts import CONTACTS
 from localcrm.ui.customer.custody import ACTIONS as CUSTODY, OWNERS
 from localcrm.ui.customer.expenses import EXPENSES
+from localcrm.ui.customer.files import FILES
 from localcrm.ui.customer.history import HISTORY
 from localcrm.ui.customer.left import SHOWN_IN_GROUPS, Left, preset_of
 from localcrm.ui.customer.mass import mass_button
@@ -34,7 +35,6 @@ from localcrm.ui.customer.sharing import SHARING
 from localcrm.ui.customer.tabs import Found, Tab, look
 from localcrm.ui.customer.tickets import ACTIONS as SERVICE, TICKETS
 from localcrm.ui.customer.timeline import TIMELINE
-from localcrm.ui.customer.under_way import FILES
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.grid import RecordGrid

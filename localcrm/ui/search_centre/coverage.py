@@ -12,7 +12,7 @@ from localcrm.kernel.clock import now_utc
 from localcrm.kernel.i18n import gettext as _
 from localcrm.store.node import OFFICE_NO
 from localcrm.store.store import Store
-from localcrm.ui.kit.values import ago
+from localcrm.ui.kit.values import ago, near_moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,17 @@ def covered(own: int, rows: Sequence[tuple[str, str, int, str]], known: dict[str
     holds = next((holds for _code, _name, number, holds in rows if number == own), BranchHolds.ALL)
     missing = _("orders, stock and money of other branches, which are not kept here") if holds == BranchHolds.OWN else ""
     return Coverage(here, [Place(name, until) for number, name in named.items() if number != own], missing)
+
+
+def in_short(found: Coverage, now: datetime) -> str:
+    """Up to when the result of a question is known: this moment here, and the other nodes where there are any."""
+    said = [_("as of {when}").format(when=near_moment(now))]
+    known = [one.until for one in found.others if one.until is not None]
+    if len(known) < len(found.others):
+        said.append(_("not everything of other branches is here yet"))
+    elif known:
+        said.append(_("other branches as of {when}").format(when=near_moment(min(known))))
+    return " · ".join(said)
 
 
 def words(found: Coverage, now: datetime | None = None) -> list[str]:

@@ -168,7 +168,8 @@ def test_a_customer_nobody_ever_spoke_to_counts_from_the_day_he_came(hq: Install
     assert keys(hq) != [seventh]
     # Handed over, his days with the next one begin: nothing is told of before.
     hq.set("customer", imported, owner_id=lin.user_id)
-    assert told(hq) == told(hq, lin) == []
+    verbs.run(hq.store, lin, "crm.settle_reminders", {"keys": keys(hq, lin)})  # that it changed hands
+    assert [row for row in (*told(hq, days=20), *told(hq, lin)) if row[0] == "dormant"] == []
     clock.forward(days=7)
     assert told(hq, lin) == [("dormant", "名录纺织", "")]
     hq.new("activity", customer_id=imported, content="电话")
@@ -191,6 +192,19 @@ def test_a_warranty_that_ends_within_thirty_days(hq: Installation, clock: HandCl
     assert told(hq) == [("warranty", "绍兴恒远纺织", "喷气织机 JT-0075")]
     hq.set("installed_product", machine, warranty_until="2027-12-22")  # it was prolonged
     assert told(hq) == []
+
+
+def test_a_certificate_of_a_supplier_that_runs_out(hq: Installation, clock: HandClock) -> None:
+    lin = staff(hq, "lin", "林晓")
+    mill, other = hq.new("supplier", name="盛虹化纤", buyer_id=lin.user_id), hq.new("supplier", name="自己采购")
+    paper = hq.new("supplier_certificate", supplier_id=mill, name="ISO 9001", expires_on="2026-12-21")
+    hq.new("supplier_certificate", supplier_id=other, name="ISO 9001", expires_on="2026-12-21")
+    assert told(hq, lin) == []
+    clock.forward(days=1)
+    assert told(hq, lin) == [("certificate", "盛虹化纤", "ISO 9001")]
+    assert told(hq) == [("certificate", "自己采购", "ISO 9001")], "who buys there hears of it"
+    hq.set("supplier_certificate", paper, expires_on="2029-12-21")
+    assert told(hq, lin) == []
 
 
 def test_who_is_named_in_a_comment_hears_of_it(company: Company, clock: HandClock) -> None:

@@ -36,6 +36,14 @@ SIZES = {
     "medium": N_("100 to 499 people"),
     "large": N_("500 people and more"),
 }
+SOURCES = {
+    "exhibition": N_("Exhibition"),
+    "referral": N_("Referred by a customer"),
+    "web": N_("Inquiry from the web"),
+    "visit": N_("Met on the market"),
+    "call": N_("Called by us"),
+    "advert": N_("Advertisement"),
+}
 PRICE_LEVELS = {"retail": N_("Retail price"), "trade": N_("Trade price"), "member": N_("Member price"), "special": N_("Special price")}
 
 
@@ -63,7 +71,7 @@ class Customer(
     credit_limit: Annotated[Money, F(7, N_("Credit limit"), column=5, section=N_("Details"), merge="always_show")] = Decimal("0.00")
     owner_id: Annotated[Id | None, F(8, N_("Salesperson"), ref="user", column=6)] = None
     branch_id: Annotated[Id | None, F(9, N_("Branch"), ref="branch", column=7, editable=True)] = None
-    source: Annotated[Text | None, F(10, N_("Source"), section=N_("Details"))] = None
+    source: Annotated[Text | None, F(10, N_("Source"), index=True, options=SOURCES, section=N_("Details"))] = None
     tax_no: Annotated[Text | None, F(11, N_("Tax no."), search=4, section=N_("Details"), mark="code")] = None
     remark: Annotated[LongText | None, F(12, N_("Remark"), widget="longtext", section=N_("Details"))] = None
     stage: Annotated[Text | None, F(13, N_("Stage"), index=True, options=STAGES)] = None
