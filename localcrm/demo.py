@@ -139,6 +139,7 @@ GIVEN = (
 TITLES = ("总经理", "采购经理", "采购", "跟单", "设计师", "财务", "老板娘")
 LEVELS = ("deal", "deal", "deal", "developing", "developing", "developing", "prospect", "prospect")
 STAGE_OF = {"deal": "dealt", "developing": "interested", "prospect": "contacted"}
+TAGS = ("展会；重点", "", "老客户", "", "年度框架；重点", "样布", "", "老客户；展会")
 SOURCES = ("展会", "老客户介绍", "网络询盘", "市场走访", "电话开发")
 LINES = ("面料", "服装", "家纺", "外贸")
 TALKS = (
@@ -506,6 +507,7 @@ class _Company:
             "address": f"{place}{chance.choice(STREETS)}{chance.randrange(1, 400)}号",
             "credit_limit": str(chance.choice((20, 50, 100, 200)) * 1000) if level == "deal" else "0",
             "source": chance.choice(SOURCES),
+            "tags": TAGS[len(self._names) % len(TAGS)],
             "remark": chance.choice(REMARKS) if chance.random() < 0.3 else "",
             self._line: chance.choice(LINES),
         }

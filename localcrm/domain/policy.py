@@ -58,6 +58,8 @@ NOT_GRANTED = (BY_ADMINISTRATORS - {permission.partition(".")[0] for permission 
     *("share", "approval_request", "approval_step", "customer_distinct", "pool_claim", "call_party"),
     *SHAPING,
 }
+#: Where shares are kept that let somebody add to a record and not change it (``ShareLevel.FOLLOW``).
+FOLLOWED = "follow"
 #: Permissions that no kind of record carries.
 OTHER_PERMISSIONS = ("sync.manage", "settings.manage")
 
@@ -81,14 +83,16 @@ EVERYTHING, NOTHING = Reach(everything=True), Reach()
 class Rights:
     """What the roles of a user come to: reach by permission, by kind of record what becomes of single fields.
 
-    ``shared``: single records beyond that reach, by (kind, action). ``limits``: of kinds such as warehouses the only ones
-    that he deals with, whatever a right or a share reaches.
+    ``shared``: single records beyond that reach, by (kind, action); ``along``: by the same the records, such as customers, with which
+    those of a kind were shared (``EntityType.seen_with``). ``limits``: of kinds such as warehouses the only ones that he deals with,
+    whatever a right or a share reaches.
     """
 
     reaches: Mapping[str, Reach] = field(default_factory=dict)
     rules: Mapping[str, Mapping[str, FieldRule]] = field(default_factory=dict)
     shared: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     limits: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    along: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +285,8 @@ def require_parent(connection: Connection, actor: Actor, kind: EntityType, value
     identity = values.get(kind.under or "")
     if kind.under and isinstance(identity, str) and not actor.is_admin:
         parent = entity_type(kind.fields[kind.under].f.ref or "")
-        require_record(connection, actor, parent, identity, _with_parent(actor, kind, parent, action))
+        adds = action == "create" and identity in _followed(actor, parent)
+        require_record(connection, actor, parent, identity, "read" if adds else _with_parent(actor, kind, parent, action))
 
 
 def visible(connection: Connection, actor: Actor, kind: EntityType, identity: str, *, action: str = "read") -> bool:
@@ -325,10 +330,14 @@ def _rows(actor: Actor, kind: EntityType, action: str) -> tuple[Part, ...] | Non
         if not may(actor, f"{parent.key}.read"):
             return ()
         above = view(actor, parent, _with_parent(actor, kind, parent, action))
-        return None if above.rows is None else (With(kind.under, above),)
+        if above.rows is None:
+            return None
+        return With(kind.under, above), *_added_to(actor, kind, action, _followed(actor, parent))
     seen_rows, taken = _reached(actor, kind, "read"), _reached(actor, kind, action)
-    if seen_rows is None or taken is None or seen_rows == taken:
+    if seen_rows is None or taken is None:
         return taken if seen_rows is None else seen_rows
+    if all(part in seen_rows for part in taken):  # what may be taken is seen anyway
+        return taken
     return (Both((View(kind, seen_rows), View(kind, taken))),)
 
 
@@ -390,14 +399,42 @@ def _reached(actor: Actor, kind: EntityType, action: str) -> tuple[Part, ...] | 
     reached = reach(actor, f"{kind.key}.{action}") or NOTHING
     if reached.everything:
         return None
-    found: list[Part] = []
-    if kind.owner and reached.owners:
-        found.append(Among(kind.owner, reached.owners))
-    if "branch_id" in kind.fields and reached.branches:
-        found.append(Among("branch_id", reached.branches))
+    found = _of_these(kind, reached)
+    if kind.seen_with and action == "read":
+        above = entity_type(kind.fields[kind.seen_with].f.ref or "")
+        if theirs := _of_these(above, reached):
+            found.append(With(kind.seen_with, View(above, tuple(theirs))))
     if actor.rights is not None and (shared := actor.rights.shared.get((kind.key, action))):
         found.append(Among("id", shared))
+    if actor.rights is not None and kind.seen_with and (along := actor.rights.along.get((kind.key, action))):
+        found.append(Among(kind.seen_with, along))
     return tuple(found)
+
+
+def _of_these(kind: EntityType, reached: Reach) -> list[Part]:
+    """What belongs to the users and branches that are reached."""
+    owned: list[Part] = [Among(kind.owner, reached.owners)] if kind.owner and reached.owners else []
+    at_home: list[Part] = [Among("branch_id", reached.branches)] if "branch_id" in kind.fields and reached.branches else []
+    return owned + at_home
+
+
+def _followed(actor: Actor, kind: EntityType) -> frozenset[str]:
+    """Records of a kind to which somebody may only add."""
+    return frozenset() if actor.rights is None else actor.rights.shared.get((kind.key, FOLLOWED), frozenset())
+
+
+def _added_to(actor: Actor, kind: EntityType, action: str, followed: frozenset[str]) -> Iterator[Part]:
+    """What somebody who may only add to some records may do there: add, and change what says that it is his own."""
+    if followed and action == "create":
+        yield Among(kind.under or "", followed)
+    elif followed and action == "update" and "user_id" in kind.fields and actor.user_id is not None:
+        own = View(kind, (Among("user_id", frozenset({actor.user_id})),))
+        yield Both((View(kind, (Among(kind.under or "", followed),)), own))
+
+
+def goes_with(kind: EntityType) -> list[EntityType]:
+    """Kinds of records that are seen with one of this kind, beside those under it: what a share of it reaches too."""
+    return [other for other in entities() if other.seen_with and other.fields[other.seen_with].f.ref == kind.key]
 
 
 def readable_entities(actor: Actor) -> list[EntityType]:

@@ -39,6 +39,7 @@ class ShareLevel(Choice):
     """What sharing a record allows."""
 
     READ = "read", N_("Look at it")
+    FOLLOW = "follow", N_("Add contacts and activity records")
     WRITE = "write", N_("Change it too")
 
 

@@ -19,7 +19,7 @@ from localcrm.kernel.ids import is_id
 from localcrm.kernel.schema import EntityType, Field, Stored, clean_text, entity as entity_type
 from localcrm.store import merged, search
 from localcrm.store.ddl import empty
-from localcrm.store.tree import Among, Asker, Node, Term, compiled, figure
+from localcrm.store.tree import All, Among, Asker, Either, Listed, Node, Not, Term, compiled, figure
 from localcrm.store.view import Masked, View, With
 
 if TYPE_CHECKING:
@@ -142,7 +142,22 @@ def check(query: ListQuery) -> None:
 
 def _with_merged(connection: Connection, query: ListQuery) -> ListQuery:
     """Who asks for what refers to a record asks also for what refers to those that were merged into it."""
-    return replace(query, where=tuple(_also_merged(connection, query.entity, condition) for condition in query.where))
+    tree = query.tree and _looked_up(connection, query.tree)
+    return replace(query, where=tuple(_also_merged(connection, query.entity, condition) for condition in query.where), tree=tree)
+
+
+def _looked_up(connection: Connection, node: Node) -> Node:
+    """A tree with the rows that are listed elsewhere instead of where they are listed."""
+    match node:
+        case All(parts):
+            return All(tuple(_looked_up(connection, part) for part in parts))
+        case Either(parts):
+            return Either(tuple(_looked_up(connection, part) for part in parts))
+        case Not(part):
+            return Not(_looked_up(connection, part))
+        case Listed(ids):
+            return Condition("id", "in", list(ids(connection))[:TOTAL_CAP])
+    return node
 
 
 def _also_merged(connection: Connection, entity: EntityType, condition: Condition) -> Condition:

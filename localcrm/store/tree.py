@@ -17,6 +17,7 @@ from localcrm.store.view import View, With
 
 if TYPE_CHECKING:
     from localcrm.kernel.schema import EntityType, Field
+    from localcrm.store.connection import Connection
     from localcrm.store.query import Condition
 
 Sql: TypeAlias = "tuple[str, list[Any]]"
@@ -70,6 +71,13 @@ class Related:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """The row is one of those that ``ids`` names, asked when the list is read: for what no field says, and few rows fit."""
+
+    ids: Callable[[Connection], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """The newest record of ``kind`` with a moment in ``due`` fits ``where``, and nothing newer was entered since that day began.
 
@@ -105,7 +113,7 @@ class Figure:
 
 
 #: What a list may be narrowed by.
-Node: TypeAlias = "All | Either | Not | Made | Related | Planned | Figure | Condition"
+Node: TypeAlias = "All | Either | Not | Made | Related | Listed | Planned | Figure | Condition"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +145,8 @@ def compiled(node: Node, asker: Asker) -> Sql:
         case Related():
             source, params = _source(node, asker)
             return f"EXISTS (SELECT 1 FROM {source})", params
+        case Listed():  # a list that is read has its ids instead
+            return "0", []
         case Planned():
             return _planned(node, asker)
         case Figure(terms, op, value):

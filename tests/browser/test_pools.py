@@ -54,6 +54,13 @@ def fill(store: Store, actor: Actor) -> None:
 def filled(office: Running) -> Running:
     with beside(office) as (store, actor):
         fill(store, actor)
+        with store.read() as connection:
+            customer, owner = connection.one("SELECT lower(hex(id)), lower(hex(owner_id)) FROM customer WHERE name = '柯桥金龙布业'") or (
+                "",
+                "",
+            )
+        values = {"title": "秋冬面料", "customer_id": customer, "owner_id": owner}
+        verbs.run(store, actor, "records.create_record", {"entity": "opportunity", "values": values})
     return office
 
 
@@ -85,19 +92,26 @@ def test_a_customer_is_handed_over_taken_back_shared_and_released(open_page: Ope
     marked(page, "yes").click()
     expect(dialog).to_contain_text("请选择接手的业务员")
     pick_user(page, "林晓")
+    expect(dialog).to_contain_text("进行中的机会 · 1")
     picture(page, "hand-over")
     marked(page, "yes").click()
     expect(page.locator(".lc-toast")).to_contain_text("“柯桥金龙布业”已转给 林晓")
     expect(marked(page, "custody")).to_contain_text("林晓")
+    expect(marked(page, "owner-changes")).to_contain_text("一并转移：机会 1")
     page.keyboard.press("Control+z")
     expect(marked(page, "custody")).to_contain_text("王芳")
     expect(marked(page, "owner-changes").locator("tr")).to_have_count(3)
     page.locator(".q-tab", has_text="共享").click()
     page.get_by_role("button", name="共享…").click()
     pick_user(page, "林晓", field="名称")
+    marked(page, "share-contract").click()
+    page.get_by_label("原因").fill("一起跟进")
+    picture(page, "share-dialog")
     dialog.get_by_role("button", name="共享", exact=True).click()
     dialog.get_by_role("button", name="关闭").click()
     expect(marked(page, "shares")).to_contain_text("已生效")
+    expect(marked(page, "shares")).to_contain_text("不含 合同")
+    expect(marked(page, "shares")).to_contain_text("一起跟进")
     picture(page, "sharing")
     act(page, "放入公海…")
     marked(page, "yes").click()
@@ -108,6 +122,16 @@ def test_a_customer_is_handed_over_taken_back_shared_and_released(open_page: Ope
     expect(page.locator(".lc-toast").last).to_contain_text("“柯桥金龙布业”已放入公海")
     page.locator(".q-tab", has_text="经手人变更").click()
     expect(marked(page, "custody")).to_contain_text("在公海“华东公海”")
+    page.goto(f"{filled.address}/pools")
+    marked(page, "tick-0").click()
+    expect(marked(page, "pick-ticked")).to_have_text("领取 1 个")
+    marked(page, "tick-1").click()
+    picture(page, "ticked")
+    marked(page, "assign-ticked").click()
+    pick_user(page, "林晓")
+    marked(page, "yes").click()
+    expect(page.locator(".lc-toast").last).to_contain_text("“2 个客户”已转给 林晓")
+    expect(marked(page, "ticked")).to_be_hidden()
 
 
 def test_head_office_sets_a_pool_up_and_sees_what_will_be_reclaimed(open_page: OpenPage, filled: Running) -> None:

@@ -98,6 +98,20 @@ def test_right_click_offers_the_actions_of_the_row(open_page: OpenPage) -> None:
     expect(row(page, "柯桥金龙布业")).to_contain_text("确认样布")
 
 
+def test_a_phone_is_dialled_where_it_stands(open_page: OpenPage) -> None:
+    page = open_page()
+    phone = row(page, "柯桥金龙布业").locator("[col-id=phone] .lc-dial")
+    phone.click()  # chooses the row
+    link = page.locator(".lc-lower .lc-links a").first
+    expect(link).to_have_attribute("href", "tel:057584123367")
+    expect(page.locator("iframe")).to_have_count(0)
+    phone.click()
+    expect(page.locator("iframe[src='tel:057584123367']")).to_have_count(1)
+    expect(page.locator("iframe")).to_have_count(0)
+    link.click()
+    expect(page.locator("iframe[src='tel:057584123367']")).to_have_count(1)
+
+
 def test_deleting_asks_and_can_be_taken_back(open_page: OpenPage, office: Running) -> None:
     with beside(office) as (store, actor):
         verbs.run(store, actor, "records.create_record", {"entity": "customer", "values": {"name": "多余的公司"}})

@@ -60,6 +60,8 @@ RIGHTS = frozenset({"role", "role_right", "role_field", "user_role", "share"})
 ABOUT = frozenset(kind.key for kind in KINDS if {"entity", "record"} <= kind.fields.keys())
 #: Kinds whose rows hang under such a row, and are made after it.
 UNDER_ABOUT = frozenset(kind.key for kind in KINDS if kind.under and kind.fields[kind.under].f.ref in ABOUT)
+#: Kinds that are seen with a customer too, whoever they belong to.
+WITH_CUSTOMER = frozenset({"sales_order", "opportunity", "quote", "contract", "delivery", "ticket", "expense"})
 #: Stands in every text of the sample.
 WORD = "恒远"
 #: Records per kind that are opened one by one.
@@ -378,7 +380,13 @@ class Sample:
             for n, record in enumerate(made.get(kind.key, []) if kind.owner in kind.fields else []):
                 key = ("user_id", "department_id", "branch_id")[n % 3]
                 pool = self.pools[share.fields[key].f.ref or ""]
-                values = {"entity": kind.key, "record": record, key: pool[(n * 5) % len(pool)], "level": ("read", "write")[n // 3 % 2]}
+                values = {
+                    "entity": kind.key,
+                    "record": record,
+                    key: pool[(n * 5) % len(pool)],
+                    "level": ("read", "write", "follow")[n // 3 % 3],
+                }
+                values["without"] = (None, None, None, "quote sales_order")[n % 4]
                 identity = self.uow.insert(
                     share, share.validate(values | {"until": (None, date(2020, 1, 1), date(2199, 1, 1))[n // 2 % 3]})
                 )
@@ -464,6 +472,7 @@ class Oracle:
         return all(
             self.shared(who, kind, row, wish)
             or (wish == "read" and self.waits(who, kind, row))
+            or self.with_customer(who, kind, row, wish)
             or any(self.fits(who, kind, row, *one) for one in self.scopes(who, kind, wish))
             for wish in {"read", action}
         )
@@ -479,8 +488,17 @@ class Oracle:
         """Every department of a user."""
         return {user["department_id"], *(user["departments"] or "").split()} - {None}
 
-    def shared(self, who: Person, kind: EntityType, row: Row, action: str) -> bool:
-        """Whether a record was shared with somebody, his department or one above it, or his branch, and for this."""
+    def with_customer(self, who: Person, kind: EntityType, row: Row, action: str) -> bool:
+        """Whether a record is of a customer that was shared for this, and this kind with it, or that is within reach for looking at this kind."""
+        customer = self.by_id.get(("customer", row.get("customer_id"))) if kind.key in WITH_CUSTOMER else None
+        if customer is None:
+            return False
+        above = entity("customer")
+        near = action == "read" and any(self.fits(who, above, customer, *one) for one in self.scopes(who, kind, "read"))
+        return near or self.shared(who, above, customer, action, along=kind.key)
+
+    def shared(self, who: Person, kind: EntityType, row: Row, action: str, *, along: str = "") -> bool:
+        """Whether a record was shared with somebody, his department or one above it, or his branch, and for this; or a kind along with it."""
         homes = [self.company.departments[name] for name in who.departments]
         departments = [above for home in homes for above in self._upwards("department", "parent_id", home)]
         targets = {self.company.ids[who.login], *departments, self.company.branches[who.branch or "HQ"]}
@@ -489,7 +507,8 @@ class Oracle:
             and not share["deleted"]
             and (share["until"] is None or share["until"] >= date.today())
             and not targets.isdisjoint({share["user_id"], share["department_id"], share["branch_id"]})
-            and (action == "read" or (action == "update" and share["level"] == "write"))
+            and (action == "read" or (action, share["level"]) in {("update", "write"), ("follow", "follow")})
+            and along not in (share["without"] or "").split()
             for share in self.rows["share"]
             if share["entity"] == kind.key
         )
@@ -514,6 +533,10 @@ class Oracle:
         above, parent = self.above(kind), self.by_id[self.above(kind).key, row[kind.under]]
         if kind.kind is Kind.LINE:
             return self.reaches(who, above, parent, self._of_document(who, kind, action)[1])
+        own = "user_id" in kind.fields and row["user_id"] == self.company.ids[who.login]
+        adds = action == "create" or (action == "update" and own)  # who only follows up adds, and changes what he has added
+        if adds and self.reaches(who, above, parent) and self.shared(who, above, parent, "follow"):
+            return True
         writes = action not in {"read", "export"} and self.may(who, above, "update")
         return self.reaches(who, above, parent, "update" if writes else "read")
 
@@ -1168,10 +1191,11 @@ def test_records_are_shared_where_that_right_reaches(
     shares = {row["record"]: row["id"] for row in company.rows["share"] if not row["deleted"]}
     for who in SIGNING_IN:
         for row in live:
-            may, wish = oracle.reaches(who, kind, row, "share"), {"entity": kind.key, "id": row["id"], "user_id": company.ids["half"]}
+            may = oracle.reaches(who, kind, row, "share") and row[kind.owner or ""] != company.ids["half"]  # who has it is not shared it
+            wish = {"entity": kind.key, "id": row["id"], "user_id": company.ids["half"]}
             assert trial(who, "people.share_record", wish) is may, (who.login, row["id"])
             if row["id"] in shares:
-                assert trial(who, "people.unshare", {"share_id": shares[row["id"]]}) is may, (who.login, row["id"])
+                assert trial(who, "people.unshare", {"share_id": shares[row["id"]]}) is oracle.reaches(who, kind, row, "share")
 
 
 GUARDED = [

@@ -6,23 +6,28 @@ apart, head office makes the fields fit the change that stands and brings both e
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 from localcrm.domain import policy
 from localcrm.domain.admin.undo import OwnWay, Touched
 from localcrm.domain.crm import custody_rules as rules, pool_limits
 from localcrm.domain.crm.entities import ChangeKind, Customer, OwnerChange, Pool
+from localcrm.domain.crm.open_work import WORK
 from localcrm.domain.people.entities import Share, User
+from localcrm.domain.people.handing import pass_on
 from localcrm.domain.policy import Actor
 from localcrm.domain.roles import ShareLevel
 from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import entity as entity_type
+from localcrm.kernel.schema import EntityType, Kind, entity as entity_type
+from localcrm.store.changelog import history
 from localcrm.store.connection import Connection
+from localcrm.store.node import Node
 from localcrm.store.query import Record, load_record, record_columns, titles
 from localcrm.store.uow import UnitOfWork
 
@@ -32,6 +37,7 @@ MOST = 200
 #: How long an action can be taken back.
 TAKEN_BACK_WITHIN = timedelta(days=1)
 #: Fields that say whose a customer is.
+ALONG = ("owner_since", "released_at", "previous_owner_id", "protected_until")
 FIELDS = ("owner_id", "owner_since", "pool_id", "released_at", "previous_owner_id", "locked", "protected_until")
 
 
@@ -55,6 +61,7 @@ class Move:
     claim: str | None = None
     protect_days: int = 0
     branch: str | None = None  # where the customer is at home from now on; None: where it was
+    along: Mapping[str, int] = field(default_factory=dict)  # how many records of which kinds go along
 
 
 def move(uow: UnitOfWork, customer: Record, how: Move) -> None:
@@ -101,6 +108,7 @@ def add_link(
         "claim_id": how.claim,
         "previous": previous,
         "beside": " ".join(beside) or None,
+        "along": " ".join(f"{kind}:{count}" for kind, count in how.along.items() if count) or None,
     }
     uow.insert(_CHANGE, _CHANGE.validate({**link, "digest": rules.link_digest(link)}))
 
@@ -155,7 +163,11 @@ def follow_owner(uow: UnitOfWork, actor: Actor, record: Record, old: Record | No
         return
     kind = ChangeKind.ASSIGN if old["owner_id"] is None else ChangeKind.HAND_OVER if record["owner_id"] else ChangeKind.RELEASE
     how, at = Move(to=record["owner_id"], kind=kind, by=actor.user_id), moment(uow)
-    uow.update(_CUSTOMER, record["id"], _values(old, how, at))
+    values = _values(old, how, at)
+    target = uow.find(_USER, record["owner_id"], deleted=True) if record["owner_id"] else None
+    if target and target["branch_id"] and record["branch_id"] == old["branch_id"]:  # as when it is handed over
+        values["branch_id"] = target["branch_id"]
+    uow.update(_CUSTOMER, record["id"], values)
     add_link(uow, record["id"], old["owner_id"], how, at, pool=old["pool_id"])
 
 
@@ -173,31 +185,69 @@ def hand_over(
     *,
     customers: list[RecordId],
     to: RecordId,
-    keep: Literal["", "read", "write"] = "",
-    drafts: bool = False,
+    keep: Literal["", "read", "follow", "write"] = "",
+    along: list[str] | None = None,
     reason: str = "",
-) -> dict[str, int]:
+) -> dict[str, Any]:
     """Give customers to somebody else, all or none; contacts and activity records go along, as they are seen with their customer.
 
-    ``keep``: how far the former salesperson still sees them ("": not by this) · ``drafts``: this branch's draft orders go along too.
-    Returns {moved, drafts}. It can be taken back within a day.
+    ``keep``: how far the former salesperson still sees them ("": not by this) · ``along``: of which kinds his open work goes along
+    (``open_work.WORK``); None: everything that the actor may hand over.
+    Returns {moved, along: {kind: count}, left: {kind: count}}; ``left`` are drafts that only another branch can change. It can be
+    taken back within a day.
     """
     policy.require(actor, "customer.transfer")
+    kinds = _kinds_along(actor, along)
     chosen = chosen_customers(uow, actor, customers, "transfer")
     for one in chosen:
         if one["pool_id"]:
             raise Refused("in_pool", N_("“{title}” lies in a pool. Assign it instead."), title=one["name"])
     moving = [one for one in chosen if one["owner_id"] != to]
     target = check_holder(uow, actor, [one["name"] for one in moving], {one["id"]: one["level"] for one in moving}, to)
-    along = 0
+    went, left = Counter[str](), Counter[str]()
     for one in moving:
-        how = Move(to=to, kind=ChangeKind.HAND_OVER, by=actor.user_id, reason=reason, branch=target["branch_id"])
+        taken = Counter[str]()
+        for kind in kinds:
+            taken[kind.key], stayed = pass_on(uow, actor, kind, work_of(uow.connection, actor, kind, [one["id"]]), to)
+            left[kind.key] += stayed
+        how = Move(to=to, kind=ChangeKind.HAND_OVER, by=actor.user_id, reason=reason, branch=target["branch_id"], along=taken)
         move(uow, one, how)
         end_shares(uow, one["id"], of=to)
         if keep and one["owner_id"]:
             _share(uow, actor, one["id"], one["owner_id"], ShareLevel(keep))
-        along += _take_drafts(uow, one, to) if drafts else 0
-    return {"moved": len(moving), "drafts": along}
+        went += taken
+    return {"moved": len(moving), "along": dict(+went), "left": dict(+left)}
+
+
+def _kinds_along(actor: Actor, keys: Sequence[str] | None) -> list[EntityType]:
+    """Kinds of records that shall go along; each needs the right to hand them over."""
+    if unknown := [key for key in keys or () if key not in WORK]:
+        raise InvalidInput("bad_kind", N_("“{kind}” does not go along with a customer."), kind=unknown[0][:60], field="along")
+    for key in keys or ():
+        policy.require(actor, f"{key}.transfer")
+    if keys is None:
+        keys = [key for key in WORK if policy.may(actor, f"{key}.read") and policy.may(actor, f"{key}.transfer")]
+    return [entity_type(key) for key in WORK if key in keys]
+
+
+def work_of(connection: Connection, actor: Actor, kind: EntityType, customers: Sequence[str]) -> list[Record]:
+    """Open work of a kind at customers that is their salespeople's own, and that the actor may hand over."""
+    condition, params = policy.view(actor, kind, "transfer").condition("w")
+    is_open = WORK[kind.key].is_open.format(today="?")
+    today = [date.today().isoformat()] * is_open.count("?")
+    rows = connection.all(
+        f"""SELECT {record_columns(kind)} FROM {kind.key} w WHERE w.customer_id IN ({",".join("?" * len(customers))}) AND w.deleted = 0
+            AND w.{kind.owner} = (SELECT c.owner_id FROM customer c WHERE c.id = w.customer_id) AND {is_open} AND {condition} ORDER BY rid""",
+        [*map(bytes.fromhex, customers), *today, *params],
+    )
+    return [load_record(kind, row) for row in rows]
+
+
+def goes_along(connection: Connection, actor: Actor, node: Node, customers: Sequence[str]) -> dict[str, int]:
+    """How much open work could go along with customers from this node, by kind; those of which there is none are left out."""
+    found = {kind.key: work_of(connection, actor, kind, customers) for kind in _kinds_along(actor, None)}
+    here = {key: [row for row in rows if key != "sales_order" or row["branch_id"] == node.branch_id] for key, rows in found.items()}
+    return {key: len(rows) for key, rows in here.items() if rows}
 
 
 def lock(uow: UnitOfWork, actor: Actor, *, customer_id: RecordId) -> dict[str, str]:  # noqa: ARG001
@@ -220,12 +270,18 @@ def _set_lock(uow: UnitOfWork, customer_id: str, *, locked: bool) -> dict[str, s
 
 def chosen_customers(uow: UnitOfWork, actor: Actor, ids: Sequence[str], action: str) -> list[Record]:
     """The customers an action is for, each reached by the right to it; raises InvalidInput for none or too many."""
-    wanted = list(dict.fromkeys(ids))
-    if not 0 < len(wanted) <= MOST:
-        raise InvalidInput("choose_customers", N_("Choose between 1 and {most} customers."), most=MOST, field="customers")
-    for identity in wanted:
+    found = wanted(ids)
+    for identity in found:
         policy.require_record(uow.connection, actor, _CUSTOMER, identity, action)
-    return [uow.get(_CUSTOMER, identity) for identity in wanted]
+    return [uow.get(_CUSTOMER, identity) for identity in found]
+
+
+def wanted(ids: Sequence[str]) -> list[str]:
+    """Each customer once; raises InvalidInput for none or too many."""
+    found = list(dict.fromkeys(ids))
+    if not 0 < len(found) <= MOST:
+        raise InvalidInput("choose_customers", N_("Choose between 1 and {most} customers."), most=MOST, field="customers")
+    return found
 
 
 def check_holder(uow: UnitOfWork, actor: Actor, names: Sequence[str], levels: Mapping[str, str | None], to: str) -> Record:
@@ -258,15 +314,6 @@ def end_shares(uow: UnitOfWork, customer: str, *, of: str | None = None) -> None
             uow.set_deleted(_SHARE, share["id"], deleted=True)
 
 
-def _take_drafts(uow: UnitOfWork, customer: Record, to: str) -> int:
-    """Draft orders of this branch go along; posted ones keep who sold them."""
-    order = entity_type("sales_order")
-    drafts = uow.where(order, customer_id=customer["id"], status="draft", branch_id=uow.node.branch_id, owner_id=customer["owner_id"])
-    for draft in drafts:
-        uow.update(order, draft["id"], {"owner_id": to})
-    return len(drafts)
-
-
 # taking back ----------------------------------------------------------------------------------------------------------------
 
 
@@ -293,10 +340,10 @@ def take_back(uow: UnitOfWork, actor: Actor, touched: Sequence[Touched]) -> int:
 
 def _is_posted(uow: UnitOfWork, one: Touched) -> bool:
     """A draft that went along and was posted since keeps who sold it."""
-    return one.entity is not _CUSTOMER and uow.get(one.entity, one.id, deleted=True)["status"] == "posted"
+    return one.entity.kind is Kind.DOCUMENT and uow.get(one.entity, one.id, deleted=True)["status"] == "posted"
 
 
-TAKEN_BACK = OwnWay(frozenset({"customer", "owner_change", "share", "sales_order"}), take_back)
+TAKEN_BACK = OwnWay(frozenset({"customer", "owner_change", "share", *WORK}), take_back)
 
 
 # what arrives ---------------------------------------------------------------------------------------------------------------
@@ -323,9 +370,23 @@ def bring_together(uow: UnitOfWork, ids: Sequence[str]) -> None:
         fitting |= {"released_at": None if standing["to_id"] else standing["at"]}
         if standing["to_id"] is None:
             fitting |= {"locked": False, "protected_until": None}
+        if (home := _home_before(uow.connection, standing, others)) is not None:
+            fitting["branch_id"] = home[0]
         uow.update(_CUSTOMER, customer_id, fitting)
         how = Move(to=standing["to_id"], kind=ChangeKind.SETTLED, by=None)
         add_link(uow, customer_id, others[-1]["to_id"], how, moment(uow), pool=pool, beside=[end["digest"] for end in others])
+
+
+def _home_before(connection: Connection, standing: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> tuple[str | None] | None:
+    """Where a customer was at home before hand-overs that do not stand moved it; None where the one that stands moved it, or none did."""
+    moved: dict[tuple[str, int], str | None] = {}
+    for row in history(connection, _CUSTOMER, standing["customer_id"]):
+        if row.field == "branch_id" and not row.first:
+            moved[row.node, row.stamp] = row.old
+    ends = [{(row.node, row.stamp) for row in history(connection, _CHANGE, end["id"])} for end in (standing, *others)]
+    if not moved.keys().isdisjoint(ends[0]):
+        return None
+    return next(((moved[one],) for made in ends[1:] for one in sorted(made) if one in moved), None)
 
 
 def names_of(connection: Connection, links: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -18,7 +18,15 @@ _SAID = ("customer_id", "from_id", "to_id", "kind", "reason", "by_id", "at", "br
 def link_digest(link: Mapping[str, Any]) -> str:
     """SHA-256 in hex over everything a link says, the digest of the link before it included."""
     said = [to_iso(value) if isinstance(value := link.get(key), datetime) else value and str(value) for key in _SAID]
+    if link.get("along"):  # which links from before do not know
+        said.append(link["along"])
     return sha256(json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+
+
+def along_of(link: Mapping[str, Any]) -> dict[str, int]:
+    """How many records of each kind went along with a change; what is not written as it should be is left out."""
+    parts = [part.partition(":") for part in str(link.get("along") or "").split()]
+    return {kind: int(count) for kind, _colon, count in parts if count.isdecimal() and len(count) < 10}
 
 
 def after(link: Mapping[str, Any]) -> list[str]:

@@ -10,11 +10,14 @@ from datetime import date
 from typing import Any
 
 from localcrm.domain.conditions import Asking, Parameter, Preset, Question, within
+from localcrm.domain.crm.birthdays import kept_within
 from localcrm.domain.crm.entities import Activity, Contact, Customer
-from localcrm.domain.spans import anniversaries, bounds, day_starts
+from localcrm.domain.crm.reclaim import near
+from localcrm.domain.people.shared_with import shared_by
+from localcrm.domain.spans import bounds, day_starts
 from localcrm.kernel.i18n import N_
 from localcrm.store.query import Condition
-from localcrm.store.tree import Either, Figure, Made, Node, Not, Planned, Related, Term
+from localcrm.store.tree import Either, Figure, Listed, Made, Node, Not, Planned, Related, Term
 
 _CUSTOMER, _CONTACT, _ACTIVITY = Customer.entity_type, Contact.entity_type, Activity.entity_type
 _CALLED = "customer_id"
@@ -33,6 +36,18 @@ def _days(preset: int) -> Parameter:
 
 def _mine(asking: Asking, _given: Mapping[str, Any]) -> Node:
     return Either((Condition("owner_id", "=", asking.actor.user_id), Condition("id", "in", sorted(asking.shared(_CUSTOMER)))))
+
+
+def _shared_to_me(asking: Asking, _given: Mapping[str, Any]) -> Node:
+    return Condition("id", "in", sorted(asking.shared(_CUSTOMER)))
+
+
+def _shared_by_me(asking: Asking, _given: Mapping[str, Any]) -> Node:
+    return Listed(lambda connection: shared_by(connection, asking.actor, _CUSTOMER, asking.today))
+
+
+def _near_pool(asking: Asking, _given: Mapping[str, Any]) -> Node:
+    return Listed(lambda connection: near(connection, asking.now, asking.actor.user_id) if asking.actor.user_id else [])
 
 
 def _contacted(asking: Asking, given: Mapping[str, Any]) -> Node:
@@ -65,7 +80,7 @@ def _new(asking: Asking, given: Mapping[str, Any]) -> Node:
 
 
 def _birthday(asking: Asking, given: Mapping[str, Any]) -> Node:
-    return Related(_CONTACT, _CALLED, Condition("birthday", "yearly", anniversaries(asking.today, min(given["days"], 366))))
+    return Related(_CONTACT, _CALLED, kept_within(asking.today, min(given["days"], 366)))
 
 
 def _contacts(_asking: Asking, given: Mapping[str, Any]) -> Node:
@@ -74,6 +89,9 @@ def _contacts(_asking: Asking, given: Mapping[str, Any]) -> Node:
 
 QUESTIONS = (
     Question("mine", N_("Mine: owned by me or shared with me"), _mine),
+    Question("shared_to_me", N_("Shared with me"), _shared_to_me),
+    Question("shared_by_me", N_("Shared by me"), _shared_by_me),
+    Question("near_pool", N_("Mine, soon back to a pool"), _near_pool),
     Question("contacted", N_("Contacted in the last {days} days"), _contacted, (_days(7),)),
     Question("no_activity", N_("No contact in the last {days} days"), _not_contacted, (_days(DORMANT_DAYS),)),
     Question("never_contacted", N_("Never contacted"), _never_contacted),
@@ -87,6 +105,9 @@ QUESTIONS = (
 
 PRESETS = (
     Preset("mine", N_("My customers"), {"ask": "mine"}),
+    Preset("near_pool", N_("Soon back to a pool"), {"ask": "near_pool"}),
+    Preset("shared_to_me", N_("Shared with me"), {"ask": "shared_to_me"}),
+    Preset("shared_by_me", N_("Shared by me"), {"ask": "shared_by_me"}),
     Preset("to_contact", N_("To contact"), {"ask": "to_contact", "days": 1}),
     Preset("due_today", N_("To contact today"), {"all": [{"ask": "to_contact", "days": 1}, {"not": {"ask": "overdue"}}]}),
     Preset("overdue", N_("Contact overdue"), {"ask": "overdue"}),

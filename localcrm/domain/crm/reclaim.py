@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -15,6 +15,8 @@ from localcrm.domain import policy
 from localcrm.domain.crm import custody_rules as rules, pools
 from localcrm.domain.crm.custody import moment
 from localcrm.domain.crm.entities import Activity, ChangeKind, Customer, Pool, ReclaimRule
+from localcrm.domain.crm.open_work import WORK, sparing
+from localcrm.domain.crm.reminders import MOST, Ask, Reminding, morning
 from localcrm.domain.people.entities import User
 from localcrm.domain.policy import SYSTEM, Actor
 from localcrm.domain.records import Behaviour
@@ -33,12 +35,11 @@ _AT = Activity.entity_type.fields["at"]
 AT_ONCE = 200
 #: Customers that a preview tells of.
 MOST_TOLD = 500
-#: What is known of a customer that a rule may take; days as ISO texts and moments as Unix milliseconds, as they are stored.
-_CARE = """SELECT c.rid, c.id, c.level, c.owner_since, c.locked, c.protected_until,
-    (SELECT max(a.at) FROM activity a WHERE a.customer_id = c.id AND a.deleted = 0 AND a.at <= ?1),
-    EXISTS (SELECT 1 FROM sales_order o WHERE o.customer_id = c.id AND o.deleted = 0 AND (o.status = 'draft' OR (o.reverses_id IS NULL
-        AND o.gross > coalesce((SELECT sum(r.total) FROM order_received r WHERE r.order_id = o.id), 0)
-        AND NOT EXISTS (SELECT 1 FROM sales_order x WHERE x.reverses_id = o.id AND +x.status = 'posted' AND x.deleted = 0))))
+#: Kinds of records that say when a customer is taken.
+SOURCES = frozenset({"customer", "activity", "reclaim_rule", "receipt", *(kind for kind, work in WORK.items() if work.spares)})
+#: What is known of a customer that a rule may take; days as ISO texts and moments as Unix milliseconds, as they are stored. ?1: now, ?2: today.
+_CARE = f"""SELECT c.rid, c.id, c.level, c.owner_since, c.locked, c.protected_until,
+    (SELECT max(a.at) FROM activity a WHERE a.customer_id = c.id AND a.deleted = 0 AND a.at <= ?1), {sparing("c.id", "?2")}
     FROM customer c WHERE c.deleted = 0 AND c.owner_id IS NOT NULL"""
 
 
@@ -50,6 +51,11 @@ class Due:
     rule: Mapping[str, Any]
     day: date
     days: int
+
+    @property
+    def remind_on(self) -> date:
+        """When its salesperson is reminded."""
+        return self.day - timedelta(days=int(self.rule["remind_days"]))
 
     @property
     def is_near(self) -> bool:
@@ -71,8 +77,8 @@ def due_of(connection: Connection, now: datetime, customers: Sequence[str]) -> d
     given = rules_in_force(connection)
     if not given or not customers:
         return {}
-    marks = ",".join(f"?{place}" for place in range(2, len(customers) + 2))
-    rows = connection.all(f"{_CARE} AND c.id IN ({marks})", (_AT.store(now), *map(bytes.fromhex, customers)))
+    marks = ",".join(f"?{place}" for place in range(3, len(customers) + 3))
+    rows = connection.all(f"{_CARE} AND c.id IN ({marks})", (*_present(now), *map(bytes.fromhex, customers)))
     return {due.customer: due for due in _dues(given, rows, now)}
 
 
@@ -81,8 +87,13 @@ def due_of_owner(connection: Connection, now: datetime, user: str) -> list[Due]:
     given = rules_in_force(connection)
     if not given:
         return []
-    rows = connection.all(f"{_CARE} AND c.owner_id = ?2", (_AT.store(now), bytes.fromhex(user)))
+    rows = connection.all(f"{_CARE} AND c.owner_id = ?3", (*_present(now), bytes.fromhex(user)))
     return sorted(_dues(given, rows, now), key=lambda due: due.day)
+
+
+def _present(now: datetime) -> tuple[Any, str]:
+    """The moment and its day on the clock on the wall, as ``_CARE`` asks for them."""
+    return _AT.store(now), now.astimezone().date().isoformat()
 
 
 def _dues(given: Sequence[Record], rows: Iterable[tuple[Any, ...]], now: datetime) -> Iterator[Due]:
@@ -163,10 +174,10 @@ def _take(uow: UnitOfWork, actor: Actor, dues: Iterable[Due]) -> int:
 def _at_home(connection: Connection, node: Node, now: datetime, within_days: int) -> Iterator[Due]:
     """Customers at home here that a rule takes within so many days, a portion of the table at a time."""
     given, last = rules_in_force(connection), 0
-    home = "c.branch_id = ?2" if not node.is_office else "(c.branch_id = ?2 OR c.branch_id IS NULL)"
+    home = "c.branch_id = ?3" if not node.is_office else "(c.branch_id = ?3 OR c.branch_id IS NULL)"
     while given:
         rows = connection.all(
-            f"{_CARE} AND {home} AND c.rid > ?3 ORDER BY c.rid LIMIT 1000", (_AT.store(now), bytes.fromhex(node.branch_id), last)
+            f"{_CARE} AND {home} AND c.rid > ?4 ORDER BY c.rid LIMIT 1000", (*_present(now), bytes.fromhex(node.branch_id), last)
         )
         if not rows:
             return
@@ -184,6 +195,33 @@ def run(store: Store) -> int:
             dues = due_of(uow.connection, moment(uow), found[start : start + AT_ONCE])
             total += _take(uow, SYSTEM, (due for due in dues.values() if due.days <= 0))
     return total
+
+
+def near(connection: Connection, now: datetime, user: str) -> list[str]:
+    """Ids of somebody's customers that go to a pool soon, the next first."""
+    return [due.customer for due in due_of_owner(connection, now, user) if due.is_near]
+
+
+def remind(ask: Ask) -> Iterator[Reminding]:
+    """Customers of the user's own that go to a pool soon, as many days before as the rule says; until they are gone."""
+    customers = ask.view(_CUSTOMER, "owner_id", "name")
+    if customers is None:
+        return
+    last = ask.until.astimezone().date()
+    found = [due for due in due_of_owner(ask.connection, ask.now, ask.user.hex()) if due.remind_on <= last][:MOST]
+    names = titles(ask.connection, _CUSTOMER, [due.customer for due in found])
+    pools_by_id = titles(ask.connection, _POOL, [due.rule["pool_id"] for due in found])
+    for due in found:
+        if (told_at := morning(due.remind_on)) <= ask.until:
+            yield Reminding(
+                key=f"reclaim:{due.customer}:{due.day.isoformat()}",
+                kind="reclaim",
+                due=told_at,
+                at=morning(due.day),
+                title=names.get(due.customer, ""),
+                text=pools_by_id.get(due.rule["pool_id"], ""),
+                customer=due.customer,
+            )
 
 
 def is_wanted(store: Store) -> bool:

@@ -81,7 +81,15 @@ EXPENSE_TYPES = {
 
 
 class Expense(
-    Entity, key="expense", no=85, label=N_("Expense"), kind=Kind.MASTER, title_field="purpose", owner="user_id", order_by="-date"
+    Entity,
+    key="expense",
+    no=85,
+    label=N_("Expense"),
+    kind=Kind.MASTER,
+    title_field="purpose",
+    owner="user_id",
+    seen_with="customer_id",
+    order_by="-date",
 ):
     """Money spent for a customer, by whoever paid it."""
 
@@ -96,3 +104,5 @@ class Expense(
     branch_id: Annotated[Id | None, F(9, N_("Branch"), ref="branch", editable=True)] = None
     order_id: Annotated[Id | None, F(10, N_("Sales order"), ref="sales_order")] = None
     files: Annotated[Attachments | None, F(11, N_("Receipts and invoices"), index=True, widget="files")] = None
+    opportunity_id: Annotated[Id | None, F(12, N_("Opportunity"), ref="opportunity")] = None
+    contract_id: Annotated[Id | None, F(13, N_("Contract"), ref="contract")] = None

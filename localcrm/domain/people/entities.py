@@ -17,7 +17,7 @@ class User(Entity, key="user", no=1, label=N_("User"), kind=Kind.MASTER, title_f
     password: Annotated[Text | None, F(3, N_("Password"), widget="password")] = None
     role: Annotated[BasicRole, F(4, N_("Basic role"), column=3, merge="hub")] = BasicRole.NONE
     phone: Annotated[Text | None, F(5, N_("Phone"), column=6, search=5, widget="phone")] = None
-    email: Annotated[Text | None, F(6, N_("E-mail"), search=3)] = None
+    email: Annotated[Text | None, F(6, N_("E-mail"), search=3, widget="email")] = None
     branch_id: Annotated[Id | None, F(7, N_("Branch"), ref="branch", column=7, merge="hub")] = None
     active: Annotated[bool, F(8, N_("Active"), column=8)] = True
     department_id: Annotated[Id | None, F(9, N_("Department"), ref="department", column=4, merge="hub")] = None
@@ -95,7 +95,10 @@ class Policy(
 
 
 class Share(Entity, key="share", no=9, label=N_("Share"), kind=Kind.MASTER, title_field="record", by_hand=False, about=True):
-    """That somebody who has the right to look at a kind of record sees this one too, and what is seen with it."""
+    """That somebody who has the right to look at a kind of record sees this one too, and what is seen with it.
+
+    ``without``: kinds of records that are not, though they could be (``EntityType.seen_with``).
+    """
 
     entity: Annotated[Text, F(1, N_("Kind of record"), column=1, editable=False)]
     record: Annotated[Text, F(2, N_("Record"), index=True, editable=False)]
@@ -105,3 +108,5 @@ class Share(Entity, key="share", no=9, label=N_("Share"), kind=Kind.MASTER, titl
     level: Annotated[ShareLevel, F(6, N_("Shared to"), column=5, editable=False)] = ShareLevel.READ
     until: Annotated[Day | None, F(7, N_("Until"), column=6, editable=False)] = None
     shared_by: Annotated[Id | None, F(8, N_("Shared by"), ref="user", column=7, editable=False)] = None
+    without: Annotated[LongText | None, F(9, N_("Not shared along"), editable=False)] = None
+    reason: Annotated[Text | None, F(10, N_("Reason"), column=8, editable=False)] = None

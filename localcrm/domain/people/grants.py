@@ -6,12 +6,13 @@ windows, the same rules, the same history.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 from localcrm.domain import policy, records
 from localcrm.domain.options.entities import RoleOption
 from localcrm.domain.people import signing
 from localcrm.domain.people.entities import Department, Role, RoleField, RoleFilter, RoleRight, User, UserRole
+from localcrm.domain.people.handing import pass_on
 from localcrm.domain.people.rights import actor_of
 from localcrm.domain.policy import Actor
 from localcrm.domain.roles import BasicRole, FieldRule, Scope
@@ -232,16 +233,6 @@ def delete_role(uow: UnitOfWork, actor: Actor, *, role_id: RecordId) -> dict[str
     return records.delete_record(uow, actor, entity="role", id=role_id)
 
 
-class HandsOver(Protocol):
-    """Gives one record of somebody whose work is handed over to somebody else; ``has_left``: he works here no longer."""
-
-    def __call__(self, uow: UnitOfWork, actor: Actor, record: Record, to: str, *, has_left: bool) -> None: ...
-
-
-#: Kinds of records to which more happens than that they belong to somebody else (see ``subjects``).
-HANDED_OVER: dict[str, HandsOver] = {}
-
-
 def hand_over(uow: UnitOfWork, actor: Actor, *, login: str, to: str, disable: bool = False) -> dict[str, Any]:
     """Everything a user owns that is still alive goes to somebody else: customers, drafts. Posted documents keep who sold them.
 
@@ -259,15 +250,10 @@ def hand_over(uow: UnitOfWork, actor: Actor, *, login: str, to: str, disable: bo
         if kind.owner is None or kind.owner not in kind.fields:
             continue
         alive = {"status": "draft"} if kind.kind is Kind.DOCUMENT else {}
-        for record in uow.where(kind, **{kind.owner: source["id"]}, **alive):
-            if kind.kind is Kind.DOCUMENT and record["branch_id"] != uow.node.branch_id:
-                left[kind.key] = left.get(kind.key, 0) + 1
-                continue
-            if kind.key in HANDED_OVER:
-                HANDED_OVER[kind.key](uow, actor, record, target["id"], has_left=disable)
-            else:
-                uow.update(kind, record["id"], {kind.owner: target["id"]})
-            moved[kind.key] = moved.get(kind.key, 0) + 1
+        found = uow.where(kind, **{kind.owner: source["id"]}, **alive)
+        went, stayed = pass_on(uow, actor, kind, found, target["id"], has_left=disable)
+        moved |= {kind.key: went} if went else {}
+        left |= {kind.key: stayed} if stayed else {}
     if disable:
         records.update_record(uow, actor, entity="user", id=source["id"], values={"active": False})
     return {"login": login, "to": to, "moved": moved, "left": left}

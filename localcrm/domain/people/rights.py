@@ -17,7 +17,7 @@ from typing import Any
 
 from localcrm.domain.people.entities import Department, Role, RoleField, RoleFilter, RoleRight, User, UserRole
 from localcrm.domain.people.signing import Granted
-from localcrm.domain.policy import EVERYTHING, Actor, Reach, Rights, floor
+from localcrm.domain.policy import EVERYTHING, FOLLOWED, Actor, Reach, Rights, floor, goes_with
 from localcrm.domain.roles import BasicRole, FieldRule, Scope, ShareLevel
 from localcrm.kernel.schema import Kind, entities
 from localcrm.store.connection import Connection
@@ -80,28 +80,41 @@ def rights_of(connection: Connection, node: Node, granted: Granted, user_id: str
     for row in granted.of(_FILTER).values():
         if row["role_id"] in roles:
             limits[row["entity"]].add(row["allowed"])
-    shared = _shared(connection, company, user_id)
+    shared, along = _shared(connection, company, user_id)
     for also_seen in ALSO_SEEN.values():
         for entity, record in also_seen(connection, user_id):
             shared[entity, "read"] = shared.get((entity, "read"), frozenset()) | {record}
-    return Rights(reaches, _rules(rights, rules, personal, reaches), shared, {entity: frozenset(ids) for entity, ids in limits.items()})
+    limited = {entity: frozenset(ids) for entity, ids in limits.items()}
+    return Rights(reaches, _rules(rights, rules, personal, reaches), shared, limited, along)
 
 
-def _shared(connection: Connection, company: _Company, user_id: str) -> dict[tuple[str, str], frozenset[str]]:
-    """Single records shared with a user, a department of his or one above it, or his branch, until today or later."""
+def _shared(
+    connection: Connection, company: _Company, user_id: str
+) -> tuple[dict[tuple[str, str], frozenset[str]], dict[tuple[str, str], frozenset[str]]]:
+    """Single records shared with a user, a department of his or one above it, or his branch, until today or later; and with which of them go others."""
     rows = connection.all(
-        "SELECT entity, record, level, user_id, department_id, branch_id FROM share WHERE deleted = 0 AND (until IS NULL OR until >= ?)",
+        'SELECT entity, record, level, "without", user_id, department_id, branch_id FROM share WHERE deleted = 0 AND (until IS NULL OR until >= ?)',
         (date.today().isoformat(),),
     )
     if not rows:
-        return {}
+        return {}, {}
     targets = {user_id, company.branch(user_id), *company.upwards(user_id)}
-    found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for entity, record, level, *shared_with in rows:
+    found, along = defaultdict[tuple[str, str], set[str]](set), defaultdict[tuple[str, str], set[str]](set)
+    with_them = {kind.key: [other.key for other in goes_with(kind)] for kind in entities()}
+    for entity, record, level, without, *shared_with in rows:
         if any(target is not None and target.hex() in targets for target in shared_with):
+            kinds = set(with_them.get(entity, ())) - set((without or "").split())
             found[entity, "read"].add(record)
-            if level == ShareLevel.WRITE:
-                found[entity, "update"].add(record)
+            if level != ShareLevel.READ:
+                found[entity, FOLLOWED if level == ShareLevel.FOLLOW else "update"].add(record)
+            for kind in kinds:
+                along[kind, "read"].add(record)
+                if level == ShareLevel.WRITE:
+                    along[kind, "update"].add(record)
+    return _frozen(found), _frozen(along)
+
+
+def _frozen(found: Mapping[tuple[str, str], set[str]]) -> dict[tuple[str, str], frozenset[str]]:
     return {key: frozenset(ids) for key, ids in found.items()}
 
 

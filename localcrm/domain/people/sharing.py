@@ -14,7 +14,7 @@ from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.ids import parse_id
 from localcrm.kernel.schema import EntityType, entity as entity_type
-from localcrm.store.query import Record, record_json
+from localcrm.store.query import Record, record_json, titles
 from localcrm.store.uow import UnitOfWork
 
 _SHARE = Share.entity_type
@@ -32,13 +32,18 @@ def share_record(
     branch_id: RecordId | None = None,
     level: str = ShareLevel.READ.value,
     until: str | None = None,
+    without: list[str] | None = None,
+    reason: str | None = None,
 ) -> dict[str, Any]:
-    """Share a record with one user, department (and those below it) or branch; again with the same one changes level and end.
+    """Share a record with one user, department (and those below it) or branch; again with the same one changes level, end and the rest.
 
-    It shows the record to those who may look at records of its kind at all. Returns the share.
+    It shows the record to those who may look at records of its kind at all, and with a customer its opportunities, orders and the
+    rest to those who may look at such, except the kinds in ``without``. Returns the share.
     """
     kind = _shareable(entity)
     policy.require_record(uow.connection, actor, kind, id, "share")
+    if level == ShareLevel.WRITE:  # nobody gives more than he has
+        policy.require_record(uow.connection, actor, kind, id, "update")
     uow.get(kind, id)
     target = {"user_id": user_id, "department_id": department_id, "branch_id": branch_id}
     if sum(value is not None for value in target.values()) != 1:
@@ -46,12 +51,16 @@ def share_record(
     for key, value in target.items():
         if value is not None:
             uow.get(entity_type(_SHARE.fields[key].f.ref or ""), value)
-    values = _SHARE.validate({"entity": entity, "record": id, **target, "level": level, "until": until or None, "shared_by": actor.user_id})
+    if (holder := _holder(uow, kind, id)) and holder == user_id:
+        raise Refused("holder_shared", N_("{name} has it already: it is not shared with whoever it belongs to."), name=_name(uow, holder))
+    left_out = " ".join(other.key for other in policy.goes_with(kind) if other.key in (without or ()))
+    how = {"level": level, "until": until or None, "without": left_out or None, "reason": (reason or "").strip() or None}
+    values = _SHARE.validate({"entity": entity, "record": id, **target, **how, "shared_by": actor.user_id})
     if values["until"] and values["until"] < date.today():
         raise InvalidInput("end_passed", N_("The end of the share has passed already."), field="until")
     known = _same(uow, entity, id, target)
     if known:
-        uow.update(_SHARE, known["id"], {"level": values["level"], "until": values["until"], "shared_by": actor.user_id})
+        uow.update(_SHARE, known["id"], {key: values[key] for key in (*how, "shared_by")})
         return record_json(_SHARE, uow.get(_SHARE, known["id"]))
     return record_json(_SHARE, uow.get(_SHARE, uow.insert(_SHARE, values)))
 
@@ -62,6 +71,16 @@ def unshare(uow: UnitOfWork, actor: Actor, *, share_id: RecordId) -> dict[str, s
     policy.require_record(uow.connection, actor, _shareable(share["entity"]), parse_id(share["record"]), "share")
     uow.set_deleted(_SHARE, share_id, deleted=True)
     return {"id": share_id}
+
+
+def _holder(uow: UnitOfWork, kind: EntityType, identity: str) -> str | None:
+    """Whom a record belongs to."""
+    owner: str | None = uow.get(kind, identity)[kind.owner] if kind.owner else None
+    return owner
+
+
+def _name(uow: UnitOfWork, user: str) -> str:
+    return titles(uow.connection, entity_type("user"), [user]).get(user, "")
 
 
 def _shareable(entity: str) -> EntityType:

@@ -28,6 +28,7 @@ class SalesOrder(
     kind=Kind.DOCUMENT,
     title_field="number",
     owner="owner_id",
+    seen_with="customer_id",
     scope=("branch_id",),
     series="SO",
 ):
@@ -49,6 +50,7 @@ class SalesOrder(
     posted_at: Annotated[Moment | None, F(14, N_("Posted at"), editable=False)] = None
     delivery_date: Annotated[Day | None, F(15, N_("Delivery date"))] = None
     remark: Annotated[LongText | None, F(16, N_("Remark"), widget="longtext")] = None
+    opportunity_id: Annotated[Id | None, F(17, N_("Opportunity"), ref="opportunity")] = None
     legal_entity_id: Annotated[Id | None, F(60, N_("Own company"), ref="legal_entity")] = None
     legal_entity_name: Annotated[Text | None, F(61, N_("Own company's name when posted"), editable=False)] = None
     contract_id: Annotated[Id | None, F(62, N_("Contract"), ref="contract")] = None
@@ -117,7 +119,16 @@ class QuoteStatus(Choice):
 
 
 class Quote(
-    Entity, key="quote", no=100, label=N_("Quote"), kind=Kind.MASTER, title_field="title", owner="owner_id", series="QT", order_by="-date"
+    Entity,
+    key="quote",
+    no=100,
+    label=N_("Quote"),
+    kind=Kind.MASTER,
+    title_field="title",
+    owner="owner_id",
+    seen_with="customer_id",
+    series="QT",
+    order_by="-date",
 ):
     """What we offered a customer, for how much and until when; the sheet itself is attached. A newer version is a quote of its own."""
 
@@ -155,6 +166,7 @@ class Contract(
     kind=Kind.MASTER,
     title_field="title",
     owner="owner_id",
+    seen_with="customer_id",
     series="CT",
     order_by="-signed_on",
 ):
@@ -194,6 +206,7 @@ class Delivery(
     kind=Kind.MASTER,
     title_field="number",
     owner="owner_id",
+    seen_with="customer_id",
     series="DN",
     order_by="-date",
 ):

@@ -69,6 +69,7 @@ class Ticket(
     kind=Kind.MASTER,
     title_field="title",
     owner="assignee_id",
+    seen_with="customer_id",
     series="TK",
     order_by="-opened_at",
 ):

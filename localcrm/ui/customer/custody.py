@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
-from localcrm.domain.crm import custody, pool_limits, reclaim
+from localcrm.domain.admin.conflicts import is_disputed
+from localcrm.domain.crm import custody, custody_rules, pool_limits, reclaim
 from localcrm.domain.crm.entities import ChangeKind, Customer, Pool
+from localcrm.domain.crm.open_work import WORK
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
+from localcrm.kernel.schema import entity as entity_type
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record, titles
 from localcrm.ui.customer.actions import CustomerAction, Part, may
@@ -54,6 +57,7 @@ class _Custody:
     names: Mapping[str, str]
     pools: Mapping[str, str]
     due: reclaim.Due | None
+    disputed: bool
 
 
 def _read(session: Session, connection: Connection, identity: str) -> _Custody:
@@ -62,7 +66,8 @@ def _read(session: Session, connection: Connection, identity: str) -> _Custody:
     due = reclaim.due_of(connection, present(session), [identity]).get(identity) if customer.get("owner_id") else None
     pools = [str(one) for one in (customer.get("pool_id"), due.rule["pool_id"] if due else None) if one]
     people = custody.names_of(connection, [*links, {"to_id": customer.get("owner_id")}])
-    return _Custody(customer, links, people, titles(connection, POOL, pools), due)
+    disputed = session.may("conflict.read") and is_disputed(connection, session.actor, CUSTOMER, identity, "owner_id")
+    return _Custody(customer, links, people, titles(connection, POOL, pools), due, disputed)
 
 
 def _draw(_bench: Workbench, found: _Custody) -> None:
@@ -74,8 +79,9 @@ def _draw(_bench: Workbench, found: _Custody) -> None:
         return
     with ui.element("table").classes("lc-table").mark("owner-changes").props("data-act=owner-changes"):
         heads(_("Kind"), _("Salesperson"), _("Time"), (_("Changed by"), "lc-hide-phone"), _("Reason"))
+        lost = {digest for link in found.links for digest in str(link["beside"] or "").split()}
         for link in found.links:
-            _draw_link(link, found.names)
+            _draw_link(link, found.names, did_not_last=link["digest"] in lost)
 
 
 def _standing(found: _Custody) -> None:
@@ -89,7 +95,7 @@ def _standing(found: _Custody) -> None:
         _chip(_("In the pool “{pool}”").format(pool=found.pools.get(str(customer["pool_id"]), "…")), "warn")
     else:
         ui.label(_("No salesperson")).classes("lc-muted")
-    if customer.get("locked"):
+    if customer.get("locked") and customer.get("owner_id"):  # what another place put into a pool meanwhile is kept from nothing
         _chip(_("Locked against reclaiming"), "acc")
     if due is not None:
         pool = found.pools.get(due.rule["pool_id"], "…")
@@ -99,6 +105,9 @@ def _standing(found: _Custody) -> None:
             text = _("Goes to the pool “{pool}” in {days} days if nothing is recorded")
             _chip(text.format(pool=pool, days=due.days), "warn" if due.is_near else "plain")
     broken = sum(bool(link["fault"]) for link in found.links)
+    if found.disputed:
+        with ui.element("a").props(f'href="/conflicts?record={customer["id"]}"').mark("disputed").props("data-act=disputed"):
+            ui.label(_("Decided at two places: see Conflicts"))
     if broken:
         _chip(_("{count} changes do not fit the chain").format(count=broken), "bad")
     elif found.links:
@@ -106,7 +115,7 @@ def _standing(found: _Custody) -> None:
         chip.tooltip(_("Each change is sealed with the one before, in every branch: none can be altered or left out without showing here."))
 
 
-def _draw_link(link: Mapping[str, Any], names: Mapping[str, str]) -> None:
+def _draw_link(link: Mapping[str, Any], names: Mapping[str, str], *, did_not_last: bool) -> None:
     with ui.element("tr"):
         with ui.element("td"):
             _chip(gettext(ChangeKind(link["kind"]).label), "bad" if link["fault"] else TONES.get(link["kind"], "plain"))
@@ -114,7 +123,15 @@ def _draw_link(link: Mapping[str, Any], names: Mapping[str, str]) -> None:
         cell(f"{former} → {names.get(link['to_id'] or '', _('Pool') if link['pool_id'] else '—')}")
         cell(near_moment(link["at"]), "lc-muted", tip=exact(link["at"]))
         cell(names.get(link["by_id"] or "", "—"), "lc-muted lc-hide-phone")
-        cell(link["reason"] or "", "lc-muted")
+        with ui.element("td").classes("lc-muted"):
+            with ui.element("div").classes("lc-row lc-wrap-row"):
+                if did_not_last:
+                    ui.label(_("did not last")).classes("lc-chip").props("data-tone=bad data-act=did-not-last").mark("did-not-last")
+                text = _("Two places decided at the same time; this one counts.") if link["kind"] == ChangeKind.SETTLED else link["reason"]
+                ui.label(text or "")
+            if along := custody_rules.along_of(link):
+                parts = [f"{entity_type(kind).label} {count}" for kind, count in along.items() if kind in WORK]
+                ui.label(_("went along: {what}").format(what=_(", ").join(parts))).classes("lc-small-text")
 
 
 def _chip(text: str, tone: str) -> ui.label:
@@ -132,7 +149,7 @@ OWNERS = Tab(
     count=_count,
     read=_read,
     draw=_draw,
-    shows=frozenset({"owner_change", "activity", "reclaim_rule"}),
+    shows=reclaim.SOURCES | {"owner_change", "conflict"},
 )
 
 
@@ -195,11 +212,24 @@ class _Dialog:
         self.problem.set_visibility(True)
 
 
-KEEPS = {"": N_("Sees it no longer by this"), "read": N_("Still reads it"), "write": N_("Still works on it")}
+KEEPS = {
+    "": N_("Sees it no longer by this"),
+    "read": N_("Still reads it"),
+    "follow": N_("Still adds contacts and activity records"),
+    "write": N_("Still works on it"),
+}
 
 
 async def hand_over_dialog(session: Session, customers: Sequence[str], name: str) -> None:
-    """To whom, and what the former salesperson keeps."""
+    """To whom, what goes along, and what the former salesperson keeps."""
+
+    def read() -> dict[str, int]:
+        with session.store.read() as connection:
+            return custody.goes_along(connection, session.actor, session.store.node, customers)
+
+    outcome = await run_service(session, read)
+    if not outcome.ok:
+        return
     box = _Dialog(
         session,
         "hand-over",
@@ -208,15 +238,20 @@ async def hand_over_dialog(session: Session, customers: Sequence[str], name: str
     )
     to = box.user(_("New salesperson"))
     keep = box.choice(_("Former salesperson"), {key: gettext(word) for key, word in KEEPS.items()}, "")
-    with box.card:
-        drafts = ui.checkbox(_("Draft orders of this branch go along"), value=True).props("dense")
+    ticks = dict[str, ui.checkbox]()
+    if outcome.value:
+        with box.field(_("Goes along")):
+            for kind, count in outcome.value.items():
+                tick = ui.checkbox(f"{gettext(WORK[kind].label)} · {count:,}", value=True).props(f"dense data-act=along-{kind}")
+                ticks[kind] = tick.mark(f"along-{kind}")
     reason = box.text(_("Reason"))
 
     async def act() -> None:
         if not to.value:
             box.miss(_("Choose who gets it."))
             return
-        given = {"customers": list(customers), "to": to.value, "keep": keep.value, "drafts": drafts.value, "reason": reason.value or ""}
+        along = [kind for kind, tick in ticks.items() if tick.value]
+        given = {"customers": list(customers), "to": to.value, "keep": keep.value, "along": along, "reason": reason.value or ""}
         await box.run("crm.hand_over", given, _("“{name}” goes to {who}").format(name=name, who=to.title))
 
     box.buttons(_("Hand over"), act)

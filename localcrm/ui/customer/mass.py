@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from localcrm.domain.crm.queries import MOST_CHANGED, changeable_fields, count_f
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import gettext as _
 from localcrm.store.query import Condition, select
-from localcrm.ui.customer.custody import hand_over_dialog
+from localcrm.ui.customer.custody import hand_over_dialog, release_dialog
 from localcrm.ui.endpoints import list_query, read_request
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.form import FieldInput
@@ -27,13 +28,17 @@ if TYPE_CHECKING:
 _CUSTOMER = Customer.entity_type
 #: Names that a preview tells.
 MOST_TOLD = 8
-#: Among the fields: whose they are, which is a matter of its own (what the former salesperson keeps, drafts, the chain).
-_OWNER = "owner_id"
+#: Among the fields: whose they are, and that they go to a pool, which are matters of their own (what goes along, a reason, the chain);
+#: with the action that it is, and who is offered it.
+_MOVES: Mapping[str, tuple[str, Callable[[Session, Sequence[str], str], Awaitable[None]]]] = {
+    "owner_id": ("transfer", hand_over_dialog),
+    "pool_id": ("release", release_dialog),
+}
 
 
 def mass_button(session: Session, grid: RecordGrid) -> None:
-    """The button above the list, for whoever may change anything of many, or hand over."""
-    if changeable_fields(session.actor) or session.may("customer.transfer"):
+    """The button above the list, for whoever may change anything of many, hand over, or release."""
+    if changeable_fields(session.actor) or _moves(session):
         button = ui.button(_("Change all shown…"), on_click=partial(mass_dialog, session, grid))
         button.props("unelevated no-caps data-act=mass").classes("lc-btn lc-wide-only").mark("mass")
 
@@ -46,10 +51,15 @@ async def mass_dialog(session: Session, grid: RecordGrid) -> None:
         await _Mass(session, *outcome.value).open()
 
 
-def _transferable(session: Session, given: dict[str, Any]) -> list[str]:
-    """Ids of the customers shown that the user may hand over; one more than can be handed over at once where there are more."""
+def _moves(session: Session) -> list[str]:
+    """What may be done with many beyond their fields."""
+    return [key for key, (action, _dialog) in _MOVES.items() if session.may(f"customer.{action}")]
+
+
+def _movable(session: Session, given: dict[str, Any], action: str) -> list[str]:
+    """Ids of the customers shown that the user may hand over, or release; one more than can be moved at once where there are more."""
     with session.store.read() as connection:
-        query = found_query(session.actor, given["tree"], given["search"], given["where"], "transfer")
+        query = found_query(session.actor, given["tree"], given["search"], given["where"], action)
         return [row["id"] for row in select(connection, replace(query, limit=MOST + 1), count=False).rows]
 
 
@@ -71,6 +81,8 @@ class _Mass:
         self.session, self.given, self.count, self.names = session, given, count, names
         self.fields = {field.key: field for field in changeable_fields(session.actor)}
         self.entry: FieldInput | None = None
+        self.move = ""
+        self.how = "set"
 
     async def open(self) -> None:
         """Until it is closed."""
@@ -79,8 +91,7 @@ class _Mass:
             with ui.element("div").classes("lc-field"):
                 ui.label(_("Field")).classes("lc-label")
                 labels = {key: field.label for key, field in self.fields.items()}
-                if self.session.may("customer.transfer"):
-                    labels[_OWNER] = _CUSTOMER.fields[_OWNER].label
+                labels |= {key: _CUSTOMER.fields[key].label for key in _moves(self.session)}
                 box = ui.select(labels, value=next(iter(labels)), on_change=lambda event: self._choose(str(event.value)))
                 box.props(f'outlined dense options-dense hide-bottom-space aria-label="{_("Field")}"').mark("mass-field")
             self.place = ui.element("div")
@@ -106,40 +117,61 @@ class _Mass:
 
     def _choose(self, key: str) -> None:
         self.place.clear()
+        self.how = "set"
         with self.place:
-            if key == _OWNER:
+            self.move = key
+            if key in _MOVES:
                 self.entry = None
-                ui.label(_("Who gets them, and what the former salesperson keeps, is asked next.")).classes("lc-muted")
+                words = {
+                    "owner_id": _("Who gets them, and what the former salesperson keeps, is asked next."),
+                    "pool_id": _("Into which pool, and why, is asked next."),
+                }
+                ui.label(words[key]).classes("lc-muted")
             else:
+                if self.fields[key].f.widget == "tags":
+                    self._ask_how()
                 self.entry = FieldInput(self.session, self.fields[key], compact=True)
 
-    async def _hand_over(self) -> None:
-        outcome = await run_service(self.session, lambda: _transferable(self.session, self.given))
+    def _ask_how(self) -> None:
+        self.how = "add"
+        ways = {"add": _("Add these"), "remove": _("Take away"), "set": _("Replace all")}
+        way = ui.toggle(ways, value=self.how, on_change=lambda event: setattr(self, "how", event.value))
+        way.props("no-caps unelevated dense padding='2px 14px'").classes("lc-choices q-mb-sm").mark("mass-how")
+
+    async def _move(self) -> None:
+        action, dialog = _MOVES[self.move]
+        outcome = await run_service(self.session, lambda: _movable(self.session, self.given, action))
         if not outcome.ok:
             return
         if not 0 < len(outcome.value) <= MOST:
-            few, many = (
-                _("No customer is shown that you may hand over."),
-                _("At most {most} are handed over at once. Narrow the list first."),
-            )
+            few, many = _("No customer is shown that you may move."), _("At most {most} are moved at once. Narrow the list first.")
             self._tell(many.format(most=f"{MOST:,}") if outcome.value else few)
             return
         self.dialog.submit(True)
         name = _("{count} customers").format(count=f"{len(outcome.value):,}")
         with context.client.content:
-            await hand_over_dialog(self.session, outcome.value, name)
+            await dialog(self.session, outcome.value, name)
 
     async def _change(self) -> None:
         if self.entry is None:
-            await self._hand_over()
+            await self._move()
             return
         value, label = self.entry.value, self.entry.field.label
+        if value is None and self.how != "set":
+            self.entry.focus()
+            return
         if value is None:
             with self.dialog:
                 question = _("Empty “{label}” of {count} customers?").format(label=label, count=f"{self.count:,}")
                 if not await confirm(question, yes=_("Empty it"), danger=True):
                     return
-        given = {**self.given, "field": self.entry.field.key, "value": None if value is None else str(value), "count": self.count}
+        given = {
+            **self.given,
+            "field": self.entry.field.key,
+            "value": None if value is None else str(value),
+            "count": self.count,
+            "how": self.how,
+        }
         outcome = await run_verb(self.session, "crm.change_found", given, on_error=self._failed)
         if outcome.ok:
             self.dialog.submit(True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nicegui import ui
 
+from localcrm.domain import policy
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.people.shared_with import SharedWith, shares_of
 from localcrm.domain.roles import ShareLevel
@@ -17,7 +18,7 @@ from localcrm.ui.customer.custody import present
 from localcrm.ui.customer.tabs import Tab
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.sharing import share_dialog
-from localcrm.ui.kit.values import ago, near_day
+from localcrm.ui.kit.values import ago, near_day, near_moment
 from localcrm.ui.operations import run_verb
 
 if TYPE_CHECKING:
@@ -49,8 +50,15 @@ def _draw(bench: Workbench, shares: list[SharedWith]) -> None:
         heads(_("Shared with"), _("May"), _("Until"), _("Takes effect"), "")
         for one in shares:
             with ui.element("tr"):
-                cell(one.name)
-                cell(gettext(ShareLevel(one.share["level"]).label))
+                with ui.element("td"):
+                    ui.label(one.name)
+                    if one.share["reason"]:
+                        ui.label(one.share["reason"]).classes("lc-muted lc-small-text")
+                with ui.element("td"):
+                    ui.label(gettext(ShareLevel(one.share["level"]).label))
+                    if left_out := str(one.share["without"] or "").split():
+                        labels = [kind.label for kind in policy.goes_with(CUSTOMER) if kind.key in left_out]
+                        ui.label(_("without {what}").format(what=_(", ").join(labels))).classes("lc-muted lc-small-text")
                 cell(near_day(one.share["until"]) if one.share["until"] else _("always"), "lc-muted")
                 with ui.element("td"):
                     ui.label(effect(one)).classes("lc-warn-text" if one.waits_for else "lc-muted")
@@ -69,6 +77,11 @@ def effect(one: SharedWith) -> str:
         text = _("Ended; {branch} sees it until its next exchange") if one.ended else _("In {branch} with its next exchange")
         heard = _("last exchange {ago}").format(ago=ago(one.last_heard, now_utc())) if one.last_heard else _("no exchange yet")
         return f"{text.format(branch=one.waits_for)} · {heard}"
+    if one.ended:
+        when = near_moment(one.ended_at) if one.ended_at else ""
+        if one.ended_by:
+            return _("Ended by {name}, {when}").format(name=one.ended_by, when=when)
+        return _("Ended {when}, as the customer had changed hands at another place").format(when=when)
     return _("over since its last day") if one.over else _("at once")
 
 

@@ -340,7 +340,7 @@ class RecordGrid:
             ":tooltipValueGetter": "localcrm.tip",
             ":valueFormatter": "localcrm.textCell",
         }
-        if column.chip or column.kind in {"due", "clock"}:
+        if column.chip or column.links or column.kind in {"due", "clock"}:
             definition[":cellRenderer"] = "localcrm.chipCell"
         if column.kind in {"muted", "longtext"} or (title and not any(c.kind == "muted" for c in self._columns)):
             definition |= {"flex": 1, "minWidth": max(head, 200 if self.entity.series and title else 150)}

@@ -60,6 +60,10 @@ class _Sharing:
                 with ui.element("div").classes("lc-field"):
                     ui.label(_("Until (empty: always)")).classes("lc-label")
                     self.until = moment_input(_("Until (empty: always)"), with_time=False, on_change=lambda _event: None)
+                self._along()
+                with ui.element("div").classes("lc-field lc-whole"):
+                    ui.label(_("Reason")).classes("lc-label")
+                    self.reason = ui.input().props(f'outlined dense hide-bottom-space aria-label="{_("Reason")}"').mark("share-reason")
             self.problem = ui.label().classes("lc-notice").props('role="alert"')
             self.problem.set_visibility(False)
             with ui.element("div").classes("lc-dialog-buttons"):
@@ -68,6 +72,17 @@ class _Sharing:
         self._picker()
         await self._draw()
         await answer_of(dialog)
+
+    def _along(self) -> None:
+        """What is shared along, all of it at first."""
+        self.along = dict[str, ui.checkbox]()
+        kinds = [kind for kind in policy.goes_with(self.entity) if self.session.may(f"{kind.key}.read")]
+        if kinds:
+            with ui.element("div").classes("lc-field lc-whole"):
+                ui.label(_("Shared along")).classes("lc-label")
+                with ui.element("div").classes("lc-row").style("flex-wrap:wrap;gap:4px 14px"):
+                    for kind in kinds:
+                        self.along[kind.key] = ui.checkbox(kind.label, value=True).props(f"dense data-act=share-{kind.key}")
 
     def _retarget(self, event: Any) -> None:
         self.target = str(event.value)
@@ -98,6 +113,8 @@ class _Sharing:
             for row, name in outcome.value:
                 with ui.element("div").classes("lc-line"):
                     ui.label(name).classes("grow lc-cut")
+                    if row["reason"]:
+                        ui.label(row["reason"]).classes("lc-muted lc-cut").tooltip(row["reason"])
                     ui.label(gettext(ShareLevel(row["level"]).label)).classes("lc-chip")
                     ui.label(_("until {day}").format(day=row["until"]) if row["until"] else _("always")).classes("lc-muted")
                     ui.button(_("End"), on_click=lambda identity=row["id"]: self._end(identity)).props("flat dense no-caps")
@@ -111,6 +128,8 @@ class _Sharing:
             "id": self.identity,
             "level": self.level.value,
             "until": str(self.until.value or "").strip() or None,
+            "without": [key for key, tick in self.along.items() if not tick.value],
+            "reason": self.reason.value or None,
             **({self.target: self.picker.value} if self.picker.value else {}),
         }
         if (await run_verb(self.session, "people.share_record", parameters, on_error=self._failed)).ok:

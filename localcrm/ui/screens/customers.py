@@ -34,6 +34,7 @@ from localcrm.ui.customer.sharing import SHARING
 from localcrm.ui.customer.tabs import Found, Tab, look
 from localcrm.ui.customer.tickets import ACTIONS as SERVICE, TICKETS
 from localcrm.ui.customer.timeline import TIMELINE
+from localcrm.ui.customer.under_way import FILES
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.grid import RecordGrid
@@ -50,7 +51,7 @@ CUSTOMER, CONTACT, ACTIVITY = Customer.entity_type, Contact.entity_type, Activit
 
 #: The tabs in their order.
 TABS = (
-    *(OVERVIEW, CONTACTS, ACTIVITIES, CALLS, OPPORTUNITIES, QUOTES, CONTRACTS, ORDERS, DELIVERIES, PRODUCTS, TICKETS, EXPENSES),
+    *(OVERVIEW, CONTACTS, ACTIVITIES, CALLS, OPPORTUNITIES, QUOTES, CONTRACTS, ORDERS, DELIVERIES, PRODUCTS, TICKETS, EXPENSES, FILES),
     *(OWNERS, SHARING, TIMELINE, HISTORY, CONFLICTS),
 )
 
@@ -85,7 +86,8 @@ class Workbench:
         self.wish = living(session, parameters.get("open"))
         self.query = preset_of(session, parameters.get("query", ""), mine=bool(parameters.get("mine")))
         self.customer: str | None = None
-        self.tab = session.setting("customers:tab", "overview")
+        self.told = parameters.get("tab", "")
+        self.tab = self.told or session.setting("customers:tab", "overview")
         self.may_change = session.may("customer.update")
         self.turn = 0
         self.tabs: _Tabs | None = None
@@ -140,6 +142,8 @@ class Workbench:
         session.subscribe({"customer"}.union(*(tab.shows for tab in self.offered)), self._changed)
         if self.wish:
             await self.choose(self.wish)
+            if self.told:  # who follows a link to something of a customer sees that, on a phone too
+                ui.run_javascript("document.body.classList.add('lc-detail-open')")
 
     # the chosen customer -----------------------------------------------------------------------------------------------
 
@@ -220,6 +224,7 @@ class Workbench:
                             ui.label(tab.label).style("display:inline")
                             counts[tab.id] = ui.label().classes("lc-count").style("display:inline")
                 title = ui.label().classes("lc-cut lc-muted lc-wide-only").style("max-width:260px").mark("detail-title")
+            ui.label().bind_text_from(title).classes("lc-phone-only lc-sub lc-cut").style("flex:none;padding:9px 14px 0")
             with ui.tab_panels(bar, value=chosen).props("animated=false").classes("w-full lc-fill").style("overflow:auto") as box:
                 panels = {tab.id: ui.tab_panel(tab.id) for tab in tabs}
         return _Tabs(bar, title, counts, box, panels)

@@ -162,7 +162,7 @@ class _Settings:
                     cell(pools.get(rule["pool_id"], "…"), "lc-hide-phone")
                     spared = [_("locked ones")]
                     spared += [_("deal customers")] if rule["spare_deals"] else []
-                    spared += [_("those with an open order")] if rule["spare_open"] else []
+                    spared += [_("those with an open opportunity, contract or order")] if rule["spare_open"] else []
                     cell(joined(spared), "lc-muted lc-hide-phone")
                     with ui.element("td"):
                         ui.label(_("Active") if rule["active"] else _("Switched off")).classes("lc-chip").props(

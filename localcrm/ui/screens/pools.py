@@ -67,6 +67,8 @@ class _Pools:
         self.state: State | None = None
         self.rows: list[ui.element] = []
         self.at = 0
+        self.drawn: tuple[str, list[tuple[str, str, int]]] | None = None  # the boxes as they stand
+        self.ticked = dict[str, str]()  # names of the customers that are ticked, by id
 
     async def build(self) -> None:
         """Boxes above, the list below."""
@@ -85,12 +87,13 @@ class _Pools:
                     ui.icon("search").props("size=18px")
                 self.total = ui.label().classes("lc-total").mark("total").props("data-act=total")
                 self.boxes = ui.element("div").classes("lc-quick").mark("boxes").props("data-act=boxes")
+            self.bar = ui.element("div").classes("lc-row").style("flex:none;flex-wrap:wrap;gap:8px").mark("ticked").props("data-act=ticked")
             with ui.element("div").classes("lc-card lc-scroll lc-fill"):
                 self.list = ui.element("div").mark("pool-list").props("data-act=pool-list")
                 context_menu(actions)
             action_keys([*actions, *self._moves()])
         await self.draw()
-        self.session.subscribe({"customer", "pool", "reclaim_rule", "claim_answer", "pool_claim", "activity"}, lambda _changes: self.draw())
+        self.session.subscribe({"pool", "claim_answer", "pool_claim", *reclaim.SOURCES}, lambda _changes: self.draw())
 
     # reading ---------------------------------------------------------------------------------------------------------------
 
@@ -141,6 +144,9 @@ class _Pools:
         self.total.set_text(records_in_words(state.total))
         keys = [row.get("id") for row in state.rows]
         self.at = keys.index(chosen) if chosen in keys else max(0, min(self.at, len(keys) - 1))
+        here = {row["id"] for row in state.rows} - state.asked.keys() if state.box not in {DUE, CLAIMS} else set()
+        self.ticked = {one: name for one, name in self.ticked.items() if one in here}
+        self._draw_bar()
         self.list.clear()
         self.rows = []
         with self.list:
@@ -155,6 +161,9 @@ class _Pools:
     def _draw_boxes(self, state: State) -> None:
         found = [(pool["id"], str(pool["name"]), 0) for pool in state.pools]
         found += [(DUE, _("My customers to be reclaimed"), state.due), (CLAIMS, _("My requests"), state.waiting)]
+        if (state.box, found) == self.drawn:  # they stay as they stand: a click in the moment of drawing would be lost
+            return
+        self.drawn = (state.box, found)
         self.boxes.clear()
         with self.boxes:
             for box, label, count in found:
@@ -163,6 +172,31 @@ class _Pools:
                     ui.label(label)
                     if count:
                         ui.label(str(count)).classes("lc-count")
+
+    def _draw_bar(self) -> None:
+        """What can be done with the customers that are ticked; nothing while none is."""
+        self.bar.clear()
+        self.bar.set_visibility(bool(self.ticked))
+        if not self.ticked:
+            return
+        with self.bar:
+            count = f"{len(self.ticked):,}"
+            pick = ui.button(_("Pick {count}").format(count=count), on_click=self.pick).props("unelevated no-caps data-act=pick-ticked")
+            pick.classes("lc-pri").mark("pick-ticked")
+            if self.session.may("customer.assign"):
+                assign = ui.button(_("Assign {count}…").format(count=count), on_click=self.assign)
+                assign.props("unelevated no-caps data-act=assign-ticked").classes("lc-btn").mark("assign-ticked")
+            ui.button(_("Untick"), on_click=self._untick).props("flat no-caps").classes("lc-btn")
+
+    async def _untick(self) -> None:
+        self.ticked.clear()
+        await self.draw()
+
+    def _tick(self, row: Record, event: events.ValueChangeEventArguments[Any]) -> None:
+        self.ticked.pop(row["id"], None)
+        if event.value:
+            self.ticked[row["id"]] = str(row["name"])
+        self._draw_bar()
 
     # the lists ---------------------------------------------------------------------------------------------------------------
 
@@ -181,6 +215,7 @@ class _Pools:
         with ui.element("table").classes("lc-table"):
             columns = [(field.label, "lc-hide-phone" if field.key != "phone" else "") for field in state.fields]
             heads(
+                "",
                 CUSTOMER.fields["name"].label,
                 *columns,
                 (_("Days in the pool"), "lc-num lc-hide-phone"),
@@ -192,6 +227,10 @@ class _Pools:
 
     def _draw_customer(self, place: int, row: Record, state: State) -> None:
         with self._row(place):
+            with ui.element("td").style("width:34px"):
+                if row["id"] not in state.asked:
+                    box = ui.checkbox(value=row["id"] in self.ticked, on_change=partial(self._tick, row))
+                    box.props(f'dense aria-label="{_("Choose")}" data-act=tick-{place}').mark(f"tick-{place}")
             cell(str(row["name"]), "lc-strong")
             for field in state.fields:
                 text = show(field, row[field.key], state.names.get(field.key)) or "—"
@@ -204,9 +243,9 @@ class _Pools:
                 if row["id"] in state.asked:
                     ui.label(_("asked for by {name}").format(name=state.asked[row["id"]])).classes("lc-chip").props("data-tone=warn")
                     return
-                ui.button(_("Pick"), on_click=partial(self._at, place, self.pick)).props("flat dense no-caps").mark(f"pick-{place}").props(
-                    f"data-act=pick-{place}"
-                )
+                ui.button(_("Pick"), on_click=partial(self._at, place, self._pick_one)).props("flat dense no-caps").mark(
+                    f"pick-{place}"
+                ).props(f"data-act=pick-{place}")
 
     def _draw_due(self, state: State) -> None:
         if not state.rows:
@@ -241,13 +280,18 @@ class _Pools:
             heads(CUSTOMER.fields["name"].label, _("Outcome"), (_("Pool"), "lc-hide-phone"), _("Time"), (_("Lapses at"), "lc-hide-phone"))
             for place, claim in enumerate(state.rows):
                 with self._row(place):
-                    cell(claim["title"], "lc-strong")
+                    with ui.element("td"):
+                        if claim["is_yours"]:
+                            with ui.element("a").props(f'href="/customers?open={claim["wanted"]}&tab=overview"').mark("to-customer"):
+                                ui.label(claim["into"] or claim["title"]).classes("lc-strong")
+                        else:
+                            ui.label(claim["title"]).classes("lc-strong")
                     with ui.element("td"):
                         outcome = claim["outcome"]
                         tone = "warn" if outcome is None else "good" if outcome == ClaimOutcome.GRANTED else "bad"
                         ui.label(pools.outcome_words(outcome)).classes("lc-chip").props(f"data-tone={tone}")
-                        if claim["winner"] and outcome == ClaimOutcome.TAKEN:
-                            ui.label(_("{name} was quicker").format(name=claim["winner"])).classes("lc-small-text lc-muted")
+                        if said := pools.told_outcome(claim):
+                            ui.label(said).classes("lc-small-text lc-muted lc-wrap").mark("outcome")
                     cell(claim["pool"], "lc-hide-phone")
                     cell(near_moment(claim["at"]), "lc-muted", tip=exact(claim["at"]))
                     cell(near_moment(claim["expires_at"]) if outcome is None else "", "lc-muted lc-hide-phone")
@@ -294,6 +338,7 @@ class _Pools:
 
     async def _choose(self, box: str) -> None:
         self.box, self.at, self.shown = box, 0, PORTION
+        self.ticked.clear()
         await self.draw()
 
     async def _more(self) -> None:
@@ -312,24 +357,41 @@ class _Pools:
             actions.append(Action("assign", _("Assign…"), self.assign))
         return actions
 
+    def _meant(self) -> dict[str, str]:
+        """Names of the customers that are ticked, by id; without ticks the chosen one."""
+        chosen = self.chosen
+        return dict(self.ticked) or ({chosen["id"]: str(chosen["name"])} if chosen else {})
+
+    async def _pick_one(self) -> None:
+        self.ticked.clear()
+        await self.pick()
+
     async def pick(self) -> None:
-        """Take the chosen customer, or ask for it where another place gives the pool out."""
-        customer = self.chosen
-        if customer is None:
+        """Take the customers that are meant, or ask for them where another place gives the pool out."""
+        meant = self._meant()
+        if not meant:
             return
-        outcome = await run_verb(self.session, "crm.pick", {"customer_id": customer["id"]})
+        outcome = await run_verb(self.session, "crm.pick", {"customers": list(meant)})
         if not outcome.ok:
             await self.draw()
             return
-        granted = outcome.value["state"] == "granted"
-        text = _("“{name}” is yours") if granted else _("You have asked for “{name}”; the answer comes with an exchange")
-        toast(text.format(name=str(customer["name"])[:60]))
+        one = len(meant) == 1
+        if outcome.value["granted"]:
+            text = _("“{name}” is yours") if one else _("{count} customers are yours")
+        else:
+            wait = _("You have asked for “{name}”; the answer comes with an exchange")
+            text = wait if one else _("You have asked for {count} customers; the answer comes with an exchange")
+        self.ticked.clear()
         await self.draw()
+        with self.list:  # the button that was pressed is gone
+            toast(text.format(name=next(iter(meant.values()))[:60], count=f"{len(meant):,}"))
 
     async def assign(self) -> None:
-        """Give the chosen customer to somebody."""
-        if self.chosen is not None:
-            await assign_dialog(self.session, [self.chosen["id"]], str(self.chosen["name"])[:60])
+        """Give the customers that are meant to somebody."""
+        if meant := self._meant():
+            name = next(iter(meant.values()))[:60] if len(meant) == 1 else _("{count} customers").format(count=f"{len(meant):,}")
+            with self.list:
+                await assign_dialog(self.session, list(meant), name)
 
     def _open(self, customer: str) -> None:
         ui.navigate.to(f"/customers?open={customer}")
@@ -352,6 +414,6 @@ register(
         pool_page,
         "customers",
         60,
-        badge=Badge(_near, frozenset({"customer", "activity", "reclaim_rule"}), N_("{count} of your customers will go to a pool soon")),
+        badge=Badge(_near, reclaim.SOURCES, N_("{count} of your customers will go to a pool soon")),
     )
 )

@@ -30,6 +30,7 @@ from localcrm.ui.kit.history import Line, history_lines, history_table, take_bac
 from localcrm.ui.kit.lines import heads
 from localcrm.ui.kit.look import in_a_sentence, own_key
 from localcrm.ui.kit.menu import Action, action_button
+from localcrm.ui.kit.presets import Presets
 from localcrm.ui.kit.undoing import undo_dialog
 from localcrm.ui.operations import Outcome, Undo, run_service, run_verb, toast
 from localcrm.ui.registry import Builder, Screen, register, screens
@@ -84,6 +85,7 @@ class _Records:
         self.session, self.entity, self.screen_id, self.parameters = session, entity, screen_id, parameters
         self.further = [one for one in further if session.may(one.permission)]
         self.entry = entry
+        self.presets = Presets(session, entity, parameters)
         by_hand = policy.written_by_hand(entity)
         self.can_create = session.may(entry.permission) if entry else by_hand and session.may(f"{entity.key}.create")
         self.can_change = by_hand and entity.kind is Kind.MASTER and session.may(f"{entity.key}.update")
@@ -95,6 +97,9 @@ class _Records:
             actions = self._actions()
             with page_head(title):
                 tools = ui.element("div").classes("lc-row")
+                if self.presets.trees:
+                    with ui.element("div").classes("lc-quick").mark("filters"):
+                        self.presets.draw(self._narrow)
                 ui.space()
                 with ui.element("div").classes("lc-row"):
                     right = ui.element("div").classes("lc-row")
@@ -102,7 +107,7 @@ class _Records:
                         with ui.button(on_click=self.new).props("unelevated no-caps data-key=n").classes("lc-pri").mark("new"):
                             ui.label(self._new_label())
                             ui.label(own_key("n")).classes("lc-kbd")
-            self.grid = RecordGrid(self.session, entity, actions=actions, on_open=self.open, empty=self._empty)
+            self.grid = RecordGrid(self.session, entity, actions=actions, on_open=self.open, empty=self._empty, tree=self.presets.tree)
             with tools:
                 self.grid.search_box()
                 self.grid.total()
@@ -112,8 +117,12 @@ class _Records:
         if identity := self.parameters.get("open"):
             ui.timer(0.2, lambda: self.open(identity), once=True)
 
+    def _narrow(self) -> None:
+        self.grid.tree = self.presets.tree
+        self.grid.requery()
+
     def _empty(self) -> None:
-        ui.label(_("There are no records here yet."))
+        ui.label(_("Nothing here.") if self.presets.tree else _("There are no records here yet."))
         if self.can_create:
             ui.button(self._new_label(), on_click=self.new).props("unelevated no-caps").classes("lc-btn")
 

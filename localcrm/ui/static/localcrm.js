@@ -51,6 +51,21 @@
     }
   });
 
+  // To dial or to write: the browser takes such a link for leaving the page and closes what the page listens on, so a frame of its own follows it.
+  const follow = (path) => {
+    const frame = make("iframe", "");
+    frame.hidden = true;
+    frame.src = path;
+    document.body.append(frame);
+    setTimeout(() => frame.remove(), 2000);
+  };
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.('a[href^="tel:"], a[href^="mailto:"]');
+    if (!link) return;
+    event.preventDefault();
+    follow(link.href);
+  });
+
   // the lock ------------------------------------------------------------------------------------------------------
   // Everything the page shows is taken out of it and put back as it was: nothing can be read meanwhile, and what was typed is kept.
   let lock = null;
@@ -495,6 +510,28 @@
     delete early[name];
   };
 
+  lc.tags = (tags) => {
+    const box = make("span", "lc-tags");
+    for (const [text, hue] of tags) {
+      const tag = make("span", "lc-chip lc-tag", text);
+      tag.style.setProperty("--hue", hue);
+      box.append(tag);
+    }
+    return box;
+  };
+  // Numbers to dial and addresses to write to, as the server made them. The first click chooses the row like any other, the next one dials.
+  lc.links = (pieces) => {
+    const box = make("span", "lc-links");
+    for (const [text, path] of pieces) {
+      const piece = make("span", path ? "lc-dial" : "", text);
+      let chosen = false;
+      piece.addEventListener("mousedown", () => (chosen = !!piece.closest(".ag-row-selected")));
+      if (path) piece.addEventListener("click", () => chosen && follow(path));
+      box.append(piece);
+    }
+    return box;
+  };
+
   // Cells: text and nothing else; a chip is a span with that text.
   lc.textCell = (params) => (params.value === null || params.value === undefined ? (params.data ? "—" : "") : String(params.value));
   lc.chipCell = (params) => {
@@ -502,6 +539,10 @@
     const key = params.column.getColId();
     const value = params.value;
     if (value === null || value === undefined || value === "") return make("span", "lc-none", "—");
+    const tags = params.data._tags?.[key];
+    if (tags) return lc.tags(tags);
+    const links = params.data._links?.[key];
+    if (links) return lc.links(links);
     const tone = params.data._tone?.[key];
     if (!tone) return make("span", "", value);
     const chip = make("span", "lc-chip", value);

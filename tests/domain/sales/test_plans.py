@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
 from localcrm.domain.sales.contracts import derive_contract
 from localcrm.domain.sales.entities import Contract, SalesOrder
@@ -15,6 +16,7 @@ from localcrm.domain.sales.glance import customer_glances
 from localcrm.domain.sales.offers import customer_account, last_deals
 from localcrm.domain.sales.services import derive_order
 from localcrm.domain.sales.standing import last_prices, purchase_rhythm
+from localcrm.domain.stock.services import derive_product, stock_list
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.schema import entities
 from localcrm.store.connection import Connection
@@ -39,12 +41,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, Any]]]:
     monkeypatch.undo()
 
 
-def steps(connection: Connection, asked: list[tuple[str, Any]]) -> list[str]:
-    """How SQLite goes about everything that reads documents or totals."""
+def steps(connection: Connection, asked: list[tuple[str, Any]], ledger: str = "sales_order") -> list[str]:
+    """How SQLite goes about everything that reads documents (or another ledger) or totals."""
     totals = "|".join(total.name for kind in entities() for total in kind.totals)
-    about = [
-        (sql, params) for sql, params in list(asked) if re.search(rf"\b(sales_order|{totals})\b", sql) and not sql.startswith("EXPLAIN")
-    ]
+    about = [(sql, params) for sql, params in list(asked) if re.search(rf"\b({ledger}|{totals})\b", sql) and not sql.startswith("EXPLAIN")]
     assert about
     return [str(row[-1]) for sql, params in about if "SELECT" in sql for row in connection.all(f"EXPLAIN QUERY PLAN {sql}", params)]
 
@@ -76,6 +76,24 @@ def test_what_stands_beside_a_customer_is_found_by_the_customer(
     by_state = [step for step in found if "status" in step]
     every_one = [step for step in found if step.startswith("SCAN") and "subquery" not in step.lower()]
     assert (by_state, every_one) == ([], [])
+
+
+def test_what_lies_in_the_warehouses_somebody_may_see_is_found_by_the_product(
+    store: Store, do: Do, new: Do, asked: list[tuple[str, Any]]
+) -> None:
+    products = [new("product", code=f"P{n}", name="雪纺", unit="米", price="2")["id"] for n in range(2)]
+    new("warehouse", code="W1", name="一号仓")
+    keeper = new("user", login="keeper", name="仓管", role="staff")["id"]
+    do("people.set_limits", login="keeper", entity="warehouse", allowed=["W1"])
+    actor = actor_by_id(store, keeper)
+    assert actor is not None
+    asked.clear()
+    with store.read() as connection:
+        stock_list(connection, actor, product_ids=products)
+        derive_product(connection, actor, [{"id": product} for product in products])
+        found = steps(connection, [part for part in asked if "sum(quantity)" in part[0]], "stock_move")
+    assert [step for step in found if "SCAN m" in step] == []
+    assert "SEARCH m USING INDEX stock_move__product_id (product_id=?)" in found
 
 
 def test_stock_on_hand_and_what_was_received_are_found_by_their_keys(store: Store) -> None:

@@ -88,16 +88,16 @@ class Day:
 @pytest.fixture
 def day() -> Iterator[Day]:
     """Head office alone, for what happens at one place."""
-    yield from _day(branches=0)
+    yield from working_day(branches=0)
 
 
 @pytest.fixture
 def apart() -> Iterator[Day]:
     """Head office and two branches."""
-    yield from _day(branches=2)
+    yield from working_day(branches=2)
 
 
-def _day(branches: int) -> Iterator[Day]:
+def working_day(branches: int) -> Iterator[Day]:
     folder = fast_folder()
     company = copy_company(folder, branches=branches, name="pools", prepare=fill)
     yield Day(company)
@@ -118,8 +118,8 @@ def test_a_customer_is_handed_over_with_its_drafts_and_the_former_salesperson_st
     product = apart.hq.new("product", code="P1", name="雪纺", price="9.80")
     draft = apart.hq.order(customer, product)
     apart.hq.set("sales_order", draft, owner_id=apart.users["chen"])
-    done = apart.do(apart.hq, "chen", "hand_over", customers=[customer], to=apart.users["lin"], keep="read", drafts=True, reason="休产假")
-    assert done == {"moved": 1, "drafts": 1}
+    done = apart.do(apart.hq, "chen", "hand_over", customers=[customer], to=apart.users["lin"], keep="read", reason="休产假")
+    assert done == {"moved": 1, "along": {"sales_order": 1}, "left": {}}
     assert apart.owner(apart.hq, customer) == "lin"
     assert apart.hq.get("sales_order", draft)["owner_id"] == apart.users["lin"]
     assert apart.hq.rows("SELECT level, hex(user_id) FROM share WHERE deleted = 0") == [("read", apart.users["chen"].upper())]
@@ -210,7 +210,7 @@ def test_only_who_may_hands_over_and_only_what_his_right_reaches(day: Day) -> No
     with pytest.raises(Forbidden):
         day.do(day.hq, "chen", "release", customers=[mine], reason="x")
     with pytest.raises(Forbidden):
-        day.do(day.hq, "chen", "pick", customer_id=mine)
+        day.do(day.hq, "chen", "pick", customers=[mine])
     day.do(day.hq, "chen", "hand_over", customers=[mine], to=day.users["wu"])
     with pytest.raises(AppError):
         day.do(day.hq, "chen", "hand_over", customers=[mine], to=day.users["chen"])  # it is not his any more
@@ -231,7 +231,7 @@ def test_released_and_picked_at_the_home_of_the_pool(day: Day) -> None:
     day.do(day.hq, "chen", "release", customers=[customer], reason="没有需求")
     lying = day.hq.get("customer", customer)
     assert (lying["owner_id"], lying["previous_owner_id"]) == (None, day.users["chen"])
-    assert day.do(day.hq, "lin", "pick", customer_id=customer)["state"] == "granted"
+    assert day.do(day.hq, "lin", "pick", customers=[customer]) == {"granted": 1, "asked": 0}
     picked = day.hq.get("customer", customer)
     until = custody_moment(day.hq.store).astimezone().date() + timedelta(days=15)
     assert (picked["pool_id"], picked["protected_until"]) == (None, until.isoformat())
@@ -241,20 +241,20 @@ def test_released_and_picked_at_the_home_of_the_pool(day: Day) -> None:
 def test_trap_39_of_two_who_pick_at_once_one_has_it_and_the_other_is_told(day: Day) -> None:
     day.pool()
     (customer,) = day.in_pool("盛宏袜业")
-    day.do(day.hq, "chen", "pick", customer_id=customer)
+    day.do(day.hq, "chen", "pick", customers=[customer])
     with refused("pick_taken") as told:
-        day.do(day.hq, "lin", "pick", customer_id=customer)
+        day.do(day.hq, "lin", "pick", customers=[customer])
     assert "chen" in str(told.value)
 
 
 def test_trap_39_one_left_in_the_quota(day: Day) -> None:
     day.pool(picks_per_day=1)
     first, second = day.in_pool("甲", "乙")
-    day.do(day.hq, "chen", "pick", customer_id=first)
+    day.do(day.hq, "chen", "pick", customers=[first])
     with refused("pick_day_full"):
-        day.do(day.hq, "chen", "pick", customer_id=second)
+        day.do(day.hq, "chen", "pick", customers=[second])
     day.hq.clock.forward(days=1)  # type: ignore[attr-defined]
-    day.do(day.hq, "chen", "pick", customer_id=second)
+    day.do(day.hq, "chen", "pick", customers=[second])
 
 
 def test_trap_39_neither_form_nor_import_nor_hand_over_gets_round_the_cap(day: Day) -> None:
@@ -263,7 +263,7 @@ def test_trap_39_neither_form_nor_import_nor_hand_over_gets_round_the_cap(day: D
     day.hq.new("customer", name="第一个", owner_id=day.users["chen"])
     (lying,) = day.in_pool("第二个")
     with refused("pick_full"):
-        day.do(day.hq, "chen", "pick", customer_id=lying)
+        day.do(day.hq, "chen", "pick", customers=[lying])
     with refused("too_many_customers"):
         day.hq.new("customer", name="第三个", owner_id=day.users["chen"])
     other = day.hq.new("customer", name="第四个", owner_id=day.users["lin"])
@@ -287,8 +287,8 @@ def test_who_gave_a_customer_up_may_not_have_it_back_at_once_nor_through_a_colle
     customer = day.hq.new("customer", name="甲", owner_id=day.users["chen"])
     day.do(day.hq, "chen", "release", customers=[customer], reason="刷业绩")
     with refused("pick_barred"):
-        day.do(day.hq, "chen", "pick", customer_id=customer)
-    day.do(day.hq, "lin", "pick", customer_id=customer)
+        day.do(day.hq, "chen", "pick", customers=[customer])
+    day.do(day.hq, "lin", "pick", customers=[customer])
     with refused("barred"):
         day.do(day.hq, "lin", "hand_over", customers=[customer], to=day.users["chen"])
     day.hq.clock.forward(days=31)  # type: ignore[attr-defined]
@@ -330,7 +330,7 @@ def test_a_pool_shows_what_it_is_said_to_show_and_only_to_its_members(day: Day) 
         with refused("no_member"):
             pools.pool_page(connection, chen, pool)
     with refused("pick_no_member"):
-        day.do(day.hq, "chen", "pick", customer_id=row["id"])
+        day.do(day.hq, "chen", "pick", customers=[row["id"]])
 
 
 def test_a_pool_with_customers_or_a_rule_stays_open(apart: Day) -> None:
@@ -338,7 +338,7 @@ def test_a_pool_with_customers_or_a_rule_stays_open(apart: Day) -> None:
     (customer,) = apart.in_pool("甲")
     with refused("pool_not_empty"):
         apart.hq.set("pool", pool, active=False)
-    apart.do(apart.hq, "lin", "pick", customer_id=customer)
+    apart.do(apart.hq, "lin", "pick", customers=[customer])
     rule = apart.hq.new("reclaim_rule", name="30 天", pool_id=pool, days=30)
     with refused("pool_in_use"):
         apart.hq.set("pool", pool, active=False)
@@ -356,11 +356,11 @@ def test_a_pool_with_customers_or_a_rule_stays_open(apart: Day) -> None:
 def test_a_pick_at_a_branch_is_a_request_and_the_first_to_arrive_has_it(apart: Day) -> None:
     apart.pool()
     (customer,) = apart.in_pool("盛宏袜业")
-    assert apart.do(apart.one, "lin", "pick", customer_id=customer)["state"] == "asked"
-    assert apart.do(apart.two, "zhou", "pick", customer_id=customer)["state"] == "asked"
+    assert apart.do(apart.one, "lin", "pick", customers=[customer]) == {"granted": 0, "asked": 1}
+    assert apart.do(apart.two, "zhou", "pick", customers=[customer]) == {"granted": 0, "asked": 1}
     assert apart.owner(apart.one, customer) is None  # it holds nothing by itself
     with refused("asked_already"):
-        apart.do(apart.two, "wu", "pick", customer_id=customer)
+        apart.do(apart.two, "wu", "pick", customers=[customer])
     apart.company.exchange("BR02", "BR01", "BR02")
     assert {apart.owner(node, customer) for node in apart.company.nodes} == {"zhou"}
     assert apart.claims(apart.two, "zhou") == [("盛宏袜业", "granted", "zhou")]
@@ -374,7 +374,7 @@ def test_a_pick_at_a_branch_is_a_request_and_the_first_to_arrive_has_it(apart: D
 def test_a_request_that_comes_too_late_lapses(apart: Day) -> None:
     apart.pool(claim_days=3)
     (customer,) = apart.in_pool("甲")
-    apart.do(apart.one, "lin", "pick", customer_id=customer)
+    apart.do(apart.one, "lin", "pick", customers=[customer])
     apart.hq.clock.forward(days=4)  # type: ignore[attr-defined]
     assert apart.claims(apart.one, "lin") == [("甲", "lapsed", "")]
     apart.company.exchange("BR01")
@@ -385,8 +385,8 @@ def test_a_request_that_comes_too_late_lapses(apart: Day) -> None:
 def test_limits_hold_for_requests_of_two_branches_together(apart: Day) -> None:
     apart.pool(picks_per_day=1)
     first, second = apart.in_pool("甲", "乙")
-    apart.do(apart.one, "lin", "pick", customer_id=first)
-    apart.do(apart.two, "lin", "pick", customer_id=second)  # the same person, seen by neither
+    apart.do(apart.one, "lin", "pick", customers=[first])
+    apart.do(apart.two, "lin", "pick", customers=[second])  # the same person, seen by neither
     apart.company.exchange("BR01", "BR02")
     assert (apart.owner(apart.hq, first), apart.owner(apart.hq, second)) == ("lin", None)
     assert ("乙", "day_full", "") in apart.claims(apart.two, "lin")
@@ -396,9 +396,9 @@ def test_a_pool_whose_home_is_a_branch_is_given_out_there(apart: Day) -> None:
     branch = apart.hq.value("SELECT lower(hex(id)) FROM branch WHERE code = 'BR01'")
     pool = apart.pool(home_id=branch)
     first, second = apart.in_pool("甲", "乙")
-    assert apart.do(apart.one, "lin", "pick", customer_id=first)["state"] == "granted"
-    assert apart.do(apart.two, "zhou", "pick", customer_id=first)["state"] == "asked"
-    assert apart.do(apart.hq, "chen", "pick", customer_id=second)["state"] == "asked"
+    assert apart.do(apart.one, "lin", "pick", customers=[first]) == {"granted": 1, "asked": 0}
+    assert apart.do(apart.two, "zhou", "pick", customers=[first]) == {"granted": 0, "asked": 1}
+    assert apart.do(apart.hq, "chen", "pick", customers=[second]) == {"granted": 0, "asked": 1}
     apart.company.exchange("BR02", "BR01", "BR01", "BR02")
     assert {apart.owner(node, first) for node in apart.company.nodes} == {"lin"}
     assert apart.owner(apart.two, second) == "chen"
@@ -406,7 +406,7 @@ def test_a_pool_whose_home_is_a_branch_is_given_out_there(apart: Day) -> None:
     assert len(apart.company.digests) == 1
     apart.do(apart.hq, "admin", "release", customers=[second], reason="x", pool_id=pool)
     apart.company.down("BR02")
-    apart.do(apart.two, "zhou", "pick", customer_id=second)
+    apart.do(apart.two, "zhou", "pick", customers=[second])
     apart.company.up("BR02")
     apart.hq.set("pool", pool, home_id="")  # the branch does not answer any more
     assert apart.owner(apart.hq, second) == "zhou"
@@ -417,11 +417,11 @@ def test_an_answer_from_a_branch_that_is_not_the_home_says_nothing(apart: Day) -
 
     apart.pool()
     (customer,) = apart.in_pool("甲")
-    apart.do(apart.two, "zhou", "pick", customer_id=customer)
+    apart.do(apart.two, "zhou", "pick", customers=[customer])
     apart.company.exchange("BR02", "BR01")
     (late,) = apart.in_pool("乙")
     apart.two.clock.forward(minutes=1)  # type: ignore[attr-defined]
-    apart.do(apart.two, "wu", "pick", customer_id=late)
+    apart.do(apart.two, "wu", "pick", customers=[late])
     with apart.two.store.unit_of_work(None) as uow:
         claim = uow.connection.value("SELECT lower(hex(id)) FROM pool_claim WHERE title = '乙'")
         forged = {"claim_id": claim, "outcome": "granted", "winner_id": apart.users["wu"], "at": custody.moment(uow), "customer_id": late}
@@ -452,7 +452,7 @@ def test_whatever_a_branch_says_of_requests_and_links_the_exchange_goes_on(apart
     assert sum(link["fault"] for link in told) == 4
     assert [link["kind"] for link in told if not link["fault"]] == ["pick", "release"]  # none of them is taken for a link of the chain
     assert apart.owner(apart.hq, customer) == "wu"  # whose request was one
-    apart.do(apart.hq, "chen", "pick", customer_id=apart.in_pool("乙")[0])
+    apart.do(apart.hq, "chen", "pick", customers=[apart.in_pool("乙")[0]])
 
 
 # apart ----------------------------------------------------------------------------------------------------------------------

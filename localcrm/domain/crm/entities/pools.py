@@ -61,7 +61,8 @@ class OwnerChange(
     by_hand=False,
 ):
     """One link of the chain of hands a customer went through. ``previous`` names the link before by its digest, so none can be left out,
-    altered or written twice without showing; ``beside``: digests of links made apart that this one brings together with it.
+    altered or written twice without showing; ``beside``: digests of links made apart that this one brings together with it. ``along``: "opportunity:2 quote:1",
+    how many records of which kinds went along.
     """
 
     customer_id: Annotated[Id, F(1, N_("Customer"), ref="customer", column=2, editable=False)]
@@ -77,6 +78,7 @@ class OwnerChange(
     beside: Annotated[LongText | None, F(11, N_("Links brought together"), editable=False)] = None
     claim_id: Annotated[Id | None, F(12, N_("Request"), ref="pool_claim", editable=False)] = None
     digest: Annotated[Text, F(13, N_("Digest"), editable=False)]
+    along: Annotated[Text | None, F(14, N_("What went along"), column=9, editable=False)] = None
 
 
 class PoolClaim(
@@ -115,7 +117,7 @@ class ReclaimRule(Entity, key="reclaim_rule", no=63, label=N_("Reclaim rule"), k
     days: Annotated[int, Bounds(ge=1, le=3650), F(5, N_("Days without an activity record"), column=5)] = 30
     remind_days: Annotated[int, Bounds(ge=0, le=365), F(6, N_("Remind so many days before"), column=6)] = 7
     spare_deals: Annotated[bool, F(7, N_("Not deal customers"))] = True
-    spare_open: Annotated[bool, F(8, N_("Not where an order is open"))] = True
+    spare_open: Annotated[bool, F(8, N_("Not while an opportunity, a contract or an order is open"))] = True
     since: Annotated[Moment | None, F(9, N_("Switched on at"), editable=False)] = None
 
 

@@ -1,0 +1,50 @@
+"""What is under way with a customer: what keeps it from being reclaimed, and what goes along when it is handed over.
+
+The tables of subjects above are named here as the data file knows them; nothing of those subjects is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from localcrm.kernel.i18n import N_
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Records of one kind that name a customer. ``is_open``: SQL over the alias ``w`` for those that are not done with; {today} is a day as ISO text.
+
+    ``spares``: as long as there is one its customer is not reclaimed.
+    """
+
+    label: str
+    is_open: str
+    spares: bool = True
+
+
+#: By kind of record, in the order they are told. The plus keeps SQLite from gathering all records of a state, where few are of one customer.
+WORK: Mapping[str, Work] = {
+    "opportunity": Work(N_("Open opportunities"), "+w.state IN ('negotiating', 'won')"),
+    "quote": Work(N_("Quotes without an answer"), "+w.status IN ('draft', 'sent')", spares=False),
+    "contract": Work(N_("Running contracts"), "+w.status IN ('draft', 'signed') AND (w.ends_on IS NULL OR w.ends_on >= {today})"),
+    "ticket": Work(N_("Open tickets"), "+w.state IN ('new', 'working', 'waiting')", spares=False),
+    "sales_order": Work(N_("Draft orders of this branch"), "+w.status = 'draft'"),
+}
+#: Asked as the index of the sums is made.
+_UNPAID = """+w.status = 'posted' AND w.reverses_id IS NULL
+    AND w.gross > coalesce((SELECT sum(r.total) FROM order_received r WHERE coalesce(r.order_id, x'') = w.id), 0)
+    AND NOT EXISTS (SELECT 1 FROM sales_order x WHERE x.reverses_id = w.id AND x.status = 'posted' AND x.deleted = 0)"""
+
+
+def sparing(customer: str, today: str) -> str:
+    """SQL: whether something is under way that keeps a customer from being reclaimed: also a posted order, until it is paid or reversed.
+
+    Of the SQL of the customer's id, and of today.
+    """
+    wanted = [(kind, work.is_open.format(today=today)) for kind, work in WORK.items() if work.spares]
+    parts = [
+        f"EXISTS (SELECT 1 FROM {kind} w WHERE w.customer_id = {customer} AND w.deleted = 0 AND {is_open})"
+        for kind, is_open in [*wanted, ("sales_order", _UNPAID)]
+    ]
+    return f"({' OR '.join(parts)})"
