@@ -232,6 +232,36 @@ def test_many_are_picked_at_once_all_or_none(apart: Day) -> None:
     assert sorted(outcome for _title, outcome, _winner in apart.claims(apart.two, "wu") if outcome) == ["granted", "taken"]
 
 
+def test_customers_of_a_pool_are_given_out_by_rules_in_turn_within_limits_and_not_to_who_is_away(day: Day) -> None:
+    pool = day.pool(barred_days=30)
+    lin, wu, zhou = (day.users[who] for who in ("lin", "wu", "zhou"))
+    day.hq.new("allot_rule", name="华东", pool_id=pool, position=1, area="浙江省", members=f"{lin} {wu}")
+    day.hq.new("allot_rule", name="其余", pool_id=pool, position=2, members=f"{zhou} {wu}", held_most=1)
+    names = ("绍兴一", "绍兴二", "绍兴三", "上海", "北京", "广州")
+    made = dict(zip(names, day.in_pool(*names), strict=True))
+    for name in names[:3]:
+        day.hq.set("customer", made[name], area="浙江省/绍兴市")
+    given_up = day.hq.new("customer", name="绍兴四", area="浙江省", owner_id=lin)
+    day.do(day.hq, "lin", "release", customers=[given_up], reason="跟不动")
+    told = day.do(day.hq, "admin", "allot_preview", pool_id=pool)
+    assert [(row["name"], row["to_name"], row["rule"]) for row in told["rows"]] == [
+        ("绍兴一", "lin", "华东"), ("绍兴二", "wu", "华东"), ("绍兴三", "lin", "华东"), ("上海", "zhou", "其余"),
+        ("绍兴四", "wu", "华东"),
+    ]  # fmt: skip
+    assert told["left"] == 2  # zhou has one, and wu more than one
+    day.hq.set("pool", pool, away=wu, held_most=20)
+    own_only(day, "chen")
+    with pytest.raises(Forbidden):
+        day.do(day.hq, "chen", "allot", pool_id=pool)
+    done = verbs.act(day.hq.store, day.hq.actor, "crm.allot", {"pool_id": pool})
+    assert done.value == {"moved": 4, "left": 3, "by": {lin: 3, zhou: 1}}  # the fourth of Shaoxing lin has only just given up
+    assert day.chain(day.hq, made["绍兴二"])[-1] == ("assign", None, "lin")
+    day.hq.run("admin.undo_action", change=done.change)
+    assert day.hq.value("SELECT count(*) FROM customer WHERE pool_id IS NOT NULL") == 7
+    with refused("required"):
+        day.hq.new("allot_rule", name="没人", pool_id=pool)
+
+
 # what keeps a customer from being reclaimed -----------------------------------------------------------------------------------
 
 

@@ -18,7 +18,17 @@ from localcrm.domain.crm.entities.opportunities import (
     StageChange,
     StageTick,
 )
-from localcrm.domain.crm.entities.pools import POOL_FIELDS, ChangeKind, ClaimAnswer, ClaimOutcome, OwnerChange, Pool, PoolClaim, ReclaimRule
+from localcrm.domain.crm.entities.pools import (
+    POOL_FIELDS,
+    AllotRule,
+    ChangeKind,
+    ClaimAnswer,
+    ClaimOutcome,
+    OwnerChange,
+    Pool,
+    PoolClaim,
+    ReclaimRule,
+)
 from localcrm.domain.crm.entities.queries import Grouping, SavedQuery, ShownTo
 
 __all__ = [
@@ -36,6 +46,7 @@ __all__ = [
     "WON_REASONS",
     "Activity",
     "ActivityType",
+    "AllotRule",
     "ChangeKind",
     "ClaimAnswer",
     "ClaimOutcome",
