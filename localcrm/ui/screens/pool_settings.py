@@ -11,7 +11,7 @@ from nicegui import ui
 
 from localcrm.domain import policy
 from localcrm.domain.crm import pool_limits
-from localcrm.domain.crm.entities import POOL_FIELDS, AllotRule, Customer, Pool, ReclaimRule
+from localcrm.domain.crm.entities import POOL_FIELDS, AllotRule, Customer, Pool, ReclaimRule, Together
 from localcrm.domain.people.entities import Department, User
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
@@ -171,12 +171,12 @@ class _Settings:
         pools = {pool["id"]: str(pool["name"]) for pool in state.pools}
         with ui.element("table").classes("lc-table"):
             heads(
-                _("Name"), _("Days without a record"), (_("Level"), "lc-hide-phone"), (_("Pool"), "lc-hide-phone"), (_("Spared"), "lc-hide-phone"), _("State"), "",
+                _("Name"), _("Reclaimed after"), (_("Level"), "lc-hide-phone"), (_("Pool"), "lc-hide-phone"), (_("Spared"), "lc-hide-phone"), _("State"), "",
             )  # fmt: skip
             for rule in state.rules:
                 with ui.element("tr"):
                     cell(str(rule["name"]), "lc-strong")
-                    cell(_("{days}, reminded {before} before").format(days=rule["days"], before=rule["remind_days"]))
+                    cell(_("{terms}; reminded {before} days before").format(terms=_terms(rule), before=rule["remind_days"]))
                     level = RULE.fields["level"].options.get(rule["level"] or "", rule["level"] or "")
                     cell(gettext(level) if level else _("All others"), "lc-hide-phone")
                     cell(pools.get(rule["pool_id"], "…"), "lc-hide-phone")
@@ -262,6 +262,18 @@ class _Settings:
             done = await run_verb(self.session, "crm.reclaim", {})
             if done.ok:
                 toast(_("{count} customers went to a pool").format(count=done.value["moved"]))
+
+
+def _terms(rule: Record) -> str:
+    """After how many days of what a rule takes a customer."""
+    words = {
+        "days": _("{days} days without a record"),
+        "opportunity_days": _("{days} days without an open opportunity"),
+        "deal_days": _("{days} days without a deal"),
+        "contract_days": _("{days} days after its last contract"),
+    }
+    terms = [word.format(days=rule[key]) for key, word in words.items() if rule[key]]
+    return (_(" and ") if rule["together"] == Together.ALL else _(" or ")).join(terms)
 
 
 def _sentences(pool: Record, state: State) -> list[tuple[str, str]]:

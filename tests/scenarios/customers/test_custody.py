@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -305,3 +306,33 @@ def reminded(day: Day, who: str) -> list[tuple[str, str, str]]:
     """Customers that somebody is reminded of because they go to a pool, with the pool."""
     rows = run(day, who, "crm.list_reminders", days=0)["rows"]
     return [(row["title"], row["text"], row["customer"]) for row in rows if row["kind"] == "reclaim"]
+
+
+def test_rules_ask_for_opportunities_deals_and_contracts_too_one_of_them_or_all(day: Day) -> None:
+    pool = day.pool()
+    rule = day.hq.new("reclaim_rule", name="两年", pool_id=pool, days=0, deal_days=60, contract_days=30, spare_open=False)
+    names = ("没成交", "刚签", "到期", "执行中")
+    made = {name: day.hq.new("customer", name=name, owner_id=day.users["chen"]) for name in names}
+    today = custody_moment(day.hq.store).astimezone().date()
+    for name, signed, ends in (("刚签", 20, -300), ("到期", 20, -25), ("执行中", -300, -300)):
+        dates = {"signed_on": (today + timedelta(days=signed)).isoformat(), "ends_on": (today - timedelta(days=ends)).isoformat()}
+        day.hq.new("contract", customer_id=made[name], title=name, status="signed", **dates)
+    assert due(day) == {"没成交": 60, "刚签": 80, "到期": 80, "执行中": 60}  # an end that has not come counts for nothing
+    day.hq.clock.forward(days=40)  # type: ignore[attr-defined]
+    assert due(day) == {"没成交": 20, "刚签": 40, "到期": 15, "执行中": 20}
+    day.hq.set("reclaim_rule", rule, together="all")
+    assert due(day) == {"到期": 40}
+    day.hq.set("reclaim_rule", rule, contract_days="", deal_days="", opportunity_days=10)
+    won = day.hq.new("opportunity", customer_id=made["刚签"], title="二期")
+    lost = day.hq.new("opportunity", customer_id=made["到期"], title="一期")
+    day.hq.run("crm.lose", opportunity_id=lost, reason="dear")
+    told = due(day)
+    assert set(told) == {"没成交", "到期", "执行中"}
+    assert (told["没成交"], day.hq.get("opportunity", won)["state"]) == (-30, "negotiating")
+    with refused("rule_asks_nothing"):
+        day.hq.set("reclaim_rule", rule, opportunity_days="")
+
+
+def due(day: Day) -> dict[str, int]:
+    """In how many days customers go to a pool."""
+    return {row["name"]: row["days"] for row in day.do(day.hq, "admin", "reclaim_preview", within_days=1000)["rows"]}

@@ -28,6 +28,7 @@ from localcrm.domain.crm.entities.pools import (
     Pool,
     PoolClaim,
     ReclaimRule,
+    Together,
 )
 from localcrm.domain.crm.entities.queries import Grouping, SavedQuery, ShownTo
 
@@ -73,4 +74,5 @@ __all__ = [
     "Stage",
     "StageChange",
     "StageTick",
+    "Together",
 ]

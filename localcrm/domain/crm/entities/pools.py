@@ -108,18 +108,32 @@ class PoolClaim(
     home_id: Annotated[Id | None, F(8, N_("Addressed to"), ref="branch", editable=False)] = None
 
 
+class Together(Choice):
+    """Which of the terms of a rule must be over."""
+
+    ANY = "any", N_("one of them is enough")
+    ALL = "all", N_("all of them are needed")
+
+
 class ReclaimRule(Entity, key="reclaim_rule", no=63, label=N_("Reclaim rule"), kind=Kind.HUB, title_field="name", order_by="name"):
-    """When a customer that nobody looks after goes to a pool. ``since``: when it was switched on; no customer's days count from before."""
+    """When a customer that nobody looks after goes to a pool. ``since``: when it was switched on; no customer's days count from before.
+
+    A deal is a posted order, a signed contract or an opportunity that was won.
+    """
 
     name: Annotated[Name, F(1, N_("Name"), column=1, search=10)]
     active: Annotated[bool, F(2, N_("Active"), column=2)] = True
     pool_id: Annotated[Id, F(3, N_("Into the pool"), ref="pool", column=3)]
     level: Annotated[Text | None, F(4, N_("Level (empty: those without a rule of their own)"), column=4, options=LEVELS)] = None
-    days: Annotated[int, Bounds(ge=1, le=3650), F(5, N_("Days without an activity record"), column=5)] = 30
+    days: Annotated[int, Bounds(ge=0, le=3650), F(5, N_("Days without an activity record (0: not asked)"), column=5)] = 30
     remind_days: Annotated[int, Bounds(ge=0, le=365), F(6, N_("Remind so many days before"), column=6)] = 7
     spare_deals: Annotated[bool, F(7, N_("Not deal customers"))] = True
     spare_open: Annotated[bool, F(8, N_("Not while an opportunity, a contract or an order is open"))] = True
     since: Annotated[Moment | None, F(9, N_("Switched on at"), editable=False)] = None
+    opportunity_days: Annotated[int | None, Bounds(ge=1, le=3650), F(10, N_("Days without an open opportunity"))] = None
+    deal_days: Annotated[int | None, Bounds(ge=1, le=3650), F(11, N_("Days without a deal"))] = None
+    contract_days: Annotated[int | None, Bounds(ge=1, le=3650), F(12, N_("Days since its last contract ended"))] = None
+    together: Annotated[Together, F(13, N_("Where several are asked"))] = Together.ANY
 
 
 class AllotRule(
