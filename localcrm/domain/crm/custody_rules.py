@@ -70,12 +70,11 @@ def in_order(links: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def holder_at(links: Sequence[Mapping[str, Any]], moment: datetime, now: str | None) -> str | None:
-    """Whose a customer was at a moment; ``now`` is whose it is where the chain says nothing."""
-    told = in_order(links)
-    before = [link for link in told if link["at"] <= moment]
-    if before:
-        return before[-1]["to_id"]  # type: ignore[no-any-return]
-    return told[0]["from_id"] if told else now
+    """Whose a customer was at a moment, by links in their order; ``now`` is whose it is where the chain says nothing."""
+    last = next((link for link in reversed(links) if link["at"] <= moment), None)
+    if last is not None:
+        return last["to_id"]  # type: ignore[no-any-return]
+    return links[0]["from_id"] if links else now
 
 
 # reclaiming ---------------------------------------------------------------------------------------------------------------

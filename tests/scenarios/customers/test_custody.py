@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -108,6 +109,32 @@ def test_only_what_was_ticked_goes_along_and_only_with_the_right_to_hand_it_over
     assert {key: row["owner_id"] == day.users["lin"] for key, row in owners.items()} == {
         "opportunity": True, "lost": False, "quote": False, "contract": False,
     }  # fmt: skip
+
+
+def test_what_was_sold_is_credited_to_whoever_had_the_customer_then(day: Day) -> None:
+    customer = day.hq.new("customer", name="甲", owner_id=day.users["chen"])
+    product = day.hq.new("product", code="P1", name="雪纺", price="10.00")
+    day.hq.new("warehouse", code="W1", name="总仓")
+    first, second = (day.hq.order(customer, product, quantity="10") for _n in range(2))
+    for order in (first, second):
+        post(day, order, days=-1)
+    day.do(day.hq, "admin", "hand_over", customers=[customer], to=day.users["lin"])
+    post(day, day.hq.order(customer, product, quantity="3"), days=1)
+    day.hq.run("sales.reverse_order", order_id=second)  # takes back what chen is credited with
+    day.hq.order(customer, product)  # a draft counts for nobody
+    with day.hq.store.read() as connection:
+        sold = custody.sold_under(connection, day.hq.actor, customer)
+    assert [(one.user, one.orders, one.gross) for one in sold] == [
+        (day.users["chen"], 2, Decimal("100.00")),
+        (day.users["lin"], 1, Decimal("30.00")),
+    ]
+
+
+def post(day: Day, order: str, *, days: int) -> None:
+    """Post an order so many days from the present."""
+    on = custody_moment(day.hq.store).astimezone().date() + timedelta(days=days)
+    day.hq.set("sales_order", order, date=on.isoformat())
+    day.hq.run("sales.post_order", order_id=order)
 
 
 # who else sees it ---------------------------------------------------------------------------------------------------------------
