@@ -92,7 +92,7 @@ def _draw_sold(found: _Custody) -> None:
             with ui.element("tr"):
                 cell(found.names.get(one.user or "", _("nobody")))
                 cell(f"{one.orders:,}", "lc-num")
-                cell(show_kind("money", one.gross), "lc-num")
+                cell(show_kind("money", one.gross) or "", "lc-num")
 
 
 def _standing(found: _Custody) -> None:
