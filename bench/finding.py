@@ -8,31 +8,28 @@ search has 100 ms.
 
 from __future__ import annotations
 
-import http.client
-import json
 import random
 import shutil
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
 from _company import People
 from _measure import CACHE, Figure, file_size, folder, office, shortest, show
+from _serve import serving
 
-from localcrm.domain import policy, subjects
+from localcrm.domain import subjects
 from localcrm.domain.admin.services import set_up_office
 from localcrm.domain.policy import Actor, Reach, Rights
 from localcrm.domain.roles import BasicRole
 from localcrm.kernel.ids import new_id
 from localcrm.kernel.schema import entity
 from localcrm.store.store import Store, open_store
+from localcrm.ui.pages import load_screens
+from localcrm.ui.search_centre.routes import ROUTES
 
 assert subjects.SUBJECTS
 SIZES = (1_000, 100_000)
@@ -73,7 +70,12 @@ def measure(sizes: tuple[int, ...] = SIZES, *, rounds: int = 5, keep: bool = Tru
 
 
 def _measured(store: Store, actor: Actor, label: str, rounds: int) -> Iterator[Figure]:
-    with serving(store, actor) as ask:
+    load_screens()  # a hit leads to one
+    with serving(store, actor, ROUTES) as get:
+
+        def ask(path: str, **parameters: str) -> Any:
+            return get(f"{path}?{urlencode(parameters)}")
+
         for how, (more, names) in NARROWED.items():
             for name in names:
                 text = TEXTS[name]
@@ -151,53 +153,6 @@ def _activity(rng: random.Random, customer: str, now: datetime) -> dict[str, Any
         "content": f"{rng.choice(('电话', '拜访', '微信'))}：{rng.choice(('样品', '报价', '交期', '对账'))}{number}，{rng.choice(('同意', '再议', '等回复'))}",
         "files": f"{rng.getrandbits(256):064x} 20480 报价单{number}.pdf" if rng.random() < 0.02 else None,
     }
-
-
-@contextmanager
-def serving(store: Store, actor: Actor) -> Iterator[Callable[..., Any]]:
-    """The routes of the search centre on a free port; gives a function that asks them over one connection."""
-    import uvicorn
-    from starlette.applications import Starlette
-
-    from localcrm.ui.pages import load_screens
-    from localcrm.ui.search_centre.routes import ROUTES
-
-    load_screens()
-    inner = Starlette(routes=ROUTES)
-    session = SimpleNamespace(
-        store=store,
-        actor=actor,
-        user_id=actor.user_id,
-        looking_as=None,
-        may=lambda permission: policy.may(actor, permission),
-        setting=lambda _key, default="": default,
-    )
-
-    async def guarded(scope: Any, receive: Any, send: Any) -> None:
-        scope["localcrm.session"] = session
-        await inner(scope, receive, send)
-
-    server = uvicorn.Server(uvicorn.Config(guarded, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    connection = http.client.HTTPConnection("127.0.0.1", server.servers[0].sockets[0].getsockname()[1])
-
-    def ask(path: str, **parameters: str) -> Any:
-        connection.request("GET", f"{path}?{urlencode(parameters)}")
-        response = connection.getresponse()
-        answer = json.loads(response.read())
-        if response.status >= 400:
-            raise RuntimeError(f"{path}: {answer}")
-        return answer
-
-    try:
-        yield ask
-    finally:
-        connection.close()
-        server.should_exit = True
-        thread.join(10)
 
 
 if __name__ == "__main__":

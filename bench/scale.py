@@ -9,20 +9,18 @@ the page's socket. The goal is met by at most twice the time of the smallest fil
 from __future__ import annotations
 
 import asyncio
-import http.client
-import json
 import shutil
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from _company import People
 from _measure import CACHE, Figure, file_size, folder, office, shortest, show
+from _serve import Ask, serving
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from localcrm.domain import verbs
 from localcrm.domain.admin.services import set_up_office
@@ -31,6 +29,7 @@ from localcrm.domain.roles import BasicRole
 from localcrm.kernel.ids import new_id
 from localcrm.kernel.schema import entity
 from localcrm.store.store import Store, open_store
+from localcrm.ui.endpoints import routes
 
 SIZES = (1_000, 100_000, 1_000_000)
 GOAL_MS, GOAL_RATIO = 20.0, 2.0
@@ -57,7 +56,7 @@ def _times(place: Path, size: int, *, rounds: int, keep: bool) -> dict[str, floa
     with store.read() as connection:
         actor = Actor(connection.value("SELECT id FROM user").hex(), "admin", "admin", BasicRole.ADMIN)
     result: dict[str, float] = {}
-    with serving(store, actor) as ask:
+    with serving(store, actor, _routes(store, actor)) as ask:
         for name, work in _works(ask):
             work()
             result[name] = shortest(work, rounds=rounds) * 1000
@@ -66,7 +65,7 @@ def _times(place: Path, size: int, *, rounds: int, keep: bool) -> dict[str, floa
     return result
 
 
-def _works(ask: Callable[[str, Any], Any]) -> Iterator[tuple[str, Callable[[], Any]]]:
+def _works(ask: Ask) -> Iterator[tuple[str, Callable[[], Any]]]:
     def page(**body: Any) -> Callable[[], Any]:
         return lambda: ask("/api/list/customer", {"startRow": 0, "endRow": 100, **body})
 
@@ -139,51 +138,14 @@ def _fill(store: Store, actor: str | None, size: int) -> None:
             uow.insert_many(customer, [{"id": new_id(), "owner_id": actor, **{key: row[key] for key in _KEPT}} for row in rows])
 
 
-@contextmanager
-def serving(store: Store, actor: Actor) -> Iterator[Callable[[str, Any], Any]]:
-    """The program's data routes on a free port; gives a function that asks them over one connection."""
-    import uvicorn
-    from starlette.applications import Starlette
-    from starlette.requests import Request
-    from starlette.responses import JSONResponse
-    from starlette.routing import Route
-
-    from localcrm.ui.endpoints import routes
-
-    session = SimpleNamespace(store=store, actor=actor, user_id=actor.user_id, may=lambda _permission: True)
+def _routes(store: Store, actor: Actor) -> list[Route]:
+    """What lists ask, and one more that saves."""
 
     async def save(request: Request) -> JSONResponse:
         name, parameters = await request.json()
         return JSONResponse(await asyncio.to_thread(verbs.run, store, actor, name, parameters))
 
-    inner = Starlette(routes=[*routes(), Route("/save", save, methods=["POST"])])
-
-    async def guarded(scope: Any, receive: Any, send: Any) -> None:
-        scope["localcrm.session"] = session
-        await inner(scope, receive, send)
-
-    server = uvicorn.Server(uvicorn.Config(guarded, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    connection = http.client.HTTPConnection("127.0.0.1", port)
-
-    def ask(path: str, body: Any) -> Any:
-        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json", "X-Localcrm": "1"})
-        response = connection.getresponse()
-        answer = json.loads(response.read())
-        if response.status >= 400:
-            raise RuntimeError(f"{path}: {answer}")
-        return answer
-
-    try:
-        yield ask
-    finally:
-        connection.close()
-        server.should_exit = True
-        thread.join(10)
+    return [*routes(), Route("/save", save, methods=["POST"])]
 
 
 if __name__ == "__main__":

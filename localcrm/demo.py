@@ -139,6 +139,7 @@ GIVEN = (
 TITLES = ("总经理", "采购经理", "采购", "跟单", "设计师", "财务", "老板娘")
 LEVELS = ("deal", "deal", "deal", "developing", "developing", "developing", "prospect", "prospect")
 STAGE_OF = {"deal": "dealt", "developing": "interested", "prospect": "contacted"}
+TAGS = ("展会；重点", "", "老客户", "", "年度框架；重点", "样布", "", "老客户；展会")
 SOURCES = ("展会", "老客户介绍", "网络询盘", "市场走访", "电话开发")
 LINES = ("面料", "服装", "家纺", "外贸")
 TALKS = (
@@ -161,6 +162,8 @@ READY_ANSWERS = (
     ("请寄样", "{contact}您好，请剪一块样布寄到我公司质检部，注明单号 {number}，运费由我们承担。", "complaint"),
     ("洗涤说明", "{customer}您好，请用 30℃ 以下冷水手洗，不可漂白，中温熨烫。", "enquiry"),
 )
+#: What money was spent on for customers, its type and how much.
+EXPENSES = (("送样快递", "sample", "48"), ("拜访客户高铁票", "travel", "146.50"), ("客户来访午餐", "hospitality", "328"))
 REMARKS = ("月结30天", "要求送货上门", "开增值税专用发票", "只要现货", "对色差要求高")
 
 
@@ -426,6 +429,7 @@ class _Company:
             self._ring(node)
             self._serve(node)
         self._work_with_partners(self._nodes[0])
+        self._look_after(self._nodes[0])
         for customer in self._nodes[0].customers[:6]:
             self._nodes[0].change(self._admin, "customer", customer, owner_id=self._newcomer)
 
@@ -503,6 +507,7 @@ class _Company:
             "address": f"{place}{chance.choice(STREETS)}{chance.randrange(1, 400)}号",
             "credit_limit": str(chance.choice((20, 50, 100, 200)) * 1000) if level == "deal" else "0",
             "source": chance.choice(SOURCES),
+            "tags": TAGS[len(self._names) % len(TAGS)],
             "remark": chance.choice(REMARKS) if chance.random() < 0.3 else "",
             self._line: chance.choice(LINES),
         }
@@ -638,6 +643,40 @@ class _Company:
         for number, (name, phone) in enumerate(REGISTERED):
             given = {"partner_id": partners[number % len(partners)], "name": name, "phone": phone}
             run(node.application.store, node.staff[0], "partners.register_customer", given)
+
+    # what the days of those who look after customers are made of ------------------------------------------------------
+
+    def _look_after(self, node: _Node) -> None:
+        """Plans for today, birthdays, things that customers use, a customer lent out, two that are likely one, and a pool."""
+        if len(node.customers) < 13:
+            return
+        store, seller, others = node.application.store, node.staff[0], node.customers[6:13]
+        for customer, hour in zip(others, (14, 16), strict=False):
+            today = dt.datetime.combine(self._today(), dt.time(hour, 30)).astimezone()
+            plan = {"customer_id": customer, "type": "call", "content": TALKS[4], "at": today - dt.timedelta(days=2), "next_at": today}
+            node.add(self._admin, "activity", [plan])
+        for customer, days, name in zip(others, (1, 4), ("沈丽华", "骆建民"), strict=False):
+            born = self._today(-days).replace(year=1984)
+            node.add(self._admin, "contact", [{"customer_id": customer, "name": name, "title": TITLES[0], "birthday": born}])
+        for number, (place, days) in enumerate((("二楼样品间", 40), ("一号车间", -200), ("门店橱窗", 15))):
+            product, _price = self._products[number]
+            used = {"product_id": product, "serial": f"JX{260100 + number}", "sold_on": self._today(365 - days), "location": place}
+            node.add(seller, "installed_product", [{**used, "customer_id": others[number], "warranty_until": self._today(-days)}])
+        for customer, (purpose, kind, amount) in zip(others, EXPENSES, strict=False):
+            node.add(seller, "expense", [{"customer_id": customer, "purpose": purpose, "type": kind, "amount": amount}])
+        lent = {"entity": "customer", "id": others[3], "user_id": self._nodes[-1].staff[0].user_id, "level": "write"}
+        run(store, self._admin, "people.share_record", lent)
+        with store.read() as connection:
+            rows = connection.all("SELECT name, phone FROM customer WHERE id = ?", (bytes.fromhex(others[4]),))
+        name, phone = rows[0]
+        node.change(self._admin, "customer", others[5], name=name.removesuffix("有限公司") + "（新）", phone=phone)
+        morning = dt.datetime.combine(self._today(-1), dt.time(9, 30)).astimezone()
+        told = {"at": morning.isoformat(), "text": "给样品间补一批春夏色卡", "customer": others[0]}
+        run(store, self._admin, "crm.set_reminder", told)
+        pool = node.add(self._admin, "pool", [{"name": "华东公海", "picks_per_day": "5", "barred_days": "30", "protect_days": "15"}])[0]
+        node.add(self._admin, "reclaim_rule", [{"name": "意向客户 60 天未联系", "pool_id": pool, "level": "prospect", "days": "60"}])
+        for customer, reason in ((others[6], "电话长期无人接听"), (node.customers[-1], "业务员调岗")):
+            run(store, self._admin, "crm.release", {"customers": [customer], "reason": reason, "pool_id": pool})
 
     def _order(self, node: _Node, customer: str, days_ago: int) -> dict[str, Any]:
         chance = self._chance

@@ -315,6 +315,95 @@ def few_faults(page: Page) -> None:
     page.wait_for_selector("[data-fault]")
 
 
+def new_record(page: Page) -> None:
+    """The form of a new record, as the key opens it."""
+    page.locator("[data-key=n]").first.evaluate("button => button.click()")
+    page.wait_for_selector(".q-dialog .lc-field")
+
+
+def tab_of(tab: str, kind: str = "") -> Callable[[Page], None]:
+    """A tab of a customer, of one who has such records where a kind is named."""
+
+    def open_tab(page: Page) -> None:
+        if kind:
+            page.locator("[data-find]").first.fill(first_value(page, kind, "customer_id"))
+            page.wait_for_timeout(1200)
+        if page.locator(".lc-card-row").first.is_visible():
+            page.locator(".lc-card-row").first.click()
+        page.wait_for_selector(f".lc-lower [data-tab={tab}]", state="attached")
+        page.locator(f".lc-lower [data-tab={tab}]").evaluate("tab => tab.click()")
+        page.wait_for_timeout(600)
+
+    return open_tab
+
+
+def customer_menu(page: Page) -> None:
+    """What can be done with a customer, by right-click, or by the button on a telephone."""
+    if page.locator(".ag-row").first.is_visible():
+        page.locator(".ag-row").nth(2).click(button="right")
+    else:
+        page.locator("[data-act=actions]").first.click()
+    page.wait_for_selector(".lc-menu .q-item")
+
+
+def mass_change(page: Page) -> None:
+    """One field of all that the list shows."""
+    page.locator("[data-act=mass]").first.evaluate("button => button.click()")
+    page.wait_for_selector(".q-dialog")
+
+
+def merge_two(page: Page) -> None:
+    """The first likely pair, field by field."""
+    page.locator("[data-act=merge]").first.click()
+    page.wait_for_selector(".q-dialog .lc-merge")
+
+
+def one_activity(page: Page) -> None:
+    """The newest activity record on its own page."""
+    page.goto(page.url.split("/records")[0] + "/activities/" + first_of(page, "activity"))
+    page.wait_for_selector(".lc-facts")
+
+
+def one_supplier(page: Page) -> None:
+    """What hangs on the first supplier."""
+    if page.locator(".lc-card-row").first.is_visible():
+        page.locator(".lc-card-row").first.click()
+    page.wait_for_selector(".lc-lower .lc-table")
+
+
+#: Tabs of a customer → the kind of record that must be there for something to be seen.
+TABS = {
+    "overview": "",
+    "contact": "contact",
+    "activity": "activity",
+    "calls": "contact",
+    "opportunities": "opportunity",
+    "quotes": "quote",
+    "contracts": "contract",
+    "orders": "sales_order",
+    "deliveries": "delivery",
+    "products": "installed_product",
+    "tickets": "ticket",
+    "expenses": "expense",
+    "owners": "expense",
+    "sharing": "",
+    "timeline": "sales_order",
+    "history": "",
+}
+#: Lists whose form of a new record is looked at as well: name → kind of record.
+FORMS = {
+    "quote": "quote",
+    "contract": "contract",
+    "delivery": "delivery",
+    "expense": "expense",
+    "contact": "contact",
+    "activity": "activity",
+    "product-in-use": "installed_product",
+    "partner": "partner",
+    "registration": "partner_registration",
+    "rebate-tier": "rebate_tier",
+}
+
 #: name → (path, what is done before the picture)
 SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "today": ("/today", None),
@@ -324,8 +413,26 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "customers": ("/customers", None),
     "customers-query": ("/customers", new_query),
     "customer-page": ("/customers", whole_customer),
+    **{f"customer-{tab}": ("/customers", tab_of(tab, kind)) for tab, kind in TABS.items()},
+    "customer-menu": ("/customers", customer_menu),
+    "customer-new": ("/customers", new_record),
+    "customers-mass": ("/customers", mass_change),
+    "duplicates": ("/duplicates", None),
+    "duplicates-merge": ("/duplicates", merge_two),
+    "pools": ("/pools", None),
+    "pool-rules": ("/settings/pools", None),
+    "pool-new": ("/settings/pools", new_record),
+    "reminders": ("/reminders", None),
+    "activities": ("/records/activity", None),
+    "activity": ("/records/activity", one_activity),
+    **{f"{name}-new": (f"/records/{kind}", new_record) for name, kind in FORMS.items()},
+    "products-in-use": ("/records/installed_product", None),
+    "expenses": ("/records/expense", None),
+    "service-plans": ("/records/service_plan", None),
+    "project-tasks": ("/records/project_task", None),
     "opportunities": ("/opportunities", None),
     "opportunity": ("/opportunities", open_deal),
+    "opportunity-new": ("/opportunities", new_record),
     "opportunity-project": ("/opportunities?phase=project", open_deal),
     "opportunity-list": ("/opportunities/list", None),
     "funnel": ("/opportunities/funnel", None),
@@ -336,6 +443,8 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "partners": ("/records/partner", None),
     "registrations": ("/records/partner_registration", None),
     "partner-figures": ("/partners/figures", None),
+    "rebate-tiers": ("/records/rebate_tier", None),
+    "rebates": ("/records/rebate_settlement", None),
     "contacts": ("/records/contact", None),
     "products": ("/records/product", None),
     "orders": ("/orders", None),
@@ -345,11 +454,15 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "movements": ("/records/stock_move", None),
     "receipts": ("/records/receipt", None),
     "suppliers": ("/suppliers", None),
+    "supplier": ("/suppliers", one_supplier),
+    "supplier-new": ("/suppliers", new_record),
     "calls": ("/calls", None),
     "call-card": ("/calls", ringing),
     "call-sources": ("/settings/calls", None),
     "tickets": ("/tickets", None),
     "ticket": ("/tickets", open_ticket),
+    "ticket-new": ("/tickets", new_record),
+    "ready-answers": ("/records/canned_answer", None),
     "ticket-list": ("/tickets/list", None),
     "faults": ("/tickets/faults", few_faults),
     "promises": ("/settings/service", None),

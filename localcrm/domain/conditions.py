@@ -124,6 +124,15 @@ def add_questions(kind: EntityType, questions: Iterable[Question], presets: Iter
     PRESETS.setdefault(kind.key, {}).update((one.key, one) for one in presets)
 
 
+def mine_by(field: str) -> Question:
+    """Whether a record is of whoever asks, by a field of it that names a user."""
+
+    def mine(asking: Asking, _given: Mapping[str, Any]) -> Node:
+        return Condition(field, "=", asking.actor.user_id)
+
+    return Question("mine", N_("Mine"), mine)
+
+
 def read_tree(kind: EntityType, data: Any, asking: Asking) -> Node:
     """The conditions of plain data; raises InvalidInput("bad_query") for what is none."""
     return _Reader(kind, asking).read(data, DEEPEST)

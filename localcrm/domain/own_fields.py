@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from localcrm.domain.typed import in_words
-from localcrm.kernel.custom import split_choices
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import EntityType, Field
+from localcrm.kernel.schema import EntityType, Field, split_choices
 from localcrm.store.uow import UnitOfWork
 
 

@@ -36,7 +36,7 @@ class Behaviour:
     begin: what a new record begins with where that is not for the declaration to say · prepare: fills in values before they are checked (old is None for a new record) · check: refuses what the
     declaration cannot know · after: follows up in the same transaction · derive: values that are shown but not stored,
     in JSON form; what the actor may not see is left out of them · distinct: fields whose value ``check`` compares with those of other
-    records of the kind · restored: follows up when a record has come back from the recycle bin. For lines, with the id of their document: check_document refuses any change of its lines · after_document follows
+    records of the kind · binned, restored: follow up when a record has gone into the recycle bin or come back from it. For lines, with the id of their document: check_document refuses any change of its lines · after_document follows
     up when some have changed; once, however many are written together.
     """
 
@@ -49,6 +49,7 @@ class Behaviour:
     derive: Callable[[Connection, Actor, list[Record]], list[dict[str, Any]]] | None = None
     distinct: tuple[str, ...] = ()
     restored: Callable[[UnitOfWork, Actor, Record], None] | None = None
+    binned: Callable[[UnitOfWork, Actor, Record], None] | None = None
 
 
 _NO_BEHAVIOUR = Behaviour()
@@ -179,6 +180,8 @@ def _delete(uow: UnitOfWork, actor: Actor, entity: str, id: str, behaviour: Beha
             "referenced", N_("“{title}” is still in use ({users}) and was not deleted."), title=record[kind.title_field], users=users
         )
     uow.set_deleted(kind, record["id"], deleted=True)
+    if behaviour.binned:
+        behaviour.binned(uow, actor, record)
     return {"id": record["id"]}
 
 

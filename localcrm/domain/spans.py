@@ -1,12 +1,14 @@
-"""Days told from today on: "this month", "the last 7 days". What is saved in such words is true again tomorrow."""
+"""Spans of days: told from today on ("this month", "the last 7 days"; what is saved in such words is true again tomorrow), and in order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
+from localcrm.kernel.schema import EntityType
 
 #: Longest count of days that means anything.
 MOST_DAYS = 3660
@@ -64,8 +66,8 @@ def day_starts(day: date) -> datetime:
     return datetime.combine(day, time()).astimezone()
 
 
-def anniversaries(today: date, days: int) -> list[str]:
-    """Month and day of today and the days after it, ``days`` in all; 29 February is kept on the 28th where there is none."""
-    found = [today + timedelta(days=ahead) for ahead in range(days)]
-    marks = [f"{day:%m-%d}" for day in found]
-    return marks + ["02-29" for day in found if (day.month, day.day) == (2, 28) and (day + timedelta(days=1)).month == 3]
+def check_span(kind: EntityType, values: Mapping[str, Any], first: str, last: str) -> None:
+    """Refuse a last day before the first one; either may be open. Raises InvalidInput("end_before_start")."""
+    if values[first] and values[last] and values[last] < values[first]:
+        before, after = kind.fields[last].label, kind.fields[first].label
+        raise InvalidInput("end_before_start", N_("“{last}” must not be before “{first}”."), last=before, first=after, field=last)

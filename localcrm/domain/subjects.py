@@ -5,19 +5,32 @@ from __future__ import annotations
 from dataclasses import replace
 
 from localcrm.domain import arrivals, conditions, import_columns, records, verbs
-from localcrm.domain.admin import fields, services as admin, undo
+from localcrm.domain.admin import conflicts, fields, services as admin, undo
 from localcrm.domain.approvals import documents, services as approvals
 from localcrm.domain.calls import services as calls
 from localcrm.domain.catalog import services as catalog
-from localcrm.domain.crm import custody, pools, questions as crm_questions, reclaim, reminders, services as crm
-from localcrm.domain.crm.entities import Customer
+from localcrm.domain.crm import (
+    apart,
+    custody,
+    deals_due,
+    merging,
+    notices,
+    pools,
+    questions as crm_questions,
+    reclaim,
+    reminders,
+    services as crm,
+    tags,
+)
+from localcrm.domain.crm.entities import Customer, Opportunity, ProjectTask
 from localcrm.domain.finance import services as finance
 from localcrm.domain.finding import services as finding
 from localcrm.domain.options import services as options
 from localcrm.domain.partners import registrations, services as partners
 from localcrm.domain.people import handing, rights, services as people
 from localcrm.domain.purchase import services as purchase
-from localcrm.domain.sales import approval, expiring, questions as sales_questions, services as sales, warranties
+from localcrm.domain.sales import approval, expiring, paper_questions, questions as sales_questions, services as sales, warranties
+from localcrm.domain.sales.entities import Contract, Quote
 from localcrm.domain.service import reminding, services as service, tickets
 from localcrm.domain.stock import services as stock
 
@@ -33,6 +46,7 @@ records.BEHAVIOURS["product"] = replace(records.BEHAVIOURS["product"], derive=st
 # Warranties, quotes and contracts belong to what is sold, which customers know nothing of, and so do partners.
 reminders.FURTHER |= {"installed_product": warranties.ending, "quote": expiring.quotes, "contract": expiring.contracts}
 reminders.FURTHER["reclaim_rule"] = reclaim.remind
+reminders.FURTHER |= {"project_task": deals_due.tasks, "opportunity": deals_due.steps}
 reminders.FURTHER["partner_registration"] = registrations.remind
 
 # Tickets run out, which whoever is responsible hears of; customers are asked again some days after one was closed.
@@ -42,15 +56,36 @@ reminders.FURTHER |= {"ticket_event": reminding.running_out, "ticket": reminding
 documents.DOCUMENTS["sales_order"] = approval.ORDER
 rights.ALSO_SEEN["approvals"] = documents.shown_to_approver
 
+# What became of a request for a customer, and that one changed hands, the person concerned hears wherever it was decided.
+reminders.FURTHER |= {"claim_answer": notices.answered, "owner_change": notices.changed_hands}
+
 # What lists of customers can be asked; of orders and money know the subjects above them.
 for questions in (crm_questions, sales_questions):
     conditions.add_questions(Customer.entity_type, questions.QUESTIONS, questions.PRESETS, questions.MEASURES)
 
+# What is due of deals.
+conditions.add_questions(ProjectTask.entity_type, deals_due.TASK_QUESTIONS, deals_due.TASK_PRESETS)
+conditions.add_questions(Opportunity.entity_type, deals_due.DEAL_QUESTIONS, deals_due.DEAL_PRESETS)
+
+# Quotes and contracts that want an answer, run, or run out.
+conditions.add_questions(Quote.entity_type, paper_questions.QUOTE_QUESTIONS, paper_questions.QUOTE_PRESETS)
+conditions.add_questions(Contract.entity_type, paper_questions.CONTRACT_QUESTIONS, paper_questions.CONTRACT_PRESETS)
+
 # Whose a customer is has a chain of its own, whoever changes it, and requests for customers in pools are answered where they arrive.
 handing.HANDED_OVER["customer"] = custody.handed_over
 undo.OWN_WAYS["owner_change"] = custody.TAKEN_BACK
-arrivals.FOLLOWERS |= {"owner_change": custody.bring_together, "pool_claim": pools.answer_claims, "pool": pools.answer_claims}
+undo.ALONG |= {"share": "customer", "customer_distinct": "customer"}
+arrivals.FOLLOWERS |= {
+    "owner_change": apart.follow_owners,
+    "share": apart.follow_shares,
+    "pool_claim": pools.answer_claims,
+    "pool": pools.answer_claims,
+}
+arrivals.FOLLOWERS["customer"] = tags.bring_together
 arrivals.FOLLOWERS["ticket"] = tickets.open_circles
+
+# What was changed of a customer that another place merged away goes into the one that is left, if a person wants it.
+conflicts.PUT_INTO["customer"] = merging.put_into
 
 # A row of a table may bring a person along with the customer.
 import_columns.ALONG["customer"] = "contact"

@@ -12,11 +12,10 @@ from typing import Any
 
 from localcrm.domain.areas import canonical
 from localcrm.kernel.attachments import names
-from localcrm.kernel.custom import split_choices
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import LANGUAGES, N_, gettext, use_language
 from localcrm.kernel.ids import parse_id
-from localcrm.kernel.schema import Field
+from localcrm.kernel.schema import Field, split_choices
 
 #: Year, month, day with anything between them, in any language, or with nothing; a time may follow.
 _DATE = re.compile(r"(\d{4})(?:\D{1,2}(\d{1,2})\D{1,2}(\d{1,2})\D?|(\d{2})(\d{2}))")

@@ -33,6 +33,7 @@ from localcrm.kernel.schema import (
     Shapes,
     Text,
     entities,
+    split_choices,
 )
 
 FIRST_NUMBER, LAST_NUMBER = 1000, 2**40
@@ -43,8 +44,6 @@ MOST_OF_BRANCH, MOST_OF_KIND = 100, 400
 #: Whole numbers that a spreadsheet keeps exactly.
 _MAX_WHOLE = 2**53
 _LENGTH = re.compile(r"\d{1,6}", re.ASCII)
-#: Signs that separate several choices where they are written in one line.
-_BETWEEN_CHOICES = re.compile(r"[\n;；、]+")
 
 
 class FieldType(Choice):
@@ -326,11 +325,6 @@ def _annotation(definition: Definition, listed: list[Option]) -> Any:
 def is_length(text: str) -> bool:
     """Whether a text says a greatest length; a definition from elsewhere may say anything."""
     return _LENGTH.fullmatch(text) is not None
-
-
-def split_choices(text: str) -> list[str]:
-    """The values that a field of several choices holds, or that were written in one line."""
-    return [part.strip() for part in _BETWEEN_CHOICES.split(text) if part.strip()]
 
 
 def _in_order(order: list[str], value: object) -> object:

@@ -11,9 +11,10 @@ number is never given again, so renames and column order cannot scramble an exch
 from __future__ import annotations
 
 import os
+import re
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field as dataclass_field
@@ -22,6 +23,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
+from unicodedata import normalize
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 from pydantic_core import PydanticUndefined
@@ -36,7 +38,7 @@ from localcrm.kernel.money import MONEY_SCALE, PRICE_SCALE, QUANTITY_SCALE, RATE
 # Plug-ins for pydantic of whatever is installed beside the program are nothing to it; looking for them is 10 ms of every start.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
-Merge = Literal["lww", "home", "hub", "always_show"]
+Merge = Literal["lww", "home", "hub", "always_show", "set"]
 #: What a value makes its record known by (see ``kernel.likeness``).
 Mark = Literal["name", "phone", "code"]
 Stored = int | str | bytes | None
@@ -61,7 +63,7 @@ class F:
     for a text of ids with blanks between · column: place in
     the default list · index: lists may be sorted by it quickly · search: weight in the search index · widget: how a
     form shows it when the type does not tell · section: form section · perm: permission key that guards it ·
-    merge: rule of the exchange · options: suggested values with their labels · editable: False for what only verbs write · fixed: what a branch has once said of it stays, whoever changed the file ·
+    merge: rule of the exchange ("set": what each place added and took away counts, see ``domain.sets``) · options: suggested values with their labels · editable: False for what only verbs write · fixed: what a branch has once said of it stays, whoever changed the file ·
     mark: values that are written differently and mean the same are found as one; of searched fields only.
     """
 
@@ -153,10 +155,36 @@ def _in_living_memory(value: _Date) -> _Date:
     return value
 
 
+def split_choices(text: str) -> list[str]:
+    """The values that a field of several choices holds, or that were written in one line."""
+    return [part.strip() for part in _BETWEEN_CHOICES.split(text) if part.strip()]
+
+
+def as_set(values: Iterable[str]) -> dict[str, str]:
+    """Values of which it does not matter how they are written, each once as it was written first."""
+    found: dict[str, str] = {}
+    for value in values:
+        found.setdefault(normalize("NFKC", value).casefold(), value)
+    return found
+
+
+def write_set(found: Mapping[str, str]) -> str:
+    """The text of a field that holds them: the same for the same values, wherever they were put together."""
+    return "\n".join(found[key] for key in sorted(found))
+
+
+def _check_tags(text: str) -> str:
+    found = as_set(split_choices(text))
+    if len(found) > MOST_TAGS or any(len(tag) > LONGEST_TAG for tag in found.values()):
+        raise ValueError("app:bad_tags")
+    return write_set(found)
+
+
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(clean_text)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), AfterValidator(clean_text)]
 LongText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100_000), AfterValidator(clean_text)]
 Attachments = Annotated[str, StringConstraints(strip_whitespace=True, max_length=20_000), AfterValidator(check_attachments)]
+Tags = Annotated[str, StringConstraints(strip_whitespace=True, max_length=20_000), AfterValidator(clean_text), AfterValidator(_check_tags)]
 Id = Annotated[str, AfterValidator(_check_id)]
 Money = Annotated[Decimal, BeforeValidator(_decimal(MONEY_SCALE)), Scaled(kind="money", scale=MONEY_SCALE)]
 Quantity = Annotated[Decimal, BeforeValidator(_decimal(QUANTITY_SCALE)), Scaled(kind="quantity", scale=QUANTITY_SCALE)]
@@ -178,6 +206,10 @@ class Choice(StrEnum):
         return member
 
 
+#: Signs that separate several choices where they are written in one line.
+_BETWEEN_CHOICES = re.compile(r"[\n;\uff1b\u3001]+")
+#: Tags of one record, and characters of one of them.
+MOST_TAGS, LONGEST_TAG = 30, 40
 #: Kinds of fields whose values are texts as they stand.
 _TEXTS = frozenset({"text", "longtext", "choice", "choices", "files"})
 
@@ -577,6 +609,8 @@ def _kind(base: type, f: F, scaled: Scaled | None) -> str:
         raise TypeError(f"{base} cannot be stored; floats and free objects are banned")
     if f.widget == "files":
         return "files"
+    if f.widget == "tags":
+        return "choices"
     return "longtext" if f.widget in {"longtext", "picture"} else "text"
 
 
@@ -641,6 +675,7 @@ _FAULTS: dict[str, tuple[str, str]] = {
     "app:bad_date": _DATE_VALUE,
     "app:bad_choice": ("bad_choice", N_("{label}: “{value}” is not one of the choices.")),
     "app:bad_attachment": ("bad_attachment", N_("{label}: this does not name attached files. Add a file with the button instead.")),
+    "app:bad_tags": ("bad_tags", N_("{label}: at most 30 tags, of at most 40 characters each.")),
     "app:too_many_files": ("too_many_files", N_("{label}: too many files. Pack some of them into one.")),
     "app:bad_id": ("bad_id", N_("{label}: “{value}” is not a record id.")),
     "greater_than": ("too_small", N_("{label} must be greater than {gt}.")),

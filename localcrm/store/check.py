@@ -240,7 +240,7 @@ def _replay(connection: Connection) -> Iterator[Problem]:
 
 
 def _replay_table(connection: Connection, entity: EntityType, changes: Iterable[Logged]) -> Iterator[Problem]:
-    fields = {field.no: field for field in entity.fields.values() if field.f.merge in {"lww", "always_show"}}
+    fields = {field.no: field for field in entity.fields.values() if field.f.merge in {"lww", "always_show", "set"}}
     last: dict[bytes, dict[int, Any]] = defaultdict(dict)
     for change in changes:
         diff = parse_diff(entity, change.diff or "{}")

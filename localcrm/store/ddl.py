@@ -303,26 +303,27 @@ def _guards(entity: EntityType) -> dict[str, str]:
 
 
 def total_table_sql(entity: EntityType, total: Total) -> str:
-    """The derived table of a total; ``by`` columns may be empty, hence the expression index instead of a key."""
-    by = ", ".join(f'"{key}" {entity.fields[key].sql_type}' for key in total.by)
-    return f'CREATE TABLE "{total.name}"({by}, total INTEGER NOT NULL) STRICT'
+    """The derived table of a total, found by what it is grouped by; a field without a value counts as its ``empty`` one."""
+    by = ", ".join(f'"{key}" {entity.fields[key].sql_type} NOT NULL' for key in total.by)
+    keys = ", ".join(f'"{key}"' for key in total.by)
+    return f'CREATE TABLE "{total.name}"({by}, total INTEGER NOT NULL, PRIMARY KEY({keys})) STRICT, WITHOUT ROWID'
 
 
-def total_index_sql(entity: EntityType, total: Total) -> str:
-    """Unique over the group, with empty values as one group."""
-    return f'CREATE UNIQUE INDEX "{total.name}_key" ON "{total.name}"({", ".join(_group(entity, key, "") for key in total.by)})'
+def empty(entity: EntityType, key: str) -> str:
+    """What stands in a total for a field without a value: no key may be NULL."""
+    return {"TEXT": "''", "BLOB": "x''", "INTEGER": "-1"}[entity.fields[key].sql_type]
 
 
-def _group(entity: EntityType, key: str, image: str) -> str:
-    empty = {"TEXT": "''", "BLOB": "x''", "INTEGER": "-1"}[entity.fields[key].sql_type]
-    return f'coalesce({image}"{key}", {empty})'
+def _group(entity: EntityType, key: str, image: str = "") -> str:
+    return f'coalesce({image}"{key}", {empty(entity, key)})'
 
 
 def total_select(entity: EntityType, total: Total) -> str:
     """The same figures computed from the rows: what ``check`` compares with and what a rebuild inserts."""
-    by = ", ".join(f'"{key}"' for key in total.by)
+    by = ", ".join(f'{_group(entity, key)} AS "{key}"' for key in total.by)
     amount = f'sum("{total.field}")' if total.field else "count(*)"
-    return f'SELECT {by}, {amount} AS total FROM "{entity.key}" WHERE deleted = 0 GROUP BY {by}'
+    places = ", ".join(str(place) for place in range(1, len(total.by) + 1))
+    return f'SELECT {by}, {amount} AS total FROM "{entity.key}" WHERE deleted = 0 GROUP BY {places}'
 
 
 def _total_triggers(entity: EntityType, total: Total) -> dict[str, str]:
@@ -330,12 +331,11 @@ def _total_triggers(entity: EntityType, total: Total) -> dict[str, str]:
 
     def add(image: str, sign: str) -> str:
         amount = f'{sign}{image}."{total.field}"' if total.field else f"{sign}1"
-        values = ", ".join(f'{image}."{by}"' for by in total.by)
+        values = ", ".join(_group(entity, by, f"{image}.") for by in total.by)
         columns = ", ".join(f'"{by}"' for by in total.by)
-        target = ", ".join(_group(entity, by, "") for by in total.by)
         return (
             f'INSERT INTO "{name}"({columns}, total) SELECT {values}, {amount} WHERE {image}.deleted = 0 '
-            f"ON CONFLICT({target}) DO UPDATE SET total = total + excluded.total"
+            f"ON CONFLICT({columns}) DO UPDATE SET total = total + excluded.total"
         )
 
     watched = ", ".join(f'"{k}"' for k in dict.fromkeys([*total.by, *([total.field] if total.field else []), "deleted"]))

@@ -230,7 +230,6 @@ def _bring_totals(connection: Connection, entity: EntityType) -> None:
             continue
         connection.execute(f'DROP TABLE IF EXISTS "{total.name}"')
         connection.execute(table)
-        connection.execute(ddl.total_index_sql(entity, total))
         connection.execute(f'INSERT INTO "{total.name}" {ddl.total_select(entity, total)}')
 
 

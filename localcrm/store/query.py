@@ -18,6 +18,7 @@ from localcrm.kernel.i18n import N_
 from localcrm.kernel.ids import is_id
 from localcrm.kernel.schema import EntityType, Field, Stored, clean_text, entity as entity_type
 from localcrm.store import merged, search
+from localcrm.store.ddl import empty
 from localcrm.store.tree import All, Among, Asker, Either, Listed, Node, Not, Term, compiled, figure
 from localcrm.store.view import Masked, View, With
 
@@ -413,7 +414,7 @@ def group_counts(connection: Connection, view: View, field: str) -> list[tuple[A
     total = next((t for t in entity.totals if t.by == (field,) and t.field is None), None)
     condition, params = view.condition(f'"{entity.key}"', finds=True)
     source = (
-        f'SELECT "{field}", total FROM "{total.name}" WHERE total > 0'
+        f'SELECT nullif("{field}", {empty(entity, field)}), total FROM "{total.name}" WHERE total > 0'
         if total and view.rows is None
         else f'SELECT "{field}", count(*) AS total FROM "{entity.key}" WHERE deleted = 0 AND {condition} GROUP BY "{field}"'
     )

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from localcrm.domain import sets
 from localcrm.domain.admin.conflicts import as_text
 from localcrm.domain.admin.entities import ConflictKind
-from localcrm.domain.crm import merging
+from localcrm.domain.crm import custody, merging
+from localcrm.domain.people.shared_with import still_shared
 from localcrm.domain.records import referred
 from localcrm.kernel.clock import stamp_time
 from localcrm.kernel.schema import EntityType, Kind, Stored, entities, entity_by_no
@@ -109,7 +111,7 @@ class Conflicts:
                 )
 
     def _overwritten(self, entity: EntityType, pk: bytes, no: int, base: Stored, kept: Entry, lost: Entry) -> None:
-        if no == DELETED_NO or no in _moot(entity):
+        if no == DELETED_NO or no in _moot(entity) or _goes_along(entity, no, kept, lost):
             return
         column = entity.by_no[no]
         self._note(
@@ -128,23 +130,32 @@ class Conflicts:
         """Deleted at one place, edited at the other: the row stays deleted, the edit stays underneath, a person decides."""
         mine_deletes = mine.diff.get(DELETED_NO, (0, 0))[1] == 1
         if mine_deletes:
-            deletion, edit = mine, next((e for e in reversed(unseen) if _edits(entity, e)), None)
+            deletion, edits = mine, [e for e in reversed(unseen) if self._edits(entity, pk, e)]
         else:
-            edit = mine if _edits(entity, mine) else None
+            edits = [mine] if self._edits(entity, pk, mine) else []
             deletion_found = next((e for e in reversed(unseen) if e.diff.get(DELETED_NO, (0, 0))[1] == 1), None)
             if deletion_found is None:
                 return
             deletion = deletion_found
-        if edit is None:
-            return
-        self._note(
-            kind=ConflictKind.DELETED_EDITED,
-            entity=entity.key,
-            record=pk.hex(),
-            **_STAYS_DELETED,
-            **_who("kept", deletion),
-            **_who("lost", edit),
-        )
+        for edit in edits if self._is_merged(entity, pk) else edits[:1]:  # restored, a record has them all; merged, each is looked at
+            self._note(
+                kind=ConflictKind.DELETED_EDITED,
+                entity=entity.key,
+                record=pk.hex(),
+                **_STAYS_DELETED,
+                **_who("kept", deletion),
+                **_who("lost", edit),
+            )
+
+    def _edits(self, entity: EntityType, pk: bytes, entry: Entry) -> bool:
+        """Whether an update says more than that its record went, or into which one. That another one was merged into it does, unless
+        it went into another one itself: those are brought to one by themselves.
+        """
+        into = {entity.fields[entity.merged].no} if entity.merged else set[int]()
+        return bool(entry.diff.keys() - {DELETED_NO} - into - (_moot(entity) if self._is_merged(entity, pk) else set()))
+
+    def _is_merged(self, entity: EntityType, pk: bytes) -> bool:
+        return bool(entity.merged) and self._known.now(entity, pk, entity.fields[entity.merged or ""].no) is not None
 
     # references ------------------------------------------------------------------------------------------------------------
 
@@ -183,11 +194,25 @@ class Conflicts:
                 (json.dumps([target.hex() for target in targets]),),
             )
             orphaned.update((parent, row[0]) for row in rows)
+        orphaned = self._in_use(orphaned, self._merged_among(orphaned))
         if self._known.sender:
             orphaned -= self._known.sender.orphaned
             self._known.sender.orphaned.update(orphaned)
-        for parent, pk in sorted(orphaned - self._merged_among(orphaned)):
+        for parent, pk in sorted(orphaned):
             self._note(kind=ConflictKind.PARENT_DELETED, entity=parent, record=pk.hex(), **_STAYS_DELETED)
+
+    def _in_use(self, orphaned: set[tuple[str, bytes]], merged: set[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
+        """Those that live records refer to as a deletion asks for them, and customers that went while another place shared them; without those
+        that were merged into others.
+        """
+        connection, found = self._known.connection, set[tuple[str, bytes]]()
+        for entity in entities():
+            if ids := {pk for key, pk in orphaned - merged if key == entity.key}:
+                found.update((entity.key, pk) for pk in referred(connection, entity, ids))
+        customers = merging.CUSTOMER  # whose shares go along into the bin
+        gone = [pk for pk in self._now_deleted.get(customers, ()) if (customers.key, pk) not in merged]
+        found.update((customers.key, pk) for pk in (still_shared(connection, customers, gone) if gone else ()))
+        return found
 
     def _merged_among(self, orphaned: set[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
         """Those that were merged into others, and are left to what follows of that; so are those that went in this batch, or that it wanted to go elsewhere."""
@@ -225,13 +250,20 @@ class Conflicts:
 @cache
 def _moot(entity: EntityType) -> frozenset[int]:
     """Columns that head office works out anew from what all places did."""
-    return frozenset(entity.fields[key].no for key in merging.ALIASES) if entity is merging.CUSTOMER else frozenset()
+    aliases = frozenset(entity.fields[key].no for key in (*merging.ALIASES, *custody.ALONG)) if entity is merging.CUSTOMER else frozenset()
+    return aliases | sets.columns(entity).keys()
 
 
-def _edits(entity: EntityType, entry: Entry) -> bool:
-    """Whether an update says more than that its record went, or into which one."""
-    into = {entity.fields[entity.merged].no} if entity.merged else set[int]()
-    return bool(entry.diff.keys() - {DELETED_NO} - into - _moot(entity))
+@cache
+def _along(entity: EntityType) -> tuple[int, int] | None:
+    """Columns of whose a customer is and where it is at home: a hand-over writes both."""
+    return (entity.fields["owner_id"].no, entity.fields["branch_id"].no) if entity is merging.CUSTOMER else None
+
+
+def _goes_along(entity: EntityType, no: int, kept: Entry, lost: Entry) -> bool:
+    """Whether people are told of a column with another one that the same changes wrote."""
+    found = _along(entity)
+    return found is not None and no == found[1] and found[0] in kept.diff and found[0] in lost.diff
 
 
 _STAYS_DELETED = {"field": "deleted", "base": "false", "kept": "true", "lost": "false"}

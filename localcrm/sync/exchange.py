@@ -153,7 +153,7 @@ def count_changes(push: Push | GiveBack) -> int:
 
 def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> Welcome | None:
     """A branch takes in what head office says; returns its Welcome."""
-    welcome, is_for_us = None, True
+    welcome, said, is_for_us = None, Ack([]), True
     drain.carry_out(store)
     for message in snapshot.take_in(store, messages, outcome):
         if isinstance(message, Welcome):
@@ -164,7 +164,7 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
             repair.forget(store, OFFICE_NO)
             _take_witness(store, welcome)
         elif isinstance(message, Ack):
-            _take_ack(store, message)
+            _take_ack(store, said := message)
             is_for_us = _is_for_us(store, message)
         elif not is_for_us and isinstance(message, Changes | MoveIn | Evict):
             raise ExchangeError(
@@ -187,7 +187,7 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
             if (kind := entity_by_no(message.table)) is not None:
                 scope.take_out(store, kind, message.ids, at=message.at)
         elif isinstance(message, Digests):
-            outcome.digest = _compare(store, message)
+            outcome.digest = _compare(store, message, said)
             if store.meta(CATCHING_UP):  # digests come behind everything else
                 with store.housekeeping() as connection:
                     set_meta(connection, CATCHING_UP, 0)
@@ -260,6 +260,13 @@ def _take_ack(store: Store, ack: Ack) -> None:
             connection.execute(f"UPDATE sync_ctx SET last_hlc = max(({newest}), ?)", (past.newest_stamp(connection),))
 
 
+def _has_all(store: Store, connection: Connection, said: Ack) -> bool:
+    """Whether head office had everything of this branch when it said so."""
+    had = {epoch.to_bytes(8): number for epoch, number in said.have}
+    own = connection.all("SELECT epoch, have_oseq FROM sync_origin WHERE node_no = ?", (store.node.node_no,))
+    return all(number <= had.get(epoch, 0) for epoch, number in own)
+
+
 def _is_for_us(store: Store, ack: Ack) -> bool:
     """Whether head office speaks to this branch as it is now: to another epoch of it, it does not send what that had made itself."""
     return ack.epoch == int.from_bytes(store.node.epoch) or (ack.epoch == 0 and store.node.epoch_index == 0)
@@ -279,12 +286,16 @@ def _open_conflicts(store: Store) -> int:
         return int(connection.value("SELECT count(*) FROM conflict WHERE state = 'open'"))
 
 
-def _compare(store: Store, theirs: Digests) -> str:
-    """Compare data, not promises; a difference is noted and shown, never papered over."""
+def _compare(store: Store, theirs: Digests, said: Ack) -> str:
+    """Compare data, not promises; a difference is noted and shown, never papered over.
+
+    ``said``: what head office had of this branch when it looked. A file may be read again long after: more has arrived there since, or the
+    branch holds something else.
+    """
     with store.read() as connection:
         cursor = connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = ?", (OFFICE_NO,))
-        waiting = connection.value("SELECT count(*) FROM sync_origin WHERE node_no = ? AND have_oseq > acked_oseq", (store.node.node_no,))
-        if cursor != theirs.hseq or waiting:
+        outdated = theirs.scope_at and scope.is_outdated(connection, theirs.scope_at)
+        if cursor != theirs.hseq or outdated or not _has_all(store, connection, said):
             return "unknown"
         mine = digests.state(connection)
         known = get_meta(connection, repair.DIFFERS)
@@ -520,7 +531,7 @@ def downs(store: Store, peer: Peer, cursor: int, *, portions: int | None = None)
             cursor, sent = portion.upto, sent + 1
         if state is not None:
             digests.keep(store, state)
-            yield Digests(cursor, tables)
+            yield Digests(cursor, tables, told)
             return
         if not portion.more or (portions is not None and sent >= portions):
             return

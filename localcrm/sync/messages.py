@@ -153,6 +153,8 @@ class Digests(Struct, frozen=True, tag="digests"):
 
     hseq: Seq
     tables: Annotated[dict[Annotated[str, Meta(max_length=60)], Annotated[str, Meta(max_length=64)]], Meta(max_length=1000)]
+    scope_at: Seq = 0
+    """The number that head office's log ended with when it looked what the branch holds; 0 where it does not say."""
 
 
 class Lacking(Struct, frozen=True, tag="lacking"):

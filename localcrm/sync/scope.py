@@ -245,6 +245,11 @@ def is_news(connection: Connection, at: int) -> bool:
     return True
 
 
+def is_outdated(connection: Connection, at: int) -> bool:
+    """Whether what is said follows a scope that head office has said something newer of since."""
+    return at < max(int(get_meta(connection, key) or 0) for key in (_HEARD, TOLD))
+
+
 def is_told_anew(connection: Connection, at: int) -> bool:
     """Whether what is said follows a scope as it was at a number of head office's log that is not older than the one heard of last."""
     return at > 0 and at >= int(get_meta(connection, TOLD) or 0)

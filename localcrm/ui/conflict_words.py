@@ -9,10 +9,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from localcrm.domain import policy
-from localcrm.domain.admin.conflicts import CONFLICT, Item, Step, chosen_text, concerned_field, held_values
+from localcrm.domain.admin.conflicts import CONFLICT, Item, Step, chosen_text, concerned_field, held_values, met_values
 from localcrm.domain.admin.entities import ConflictKind
 from localcrm.domain.admin.reasons import reason_texts
-from localcrm.domain.records import read_history, used_by
+from localcrm.domain.crm.merging import ALIASES
+from localcrm.domain.people.shared_with import share_of, shared_names
+from localcrm.domain.records import used_by
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import EntityType, Field, entity as entity_type
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from localcrm.store.connection import Connection
 
 
+_SHARE = entity_type("share")
 #: Values of a change that was not taken over that are told.
 MOST_WANTED = 6
 
@@ -47,7 +50,7 @@ class Told:
     """One conflict as the screen shows it.
 
     ``happened`` and ``next_step`` stand in the place of two values where there are none · ``now`` is the live value · ``settled`` how it was settled, by whom and when · ``other`` the second record of two with the same value: title, address ·
-    ``edits`` what was changed of a record that was deleted elsewhere.
+    ``edits`` what was changed of a record that was deleted elsewhere · ``into`` the title of the one that it was merged into instead.
     """
 
     item: Item
@@ -65,6 +68,7 @@ class Told:
     settled: str = ""
     other: tuple[str, str] = ("", "")
     edits: str = ""
+    into: str = ""
 
     @property
     def places(self) -> set[str]:
@@ -77,9 +81,23 @@ class Told:
         return not self.happened
 
     @property
+    def kept_text(self) -> str:
+        """What the side says that was live when the conflict was found."""
+        return _("deleted") if self.item.conflict.get("field") == "deleted" else _or_empty(self.kept.text)
+
+    @property
+    def lost_text(self) -> str:
+        """What the other side says."""
+        if self.item.conflict.get("field") == "deleted":
+            return self.edits or _("changed")
+        return _or_empty(self.base if self.item.kind == ConflictKind.WATCHED else self.lost.text)
+
+    @property
     def keep_label(self) -> str:
         """What leaving everything as it is means here."""
         match self.item.kind:
+            case ConflictKind.DELETED_EDITED if self.item.into:
+                return _("Leave “{name}” as it is").format(name=_short(self.into))
             case ConflictKind.DELETED_EDITED | ConflictKind.PARENT_DELETED:
                 return _("Keep it deleted") if self.item.now == "true" else _("Leave it in use")
             case ConflictKind.OVERWRITTEN:
@@ -95,6 +113,8 @@ class Told:
         """What taking the other value means here; "" where there is none."""
         if not self.item.can_take:
             return ""
+        if self.item.into:
+            return "" if self.item.conflict.get("resolution") == "lost" else _("Enter it in “{name}”").format(name=_short(self.into))
         if self.item.conflict.get("field") == "deleted":
             return _("Restore it") if self.item.now == "true" else _("Delete it")
         if self.item.kind == ConflictKind.WATCHED:
@@ -136,14 +156,16 @@ class Teller:
         key, record = str(conflict.get("field") or ""), str(conflict.get("record") or "")
         name = kind.label if kind else str(conflict.get("entity") or "")
         title = self._names.get(kind.key if kind else "", {}).get(record) or name
-        happened, next_step = self._sentences(item, title)
+        into = self._left(item, kind)
+        edits = self._edits(item, kind)
+        happened, next_step = self._sentences(item, title, into, edits)
         return Told(
             item=item,
             kind=kind,
             title=title,
             path=record_path(kind.key, record) if kind and item.is_there else "",
             label=field.label if field else "" if key in {"", "deleted"} else key,
-            reason=gettext(CONFLICT.fields["kind"].options.get(item.kind, item.kind)),
+            reason=_("Merged here, changed there") if into else gettext(CONFLICT.fields["kind"].options.get(item.kind, item.kind)),
             base=self.word(item, conflict.get("base")),
             kept=self._side(item, "kept"),
             lost=self._side(item, "lost"),
@@ -152,7 +174,8 @@ class Teller:
             next_step=next_step,
             settled=self._settled(item),
             other=self._other(item, kind),
-            edits=self._edits(item, kind),
+            edits=edits,
+            into=into,
         )
 
     def word(self, item: Item, text: str | None) -> str | None:
@@ -172,7 +195,7 @@ class Teller:
             str(code or ""),
         )
 
-    def _sentences(self, item: Item, title: str) -> tuple[str, str]:
+    def _sentences(self, item: Item, title: str, into: str, edits: str) -> tuple[str, str]:
         """What happened and what to do next, where there are no two values to choose from."""
         conflict = item.conflict
         match item.kind:
@@ -181,13 +204,30 @@ class Teller:
                 users = used_by(self._connection, self._actor, kind, str(conflict["record"]))
                 if item.now != "true":
                     return _("“{title}” was deleted and is in use again.").format(title=title), _("Nothing to do any more: settle it.")
+                who = self._deleted_by(kind, str(conflict["record"]))
+                if not users and (shared := self._shared_with(kind, str(conflict["record"]))):
+                    happened = _("“{title}” was deleted ({who}) while another place shared it with {names}.")
+                    return happened.format(title=title, who=who, names=shared), _(
+                        "Restore it if it is still needed there: then the share counts. If not, keep it deleted; nobody is shown anything."
+                    )
                 if not users:
                     happened = _("“{title}” was deleted; nothing refers to it any more.").format(title=title)
                     return happened, _("Keep it deleted, unless it is still needed.")
-                who = self._deleted_by(kind, str(conflict["record"]))
                 happened = _("“{title}” was deleted ({who}) while another place still used it: {users}.")
                 return happened.format(title=title, users=users, who=who), _(
                     "Restore it if it is still needed. If not, let those records refer to another one, then keep it deleted."
+                )
+            case ConflictKind.DELETED_EDITED if item.into:
+                told = _("“{title}” was merged into “{into}” ({first}) while another place changed it ({second}): {edits}.")
+                words = {"title": title, "into": into, "first": self._author(item, "kept"), "second": self._author(item, "lost")}
+                return told.format(**words, edits=edits or _("changed")), _(
+                    "“{into}” does not say so yet. Enter it there if it is right; if not, leave “{into}” as it is."
+                ).format(into=into)
+            case ConflictKind.DELETED_EDITED if item.is_there and (merged := self._merged_into_it(item)):
+                told = _("“{title}” was deleted ({first}) while another place merged {names} into it ({second}).")
+                words = {"title": title, "first": self._author(item, "kept"), "second": self._author(item, "lost")}
+                return told.format(**words, names=merged), _(
+                    "Both are gone now. Restore it if one of them is still needed: everything of both is with it."
                 )
             case ConflictKind.MERGED if item.is_there:
                 return self._merged_apart(item, title)
@@ -213,6 +253,14 @@ class Teller:
             return told.format(title=title, other=other, first=first, second=second), _(
                 "The one entered first, “{title}”, stays, and everything is with it. The number and name of the other one still find it."
             ).format(title=title)
+        if not item.conflict.get("lost"):
+            note = str(item.conflict.get("base") or "")
+            told = _("“{title}” was merged into “{kept}” ({first}), while another place had found that they are two ({second}{note}).")
+            kept = self.word(item, item.conflict.get("kept")) or "—"
+            note = f" · {note}" if note else ""
+            return told.format(title=title, kept=kept, first=first, second=second, note=note), _(
+                "Ask each other. If they are two, undo the merge in the history of “{kept}” or restore “{title}” from the recycle bin."
+            ).format(kept=kept, title=title)
         told = _("“{title}” was merged into “{kept}” ({first}) and into “{lost}” ({second}).")
         kept, lost = (self.word(item, item.conflict.get(side)) or "—" for side in ("kept", "lost"))
         return told.format(title=title, kept=kept, lost=lost, first=first, second=second), _(
@@ -250,13 +298,33 @@ class Teller:
 
     def _edits(self, item: Item, kind: EntityType | None) -> str:
         """What the change says that met a deletion, as the history of the record has it."""
-        conflict = item.conflict
-        if item.kind != ConflictKind.DELETED_EDITED or kind is None or not item.is_there:
+        if kind is None or not item.is_there:
             return ""
-        rows = read_history(self._connection, self._actor, entity=kind.key, id=str(conflict["record"]))
-        made = (conflict.get("lost_node"), conflict.get("lost_at"))
-        edits = [row for row in rows if row.field in kind.fields and (row.node, datetime.fromisoformat(row.at)) == made]
-        return gettext(N_("; ")).join(self._edit(kind, row) for row in edits[:MOST_WANTED])
+        rows = met_values(self._connection, self._actor, item.conflict)
+        by_hand = [row for row in rows if kind.fields[row.field].f.editable]  # the rest follows from these
+        return gettext(N_("; ")).join(self._edit(kind, row) for row in (by_hand or rows)[:MOST_WANTED])
+
+    def _merged_into_it(self, item: Item) -> str:
+        """What was merged into a record that was deleted elsewhere, by name or number; "" where the change was another one."""
+        said = {row.field: str(row.new or "") for row in met_values(self._connection, self._actor, item.conflict)}
+        names = next((said[key] for key in reversed(ALIASES) if said.get(key)), "")
+        return gettext(N_(", ")).join(_("“{name}”").format(name=name) for name in names.split("\n") if name)
+
+    def _left(self, item: Item, kind: EntityType | None) -> str:
+        """The title of the record that another one was merged into."""
+        if kind is None or item.into is None:
+            return ""
+        return self._titles(kind, [item.into]).get(item.into) or kind.label
+
+    def _share(self, identity: str) -> str:
+        told = share_of(self._connection, identity)
+        if told is None:
+            return _SHARE.label
+        what, record, names = told
+        return _("“{title}” shared with {names}").format(title=self._titles(what, [record]).get(record) or what.label, names=names)
+
+    def _shared_with(self, kind: EntityType, record: str) -> str:
+        return gettext(N_(", ")).join(shared_names(self._connection, kind, record))
 
     def _edit(self, kind: EntityType, row: HistoryRow) -> str:
         text = row.new if isinstance(row.new, str) or row.new is None else json.dumps(row.new)
@@ -288,6 +356,9 @@ class Teller:
             return _("taken over after the update") if keep == "applied" else _("seen")
         if item.kind == ConflictKind.DUPLICATE and keep == "kept":
             return _("both left as they are")
+        if item.into:
+            left = self._left(item, concerned_field(item.conflict)[0])
+            return (_("entered in “{name}”") if keep == "lost" else _("left “{name}” as it was")).format(name=left)
         value = self.word(item, chosen_text(item.conflict, keep))
         if item.conflict.get("field") == "deleted":
             return _("kept deleted") if value == self.word(item, "true") else _("restored")
@@ -306,7 +377,9 @@ class Teller:
         return self._titles(kind, [identity]).get(identity) or kind.label, record_path(kind.key, identity)
 
     def _titles(self, kind: EntityType, ids: list[str]) -> dict[str, str]:
-        """Titles as far as the actor may read the field they stand in."""
+        """Titles as far as the actor may read the field they stand in; a share is called by what it shares with whom."""
+        if kind is _SHARE:
+            return {one: self._share(one) for one in ids}
         seen = policy.seen(self._actor, kind)
         return titles(self._connection, kind, ids) if seen is not None and seen.shows(kind.title_field) else {}
 
@@ -357,6 +430,10 @@ def _kind_and_key(item: Item) -> tuple[EntityType | None, str]:
 
 def _is_id(item: Item) -> bool:
     return len(str(item.conflict.get("record") or "")) == 32
+
+
+def _or_empty(text: str | None) -> str:
+    return text if text is not None else _("(empty)")
 
 
 def _short(text: str | None) -> str:

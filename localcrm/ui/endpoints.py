@@ -206,6 +206,9 @@ def _filter(entity: EntityType, field: str, part: FilterPart) -> Iterator[Condit
         if values or column.choices:  # an open list holds what people typed, too
             yield Condition(field, "in", values)
             return
+    if column is not None and column.f.widget == "tags" and part.type == "equals":
+        yield Condition(field, "any", [str(part.filter or "")])
+        return
     day = part.filter_type == "date"
     low = (part.date_from or "")[:10] if day else part.filter
     if part.type == "inRange":

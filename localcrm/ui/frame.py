@@ -18,7 +18,7 @@ from localcrm.store.shapes import SHAPING
 from localcrm.ui import account, operations
 from localcrm.ui.calls import card as calls
 from localcrm.ui.kit import reminders, shortcuts, syncstate, theme
-from localcrm.ui.registry import Screen, home_page, navigation, screens_for
+from localcrm.ui.registry import FOLDED, PINNED, Screen, home_page, navigation, screens_for
 
 if TYPE_CHECKING:
     from nicegui.client import Client
@@ -190,10 +190,33 @@ class _Navigation:
         self.badges.clear()
         with self.bar:
             for label, members in navigation(self.session):
-                if label:
-                    ui.label(_(label)).classes("lc-nav-head")
-                for screen in members:
-                    self._draw_link(screen)
+                part = ui.element("div").classes("lc-nav-part")
+                section = members[0].section
+                with part:
+                    if label == PINNED:
+                        ui.label(_(label)).classes("lc-nav-head")
+                    elif label and section:
+                        self._draw_head(part, section, _(label))
+                    for screen in members:
+                        self._draw_link(screen)
+
+    def _draw_head(self, part: ui.element, section: str, label: str) -> None:
+        """The heading of a section: a click folds it up, and it stays so for the user. The page that is open is shown all the same."""
+
+        def show(folded: bool) -> None:
+            part.classes(add="lc-folded" if folded else "", remove="" if folded else "lc-folded")
+            head.props(f"aria-expanded={'false' if folded else 'true'}")
+
+        async def switch() -> None:
+            folded = set(self.session.setting(FOLDED).split()) ^ {section}
+            show(section in folded)
+            await asyncio.to_thread(self.session.save_setting, FOLDED, " ".join(sorted(folded)) or None)
+
+        with ui.element("button").classes("lc-nav-head").props('type="button"').mark(f"section-{section}") as head:
+            ui.label(label)
+            ui.icon("expand_more")
+        head.on("click", switch)
+        show(section in self.session.setting(FOLDED).split())
 
     def _draw_link(self, screen: Screen) -> None:
         link = ui.element("a").props(f'href="{screen.path}"').classes("lc-nav-link" + (" lc-on" if screen.id == self.active else ""))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
 TOAST_SECONDS = 7.0
+#: How long a page waits for a part of it.
+QUICK_SECONDS = 0.03
 #: The verb that takes a whole action back.
 UNDO = "admin.undo_action"
 log = logging.getLogger(__name__)
@@ -129,6 +131,12 @@ class _Places:
 
 
 _places: WeakKeyDictionary[Client, _Places] = WeakKeyDictionary()
+
+
+async def quick_or_later(work: Coroutine[Any, Any, None]) -> None:
+    """Do what fills a part of a page that is being made: what is quick comes with the page, the rest follows it."""
+    task = background_tasks.create(work, name="part of a page")
+    await asyncio.wait({task}, timeout=QUICK_SECONDS)
 
 
 def set_places(notices: ui.element, toasts: ui.element) -> None:

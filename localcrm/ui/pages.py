@@ -93,6 +93,17 @@ async def _remember(session: Session, screen: Screen, query: str) -> None:
         await asyncio.to_thread(session.save_setting, LAST_PAGE, address)
 
 
+class _Assets(StaticFiles):
+    """Our own scripts and styles: an address that names the version of a file (theme.asset) need not be asked for again."""
+
+    def file_response(self, full_path: Any, stat_result: Any, scope: Any, status_code: int = 200) -> Response:
+        """The file, kept by the browser for as long as the page names the same version."""
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        if scope["query_string"]:
+            response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+
 def plain_routes(program: Program) -> list[BaseRoute]:
     """What is not a screen: set-up, unlocking, signing in and out, data for lists, static files."""
 
@@ -115,5 +126,5 @@ def plain_routes(program: Program) -> list[BaseRoute]:
         *hook.routes(program),
         *attachments.ROUTES,
         *[route for module in screen_modules() for route in getattr(module, "ROUTES", ())],
-        Mount("/static", StaticFiles(directory=STATIC)),
+        Mount("/static", _Assets(directory=STATIC)),
     ]

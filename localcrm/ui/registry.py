@@ -20,11 +20,16 @@ Builder = Callable[["Session", Mapping[str, str]], Awaitable[None] | None]
 SECTIONS: dict[str, str] = {
     "": "",
     "customers": N_("Customers & contacts"),
+    "selling": N_("Selling"),
+    "service": N_("After-sales service"),
+    "partners": N_("Partners & suppliers"),
     "trade": N_("Trade"),
     "company": N_("Company"),
     "settings": N_("Settings"),
 }
 
+#: Preference of a user: the sections he has folded up.
+FOLDED = "nav:folded"
 #: Heading of the pages a user has pinned to the top.
 PINNED = N_("Favourites")
 #: Setting of this node: the address that was open last.

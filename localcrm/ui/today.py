@@ -8,21 +8,28 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from localcrm.domain import policy
-from localcrm.domain.admin.conflicts import count_open
+from localcrm.domain.admin.conflicts import MOST_AT_ONCE, count_open, find_items
+from localcrm.domain.admin.entities import ConflictState
 from localcrm.domain.calls.services import missed, names_of
 from localcrm.domain.conditions import PRESETS, Asking, is_askable, tree_query
-from localcrm.domain.crm.entities import Contact, Customer
+from localcrm.domain.crm.birthdays import kept_within, next_birthday
+from localcrm.domain.crm.entities import Contact, Customer, Opportunity, ProjectTask
+from localcrm.domain.crm.questions import BIRTHDAY_DAYS
+from localcrm.domain.crm.reminders import reminders
 from localcrm.domain.sales.glance import customer_glances
 from localcrm.domain.service.desk import Line as TicketLine, Wanted, undone
 from localcrm.domain.service.rules import RUNNING
 from localcrm.domain.service.tickets import TICKET
-from localcrm.domain.spans import anniversaries
-from localcrm.kernel.clock import now_utc
+from localcrm.kernel.clock import moment, now_utc
 from localcrm.kernel.i18n import N_, gettext, gettext as _
-from localcrm.store.query import Condition, ListQuery, ref_titles, select
+from localcrm.kernel.schema import EntityType
+from localcrm.store.query import Condition, ListQuery, Record, ref_titles, select
 from localcrm.ui.calls.words import shown_number
+from localcrm.ui.conflict_words import Teller
+from localcrm.ui.kit.presets import MINE
+from localcrm.ui.kit.reminders import HEADS, place_of
 from localcrm.ui.kit.syncstate import sync_state
-from localcrm.ui.kit.values import ago, near_moment
+from localcrm.ui.kit.values import ago, near_day, near_moment
 from localcrm.ui.registry import screens_for
 from localcrm.ui.service.words import glance
 
@@ -30,9 +37,10 @@ if TYPE_CHECKING:
     from localcrm.store.connection import Connection
     from localcrm.ui.sessions import Session
 
-#: Records that a card names.
-MOST_NAMED = 5
+#: Records that a card names, and among how many of a list it looks for those that come first.
+MOST_NAMED, AMONG = 5, 60
 _CUSTOMER, _CONTACT = Customer.entity_type, Contact.entity_type
+_TASK, _DEAL = ProjectTask.entity_type, Opportunity.entity_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,31 +102,37 @@ def _may_ask(key: str) -> Callable[[Session], bool]:
 
 def _customers(key: str, session: Session, mine: bool) -> Found:
     tree = PRESETS[_CUSTOMER.key][key].tree
-    query = tree_query(_CUSTOMER, {"all": [{"ask": "mine"}, tree]} if mine else tree, Asking(session.actor), limit=MOST_NAMED)
+    query = tree_query(_CUSTOMER, {"all": [{"ask": "mine"}, tree]} if mine else tree, Asking(session.actor), limit=AMONG)
     with session.store.read() as connection:
         page = select(connection, query)
         second = _birthdays if key == "birthday" else _plans
         said = second(connection, session, [row["id"] for row in page.rows])
-    lines = tuple(Line(row["name"], said.get(row["id"], ""), f"/customers?open={row['id']}") for row in page.rows)
+    first = sorted(page.rows, key=lambda row: (row["id"] not in said, said[row["id"]][0] if row["id"] in said else 0))[:MOST_NAMED]
+    lines = tuple(Line(row["name"], said.get(row["id"], (0, ""))[1], f"/customers?open={row['id']}") for row in first)
     return Found(page.total, lines)
 
 
-def _plans(connection: Connection, session: Session, ids: list[str]) -> dict[str, str]:
+def _plans(connection: Connection, session: Session, ids: list[str]) -> dict[str, tuple[float, str]]:
+    """Of each customer when he is to be contacted, to order by and in words."""
     found = customer_glances(connection, session.actor, ids)
-    return {one: near_moment(glance.next_contact) for one, glance in found.items() if glance.next_contact}
+    return {
+        one: (glance.next_contact.timestamp(), near_moment(glance.next_contact)) for one, glance in found.items() if glance.next_contact
+    }
 
 
-def _birthdays(connection: Connection, session: Session, ids: list[str]) -> dict[str, str]:
-    """Of each customer the contact whose birthday comes next."""
-    days = anniversaries(Asking(session.actor).today, 7)
-    seen = policy.view(session.actor, _CONTACT)
-    said = {}
+def _birthdays(connection: Connection, session: Session, ids: list[str]) -> dict[str, tuple[float, str]]:
+    """Of each customer the contact whose birthday comes next, ordered by the day."""
+    today = Asking(session.actor).today
+    soon, seen = kept_within(today, BIRTHDAY_DAYS), policy.view(session.actor, _CONTACT)
+    said: dict[str, tuple[float, str]] = {}
     for one in ids:
-        where = (Condition("customer_id", "=", one), Condition("birthday", "yearly", days))
-        rows = select(connection, ListQuery(_CONTACT, where=where, limit=MOST_NAMED, restrict=seen)).rows
-        row = min(rows, key=lambda row: days.index(f"{row['birthday']:%m-%d}"), default=None)
-        if row is not None:
-            said[one] = f"{row['name']} {row['birthday']:%m-%d}"
+        rows = select(
+            connection, ListQuery(_CONTACT, where=(Condition("customer_id", "=", one),), tree=soon, limit=MOST_NAMED, restrict=seen)
+        ).rows
+        days = [(day, row["name"]) for row in rows if (day := next_birthday(row["birthday"], row["lunar_birthday"], today))]
+        if days:
+            day, name = min(days)
+            said[one] = day.toordinal(), f"{name} {day:%m-%d}"
     return said
 
 
@@ -134,6 +148,24 @@ def _customer_card(key: str, icon: str, place: int, tone: str = "") -> Card:
         place=place,
         asked=_may_ask(key),
     )
+
+
+# deals ---------------------------------------------------------------------------------------------------------------------
+
+
+def _asked_of(kind: EntityType, key: str) -> Callable[[Session], bool]:
+    """Whether a user may ask a preset of some kind, of his own records too."""
+    tree = {"all": [MINE, PRESETS[kind.key][key].tree]}
+    return lambda session: session.may(f"{kind.key}.read") and is_askable(kind, tree, Asking(session.actor))
+
+
+def _due(kind: EntityType, key: str, day: str, path: Callable[[Record], str], session: Session, mine: bool) -> Found:
+    """Records that a preset finds, by the ``day`` they are due."""
+    tree = PRESETS[kind.key][key].tree
+    query = tree_query(kind, {"all": [MINE, tree]} if mine else tree, Asking(session.actor), sort=day, limit=MOST_NAMED)
+    with session.store.read() as connection:
+        page = select(connection, query)
+    return Found(page.total, tuple(Line(str(row.get(kind.title_field) or ""), near_day(row[day]), path(row)) for row in page.rows))
 
 
 # service ------------------------------------------------------------------------------------------------------------------
@@ -192,9 +224,27 @@ def _has_screen(screen: str) -> Callable[[Session], bool]:
     return lambda session: any(one.id == screen for one in screens_for(session))
 
 
-def _conflicts(session: Session, _mine: bool) -> Found:
+def _conflicts(session: Session, mine: bool) -> Found:
+    """Those the user sees, or those about his own work and customers; the newest are named."""
     with session.store.read() as connection:
-        return Found(count_open(connection, session.actor))
+        if not count_open(connection, session.actor):
+            return Found(0)
+        most = MOST_AT_ONCE if mine else MOST_NAMED
+        total, items = find_items(connection, session.actor, [Condition("state", "=", ConflictState.OPEN)], limit=most)
+        if mine:
+            items = [item for item in items if item.mine]
+            total = len(items)
+        told = list(Teller(connection, session.actor, items[:MOST_NAMED]))
+    lines = tuple(Line(one.title, one.label or one.reason, f"/conflicts?record={one.item.conflict.get('record')}") for one in told)
+    return Found(total, lines)
+
+
+def _reminders(session: Session, _mine: bool) -> Found:
+    """What the user is reminded of by now, the latest first."""
+    with session.store.read() as connection:
+        due = reminders(connection, session.store.node, session.actor, now=moment(session.store.clock))[::-1]
+    lines = tuple(Line(one.title, gettext(HEADS[one.kind]), place_of(one) or "/reminders") for one in due[:MOST_NAMED])
+    return Found(len(due), lines)
 
 
 def _sync(session: Session, _mine: bool) -> Found:
@@ -232,12 +282,36 @@ CARDS: list[Card] = [
         asked=lambda session: session.may("call.read"),
     ),
     Card(
+        id="tasks",
+        label_msgid=N_("Tasks due"),
+        icon="task_alt",
+        path=lambda mine: f"/records/project_task?query=due{'&mine=1' if mine else ''}",
+        look=partial(_due, _TASK, "due", "due_on", lambda row: f"/opportunities?open={row.get('opportunity_id') or ''}"),
+        entities=frozenset({"project_task"}),
+        tone="warn",
+        place=14,
+        asked=_asked_of(_TASK, "due"),
+    ),
+    Card(
+        id="steps",
+        label_msgid=N_("Next steps due"),
+        icon="redo",
+        path=lambda mine: f"/opportunities/list?query=step_due{'&mine=1' if mine else ''}",
+        look=partial(_due, _DEAL, "step_due", "next_on", lambda row: f"/opportunities?open={row['id']}"),
+        entities=frozenset({"opportunity"}),
+        tone="warn",
+        place=15,
+        asked=_asked_of(_DEAL, "step_due"),
+    ),
+    Card(
         id="reminders",
         label_msgid=N_("Reminders"),
         icon="notifications",
         path=lambda _mine: "/reminders",
-        look=_badge("reminders"),
-        entities=frozenset({"reminder", "reminder_mark", "activity", "contact", "customer"}),
+        look=_reminders,
+        entities=frozenset(
+            {"reminder", "reminder_mark", "activity", "contact", "customer", "owner_change", "claim_answer", "project_task", "opportunity"}
+        ),
         tone="warn",
         place=20,
         asked=_has_screen("reminders"),
@@ -278,7 +352,7 @@ CARDS: list[Card] = [
         id="conflicts",
         label_msgid=N_("Conflicts to settle"),
         icon="call_split",
-        path=lambda _mine: "/conflicts",
+        path=lambda mine: f"/conflicts{'?mine=1' if mine else ''}",
         look=_conflicts,
         entities=frozenset({"conflict"}),
         tone="bad",

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from localcrm.domain import verbs
+from localcrm.store import blobs
 from tests.browser.conftest import OpenPage, Running, beside
 
 pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
@@ -17,17 +18,27 @@ def test_a_salesperson_opens_everything_about_a_customer_by_key(open_page: OpenP
     with beside(office) as (store, actor):
         values = {"name": "全貌纺织", "phone": "0575-1", "credit_limit": "5000"}
         identity = verbs.run(store, actor, "records.create_record", {"entity": "customer", "values": values})["id"]
+        for kind, more in (
+            ("opportunity", {"title": "窗帘工程", "amount": "88000", "next_step": "送样布"}),
+            ("quote", {"title": "窗帘报价", "status": "sent"}),
+            ("contract", {"title": "年度框架", "status": "signed", "files": blobs.add(store, "盖章合同.pdf", b"signed").line}),
+        ):
+            verbs.run(store, actor, "records.create_record", {"entity": kind, "values": more | {"customer_id": identity}})
     page = open_page(f"/customers?open={identity}")
     expect(page.locator(".ag-row-selected")).to_contain_text("全貌纺织")
     page.keyboard.press("p")
     expect(page).to_have_url(re.compile(f"/customers/{identity}$"))
     expect(page.locator(".lc-figures")).to_contain_text("5,000.00")
+    for told in ("88,000.00", "送样布", "窗帘报价", "年度框架", "盖章合同.pdf"):
+        expect(page.locator(".lc-customer-page")).to_contain_text(told)
     with beside(office) as (store, actor):
         values = {"customer_id": identity, "content": "电话里谈了价"}
         verbs.run(store, actor, "records.create_record", {"entity": "activity", "values": values})
     expect(page.locator(".lc-timeline")).to_contain_text("电话里谈了价")
     page.get_by_text("返回列表").click()
     expect(page.locator(".ag-row-selected")).to_contain_text("全貌纺织")
+    page.locator(".lc-lower .q-tab", has_text="附件").click()
+    expect(page.locator(".lc-lower .lc-files")).to_contain_text("盖章合同.pdf")
 
 
 def test_a_customer_who_is_not_there_is_said_so(open_page: OpenPage) -> None:

@@ -38,6 +38,23 @@ def test_who_is_there_already_is_told_while_one_types_and_asked_about_once(offic
     expect(page.get_by_text("绍兴（华美）纺织").first).to_be_visible()
 
 
+def test_a_phone_that_is_somebodys_already_is_told_under_the_field(office: Running, open_page: OpenPage) -> None:
+    one, two = add(office, name="诸暨大唐袜业"), add(office, name="诸暨山下湖珍珠")
+    with beside(office) as (store, actor):
+        values = {"customer_id": two, "name": "何珠", "phone": "13757500077"}
+        verbs.run(store, actor, "records.create_record", {"entity": "contact", "values": values})
+    page = open_page(f"/customers?open={one}")
+    page.get_by_role("button", name="操作").click()
+    page.get_by_text("新建联系人").click()
+    field(page, "name").fill("金丝")
+    page.locator(".q-dialog [data-field=phone] input").fill("137 5750 0077")
+    expect(page.locator("[data-alike=phone] [data-hit]")).to_contain_text("何珠")
+    picture(page, "same-phone-zh-wide")
+    page.keyboard.press("Control+Enter")
+    act(page, "save-anyway")
+    expect(page.locator(".q-dialog")).to_have_count(0)
+
+
 def test_a_pair_is_merged_and_the_merge_taken_back(office: Running, open_page: OpenPage) -> None:
     one = add(office, name="海宁大成经编有限公司", phone="0573-8700 0001", credit_limit="1000")
     two = add(office, name="海宁大成经编", phone="0573-8700 0002", address="海宁市经编产业园", credit_limit="5000", remark="老客户")

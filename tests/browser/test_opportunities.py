@@ -134,7 +134,15 @@ def test_a_deal_dragged_to_lost_and_to_won_is_asked_for_its_reason(open_page: Op
     page.locator("[data-field=cost] input").fill("1200")
     page.keyboard.press("Control+Enter")
     expect(sheet(page).locator(".lc-sheet-part").first).to_contain_text("1,200.00")
-    page.keyboard.press("Escape")
+    expect(sheet(page)).to_contain_text("248,800.00 · 99.5%")  # what is left of the amount
+    act(page, "new-contract")
+    expect(page.locator("[data-field=title] input")).to_have_value("酒店窗帘")
+    page.keyboard.press("Control+Enter")  # all of it is known from the deal
+    expect(sheet(page)).to_contain_text("CT-HQ-000001")
+    act(page, "new-sales_order")
+    page.wait_for_function("[...document.querySelectorAll('.oe input')].some(input => input.value === '酒店窗帘')")
+    page.go_back()
+    page.locator(".lc-phases").first.wait_for()
     page.locator(".lc-phases a[href$=project]").click()
     expect(lane(page, 0)).to_contain_text("酒店窗帘")
     page.goto(f"{office.address}/opportunities/funnel")

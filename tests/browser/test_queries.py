@@ -96,6 +96,22 @@ def test_one_field_of_all_shown_is_changed_and_taken_back(open_page: OpenPage) -
     expect(row(page, "浙江瑞祥进出口有限公司")).to_have_count(0)
     page.locator(".lc-toast button").click()
     expect(row(page, "浙江瑞祥进出口有限公司")).to_be_visible()
+    # A tag for all shown, which the next one is offered; the group of it then narrows the list.
+    act(page, "mass")
+    dialog.locator(".q-select").first.click()
+    page.locator(".q-menu .q-item", has_text="标签").click()
+    dialog.locator("[data-field=tags] input").fill("广交会")
+    page.keyboard.press("Enter")
+    act(page, "mass-change")
+    expect(page.locator(".q-dialog")).to_have_count(0)
+    expect(group(page, "广交会")).to_be_visible()
+    page.locator(".lc-quick .lc-chip").click()
+    expect(row(page, "柯桥金龙布业")).to_be_visible()
+    group(page, "广交会").click()
+    expect(page.locator(".lc-quick .lc-chip")).to_contain_text("标签 = 广交会")
+    expect(row(page, "柯桥金龙布业")).to_have_count(0)
+    row(page, "浙江瑞祥进出口有限公司").click()
+    expect(page.locator(".lc-lower .lc-tag")).to_have_text("广交会")
 
 
 def test_all_shown_are_handed_over_at_once(open_page: OpenPage, office: Running) -> None:

@@ -88,14 +88,28 @@ def test_right_click_offers_the_actions_of_the_row(open_page: OpenPage) -> None:
     page = open_page()
     row(page, "柯桥金龙布业").click(button="right")
     menu = page.locator(".q-menu.lc-menu")
-    expect(menu.locator(".q-item")).to_have_count(17)
+    expect(menu.locator(".q-item")).to_have_count(19)
     expect(page.locator(".ag-row-selected")).to_contain_text("柯桥金龙布业")
-    menu.locator(".q-item").nth(1).click()
+    menu.locator(".q-item").nth(2).click()
     field(page, "content").fill("确认样布")
     page.keyboard.press("Control+Enter")
     expect(page.locator(".q-dialog")).to_have_count(0)
     expect(page.locator(".lc-lower table")).to_contain_text("确认样布")
     expect(row(page, "柯桥金龙布业")).to_contain_text("确认样布")
+
+
+def test_a_phone_is_dialled_where_it_stands(open_page: OpenPage) -> None:
+    page = open_page()
+    phone = row(page, "柯桥金龙布业").locator("[col-id=phone] .lc-dial")
+    phone.click()  # chooses the row
+    link = page.locator(".lc-lower .lc-links a").first
+    expect(link).to_have_attribute("href", "tel:057584123367")
+    expect(page.locator("iframe")).to_have_count(0)
+    phone.click()
+    expect(page.locator("iframe[src='tel:057584123367']")).to_have_count(1)
+    expect(page.locator("iframe")).to_have_count(0)
+    link.click()
+    expect(page.locator("iframe[src='tel:057584123367']")).to_have_count(1)
 
 
 def test_deleting_asks_and_can_be_taken_back(open_page: OpenPage, office: Running) -> None:
@@ -301,6 +315,61 @@ def test_a_phone_shows_cards_and_folds_the_navigation_away(open_page: OpenPage) 
     page.locator(".lc-burger").click()
     expect(page.locator(".lc-nav")).to_be_in_viewport()
     expect(page.locator(".lc-head .lc-pri")).to_be_in_viewport()
+
+
+def test_on_a_phone_a_row_of_a_tab_is_a_card_that_a_tap_opens(open_page: OpenPage, office: Running) -> None:
+    with beside(office) as (store, actor):
+        mill = verbs.run(store, actor, "records.create_record", {"entity": "customer", "values": {"name": "手机卡片厂"}})["id"]
+        talk = {
+            "customer_id": mill,
+            "content": "确认上一批色牢度合格，月底对账，并约好下周三上门看新样",
+            "next_at": "2026-12-03T09:00:00+08:00",
+        }
+        verbs.run(store, actor, "records.create_record", {"entity": "activity", "values": talk})
+    page = open_page(f"/customers?open={mill}", size=(390, 844))
+    page.locator(".lc-card-row", has_text="手机卡片厂").click()
+    page.locator(".lc-lower .q-tab", has_text="联系记录").evaluate("tab => tab.click()")
+    card = page.locator(".lc-rows tr", has_text="色牢度")
+    expect(card).to_be_in_viewport()
+    assert card.evaluate("row => row.getBoundingClientRect().right") <= 390  # nothing of it lies beside the screen
+    expect(card.locator("td.lc-none-cell:visible")).to_have_count(0)  # what is empty takes no room
+    card.click()
+    expect(page.locator(".q-dialog")).to_contain_text("色牢度")
+
+
+def test_an_address_with_no_record_behind_it_shows_the_page(open_page: OpenPage) -> None:
+    page = open_page("/customers?open=nobody")
+    expect(row(page, "诸暨盛宏袜业")).to_be_visible()
+
+
+def test_headings_of_lists_are_shown_whole_in_english_too(open_page: OpenPage, office: Running) -> None:
+    page = open_page("/records/quote", own_session=True)
+
+    def look(**titles: str) -> None:
+        for kind, title in titles.items():
+            page.goto(f"{office.address}/records/{kind}")
+            expect(page.locator(".lc-title")).to_have_text(title)  # as the navigation calls it, where it stands there
+            expect(page.locator(".ag-header-cell-text").first).to_be_visible()
+            cut = (
+                "[...document.querySelectorAll('.ag-header-cell-text')].filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent)"
+            )
+            assert page.evaluate(cut) == []
+
+    look(quote="报价", contact="联系人", project_task="项目任务")
+    with page.expect_navigation():
+        page.locator(".lc-language").click()
+    look(quote="Quotes", partner_registration="Registrations", contact="Contacts")
+    with page.expect_navigation():
+        page.locator(".lc-language").click()
+
+
+def test_a_list_without_rows_says_whether_there_are_none_or_none_match(open_page: OpenPage) -> None:
+    page = open_page("/records/rebate_settlement")
+    empty = page.locator(".lc-grid-empty")
+    expect(empty).to_contain_text("这里还没有记录", use_inner_text=True)
+    search(page, "没有的")
+    expect(empty).to_contain_text("没有符合条件的记录", use_inner_text=True)
+    expect(empty).not_to_contain_text("这里还没有记录", use_inner_text=True)
 
 
 def test_the_shown_list_is_exported(open_page: OpenPage, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ def samples(field: Field) -> list[Any]:
         "boolean": [0, 1],
         "text": ["甲", "a\nb", ""],
         "longtext": ["乙"],
+        "choices": ["甲\n乙"],
         "files": [FILE],
     }.get(field.kind, [0, 1, 5])
 

@@ -94,6 +94,20 @@ def test_amounts_are_those_of_the_house_rules(session: Session, body: dict[str, 
     assert shown["totals"] == {"net": "16,998.23", "tax": "2,209.77", "gross": "19,208.00", "capital": ""}
 
 
+def test_an_amount_in_place_of_a_price_gives_the_price_and_stays(session: Session, body: dict[str, Any]) -> None:
+    body["lines"][0] |= {"quantity": "3", "price": "＝100", "discount": ""}
+    body["lines"][1] |= {"quantity": "8", "price": "=1,000.10", "discount": "95"}
+    shown = order_form.preview(session, body)["lines"]
+    assert [(shown[key]["price"], shown[key]["gross"]) for key in "12"] == [("33.333333", "100.00"), ("131.592105", "1,000.10")]
+    saved = order_form.save(session, body)
+    assert saved["totals"]["gross"] == "1,100.10"
+    for quantity, price, code in (("0", "=100", "no_price_for_amount"), ("3", "=100.001", "too_many_decimals"), ("3", "=十", "bad_number")):
+        body["lines"][0] |= {"quantity": quantity, "price": price}
+        (checked, _other) = order_form.grid.checked_rows(session, body)
+        assert checked.fault is not None
+        assert (checked.fault.code, checked.fault.field) == (code, "price")
+
+
 def test_a_chinese_reader_sees_the_total_in_capitals(session: Session, body: dict[str, Any]) -> None:
     with use_language("zh_CN"):
         assert order_form.preview(session, body)["totals"]["capital"] == "壹万玖仟贰佰零捌元整"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextvars import copy_context
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -173,3 +174,39 @@ def test_values_are_drawn_as_their_reader_likes_them() -> None:
 
     assert copy_context().run(shown) == (today.isoformat(), "12.50", "9.8000", "1.2345", "M")
     assert (near_day(today), grouped(Decimal("12.50")), own_key("n")) == ("今天", "12.5", "N")
+
+
+def test_the_menu_of_a_customer_has_its_parts_in_order() -> None:
+    from types import SimpleNamespace
+
+    from localcrm.ui.customer.actions import ACTIONS, Part, menu_of
+    from localcrm.ui.customer.custody import ACTIONS as CUSTODY
+    from localcrm.ui.customer.tickets import ACTIONS as SERVICE
+
+    offered = (*ACTIONS, *SERVICE, *CUSTODY)
+    parts = {one.id: one.part for one in offered}
+
+    def menu(*rights: str) -> list[Any]:
+        session = SimpleNamespace(may=lambda right: not rights or right in rights, actor=SimpleNamespace(is_admin=not rights))
+        return menu_of(SimpleNamespace(session=session), offered)  # type: ignore[arg-type]
+
+    found = menu()
+    assert [parts[one.id] for one in found] == sorted(parts[one.id] for one in found)
+    assert {"quote", "order", "expense", "ticket"} <= {one.id for one in found if parts[one.id] is Part.ADD}
+    assert [parts[one.id] for one in found if one.divided] == [Part.ADD, Part.PASS_ON, Part.CARE]  # a line between two parts
+    assert (found[0].id, found[-1].id, found[-1].danger) == ("open", "delete", True)
+    assert not menu("customer.read")[0].divided
+
+
+def test_every_list_has_cards_for_a_telephone_with_columns_that_there_are() -> None:
+    from localcrm.kernel.schema import entity
+    from localcrm.ui.kit.columns import DERIVED
+    from localcrm.ui.kit.grid import CARDS
+    from localcrm.ui.pages import load_screens
+
+    lists = {screen.lists for screen in load_screens() if screen.lists}
+    assert "quote" in lists
+    assert lists - CARDS.keys() == set()
+    for kind, keys in CARDS.items():
+        known = {"", *entity(kind).fields, *(derived.key for derived in DERIVED.get(kind, ()))}
+        assert (kind, set(keys) - known) == (kind, set())

@@ -7,9 +7,10 @@ written into the record it is about, by the rules of that record, and the state 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -24,7 +25,9 @@ from localcrm.kernel.errors import Forbidden, InvalidInput, NotFound, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.ids import parse_id
 from localcrm.kernel.schema import Choice, EntityType, Field, Stored, entities, entity as entity_type
+from localcrm.store.changelog import HistoryRow
 from localcrm.store.connection import Connection
+from localcrm.store.merged import survivor
 from localcrm.store.node import OFFICE_NO
 from localcrm.store.query import Condition, ListQuery, Record, record_json, select
 from localcrm.store.uow import UnitOfWork
@@ -41,6 +44,10 @@ MOST_SHOWN = 100_000
 MOST_AT_ONCE = 1000
 
 
+#: By kind of record that may be merged: what a change says of one that went is put into the one that is left (see ``subjects``).
+PUT_INTO: dict[str, Callable[[UnitOfWork, Actor, str, Mapping[str, Any]], None]] = {}
+
+
 class Rule(Choice):
     """How many conflicts are settled alike."""
 
@@ -54,12 +61,16 @@ class Rule(Choice):
 class Item:
     """A conflict as somebody may see it, and what its record says at this moment.
 
-    ``now``: the live value, as text like the values of the conflict; ``is_there`` False for a record nobody here knows.
+    ``now``: the live value, as text like the values of the conflict; ``is_there`` False for a record nobody here knows · ``into``: of one
+    that was changed while another place merged it into another record, the id of the record that is left · ``mine``: whether it concerns a
+    value, or a record, of whoever looks.
     """
 
     conflict: Record
     now: str | None
     is_there: bool
+    into: str | None = None
+    mine: bool = False
 
     @property
     def id(self) -> str:
@@ -131,6 +142,24 @@ def count_open(connection: Connection, actor: Actor) -> int:
     return int(connection.value(counted, [ConflictState.OPEN.value, *params]))
 
 
+def is_disputed(connection: Connection, actor: Actor, kind: EntityType, identity: str, field: str) -> bool:
+    """Whether there is an open conflict about a field of a record that the actor may see."""
+    where = (Condition("record", "=", identity), Condition("state", "=", ConflictState.OPEN), Condition("field", "=", field))
+    rows = select(connection, ListQuery(CONFLICT, where=where, limit=MOST_AT_ONCE, restrict=policy.view(actor, CONFLICT)), count=False).rows
+    return any(row["entity"] == kind.key for row in rows)
+
+
+def _is_mine(connection: Connection, actor: Actor, conflict: Mapping[str, Any]) -> bool:
+    """Whether the actor wrote one of the values, or the record is his."""
+    user, kind, record = actor.user_id, _kind(conflict), str(conflict.get("record") or "")
+    if user is None or user in {conflict.get("kept_by"), conflict.get("lost_by")}:
+        return user is not None
+    if kind is None or kind.owner not in kind.fields or len(record) != 32:
+        return False
+    owned = f'SELECT 1 FROM "{kind.key}" WHERE id = ? AND "{kind.owner}" = ?'
+    return connection.one(owned, (bytes.fromhex(record), bytes.fromhex(user))) is not None
+
+
 def open_by_branch(connection: Connection, actor: Actor) -> dict[str, int]:
     """The same by the code of every branch (or head office) one of whose values is concerned."""
     seen = policy.seen(actor, CONFLICT)
@@ -150,13 +179,32 @@ def find_items(
     """Conflicts the actor may see, newest first unless ``sort`` says otherwise, and how many there are; raises Forbidden, InvalidInput."""
     query = ListQuery(CONFLICT, where=tuple(where), sort=sort, limit=limit, restrict=policy.view(actor, CONFLICT))
     page = select(connection, query)
-    return page.total, [item_of(connection, conflict) for conflict in page.rows]
+    return page.total, [replace(item_of(connection, row), mine=_is_mine(connection, actor, row)) for row in page.rows]
 
 
 def item_of(connection: Connection, conflict: Record) -> Item:
     """A conflict with what its record says now."""
     found = live_text(connection, conflict)
-    return Item(conflict, found[0] if found else None, found is not None)
+    return Item(conflict, found[0] if found else None, found is not None, left_of(connection, conflict) if found else None)
+
+
+def left_of(connection: Connection, conflict: Mapping[str, Any]) -> str | None:
+    """Of a record that was merged into another one while it was changed elsewhere, the id of the one that is left; None for any other."""
+    kind, record = _kind(conflict), str(conflict.get("record") or "")
+    if kind is None or kind.merged is None or conflict.get("kind") != ConflictKind.DELETED_EDITED:
+        return None
+    into = survivor(connection, kind, record)
+    return into if into != record else None
+
+
+def met_values(connection: Connection, actor: Actor, conflict: Mapping[str, Any]) -> list[HistoryRow]:
+    """What the change says that met a deletion, as the history of its record has it."""
+    kind = _kind(conflict)
+    if kind is None or conflict.get("kind") != ConflictKind.DELETED_EDITED:
+        return []
+    made = (conflict.get("lost_node"), conflict.get("lost_at"))
+    rows = records.read_history(connection, actor, entity=kind.key, id=str(conflict["record"]))
+    return [row for row in rows if row.field in kind.fields and (row.node, datetime.fromisoformat(row.at)) == made]
 
 
 def held_values(connection: Connection, actor: Actor, conflict: Mapping[str, Any]) -> list[tuple[Field, str | None]]:
@@ -199,8 +247,8 @@ def plan(connection: Connection, items: Iterable[Item], rule: Rule, *, branch: s
 
 
 def step(item: Item, keep: str | None) -> Step:
-    """What one choice would do to one conflict; nothing where there is no such choice."""
-    if keep == "lost" and not (item.kind in WITH_ANOTHER and item.is_there):
+    """What one choice would do to one conflict; nothing where there is no such choice, or where that goes into another record: such are looked at singly."""
+    if keep == "lost" and (item.into or not (item.kind in WITH_ANOTHER and item.is_there)):
         keep = None
     return Step(item, keep, item.now if keep in {None, "kept"} else chosen_text(item.conflict, str(keep)))
 
@@ -314,7 +362,10 @@ def _take(uow: UnitOfWork, actor: Actor, conflict: Record, keep: str, record: st
         raise Refused("nothing_to_take", N_("There is no other value to take here."))
     value = chosen_text(conflict, keep)
     policy.require(actor, f"{kind.key}.update")
-    if key == "deleted":
+    if key == "deleted" and keep == "lost" and (into := left_of(uow.connection, conflict)):
+        rows = met_values(uow.connection, actor, conflict)
+        PUT_INTO[kind.key](uow, actor, into, {row.field: row.new for row in rows})
+    elif key == "deleted":
         is_deleted, should_be = uow.get(kind, identity, deleted=True)["deleted"], value == "true"
         if is_deleted != should_be:
             (records.delete_record if should_be else records.undelete_record)(uow, actor, entity=kind.key, id=identity)

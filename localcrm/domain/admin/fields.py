@@ -31,12 +31,11 @@ from localcrm.kernel.custom import (
     lists_options,
     may_become,
     read_value,
-    split_choices,
     types_for,
 )
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import LANGUAGES, N_, gettext, use_language
-from localcrm.kernel.schema import EntityType, Field, Kind, clean_text, entity as entity_type
+from localcrm.kernel.schema import EntityType, Field, Kind, clean_text, entity as entity_type, split_choices
 from localcrm.store.query import Record, record_json
 from localcrm.store.uow import UnitOfWork
 

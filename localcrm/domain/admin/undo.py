@@ -7,7 +7,7 @@ Postings and movements are never undone; they are reversed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,6 +87,8 @@ class OwnWay:
 
 #: By the kind of record that tells of such an action (see ``subjects``).
 OWN_WAYS: dict[str, OwnWay] = {}
+#: Kinds that verbs keep about others and that go into the recycle bin along with what is done to one of these (see ``subjects``).
+ALONG: dict[str, str] = {}
 
 
 def _own_way(kinds: set[str]) -> OwnWay | None:
@@ -155,7 +157,7 @@ def preview_undo(store: Store, actor: Actor, *, change: int) -> Preview:
         way = _way_of(touched)
         if way is None:
             _require_seen(connection, actor, touched)
-        shown = [one for one in touched if way is None or one.entity.key not in OWN_WAYS]
+        shown = [one for one in touched if one.entity.key not in (ALONG if way is None else OWN_WAYS)]
         steps = tuple(step for one in shown if (step := _step(connection, actor, one, touched)))
     try:
         with suppress(_OnlyTried), store.unit_of_work(actor.user_id) as uow:
@@ -224,7 +226,8 @@ def _changes(connection: Connection, actor: Actor, change: int, *, most: int | N
         raise Refused(
             "reverse_instead", N_("Something was posted here, or goods or money moved. That is never undone; reverse the document instead.")
         )
-    if not all(_undoable(one) for one in changes):
+    kinds = {one.entity.key for one in changes if one.entity is not None}
+    if not all(_undoable(one) or _went_along(one, kinds) for one in changes):
         raise Refused("cannot_undo", N_("This is nothing that can be undone here. Nothing was changed."))
     return action, changes
 
@@ -244,6 +247,12 @@ def _undoable(change: Change) -> bool:
     if kind is None or kind.key in policy.NOT_GRANTED or any(column.secret for column in kind.fields.values()):
         return False
     return kind.kind is Kind.LINE or (kind.kind in {Kind.MASTER, Kind.HUB, Kind.DOCUMENT} and policy.written_by_hand(kind))
+
+
+def _went_along(change: Change, kinds: Collection[str]) -> bool:
+    """Whether a record only went into the recycle bin along with another one of the same action."""
+    kind = change.entity
+    return kind is not None and ALONG.get(kind.key) in kinds and change.op == UPDATE and change.diff.keys() == {DELETED_NO}
 
 
 def _require_seen(connection: Connection, actor: Actor, touched: Sequence[Touched]) -> None:
@@ -327,6 +336,8 @@ def _undo(uow: UnitOfWork, actor: Actor, one: Touched, touched: Sequence[Touched
         return 0
     if one.only_moved:  # with the right that let it follow the merge
         uow.update(kind, one.id, before)
+    elif kind.key in ALONG:  # with the right that let it go along
+        uow.set_deleted(kind, one.id, deleted=one.register[0])
     elif one.gone:
         records.put_line_back(uow, actor, entity=kind.key, values=before)
     elif one.began and one.is_line:

@@ -58,7 +58,7 @@ class Call(
     number: Annotated[Text | None, F(2, N_("Phone number"), column=3, index=True, editable=False)] = None
     direction: Annotated[Direction, F(3, N_("Direction"), column=2, editable=False)] = Direction.IN
     state: Annotated[CallState, F(4, N_("Result"), column=4, editable=False)] = CallState.RINGING
-    seconds: Annotated[int | None, Bounds(ge=0), F(5, N_("Seconds"), column=5, editable=False)] = None
+    seconds: Annotated[int | None, Bounds(ge=0), F(5, N_("Length"), column=5, editable=False, widget="length")] = None
     user_id: Annotated[Id | None, F(6, N_("User"), ref="user", column=6)] = None
     line: Annotated[Text | None, F(7, N_("Line"), column=7, editable=False)] = None
     handled: Annotated[bool, F(8, N_("Done"), column=8, editable=False)] = False

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from localcrm.domain import policy
+from localcrm.domain.crm.checks import check_same_customer, filled_from
 from localcrm.domain.crm.entities import Activity, Comment
 from localcrm.domain.options.company import company_number
 from localcrm.domain.people.services import actor_by_id
@@ -29,9 +30,11 @@ _BEFORE_NAME = re.compile(r"[A-Za-z0-9._%+-]", re.ASCII)
 
 
 def prepare_activity(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:
-    """A new record is of now and by the one who enters it; that it was entered later than it happened is noted."""
+    """A new record is of now and by the one who enters it, of the customer of the deal or contract it is about; that it was entered later than it happened is noted."""
     filled = dict(values)
     if old is None:
+        filled = filled_from(uow, actor, _ACTIVITY, filled, "contract_id", "customer_id", "opportunity_id")
+        filled = filled_from(uow, actor, _ACTIVITY, filled, "opportunity_id", "customer_id")
         filled["written_at"] = moment(uow.store.clock)
         filled["at"] = filled.get("at") or filled["written_at"]
         if not filled.get("author"):
@@ -53,6 +56,9 @@ def check_activity(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Reco
     if not new["content"]:
         label = _ACTIVITY.fields["content"].label
         raise InvalidInput("required", N_("{label} is required."), label=label, field="content")
+    links = ("customer_id", "opportunity_id", "contract_id")
+    if old is None or any(old[key] != new[key] for key in links):
+        check_same_customer(uow, _ACTIVITY, new, *links[1:])
     at, then = new["at"], new["next_at"]
     if at and (old is None or old["at"] != at) and at > moment(uow.store.clock) + _CLOCKS:
         raise InvalidInput(

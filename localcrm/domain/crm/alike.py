@@ -209,15 +209,20 @@ def find_alike(uow: UnitOfWork, actor: Actor, *, values: dict[str, str | None], 
         for known in marks.known_by(uow.connection, mark, plain, limit=3 * MOST_HITS):
             if known.id != id and reader.reads(mark, known.by):
                 reasons[known.id].add(field.key)
+    return told(uow, actor, reasons)
+
+
+def told(uow: UnitOfWork, actor: Actor, reasons: Mapping[str, set[str]]) -> dict[str, Any]:
+    """What an actor is told of customers that look like what he types, by id the fields that say so; as ``find_alike`` does."""
     live = owners_of(uow.connection, reasons)
     seen = seen_customers(uow.connection, actor, live)
     ordered = sorted(live, key=lambda one: (one not in seen, -len(reasons[one]), one))[:MOST_HITS]
-    told, braked = may_be_told(uow, actor, [(one, live[one]["number"] or one) for one in ordered if one not in seen])
+    allowed, braked = may_be_told(uow, actor, [(one, live[one]["number"] or one) for one in ordered if one not in seen])
     names = {key: titles(uow.connection, entity_type(key), [live[one][f"{column}_id"] for one in ordered if live[one][f"{column}_id"]])
              for key, column in (("user", "owner"), ("branch", "branch"))}  # fmt: skip
     rows = []
     for one in ordered:
-        if one in seen or one in told:
+        if one in seen or one in allowed:
             owner, branch = names["user"].get(live[one]["owner_id"] or ""), names["branch"].get(live[one]["branch_id"] or "")
             shown = {key: record_json(_CUSTOMER, seen[one]).get(key) for key in ("id", "number", "name", "phone")} if one in seen else {}
             rows.append({**(shown or {"masked": True}), "owner": owner, "branch": branch, "reasons": sorted(reasons[one])})
@@ -270,7 +275,7 @@ def _key(actor: Actor) -> bytes | None:
 def tell_apart(uow: UnitOfWork, actor: Actor, *, one: RecordId, other: RecordId, note: str | None = None) -> dict[str, str]:
     """Two customers that look like one are two: nobody is asked about them again, anywhere. Returns the decision's id."""
     _require_pair(uow, actor, one, other)
-    known = _decisions(uow.connection, one, other)
+    known = decisions(uow.connection, one, other)
     if known:
         return {"id": known[0]}
     first, second = sorted((one, other))
@@ -281,7 +286,7 @@ def tell_apart(uow: UnitOfWork, actor: Actor, *, one: RecordId, other: RecordId,
 def look_again(uow: UnitOfWork, actor: Actor, *, one: RecordId, other: RecordId) -> dict[str, int]:
     """Take that back: they are a likely pair again. Returns {taken: how many decisions}, for two places may have decided it."""
     _require_pair(uow, actor, one, other)
-    known = _decisions(uow.connection, one, other)
+    known = decisions(uow.connection, one, other)
     for identity in known:
         uow.set_deleted(_DISTINCT, identity, deleted=True)
     return {"taken": len(known)}
@@ -295,7 +300,8 @@ def _require_pair(uow: UnitOfWork, actor: Actor, one: str, other: str) -> None:
         raise InvalidInput("same_customer", N_("These are not two customers but one."))
 
 
-def _decisions(connection: Connection, one: str, other: str) -> list[str]:
+def decisions(connection: Connection, one: str, other: str) -> list[str]:
+    """Ids of the decisions that two customers are two, the first first."""
     pair = (bytes.fromhex(one), bytes.fromhex(other))
     rows = connection.all(
         "SELECT id FROM customer_distinct WHERE deleted = 0 AND ((one_id = ?1 AND other_id = ?2) OR (one_id = ?2 AND other_id = ?1)) ORDER BY rid",

@@ -16,6 +16,8 @@ from localcrm.domain.typed import in_every_language
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.lunar import LunarDay, kept_on
+from localcrm.store.query import Condition
+from localcrm.store.tree import All, Either, Node
 
 #: What the months and days of the lunar calendar are called, in their order.
 _MONTHS = N_("1|2|3|4|5|6|7|8|9|10|11|12")
@@ -93,6 +95,13 @@ def solar_keys(days: Iterable[dt.date]) -> list[str]:
 def lunar_keys(days: Iterable[dt.date]) -> list[str]:
     """The lunar birthdays that are kept on these dates, as they are kept."""
     return sorted({write_lunar(one) for day in days for one in kept_on(day)})
+
+
+def kept_within(today: dt.date, days: int) -> Node:
+    """That a contact still there keeps his birthday today or on one of the days after it, ``days`` in all: ``is_kept`` for lists."""
+    ahead = [today + dt.timedelta(n) for n in range(days)]
+    by_sun = (Condition("lunar_birthday", "blank"), Condition("birthday", "yearly", solar_keys(ahead)), Condition("birthday", "<", today))
+    return All((Condition("has_left", "=", False), Either((Condition("lunar_birthday", "in", lunar_keys(ahead)), All(by_sun)))))
 
 
 def _parts(text: str) -> tuple[int, int]:

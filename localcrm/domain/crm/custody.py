@@ -26,6 +26,7 @@ from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import EntityType, Kind, entity as entity_type
+from localcrm.store.changelog import history
 from localcrm.store.connection import Connection
 from localcrm.store.node import Node
 from localcrm.store.query import Record, load_record, record_columns, titles
@@ -37,6 +38,7 @@ MOST = 200
 #: How long an action can be taken back.
 TAKEN_BACK_WITHIN = timedelta(days=1)
 #: Fields that say whose a customer is.
+ALONG = ("owner_since", "released_at", "previous_owner_id", "protected_until")
 FIELDS = ("owner_id", "owner_since", "pool_id", "released_at", "previous_owner_id", "locked", "protected_until")
 
 
@@ -206,7 +208,11 @@ def follow_owner(uow: UnitOfWork, actor: Actor, record: Record, old: Record | No
         return
     kind = ChangeKind.ASSIGN if old["owner_id"] is None else ChangeKind.HAND_OVER if record["owner_id"] else ChangeKind.RELEASE
     how, at = Move(to=record["owner_id"], kind=kind, by=actor.user_id), moment(uow)
-    uow.update(_CUSTOMER, record["id"], _values(old, how, at))
+    values = _values(old, how, at)
+    target = uow.find(_USER, record["owner_id"], deleted=True) if record["owner_id"] else None
+    if target and target["branch_id"] and record["branch_id"] == old["branch_id"]:  # as when it is handed over
+        values["branch_id"] = target["branch_id"]
+    uow.update(_CUSTOMER, record["id"], values)
     add_link(uow, record["id"], old["owner_id"], how, at, pool=old["pool_id"])
 
 
@@ -409,9 +415,23 @@ def bring_together(uow: UnitOfWork, ids: Sequence[str]) -> None:
         fitting |= {"released_at": None if standing["to_id"] else standing["at"]}
         if standing["to_id"] is None:
             fitting |= {"locked": False, "protected_until": None}
+        if (home := _home_before(uow.connection, standing, others)) is not None:
+            fitting["branch_id"] = home[0]
         uow.update(_CUSTOMER, customer_id, fitting)
         how = Move(to=standing["to_id"], kind=ChangeKind.SETTLED, by=None)
         add_link(uow, customer_id, others[-1]["to_id"], how, moment(uow), pool=pool, beside=[end["digest"] for end in others])
+
+
+def _home_before(connection: Connection, standing: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> tuple[str | None] | None:
+    """Where a customer was at home before hand-overs that do not stand moved it; None where the one that stands moved it, or none did."""
+    moved: dict[tuple[str, int], str | None] = {}
+    for row in history(connection, _CUSTOMER, standing["customer_id"]):
+        if row.field == "branch_id" and not row.first:
+            moved[row.node, row.stamp] = row.old
+    ends = [{(row.node, row.stamp) for row in history(connection, _CHANGE, end["id"])} for end in (standing, *others)]
+    if not moved.keys().isdisjoint(ends[0]):
+        return None
+    return next(((moved[one],) for made in ends[1:] for one in sorted(made) if one in moved), None)
 
 
 def names_of(connection: Connection, links: Sequence[Mapping[str, Any]]) -> dict[str, str]:

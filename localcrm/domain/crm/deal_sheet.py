@@ -56,7 +56,6 @@ class Sheet:
     lines: list[Row] | None
     line_sum: Decimal | None
     tasks: list[Row] | None
-    cost: Decimal | None
     plans: list[Row] | None
     way: list[Way] | None
 
@@ -88,7 +87,6 @@ def deal_sheet(connection: Connection, actor: Actor, identity: str, now: datetim
         lines=lines,
         line_sum=_sum(lines, "quantity", "price"),
         tasks=tasks,
-        cost=_sum(tasks, "cost"),
         plans=plans,
         way=None if changes is None else _way(changes, now),
     )

@@ -17,7 +17,7 @@ from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.money import MONEY_SCALE, from_scaled
-from localcrm.kernel.schema import Field
+from localcrm.kernel.schema import Field, split_choices
 from localcrm.store.connection import Connection
 from localcrm.store.node import Node
 from localcrm.store.query import grouped
@@ -25,7 +25,7 @@ from localcrm.store.uow import UnitOfWork
 
 _KIND, _CUSTOMER = Grouping.entity_type, Customer.entity_type
 #: What everybody has who keeps no groupings of his own.
-STANDARD = ("level", "owner_id", "branch_id")
+STANDARD = ("level", "owner_id", "branch_id", "tags")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,14 @@ def group_fields(actor: Actor) -> list[Field]:
 
 def _has_few_values(field: Field) -> bool:
     listed = bool(field.options) and field.kind != "choices"
-    return listed or field.kind == "boolean" or field.f.widget == "area" or field.f.ref in {"user", "branch"} or field.key == "source"
+    return (
+        listed
+        or field.f.widget == "tags"
+        or field.kind == "boolean"
+        or field.f.widget == "area"
+        or field.f.ref in {"user", "branch"}
+        or field.key == "source"
+    )
 
 
 def blocks(connection: Connection, actor: Actor, node: Node) -> list[Block]:
@@ -83,22 +90,37 @@ def groups(connection: Connection, actor: Actor, block: Block) -> list[Group]:
         rows = grouped(connection, seen, keys, terms, among)
     except AppError:  # the sum is made of what he may not see
         rows, measure = grouped(connection, seen, keys, (), among), None
-    inside: dict[Any, list[Group]] = {}
+    sums: dict[tuple[Any, ...], tuple[int, int]] = {}
     for values, count, total in rows:
-        inside.setdefault(values[0], []).append(Group(values[-1], count, _money(total) if measure else None))
-    if not block.second:
-        return [one for found in inside.values() for one in found]
-    whole = [Group(value, sum(one.count for one in found), _whole(found), found) for value, found in inside.items()]
-    return sorted(whole, key=lambda one: -one.count)
+        firsts, *within = (_held(key, value) for key, value in zip(keys, values, strict=True))
+        # Of several tags a customer is in each group of one, and in the group around it once.
+        for place in [(first, *more) for first in firsts for more in ((), *((one,) for one in (within[0] if within else ())))]:
+            known = sums.get(place, (0, 0))
+            sums[place] = known[0] + count, known[1] + total
+    ordered = sorted(sums.items(), key=lambda one: (_is_rest(keys[len(one[0]) - 1], one[0][-1]), -one[1][0]))
+    inside: dict[Any, list[Group]] = {}
+    for place, (count, total) in ordered:
+        if len(place) > 1:
+            inside.setdefault(place[0], []).append(Group(place[1], count, _money(total) if measure else None))
+    return [
+        Group(place[0], count, _money(total) if measure else None, inside.get(place[0], ()))
+        for place, (count, total) in ordered
+        if len(place) == 1
+    ]
+
+
+def _is_rest(key: str, value: Any) -> bool:
+    """Whether that is no group but those who are in none."""
+    return value is None and _CUSTOMER.fields[key].f.widget == "tags"
+
+
+def _held(key: str, value: Any) -> Sequence[Any]:
+    """The groups of a field that a value belongs to."""
+    return split_choices(value) or [None] if value and _CUSTOMER.fields[key].f.widget == "tags" else [value]
 
 
 def _money(total: int) -> Decimal:
     return from_scaled(total, MONEY_SCALE)
-
-
-def _whole(found: Sequence[Group]) -> Decimal | None:
-    totals = [one.total for one in found if one.total is not None]
-    return sum(totals, Decimal(0)) if totals else None
 
 
 def save_grouping(

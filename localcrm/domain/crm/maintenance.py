@@ -10,6 +10,7 @@ from localcrm.domain.crm.entities import DealState, Opportunity, ServicePlan
 from localcrm.domain.crm.pipeline_rules import visit_after
 from localcrm.domain.policy import SYSTEM, Actor
 from localcrm.domain.records import Behaviour
+from localcrm.domain.spans import check_span
 from localcrm.domain.verbs import Verb
 from localcrm.kernel.clock import moment
 from localcrm.kernel.i18n import N_, gettext
@@ -36,6 +37,11 @@ def prepare_plan(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Rec
     if begins_anew and not filled.get("next_on"):
         filled["next_on"] = filled["starts_on"]
     return filled
+
+
+def check_plan(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
+    """It does not end before its first visit."""
+    check_span(_PLAN, new, "starts_on", "until")
 
 
 def due_plans(connection: Connection, branch_id: str, today: datetime.date) -> list[str]:
@@ -65,12 +71,18 @@ def write_visits(uow: UnitOfWork, actor: Actor) -> dict[str, int]:
         content = gettext(N_("Maintenance visit: {title} ({number} {opportunity})")).format(
             title=plan["title"], number=opportunity["number"] or "", opportunity=opportunity["title"]
         )
-        values = {"customer_id": opportunity["customer_id"], "type": "visit", "content": content, "next_at": planned.isoformat()}
+        values = {
+            "customer_id": opportunity["customer_id"],
+            "opportunity_id": opportunity["id"],
+            "type": "visit",
+            "content": content,
+            "next_at": planned.isoformat(),
+        }
         records.create_record(uow, SYSTEM, entity="activity", values={**values, "user_id": plan["user_id"] or opportunity["owner_id"]})
         start = plan["starts_on"] or plan["next_on"]
         uow.update(_PLAN, identity, {"next_on": visit_after(start, plan["every"], plan["unit"], max(today, plan["next_on"]))})
     return {"visits": len(due)}
 
 
-BEHAVIOURS = {"service_plan": Behaviour(prepare=prepare_plan)}
+BEHAVIOURS = {"service_plan": Behaviour(prepare=prepare_plan, check=check_plan)}
 VERBS = (Verb(write_visits, N_("Write down the maintenance visits that are due"), "settings.manage"),)

@@ -11,7 +11,8 @@ from typing import Any
 
 from localcrm.domain import policy, records
 from localcrm.domain.admin.entities import Conflict, ConflictKind
-from localcrm.domain.crm.entities import Contact, Customer
+from localcrm.domain.crm.alike import decisions
+from localcrm.domain.crm.entities import Contact, Customer, CustomerDistinct
 from localcrm.domain.naming import named_by_drafts, rename
 from localcrm.domain.policy import Actor
 from localcrm.domain.verbs import RecordId, Verb
@@ -24,11 +25,12 @@ from localcrm.store.changelog import history
 from localcrm.store.connection import Connection
 from localcrm.store.merged import ids_of, survivor
 from localcrm.store.node import CATCHING_UP
-from localcrm.store.query import Record, record_json, records_by_id
+from localcrm.store.query import Record, record_json, records_by_id, stored_value
 from localcrm.store.store import Store
 from localcrm.store.uow import UnitOfWork
 
 CUSTOMER, CONTACT, CONFLICT = Customer.entity_type, Contact.entity_type, Conflict.entity_type
+DISTINCT = CustomerDistinct.entity_type
 #: What the kept customer is still found by.
 ALIASES = ("former_numbers", "former_names")
 KEPT, MERGED, BOTH = "kept", "merged", "both"
@@ -108,6 +110,8 @@ def merge_customers(
     given_up = {key: None for key in values if (custom := CUSTOMER.fields[key].custom) and custom.unique}
     uow.update(CUSTOMER, merged, {**given_up, "merged_into_id": kept})
     uow.set_deleted(CUSTOMER, merged, deleted=True)
+    for decision in decisions(uow.connection, kept, merged):  # whoever merges them has found otherwise
+        uow.set_deleted(DISTINCT, decision, deleted=True)
     if values:
         records.update_record(uow, actor, entity="customer", id=kept, values=values)
     write_aliases(uow, kept)
@@ -127,6 +131,20 @@ def _values(actor: Actor, kept: Record, merged: Record, choices: Mapping[str, st
         if value != kept[key]:
             found[key] = "" if value is None else value
     return found
+
+
+def put_into(uow: UnitOfWork, actor: Actor, kept: str, values: Mapping[str, Any]) -> None:
+    """Put what was changed of a customer that had been merged away, values in JSON form, into the one that is left, beside what it says
+    where one field can hold both.
+    """
+    record, given = uow.get(CUSTOMER, kept), {}
+    for field in choices_for(actor):
+        if field.key in values:
+            value = field.load(stored_value(field, values[field.key]))
+            value = joined(field, record[field.key], value) if can_join(field) else value
+            given[field.key] = "" if value is None else field.to_json(value)
+    if given:
+        records.update_record(uow, actor, entity=CUSTOMER.key, id=kept, values=given)
 
 
 def _keep_one_main_contact(uow: UnitOfWork, kept: str, merged: str) -> None:
@@ -177,11 +195,25 @@ def settle(uow: UnitOfWork, ids: Collection[str]) -> None:
         for one in ids_of(uow.connection, CUSTOMER, kept)[1:]:
             _keep_one_main_contact(uow, kept, one)
             rename(uow, CUSTOMER, one, kept)
+            _tell_told_apart(uow, kept, one)
         # Whom another place merged it into as well is not found by its number any more.
         claims = [str(row.new) for row in history(uow.connection, CUSTOMER, identity) if row.field == "merged_into_id" and row.new]
         left.update(dict.fromkeys([kept, *claims]))
     for kept in left:
         write_aliases(uow, kept)
+
+
+def _tell_told_apart(uow: UnitOfWork, kept: str, merged: str) -> None:
+    """One place merged two while another one found that they are two: the merge stands, and people are told of it once."""
+    found = [uow.get(DISTINCT, one) for one in decisions(uow.connection, kept, merged)]
+    if not found or any(
+        one["kept"] == kept and one["lost"] is None for one in uow.where(CONFLICT, record=merged, kind=ConflictKind.MERGED)
+    ):
+        return
+    told: dict[str, Any] = {"kind": ConflictKind.MERGED, "entity": CUSTOMER.key, "record": merged, "field": "merged_into_id"}
+    told |= {"kept": kept, "base": found[0]["note"], **_author("kept", _merges(uow, merged))}
+    row = next(iter(history(uow.connection, DISTINCT, found[0]["id"])), None)
+    uow.insert(CONFLICT, CONFLICT.validate(told | _author("lost", (row.user_id, row.at, row.node) if row else None)))
 
 
 def _circle(connection: Connection, identity: str) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from localcrm.domain import policy, records
-from localcrm.domain.crm.entities import DealState, Opportunity, Phase, Stage, StageChange, StageTick
+from localcrm.domain.crm.entities import DealState, Opportunity, Phase, ProjectTask, Stage, StageChange, StageTick
 from localcrm.domain.crm.pipeline_rules import checklist
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
@@ -21,10 +21,10 @@ from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entity as entity_type
-from localcrm.store.query import Record, record_json
+from localcrm.store.query import Condition, ListQuery, Record, record_json, select
 from localcrm.store.uow import UnitOfWork
 
-OPPORTUNITY, STAGE, CHANGE, TICK = (kind.entity_type for kind in (Opportunity, Stage, StageChange, StageTick))
+OPPORTUNITY, STAGE, CHANGE, TICK, TASK = (kind.entity_type for kind in (Opportunity, Stage, StageChange, StageTick, ProjectTask))
 
 
 # entering -----------------------------------------------------------------------------------------------------------
@@ -243,8 +243,23 @@ def prepare_line(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Rec
     return {**values, **filled}
 
 
+def prepare_task(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:
+    """Hours without a cost of their own cost what an hour of the same person did last, as far as the actor sees that."""
+    whole, seen = {**(old or {}), **values}, policy.seen(actor, TASK)
+    user = whole.get("user_id")
+    entered = values.get("hours") and (old is None or values["hours"] not in (old["hours"], str(old["hours"])))
+    if not entered or whole.get("hour_cost") not in (None, "") or not isinstance(user, str) or seen is None:
+        return values
+    if not seen.shows("user_id") or not seen.shows("hour_cost"):
+        return values
+    where = (Condition("user_id", "=", user), Condition("hour_cost", "filled"))
+    known = select(uow.connection, ListQuery(TASK, where=where, limit=1, restrict=seen), count=False).rows
+    return {**values, "hour_cost": known[0]["hour_cost"]} if known else values
+
+
 _UPDATE = "opportunity.update"
 BEHAVIOURS = {
+    "project_task": Behaviour(prepare=prepare_task),
     "opportunity": Behaviour(prepare=prepare_opportunity, check=check_opportunity, after=follow_opportunity),
     "opportunity_line": Behaviour(prepare=prepare_line),
 }

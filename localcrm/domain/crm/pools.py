@@ -24,6 +24,7 @@ from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.ids import parse_id
 from localcrm.kernel.schema import entity as entity_type
 from localcrm.store.connection import Connection
+from localcrm.store.merged import survivor
 from localcrm.store.query import Condition, ListQuery, Page, Record, load_record, record_columns, select, titles
 from localcrm.store.uow import UnitOfWork
 from localcrm.store.view import View
@@ -32,6 +33,9 @@ _CUSTOMER, _POOL, _CLAIM, _ANSWER = (kind.entity_type for kind in (Customer, Poo
 _RULE, _SHARE, _USER = ReclaimRule.entity_type, Share.entity_type, User.entity_type
 #: Requests that are shown to who made them.
 MOST_CLAIMS = 100
+#: Signs from here on fill a square, and the marks among them bring their own space.
+_DENSE = 0x2E80
+_HAS = "SELECT 1 FROM customer WHERE id = ? AND owner_id = ? AND deleted = 0"
 
 
 # what is seen ---------------------------------------------------------------------------------------------------------------
@@ -63,14 +67,20 @@ def pool_page(connection: Connection, actor: Actor, pool_id: str, *, search: str
     return select(connection, query)
 
 
-def my_claims(connection: Connection, actor: Actor, now: datetime) -> list[dict[str, Any]]:
-    """The requests of the actor, the newest first: title, pool, at, expires_at, outcome (None: not answered; "lapsed" too late for that), winner."""
+def my_claims(connection: Connection, actor: Actor, now: datetime, *, since: datetime | None = None) -> list[dict[str, Any]]:
+    """The requests of the actor, the newest first: title, pool, at, expires_at, outcome (None: not answered; "lapsed" too late for that), winner,
+    answered_at, wanted (the customer, or the one it was merged into), into (the name of that one, where he may see it), is_yours (whether he has it).
+
+    ``since``: only those made after that moment.
+    """
     if actor.user_id is None:
         return []
+    after = _CLAIM.fields["at"].store(since) if since else 0
     sql = (
-        f"SELECT {record_columns(_CLAIM)} FROM pool_claim WHERE user_id = ? AND deleted = 0 ORDER BY at DESC, rid DESC LIMIT {MOST_CLAIMS}"
+        f"SELECT {record_columns(_CLAIM)} FROM pool_claim WHERE user_id = ? AND deleted = 0 AND at >= ? "
+        f"ORDER BY at DESC, rid DESC LIMIT {MOST_CLAIMS}"
     )
-    found = [load_record(_CLAIM, row) for row in connection.all(sql, (bytes.fromhex(actor.user_id),))]
+    found = [load_record(_CLAIM, row) for row in connection.all(sql, (bytes.fromhex(actor.user_id), after))]
     answers = {claim["id"]: answer_to(connection, claim) for claim in found}
     winners = titles(connection, _USER, [answer["winner_id"] for answer in answers.values() if answer and answer["winner_id"]])
     names = titles(connection, _POOL, [claim["pool_id"] for claim in found])
@@ -79,7 +89,21 @@ def my_claims(connection: Connection, actor: Actor, now: datetime) -> list[dict[
         answer = answers[claim["id"]]
         outcome = answer["outcome"] if answer else ClaimOutcome.LAPSED.value if claim["expires_at"] < now else None
         winner = winners.get(answer["winner_id"], "") if answer and answer["winner_id"] else ""
-        told.append({**claim, "outcome": outcome, "winner": winner, "pool": names.get(claim["pool_id"], "")})
+        wanted = survivor(connection, _CUSTOMER, answer["customer_id"] if answer else claim["customer_id"])
+        is_other = wanted != claim["customer_id"] and policy.visible(connection, actor, _CUSTOMER, wanted)
+        into = titles(connection, _CUSTOMER, [wanted]).get(wanted, "") if is_other else ""
+        told.append(
+            {
+                **claim,
+                "outcome": outcome,
+                "winner": winner,
+                "pool": names.get(claim["pool_id"], ""),
+                "answered_at": answer["at"] if answer else None,
+                "wanted": wanted,
+                "into": into,
+                "is_yours": bool(connection.value(_HAS, (bytes.fromhex(wanted), bytes.fromhex(actor.user_id)))),
+            }
+        )
     return told
 
 
@@ -271,7 +295,8 @@ def answer_claims(uow: UnitOfWork, ids: Sequence[str] = ()) -> None:  # noqa: AR
 
 def _answer(uow: UnitOfWork, claim: Record, pool: Record) -> None:
     now, user = moment(uow), uow.find(_USER, claim["user_id"])
-    customer = uow.find(_CUSTOMER, claim["customer_id"], deleted=True)
+    wanted = survivor(uow.connection, _CUSTOMER, claim["customer_id"])  # it may have been merged into another one meanwhile
+    customer = uow.find(_CUSTOMER, wanted, deleted=True)
     outcome: ClaimOutcome | None
     if customer is None:
         outcome = ClaimOutcome.GONE
@@ -285,16 +310,11 @@ def _answer(uow: UnitOfWork, claim: Record, pool: Record) -> None:
     if outcome is None and customer is not None:
         _give(uow, customer, pool, claim["user_id"], at=claim["branch_id"], claim=claim["id"])
     winner = claim["user_id"] if outcome is None else customer["owner_id"] if customer and outcome == ClaimOutcome.TAKEN else None
-    told = {
-        "claim_id": claim["id"],
-        "customer_id": claim["customer_id"],
-        "outcome": outcome or ClaimOutcome.GRANTED,
-        "winner_id": winner,
-        "at": now,
-    }
+    told = {"claim_id": claim["id"], "customer_id": wanted, "outcome": outcome or ClaimOutcome.GRANTED, "winner_id": winner, "at": now}
     uow.insert(_ANSWER, _ANSWER.validate({**told, "branch_id": uow.node.branch_id}))
-    for share in uow.where(_SHARE, record=claim["customer_id"], user_id=claim["user_id"], shared_by=claim["user_id"]):
-        uow.set_deleted(_SHARE, share["id"], deleted=True)
+    for identity in dict.fromkeys((claim["customer_id"], wanted)):
+        for share in uow.where(_SHARE, record=identity, user_id=claim["user_id"], shared_by=claim["user_id"]):
+            uow.set_deleted(_SHARE, share["id"], deleted=True)
 
 
 # what pools there are ---------------------------------------------------------------------------------------------------------
@@ -342,6 +362,41 @@ def follow_pool(uow: UnitOfWork, actor: Actor, record: Record, old: Record | Non
     """Requests that waited for another home are answered by the new one."""
     if old is not None and old["home_id"] != record["home_id"]:
         answer_claims(uow)
+
+
+#: What became of a request, and what can be done now.
+_TOLD: Mapping[ClaimOutcome, str] = {
+    ClaimOutcome.GRANTED: N_("It is yours now. Get in touch, and record that."),
+    ClaimOutcome.TAKEN: N_("{name} was quicker and has it. Choose another one from the pool."),
+    ClaimOutcome.LAPSED: N_("No answer came in time. If it still lies in the pool, pick it again."),
+    ClaimOutcome.NO_MEMBER: N_("You were not a member of the pool any more when the request arrived. Ask head office."),
+    ClaimOutcome.CLOSED: N_("The pool was closed meanwhile. Ask head office."),
+    ClaimOutcome.BARRED: N_("You had it before, and the waiting time is not over."),
+    ClaimOutcome.FULL: N_("You had as many customers as allowed when the request arrived. Give one up, then pick again."),
+    ClaimOutcome.DAY_FULL: N_("You had picked as many as allowed on that day. Pick it again another day."),
+    ClaimOutcome.GONE: N_("It was deleted meanwhile."),
+}
+
+
+def told_outcome(claim: Mapping[str, Any]) -> str:
+    """What became of a request (of ``my_claims``) in whole sentences; "" while there is no answer."""
+    if claim["outcome"] is None:
+        return ""
+    outcome = ClaimOutcome(claim["outcome"])
+    text = _TOLD[outcome]
+    if outcome == ClaimOutcome.TAKEN and not claim["winner"]:
+        text = N_("It is not in the pool any more. Choose another one.")
+    elif outcome == ClaimOutcome.GRANTED and not claim["is_yours"]:
+        text = N_(
+            "It was given to you. Since then another place has deleted it, merged it or given it away; see there and under Conflicts."
+        )
+    merged = gettext(N_("It was merged into “{name}”.")).format(name=claim["into"]) if claim["into"] else ""
+    return sentences(merged, gettext(text).format(name=claim["winner"]))
+
+
+def sentences(*parts: str) -> str:
+    """Sentences one after the other; where writing is dense nothing stands between them."""
+    return "".join(f"{part} " if ord(part[-1]) < _DENSE else part for part in parts if part).strip()
 
 
 def outcome_words(outcome: str | None) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from localcrm.domain import conditions, policy, records
 from localcrm.domain.conditions import Asking, is_askable, tree_query
 from localcrm.domain.crm.entities import Customer, SavedQuery, ShownTo
+from localcrm.domain.crm.tags import retagged
 from localcrm.domain.policy import Actor
 from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import InvalidInput, Refused
@@ -182,7 +183,9 @@ def changeable_fields(actor: Actor) -> list[Field]:
 
 
 def _is_for_many(field: Field) -> bool:
-    listed = bool(field.options) or field.f.widget == "area" or field.key == "source" or field.kind in {"boolean", "date", "integer"}
+    listed = (
+        bool(field.options) or field.f.widget in {"area", "tags"} or field.key == "source" or field.kind in {"boolean", "date", "integer"}
+    )
     distinct = field.custom is not None and field.custom.unique
     return listed and field.f.editable and field.is_used and not distinct and field.key not in _ONE_BY_ONE
 
@@ -209,9 +212,11 @@ def change_found(
     tree: dict[str, Any] | None = None,
     search: str = "",
     where: list[list[Any]] | None = None,
+    how: Literal["set", "add", "remove"] = "set",
 ) -> dict[str, int]:
     """Give one field of every customer that a list shows, and the actor may change, the same value; returns {changed}.
 
+    ``how``: of tags, whether these are added to or taken from those each has.
     ``count`` is how many he was told; the list must still be that long, so that nothing is changed that he did not mean.
     """
     column = next((one for one in changeable_fields(actor) if one.key == field), None)
@@ -227,8 +232,12 @@ def change_found(
         raise Refused("too_many", N_("At most {most} are changed at once. Narrow the list first; nothing was changed."), most=MOST_CHANGED)
     changed = 0
     for row in found:
-        if column.to_json(row[field]) != value:
-            records.update_record(uow, actor, entity=_CUSTOMER.key, id=row["id"], values={field: value or ""})
+        wanted = value
+        if column.f.widget == "tags":
+            held = row[field] if how != "set" else None
+            wanted = (retagged(held, remove=value or "") if how == "remove" else retagged(held, add=value or "")) or None
+        if column.to_json(row[field]) != wanted:
+            records.update_record(uow, actor, entity=_CUSTOMER.key, id=row["id"], values={field: wanted or ""})
             changed += 1
     return {"changed": changed}
 

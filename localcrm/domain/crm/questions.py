@@ -10,10 +10,11 @@ from datetime import date
 from typing import Any
 
 from localcrm.domain.conditions import Asking, Parameter, Preset, Question, within
+from localcrm.domain.crm.birthdays import kept_within
 from localcrm.domain.crm.entities import Activity, Contact, Customer
 from localcrm.domain.crm.reclaim import near
 from localcrm.domain.people.shared_with import shared_by
-from localcrm.domain.spans import anniversaries, bounds, day_starts
+from localcrm.domain.spans import bounds, day_starts
 from localcrm.kernel.i18n import N_
 from localcrm.store.query import Condition
 from localcrm.store.tree import Either, Figure, Listed, Made, Node, Not, Planned, Related, Term
@@ -79,7 +80,7 @@ def _new(asking: Asking, given: Mapping[str, Any]) -> Node:
 
 
 def _birthday(asking: Asking, given: Mapping[str, Any]) -> Node:
-    return Related(_CONTACT, _CALLED, Condition("birthday", "yearly", anniversaries(asking.today, min(given["days"], 366))))
+    return Related(_CONTACT, _CALLED, kept_within(asking.today, min(given["days"], 366)))
 
 
 def _contacts(_asking: Asking, given: Mapping[str, Any]) -> Node:

@@ -17,7 +17,7 @@ from typing import Any
 from localcrm.domain import policy
 from localcrm.domain.crm.birthdays import is_kept, lunar_keys, solar_keys
 from localcrm.domain.crm.entities import Activity, Comment, Contact, Customer, Reminder, ReminderMark
-from localcrm.domain.options.company import company_number
+from localcrm.domain.options.company import company_days, company_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import no_such_record
 from localcrm.domain.typed import read_text
@@ -45,7 +45,7 @@ _MORNING = dt.time(9)
 #: Of one kind no more are told.
 MOST = 500
 _KEY = re.compile(
-    r"(next|birthday|dormant|reclaim|warranty|quote|contract|registration|outrun|mention|own|ticket|revisit):[0-9a-f]{32}(:[0-9-]{1,20})?",
+    r"(next|birthday|dormant|reclaim|warranty|quote|contract|task|step|registration|outrun|mention|own|ticket|revisit|claim|hands):[0-9a-f]{32}(:[0-9-]{1,20})?",
     re.ASCII,
 )
 #: The longest a reminder may be put off.
@@ -54,7 +54,7 @@ _LONGEST = dt.timedelta(days=366)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reminding:
-    """One occasion. key: the same at every node · kind: next, birthday, dormant, reclaim, warranty, quote, contract, registration, outrun, mention, own, ticket or revisit · due: when it is to be told · at: the time it is about ·
+    """One occasion. key: the same at every node · kind: next, birthday, dormant, reclaim, warranty, quote, contract, task, step, registration, outrun, mention, own, ticket, revisit, claim or hands · due: when it is to be told · at: the time it is about ·
     title: whom or what it is about, "" where that may not be seen · text: what more there is to say ·
     record: kind and id of what it is about where that is none of the others.
     """
@@ -88,7 +88,7 @@ class Ask:
         return seen if seen is not None and all(map(seen.shows, needs)) else None
 
 
-#: Occasions that follow from records of subjects above this one, by kind of record.
+#: Further occasions, many of subjects above this one, by the kind of record they follow from.
 FURTHER: dict[str, Callable[[Ask], Iterator[Reminding]]] = {}
 
 
@@ -141,30 +141,57 @@ def _next_contacts(ask: Ask) -> Iterator[Reminding]:
 
 
 def _dormant(ask: Ask) -> Iterator[Reminding]:
-    """Customers of the user's own with whom nothing has happened for so many days, and nothing is planned."""
-    days = company_number(ask.connection, ask.node, "dormant_days")
-    customers, activities = ask.view(_CUSTOMER, "owner_id"), ask.view(_ACTIVITY, "at", "next_at", "customer_id")
-    if not days or customers is None or activities is None:
+    """Customers of the user's own with whom nothing has happened for so many days, and nothing is planned.
+
+    The days are counted from the last record, or from the day the customer was entered or handed over to him where that is later. Of several
+    numbers of days that have passed the greatest is told.
+    """
+    customers, activities = ask.view(_CUSTOMER, "owner_id", "owner_since"), ask.view(_ACTIVITY, "at", "next_at", "customer_id")
+    if customers is None or activities is None:
         return
-    last, first = ask.until - dt.timedelta(days=days), ask.now - _PAST_DAY - dt.timedelta(days=days + 1)
+    told: dict[bytes, Reminding] = {}
+    for days in company_days(ask.connection, ask.node, "dormant_days"):
+        span = _ms(ask.now - _PAST_DAY - dt.timedelta(days=days + 1)), _ms(ask.until - dt.timedelta(days=days - 1))
+        for key, at, customer, name in (*_quiet(ask, activities, span), *_untouched(ask, customers, span)):
+            due = morning(_from_ms(at).astimezone().date() + dt.timedelta(days=days))
+            known = told.get(customer)
+            if not ask.now - _PAST_DAY < due <= ask.until or (known and due > ask.now):  # what has come counts before what is to come
+                continue
+            title = name if customers.shows("name") else ""
+            told[customer] = Reminding(
+                key=f"dormant:{key}{days}", kind="dormant", due=due, at=_from_ms(at), title=title, customer=customer.hex()
+            )
+    yield from told.values()
+
+
+def _quiet(ask: Ask, activities: View, span: tuple[int, int]) -> Iterator[tuple[str, int, bytes, str]]:
+    """Of customers with whom nothing happened since a moment in a span: how the occasion is called, that moment, the customer, its name."""
     rows = _latest(
         ask,
         activities,
         "at",
-        "activity.at > ? AND activity.at <= ? AND activity.next_at IS NULL AND customer.owner_id = ?",
-        [_ms(first), _ms(last + dt.timedelta(days=1)), ask.user],
+        """activity.at > ? AND activity.at <= ? AND activity.next_at IS NULL AND customer.owner_id = ? AND customer.inactive = 0
+           AND activity.at >= coalesce(customer.owner_since, 0)""",
+        [*span, ask.user],
     )
     for activity, at, _next_at, _plan, customer, name in rows:
-        due = morning(_from_ms(at).astimezone().date() + dt.timedelta(days=days))
-        if ask.now - _PAST_DAY < due <= ask.until:
-            yield Reminding(
-                key=f"dormant:{activity.hex()}:{days}",
-                kind="dormant",
-                due=due,
-                at=_from_ms(at),
-                title=name if customers.shows("name") else "",
-                customer=customer.hex(),
-            )
+        yield f"{activity.hex()}:", at, customer, name
+
+
+def _untouched(ask: Ask, customers: View, span: tuple[int, int]) -> Iterator[tuple[str, int, bytes, str]]:
+    """The same of customers with whom nothing has happened since they came to the user."""
+    condition, params = customers.condition("customer")
+    rows = ask.connection.all(
+        f"""SELECT customer.id, customer.owner_since, customer.name FROM customer INDEXED BY customer__owner_id__owner_since
+            WHERE customer.deleted = 0 AND customer.owner_id = ? AND customer.owner_since > ? AND customer.owner_since <= ?
+            AND customer.inactive = 0 AND {condition}
+            AND NOT EXISTS (SELECT 1 FROM activity WHERE activity.customer_id = customer.id AND activity.deleted = 0
+                            AND (activity.at >= customer.owner_since OR activity.next_at >= customer.owner_since))
+            ORDER BY customer.owner_since DESC LIMIT {MOST}""",
+        [ask.user, *span, *params],
+    )
+    for customer, since, name in rows:
+        yield f"{customer.hex()}:{since}-", since, customer, name
 
 
 def _latest(ask: Ask, activities: View, index: str, where: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:

@@ -9,6 +9,7 @@ from localcrm.domain.crm import (
     activities,
     alike,
     allotting,
+    apart,
     contacts,
     custody,
     groups,
@@ -19,7 +20,9 @@ from localcrm.domain.crm import (
     queries,
     reclaim,
     reminders,
+    same_phone,
     stages,
+    tags,
 )
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.numbering import next_number
@@ -41,8 +44,21 @@ def prepare_customer(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old:
     return custody.begin(uow, filled)
 
 
+def bin_customer(uow: UnitOfWork, actor: Actor, record: Record) -> None:  # noqa: ARG001
+    """What hangs on a customer goes along into the recycle bin."""
+    apart.into_bin(uow, record["id"])
+
+
+def restore_customer(uow: UnitOfWork, actor: Actor, record: Record) -> None:
+    """What went along comes back, and one that was merged is one of its own again."""
+    merging.take_apart(uow, actor, record)
+    apart.out_of_bin(uow, record["id"])
+
+
 BEHAVIOURS = {
-    "customer": Behaviour(prepare=prepare_customer, check=custody.check_owner, after=custody.follow_owner, restored=merging.take_apart),
+    "customer": Behaviour(
+        prepare=prepare_customer, check=custody.check_owner, after=custody.follow_owner, restored=restore_customer, binned=bin_customer
+    ),
     **contacts.BEHAVIOURS,
     **activities.BEHAVIOURS,
     **pools.BEHAVIOURS,
@@ -54,6 +70,7 @@ BEHAVIOURS = {
 }
 VERBS = (
     *alike.VERBS,
+    *same_phone.VERBS,
     *merging.VERBS,
     *custody.VERBS,
     *pools.VERBS,
@@ -66,4 +83,5 @@ VERBS = (
     *maintenance.VERBS,
     *queries.VERBS,
     *groups.VERBS,
+    *tags.VERBS,
 )

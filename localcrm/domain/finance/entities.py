@@ -104,3 +104,5 @@ class Expense(
     branch_id: Annotated[Id | None, F(9, N_("Branch"), ref="branch", editable=True)] = None
     order_id: Annotated[Id | None, F(10, N_("Sales order"), ref="sales_order")] = None
     files: Annotated[Attachments | None, F(11, N_("Receipts and invoices"), index=True, widget="files")] = None
+    opportunity_id: Annotated[Id | None, F(12, N_("Opportunity"), ref="opportunity")] = None
+    contract_id: Annotated[Id | None, F(13, N_("Contract"), ref="contract")] = None

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from localcrm.domain import policy
-from localcrm.domain.finance.entities import Account, Receipt
+from localcrm.domain.crm.checks import check_same_customer, filled_from
+from localcrm.domain.finance.entities import Account, Expense, Receipt
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour, create_record
@@ -19,7 +20,13 @@ from localcrm.store.query import Record, record_json
 from localcrm.store.uow import UnitOfWork
 from localcrm.store.view import mask
 
-_RECEIPT, _ACCOUNT = Receipt.entity_type, Account.entity_type
+_RECEIPT, _ACCOUNT, _EXPENSE = Receipt.entity_type, Account.entity_type, Expense.entity_type
+#: What an expense may be about besides a customer, and what it takes over from each: the narrowest first.
+_ABOUT = {
+    "order_id": ("customer_id", "opportunity_id", "contract_id"),
+    "contract_id": ("customer_id", "opportunity_id"),
+    "opportunity_id": ("customer_id",),
+}
 
 
 def prepare_receipt(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
@@ -58,16 +65,20 @@ def check_receipt(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Recor
 
 
 def prepare_expense(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:
-    """A new expense is of today, by whoever enters it, at the branch where that happens."""
+    """A new expense is of today, by whoever enters it, at the branch where that happens, for the customer and the deal of what it is about."""
     if old is not None:
         return values
     filled = {**values, "date": values.get("date") or datetime.date.today(), "user_id": values.get("user_id") or actor.user_id}
     filled.setdefault("branch_id", uow.node.branch_id)
+    for above, keys in _ABOUT.items():
+        filled = filled_from(uow, actor, _EXPENSE, filled, above, *keys)
     return filled
 
 
 def check_expense(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
-    """The tax in it is less than what was spent."""
+    """The tax in it is less than what was spent, and all it names is of one customer."""
+    if new["customer_id"] and (old is None or any(old[key] != new[key] for key in ("customer_id", *_ABOUT))):
+        check_same_customer(uow, _EXPENSE, new, *_ABOUT)
     if new["tax"] is not None and new["tax"] >= new["amount"]:
         raise InvalidInput("tax_too_high", N_("The tax in it must be less than the amount."), field="tax")
 
@@ -102,7 +113,7 @@ def _account(uow: UnitOfWork, order_id: str) -> tuple[Decimal, Decimal]:
     """What an order comes to and what was received for it, its reversal counted with it: money is given back only once."""
     gross, received = uow.connection.one(
         """SELECT coalesce(sum(o.gross), 0), coalesce(sum(r.total), 0) FROM sales_order o LEFT JOIN order_received r ON r.order_id = o.id
-           WHERE (o.id = ?1 OR o.reverses_id = ?1) AND o.status = 'posted' AND o.deleted = 0""",
+           WHERE (o.id = ?1 OR o.reverses_id = ?1) AND +o.status = 'posted' AND o.deleted = 0""",
         (bytes.fromhex(order_id),),
     ) or (0, 0)
     amount = _RECEIPT.fields["amount"]

@@ -55,6 +55,11 @@ def company_number(connection: Connection, node: Node, key: str) -> int:
     return int(company_value(connection, node, key))
 
 
+def company_days(connection: Connection, node: Node, key: str) -> list[int]:
+    """The same for numbers of days in their order; none for never."""
+    return [days for part in company_value(connection, node, key).split(", ") if (days := int(part))]
+
+
 def company_share(connection: Connection, node: Node, key: str) -> Decimal:
     """The same for a share, 0.13 for 13%."""
     return Decimal(company_value(connection, node, key))

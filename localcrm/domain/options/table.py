@@ -6,11 +6,13 @@ option is one line here and the place that obeys it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+from unicodedata import normalize
 
 from localcrm.domain.options.shortcuts import write_shortcuts
 from localcrm.kernel.errors import InvalidInput, NotFound
@@ -20,6 +22,8 @@ from localcrm.kernel.schema import clean_text, plain_decimal
 
 #: Longest value that is kept; the columns of a wide list need some thousand characters.
 LONGEST = 50_000
+#: Of a list of numbers of days: how many, and the greatest.
+_MOST_DAYS, _LONGEST_SPAN = 6, 3650
 
 
 class Level(StrEnum):
@@ -134,6 +138,14 @@ def _share(text: str) -> str:
     if not 0 <= share <= 1 or share != round(share, 4):
         raise ValueError
     return plain_decimal(share)
+
+
+def read_days(text: str) -> str:
+    """Numbers of days, each once and in their order ("7, 15, 30"); "0" for never. Raises ValueError."""
+    days = sorted({int(part) for part in re.split(r"[\s,;/\u3001]+", normalize("NFKC", text)) if part})
+    if not days or len(days) > _MOST_DAYS or days[0] < 0 or days[-1] > _LONGEST_SPAN:
+        raise ValueError
+    return ", ".join(str(day) for day in days if day) or "0"
 
 
 def read_names(text: str) -> str:
@@ -354,13 +366,15 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "dormant_days",
-        _NUMBER,
+        _TEXT,
         "30",
         N_("Days without contact"),
-        N_("A salesperson is reminded of a customer after so many days without an activity record and without a plan. 0: never."),
+        N_(
+            "A salesperson is reminded of a customer after so many days without an activity record and without a plan; several numbers, such as 7, 15, 30, for several reminders. 0: never."
+        ),
         "customers",
         _COMPANY,
-        high=3650,
+        read=read_days,
     ),
     Option(
         "warranty_days",

@@ -37,7 +37,7 @@ class Partner(
     discount: Annotated[Rate | None, Bounds(ge=0, le=1), F(9, N_("Agreed discount (price × %)"), widget="percent", merge="always_show")] = (
         None
     )
-    rebate_on: Annotated[RebateBasis, F(10, N_("Rebate reckoned on"), merge="always_show")] = RebateBasis.RECEIVED
+    rebate_on: Annotated[RebateBasis, F(10, N_("Rebate based on"), merge="always_show")] = RebateBasis.RECEIVED
     owner_id: Annotated[Id | None, F(11, N_("Salesperson"), ref="user", column=7)] = None
     branch_id: Annotated[Id | None, F(12, N_("Branch"), ref="branch", editable=True)] = None
     customer_id: Annotated[Id | None, F(13, N_("Also our customer"), ref="customer", section=N_("Details"))] = None
@@ -122,7 +122,7 @@ class RebateSettlement(
     month: Annotated[Text, F(2, N_("Month"), column=2, index=True)]
     amount: Annotated[Money, F(3, N_("Amount"), column=3)]
     way: Annotated[RebateWay, F(4, N_("Given as"), column=4)] = RebateWay.CREDIT
-    basis: Annotated[Money, F(5, N_("Reckoned on"), column=5)] = Decimal("0.00")
+    basis: Annotated[Money, F(5, N_("Based on"), column=5)] = Decimal("0.00")
     percent: Annotated[Rate, F(6, N_("Rebate"), column=6, widget="percent")] = Decimal("0.0000")
     date: Annotated[Day | None, F(7, N_("Date"), column=7, index=True)] = None
     user_id: Annotated[Id | None, F(8, N_("Entered by"), ref="user", column=8)] = None

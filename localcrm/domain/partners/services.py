@@ -14,7 +14,7 @@ from localcrm.domain.partners.figures import PARTNER, SETTLED, TIER
 from localcrm.domain.partners.rules import first_day, month_of, months_until
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
-from localcrm.domain.sales.checks import check_span
+from localcrm.domain.spans import check_span
 from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import Forbidden, InvalidInput, Refused
 from localcrm.kernel.i18n import N_

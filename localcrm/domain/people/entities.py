@@ -17,7 +17,7 @@ class User(Entity, key="user", no=1, label=N_("User"), kind=Kind.MASTER, title_f
     password: Annotated[Text | None, F(3, N_("Password"), widget="password")] = None
     role: Annotated[BasicRole, F(4, N_("Basic role"), column=3, merge="hub")] = BasicRole.NONE
     phone: Annotated[Text | None, F(5, N_("Phone"), column=6, search=5, widget="phone")] = None
-    email: Annotated[Text | None, F(6, N_("E-mail"), search=3)] = None
+    email: Annotated[Text | None, F(6, N_("E-mail"), search=3, widget="email")] = None
     branch_id: Annotated[Id | None, F(7, N_("Branch"), ref="branch", column=7, merge="hub")] = None
     active: Annotated[bool, F(8, N_("Active"), column=8)] = True
     department_id: Annotated[Id | None, F(9, N_("Department"), ref="department", column=4, merge="hub")] = None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from localcrm.domain import policy
 from localcrm.domain.people.entities import Share, User
 from localcrm.domain.policy import Actor
-from localcrm.kernel.schema import EntityType, entity as entity_type
+from localcrm.kernel.schema import EntityType, entities, entity as entity_type
+from localcrm.store.changelog import history
 from localcrm.store.connection import Connection
 from localcrm.store.node import OFFICE_NO, Node
 from localcrm.store.query import Record, load_record, record_columns, titles
@@ -17,11 +20,13 @@ _SHARE, _USER = Share.entity_type, User.entity_type
 _TARGETS = ("user_id", "department_id", "branch_id")
 #: Shares of one record that are told of.
 MOST = 200
+#: So long one that ended is still listed; a request for a customer, which its maker shared with himself, is not.
+ENDED_LATELY = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
 class SharedWith:
-    """One share of a record. ``ended``: ended by somebody, ``over``: its last day has passed.
+    """One share of a record. ``ended``: ended, ``ended_at`` and ``ended_by`` ("" for the program), ``over``: its last day has passed.
 
     ``waits_for``: the branch that has not heard of this share, or of its end, yet ("" where everybody concerned has, or where
     that is not known here) · ``last_heard``: when that branch exchanged last.
@@ -33,10 +38,12 @@ class SharedWith:
     over: bool
     waits_for: str = ""
     last_heard: datetime | None = None
+    ended_at: datetime | None = None
+    ended_by: str = ""
 
 
 def shares_of(connection: Connection, node: Node, actor: Actor, kind: EntityType, identity: str, *, today: date) -> list[SharedWith]:
-    """The shares of a record the actor sees, and those that ended and have not reached everybody yet; the newest first."""
+    """The shares of a record the actor sees, and those that ended lately or have not reached everybody yet; the newest first."""
     policy.require_record(connection, actor, kind, identity, "read")
     policy.require(actor, "share.read")
     rows = connection.all(
@@ -45,15 +52,59 @@ def shares_of(connection: Connection, node: Node, actor: Actor, kind: EntityType
     )
     found = []
     for share in (load_record(_SHARE, row) for row in rows):
-        key = next((key for key in _TARGETS if share[key]), None)
-        if key is None:
+        name = _name(connection, share)
+        if not name:
             continue
-        name = titles(connection, entity_type(_SHARE.fields[key].f.ref or ""), [share[key]]).get(share[key], "…")
         branch, heard = _waiting(connection, node, share)
-        if branch or not share["deleted"]:
-            over = share["until"] is not None and share["until"] < today
-            found.append(SharedWith(share, name, bool(share["deleted"]), over, branch, heard))
+        over = share["until"] is not None and share["until"] < today
+        if not share["deleted"]:
+            found.append(SharedWith(share, name, ended=False, over=over, waits_for=branch, last_heard=heard))
+            continue
+        at, by = _ended(connection, share["id"])
+        is_news = at is not None and at.astimezone().date() >= today - ENDED_LATELY and share["shared_by"] != share["user_id"]
+        if branch or is_news:
+            found.append(SharedWith(share, name, True, over, branch, heard, at, by))
     return found
+
+
+def _ended(connection: Connection, identity: str) -> tuple[datetime | None, str]:
+    """When a share ended and who ended it; "" for the program."""
+    row = next((row for row in history(connection, _SHARE, identity) if row.field == "deleted" and row.new), None)
+    if row is None:
+        return None, ""
+    return datetime.fromisoformat(row.at), titles(connection, _USER, [row.user_id]).get(row.user_id, "") if row.user_id else ""
+
+
+def shared_names(connection: Connection, kind: EntityType, identity: str) -> list[str]:
+    """With whom a record is shared."""
+    rows = connection.all(
+        f"SELECT {record_columns(_SHARE)} FROM share WHERE record = ? AND entity = ? AND deleted = 0 ORDER BY rid LIMIT {MOST}",
+        (identity, kind.key),
+    )
+    return [name for share in (load_record(_SHARE, row) for row in rows) if (name := _name(connection, share))]
+
+
+def share_of(connection: Connection, identity: str) -> tuple[EntityType, str, str] | None:
+    """What a share shares with whom, ended or not: kind of record, record, name; None for one that is not known here."""
+    row = connection.one(f"SELECT {record_columns(_SHARE)} FROM share WHERE id = ?", (bytes.fromhex(identity),))
+    share = load_record(_SHARE, row) if row else None
+    kind = next((kind for kind in entities() if share and kind.key == share["entity"]), None)
+    return (kind, share["record"], _name(connection, share) or "…") if kind and share else None
+
+
+def _name(connection: Connection, share: Record) -> str:
+    key = next((key for key in _TARGETS if share[key]), None)
+    return titles(connection, entity_type(_SHARE.fields[key].f.ref or ""), [share[key]]).get(share[key], "…") if key else ""
+
+
+def still_shared(connection: Connection, kind: EntityType, ids: Iterable[bytes]) -> set[bytes]:
+    """Those of these records that somebody shares with somebody else."""
+    listed = json.dumps([pk.hex() for pk in ids])
+    rows = connection.all(
+        "SELECT DISTINCT record FROM share WHERE deleted = 0 AND (user_id IS NULL OR shared_by IS NOT user_id) AND entity = ? AND record IN (SELECT value FROM json_each(?))",
+        (kind.key, listed),
+    )
+    return {bytes.fromhex(record) for (record,) in rows}
 
 
 def shared_by(connection: Connection, actor: Actor, kind: EntityType, today: date) -> list[str]:

@@ -8,12 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 from localcrm.domain import policy
+from localcrm.domain.crm.checks import check_same_customer, filled_from, named
 from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour, create_record
-from localcrm.domain.sales.checks import check_same_customer, check_span
 from localcrm.domain.sales.entities import Contract, ContractStatus, SalesOrder
+from localcrm.domain.spans import check_span
 from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
@@ -26,7 +27,10 @@ _COPIED = ("title", "customer_id", "opportunity_id", "contact_id", "amount", "ow
 
 
 def prepare_contract(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:
-    """A new contract is numbered and belongs to whoever enters it; one that is signed was signed today where nobody says otherwise."""
+    """A new contract is numbered and belongs to whoever enters it; what it does not say itself it takes from its opportunity.
+
+    One that is signed was signed today where nobody says otherwise.
+    """
     filled = dict(values)
     signed = filled.get("status", old["status"] if old else None) == ContractStatus.SIGNED
     if signed and not filled.get("signed_on", old["signed_on"] if old else None):
@@ -35,6 +39,7 @@ def prepare_contract(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old:
         filled["number"] = filled.get("number") or next_number(uow, _CONTRACT, dt.date.today())
         filled["branch_id"] = uow.node.branch_id
         filled["owner_id"] = filled.get("owner_id") or actor.user_id
+        filled = filled_from(uow, actor, _CONTRACT, filled, "opportunity_id", "customer_id", "contact_id", "title", "amount")
     return filled
 
 
@@ -46,24 +51,22 @@ def check_contract(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Reco
 
 def check_contract_of_order(uow: UnitOfWork, order: dict[str, Any]) -> None:
     """An order is written under a contract of its own customer, and one that counts."""
-    contract = uow.find(_CONTRACT, order["contract_id"]) if order["contract_id"] else None
-    if contract is None:
-        return
-    if contract["customer_id"] != order["customer_id"]:
-        raise InvalidInput(
-            "another_customer", N_("{label} belongs to another customer."), label=_ORDER.fields["contract_id"].label, field="contract_id"
-        )
-    if contract["status"] == ContractStatus.CANCELLED:
+    check_same_customer(uow, _ORDER, order, "contract_id")
+    contract = named(uow, _ORDER, order, "contract_id")
+    if contract is not None and contract["status"] == ContractStatus.CANCELLED:
         raise InvalidInput("contract_cancelled", N_("“{number}” was cancelled."), number=contract["number"], field="contract_id")
 
 
 def derive_contract(connection: Connection, actor: Actor, contracts: list[Record]) -> list[dict[str, Any]]:
-    """Of each: what posted orders under it come to, what was received for them, and what is still to come in, as far as the actor sees orders."""
+    """Of each: what posted orders under it come to, what was received for them, both in percent of its amount, and what is still to come in.
+
+    As far as the actor sees orders and receipts.
+    """
     orders, receipts = policy.seen(actor, _ORDER), policy.seen(actor, _RECEIPT)
     if orders is None or not all(map(orders.shows, ("contract_id", "gross", "status"))):
         return [{} for _contract in contracts]
     condition, params = orders.condition("o")
-    of = f"FROM sales_order o %s WHERE o.contract_id IN ({_marks(contracts)}) AND o.status = 'posted' AND o.deleted = 0 AND {condition} GROUP BY 1"
+    of = f"FROM sales_order o %s WHERE o.contract_id IN ({_marks(contracts)}) AND +o.status = 'posted' AND o.deleted = 0 AND {condition} GROUP BY 1"
     given = [*(bytes.fromhex(contract["id"]) for contract in contracts), *params]
     ordered: dict[bytes, int] = dict(connection.all(f"SELECT o.contract_id, sum(o.gross) {of % ''}", given))
     received: dict[bytes, int] = {}
@@ -79,8 +82,16 @@ def derive_contract(connection: Connection, actor: Actor, contracts: list[Record
             sums["received"] = money.load(received.get(key, 0))
             if isinstance(amount := contract.get("amount"), Decimal):  # covered, it is a text
                 sums["unreceived"] = amount - sums["received"]
-        found.append({name: money.to_json(value) for name, value in sums.items()})
+        shares = {f"{name}_percent": _percent(sums[name], contract.get("amount")) for name in ("ordered", "received") if name in sums}
+        found.append(
+            {name: money.to_json(value) for name, value in sums.items()} | {key: one for key, one in shares.items() if one is not None}
+        )
     return found
+
+
+def _percent(part: Decimal, amount: Any) -> int | None:
+    """A part in whole percent, cut off: 100 is only what is complete. None without an amount, or where it may not be seen."""
+    return int(part * 100 / amount) if isinstance(amount, Decimal) and amount else None
 
 
 def _marks(records: Sequence[Record]) -> str:

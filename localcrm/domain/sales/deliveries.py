@@ -6,12 +6,13 @@ import datetime as dt
 from typing import Any
 
 from localcrm.domain import policy
+from localcrm.domain.crm.checks import check_same_customer
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
-from localcrm.domain.sales.checks import check_same_customer, check_span
 from localcrm.domain.sales.entities import Delivery, DeliveryStatus, SalesOrder
+from localcrm.domain.spans import check_span
 from localcrm.store.query import Record
 from localcrm.store.uow import UnitOfWork
 

@@ -50,6 +50,7 @@ class SalesOrder(
     posted_at: Annotated[Moment | None, F(14, N_("Posted at"), editable=False)] = None
     delivery_date: Annotated[Day | None, F(15, N_("Delivery date"))] = None
     remark: Annotated[LongText | None, F(16, N_("Remark"), widget="longtext")] = None
+    opportunity_id: Annotated[Id | None, F(17, N_("Opportunity"), ref="opportunity")] = None
     legal_entity_id: Annotated[Id | None, F(60, N_("Own company"), ref="legal_entity")] = None
     legal_entity_name: Annotated[Text | None, F(61, N_("Own company's name when posted"), editable=False)] = None
     contract_id: Annotated[Id | None, F(62, N_("Contract"), ref="contract")] = None

@@ -60,9 +60,10 @@ def customer_glances(connection: Connection, actor: Actor, ids: Sequence[str]) -
     needs = ("customer_id", "status", "gross")
     told = receipts is not None and receipts.shows("amount") and orders is not None and all(map(orders.shows, needs))
     if told:
+        # The plus keeps SQLite from reading every posted order there is.
         owed = "customer_id, sum(gross) - sum(coalesce((SELECT sum(r.total) FROM order_received r WHERE r.order_id = sales_order.id), 0))"
         became = {bytes.fromhex(one): bytes.fromhex(into) for one, into in merged_into(connection, _CUSTOMER, ids).items()}
-        for key, amount in _rows(connection, actor, _ORDER, owed, [*keys, *became], "AND status = 'posted' GROUP BY 1", needs=needs):
+        for key, amount in _rows(connection, actor, _ORDER, owed, [*keys, *became], "AND +status = 'posted' GROUP BY 1", needs=needs):
             unpaid[became.get(key, key)] = unpaid.get(became.get(key, key), 0) + amount
     result = {}
     for identity, key in zip(ids, keys, strict=True):

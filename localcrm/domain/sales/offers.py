@@ -87,7 +87,7 @@ def last_deals(connection: Connection, actor: Actor, customer_id: str, product_i
     is_his, customers = one_of(connection, Customer.entity_type, customer_id)
     rows = connection.all(
         f"""SELECT o.date, l.price, l.quantity, l.unit, l.discount FROM sales_order_line l JOIN sales_order o ON o.id = l.order_id
-           WHERE l.product_id = ? AND l.deleted = 0 AND o.customer_id {is_his} AND o.status = 'posted' AND o.deleted = 0 AND o.reverses_id IS NULL
+           WHERE +l.product_id = ? AND l.deleted = 0 AND o.customer_id {is_his} AND +o.status = 'posted' AND o.deleted = 0 AND o.reverses_id IS NULL
              AND NOT EXISTS (SELECT 1 FROM sales_order r WHERE r.reverses_id = o.id AND r.deleted = 0)
              AND {condition} ORDER BY o.date DESC, o.rid DESC, l.position LIMIT ?""",
         (bytes.fromhex(product_id), *customers, *params, limit),
@@ -110,7 +110,7 @@ def customer_account(connection: Connection, actor: Actor, *, customer_id: str) 
         is_his, customers = one_of(connection, Customer.entity_type, customer_id)
         newest = connection.value(
             f"""SELECT max(date) FROM sales_order
-                WHERE customer_id {is_his} AND status = 'posted' AND reverses_id IS NULL AND deleted = 0 AND {condition}""",
+                WHERE customer_id {is_his} AND +status = 'posted' AND reverses_id IS NULL AND deleted = 0 AND {condition}""",
             (*customers, *params),
         )
     unpaid = customer_glances(connection, actor, [customer_id])[customer_id].unpaid

@@ -6,12 +6,13 @@ import datetime as dt
 from typing import Any
 
 from localcrm.domain import policy
+from localcrm.domain.crm.checks import check_same_customer, filled_from
 from localcrm.domain.crm.entities import DealState, Opportunity
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour, create_record, update_record
-from localcrm.domain.sales.checks import check_same_customer, check_span
 from localcrm.domain.sales.entities import Quote, QuoteStatus
+from localcrm.domain.spans import check_span
 from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import Refused
 from localcrm.kernel.i18n import N_
@@ -30,11 +31,7 @@ def prepare_quote(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Re
     day = _QUOTE.fields["date"].load(str(values["date"])) if values.get("date") else dt.date.today()
     filled = {**values, "date": day, "number": values.get("number") or next_number(uow, _QUOTE, day), "branch_id": uow.node.branch_id}
     filled["owner_id"] = filled.get("owner_id") or actor.user_id
-    opportunity = uow.find(_OPPORTUNITY, filled["opportunity_id"]) if filled.get("opportunity_id") else None
-    if opportunity is not None:
-        for key in ("customer_id", "contact_id", "title"):
-            filled[key] = filled.get(key) or opportunity[key]
-    return filled
+    return filled_from(uow, actor, _QUOTE, filled, "opportunity_id", "customer_id", "contact_id", "title")
 
 
 def check_quote(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001

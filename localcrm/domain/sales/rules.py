@@ -6,14 +6,39 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
-from localcrm.kernel.money import ZERO_AMOUNTS, LineAmounts, line_amounts
+from localcrm.kernel.errors import InvalidInput
+from localcrm.kernel.i18n import N_
+from localcrm.kernel.money import MONEY_SCALE, PRICE_SCALE, ZERO_AMOUNTS, LineAmounts, line_amounts, round_to
 
 
 def amounts_of_line(line: Mapping[str, Any], *, tax_included: bool) -> LineAmounts:
     """Rule R2 for one order line of typed values."""
     return line_amounts(line["quantity"], line["price"], discount=line["discount"], tax_rate=line["tax_rate"], tax_included=tax_included)
+
+
+def price_for(amount: Decimal, *, quantity: Decimal, discount: Decimal) -> Decimal:
+    """The unit price at which a line comes to an amount, as its prices are (with tax or without).
+
+    Raises InvalidInput("no_price_for_amount") without quantity or with everything taken off, and where no unit price comes to it.
+    """
+    pieces = Fraction(quantity) * Fraction(discount)
+    if not pieces:
+        raise InvalidInput(
+            "no_price_for_amount", N_("An amount gives no unit price while the quantity is zero or everything is taken off."), field="price"
+        )
+    price = round_to(Fraction(amount) / pieces, PRICE_SCALE)
+    if round_to(Fraction(price) * pieces, MONEY_SCALE) != amount:
+        raise InvalidInput(
+            "no_price_for_amount",
+            N_("No unit price of {scale} decimals comes to {amount}."),
+            scale=PRICE_SCALE,
+            amount=f"{amount:,.2f}",
+            field="price",
+        )
+    return price
 
 
 def totals(lines: Iterable[Mapping[str, Any]]) -> LineAmounts:

@@ -17,6 +17,7 @@ from localcrm.domain.approvals.documents import check_approved, check_editable
 from localcrm.domain.catalog.entities import Product, Warehouse
 from localcrm.domain.catalog.rules import check_decimals
 from localcrm.domain.catalog.services import unit_decimals
+from localcrm.domain.crm.checks import check_same_customer, filled_from
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.numbering import next_number
@@ -52,10 +53,13 @@ def begin_order(connection: Connection, node: Node) -> dict[str, Any]:
 
 
 def prepare_order(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:
-    """A new order is of today, by whoever enters it, from the branch's first warehouse, in the name of the branch's company."""
+    """A new order is of today, by whoever enters it, from the branch's first warehouse, in the name of the branch's company; of the deal its contract is of."""
+    under = values.get("contract_id")
+    if under and (old is None or (under != old["contract_id"] and old["opportunity_id"] is None)):
+        values = filled_from(uow, actor, _ORDER, values, "contract_id", "opportunity_id")
     if old is not None:
         return values
-    filled = {**values, "branch_id": uow.node.branch_id}
+    filled = filled_from(uow, actor, _ORDER, {**values, "branch_id": uow.node.branch_id}, "opportunity_id", "customer_id")
     filled["date"] = filled.get("date") or datetime.date.today()
     filled["owner_id"] = filled.get("owner_id") or actor.user_id
     if not filled.get("warehouse_id"):
@@ -86,6 +90,7 @@ def check_order(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record 
                 field="customer_id",
             )
     check_contract_of_order(uow, new)
+    check_same_customer(uow, _ORDER, new, "opportunity_id")
 
 
 def reprice_order(uow: UnitOfWork, actor: Actor, order: Record, old: Record | None) -> None:  # noqa: ARG001
@@ -216,6 +221,7 @@ def reverse_order(uow: UnitOfWork, actor: Actor, *, order_id: RecordId, remark: 
         "legal_entity_id",
         "legal_entity_name",
         "contract_id",
+        "opportunity_id",
     )
     values = {key: order[key] for key in copied} | {"reverses_id": order_id, "date": datetime.date.today(), "remark": remark}
     own = {key: order[key] for key, field in _ORDER.fields.items() if field.custom and not field.custom.unique}
@@ -350,7 +356,7 @@ def _progress(connection: Connection, order: Record, moves: View) -> dict[str, A
     moved, params = _moved(moves, key)
     pairs = connection.all(
         f"""SELECT l.quantity, coalesce(m.total, 0) FROM sales_order_line l LEFT JOIN {moved} m ON m.order_line_id = l.id
-           JOIN product p ON p.id = l.product_id WHERE l.order_id = ? AND p.stocked = 1""",
+           JOIN product p ON p.id = l.product_id WHERE l.order_id = ? AND l.deleted = 0 AND p.stocked = 1""",
         (*params, key),
     )
     reversed_by = connection.value("SELECT id FROM sales_order WHERE reverses_id = ? AND deleted = 0", (key,))

@@ -20,7 +20,7 @@ _ORDER, _LINE, _PRODUCT = SalesOrder.entity_type, SalesOrderLine.entity_type, Pr
 #: Orders that tell the rhythm: older ones say little of how somebody buys today.
 _LAST_ORDERS = 12
 #: A posted order that stands: not reversed, and no reversal itself.
-_STANDS = """o.status = 'posted' AND o.deleted = 0 AND o.reverses_id IS NULL
+_STANDS = """+o.status = 'posted' AND o.deleted = 0 AND o.reverses_id IS NULL
     AND NOT EXISTS (SELECT 1 FROM sales_order r WHERE r.reverses_id = o.id AND r.deleted = 0)"""
 
 

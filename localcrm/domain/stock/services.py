@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -89,43 +90,39 @@ def _on_hand(uow: UnitOfWork, product_id: str, warehouse_id: str) -> Decimal:
 
 def stock_list(connection: Connection, actor: Actor, *, product_ids: list[str] | None = None) -> list[dict[str, Any]]:
     """What lies where, from the movements the actor may see: [{product_id, warehouse_id, quantity}], products in order of their code."""
-    source, params = _totals(actor, "product_id", "warehouse_id")
+    source, params = _totals(actor, product_ids, "product_id", "warehouse_id")
     if source is None:
         return []
-    only = f"AND s.product_id IN ({','.join('?' * len(product_ids))})" if product_ids is not None else ""
     rows = connection.all(
         f"""SELECT s.product_id, s.warehouse_id, s.total FROM {source} s JOIN product p ON p.id = s.product_id
-            WHERE s.total <> 0 {only} ORDER BY p.code LIMIT 5000""",
-        [*params, *(bytes.fromhex(i) for i in product_ids or [])],
+            WHERE s.total <> 0 ORDER BY p.code LIMIT 5000""",
+        params,
     )
     return [{"product_id": p.hex(), "warehouse_id": w.hex(), "quantity": _QUANTITY.load(total)} for p, w, total in rows]
 
 
-def _totals(actor: Actor, *by: str) -> tuple[str | None, list[Any]]:
+def _totals(actor: Actor, product_ids: Sequence[str] | None, *by: str) -> tuple[str | None, list[Any]]:
     """Where quantities on hand by these fields come from: the kept totals, or the sum of the movements the actor may see; None without the right."""
     seen = policy.seen(actor, _MOVE)
     if seen is None or not all(seen.shows(key) for key in ("quantity", *by)):
         return None, []
+    only = "1" if product_ids is None else "product_id IN (SELECT unhex(value) FROM json_each(?))"
+    asked = [] if product_ids is None else [json.dumps(list(product_ids))]
     if seen.rows is None:
-        return "stock_on_hand", []
-    condition, params = seen.condition("m", finds=True)
+        return f"(SELECT product_id, warehouse_id, total FROM stock_on_hand WHERE {only})", asked
+    condition, params = seen.condition("m", finds=product_ids is None)
     return (
-        f"(SELECT product_id, warehouse_id, sum(quantity) AS total FROM stock_move m WHERE deleted = 0 AND {condition} GROUP BY 1, 2)",
-        params,
+        f"(SELECT product_id, warehouse_id, sum(quantity) AS total FROM stock_move m WHERE {only} AND deleted = 0 AND {condition} GROUP BY 1, 2)",
+        [*asked, *params],
     )
 
 
 def derive_product(connection: Connection, actor: Actor, records: list[Record]) -> list[dict[str, Any]]:
     """Quantity on hand beside each product, from the movements the actor may see."""
-    source, params = _totals(actor, "product_id")
+    source, params = _totals(actor, [record["id"] for record in records], "product_id")
     if source is None:
         return [{} for _record in records]
-    found = connection.all(
-        f"""SELECT product_id, sum(total) FROM {source} WHERE product_id IN (SELECT unhex(value) FROM json_each(?))
-            GROUP BY product_id""",
-        (*params, json.dumps([record["id"] for record in records])),
-    )
-    totals = {product_id.hex(): total for product_id, total in found}
+    totals = {key.hex(): total for key, total in connection.all(f"SELECT product_id, sum(total) FROM {source} GROUP BY product_id", params)}
     return [{"on_hand": _QUANTITY.to_json(_QUANTITY.load(totals.get(record["id"], 0)))} for record in records]
 
 

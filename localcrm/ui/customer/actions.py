@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from nicegui import ui
 
 from localcrm.domain.crm.entities import Customer, Opportunity
+from localcrm.domain.finance.entities import Expense
+from localcrm.domain.sales.entities import Quote
 from localcrm.kernel.i18n import N_, gettext
+from localcrm.kernel.schema import EntityType
 from localcrm.ui.customer.merge import delete_customer, merge_with_dialog
-from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.menu import Action
 from localcrm.ui.kit.reminders import remind_dialog
 from localcrm.ui.kit.sharing import share_dialog
@@ -21,7 +24,16 @@ if TYPE_CHECKING:
     from localcrm.ui.screens.customers import Workbench
     from localcrm.ui.sessions import Session
 
-CUSTOMER, OPPORTUNITY = Customer.entity_type, Opportunity.entity_type
+CUSTOMER = Customer.entity_type
+
+
+class Part(IntEnum):
+    """Parts of the menu from top to bottom; a line stands between two."""
+
+    OPEN = 1
+    ADD = 2
+    PASS_ON = 3
+    CARE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,17 +46,27 @@ class CustomerAction:
     shown: Callable[[Session], bool] = lambda _session: True
     key: str = ""
     danger: bool = False
-    divided: bool = False
+    part: Part = Part.OPEN
     listed: bool = True
 
-    def bound(self, bench: Workbench) -> Action:
+    def bound(self, bench: Workbench, *, divided: bool) -> Action:
         """For the menus of one open page; nothing happens while no customer is chosen."""
 
         async def run() -> None:
             if bench.customer:
                 await self.run(bench)
 
-        return Action(self.id, gettext(self.label_msgid), run, self.key, self.danger, self.divided, self.listed)
+        return Action(self.id, gettext(self.label_msgid), run, self.key, self.danger, divided, self.listed)
+
+
+def menu_of(bench: Workbench, offered: Iterable[CustomerAction]) -> list[Action]:
+    """Those that the user is offered, part by part."""
+    found: list[Action] = []
+    before: Part | None = None
+    for one in sorted((one for one in offered if one.shown(bench.session)), key=lambda one: (one.part, one.danger)):
+        found.append(one.bound(bench, divided=before is not None and one.part is not before))
+        before = one.part
+    return found
 
 
 def may(permission: str) -> Callable[[Session], bool]:
@@ -56,9 +78,13 @@ async def _page(bench: Workbench) -> None:
     ui.navigate.to(f"/customers/{bench.customer}")
 
 
-async def new_opportunity(bench: Workbench) -> None:
-    """Enter an opportunity of the chosen customer."""
-    await edit_dialog(bench.session, OPPORTUNITY, preset={"customer_id": bench.customer})
+def adding(kind: EntityType) -> Callable[[Workbench], Awaitable[None]]:
+    """Enters a record of a kind that belongs to the chosen customer."""
+
+    async def add(bench: Workbench) -> None:
+        await bench.adding(kind)()
+
+    return add
 
 
 async def _share(bench: Workbench) -> None:
@@ -94,18 +120,41 @@ async def _merge(bench: Workbench) -> None:
 ACTIONS = (
     CustomerAction(id="open", label_msgid=N_("Open record"), run=lambda bench: bench.edit(), key="enter"),
     CustomerAction(id="edit", label_msgid=N_("Edit"), run=lambda bench: bench.edit(), key="e", shown=may("customer.update"), listed=False),
-    CustomerAction(
-        id="activity", label_msgid=N_("New activity"), run=lambda bench: bench.new_activity(), key="a", shown=may("activity.create")
-    ),
-    CustomerAction(id="contact", label_msgid=N_("New contact"), run=lambda bench: bench.new_contact(), shown=may("contact.create")),
-    CustomerAction(id="remind", label_msgid=N_("Remind me…"), run=_remind),
-    CustomerAction(id="opportunity", label_msgid=N_("New opportunity"), run=new_opportunity, shown=may("opportunity.create")),
-    CustomerAction(id="order", label_msgid=N_("New sales order"), run=lambda bench: bench.new_order(), shown=may("sales_order.create")),
     CustomerAction(id="page", label_msgid=N_("Everything on one page"), run=_page, key="p"),
-    CustomerAction(id="history", label_msgid=N_("History"), run=_history, key="h", divided=True),
-    CustomerAction(id="copy", label_msgid=N_("Copy name"), run=_copy, key="c"),
-    CustomerAction(id="share", label_msgid=N_("Share…"), run=_share, shown=may("customer.share")),
-    CustomerAction(id="merge", label_msgid=N_("Merge with…"), run=_merge, shown=may("customer.merge")),
-    CustomerAction(id="who-sees", label_msgid=N_("Who sees this?"), run=_who_sees, shown=lambda session: session.actor.is_admin),
-    CustomerAction(id="delete", label_msgid=N_("Delete"), run=_delete, key="delete", danger=True, shown=may("customer.delete")),
+    CustomerAction(
+        id="activity",
+        label_msgid=N_("New activity"),
+        run=lambda bench: bench.new_activity(),
+        key="a",
+        shown=may("activity.create"),
+        part=Part.ADD,
+    ),
+    CustomerAction(
+        id="contact", label_msgid=N_("New contact"), run=lambda bench: bench.new_contact(), shown=may("contact.create"), part=Part.ADD
+    ),
+    CustomerAction(id="remind", label_msgid=N_("Remind me…"), run=_remind, part=Part.ADD),
+    CustomerAction(
+        id="opportunity",
+        label_msgid=N_("New opportunity"),
+        run=adding(Opportunity.entity_type),
+        shown=may("opportunity.create"),
+        part=Part.ADD,
+    ),
+    CustomerAction(id="quote", label_msgid=N_("New quote"), run=adding(Quote.entity_type), shown=may("quote.create"), part=Part.ADD),
+    CustomerAction(
+        id="order", label_msgid=N_("New sales order"), run=lambda bench: bench.new_order(), shown=may("sales_order.create"), part=Part.ADD
+    ),
+    CustomerAction(
+        id="expense", label_msgid=N_("New expense"), run=adding(Expense.entity_type), shown=may("expense.create"), part=Part.ADD
+    ),
+    CustomerAction(id="share", label_msgid=N_("Share…"), run=_share, shown=may("customer.share"), part=Part.PASS_ON),
+    CustomerAction(id="history", label_msgid=N_("History"), run=_history, key="h", part=Part.CARE),
+    CustomerAction(id="copy", label_msgid=N_("Copy name"), run=_copy, key="c", part=Part.CARE),
+    CustomerAction(
+        id="who-sees", label_msgid=N_("Who sees this?"), run=_who_sees, shown=lambda session: session.actor.is_admin, part=Part.CARE
+    ),
+    CustomerAction(id="merge", label_msgid=N_("Merge with…"), run=_merge, shown=may("customer.merge"), part=Part.CARE),
+    CustomerAction(
+        id="delete", label_msgid=N_("Delete"), run=_delete, key="delete", danger=True, shown=may("customer.delete"), part=Part.CARE
+    ),
 )

@@ -1,4 +1,7 @@
-"""While a customer is typed: who is there already, under the field that says so, and one question before a likely second one is saved."""
+"""While a customer is typed: who is there already, under the field that says so, and one question before a likely second one is saved.
+
+The phones of a contact are watched in the same way.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import background_tasks, ui
 
-from localcrm.domain.crm.entities import Customer
+from localcrm.domain.crm.entities import Contact, Customer
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import gettext as _
 from localcrm.store.marks import marked
@@ -20,7 +23,7 @@ from localcrm.ui.operations import run_verb
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
-CUSTOMER = Customer.entity_type
+CUSTOMER, CONTACT = Customer.entity_type, Contact.entity_type
 #: Nobody is asked while somebody types on.
 _PAUSE = 0.4
 
@@ -28,9 +31,12 @@ _PAUSE = 0.4
 class Adviser:
     """Watches one open form."""
 
+    #: What is asked while one types.
+    verb = "crm.find_alike"
+
     def __init__(self, session: Session, form: Form, identity: str | None) -> None:
         self.session, self.form, self.identity = session, form, identity
-        self.keys = [field.key for field in marked(CUSTOMER) if field.key in form.inputs]
+        self.keys = [field.key for field in marked(form.entity) if field.key in form.inputs]
         self.asked = self._typed()
         self.found: list[dict[str, Any]] = []
         self.agreed: set[str] = set()
@@ -43,6 +49,15 @@ class Adviser:
 
     def _typed(self) -> dict[str, str | None]:
         return {key: self.form.inputs[key].value for key in self.keys}
+
+    def more(self) -> dict[str, Any]:
+        """What the verb is to know beside the values."""
+        return {}
+
+    async def sure(self) -> bool:
+        """The question before one is saved who looks like those found."""
+        title = _("This customer may be there already")
+        return await _sure(title, self.form, self.found, _("Save as a new customer") if self.identity is None else _("Save anyway"))
 
     def _changed(self) -> None:
         if self._waiting is not None:
@@ -62,9 +77,8 @@ class Adviser:
             return
         self.asked = typed
         news = {key: value for key, value in typed.items() if value and value != self.form.loaded.get(key)}
-        outcome = (
-            await run_verb(self.session, "crm.find_alike", {"values": news, "id": self.identity}, on_error=_pass_over) if news else None
-        )
+        parameters = {"values": news, "id": self.identity, **self.more()}
+        outcome = await run_verb(self.session, self.verb, parameters, on_error=_pass_over) if news else None
         if typed != self.asked or self.form.box.is_deleted:
             return  # somebody typed on meanwhile
         self.found = outcome.value["rows"] if outcome and outcome.ok else []
@@ -87,7 +101,7 @@ class Adviser:
             self._waiting.cancel()
         await self._ask()
         new = {_key(row) for row in self.found} - self.agreed
-        if not new or not await _sure(self.found, is_new=self.identity is None):
+        if not new or not await self.sure():
             return not new
         self.agreed |= new
         return True
@@ -114,25 +128,39 @@ def _words(row: Mapping[str, Any]) -> str:
     whose = " · ".join(str(part) for part in (row["owner"], row["branch"]) if part)
     if row.get("masked"):
         return _("Exists already, with {whose}").format(whose=whose) if whose else _("Exists already")
-    return " · ".join(str(part) for part in (row.get("number"), row.get("name"), row.get("phone"), whose) if part)
+    people = _(", ").join(row.get("contacts", ()))
+    return " · ".join(str(part) for part in (row.get("number"), row.get("name"), people or row.get("phone"), whose) if part)
 
 
-async def _sure(rows: list[dict[str, Any]], *, is_new: bool) -> bool:
+async def _sure(title: str, form: Form, rows: list[dict[str, Any]], yes: str) -> bool:
     with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("alike-dialog"):
-        ui.label(_("This customer may be there already")).classes("lc-dialog-title")
-        ui.label(_("Alike by {fields}:").format(fields=_fields(rows))).classes("lc-muted")
+        ui.label(title).classes("lc-dialog-title")
+        ui.label(_("Alike by {fields}:").format(fields=_fields(form, rows))).classes("lc-muted")
         for row in rows:
             _draw(row)
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Go on editing"), on_click=lambda: dialog.submit(False)).props("flat no-caps autofocus").classes("lc-btn")
-            label = _("Save as a new customer") if is_new else _("Save anyway")
-            ui.button(label, on_click=lambda: dialog.submit(True)).props("unelevated no-caps data-act=save-anyway").classes("lc-pri")
+            ui.button(yes, on_click=lambda: dialog.submit(True)).props("unelevated no-caps data-act=save-anyway").classes("lc-pri")
     return bool(await answer_of(dialog))
 
 
-def _fields(rows: list[dict[str, Any]]) -> str:
+def _fields(form: Form, rows: list[dict[str, Any]]) -> str:
     keys = dict.fromkeys(key for row in rows for key in row["reasons"])
-    return _(", ").join(CUSTOMER.fields[key].label for key in keys)
+    return _(", ").join(form.entity.fields[key].label for key in keys)
+
+
+class PhoneAdviser(Adviser):
+    """Watches the phones of a contact: two people may share one, so this only tells and asks once."""
+
+    verb = "crm.find_same_phone"
+
+    def more(self) -> dict[str, Any]:
+        """The customer he is at."""
+        return {"customer": self.form.values().get("customer_id")}
+
+    async def sure(self) -> bool:
+        """The question before a phone is saved that is somebody's already."""
+        return await _sure(_("This phone is somebody's already"), self.form, self.found, _("Save anyway"))
 
 
 def advise(session: Session, form: Form, identity: str | None) -> Adviser | None:
@@ -140,4 +168,10 @@ def advise(session: Session, form: Form, identity: str | None) -> Adviser | None
     return Adviser(session, form, identity) if session.may("customer.create") else None
 
 
+def advise_contact(session: Session, form: Form, identity: str | None) -> Adviser | None:
+    """For whoever may add contacts."""
+    return PhoneAdviser(session, form, identity) if session.may("contact.create") else None
+
+
 ADVISERS[CUSTOMER.key] = advise
+ADVISERS[CONTACT.key] = advise_contact

@@ -17,6 +17,7 @@ from localcrm.domain import policy
 from localcrm.domain.conditions import COMPARISONS, OPERATORS, QUESTIONS, Asking, Parameter, Question, is_askable, tree_query
 from localcrm.domain.crm.entities import Customer, ShownTo
 from localcrm.domain.crm.queries import Kept
+from localcrm.domain.crm.tags import tags_in_use
 from localcrm.domain.spans import SPANS, takes_days
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
@@ -140,7 +141,7 @@ class _Builder:
         """A group of conditions; one in another can be removed."""
         nested = remove is not None
         mode, parts = next((key, value) for key, value in group.items() if key in {"all", "any"})
-        modes = {"all": _("All of these hold"), "any": _("One of these holds")}
+        modes = {"all": _("All of these apply"), "any": _("Any of these applies")}
         with ui.element("div").classes("lc-row"):
             ui.select(modes, value=mode, on_change=lambda event: self._switch(group, str(event.value))).props(
                 f'{_SELECT} aria-label="{_("All or one")}"'
@@ -185,7 +186,7 @@ class _Builder:
             self._count()
 
         chosen = "not" if "not" in parts[place] else "is"
-        ui.select({"is": _("holds"), "not": _("does not hold")}, value=chosen, on_change=negate).props(
+        ui.select({"is": _("applies"), "not": _("does not apply")}, value=chosen, on_change=negate).props(
             f'{_SELECT} aria-label="{_("Holds or not")}"'
         ).mark("holds")
         with ui.element("div").classes("lc-cond-values"):
@@ -228,7 +229,9 @@ class _Builder:
         if op == "within":
             self._span(node)
         elif op in {"in", "any"}:
-            options = {value: gettext(label) for value, label in field.options.items()}
+            options = {value: gettext(label) for value, label in field.options.items()} or {
+                value: value for value in (*self._tags(), *(node.get("value") or ()))
+            }
             box = ui.select(
                 options, value=list(node.get("value") or []), multiple=True, on_change=lambda event: self._set(node, "value", event.value)
             )
@@ -241,6 +244,10 @@ class _Builder:
             entry = FieldInput(self.session, field, compact=True)
             entry.set_value(node.get("value"))
             entry.changed.append(lambda: self._set(node, "value", entry.value or ""))
+
+    def _tags(self) -> list[str]:
+        with self.session.store.read() as connection:
+            return tags_in_use(connection, self.session.actor)
 
     def _span(self, node: dict[str, Any]) -> None:
         spans = {key: gettext(label).format(days=_("N")) for key, (label, _bounds) in SPANS.items()}

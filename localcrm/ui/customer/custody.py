@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
+from localcrm.domain.admin.conflicts import is_disputed
 from localcrm.domain.crm import custody, custody_rules, pool_limits, reclaim
 from localcrm.domain.crm.entities import ChangeKind, Customer, Pool
 from localcrm.domain.crm.open_work import WORK
@@ -17,7 +18,7 @@ from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import entity as entity_type
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record, titles
-from localcrm.ui.customer.actions import CustomerAction, may
+from localcrm.ui.customer.actions import CustomerAction, Part, may
 from localcrm.ui.customer.tabs import Tab
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import load_typed
@@ -57,6 +58,7 @@ class _Custody:
     pools: Mapping[str, str]
     due: reclaim.Due | None
     sold: Sequence[custody.Sold]
+    disputed: bool
 
 
 def _read(session: Session, connection: Connection, identity: str) -> _Custody:
@@ -66,7 +68,8 @@ def _read(session: Session, connection: Connection, identity: str) -> _Custody:
     pools = [str(one) for one in (customer.get("pool_id"), due.rule["pool_id"] if due else None) if one]
     sold = custody.sold_under(connection, session.actor, identity)
     people = custody.names_of(connection, [*links, {"to_id": customer.get("owner_id")}, *({"to_id": one.user} for one in sold)])
-    return _Custody(customer, links, people, titles(connection, POOL, pools), due, sold)
+    disputed = session.may("conflict.read") and is_disputed(connection, session.actor, CUSTOMER, identity, "owner_id")
+    return _Custody(customer, links, people, titles(connection, POOL, pools), due, sold, disputed)
 
 
 def _draw(_bench: Workbench, found: _Custody) -> None:
@@ -78,8 +81,9 @@ def _draw(_bench: Workbench, found: _Custody) -> None:
         return
     with ui.element("table").classes("lc-table").mark("owner-changes").props("data-act=owner-changes"):
         heads(_("Kind"), _("Salesperson"), _("Time"), (_("Changed by"), "lc-hide-phone"), _("Reason"))
+        lost = {digest for link in found.links for digest in str(link["beside"] or "").split()}
         for link in found.links:
-            _draw_link(link, found.names)
+            _draw_link(link, found.names, did_not_last=link["digest"] in lost)
     if found.sold:
         _draw_sold(found)
 
@@ -106,7 +110,7 @@ def _standing(found: _Custody) -> None:
         _chip(_("In the pool “{pool}”").format(pool=found.pools.get(str(customer["pool_id"]), "…")), "warn")
     else:
         ui.label(_("No salesperson")).classes("lc-muted")
-    if customer.get("locked"):
+    if customer.get("locked") and customer.get("owner_id"):  # what another place put into a pool meanwhile is kept from nothing
         _chip(_("Locked against reclaiming"), "acc")
     if due is not None:
         pool = found.pools.get(due.rule["pool_id"], "…")
@@ -116,6 +120,9 @@ def _standing(found: _Custody) -> None:
             text = _("Goes to the pool “{pool}” in {days} days if nothing is recorded")
             _chip(text.format(pool=pool, days=due.days), "warn" if due.is_near else "plain")
     broken = sum(bool(link["fault"]) for link in found.links)
+    if found.disputed:
+        with ui.element("a").props(f'href="/conflicts?record={customer["id"]}"').mark("disputed").props("data-act=disputed"):
+            ui.label(_("Decided at two places: see Conflicts"))
     if broken:
         _chip(_("{count} changes do not fit the chain").format(count=broken), "bad")
     elif found.links:
@@ -123,7 +130,7 @@ def _standing(found: _Custody) -> None:
         chip.tooltip(_("Each change is sealed with the one before, in every branch: none can be altered or left out without showing here."))
 
 
-def _draw_link(link: Mapping[str, Any], names: Mapping[str, str]) -> None:
+def _draw_link(link: Mapping[str, Any], names: Mapping[str, str], *, did_not_last: bool) -> None:
     with ui.element("tr"):
         with ui.element("td"):
             _chip(gettext(ChangeKind(link["kind"]).label), "bad" if link["fault"] else TONES.get(link["kind"], "plain"))
@@ -131,11 +138,15 @@ def _draw_link(link: Mapping[str, Any], names: Mapping[str, str]) -> None:
         cell(f"{former} → {names.get(link['to_id'] or '', _('Pool') if link['pool_id'] else '—')}")
         cell(near_moment(link["at"]), "lc-muted", tip=exact(link["at"]))
         cell(names.get(link["by_id"] or "", "—"), "lc-muted lc-hide-phone")
-        with ui.element("td"):
-            ui.label(link["reason"] or "").classes("lc-muted")
+        with ui.element("td").classes("lc-muted"):
+            with ui.element("div").classes("lc-row lc-wrap-row"):
+                if did_not_last:
+                    ui.label(_("did not last")).classes("lc-chip").props("data-tone=bad data-act=did-not-last").mark("did-not-last")
+                text = _("Two places decided at the same time; this one counts.") if link["kind"] == ChangeKind.SETTLED else link["reason"]
+                ui.label(text or "")
             if along := custody_rules.along_of(link):
                 parts = [f"{entity_type(kind).label} {count}" for kind, count in along.items() if kind in WORK]
-                ui.label(_("went along: {what}").format(what=_(", ").join(parts))).classes("lc-muted lc-small-text")
+                ui.label(_("went along: {what}").format(what=_(", ").join(parts))).classes("lc-small-text")
 
 
 def _chip(text: str, tone: str) -> ui.label:
@@ -153,7 +164,7 @@ OWNERS = Tab(
     count=_count,
     read=_read,
     draw=_draw,
-    shows=reclaim.SOURCES | {"owner_change"},
+    shows=reclaim.SOURCES | {"owner_change", "conflict"},
 )
 
 
@@ -334,7 +345,9 @@ async def _lock(bench: Workbench) -> None:
 
 
 ACTIONS = (
-    CustomerAction(id="hand-over", label_msgid=N_("Give to somebody else…"), run=_hand_over, shown=may("customer.transfer"), divided=True),
-    CustomerAction(id="release", label_msgid=N_("Put into a pool…"), run=_release, shown=may("customer.release")),
-    CustomerAction(id="lock", label_msgid=N_("Lock or unlock"), run=_lock, shown=may("customer.lock")),
+    CustomerAction(
+        id="hand-over", label_msgid=N_("Give to somebody else…"), run=_hand_over, shown=may("customer.transfer"), part=Part.PASS_ON
+    ),
+    CustomerAction(id="release", label_msgid=N_("Put into a pool…"), run=_release, shown=may("customer.release"), part=Part.PASS_ON),
+    CustomerAction(id="lock", label_msgid=N_("Lock or unlock"), run=_lock, shown=may("customer.lock"), part=Part.PASS_ON),
 )

@@ -24,8 +24,9 @@ from localcrm.store.query import TOTAL_CAP, ListQuery, select, titles
 from localcrm.ui.customer.builder import query_dialog
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.grid import RecordGrid
+from localcrm.ui.kit.look import in_a_sentence
 from localcrm.ui.kit.theme import asset
-from localcrm.ui.kit.values import show_kind
+from localcrm.ui.kit.values import show_kind, tags_of, tone
 from localcrm.ui.operations import run_service, run_verb
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ AT_HAND = ("mine", "to_contact", "overdue", "dormant")
 SHOWN_IN_GROUPS = frozenset({"customer", "sales_order", "receipt", "saved_query", "grouping"})
 #: Groups of one block, and groups within one of them.
 MOST_SHOWN = 12
+#: Colours of values that have one, by what a chip calls it.
+_SHADES = {"good": "good", "acc": "accent", "warn": "warn", "bad": "bad"}
 _SELECT = "outlined dense options-dense hide-bottom-space"
 
 
@@ -104,7 +107,7 @@ class Left:
                 self.is_stale = False
                 with self.page:
                     outcome = await run_service(self.session, self._read)
-                if outcome.ok and outcome.value != self.known:
+                if outcome.ok and outcome.value != self.known and not self.box.is_deleted:
                     self.known = outcome.value
                     self.show()
         finally:
@@ -200,7 +203,7 @@ class Left:
         pen.on("click.stop", partial(self.build, one))
 
     def _draw_block(self, found: _Read, block: Block, inside: Sequence[Group]) -> None:
-        fields = [_in_a_sentence(_CUSTOMER.fields[key].label) for key in (block.first, block.second) if key]
+        fields = [in_a_sentence(_CUSTOMER.fields[key].label) for key in (block.first, block.second) if key]
         with ui.element("div").classes("lc-group-head lc-with-menu"):
             ui.label(_("By {field}").format(field=" · ".join(fields))).classes("lc-cut")
             if block.own:
@@ -232,24 +235,27 @@ class Left:
             mark=f"group-{key}-{'' if value is None else value}",
             run=partial(self.narrow, place),
             total=None if group.total is None else show_kind("money", group.total),
+            colour=_colour(_CUSTOMER.fields[key], value),
         )
         if len(place) > 1:
             row.classes("lc-nested")
-        if all(part[0] in found.targets for part in place):
+        if all(part[0] in found.targets for part in place) and (len(place) == 1 or not any(map(_is_tag, place))):
             row.props(f"data-drop={len(self.places)}")
             self.places.append(place)
 
     def _others(self, key: str) -> list[tuple[str, Any]]:
-        return [(part[0], part[2]) for part in self.grid.where if part[0] != key]
+        return [(part[0], _value(part[2])) for part in self.grid.where if part[0] != key]
 
     def _is_on(self, place: Sequence[tuple[str, Any, str]]) -> bool:
-        return all((key, "=", value) in self.grid.where for key, value, _word in place)
+        return all(_condition(key, value) in self.grid.where for key, value, _word in place)
 
     @staticmethod
-    def _row(word: str, count: str, *, on: bool, mark: str, run: Any, total: str | None = None) -> ui.element:
+    def _row(word: str, count: str, *, on: bool, mark: str, run: Any, total: str | None = None, colour: str = "") -> ui.element:
         row = ui.element("button").classes("lc-group lc-on" if on else "lc-group").props('type="button"').mark(mark)
         with row:
-            ui.label(word)
+            name = ui.label(word)
+            if colour:
+                name.classes("lc-dotted").style(f"--dot:{colour}")
             if count:
                 ui.label(count)
             if total is not None:
@@ -264,7 +270,7 @@ class Left:
             if self.query is not None:
                 self._chip(self.query.name, "chip-query", self.forget)
             for key, _operator, value in self.grid.where:
-                words = {"field": _CUSTOMER.fields[key].label, "value": self.words.get((key, value), "")}
+                words = {"field": _CUSTOMER.fields[key].label, "value": self.words.get((key, _value(value)), "")}
                 self._chip(_("{field} = {value}").format(**words), f"chip-{key}", partial(self._widen, key))
 
     @staticmethod
@@ -289,7 +295,7 @@ class Left:
         keys = {key for key, _value, _word in place}
         kept = place[:-1] if self._is_on(place) else place
         self.words.update({(key, value): word for key, value, word in kept})
-        self.grid.where = [part for part in self.grid.where if part[0] not in keys] + [(key, "=", value) for key, value, _word in kept]
+        self.grid.where = [part for part in self.grid.where if part[0] not in keys] + [_condition(key, value) for key, value, _word in kept]
         self.grid.requery()
         self.show()
 
@@ -377,15 +383,37 @@ class Left:
         if not str(place).isdecimal() or int(place) >= len(self.places):
             return
         parts = self.places[int(place)]
+        if _is_tag(parts[0]):  # beside those it has
+            tagged = {"customer": str(event.args.get("id")), "add": parts[0][1]}
+            await run_verb(self.session, "crm.tag_customer", tagged, done=_("Tagged: {tag}").format(tag=parts[0][1]))
+            return
         values = {key: "" if value is None else _CUSTOMER.fields[key].to_json(value) for key, value, _word in parts}
         words = " · ".join(f"{_CUSTOMER.fields[key].label} = {word}" for key, _value, word in parts)
         given = {"entity": _CUSTOMER.key, "id": str(event.args.get("id")), "values": values}
         await run_verb(self.session, "records.update_record", given, done=_("Changed: {what}").format(what=words))
 
 
-def _in_a_sentence(label: str) -> str:
-    """A label that does not begin the sentence, where its language has capitals."""
-    return label[:1].lower() + label[1:] if label[1:2].islower() else label
+def _is_tag(part: tuple[str, Any, str]) -> bool:
+    key, value, _word = part
+    return _CUSTOMER.fields[key].f.widget == "tags" and value is not None
+
+
+def _condition(key: str, value: Any) -> tuple[str, str, Any]:
+    """That a customer is in the group of a value: of tags he may have others too."""
+    return (key, "any", [value]) if _is_tag((key, value, "")) else (key, "=", value)
+
+
+def _value(held: Any) -> Any:
+    """The value of the group that a condition stands for."""
+    return held[0] if isinstance(held, list) else held
+
+
+def _colour(column: Field, value: Any) -> str:
+    """The colour that the chips of a value have; "" for values without one of their own."""
+    if held := tags_of(column, value):
+        return f"hsl({held[0][1]} 62% 52%)"
+    shade = tone(column, value) if value else None
+    return f"var(--{_SHADES[shade]})" if shade in _SHADES else ""
 
 
 def _short(column: Field, value: Any) -> str:

@@ -82,6 +82,7 @@ class _Mass:
         self.fields = {field.key: field for field in changeable_fields(session.actor)}
         self.entry: FieldInput | None = None
         self.move = ""
+        self.how = "set"
 
     async def open(self) -> None:
         """Until it is closed."""
@@ -116,6 +117,7 @@ class _Mass:
 
     def _choose(self, key: str) -> None:
         self.place.clear()
+        self.how = "set"
         with self.place:
             self.move = key
             if key in _MOVES:
@@ -126,7 +128,15 @@ class _Mass:
                 }
                 ui.label(words[key]).classes("lc-muted")
             else:
+                if self.fields[key].f.widget == "tags":
+                    self._ask_how()
                 self.entry = FieldInput(self.session, self.fields[key], compact=True)
+
+    def _ask_how(self) -> None:
+        self.how = "add"
+        ways = {"add": _("Add these"), "remove": _("Take away"), "set": _("Replace all")}
+        way = ui.toggle(ways, value=self.how, on_change=lambda event: setattr(self, "how", event.value))
+        way.props("no-caps unelevated dense padding='2px 14px'").classes("lc-choices q-mb-sm").mark("mass-how")
 
     async def _move(self) -> None:
         action, dialog = _MOVES[self.move]
@@ -147,12 +157,21 @@ class _Mass:
             await self._move()
             return
         value, label = self.entry.value, self.entry.field.label
+        if value is None and self.how != "set":
+            self.entry.focus()
+            return
         if value is None:
             with self.dialog:
                 question = _("Empty “{label}” of {count} customers?").format(label=label, count=f"{self.count:,}")
                 if not await confirm(question, yes=_("Empty it"), danger=True):
                     return
-        given = {**self.given, "field": self.entry.field.key, "value": None if value is None else str(value), "count": self.count}
+        given = {
+            **self.given,
+            "field": self.entry.field.key,
+            "value": None if value is None else str(value),
+            "count": self.count,
+            "how": self.how,
+        }
         outcome = await run_verb(self.session, "crm.change_found", given, on_error=self._failed)
         if outcome.ok:
             self.dialog.submit(True)

@@ -9,7 +9,6 @@ from nicegui import ui
 
 from localcrm.domain.crm.opportunities import OPPORTUNITY
 from localcrm.kernel.i18n import N_
-from localcrm.ui.customer.actions import new_opportunity
 from localcrm.ui.customer.tables import record_tab
 from localcrm.ui.deals.sheet import DealSheet
 from localcrm.ui.kit.theme import asset
@@ -36,6 +35,5 @@ OPPORTUNITIES = record_tab(
     new=N_("＋ New opportunity"),
     empty=N_("No opportunities yet."),
     shows=frozenset({"stage"}),
-    start=new_opportunity,
     open_row=_open,
 )

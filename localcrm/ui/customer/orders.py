@@ -20,7 +20,7 @@ async def _open(_bench: Workbench, identity: str) -> None:
 
 ORDERS = record_tab(
     SalesOrder.entity_type,
-    ("number", "state", "date", "gross", "delivered", "paid", "open", "owner_id"),
+    ("number", "state", "date", "goods", "gross", "delivered", "paid", "open"),
     id="orders",
     label=N_("Orders"),
     new=N_("＋ New order"),
@@ -28,4 +28,5 @@ ORDERS = record_tab(
     shows=frozenset({"receipt"}),
     start=lambda bench: bench.new_order(),
     open_row=_open,
+    also=(N_("Sell again"), lambda identity: ui.navigate.to(f"/orders/new?copy={identity}")),
 )

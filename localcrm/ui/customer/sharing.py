@@ -18,7 +18,7 @@ from localcrm.ui.customer.custody import present
 from localcrm.ui.customer.tabs import Tab
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.sharing import share_dialog
-from localcrm.ui.kit.values import ago, near_day
+from localcrm.ui.kit.values import ago, near_day, near_moment
 from localcrm.ui.operations import run_verb
 
 if TYPE_CHECKING:
@@ -77,6 +77,11 @@ def effect(one: SharedWith) -> str:
         text = _("Ended; {branch} sees it until its next exchange") if one.ended else _("In {branch} with its next exchange")
         heard = _("last exchange {ago}").format(ago=ago(one.last_heard, now_utc())) if one.last_heard else _("no exchange yet")
         return f"{text.format(branch=one.waits_for)} · {heard}"
+    if one.ended:
+        when = near_moment(one.ended_at) if one.ended_at else ""
+        if one.ended_by:
+            return _("Ended by {name}, {when}").format(name=one.ended_by, when=when)
+        return _("Ended {when}, as the customer had changed hands at another place").format(when=when)
     return _("over since its last day") if one.over else _("at once")
 
 

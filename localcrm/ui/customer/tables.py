@@ -15,6 +15,7 @@ from localcrm.store.connection import Connection
 from localcrm.store.query import Condition, ListQuery, ref_titles, select
 from localcrm.ui.customer.tabs import Tab
 from localcrm.ui.kit.columns import columns as shown_columns, row_json
+from localcrm.ui.kit.links import link_pieces
 
 if TYPE_CHECKING:
     from localcrm.ui.screens.customers import Workbench
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 #: Rows that a tab shows; more are in the list of that kind.
 TAB_ROWS = 200
+
+
+#: On a telephone there is no double click.
+_TAPPED = "() => window.matchMedia('(max-width: 700px)').matches && emit()"
 
 
 class Page(Protocol):
@@ -61,8 +66,12 @@ def record_table(
     new_label: str = "",
     empty: str,
     open_row: Callable[[str], Awaitable[None]],
+    also: tuple[str, Callable[[str], Any]] | None = None,
 ) -> None:
-    """Columns ``keys`` of the rows; a double click opens one, ``new`` adds one where the user may."""
+    """Columns ``keys`` of the rows, on a phone a card for each, with a button in each where one is given in ``also`` as text and what it does.
+
+    A double click, a tap or Enter opens one, ``new`` adds one where the user may.
+    """
     known = {column.key: column for column in shown_columns(policy.view(page.session.actor, kind))}
     keys = [key for key in keys if key in known]
     may_add = new is not None and page.session.may(f"{kind.key}.create")
@@ -72,7 +81,7 @@ def record_table(
             if may_add:
                 ui.button(new_label, on_click=new).props("unelevated no-caps").classes("lc-btn").mark(f"new-{kind.key}")
         return
-    with ui.element("table").classes("lc-table").mark(f"table-{kind.key}"):
+    with ui.element("table").classes("lc-table lc-rows").mark(f"table-{kind.key}"):
         with ui.element("tr"):
             for key in keys:
                 with ui.element("th").classes("lc-num" if known[key].number else ""):
@@ -81,16 +90,35 @@ def record_table(
                 if may_add:
                     ui.button(new_label, on_click=new).props("flat dense no-caps size=sm").mark(f"new-{kind.key}")
         for row in rows:
-            line = ui.element("tr").on("dblclick", lambda identity=row["id"]: open_row(identity)).style("cursor:default")
+            line = ui.element("tr").props("tabindex=0").style("cursor:default")
+            opens = partial(open_row, row["id"])
+            line.on("dblclick", opens).on("keydown.enter", opens).on("click", opens, js_handler=_TAPPED)
             with line:
                 for key in keys:
-                    with ui.element("td").classes("lc-num" if known[key].number else "").props(f"colspan={2 if key == keys[-1] else 1}"):
-                        text = row.get(key)
+                    text = row.get(key)
+                    place = (
+                        ui.element("td")
+                        .classes("lc-num" if known[key].number else "")
+                        .props(f"colspan={2 if key == keys[-1] and not also else 1}")
+                    )
+                    if text in {None, ""} or (known[key].kind == "boolean" and text == gettext("No")):
+                        place.classes("lc-none-cell")
+                    elif key not in row["_tone"]:
+                        place.props["data-label"] = known[key].label
+                    if known[key].kind == "longtext":
+                        place.classes("lc-long-cell")
+                    with place:
+                        if found := row["_links"].get(key):
+                            link_pieces(found)
+                            continue
                         cell = ui.label(text if text not in {None, ""} else "—").classes("" if text else "lc-muted")
                         if text and key in row["_tone"]:
                             cell.classes("lc-chip").props(f"data-tone={row['_tone'][key]}").style("width:fit-content")
                         if key in row["_tip"]:
                             cell.tooltip(row["_tip"][key])
+                if also:
+                    with ui.element("td").classes("lc-num"):
+                        ui.button(also[0], on_click=partial(also[1], row["id"])).props("flat dense no-caps size=sm").mark("also")
 
 
 def record_tab(
@@ -105,8 +133,10 @@ def record_tab(
     shows: frozenset[str] = frozenset(),
     start: Callable[[Workbench], Awaitable[None]] | None = None,
     open_row: Callable[[Workbench, str], Awaitable[None]] | None = None,
+    also: tuple[str, Callable[[str], Any]] | None = None,
 ) -> Tab:
-    """A tab with the records of one kind: ``new`` and ``empty`` are msgids. ``start`` and ``open_row`` where the usual form does not do.
+    """A tab with the records of one kind: ``new`` and ``empty`` are msgids, and so is the text in ``also``, a button in each row for
+    whoever may enter such records. ``start`` and ``open_row`` where the usual form does not do.
 
     shows: further kinds whose changes draw it anew.
     """
@@ -121,6 +151,7 @@ def record_tab(
             new_label=gettext(new),
             empty=gettext(empty),
             open_row=partial(open_row, bench) if open_row else bench.opening(kind),
+            also=(gettext(also[0]), also[1]) if also and bench.session.may(f"{kind.key}.create") else None,
         )
 
     return Tab(

@@ -8,7 +8,7 @@ from nicegui import ui
 
 from localcrm.domain.service.tickets import TICKET
 from localcrm.kernel.i18n import N_
-from localcrm.ui.customer.actions import CustomerAction, may
+from localcrm.ui.customer.actions import CustomerAction, Part, may
 from localcrm.ui.customer.tables import record_tab
 from localcrm.ui.service.deeds import new_ticket
 
@@ -36,4 +36,4 @@ TICKETS = record_tab(
     start=_new,
     open_row=_open,
 )
-ACTIONS = (CustomerAction(id="ticket", label_msgid=N_("New ticket"), run=_new, shown=may("ticket.create")),)
+ACTIONS = (CustomerAction(id="ticket", label_msgid=N_("New ticket"), run=_new, shown=may("ticket.create"), part=Part.ADD),)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
+from localcrm.domain.crm.entities import DealState
 from localcrm.domain.crm.opportunities import OPPORTUNITY
-from localcrm.kernel.i18n import gettext as _
+from localcrm.kernel.i18n import gettext, gettext as _
 from localcrm.store.query import Record
 from localcrm.ui.deals import deeds
+from localcrm.ui.deals.papers import CONTRACT, ORDER, QUOTE, Part, addable, new_paper
 from localcrm.ui.deals.sheet import DealSheet, steps_of
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import edit_dialog, load_typed
@@ -59,8 +61,12 @@ def deal_actions(session: Session, sheet: DealSheet, chosen: Callable[[], str | 
     return [action for shown, action in listed if shown]
 
 
+async def _paper(record: Record, part: Part, session: Session, _identity: str) -> None:
+    await new_paper(session, record, part)
+
+
 async def _next_dialog(session: Session, identity: str) -> None:
-    """Won, lost, project, aftercare: what is possible now."""
+    """Won, lost, project, aftercare, a quote, a contract or an order: what is possible now."""
     outcome = await run_service(session, lambda: load_typed(session, OPPORTUNITY, identity))
     if not outcome.ok:
         return
@@ -69,6 +75,9 @@ async def _next_dialog(session: Session, identity: str) -> None:
         for key, label, deed, primary in reversed(steps_of(outcome.value)):
             button = ui.button(label, on_click=partial(dialog.submit, deed)).props("unelevated no-caps").mark(f"do-{key}")
             button.classes("lc-pri" if primary else "lc-btn").style("justify-content:flex-start")
+        for part in addable(session, QUOTE, CONTRACT, ORDER) if outcome.value.get("state") in {DealState.OPEN, DealState.WON} else ():
+            button = ui.button(gettext(part.new), on_click=partial(dialog.submit, partial(_paper, outcome.value, part)))
+            button.props("unelevated no-caps").classes("lc-btn").style("justify-content:flex-start").mark(f"new-{part.kind.key}")
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Cancel"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
     deed = await answer_of(dialog)

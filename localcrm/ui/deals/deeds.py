@@ -151,6 +151,12 @@ async def close_aftercare(session: Session, identity: str) -> bool:
         return (await run_verb(session, "crm.close_aftercare", {"opportunity_id": identity}, done=_("Aftercare closed"))).ok
 
 
+async def task_done(session: Session, task: str) -> bool:
+    """A task of a project is done, today; returns whether that was written."""
+    values = {"entity": "project_task", "id": task, "values": {"done_on": now_utc().astimezone().date().isoformat()}}
+    return (await run_verb(session, "records.update_record", values, done=_("Done"))).ok
+
+
 def _buttons(dialog: ui.dialog, yes: str, save: Any = None) -> None:
     with ui.element("div").classes("lc-dialog-buttons"):
         ui.button(_("Cancel"), on_click=lambda: dialog.submit(False)).props("flat no-caps").classes("lc-btn")

@@ -17,6 +17,7 @@ from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import EntityType
 from localcrm.store.view import Masked
 from localcrm.ui.deals import deeds
+from localcrm.ui.deals.papers import SHOWS as SHOWN_PAPERS, Papers, draw_papers, read_papers
 from localcrm.ui.kit.detail import facts
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.lines import cell, heads
@@ -75,7 +76,7 @@ class DealSheet:
         self.may_change = session.may("opportunity.update")
         with context.client.content, ui.dialog().on("hide", self._closed) as self.dialog:
             self.card = ui.card().classes("lc-dialog lc-wide lc-deal-sheet").mark("deal-sheet")
-        session.subscribe(SHOWS, self._changed)
+        session.subscribe(SHOWS | SHOWN_PAPERS, self._changed)
 
     async def open(self, identity: str) -> None:
         """Show an opportunity."""
@@ -93,18 +94,22 @@ class DealSheet:
     async def _draw(self) -> bool:
         identity = str(self.identity)
 
-        def read() -> Sheet:
+        def read() -> tuple[Sheet, Papers]:
             with self.session.store.read() as connection:
-                return deal_sheet(connection, self.session.actor, identity, now_utc())
+                sheet = deal_sheet(connection, self.session.actor, identity, now_utc())
+                return sheet, read_papers(self.session, connection, identity)
 
         outcome = await run_service(self.session, read)
         if not outcome.ok or identity != self.identity:
             return outcome.ok
-        sheet: Sheet = outcome.value
+        sheet, papers = outcome.value
         self.card.clear()
         with self.card:
-            for part in (self._head, self._stages, self._checklist, self._facts, self._parts, self._way, self._buttons):
+            for part in (self._head, self._stages, self._checklist, self._facts, self._parts):
                 part(sheet)
+            draw_papers(self.session, sheet.record, papers)
+            self._way(sheet)
+            self._buttons(sheet)
         return True
 
     # parts ---------------------------------------------------------------------------------------------------------------
@@ -166,8 +171,6 @@ class DealSheet:
         if sheet.record.get("state") in {DealState.OPEN, DealState.WON}:
             days = _("{days} days").format(days=sheet.days)
             extra.append((_("In this stage for"), _("{days}, too long").format(days=days) if sheet.stuck else days))
-        if sheet.cost:
-            extra.append((_("Cost of the project so far"), show_kind("money", sheet.cost) or ""))
         keys = [*_FACTS, *(key for key in _LAST if sheet.record.get(key))]
         own = [field for field in OPPORTUNITY.fields.values() if field.custom and field.is_used]
         facts(OPPORTUNITY, sheet.record, sheet.names, [*(OPPORTUNITY.fields[key] for key in keys), *own], extra)
@@ -177,7 +180,7 @@ class DealSheet:
         columns: tuple[str, ...] = ("description", "quantity", "price")
         foot = partial(self._line_sum, sheet)
         self._table(LINE, sheet.lines, columns, _("Products"), _("＋ Product"), always=phase == Phase.OPPORTUNITY, foot=foot)
-        columns = ("title", "due_on", "done_on", "user_id", "cost")
+        columns = ("title", "due_on", "done_on", "user_id", "cost", "hours")
         self._table(TASK, sheet.tasks, columns, _("Tasks and milestones"), _("＋ Task"), always=phase == Phase.PROJECT)
         columns = ("title", "every", "unit", "next_on", "user_id")
         self._table(PLAN, sheet.plans, columns, _("Maintenance plans"), _("＋ Plan"), always=phase == Phase.AFTERCARE)
@@ -227,7 +230,12 @@ class DealSheet:
         identity = row.record["id"]
         edit = _outside(partial(edit_dialog, self.session, kind, identity=identity))
         tools: list[tuple[bool, str, str, Callable[[], Awaitable[Any]]]] = [
-            (kind is TASK and not row.record.get("done_on"), "check", _("Done"), _outside(partial(self._done, identity))),
+            (
+                kind is TASK and not row.record.get("done_on"),
+                "check",
+                _("Done"),
+                _outside(partial(deeds.task_done, self.session, identity)),
+            ),
             (True, "edit", _("Edit"), edit),
             (
                 self.session.may(f"{kind.key}.delete"),
@@ -246,15 +254,10 @@ class DealSheet:
                         button = ui.button(icon=icon, on_click=run).props(f'flat dense round size=sm aria-label="{label}"')
                         button.mark(f"{icon}-{kind.key}")
 
-    async def _done(self, identity: str) -> None:
-        today = now_utc().astimezone().date().isoformat()
-        params = {"entity": "project_task", "id": identity, "values": {"done_on": today}}
-        await run_verb(self.session, "records.update_record", params, done=_("Done"))
-
     def _way(self, sheet: Sheet) -> None:
         if not sheet.way:
             return
-        folded = ui.expansion(_("Its way so far")).props("dense header-class=lc-muted").classes("w-full").mark("way")
+        folded = ui.expansion(_("Stages so far")).props("dense header-class=lc-muted").classes("w-full").mark("way")
         with folded, ui.element("div").classes("lc-sheet-part"), ui.element("table").classes("lc-table"):
             heads(*(CHANGE.fields[key].label for key in _STEP), (_("Days"), "lc-num"))
             for way in sheet.way:

@@ -9,23 +9,26 @@ from typing import Any
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import BEHAVIOURS
 from localcrm.domain.sales.glance import customer_glances
+from localcrm.domain.sales.goods import Goods
 from localcrm.kernel.i18n import N_, gettext
-from localcrm.kernel.schema import EntityType, Field
+from localcrm.kernel.schema import EntityType, Field, plain_decimal
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record
 from localcrm.store.view import View
-from localcrm.ui.kit.values import NUMBERS, TONES, exact, show, show_kind, tone
+from localcrm.ui.kit.links import Piece, leads, pieces
+from localcrm.ui.kit.values import NUMBERS, TONES, exact, show, show_kind, tags_of, tone
 
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """A column that no field stores. ``kind`` as for fields, "chip" with the labels of its values, or "clock", which comes as text and colour."""
+    """A column that no field stores. ``kind`` as for fields, "chip" with the labels of its values, "named" for a long name, or "clock", which comes as text and colour."""
 
     key: str
     label_msgid: str
     kind: str = "text"
     words: Mapping[str, str] | None = None
     after: str = ""  # the column it stands behind
+    folded: bool = False  # one of those that are one click away
 
 
 #: What a state derived from movements and receipts is called.
@@ -45,6 +48,7 @@ DERIVED: Mapping[str, tuple[Derived, ...]] = {
     "product": (Derived("on_hand", N_("On hand"), "quantity", after="unit"),),
     "sales_order": (
         Derived("state", N_("State"), "chip", ORDER_STATES, after="customer_id"),
+        Derived("goods", N_("Goods"), after="state", folded=True),
         Derived("delivered", N_("Delivered"), "chip", DELIVERY, after="gross"),
         Derived("paid", N_("Paid"), "chip", PAYMENT, after="delivered"),
         Derived("open", N_("Unpaid"), "money", after="paid"),
@@ -53,9 +57,11 @@ DERIVED: Mapping[str, tuple[Derived, ...]] = {
         Derived("ordered", N_("Ordered"), "money", after="amount"),
         Derived("received", N_("Received"), "money", after="ordered"),
         Derived("unreceived", N_("Still to come in"), "money", after="received"),
+        Derived("ordered_percent", N_("Ordered, %"), "integer", after="unreceived"),
+        Derived("received_percent", N_("Received, %"), "integer", after="ordered_percent"),
     ),
     "partner_registration": (Derived("standing", N_("State"), "chip", REGISTERED, after="partner_id"),),
-    "call": (Derived("party", N_("Customer or supplier"), after="number"),),
+    "call": (Derived("party", N_("Customer or supplier"), "named", after="number"),),
     "customer": (
         Derived("contact", N_("Contact"), "short", after="level"),
         Derived("next_contact", N_("Next contact"), "due", after="phone"),
@@ -93,7 +99,36 @@ def _clocks(connection: Connection, actor: Actor, records: Sequence[Record]) -> 
     return [{"left": glance(found.get(record["id"]), str(record.get("state")))} for record in records]
 
 
-DERIVE: Mapping[str, Callable[[Connection, Actor, list[Record]], list[dict[str, Any]]]] = {"customer": _glances, "ticket": _clocks}
+def _orders(connection: Connection, actor: Actor, records: Sequence[Record]) -> list[dict[str, Any]]:
+    from localcrm.domain.sales.goods import goods_of
+    from localcrm.domain.sales.services import derive_order
+
+    found = goods_of(connection, actor, [record["id"] for record in records])
+    told = {order: goods_text(goods) for order, goods in found.items()}
+    return [
+        {**more, "goods": told.get(record["id"])}
+        for record, more in zip(records, derive_order(connection, actor, list(records)), strict=True)
+    ]
+
+
+def goods_text(goods: Goods) -> str:
+    """Products, quantities, prices and discounts of an order in one line."""
+    parts = []
+    for one in goods.first:
+        quantity = f"{show_kind('quantity', one.quantity)} {one.unit}".strip()
+        price = f" × {show_kind('price', one.price)}" if one.price is not None else ""
+        discount = f" · {plain_decimal(one.discount * 100)}%" if one.discount not in (None, 1) else ""
+        parts.append(f"{one.product} {quantity}{price}{discount}")
+    if goods.more:
+        parts.append(gettext(N_("and {count} more")).format(count=goods.more))
+    return gettext(N_(", ")).join(parts)
+
+
+DERIVE: Mapping[str, Callable[[Connection, Actor, list[Record]], list[dict[str, Any]]]] = {
+    "customer": _glances,
+    "ticket": _clocks,
+    "sales_order": _orders,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +143,9 @@ class Column:
     shown: bool
     filter: str = ""  # text, number, date; "" for none
     chip: bool = False
+    words: tuple[str, ...] = ()  # every text of a chip
+    ref: str = ""  # the kind of record it points to
+    links: bool = False
 
 
 def columns(view: View) -> list[Column]:
@@ -123,7 +161,14 @@ def columns(view: View) -> list[Column]:
         result.insert(
             place,
             Column(
-                derived.key, gettext(derived.label_msgid), derived.kind, number, sortable=False, shown=True, chip=derived.kind == "chip"
+                derived.key,
+                gettext(derived.label_msgid),
+                derived.kind,
+                number,
+                sortable=False,
+                shown=not derived.folded,
+                chip=derived.kind == "chip",
+                words=tuple(gettext(word) for word in (derived.words or {}).values()),
             ),
         )
     return result + [_column(field, view, shown=False) for field in others]
@@ -142,14 +187,19 @@ def _column(field: Field, view: View, *, shown: bool) -> Column:
         sortable=plain and field.kind not in {"ref", "files"},
         shown=shown,
         filter=kind if plain else "",
-        chip=plain and bool(field.options),
+        chip=plain and (bool(field.options) or field.f.widget == "tags"),
+        words=tuple(gettext(word) for word in field.options.values()),
+        ref=field.f.ref or "",
+        links=plain and leads(field),
     )
 
 
 def row_json(
     connection: Connection, actor: Actor, entity: EntityType, records: Sequence[Record], titles: Mapping[str, Mapping[str, str]]
 ) -> list[dict[str, Any]]:
-    """Rows as a list shows them: texts by column, ``_tip`` exact values behind short ones, ``_tone`` colours of chips."""
+    """Rows as a list shows them: texts by column, ``_tip`` exact values behind short ones, ``_tone`` colours of chips, ``_links`` pieces to click,
+    ``_tags`` with the hue of each.
+    """
     derive = DERIVE.get(entity.key) or getattr(BEHAVIOURS.get(entity.key), "derive", None)
     extra: list[dict[str, Any]] = derive(connection, actor, list(records)) if derive else [{} for _record in records]
     return [_row(entity, record, more, titles) for record, more in zip(records, extra, strict=True)]
@@ -159,6 +209,8 @@ def _row(entity: EntityType, record: Record, extra: Mapping[str, Any], titles: M
     row: dict[str, Any] = {"id": record["id"], "version": record["version"], "deleted": record["deleted"]}
     tips: dict[str, str] = {}
     tones: dict[str, str] = {}
+    links: dict[str, list[Piece]] = {}
+    tags: dict[str, list[tuple[str, int]]] = {}
     for field in entity.readable:
         if field.key not in record:
             continue
@@ -168,6 +220,10 @@ def _row(entity: EntityType, record: Record, extra: Mapping[str, Any], titles: M
             tips[field.key] = tip
         if colour := tone(field, value):
             tones[field.key] = colour
+        if found := pieces(field, value):
+            links[field.key] = found
+        if held := tags_of(field, value):
+            tags[field.key] = held
     for derived in DERIVED.get(entity.key, ()):
         if derived.key not in extra:
             continue
@@ -185,7 +241,7 @@ def _row(entity: EntityType, record: Record, extra: Mapping[str, Any], titles: M
         if tip := exact(value):
             tips[derived.key] = tip
     row["_title"] = show(entity.fields[entity.title_field], record[entity.title_field], titles.get(entity.title_field)) or ""
-    return {**row, "_tip": tips, "_tone": tones}
+    return {**row, "_tip": tips, "_tone": tones, "_links": links, "_tags": tags}
 
 
 def _due(value: Any) -> tuple[str | None, str]:

@@ -10,7 +10,8 @@ from nicegui import ui
 from localcrm.kernel.schema import EntityType, Field
 from localcrm.store.query import Record, ref_titles
 from localcrm.ui.kit.files import file_links
-from localcrm.ui.kit.values import exact, show, tone
+from localcrm.ui.kit.links import Piece, link_pieces, pieces
+from localcrm.ui.kit.values import exact, show, tags_of, tone
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -42,18 +43,36 @@ def facts(
                     ui.label(field.label).classes("lc-label")
                     file_links(entity, record["id"], field, value)
                 continue
+            if held := tags_of(field, value):
+                with ui.element("div").classes("lc-fact"):
+                    ui.label(field.label).classes("lc-label")
+                    tag_chips(held)
+                continue
             _fact(
                 field.label,
                 show(field, value, names.get(field.key)),
                 tone=tone(field, value),
                 tip=exact(value),
                 whole=field.kind == "longtext",
+                links=pieces(field, value),
             )
 
 
-def _fact(label: str, text: str | None, *, tone: str | None = None, tip: str | None = None, whole: bool = False) -> None:
+def tag_chips(tags: Sequence[tuple[str, int]]) -> None:
+    """Tags one beside the other."""
+    with ui.element("span").classes("lc-tags"):
+        for tag, hue in tags:
+            ui.label(tag).classes("lc-chip lc-tag").style(f"--hue:{hue}")
+
+
+def _fact(
+    label: str, text: str | None, *, tone: str | None = None, tip: str | None = None, whole: bool = False, links: Sequence[Piece] = ()
+) -> None:
     with ui.element("div").classes("lc-fact lc-whole" if whole else "lc-fact"):
         ui.label(label).classes("lc-label")
+        if links:
+            link_pieces(links)
+            return
         value = ui.label(text or "—").classes("" if text else "lc-muted")
         if tone and text:
             value.classes("lc-chip").props(f"data-tone={tone}").style("width:fit-content")

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nicegui import background_tasks, ui
@@ -19,16 +20,18 @@ from nicegui.element import Element
 from localcrm.domain import policy
 from localcrm.domain.catalog.services import unit_decimals
 from localcrm.domain.crm.birthdays import lunar_in_words
+from localcrm.domain.crm.tags import tags_in_use
 from localcrm.domain.records import blank_record
 from localcrm.domain.roles import FieldRule
-from localcrm.kernel.custom import split_choices
 from localcrm.kernel.errors import AppError, InvalidInput, NotFound, StaleRecord
 from localcrm.kernel.i18n import N_, gettext, gettext as _
-from localcrm.kernel.schema import EntityType, Field, entity as entity_type, plain_decimal
+from localcrm.kernel.ids import is_id
+from localcrm.kernel.schema import EntityType, Field, entity as entity_type, plain_decimal, split_choices
 from localcrm.store.query import Condition, ListQuery, Record, select, titles
 from localcrm.store.view import Masked
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.files import FilesInput, files_path
+from localcrm.ui.kit.look import in_a_sentence
 from localcrm.ui.kit.moments import moment_input, parse_day, parse_moment
 from localcrm.ui.kit.picker import AreaPicker, Picker, picker
 from localcrm.ui.kit.values import NUMBERS, show
@@ -37,6 +40,8 @@ from localcrm.ui.operations import run_service, run_verb, toast, way_back
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
+#: What a telephone's own keyboard offers for a field.
+_KEYBOARDS = {"phone": "tel", "email": "email"}
 #: A draft is written at most this often.
 DRAFT_SECONDS = 1.5
 
@@ -107,7 +112,7 @@ class FieldInput:
             chosen = split_choices(str(value or "")) if self.field.kind == "choices" else [str(value)] if value not in {None, ""} else []
             more = {one: gettext(self.field.options.get(one, one)) for one in chosen if one not in widget.options}
             if more:  # what is no longer offered stays where it was chosen
-                widget.set_options({**dict(widget.options), **more})
+                widget.set_options([*widget.options, *more] if isinstance(widget.options, list) else {**dict(widget.options), **more})
             text: Any = chosen if self.field.kind == "choices" else next(iter(chosen), None)
             widget.set_value(text)
         else:
@@ -165,6 +170,8 @@ class FieldInput:
             return ui.checkbox(field.label, on_change=self._notify).props("dense")
         if field.options:
             return self._choice({value: gettext(msgid) for value, msgid in field.offered.items()})
+        if field.f.widget == "tags":
+            return self._tags()
         if field.f.widget == "unit" and (units := _units(self.session)):
             return self._choice(units)
         if field.kind == "longtext" and not self.compact:
@@ -180,6 +187,8 @@ class FieldInput:
             widget.props("autocomplete=new-password")
         if field.f.widget == "lunar":
             widget.props(f'placeholder="{_("8-15 or leap 4-8")}"')
+        if mode := _KEYBOARDS.get(field.f.widget or ""):
+            widget.props(f"inputmode={mode}")
         if field.kind in NUMBERS:
             widget.props("inputmode=decimal input-class=lc-num")
         return widget
@@ -194,6 +203,15 @@ class FieldInput:
             labels, with_input=True, clearable=True, new_value_mode="add-unique", key_generator=lambda text: text, on_change=self._notify
         )
         return widget.props(props)
+
+    def _tags(self) -> Element:
+        """Those in use, and whatever else is typed."""
+        with self.session.store.read() as connection:
+            known = tags_in_use(connection, self.session.actor)
+        widget = ui.select(known, multiple=True, clearable=True, with_input=True, new_value_mode="add-unique", on_change=self._notify)
+        return widget.props(
+            f'outlined dense options-dense hide-bottom-space use-chips hide-dropdown-icon aria-label="{_plain(self.field.label)}"'
+        )
 
     def _notify(self, _event: Any = None) -> None:
         for callback in self.changed:
@@ -254,6 +272,11 @@ def form_fields(session: Session, entity: EntityType, *, new: bool, quick: bool 
     return fields
 
 
+def _place(field: Field) -> int:
+    """What takes a whole line stands below what shares one, in each section."""
+    return {"boolean": 1, "longtext": 2, "files": 3}.get(field.kind, 0)
+
+
 class Form:
     """A grid of fields of one entity."""
 
@@ -277,11 +300,11 @@ class Form:
             for section, members in [("", wanted)] if compact else _sections(wanted):
                 if section:
                     ui.label(gettext(section)).classes("lc-section")
-                for field in members:
+                for field in members if compact else sorted(members, key=_place):
                     self.inputs[field.key] = FieldInput(session, field, where=_where(field, preset, record), compact=compact)
                     if not policy.may_write(session.actor, entity, field):
                         self.inputs[field.key].protect()
-        self._link_contacts()
+        self._link_customer()
         if record is None:
             with session.store.read() as connection:
                 self.load(blank_record(connection, session.store.node, entity) | dict(preset or {}))
@@ -348,12 +371,12 @@ class Form:
         for callback in self.changed:
             callback()
 
-    def _link_contacts(self) -> None:
-        """A contact is chosen among those of the customer chosen in the same form."""
-        customer, contact = self.inputs.get("customer_id"), self.inputs.get("contact_id")
-        if customer and contact and isinstance(contact.widget, Picker):
-            widget = contact.widget
-            customer.changed.append(lambda: widget.set_where({"customer_id": customer.value} if customer.value else {}))
+    def _link_customer(self) -> None:
+        """What belongs to a customer is chosen among what is of the customer chosen in the same form."""
+        customer = self.inputs.get("customer_id")
+        widgets = [one.widget for one in self.inputs.values() if _of_customer(one.field) and isinstance(one.widget, Picker)]
+        if customer:
+            customer.changed += [partial(_narrow, widget, customer) for widget in widgets]
 
 
 def _sections(fields: Sequence[Field]) -> Iterator[tuple[str, list[Field]]]:
@@ -362,8 +385,17 @@ def _sections(fields: Sequence[Field]) -> Iterator[tuple[str, list[Field]]]:
         yield name, sorted((f for f in fields if (f.f.section or "") == name), key=lambda f: f.kind in {"longtext", "boolean"})
 
 
+def _narrow(widget: Picker, customer: FieldInput) -> None:
+    widget.set_where({"customer_id": customer.value} if customer.value else {})
+
+
+def _of_customer(field: Field) -> bool:
+    """Whether a reference names a record that belongs to a customer."""
+    return bool(field.f.ref and "customer_id" in entity_type(field.f.ref).fields)
+
+
 def _where(field: Field, *sources: Mapping[str, Any] | None) -> dict[str, str]:
-    if field.key != "contact_id":
+    if not _of_customer(field):
         return {}
     customer = next((source["customer_id"] for source in sources if source and source.get("customer_id")), None)
     return {"customer_id": customer} if customer else {}
@@ -379,7 +411,9 @@ def _ref_names(session: Session, entity: EntityType, values: Mapping[str, Any]) 
 
 
 def load_typed(session: Session, entity: EntityType, identity: str) -> Record:
-    """A record with typed values and its version, as far as the user may see it. Raises NotFound."""
+    """A record with typed values and its version, as far as the user may see it. Raises NotFound, also for what is no id (addresses are typed)."""
+    if not is_id(identity):
+        raise NotFound("not_found", N_("{entity}: this record does not exist or was deleted."), entity=entity.label)
     with session.store.read() as connection:
         for deleted in (False, True):
             where = (Condition("id", "=", identity),)
@@ -444,7 +478,7 @@ class _Editor:
 
     def _title(self) -> str:
         if self.record is None:
-            return _("New {entity}").format(entity=self.entity.label)
+            return _("New {entity}").format(entity=in_a_sentence(self.entity.label))
         return str(self.record[self.entity.title_field] or self.entity.label)
 
     # saving ------------------------------------------------------------------------------------------------------

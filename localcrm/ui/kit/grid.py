@@ -11,7 +11,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nicegui import events, ui
+from nicegui import context, events, ui
 
 from localcrm.domain import policy
 from localcrm.domain.options.services import PERMISSION, named_roles
@@ -24,16 +24,16 @@ from localcrm.store.query import TOTAL_CAP
 from localcrm.ui.endpoints import BLOCK
 from localcrm.ui.kit.columns import Column, columns
 from localcrm.ui.kit.dialogs import answer_of, ticked_in
+from localcrm.ui.kit.look import records_in_words, text_width
 from localcrm.ui.kit.menu import Action, action_keys, context_menu
-from localcrm.ui.kit.theme import row_height
-from localcrm.ui.kit.values import in_chinese
+from localcrm.ui.kit.theme import row_height, script_value
 from localcrm.ui.operations import run_verb, show_failure, toast
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
 WIDTHS = {
-    "money": 115,
+    "money": 108,
     "quantity": 110,
     "price": 110,
     "rate": 90,
@@ -41,12 +41,19 @@ WIDTHS = {
     "date": 110,
     "datetime": 125,
     "boolean": 90,
-    "ref": 100,
+    "ref": 90,
     "chip": 100,
-    "due": 120,
     "clock": 140,
-    "short": 90,
+    "short": 80,
+    "phone": 128,
+    "number": 135,
+    "dated number": 195,
+    "named": 170,
 }
+#: Kinds of records whose names are long.
+NAMED = frozenset({"customer", "supplier", "partner", "product", "opportunity", "branch"})
+#: What a heading and a chip need beside their text, in pixels.
+HEAD_ROOM, CHIP_ROOM = 42, 44
 #: Columns that show on a phone card, in the places (chip, number, second line, day).
 CARDS: Mapping[str, tuple[str, str, str, str]] = {
     "ticket": ("left", "number", "customer_id", "state"),
@@ -62,6 +69,19 @@ CARDS: Mapping[str, tuple[str, str, str, str]] = {
     "call": ("state", "seconds", "party", "rang_at"),
     "partner": ("level", "phone", "contact", "ends_on"),
     "partner_registration": ("standing", "phone", "partner_id", "protected_until"),
+    "quote": ("status", "amount", "customer_id", "valid_until"),
+    "contract": ("status", "amount", "customer_id", "ends_on"),
+    "delivery": ("status", "tracking_no", "customer_id", "date"),
+    "expense": ("type", "amount", "customer_id", "date"),
+    "installed_product": ("", "warranty_until", "customer_id", "product_id"),
+    "supplier": ("rating", "phone", "contact", "number"),
+    "warehouse": ("", "code", "address", "branch_id"),
+    "account": ("type", "number", "bank", "branch_id"),
+    "branch": ("", "code", "", ""),
+    "opportunity_line": ("", "quantity", "product_id", "opportunity_id"),
+    "project_task": ("milestone", "due_on", "opportunity_id", "user_id"),
+    "service_plan": ("", "next_on", "opportunity_id", "user_id"),
+    "canned_answer": ("type", "", "text", ""),
     "rebate_tier": ("level", "percent", "from_amount", "starts_on"),
     "rebate_settlement": ("way", "amount", "partner_id", "date"),
 }
@@ -95,9 +115,11 @@ class RecordGrid:
         self.total_label: ui.label | None = None
         self._columns = columns(policy.view(session.actor, entity))
         with ui.element("div").classes("lc-grid lc-card").mark(f"grid-{self.name}") as self.box:
-            self.grid = ui.aggrid(self._options(pick_first, wish), theme="quartz", auto_size_columns=False)
+            config = self._config(pick_first, wish)
+            self.grid = ui.aggrid(self._options(config), theme="quartz", auto_size_columns=False)
             ui.element("div").classes("lc-cards")
             with ui.element("div").classes("lc-grid-empty lc-empty"):
+                ui.label(_("Nothing matches what is looked for.")).classes("lc-nothing-found")
                 if empty:
                     empty()
                 else:
@@ -106,6 +128,8 @@ class RecordGrid:
                 context_menu(actions)
         if actions:
             action_keys(actions)
+        if not context.client.has_socket_connection:  # the page is being made
+            ui.add_head_html(f"<script>localcrm.ahead({script_value(self.name)}, {script_value(config)})</script>")
         ui.on(f"grid-{self.name}", self._heard)
         session.subscribe({entity.key, *_related(entity)}, self._changed)
 
@@ -246,7 +270,7 @@ class RecordGrid:
                 result = self.on_open(str(value))
             case "total" if self.total_label is not None:
                 count = f"{TOTAL_CAP:,}+" if value < 0 else f"{value:,}"
-                self.total_label.set_text(_("{count} records").format(count=count))
+                self.total_label.set_text(records_in_words(count))
             case "state":
                 await asyncio.to_thread(self.session.save_setting, self._setting, str(value) or None)
                 if not value:
@@ -263,17 +287,23 @@ class RecordGrid:
         parameters = "".join(f", {json.dumps(arg, ensure_ascii=True, default=str)}" for arg in args)
         ui.run_javascript(f"localcrm.grid({json.dumps(self.name)}, {json.dumps(method)}{parameters})")
 
-    def _options(self, pick_first: bool, wish: str | None) -> dict[str, Any]:
-        config = {
+    def _config(self, pick_first: bool, wish: str | None) -> dict[str, Any]:
+        card = CARDS.get(self.entity.key, ("", "", "", ""))
+        flag = next((column for column in self._columns if column.key == card[0] and column.kind == "boolean"), None)
+        return {
             "entity": self.entity.key,
             "host": f"c{self.box.id}",
             "query": self.query,
             "state": self.session.setting(self._setting),
-            "card": CARDS.get(self.entity.key, ("", "", "", "")),
+            "card": card,
+            "flag": flag.label if flag else "",
+            "yes": _("Yes"),
             "pickFirst": pick_first,
             "block": self.block,
             "wish": wish,
         }
+
+    def _options(self, config: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "columnDefs": [self._column(column) for column in self._columns],
             "defaultColDef": {"resizable": True, "suppressHeaderMenuButton": False, "minWidth": 60},
@@ -297,6 +327,7 @@ class RecordGrid:
         classes = " ".join(
             name for name, on in (("lc-cell-num", column.number), ("lc-main-cell", title), ("lc-cell-muted", column.kind == "muted")) if on
         )
+        head = text_width(column.label) + HEAD_ROOM
         definition: dict[str, Any] = {
             "field": column.key,
             "colId": column.key,
@@ -305,16 +336,16 @@ class RecordGrid:
             "sortable": column.sortable,
             "cellClass": classes,
             "headerClass": "lc-right" if column.number else "",
-            "width": 230 if title else _width(column),
+            "width": max(200 if title else _width(column, self.entity), head),
             ":tooltipValueGetter": "localcrm.tip",
             ":valueFormatter": "localcrm.textCell",
         }
-        if column.chip or column.kind in {"due", "clock"}:
+        if column.chip or column.links or column.kind in {"due", "clock"}:
             definition[":cellRenderer"] = "localcrm.chipCell"
         if column.kind in {"muted", "longtext"} or (title and not any(c.kind == "muted" for c in self._columns)):
-            definition |= {"flex": 1, "minWidth": 200 if self.entity.series and title else 180}
+            definition |= {"flex": 1, "minWidth": max(head, 200 if self.entity.series and title else 150)}
         if self.entity.kind is Kind.DOCUMENT and column.key == "customer_id":  # a document is known by whom it is for
-            definition |= {"flex": 1, "minWidth": 160}
+            definition |= {"flex": 1, "minWidth": max(head, 160)}
         if column.filter:
             definition |= {
                 "filter": {"text": "agTextColumnFilter", "number": "agNumberColumnFilter", "date": "agDateColumnFilter"}[column.filter]
@@ -325,10 +356,16 @@ class RecordGrid:
         return definition
 
 
-def _width(column: Column) -> int:
+def _width(column: Column, entity: EntityType) -> int:
     if column.chip:
-        return 100 if in_chinese() else 150
-    return WIDTHS.get(column.kind, 140)
+        return min(max(map(text_width, column.words), default=0) + CHIP_ROOM, 180)
+    if column.key == "number" and entity.series:
+        return WIDTHS["dated number" if "date" in entity.fields else "number"]
+    if column.kind == "due":
+        return text_width(_("{days} days overdue").format(days=99)) + CHIP_ROOM
+    if column.key == "phone":
+        return WIDTHS["phone"]
+    return WIDTHS["named"] if column.ref in NAMED else WIDTHS.get(column.kind, 140)
 
 
 FILTERS = {

@@ -128,7 +128,7 @@ def history_table(
     if not lines:
         ui.label(_("No changes are known here.")).classes("lc-empty")
         return
-    with ui.element("div").classes("lc-scroll"), ui.element("table").classes("lc-table").mark("history"):
+    with ui.element("div").classes("lc-scroll"), ui.element("table").classes("lc-table lc-history").mark("history"):
         with ui.element("tr"):
             for head in (_("Time"), _("Who"), _("Where"), _("Field"), _("Before"), _("After"), *([""] if restore else [])):
                 with ui.element("th"):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from localcrm.domain.options.shortcuts import key_name, read_shortcuts
 from localcrm.domain.options.table import option
+from localcrm.kernel.i18n import gettext as _
 
 #: Kind of number → the option that says how many decimals always show.
 PLACES = {"quantity": "quantity_places", "price": "price_places"}
@@ -46,3 +47,18 @@ def set_look(wanted: Look) -> None:
 def own_key(standard: str) -> str:
     """How the key is printed that this user presses for a standard one."""
     return key_name(look().keys.get(standard, standard))
+
+
+def in_a_sentence(label: str) -> str:
+    """A label that does not begin the sentence, where its language has capitals."""
+    return label[:1].lower() + label[1:] if label[1:2].islower() else label
+
+
+def records_in_words(count: str) -> str:
+    """How many records a list shows."""
+    return _("1 record") if count == "1" else _("{count} records").format(count=count)
+
+
+def text_width(text: str, size: int = 12) -> int:
+    """About how wide a text is drawn with letters of this size, in pixels; Chinese letters are as wide as high."""
+    return round(sum(size if ord(letter) > 0x2E80 else size * 0.56 for letter in text))

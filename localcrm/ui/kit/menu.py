@@ -46,7 +46,7 @@ def context_menu(actions: Sequence[Action]) -> None:
 
 def action_button(actions: Sequence[Action]) -> None:
     """The same as a visible menu, for touch and for those who look for it."""
-    button = ui.button(_("Actions")).props("unelevated no-caps icon-right=expand_more").classes("lc-btn").mark("actions")
+    button = ui.button(_("Actions")).props("unelevated no-caps icon-right=expand_more data-act=actions").classes("lc-btn").mark("actions")
     with button, ui.menu().classes("lc-menu").props("auto-close"):
         menu_items(actions, mark="action")
 

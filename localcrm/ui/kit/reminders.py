@@ -43,12 +43,16 @@ ICONS: Mapping[str, str] = {
     "quote": "request_page",
     "contract": "history_edu",
     "reclaim": "waves",
+    "task": "task_alt",
+    "step": "redo",
     "registration": "how_to_reg",
     "outrun": "person_off",
     "mention": "alternate_email",
     "own": "notifications",
     "ticket": "confirmation_number",
     "revisit": "support_agent",
+    "claim": "pan_tool",
+    "hands": "swap_horiz",
 }
 #: What stands above each kind.
 HEADS: Mapping[str, str] = {
@@ -59,12 +63,16 @@ HEADS: Mapping[str, str] = {
     "quote": N_("Quote expires"),
     "contract": N_("Contract ends"),
     "reclaim": N_("Goes back to a pool soon"),
+    "task": N_("Task due"),
+    "step": N_("Next step due"),
     "registration": N_("A partner's registration runs out"),
     "outrun": N_("Another partner was first"),
     "mention": N_("You were named"),
     "own": N_("Reminder"),
     "ticket": N_("Ticket due"),
     "revisit": N_("Ask the customer again"),
+    "claim": N_("Answer to your request"),
+    "hands": N_("Changed hands"),
 }
 #: Cards that stand on a page at once; the others are counted.
 MOST_CARDS = 2
@@ -251,7 +259,7 @@ def when(one: Reminding) -> str:
     """The time a reminder is about, in words; a birthday is a whole day."""
     return (
         near_day(one.at.astimezone().date())
-        if one.kind in {"birthday", "dormant", "reclaim", "warranty", "quote", "contract", "registration", "revisit"}
+        if one.kind in {"birthday", "dormant", "reclaim", "warranty", "quote", "contract", "task", "step", "registration", "revisit"}
         else near_moment(one.at)
     )
 
@@ -264,7 +272,10 @@ def place_of(one: Reminding) -> str:
         return f"/tickets/{one.ticket}"
     if one.record:
         return record_path(*one.record)
-    return f"/customers?open={one.customer}" if one.customer else ""
+    if one.kind == "claim" and not one.customer:
+        return "/pools?box=claims"
+    tab = {"claim": "&tab=overview", "hands": "&tab=owners"}.get(one.kind, "")
+    return f"/customers?open={one.customer}{tab}" if one.customer else ""
 
 
 async def settle(session: Session, one: Reminding) -> None:

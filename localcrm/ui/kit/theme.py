@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from nicegui import context, ui
@@ -23,15 +23,19 @@ STATIC = Path(__file__).parent.parent / "static"
 
 def apply(session: Session, texts: Mapping[str, str]) -> None:
     """Style sheet, scripts and the user's choice of light or dark for the page of the moment."""
-    words = json.dumps(dict(texts), ensure_ascii=False).replace("<", "\\u003c")
     ui.add_head_html(f'<link rel="stylesheet" href="{asset("localcrm.css")}">')
-    ui.add_head_html(f"<script>window.localcrmTexts = {words};</script>")
-    ui.add_head_html(f"<script>window.localcrmKeys = {json.dumps(pressed_keys(session.look)).replace('<', chr(92) + 'u003c')};</script>")
+    ui.add_head_html(f"<script>window.localcrmTexts = {script_value(dict(texts))};</script>")
+    ui.add_head_html(f"<script>window.localcrmKeys = {script_value(pressed_keys(session.look))};</script>")
     ui.add_head_html(f'<script src="{asset("localcrm.js")}"></script><script src="{asset("upload.js")}"></script>')
     ui.add_head_html('<link rel="icon" href="/static/icon.svg" type="image/svg+xml">')
     _dark[context.client] = ui.dark_mode(value=session.dark)
     ui.query("body").classes(body_classes(session))
     ui.colors(primary="#1f6feb", positive="#1a7f4b", warning="#b25e00", negative="#c4314b", dark="#161b22", dark_page="#0f141a")
+
+
+def script_value(value: Any) -> str:
+    """A value as it may stand in a script of a page, whatever text is in it."""
+    return json.dumps(value, ensure_ascii=False, default=str).replace("<", "\\u003c")
 
 
 #: What makes the page of a client dark.

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from zlib import crc32
 
 from localcrm.domain.crm.birthdays import lunar_in_words
 from localcrm.domain.typed import in_words
 from localcrm.kernel.i18n import N_, current_language, gettext, gettext as _
-from localcrm.kernel.schema import Field, plain_decimal
+from localcrm.kernel.schema import Field, plain_decimal, split_choices
 from localcrm.store.view import Masked
+from localcrm.ui.calls.words import shown_length
 from localcrm.ui.kit.look import look
 
 #: Kinds that stand at the right of their column.
@@ -68,6 +70,8 @@ def show(field: Field, value: Any, titles: Mapping[str, str] | None = None) -> s
         return _(", ").join((titles or {}).get(one) or "…" for one in str(value).split())
     if field.f.widget == "lunar":
         return lunar_in_words(str(value))
+    if field.f.widget == "length":
+        return shown_length(value) or None
     if field.options or field.kind == "files":
         return in_words(field, str(value))
     return show_kind("percent" if field.f.widget == "percent" else field.kind, value)
@@ -129,6 +133,13 @@ def exact(value: Any) -> str | None:
 def tone(field: Field, value: Any) -> str | None:
     """Colour of a value shown as a chip; None for values that are not."""
     return TONES.get(str(value), "plain") if field.options and value not in {None, ""} else None
+
+
+def tags_of(field: Field, value: Any) -> list[tuple[str, int]]:
+    """The tags that a value holds, each with the hue in degrees it always has; none for other values."""
+    if field.f.widget != "tags" or not isinstance(value, str) or isinstance(value, Masked):
+        return []
+    return [(tag, crc32(tag.casefold().encode()) * 47 % 12 * 30) for tag in split_choices(value)]
 
 
 def ago(moment: datetime, now: datetime) -> str:

@@ -16,7 +16,7 @@ from localcrm.domain.sales import rules
 from localcrm.domain.sales.entities import SalesOrderLine
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.money import ZERO_AMOUNTS, LineAmounts, capital_amount, parse_decimal
+from localcrm.kernel.money import MONEY_SCALE, ZERO_AMOUNTS, LineAmounts, capital_amount, parse_decimal, to_scaled
 from localcrm.kernel.schema import EntityType, Field, plain_decimal
 from localcrm.store.connection import Connection
 from localcrm.store.query import Condition, ListQuery, Record, every, select
@@ -155,10 +155,25 @@ def checked_line(
     for key in ("price", "tax_rate"):
         if given[key] is None or isinstance(given[key], Masked):  # the product's own may not be seen
             raise InvalidInput("required", N_("{label} is required."), label=LINE.fields[key].label, field=key)
-    checked = LINE.validate({**given, "order_id": _SOME_ID})
+    whole = _amount_typed(typed["price"])
+    checked = LINE.validate({**given, "order_id": _SOME_ID} | ({"price": 0} if whole is not None else {}))
+    if whole is not None:
+        checked["price"] = rules.price_for(whole, quantity=checked["quantity"], discount=checked["discount"])
     check_decimals(checked["quantity"], product.get("unit"), product["decimals"])
     check_offered(LINE, checked, saved)
     return {key: checked[key] for key in given}
+
+
+def _amount_typed(price: str) -> Decimal | None:
+    """What the line is to come to, where "=100" stands in place of a unit price."""
+    if not price.startswith(("=", "\uff1d")):
+        return None
+    try:
+        amount = parse_decimal(price[1:])
+        to_scaled(amount, MONEY_SCALE)
+    except InvalidInput as error:
+        raise InvalidInput(error.code, error.text, **{**error.params, "field": "price"}) from None
+    return amount
 
 
 #: From where on a bare number is percent: a discount of 1 is the whole price, a tax rate of 1 is one percent.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcrm.domain import policy
 from localcrm.domain.admin.entities import LegalEntity
-from localcrm.domain.crm.entities import Customer
+from localcrm.domain.crm.entities import Customer, Opportunity
 from localcrm.domain.sales.entities import Contract, SalesOrder
 from localcrm.domain.typed import read_text
 from localcrm.kernel.i18n import gettext as _
@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
 ORDER, CUSTOMER = SalesOrder.entity_type, Customer.entity_type
-HEADER = ("customer_id", "warehouse_id", "owner_id", "legal_entity_id", "contract_id", "date", "delivery_date", "tax_included", "remark")
+HEADER = (
+    "customer_id",
+    "warehouse_id",
+    "owner_id",
+    "legal_entity_id",
+    "contract_id",
+    "opportunity_id",
+    "date",
+    "delivery_date",
+    "tax_included",
+    "remark",
+)
 
 
 def header_keys(session: Session, *, entered: bool = False) -> list[str]:
@@ -27,18 +38,19 @@ def header_keys(session: Session, *, entered: bool = False) -> list[str]:
 
 
 def pickers(session: Session) -> list[tuple[str, str]]:
-    """What is chosen in the header: (field, kind of record); our own company only where there are several, a contract only where there are any."""
+    """What is chosen in the header: (field, kind of record); our own company only where there are several, contract and deal only where there are any."""
     found = [(key, ORDER.fields[key].f.ref or "") for key in ("customer_id", "warehouse_id", "owner_id")]
     view = policy.seen(session.actor, LegalEntity.entity_type)
     if view is not None:
         with session.store.read() as connection:
             if select(connection, ListQuery(LegalEntity.entity_type, limit=1, restrict=view)).total > 1:
                 found.append(("legal_entity_id", LegalEntity.entity_type.key))
-    contracts = policy.seen(session.actor, Contract.entity_type)
-    if contracts is not None:
-        with session.store.read() as connection:
-            if select(connection, ListQuery(Contract.entity_type, limit=1, restrict=contracts)).total:
-                found.append(("contract_id", Contract.entity_type.key))
+    for key, kind in (("contract_id", Contract.entity_type), ("opportunity_id", Opportunity.entity_type)):
+        seen = policy.seen(session.actor, kind)
+        if seen is not None:
+            with session.store.read() as connection:
+                if select(connection, ListQuery(kind, limit=1, restrict=seen), count=False).rows:
+                    found.append((key, kind.key))
     return found
 
 

@@ -10,9 +10,8 @@ from localcrm.domain import policy
 from localcrm.domain.importing import look_up
 from localcrm.domain.roles import FieldRule
 from localcrm.domain.typed import read_text
-from localcrm.kernel.custom import split_choices
 from localcrm.kernel.i18n import gettext, gettext as _
-from localcrm.kernel.schema import EntityType, Field, entity as entity_type
+from localcrm.kernel.schema import EntityType, Field, entity as entity_type, split_choices
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record, titles
 from localcrm.store.view import Masked

@@ -26,6 +26,7 @@ from localcrm.store.query import Condition, ListQuery, Record, records_by_id, re
 from localcrm.ui.kit.approval import TONES as APPROVAL_TONES
 from localcrm.ui.kit.columns import DELIVERY, ORDER_STATES, PAYMENT
 from localcrm.ui.kit.values import TONES, in_chinese, show
+from localcrm.ui.order_form.from_deal import deal_head, deal_lines
 from localcrm.ui.order_form.grid import LINE, line_texts, lines_of, money, products_of, shown_amounts, totals
 from localcrm.ui.order_form.head import CUSTOMER, HEADER, ORDER
 from localcrm.ui.order_form.own import own_fields, own_inputs, own_names, own_values, without_fixed
@@ -83,8 +84,8 @@ def load_sheet(session: Session, order_id: str) -> Sheet:
     }
 
 
-def new_sheet(session: Session, *, customer_id: str | None = None, copy_of: str | None = None) -> Sheet:
-    """An order nobody has saved yet: of today, by whoever enters it, from the branch's first warehouse; or like another order."""
+def new_sheet(session: Session, *, customer_id: str | None = None, copy_of: str | None = None, opportunity_id: str | None = None) -> Sheet:
+    """An order nobody has saved yet: of today, by whoever enters it, from the branch's first warehouse; of a deal, or like another order."""
     node, actor = session.store.node, session.actor
     header: dict[str, Any] = dict.fromkeys(HEADER)
     header |= {"date": date.today().isoformat(), "owner_id": actor.user_id}
@@ -109,6 +110,10 @@ def new_sheet(session: Session, *, customer_id: str | None = None, copy_of: str 
         if customer_id and policy.visible(connection, actor, CUSTOMER, parse_id(customer_id)):
             header["customer_id"] = parse_id(customer_id)
             names["customer_id"] = titles(connection, CUSTOMER, [parse_id(customer_id)])[parse_id(customer_id)]
+        if opportunity_id:
+            head, named = deal_head(connection, session, parse_id(opportunity_id))
+            header, names = header | head, names | named
+            lines = deal_lines(connection, session, parse_id(opportunity_id), tax_included=header["tax_included"]) if head else []
     if copy_of:
         other = load_sheet(session, parse_id(copy_of))
         for key in ("customer_id", "warehouse_id", "legal_entity_id", "tax_included"):

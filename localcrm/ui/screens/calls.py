@@ -166,7 +166,7 @@ register(
         "call.read",
         calls,
         "customers",
-        35,
+        40,
         lists="call",
         badge=Badge(_count, frozenset({"call"}), N_("{count} missed calls wait")),
     )

@@ -43,7 +43,7 @@ _SELECT = "outlined dense options-dense hide-bottom-space"
 
 
 async def conflicts(session: Session, parameters: Mapping[str, str]) -> None:
-    """Build the screen; ?branch= and ?record= narrow it."""
+    """Build the screen; ?branch=, ?record= and ?mine= narrow it."""
     await Inbox(session, parameters).build()
 
 
@@ -56,6 +56,7 @@ class Inbox:
         self.tab = "open"
         self.filters: dict[str, str] = {"kind": "", "branch": parameters.get("branch", ""), "entity": ""}
         self.record = parameters.get("record", "")
+        self.mine = bool(parameters.get("mine"))
         self.tabs: dict[str, ui.button] = {}
         self.told: list[Told] = []
         self.shown: list[Told] = []
@@ -117,7 +118,7 @@ class Inbox:
         shown = cards(self.shown)
         self.shown = [one for card in shown for one in card.told]  # as they stand on the page
         self.at = next((n for n, one in enumerate(self.shown) if one.item.id == chosen), min(self.at, max(0, len(self.shown) - 1)))
-        now = (waiting, total, self.tab, record, dict(self.filters), self.told, self.most, set(self.ticked))
+        now = (waiting, total, self.tab, record, self.mine, dict(self.filters), self.told, self.most, set(self.ticked))
         if now == self.drawn:  # nothing jumps while somebody reads
             return
         self.drawn = now
@@ -129,6 +130,8 @@ class Inbox:
     def _fits(self, one: Told) -> bool:
         kind, branch, entity = (self.filters[key] for key in ("kind", "branch", "entity"))
         conflict = one.item.conflict
+        if self.mine and not one.item.mine:
+            return False
         return (not kind or one.item.kind == kind) and (not branch or branch in one.places) and entity in {"", conflict.get("entity")}
 
     def _draw_tabs(self, waiting: int) -> None:
@@ -151,8 +154,11 @@ class Inbox:
         }
         every = {"kind": _("Every reason"), "branch": _("Every branch"), "entity": _("Every kind of record")}
         self.narrow.clear()
-        self.narrow.set_visibility(bool(self.told) or bool(self.record))
+        self.narrow.set_visibility(bool(self.told) or bool(self.record) or self.mine)
         with self.narrow:
+            if self.mine:
+                button = ui.button(_("About me or my customers"), on_click=self._everybodys).props("flat dense no-caps icon-right=close")
+                button.classes("lc-chip lc-acc").mark("mine").props("data-act=mine")
             if self.record:
                 button = ui.button(record or _("One record"), on_click=self._every_record).props("flat dense no-caps icon-right=close")
                 button.classes("lc-chip lc-acc").mark("one-record").props("data-act=one-record")
@@ -250,17 +256,12 @@ class Inbox:
             _value_box(Side(one.title, one.lost.who, one.lost.at, one.lost.exact), one.lost.text or "", mark="lost", path=one.path)
             return
         live = one.item.now
-        kept, lost = (
-            (_("deleted"), one.edits or _("changed"))
-            if deleted
-            else (one.kept.text, one.base if one.item.kind == ConflictKind.WATCHED else one.lost.text)
-        )
         other = _("value before") if one.item.kind == ConflictKind.WATCHED else _("overwritten, kept here")
         tags = {"kept": _("overwritten since"), "lost": other}
-        for side, text, told in (("kept", kept, one.kept), ("lost", lost, one.lost)):
+        for side, text, told in (("kept", one.kept_text, one.kept), ("lost", one.lost_text, one.lost)):
             is_live = live == conflict.get(side)
             tag = (_("Now") if deleted else _("in use now")) if is_live else "" if deleted else tags[side]
-            _value_box(Side(text if text is not None else _("(empty)"), told.who, told.at, told.exact), tag, mark=side, live=is_live)
+            _value_box(Side(text, told.who, told.at, told.exact), tag, mark=side, live=is_live)
 
     def _buttons(self, one: Told) -> None:
         if not self.may:
@@ -332,6 +333,11 @@ class Inbox:
     async def _filter(self, key: str, event: Any) -> None:
         self.filters[key], self.at = event.value or "", 0
         with self.list:  # the box itself is drawn anew
+            await self.draw()
+
+    async def _everybodys(self) -> None:
+        self.mine = False
+        with self.list:
             await self.draw()
 
     async def _every_record(self) -> None:
@@ -460,7 +466,7 @@ class Inbox:
         if record:
             params["record"] = record
         undo = None
-        if writes and item.kind != ConflictKind.DUPLICATE and item.conflict.get("field"):
+        if writes and item.kind != ConflictKind.DUPLICATE and item.conflict.get("field") and not item.into:
             undo = Undo(
                 "admin.decide_again",
                 {"id": item.id, "keep": f"value={item.now or ''}"},

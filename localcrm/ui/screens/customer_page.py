@@ -11,22 +11,25 @@ from typing import TYPE_CHECKING, Any
 from nicegui import ui
 
 from localcrm.domain.crm.entities import Contact, Customer
+from localcrm.domain.crm.files import Attached, customer_files
 from localcrm.domain.sales.entities import SalesOrder
 from localcrm.domain.sales.glance import Glance, customer_glances
 from localcrm.domain.sales.rules import Rhythm
 from localcrm.domain.sales.standing import LastPrice, last_prices, purchase_rhythm
 from localcrm.domain.sales.timeline import KINDS, Event, customer_timeline
 from localcrm.kernel.errors import AppError
-from localcrm.kernel.i18n import N_, gettext as _
+from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.ids import parse_id
 from localcrm.store.query import Record
 from localcrm.ui.customer.activities import ACTIVITY
 from localcrm.ui.customer.merge import living
 from localcrm.ui.customer.tables import reading
 from localcrm.ui.customer.timeline import timeline
+from localcrm.ui.customer.under_way import Found as UnderWay, files_list, under_way, under_way_table
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.detail import facts, ref_names
 from localcrm.ui.kit.form import edit_dialog, load_typed
+from localcrm.ui.kit.links import link_pieces
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import show, show_kind, tone
@@ -39,10 +42,10 @@ if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
 CUSTOMER, CONTACT, ORDER = Customer.entity_type, Contact.entity_type, SalesOrder.entity_type
-#: What stands in the head of the page instead of among the facts.
-_IN_HEAD = frozenset({"name", "level", "stage", "number"})
+#: What stands in the head of the page or in a card of its own instead of among the facts.
+_ELSEWHERE = frozenset({"name", "level", "stage", "number", "files"})
 _ORDERS, _EVENTS = 8, 40
-_SHOWN = KINDS | {"customer", "contact"}
+_SHOWN = KINDS | {"customer", "contact", "opportunity", "stage"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class _Found:
     contacts: Sequence[Mapping[str, Any]]
     orders: Sequence[Mapping[str, Any]]
     events: Sequence[Event]
+    under_way: Sequence[UnderWay]
+    files: Sequence[Attached]
 
 
 def _read(session: Session, identity: str) -> _Found:
@@ -71,6 +76,8 @@ def _read(session: Session, identity: str) -> _Found:
             reading(CONTACT)(session, connection, identity) if may("contact.read") else [],
             reading(ORDER, most=_ORDERS)(session, connection, identity) if may("sales_order.read") else [],
             customer_timeline(connection, session.actor, identity, limit=_EVENTS),
+            under_way(session, connection, identity),
+            customer_files(connection, session.actor, identity),
         )
 
 
@@ -117,11 +124,17 @@ class _Page:
         with self.body:
             with ui.element("div").classes("lc-col"):
                 self._account(found)
+                for one in found.under_way:
+                    with _card(gettext(one.part.label_msgid)):
+                        under_way_table(one)
                 self._people(found)
                 self._prices(found.prices)
                 self._details(found)
             with ui.element("div").classes("lc-col"):
                 self._orders(found)
+                if found.files:
+                    with _card(_("Files")):
+                        files_list(found.files)
                 with _card(_("Timeline")):
                     timeline(found.events)
 
@@ -189,9 +202,12 @@ class _Page:
             with ui.element("table").classes("lc-table"):
                 for row in found.contacts:
                     with ui.element("tr"):
-                        for key in ("name", "title", "phone", "wechat"):
+                        for key in ("name", "title", "phone", "email", "wechat"):
                             with ui.element("td"):
-                                ui.label(row.get(key) or "").classes("lc-strong" if key == "name" else "")
+                                if found_links := row["_links"].get(key):
+                                    link_pieces(found_links)
+                                else:
+                                    ui.label(row.get(key) or "").classes("lc-strong" if key == "name" else "")
 
     def _prices(self, prices: Sequence[LastPrice]) -> None:
         if not prices:
@@ -228,7 +244,7 @@ class _Page:
                                     cell.classes("lc-chip").props(f"data-tone={row['_tone'][key]}").style("width:fit-content")
 
     def _details(self, found: _Found) -> None:
-        filled = [f for f in CUSTOMER.readable if f.key not in _IN_HEAD and found.customer.get(f.key) not in {None, ""}]
+        filled = [f for f in CUSTOMER.readable if f.key not in _ELSEWHERE and found.customer.get(f.key) not in (None, "", False)]
         with _card(_("Details")):
             facts(CUSTOMER, found.customer, found.names, filled)
 

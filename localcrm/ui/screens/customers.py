@@ -14,7 +14,7 @@ from localcrm.domain.crm.entities import Activity, Contact, Customer
 from localcrm.kernel.i18n import N_, current_language, gettext as _
 from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import EntityType
-from localcrm.ui.customer.actions import ACTIONS
+from localcrm.ui.customer.actions import ACTIONS, menu_of
 from localcrm.ui.customer.activities import ACTIVITIES
 from localcrm.ui.customer.calls import CALLS
 from localcrm.ui.customer.conflicts import CONFLICTS
@@ -34,12 +34,13 @@ from localcrm.ui.customer.sharing import SHARING
 from localcrm.ui.customer.tabs import Found, Tab, look
 from localcrm.ui.customer.tickets import ACTIONS as SERVICE, TICKETS
 from localcrm.ui.customer.timeline import TIMELINE
+from localcrm.ui.customer.under_way import FILES
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import action_button
-from localcrm.ui.operations import run_service
+from localcrm.ui.operations import quick_or_later, run_service
 from localcrm.ui.registry import Screen, register
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ CUSTOMER, CONTACT, ACTIVITY = Customer.entity_type, Contact.entity_type, Activit
 
 #: The tabs in their order.
 TABS = (
-    *(OVERVIEW, CONTACTS, ACTIVITIES, CALLS, OPPORTUNITIES, QUOTES, CONTRACTS, ORDERS, DELIVERIES, PRODUCTS, TICKETS, EXPENSES),
+    *(OVERVIEW, CONTACTS, ACTIVITIES, CALLS, OPPORTUNITIES, QUOTES, CONTRACTS, ORDERS, DELIVERIES, PRODUCTS, TICKETS, EXPENSES, FILES),
     *(OWNERS, SHARING, TIMELINE, HISTORY, CONFLICTS),
 )
 
@@ -85,7 +86,8 @@ class Workbench:
         self.wish = living(session, parameters.get("open"))
         self.query = preset_of(session, parameters.get("query", ""), mine=bool(parameters.get("mine")))
         self.customer: str | None = None
-        self.tab = session.setting("customers:tab", "overview")
+        self.told = parameters.get("tab", "")
+        self.tab = self.told or session.setting("customers:tab", "overview")
         self.may_change = session.may("customer.update")
         self.turn = 0
         self.tabs: _Tabs | None = None
@@ -96,11 +98,7 @@ class Workbench:
         session = self.session
         title = CUSTOMER.shape.names.get(current_language()) or _("Customers")
         with page_frame(session, title=title, active="customers"):
-            actions = [
-                action.bound(self)
-                for action in sorted((*ACTIONS, *SERVICE, *CUSTODY), key=lambda action: action.danger)
-                if action.shown(session)
-            ]
+            actions = menu_of(self, (*ACTIONS, *SERVICE, *CUSTODY))
             with page_head(title):
                 tools = ui.element("div").classes("lc-row")
                 self.chips = ui.element("div").classes("lc-quick").mark("filters")
@@ -138,12 +136,14 @@ class Workbench:
                 self.grid.tools()
                 mass_button(session, self.grid)
         self._splitters((first, self.groups, "x"), (second, upper, "y"))
-        await self.left.draw()
         self._nobody()
+        await quick_or_later(self.left.draw())
         session.subscribe(SHOWN_IN_GROUPS, lambda _changes: self.left.draw())
         session.subscribe({"customer"}.union(*(tab.shows for tab in self.offered)), self._changed)
         if self.wish:
             await self.choose(self.wish)
+            if self.told:  # who follows a link to something of a customer sees that, on a phone too
+                ui.run_javascript("document.body.classList.add('lc-detail-open')")
 
     # the chosen customer -----------------------------------------------------------------------------------------------
 
@@ -217,10 +217,14 @@ class Workbench:
                 back.on("click", js_handler="() => document.body.classList.remove('lc-detail-open')")
                 with _tab_bar(chosen, self._keep_tab) as bar:
                     for tab in tabs:
-                        with ui.tab(tab.id, label="").mark(f"tab-{tab.id}"), ui.element("div").classes("q-tab__label"):
+                        with (
+                            ui.tab(tab.id, label="").props(f"data-tab={tab.id}").mark(f"tab-{tab.id}"),
+                            ui.element("div").classes("q-tab__label"),
+                        ):
                             ui.label(tab.label).style("display:inline")
                             counts[tab.id] = ui.label().classes("lc-count").style("display:inline")
                 title = ui.label().classes("lc-cut lc-muted lc-wide-only").style("max-width:260px").mark("detail-title")
+            ui.label().bind_text_from(title).classes("lc-phone-only lc-sub lc-cut").style("flex:none;padding:9px 14px 0")
             with ui.tab_panels(bar, value=chosen).props("animated=false").classes("w-full lc-fill").style("overflow:auto") as box:
                 panels = {tab.id: ui.tab_panel(tab.id) for tab in tabs}
         return _Tabs(bar, title, counts, box, panels)

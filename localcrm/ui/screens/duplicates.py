@@ -17,6 +17,7 @@ from localcrm.ui.customer import alike as _advice  # noqa: F401 -- on the form o
 from localcrm.ui.customer.merge import CUSTOMER, merge_dialog
 from localcrm.ui.endpoints import record_path
 from localcrm.ui.frame import page_frame, page_head
+from localcrm.ui.kit.look import in_a_sentence
 from localcrm.ui.kit.menu import Action, action_button, action_keys, context_menu
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import show
@@ -107,7 +108,9 @@ class Duplicates:
         with card:
             with ui.element("div").classes("lc-row lc-wrap-row"):
                 for key in pair.reasons:
-                    ui.label(_("same: {field}").format(field=CUSTOMER.fields[key].label)).classes("lc-chip").props("data-tone=warn")
+                    ui.label(_("same: {field}").format(field=in_a_sentence(CUSTOMER.fields[key].label))).classes("lc-chip").props(
+                        "data-tone=warn"
+                    )
                 if pair.apart:
                     ui.label(_("entered at two branches")).classes("lc-chip").props("data-tone=acc data-apart")
                 if pair.note:

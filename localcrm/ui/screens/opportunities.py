@@ -139,12 +139,12 @@ class BoardPage:
     def _shown(self, columns: list[Column]) -> dict[str, Any]:
         shown = [self._column(column) for column in columns]
         if self.wanted.phase is Phase.OPPORTUNITY:
-            hint = _("Drop here what was lost")
+            hint = _("Drop lost deals here")
             shown.append({"key": LOST, "name": _("Lost"), "slim": True, "count": 0, "cards": [], "drop": True, "hint": hint})
         return {"columns": shown, "movable": self.session.may("opportunity.update")}
 
     def _column(self, column: Column) -> dict[str, Any]:
-        names = {NOWHERE: _("Without a stage"), WON: _("Won in the last 30 days")}
+        names = {NOWHERE: _("Without a stage"), WON: _("Won in 30 days")}
         left = column.count - len(column.cards)
         name = names.get(column.key, column.name)
         return {
@@ -256,4 +256,4 @@ def view_links(active: str) -> None:
     views_of_records(views, active)
 
 
-register(Screen("opportunities", PATH, N_("Deals and projects"), "view_kanban", "opportunity.read", opportunities, "customers", 20))
+register(Screen("opportunities", PATH, N_("Deals and projects"), "view_kanban", "opportunity.read", opportunities, "selling", 10))

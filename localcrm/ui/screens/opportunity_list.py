@@ -10,6 +10,7 @@ from nicegui import ui
 from localcrm.domain.crm.entities import DealState
 from localcrm.domain.crm.opportunities import OPPORTUNITY
 from localcrm.kernel.i18n import N_, gettext, gettext as _
+from localcrm.ui.deals import deeds
 from localcrm.ui.deals.actions import deal_actions
 from localcrm.ui.deals.sheet import DealSheet
 from localcrm.ui.frame import page_frame, page_head
@@ -17,25 +18,27 @@ from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import action_button
+from localcrm.ui.kit.presets import Presets
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.registry import Screen, register
 from localcrm.ui.screens.opportunities import PATH, PHASES, view_links
-from localcrm.ui.screens.records import list_screen
+from localcrm.ui.screens.records import Further, list_screen
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
 
-def opportunity_list(session: Session, parameters: Mapping[str, str]) -> None:  # noqa: ARG001 -- every builder gets them
-    """Build the screen."""
-    _List(session).build()
+def opportunity_list(session: Session, parameters: Mapping[str, str]) -> None:
+    """Build the screen; ``query`` and ``mine`` as in ``kit.presets``."""
+    _List(session, parameters).build()
 
 
 class _List:
     """One open page."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, parameters: Mapping[str, str]) -> None:
         self.session = session
+        self.presets = Presets(session, OPPORTUNITY, parameters)
         self.chips: dict[tuple[str, str | None], ui.button] = {}
 
     def build(self) -> None:
@@ -53,6 +56,7 @@ class _List:
                         self._chip("phase", phase.value, gettext(label))
                     for state in (DealState.WON, DealState.LOST):
                         self._chip("state", state.value, gettext(state.label))
+                    self.presets.draw(self._ask, everything=False)
                 ui.space()
                 with ui.element("div").classes("lc-row"):
                     view_links("list")
@@ -61,7 +65,9 @@ class _List:
                         with ui.button(on_click=self.new).props("unelevated no-caps data-key=n").classes("lc-pri").mark("new"):
                             ui.label(_("＋ New opportunity"))
                             ui.label(own_key("n")).classes("lc-kbd")
-            self.grid = RecordGrid(session, OPPORTUNITY, actions=actions, on_open=self.sheet.open, empty=self._empty)
+            self.grid = RecordGrid(
+                session, OPPORTUNITY, actions=actions, on_open=self.sheet.open, empty=self._empty, tree=self.presets.tree
+            )
             with tools:
                 self.grid.search_box(_("Subject, number, pinyin"))
                 self.grid.total()
@@ -80,15 +86,19 @@ class _List:
         self.chips[field, value] = chip.mark(f"show-{value or 'all'}")
 
     def _narrow(self, field: str, value: str | None) -> None:
-        """One of them at a time."""
-        where = [part for part in self.grid.where if part[0] not in {"phase", "state"}]
-        self.grid.where = [*where, (field, "=", value)] if field else where
+        """One of them at a time, and none beside a query of the program."""
+        self.presets.take("")
+        self._ask(field, value)
+
+    def _ask(self, field: str = "", value: str | None = None) -> None:
+        self.grid.tree = self.presets.tree
+        self.grid.where = [(field, "=", value)] if field else []
         self.grid.requery()
         self._show(field, value)
 
     def _show(self, field: str, value: str | None) -> None:
         for key, chip in self.chips.items():
-            on = key == (field, value)
+            on = key == (field, value) and not self.presets.key
             chip.classes(add="lc-acc" if on else "", remove="" if on else "lc-acc")
 
     async def new(self) -> None:
@@ -98,13 +108,17 @@ class _List:
             self.grid.refresh(saved["id"])
 
 
-def _plain_list(kind: str, label: str, icon: str) -> Screen:
-    return Screen(kind, f"/records/{kind}", label, icon, f"{kind}.read", list_screen(kind, "opportunities"), None, lists=kind)
+async def _done(session: Session, task: str) -> str | None:
+    return task if await deeds.task_done(session, task) else None
+
+
+def _plain_list(kind: str, label: str, icon: str, *further: Further) -> Screen:
+    return Screen(kind, f"/records/{kind}", label, icon, f"{kind}.read", list_screen(kind, "opportunities", further), None, lists=kind)
 
 
 register(
     Screen("opportunity_list", f"{PATH}/list", N_("List of opportunities"), "list", "opportunity.read", opportunity_list, None),
     _plain_list("opportunity_line", N_("Products wanted"), "inventory_2"),
-    _plain_list("project_task", N_("Project tasks"), "task_alt"),
+    _plain_list("project_task", N_("Project tasks"), "task_alt", Further("done", N_("Done"), "project_task.update", _done)),
     _plain_list("service_plan", N_("Maintenance plans"), "event_repeat"),
 )

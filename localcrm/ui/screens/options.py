@@ -523,7 +523,9 @@ def _typed(page: _Options | _Plan, one: Option, value: str, locked: bool) -> Non
     """Saved when the field is left, or by Enter."""
     box = ui.input(value=one.show(value)).classes("lc-option-number").mark(f"set-{one.key}")
     box.props(
-        f'outlined dense hide-bottom-space inputmode=decimal autocomplete=off aria-label="{one.label}"' + (" disable" if locked else "")
+        f'outlined dense hide-bottom-space autocomplete=off aria-label="{one.label}"'
+        + (" inputmode=decimal" if one.kind is not OptionKind.TEXT else "")
+        + (" disable" if locked else "")
     )
 
     def show(error: AppError) -> bool:

@@ -34,7 +34,7 @@ ROUTES = order_form.ROUTES
 
 
 async def order_entry(session: Session, parameters: Mapping[str, str]) -> None:
-    """Build the page: /orders/new (with ?customer= or ?copy=) or /orders/{id}."""
+    """Build the page: /orders/new (with ?customer=, ?opportunity= or ?copy=) or /orders/{id}."""
     await OrderPage(session).build(parameters)
 
 
@@ -52,7 +52,8 @@ class OrderPage:
         def read() -> tuple[order_form.Sheet, dict[str, Any]]:
             offered = {"pickers": order_form.pickers(session), "taxRates": order_form.tax_rates(session), **order_form.inputs_of(session)}
             if wish == "new":
-                return order_form.new_sheet(session, customer_id=parameters.get("customer"), copy_of=parameters.get("copy")), offered
+                given = {"customer_id": "customer", "copy_of": "copy", "opportunity_id": "opportunity"}
+                return order_form.new_sheet(session, **{key: parameters.get(name) for key, name in given.items()}), offered
             return order_form.load_sheet(session, wish), offered
 
         with page_frame(session, title=_("Sales order"), active="orders"):
@@ -173,7 +174,7 @@ def words(session: Session) -> dict[str, Any]:
         "foreign": _("This order belongs to {branch}; only that branch can change it."),
         "deleted": _("This draft is in the recycle bin."),
         "addRow": _("＋ Add row"),
-        "hint": _("⏎ next cell · ↑↓ rows · Ctrl V paste from a spreadsheet · Alt N new product"),
+        "hint": _("⏎ next cell · ↑↓ rows · =100 as price: the amount · Ctrl V paste from a spreadsheet · Alt N new product"),
         "listHint": _("Alt ↓ list"),
         "between": order_form.between(),
         "pickHint": _("⏎ choose · Tab next cell · Ctrl V paste a table · Alt N new product"),

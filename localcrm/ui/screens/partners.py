@@ -230,7 +230,7 @@ class _Figures:
             return
         with ui.element("table").classes("lc-table"):
             heads(
-                _("Month"), _("Channel partner"), (_("Reckoned on"), "lc-num lc-hide-phone"), (_("Rebate"), "lc-num lc-hide-phone"),
+                _("Month"), _("Channel partner"), (_("Based on"), "lc-num lc-hide-phone"), (_("Rebate"), "lc-num lc-hide-phone"),
                 (_("Amount"), "lc-num lc-hide-phone"), (_("Given"), "lc-num lc-hide-phone"), (_("Still open"), "lc-num"), "",
             )  # fmt: skip
             for row in rows:
@@ -295,7 +295,7 @@ REGISTRATION_ACTIONS = (
 register(
     Screen(
         "partner", "/records/partner", N_("Channel partners"), "handshake", "partner.read",
-        list_screen("partner", "partner", PARTNER_ACTIONS), "customers", lists="partner",
+        list_screen("partner", "partner", PARTNER_ACTIONS), "partners", 10, lists="partner",
     ),
     Screen(
         "partner_registration", "/records/partner_registration", N_("Registrations"), "how_to_reg", "partner_registration.read",
@@ -303,9 +303,9 @@ register(
             "partner_registration", "partner_registration", REGISTRATION_ACTIONS,
             entry=Entry(N_("＋ Register a company"), "partner_registration.create", _enter),
         ),
-        "customers", lists="partner_registration",
+        "partners", 20, lists="partner_registration",
     ),
-    Screen("partner-figures", FIGURES, N_("Partner figures"), "leaderboard", "partner.read", partner_figures, "customers"),
+    Screen("partner-figures", FIGURES, N_("Partner figures"), "leaderboard", "partner.read", partner_figures, "partners", 30),
     Screen(
         "rebate_tier", "/records/rebate_tier", N_("Rebate tiers"), "stairs", "rebate_tier.read",
         list_screen("rebate_tier", "rebate_tier"), None, lists="rebate_tier",

@@ -20,6 +20,7 @@ from localcrm.ui.customer.custody import assign_dialog, present
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.lines import cell, heads
+from localcrm.ui.kit.look import records_in_words
 from localcrm.ui.kit.menu import Action, action_keys, context_menu
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import exact, near_day, near_moment, show
@@ -80,11 +81,6 @@ class _Pools:
             ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
             actions = self._actions()
             with page_head(_("Customer pools")):
-                self.boxes = ui.element("div").classes("lc-quick").mark("boxes").props("data-act=boxes")
-                ui.space()
-                if self.session.may("customer.assign"):
-                    self.by_rules = ui.button(_("Give out by rules…"), on_click=self._allot).props("unelevated no-caps data-act=allot")
-                    self.by_rules.classes("lc-btn").mark("allot")
                 self.find = (
                     ui.input(placeholder=_("Search in this list"), on_change=self._searched)
                     .classes("lc-find")
@@ -92,7 +88,14 @@ class _Pools:
                     .props("data-act=list-search")
                 )
                 self.find.props("outlined dense clearable debounce=200 data-find")
+                with self.find.add_slot("prepend"):
+                    ui.icon("search").props("size=18px")
                 self.total = ui.label().classes("lc-total").mark("total").props("data-act=total")
+                self.boxes = ui.element("div").classes("lc-quick").mark("boxes").props("data-act=boxes")
+                ui.space()
+                if self.session.may("customer.assign"):
+                    self.by_rules = ui.button(_("Give out by rules…"), on_click=self._allot).props("unelevated no-caps data-act=allot")
+                    self.by_rules.classes("lc-btn").mark("allot")
             self.bar = ui.element("div").classes("lc-row").style("flex:none;flex-wrap:wrap;gap:8px").mark("ticked").props("data-act=ticked")
             with ui.element("div").classes("lc-card lc-scroll lc-fill"):
                 self.list = ui.element("div").mark("pool-list").props("data-act=pool-list")
@@ -151,7 +154,7 @@ class _Pools:
         self.find.set_visibility(state.box not in {DUE, CLAIMS})
         if self.session.may("customer.assign"):
             self.by_rules.set_visibility(state.box in state.ruled)
-        self.total.set_text(_("{count} records").format(count=state.total))
+        self.total.set_text(records_in_words(state.total))
         keys = [row.get("id") for row in state.rows]
         self.at = keys.index(chosen) if chosen in keys else max(0, min(self.at, len(keys) - 1))
         here = {row["id"] for row in state.rows} - state.asked.keys() if state.box not in {DUE, CLAIMS} else set()
@@ -243,7 +246,7 @@ class _Pools:
                     box.props(f'dense aria-label="{_("Choose")}" data-act=tick-{place}').mark(f"tick-{place}")
             cell(str(row["name"]), "lc-strong")
             for field in state.fields:
-                text = show(field, row[field.key], state.names.get(field.key)) or ""
+                text = show(field, row[field.key], state.names.get(field.key)) or "—"
                 cell(text, "" if field.key == "phone" else "lc-hide-phone")
             at = row.get("released_at")
             days = str((present(self.session).astimezone().date() - at.astimezone().date()).days) if at else ""
@@ -290,13 +293,18 @@ class _Pools:
             heads(CUSTOMER.fields["name"].label, _("Outcome"), (_("Pool"), "lc-hide-phone"), _("Time"), (_("Lapses at"), "lc-hide-phone"))
             for place, claim in enumerate(state.rows):
                 with self._row(place):
-                    cell(claim["title"], "lc-strong")
+                    with ui.element("td"):
+                        if claim["is_yours"]:
+                            with ui.element("a").props(f'href="/customers?open={claim["wanted"]}&tab=overview"').mark("to-customer"):
+                                ui.label(claim["into"] or claim["title"]).classes("lc-strong")
+                        else:
+                            ui.label(claim["title"]).classes("lc-strong")
                     with ui.element("td"):
                         outcome = claim["outcome"]
                         tone = "warn" if outcome is None else "good" if outcome == ClaimOutcome.GRANTED else "bad"
                         ui.label(pools.outcome_words(outcome)).classes("lc-chip").props(f"data-tone={tone}")
-                        if claim["winner"] and outcome == ClaimOutcome.TAKEN:
-                            ui.label(_("{name} was quicker").format(name=claim["winner"])).classes("lc-small-text lc-muted")
+                        if said := pools.told_outcome(claim):
+                            ui.label(said).classes("lc-small-text lc-muted lc-wrap").mark("outcome")
                     cell(claim["pool"], "lc-hide-phone")
                     cell(near_moment(claim["at"]), "lc-muted", tip=exact(claim["at"]))
                     cell(near_moment(claim["expires_at"]) if outcome is None else "", "lc-muted lc-hide-phone")
@@ -449,7 +457,7 @@ register(
         "customer.pick",
         pool_page,
         "customers",
-        40,
+        60,
         badge=Badge(_near, reclaim.SOURCES, N_("{count} of your customers will go to a pool soon")),
     )
 )

@@ -28,11 +28,12 @@ from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.history import Line, history_lines, history_table, take_back
 from localcrm.ui.kit.lines import heads
-from localcrm.ui.kit.look import own_key
+from localcrm.ui.kit.look import in_a_sentence, own_key
 from localcrm.ui.kit.menu import Action, action_button
+from localcrm.ui.kit.presets import Presets
 from localcrm.ui.kit.undoing import undo_dialog
 from localcrm.ui.operations import Outcome, Undo, run_service, run_verb, toast
-from localcrm.ui.registry import Builder, Screen, register
+from localcrm.ui.registry import Builder, Screen, register, screens
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -66,6 +67,11 @@ def list_screen(entity_key: str, screen_id: str, further: Sequence[Further] = ()
     return build
 
 
+def _title(entity: EntityType) -> str:
+    """Name of the list, as the navigation calls it."""
+    return next((one.label for one in screens() if one.path == f"/records/{entity.key}"), entity.label)
+
+
 class _Records:
     def __init__(
         self,
@@ -79,17 +85,21 @@ class _Records:
         self.session, self.entity, self.screen_id, self.parameters = session, entity, screen_id, parameters
         self.further = [one for one in further if session.may(one.permission)]
         self.entry = entry
+        self.presets = Presets(session, entity, parameters)
         by_hand = policy.written_by_hand(entity)
         self.can_create = session.may(entry.permission) if entry else by_hand and session.may(f"{entity.key}.create")
         self.can_change = by_hand and entity.kind is Kind.MASTER and session.may(f"{entity.key}.update")
         self.can_delete = by_hand and entity.kind is Kind.MASTER and session.may(f"{entity.key}.delete")
 
     def build(self) -> None:
-        entity = self.entity
-        with page_frame(self.session, title=entity.label, active=self.screen_id):
+        entity, title = self.entity, _title(self.entity)
+        with page_frame(self.session, title=title, active=self.screen_id):
             actions = self._actions()
-            with page_head(entity.label):
+            with page_head(title):
                 tools = ui.element("div").classes("lc-row")
+                if self.presets.trees:
+                    with ui.element("div").classes("lc-quick").mark("filters"):
+                        self.presets.draw(self._narrow)
                 ui.space()
                 with ui.element("div").classes("lc-row"):
                     right = ui.element("div").classes("lc-row")
@@ -97,7 +107,7 @@ class _Records:
                         with ui.button(on_click=self.new).props("unelevated no-caps data-key=n").classes("lc-pri").mark("new"):
                             ui.label(self._new_label())
                             ui.label(own_key("n")).classes("lc-kbd")
-            self.grid = RecordGrid(self.session, entity, actions=actions, on_open=self.open, empty=self._empty)
+            self.grid = RecordGrid(self.session, entity, actions=actions, on_open=self.open, empty=self._empty, tree=self.presets.tree)
             with tools:
                 self.grid.search_box()
                 self.grid.total()
@@ -107,13 +117,17 @@ class _Records:
         if identity := self.parameters.get("open"):
             ui.timer(0.2, lambda: self.open(identity), once=True)
 
+    def _narrow(self) -> None:
+        self.grid.tree = self.presets.tree
+        self.grid.requery()
+
     def _empty(self) -> None:
-        ui.label(_("There are no records here yet."))
+        ui.label(_("Nothing here.") if self.presets.tree else _("There are no records here yet."))
         if self.can_create:
             ui.button(self._new_label(), on_click=self.new).props("unelevated no-caps").classes("lc-btn")
 
     def _new_label(self) -> str:
-        return gettext(self.entry.label_msgid) if self.entry else _("＋ New {entity}").format(entity=self.entity.label)
+        return gettext(self.entry.label_msgid) if self.entry else _("＋ New {entity}").format(entity=in_a_sentence(self.entity.label))
 
     def _actions(self) -> list[Action]:
         actions = [Action("open", _("Open record"), self._with_row(self.open), "enter")]
@@ -292,16 +306,18 @@ async def delete_with_undo(
     return (await run_verb(session, "records.delete_record", params, done=done, undo=undo, on_error=on_error)).ok
 
 
-def _screen(entity_key: str, label: str, icon: str, section: str | None) -> Screen:
+def _screen(entity_key: str, label: str, icon: str, section: str | None, place: int = 50) -> Screen:
     path = f"/records/{entity_key}"
-    return Screen(entity_key, path, label, icon, f"{entity_key}.read", list_screen(entity_key, entity_key), section, lists=entity_key)
+    return Screen(
+        entity_key, path, label, icon, f"{entity_key}.read", list_screen(entity_key, entity_key), section, place, lists=entity_key
+    )
 
 
 register(
-    _screen("contact", N_("Contacts"), "contacts", "customers"),
-    _screen("activity", N_("Activity records"), "forum", "customers"),
-    _screen("installed_product", N_("Products in use"), "devices", "customers"),
-    _screen("expense", N_("Expenses"), "request_quote", "customers"),
+    _screen("contact", N_("Contacts"), "contacts", "customers", 20),
+    _screen("activity", N_("Activity records"), "forum", "customers", 30),
+    _screen("installed_product", N_("Products in use"), "devices", "service", 20),
+    _screen("expense", N_("Expenses"), "request_quote", "selling", 50),
     _screen("product", N_("Products"), "inventory_2", "trade"),
     _screen("warehouse", N_("Warehouses"), "warehouse", "trade"),
     _screen("stock_move", N_("Stock movements"), "swap_vert", "trade"),

@@ -95,7 +95,7 @@ register(
         None,
         my_reminders,
         "customers",
-        30,
+        50,
         badge=Badge(_count, frozenset(), N_("{count} reminders are due")),
     )
 )

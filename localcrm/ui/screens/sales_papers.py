@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nicegui import ui
+
+from localcrm.domain.crm.entities import Activity
 from localcrm.domain.sales.entities import Contract, DeliveryStatus, Quote, QuoteStatus
+from localcrm.domain.sales.versions import Versions, versions_of
 from localcrm.kernel.i18n import N_, gettext as _
-from localcrm.ui.kit.form import edit_dialog
-from localcrm.ui.operations import run_verb
+from localcrm.store.view import Masked
+from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.form import edit_dialog, load_typed
+from localcrm.ui.kit.lines import cell, heads
+from localcrm.ui.kit.values import show
+from localcrm.ui.operations import run_service, run_verb
 from localcrm.ui.registry import Screen, register
 from localcrm.ui.screens.records import Further, list_screen
 
@@ -26,6 +34,37 @@ async def new_version(session: Session, quote: str) -> str | None:
     return str(outcome.value["id"])
 
 
+async def compare(session: Session, quote: str) -> str | None:
+    """All versions of a quote side by side: what differs, and where it changed."""
+
+    def read() -> Versions:
+        with session.store.read() as connection:
+            return versions_of(connection, session.actor, quote)
+
+    outcome = await run_service(session, read)
+    if not outcome.ok:
+        return None
+    found: Versions = outcome.value
+    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-wide").mark("versions"):
+        ui.label(_("Versions side by side")).classes("lc-dialog-title")
+        if len(found.rows) == 1:
+            ui.label(_("There is only this version.")).classes("lc-muted")
+        else:
+            with ui.element("div").style("overflow-x:auto"), ui.element("table").classes("lc-table"):
+                heads("", *(_("Version {number}").format(number=row.get("version_no") or place) for place, row in enumerate(found.rows, 1)))
+                for field in found.fields:
+                    with ui.element("tr"):
+                        cell(field.label, "lc-muted")
+                        for place, row in enumerate(found.rows):
+                            text = show(field, row.get(field.key), found.names.get(field.key)) or "—"
+                            cell(text, "lc-strong lc-changed" if found.changed(field, place) else "")
+            ui.label(_("What a version changed stands out; fields that are the same in all are left out.")).classes("lc-muted")
+        with ui.element("div").classes("lc-dialog-buttons"):
+            ui.button(_("Close"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
+    await answer_of(dialog)
+    return quote
+
+
 async def renew(session: Session, contract: str) -> str | None:
     """A contract that carries another one on, opened to be changed."""
     outcome = await run_verb(session, "sales.renew_contract", {"contract_id": contract}, done=_("Renewal written"))
@@ -33,6 +72,17 @@ async def renew(session: Session, contract: str) -> str | None:
         return None
     await edit_dialog(session, Contract.entity_type, identity=outcome.value["id"])
     return str(outcome.value["id"])
+
+
+async def about_contract(session: Session, contract: str) -> str | None:
+    """Record what happened about a contract."""
+    outcome = await run_service(session, lambda: load_typed(session, Contract.entity_type, contract))
+    if not outcome.ok:
+        return None
+    known = {key: outcome.value.get(key) for key in ("customer_id", "contact_id", "opportunity_id")}
+    preset = {key: value for key, value in known.items() if value is not None and not isinstance(value, Masked)}
+    await edit_dialog(session, Activity.entity_type, preset={**preset, "contract_id": contract})
+    return contract
 
 
 def _becomes(kind: str, status: str, done: str) -> Callable[[Session, str], Awaitable[str | None]]:
@@ -49,8 +99,12 @@ QUOTE_ACTIONS = (
     Further("accepted", N_("The customer accepts"), "quote.update", _becomes("quote", QuoteStatus.ACCEPTED, N_("Noted: accepted"))),
     Further("turned-down", N_("The customer declines"), "quote.update", _becomes("quote", QuoteStatus.REJECTED, N_("Noted: declined"))),
     Further("version", N_("New version"), "quote.create", new_version),
+    Further("compare", N_("Versions side by side…"), "quote.read", compare),
 )
-CONTRACT_ACTIONS = (Further("renew", N_("Renew"), "contract.create", renew),)
+CONTRACT_ACTIONS = (
+    Further("renew", N_("Renew"), "contract.create", renew),
+    Further("activity", N_("New activity"), "activity.create", about_contract),
+)
 DELIVERY_ACTIONS = (
     Further(
         "shipped", N_("Handed to the carrier"), "delivery.update", _becomes("delivery", DeliveryStatus.SHIPPED, N_("Noted: on its way"))
@@ -62,11 +116,11 @@ DELIVERY_ACTIONS = (
 
 register(
     *(
-        Screen(kind, f"/records/{kind}", label, icon, f"{kind}.read", list_screen(kind, kind, further), "customers", lists=kind)
-        for kind, label, icon, further in (
-            ("quote", N_("Quotes"), "request_page", QUOTE_ACTIONS),
-            ("contract", N_("Contracts"), "history_edu", CONTRACT_ACTIONS),
-            ("delivery", N_("Deliveries"), "local_shipping", DELIVERY_ACTIONS),
+        Screen(kind, f"/records/{kind}", label, icon, f"{kind}.read", list_screen(kind, kind, further), "selling", place, lists=kind)
+        for place, kind, label, icon, further in (
+            (20, "quote", N_("Quotes"), "request_page", QUOTE_ACTIONS),
+            (30, "contract", N_("Contracts"), "history_edu", CONTRACT_ACTIONS),
+            (40, "delivery", N_("Deliveries"), "local_shipping", DELIVERY_ACTIONS),
         )
     )
 )

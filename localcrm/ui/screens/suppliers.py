@@ -18,7 +18,7 @@ from localcrm.kernel.schema import EntityType
 from localcrm.ui.customer.tables import reading, record_table
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import answer_of
-from localcrm.ui.kit.form import edit_dialog
+from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.lines import heads
 from localcrm.ui.kit.look import own_key
@@ -37,9 +37,10 @@ SUPPLIER, PRICE, CERTIFICATE = Supplier.entity_type, SupplierPrice.entity_type, 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What hangs on a supplier: records of a kind, the field they are ordered by, columns, the button that adds one, what stands there without any."""
+    """What hangs on a supplier: records of a kind, the heading above them, the field they are ordered by, columns, the button that adds one, what stands there without any."""
 
     kind: EntityType
+    heading: str
     order: str
     columns: tuple[str, ...]
     new: str
@@ -49,13 +50,19 @@ class _Part:
 _PARTS = (
     _Part(
         PRICE,
+        N_("Prices"),
         "product_id",
         ("product_id", "supplier_code", "from_quantity", "price", "lead_days", "until", "remark"),
         N_("＋ New price"),
         N_("No prices of this supplier yet."),
     ),
     _Part(
-        CERTIFICATE, "expires_on", ("name", "number", "expires_on"), N_("＋ New certificate"), N_("No certificates of this supplier yet.")
+        CERTIFICATE,
+        N_("Certificates"),
+        "expires_on",
+        ("name", "number", "expires_on"),
+        N_("＋ New certificate"),
+        N_("No certificates of this supplier yet."),
     ),
 )
 
@@ -168,19 +175,23 @@ class SupplierList:
             return
         parts = [part for part in _PARTS if self.session.may(f"{part.kind.key}.read")]
 
-        def read() -> list[list[dict[str, Any]]]:
+        def read() -> tuple[str, list[list[dict[str, Any]]]]:
             with self.session.store.read() as connection:
-                return [reading(part.kind, "supplier_id", sort=part.order)(self.session, connection, identity) for part in parts]
+                name = str(load_typed(self.session, SUPPLIER, identity)["name"])
+                return name, [reading(part.kind, "supplier_id", sort=part.order)(self.session, connection, identity) for part in parts]
 
         outcome = await run_service(self.session, read)
         if turn != self.turn or not outcome.ok:
             return
         self.lower.clear()
         with self.lower, ui.element("div").classes("lc-fill").style("overflow:auto"):
-            back = ui.button(icon="arrow_back").props(f'flat dense round aria-label="{_("Back")}"').classes("lc-phone-only").mark("back")
-            back.on("click", js_handler="() => document.body.classList.remove('lc-detail-open')")
-            for part, rows in zip(parts, outcome.value, strict=True):
-                ui.label(part.kind.label).classes("lc-sub lc-card-title")
+            name, found = outcome.value
+            with ui.element("div").classes("lc-row lc-phone-only").style("padding:6px 8px 0"):
+                back = ui.button(icon="arrow_back").props(f'flat dense round aria-label="{_("Back")}"').mark("back")
+                back.on("click", js_handler="() => document.body.classList.remove('lc-detail-open')")
+                ui.label(name).classes("lc-sub")
+            for part, rows in zip(parts, found, strict=True):
+                ui.label(gettext(part.heading)).classes("lc-sub lc-card-title")
                 record_table(
                     self,
                     part.kind,
@@ -274,4 +285,4 @@ def _draw_comparison(rows: list[dict[str, Any]]) -> None:
                         ui.label("—" if text is None else str(text))
 
 
-register(Screen("suppliers", "/suppliers", N_("Suppliers"), "local_shipping", "supplier.read", suppliers, "trade", 60, lists="supplier"))
+register(Screen("suppliers", "/suppliers", N_("Suppliers"), "factory", "supplier.read", suppliers, "partners", 40, lists="supplier"))

@@ -178,7 +178,7 @@ class _Board:
     def _shown(self, lines: Sequence[Line]) -> dict[str, Any]:
         columns = [self._column(state, [line for line in lines if line.record["state"] == state]) for state in UNDONE]
         done: dict[str, Any] = {"key": TicketState.CLOSED.value, "name": _("Closed"), "slim": True, "count": 0, "cards": []}
-        columns.append({**done, "drop": True, "hint": _("Drop here what is solved")})
+        columns.append({**done, "drop": True, "hint": _("Drop solved tickets here")})
         return {"columns": columns, "movable": self.session.may("ticket.update")}
 
     def _column(self, state: TicketState, lines: Sequence[Line]) -> dict[str, Any]:
@@ -348,8 +348,8 @@ register(
         "confirmation_number",
         "ticket.read",
         tickets,
-        "customers",
-        25,
+        "service",
+        10,
         badge=Badge(_overdue, frozenset({"ticket", "ticket_event"}), N_("{count} of your tickets are overdue")),
     ),
     Screen("ticket_list", f"{PATH}/list", N_("List of tickets"), "list", "ticket.read", ticket_list, None, lists="ticket"),

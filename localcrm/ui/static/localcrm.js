@@ -51,6 +51,21 @@
     }
   });
 
+  // To dial or to write: the browser takes such a link for leaving the page and closes what the page listens on, so a frame of its own follows it.
+  const follow = (path) => {
+    const frame = make("iframe", "");
+    frame.hidden = true;
+    frame.src = path;
+    document.body.append(frame);
+    setTimeout(() => frame.remove(), 2000);
+  };
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.('a[href^="tel:"], a[href^="mailto:"]');
+    if (!link) return;
+    event.preventDefault();
+    follow(link.href);
+  });
+
   // the lock ------------------------------------------------------------------------------------------------------
   // Everything the page shows is taken out of it and put back as it was: nothing can be read meanwhile, and what was typed is kept.
   let lock = null;
@@ -296,12 +311,19 @@
   // lists -------------------------------------------------------------------------------------------------------------
   // One object per grid, by the grid's element id; Python sets its query, the grid asks for blocks, cards show the same rows.
   lc.grids = {};
+  const early = {};
   const Grid = class {
     constructor(name, config) {
       Object.assign(this, { name, config, query: config.query || {}, cursors: {}, api: null, current: config.wish || null, wish: null, aim: null });
     }
-    body(start, end, sortModel, filterModel) {
+    body(start, end, sorted, filterModel) {
+      const sortModel = sorted.map(({ colId, sort }) => ({ colId, sort }));
       return { startRow: start, endRow: end, sortModel, filterModel, cursor: this.cursors[start] || null, ...this.query };
+    }
+    ask(body) {
+      const ahead = early[this.name];
+      delete early[this.name];
+      return ahead?.asked === JSON.stringify(body) ? ahead.answer : lc.fetch("/api/list/" + this.config.entity, body);
     }
     ready(api) {
       this.api = api;
@@ -332,7 +354,7 @@
         getRows: async (params) => {
           const wish = this.wish;
           try {
-            const answer = await lc.fetch("/api/list/" + this.config.entity, this.body(params.startRow, params.endRow, params.sortModel, params.filterModel));
+            const answer = await this.ask(this.body(params.startRow, params.endRow, params.sortModel, params.filterModel));
             this.cursors[params.endRow] = answer.cursor;
             params.successCallback(answer.rows, answer.lastRow);
             this.show(answer, params.startRow, wish);
@@ -347,6 +369,8 @@
       const host = this.host();
       if (!host) return;
       host.classList.toggle("lc-no-rows", answer.total === 0);
+      const { search, tree, where, filterModel } = this.asked();
+      host.classList.toggle("lc-narrowed", Boolean(search || tree || where?.length || Object.keys(filterModel || {}).length));
       this.emit("total", answer.capped ? -1 : answer.total);
       // One asked for before the newest wish may lack it; then the next one tells.
       const tells = !this.wish || wish === this.wish || answer.rows.some((row) => row.id === this.wish);
@@ -370,14 +394,16 @@
         card.dataset.id = row.id;
         card.tabIndex = 0;
         const [chip, number, second, day] = this.config.card;
-        const top = make("b", "", row._title || "—");
+        const flag = this.config.flag; // of a yes and no, only what is so is said
+        const title = row._title || row[second] || "—";
+        const top = make("b", "", title);
         const right = make("span", "");
-        if (chip && row[chip]) {
+        if (chip && row[chip] && (!flag || row[chip] === this.config.yes)) {
           right.className = "lc-chip";
           right.dataset.tone = row._tone[chip] || "";
-          right.textContent = row[chip];
+          right.textContent = flag || row[chip];
         }
-        card.append(top, right, make("small", "", [row[second], row[day]].filter(Boolean).join(" · ")), make("span", "lc-num", row[number] ?? ""));
+        card.append(top, right, make("small", "", [row[second], row[day]].filter((text) => text && text !== title).join(" · ")), make("span", "lc-num", row[number] ?? ""));
         card.addEventListener("click", () => {
           document.body.classList.add("lc-detail-open");
           this.choose(row, false);
@@ -391,7 +417,7 @@
         more.addEventListener("click", async () => {
           const from = start + answer.rows.length;
           this.cursors[from] = answer.cursor;
-          const next = await lc.fetch("/api/list/" + this.config.entity, this.body(from, from + this.config.block, [], {}));
+          const next = await this.ask(this.body(from, from + this.config.block, [], {}));
           this.cards(next, from);
         });
         list.append(more);
@@ -466,11 +492,45 @@
       this.emit("state", "");
     }
   };
+  // While the page is still being made its first rows are asked for. A list that asks the same gets that answer, unless something changed by then.
+  lc.ahead = (name, config) => {
+    const grid = new Grid(name, config);
+    const columns = config.state ? JSON.parse(config.state) : [];
+    const body = grid.body(0, config.block, columns.filter((column) => column.sort), {});
+    const answer = grid.ask(body);
+    answer.catch(() => {}); // the list that takes it tells
+    early[name] = { asked: JSON.stringify(body), answer };
+  };
   lc.gridReady = (params, name, config) => {
     const grid = (lc.grids[name] = new Grid(name, config));
     grid.ready(params.api);
   };
-  lc.grid = (name, method, ...args) => lc.grids[name]?.[method](...args);
+  lc.grid = (name, method, ...args) => {
+    if (lc.grids[name]) return lc.grids[name][method](...args);
+    delete early[name];
+  };
+
+  lc.tags = (tags) => {
+    const box = make("span", "lc-tags");
+    for (const [text, hue] of tags) {
+      const tag = make("span", "lc-chip lc-tag", text);
+      tag.style.setProperty("--hue", hue);
+      box.append(tag);
+    }
+    return box;
+  };
+  // Numbers to dial and addresses to write to, as the server made them. The first click chooses the row like any other, the next one dials.
+  lc.links = (pieces) => {
+    const box = make("span", "lc-links");
+    for (const [text, path] of pieces) {
+      const piece = make("span", path ? "lc-dial" : "", text);
+      let chosen = false;
+      piece.addEventListener("mousedown", () => (chosen = !!piece.closest(".ag-row-selected")));
+      if (path) piece.addEventListener("click", () => chosen && follow(path));
+      box.append(piece);
+    }
+    return box;
+  };
 
   // Cells: text and nothing else; a chip is a span with that text.
   lc.textCell = (params) => (params.value === null || params.value === undefined ? (params.data ? "—" : "") : String(params.value));
@@ -479,6 +539,10 @@
     const key = params.column.getColId();
     const value = params.value;
     if (value === null || value === undefined || value === "") return make("span", "lc-none", "—");
+    const tags = params.data._tags?.[key];
+    if (tags) return lc.tags(tags);
+    const links = params.data._links?.[key];
+    if (links) return lc.links(links);
     const tone = params.data._tone?.[key];
     if (!tone) return make("span", "", value);
     const chip = make("span", "lc-chip", value);

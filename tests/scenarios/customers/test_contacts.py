@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from localcrm.domain.crm.birthdays import lunar_in_words, next_birthday, read_lunar
+from localcrm.domain.crm.birthdays import lunar_in_words, next_birthday, read_lunar, solar_keys
 from localcrm.domain.records import read_history
 from localcrm.domain.sales.glance import customer_glances
 from localcrm.kernel.errors import AppError, InvalidInput
@@ -71,6 +71,9 @@ def test_when_a_birthday_is_kept() -> None:
     assert next_birthday(None, "leap 06-08", day(2026, 7, 1)) == day(2026, 7, 21)
     assert next_birthday(None, "12-30", day(2026, 1, 1)) == day(2026, 2, 16)  # that year's twelfth month has 29 days
     assert next_birthday(None, None, day(2026, 1, 1)) is None
+    assert solar_keys([day(2026, 12, 31), day(2027, 1, 1)]) == ["12-31", "01-01"]
+    assert solar_keys([day(2027, 2, 28)]) == ["02-28", "02-29"]
+    assert solar_keys([day(2028, 2, 28), day(2028, 2, 29)]) == ["02-28", "02-29"]
 
 
 def test_a_contact_of_a_customer_from_the_first_card_to_the_farewell(hq: Installation) -> None:

@@ -222,6 +222,40 @@ def test_a_clerk_is_told_that_there_is_one_and_whom_to_ask(company: Company) -> 
     assert verbs.run(hq.store, mine, "crm.list_pairs", {})["rows"] == []
 
 
+def test_the_phone_of_a_contact_that_is_somebodys_already(company: Company) -> None:
+    hq = company.hq
+    lin = clerk(hq, "lin", "read", "create")
+    mine = verbs.run(
+        hq.store, lin, "records.create_record", {"entity": "customer", "values": {"name": "柯桥金龙", "phone": "0575-84110000"}}
+    )
+    theirs = hq.new("customer", name="绍兴恒远纺织", phone="0575-8412 3367")
+    hq.new("contact", customer_id=theirs, name="王工", second_phone="13905751234")
+    li = hq.new("contact", customer_id=mine["id"], name="李梅", phone="13867550001")
+    hq.new("contact", customer_id=mine["id"], name="赵离", phone="13867550001", has_left=True)
+
+    def look(actor: Actor, **values: str) -> Any:
+        parameters = {"values": values, "customer": mine["id"], "id": li}
+        return verbs.run(hq.store, actor, "crm.find_same_phone", parameters)["rows"]
+
+    masked = {"masked": True, "owner": hq.actor.name, "branch": hq.value("SELECT name FROM branch WHERE code = 'HQ'")}
+    assert look(lin, phone="+86 139 0575 1234") == [{**masked, "reasons": ["phone"]}], "that there is one and whom to ask, no names"
+    assert look(lin, other_phones="1395550000; 057584123367") == [{**masked, "reasons": ["other_phones"]}]
+    (shared,) = look(lin, phone="13867550001")
+    assert (shared["name"], shared["contacts"]) == ("柯桥金龙", ["赵离"]), "somebody else there, not herself"
+    assert look(lin, phone="0575 84110000") == [], "the number of the house is no news"
+    (seen,) = look(hq.actor, second_phone="13905751234")
+    assert (seen["name"], seen["contacts"], seen["reasons"]) == ("绍兴恒远纺织", ["王工"], ["second_phone"])
+    # What he may not read does not confirm a guess; who may add no contact asks nothing.
+    hq.run("people.set_field_rule", login="lin", entity="contact", field="second_phone", rule="hidden")
+    covered = actor_by_id(hq.store, str(lin.user_id))
+    assert covered is not None
+    assert look(covered, phone="13905751234") == []
+    hq.run("people.set_rights", login="lin", entity="contact", actions=["read"])
+    reader = actor_by_id(hq.store, str(lin.user_id))
+    assert reader is not None
+    assert refused(look, reader, phone="13905751234") == "forbidden"
+
+
 def test_who_fishes_is_braked_and_noted(company: Company) -> None:
     hq = company.hq
     lin = clerk(hq, "lin", "read", "create")

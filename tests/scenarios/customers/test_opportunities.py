@@ -392,11 +392,31 @@ def test_visits_missed_while_nobody_was_there_come_to_one(office: Installation) 
 
 
 @pytest.mark.parametrize(
-    "plan", [{"until": str(TODAY - dt.timedelta(days=1))}, {"active": False}, {"starts_on": str(TODAY + dt.timedelta(days=60))}]
+    "plan",
+    [
+        {"starts_on": str(TODAY - dt.timedelta(days=9)), "next_on": str(TODAY), "until": str(TODAY - dt.timedelta(days=1))},
+        {"active": False},
+        {"starts_on": str(TODAY + dt.timedelta(days=60))},
+    ],
 )
 def test_no_visit_of_a_plan_that_has_ended_or_is_not_due(office: Installation, plan: dict[str, Any]) -> None:
     looked_after(office, **({"starts_on": str(TODAY)} | plan))
     assert office.run("crm.write_visits") == {"visits": 0}
+
+
+def test_a_plan_that_ends_before_its_first_visit_is_refused(office: Installation) -> None:
+    """Trap 40: end before start, typed, left to today, and by a change of one of the two."""
+    identity, plan = looked_after(office, starts_on=str(TODAY), until=str(TODAY))
+    yesterday = str(TODAY - dt.timedelta(days=1))
+    for values in ({"starts_on": str(TODAY), "until": yesterday}, {"until": yesterday}):
+        with pytest.raises(InvalidInput) as refused:
+            office.new("service_plan", opportunity_id=identity, title="年度保养", **values)
+        assert (refused.value.code, refused.value.params["field"]) == ("end_before_start", "until")
+    for changed in ({"until": yesterday}, {"starts_on": str(TODAY + dt.timedelta(days=1))}):
+        with pytest.raises(InvalidInput) as refused:
+            office.set("service_plan", plan, **changed)
+        assert refused.value.code == "end_before_start"
+    assert office.value("SELECT count(*) FROM service_plan") == 1
 
 
 def test_no_visit_after_the_aftercare_was_closed(office: Installation) -> None:

@@ -14,7 +14,7 @@ from localcrm.domain.conditions import Asking, is_askable, tree_query
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
 from localcrm.domain.sales.glance import customer_glances
-from localcrm.domain.spans import anniversaries, bounds
+from localcrm.domain.spans import bounds
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.schema import entity
@@ -238,6 +238,3 @@ def test_days_are_told_from_today() -> None:
     assert bounds("last_month", 0, date(2027, 1, 31)) == (date(2026, 12, 1), date(2027, 1, 1))
     assert bounds("next_month", 0, date(2026, 12, 31)) == (date(2027, 1, 1), date(2027, 2, 1))
     assert bounds("before", 30, friday) == (None, date(2026, 10, 21))
-    assert anniversaries(date(2026, 12, 30), 3) == ["12-30", "12-31", "01-01"]
-    assert anniversaries(date(2027, 2, 28), 1) == ["02-28", "02-29"]
-    assert anniversaries(date(2028, 2, 28), 2) == ["02-28", "02-29"]

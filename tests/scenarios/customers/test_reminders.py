@@ -144,6 +144,45 @@ def test_a_customer_nobody_spoke_to_for_thirty_days(hq: Installation, clock: Han
     assert told(hq) == []
 
 
+def test_a_customer_nobody_ever_spoke_to_counts_from_the_day_he_came(hq: Installation, clock: HandClock) -> None:
+    lin = staff(hq, "lin", "林晓")
+    hq.run("options.set_company_option", key="dormant_days", value="３0、7 15,7")
+    assert (
+        hq.run("options.company_options")[[row["key"] for row in hq.run("options.company_options")].index("dormant_days")]["value"]
+        == "7, 15, 30"
+    )
+    imported = hq.new("customer", name="名录纺织")
+    stopped = hq.new("customer", name="停业纺织", inactive=True)
+    planned = hq.new("customer", name="计划纺织")
+    hq.new("activity", customer_id=planned, content="电话", next_at="2027-03-01T00:00:00Z")
+    assert stopped
+    clock.forward(days=6.5)
+    assert told(hq) == []
+    clock.forward(days=0.5)
+    assert told(hq) == [("dormant", "名录纺织", "")]
+    (seventh,) = keys(hq)
+    hq.run("crm.settle_reminders", keys=[seventh])
+    assert told(hq, days=5) == []
+    clock.forward(days=8)
+    assert told(hq) == [("dormant", "名录纺织", "")], "after 15 days once more"
+    assert keys(hq) != [seventh]
+    # Handed over, his days with the next one begin: nothing is told of before.
+    hq.set("customer", imported, owner_id=lin.user_id)
+    assert told(hq) == told(hq, lin) == []
+    clock.forward(days=7)
+    assert told(hq, lin) == [("dormant", "名录纺织", "")]
+    hq.new("activity", customer_id=imported, content="电话")
+    assert told(hq, lin) == []
+    clock.forward(days=7)
+    assert told(hq, lin) == [("dormant", "名录纺织", "")]
+    hq.run("options.set_company_option", key="dormant_days", value="7, 6")  # both have passed: the greatest is told
+    assert [key.rpartition(":")[2] for key in keys(hq, lin)] == ["7"]
+    for nonsense in ("七", "7, -1", "9999", "", "1 2 3 4 5 6 7"):
+        with pytest.raises(AppError) as refused:
+            hq.run("options.set_company_option", key="dormant_days", value=nonsense)
+        assert refused.value.code == "bad_option_value"
+
+
 def test_a_warranty_that_ends_within_thirty_days(hq: Installation, clock: HandClock) -> None:
     mill, loom = hq.new("customer", name="绍兴恒远纺织"), hq.new("product", code="L1", name="喷气织机")
     machine = hq.new("installed_product", customer_id=mill, product_id=loom, serial="JT-0075", warranty_until="2026-12-22")
@@ -209,3 +248,29 @@ def test_nobody_is_reminded_of_what_he_may_not_see(hq: Installation, clock: Hand
     now = actor_by_id(hq.store, str(lin.user_id))
     assert now is not None
     assert told(hq, now) == [("next", "绍兴恒远纺织", "")]
+
+
+def test_a_task_given_to_somebody_and_the_next_step_of_a_deal(hq: Installation, clock: HandClock) -> None:
+    """From the morning of their day on; done, put off, lost and gone, they are told no more."""
+    lin, zhao = staff(hq, "lin", "林晓"), staff(hq, "zhao", "赵敏")
+    mill = hq.new("customer", name="绍兴恒远纺织")
+    deal = hq.new("opportunity", title="窗帘工程", customer_id=mill, owner_id=zhao.user_id, next_step="送样布", next_on="2026-11-21")
+    task = hq.new("project_task", opportunity_id=deal, title="量尺寸", user_id=lin.user_id, due_on="2026-11-21")
+    hq.new("project_task", opportunity_id=deal, title="还没有人做", due_on="2026-11-21")
+    assert (told(hq, lin), told(hq, zhao)) == ([], [])
+    clock.forward(days=1)
+    assert told(hq, lin) == [("task", "量尺寸", "窗帘工程")]
+    assert told(hq, zhao) == [("step", "送样布", "绍兴恒远纺织 · 窗帘工程")]
+    assert told(hq) == []
+    (row,) = verbs.run(hq.store, lin, "crm.list_reminders", {"days": 0})["rows"]
+    assert tuple(row["record"]) == ("opportunity", deal)
+    verbs.run(hq.store, lin, "crm.settle_reminders", {"keys": keys(hq, lin)})
+    assert told(hq, lin) == []
+    hq.set("project_task", task, due_on="2026-11-22")  # another day is another occasion
+    clock.forward(days=1)
+    assert told(hq, lin) == [("task", "量尺寸", "窗帘工程")]
+    hq.set("project_task", task, done_on="2026-11-22")
+    assert told(hq, lin) == []
+    hq.set("project_task", task, done_on=None)
+    hq.run("crm.lose", opportunity_id=deal, reason="dear")
+    assert (told(hq, lin), told(hq, zhao)) == ([], [])

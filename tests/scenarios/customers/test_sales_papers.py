@@ -11,6 +11,7 @@ import pytest
 from localcrm.domain.crm.reminders import reminders
 from localcrm.domain.records import BEHAVIOURS
 from localcrm.domain.sales.timeline import customer_timeline
+from localcrm.domain.sales.versions import versions_of
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.schema import entity
@@ -60,6 +61,24 @@ def test_a_new_version_takes_the_place_of_the_old_one(hq):
     assert accepted.value.code == "quote_accepted"
 
 
+def test_versions_of_a_quote_stand_side_by_side_from_whichever_one_looks(hq):
+    customer = hq.new("customer", name="绍兴宏达")
+    first = hq.new("quote", title="面料", customer_id=customer, amount="100", date=str(TODAY), valid_until=str(TODAY), remark="含运费")
+    second = hq.run("sales.new_quote_version", quote_id=first)["id"]
+    hq.set("quote", second, amount="95")
+    third = hq.run("sales.new_quote_version", quote_id=second)["id"]
+    alone = hq.new("quote", title="另一张", customer_id=customer)
+    with hq.store.read() as connection:
+        for looked_at in (first, second, third):
+            found = versions_of(connection, hq.actor, looked_at)
+            assert [row["id"] for row in found.rows] == [first, second, third]
+        differ = {field.key: [found.changed(field, place) for place in range(3)] for field in found.fields}
+        assert differ["amount"] == [False, True, False]
+        assert differ["valid_until"] == [False, True, False]
+        assert {"title", "remark", "customer_id"} & differ.keys() == set()
+        assert [row["id"] for row in versions_of(connection, hq.actor, alone).rows] == [alone]
+
+
 def test_papers_name_records_of_their_own_customer_and_days_in_order(hq):
     one, other = hq.new("customer", name="甲公司"), hq.new("customer", name="乙公司")
     deal = hq.new("opportunity", title="别人的", customer_id=other)
@@ -101,7 +120,8 @@ def test_both_branches_sell_under_one_contract_and_head_office_sees_what_is_left
     company.exchange()
     company.exchange()
     for node in company.nodes:
-        assert standing(node, contract) == {"ordered": "500.00", "received": "120.00", "unreceived": "880.00"}
+        told = {"ordered": "500.00", "received": "120.00", "unreceived": "880.00", "ordered_percent": 50, "received_percent": 12}
+        assert standing(node, contract) == told
     two.run("sales.reverse_order", order_id=orders["BR02"])
     company.exchange()
     assert standing(hq, contract)["ordered"] == "300.00"

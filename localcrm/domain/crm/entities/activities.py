@@ -55,6 +55,8 @@ class Activity(
     written_at: Annotated[Moment | None, F(12, N_("Entered on"), editable=False)] = None
     late: Annotated[bool, F(13, N_("Entered later"), column=9, editable=False)] = False
     author: Annotated[Text | None, F(14, N_("Original author"))] = None
+    opportunity_id: Annotated[Id | None, F(15, N_("Opportunity"), ref="opportunity")] = None
+    contract_id: Annotated[Id | None, F(16, N_("Contract"), ref="contract")] = None
 
 
 class Comment(

@@ -19,7 +19,7 @@ class Contact(Entity, key="contact", no=11, label=N_("Contact"), kind=Kind.MASTE
     name: Annotated[Name, F(2, N_("Name"), column=1, index=True, search=10)]
     title: Annotated[Text | None, F(3, N_("Position"), column=3)] = None
     phone: Annotated[Text | None, F(4, N_("Phone"), column=4, search=7, widget="phone", mark="phone")] = None
-    email: Annotated[Text | None, F(5, N_("E-mail"), column=5, search=4)] = None
+    email: Annotated[Text | None, F(5, N_("E-mail"), column=5, search=4, widget="email")] = None
     wechat: Annotated[Text | None, F(6, N_("WeChat"), column=6, search=3)] = None
     is_main: Annotated[bool, F(7, N_("Main contact"), column=7)] = False
     birthday: Annotated[Day | None, F(8, N_("Birthday"), index=True)] = None

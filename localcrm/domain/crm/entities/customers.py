@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field as Bounds
 
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import Attachments, Day, Entity, F, Id, Kind, LongText, Moment, Money, Name, Text, Total
+from localcrm.kernel.schema import Attachments, Day, Entity, F, Id, Kind, LongText, Moment, Money, Name, Tags, Text, Total
 
 #: Customer levels offered; a company may write others of its own.
 LEVELS = {"deal": N_("Deal customer"), "developing": N_("Developing customer"), "prospect": N_("Prospect")}
@@ -50,6 +50,7 @@ class Customer(
     series="C",
     totals=(Total(name="customer_by_level", by=("level",)), Total(name="customer_by_owner", by=("owner_id",))),
     merged="merged_into_id",
+    indexes=(("owner_id", "owner_since"),),
 ):
     """A company or person we sell to."""
 
@@ -84,6 +85,7 @@ class Customer(
     merged_into_id: Annotated[Id | None, F(40, N_("Merged into"), ref="customer", editable=False)] = None
     former_numbers: Annotated[LongText | None, F(41, N_("Former numbers"), search=6, editable=False, section=N_("Details"))] = None
     former_names: Annotated[LongText | None, F(42, N_("Former names"), search=5, editable=False, section=N_("Details"), mark="name")] = None
+    tags: Annotated[Tags | None, F(36, N_("Tags"), index=True, search=5, widget="tags", merge="set")] = None
     inactive: Annotated[bool, F(43, N_("No longer dealt with"), section=N_("Details"))] = False
     partner_id: Annotated[Id | None, F(44, N_("Channel partner"), ref="partner", section=N_("Ownership"))] = None
 

@@ -160,7 +160,7 @@ class ProjectTask(
     under="opportunity_id",
     order_by="due_on",
 ):
-    """Something to be done for a project, and what it cost. A milestone is shown to the customer."""
+    """Something to be done for a project, and what it cost: what was paid for it, and hours at what one costs. A milestone is shown to the customer."""
 
     opportunity_id: Annotated[Id, F(1, N_("Project"), ref="opportunity", column=2)]
     title: Annotated[Name, F(2, N_("Subject"), column=1, search=4)]
@@ -170,6 +170,8 @@ class ProjectTask(
     user_id: Annotated[Id | None, F(6, N_("Who does it"), ref="user", column=5)] = None
     cost: Annotated[Money, Bounds(ge=0), F(7, N_("Cost"), column=6)] = Decimal("0.00")
     remark: Annotated[LongText | None, F(8, N_("Remark"), widget="longtext")] = None
+    hours: Annotated[Quantity | None, Bounds(ge=0, le=100_000), F(9, N_("Hours worked"))] = None
+    hour_cost: Annotated[Money | None, Bounds(ge=0, le=1_000_000), F(10, N_("Cost of an hour"))] = None
 
 
 class Interval(Choice):

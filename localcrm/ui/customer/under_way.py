@@ -1,0 +1,130 @@
+"""Cards of what is under way with a customer: open deals, quotes without an answer, running contracts; and all his files, a tab too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nicegui import ui
+
+from localcrm.domain.conditions import Asking, is_askable, tree_query
+from localcrm.domain.crm.deals_due import UNDER_WAY
+from localcrm.domain.crm.entities import Opportunity
+from localcrm.domain.crm.files import Attached, customer_files
+from localcrm.domain.sales.entities import Contract, Quote
+from localcrm.domain.sales.paper_questions import RUNNING, UNANSWERED
+from localcrm.kernel.i18n import N_, gettext, gettext as _
+from localcrm.kernel.schema import EntityType
+from localcrm.store.connection import Connection
+from localcrm.store.query import ref_titles, select
+from localcrm.ui.customer.tabs import Tab
+from localcrm.ui.endpoints import record_path
+from localcrm.ui.kit.columns import Column, columns, row_json
+from localcrm.ui.kit.files import file_links
+from localcrm.ui.kit.values import show
+
+if TYPE_CHECKING:
+    from localcrm.ui.screens.customers import Workbench
+    from localcrm.ui.sessions import Session
+
+#: Rows of a card; more are in the tabs of the workbench.
+MOST = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One card: records of a kind that fit these conditions, with these columns."""
+
+    kind: EntityType
+    tree: Mapping[str, Any]
+    label_msgid: str
+    columns: tuple[str, ...]
+    sort: str
+
+
+PARTS = (
+    Part(Opportunity.entity_type, UNDER_WAY, N_("Open deals"), ("title", "stage_id", "amount", "next_step", "next_on"), "expected_on"),
+    Part(Quote.entity_type, UNANSWERED, N_("Unanswered quotes"), ("number", "title", "amount", "valid_until"), "valid_until"),
+    Part(Contract.entity_type, RUNNING, N_("Running contracts"), ("number", "title", "amount", "unreceived", "ends_on"), "ends_on"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a card holds."""
+
+    part: Part
+    columns: Sequence[Column]
+    rows: Sequence[dict[str, Any]]
+
+
+def under_way(session: Session, connection: Connection, customer_id: str) -> list[Found]:
+    """What is under way with a customer, as far as the user may see it; parts without anything are left out."""
+    found = []
+    for part in PARTS:
+        tree = {"all": [{"field": "customer_id", "op": "=", "value": customer_id}, part.tree]}
+        asking = Asking(session.actor)
+        if not session.may(f"{part.kind.key}.read") or not is_askable(part.kind, tree, asking):
+            continue
+        query = tree_query(part.kind, tree, asking, limit=MOST)
+        known = {column.key: column for column in columns(query.restrict)} if query.restrict else {}
+        if part.sort in known and known[part.sort].sortable:
+            query = tree_query(part.kind, tree, asking, limit=MOST, sort=part.sort)
+        rows = select(connection, query, count=False).rows
+        if rows:
+            shown = row_json(connection, session.actor, part.kind, rows, ref_titles(connection, part.kind, rows))
+            found.append(Found(part, [known[key] for key in part.columns if key in known], shown))
+    return found
+
+
+def under_way_table(found: Found) -> None:
+    """The rows of a card; the title leads to the record."""
+    kind = found.part.kind
+    with ui.element("div").style("overflow-x:auto"), ui.element("table").classes("lc-table").mark(f"under-way-{kind.key}"):
+        with ui.element("tr"):
+            for column in found.columns:
+                with ui.element("th").classes(_classes(column)):
+                    ui.label(column.label)
+        for row in found.rows:
+            with ui.element("tr"):
+                for column in found.columns:
+                    with ui.element("td").classes(_classes(column)):
+                        text = row.get(column.key) or "—"
+                        if column.key == "title":
+                            with ui.element("a").props(f'href="{record_path(kind.key, row["id"])}"'):
+                                ui.label(text)
+                        else:
+                            ui.label(text)
+
+
+def _draw_files(_bench: Workbench, found: list[Attached]) -> None:
+    if found:
+        files_list(found)
+    else:
+        ui.label(_("No files yet.")).classes("lc-empty lc-muted")
+
+
+FILES = Tab(
+    id="files",
+    label_msgid=N_("Files"),
+    read=lambda session, connection, identity: customer_files(connection, session.actor, identity),
+    draw=_draw_files,
+    shows=frozenset({"activity", "opportunity", "quote", "contract", "delivery", "expense", "ticket"}),
+)
+
+
+def _classes(column: Column) -> str:
+    """A number of a paper gives way on a phone."""
+    return "lc-num" if column.number else "lc-wide-only" if column.key == "number" else ""
+
+
+def files_list(found: Sequence[Attached]) -> None:
+    """Files under the records they hang on."""
+    with ui.element("div").classes("lc-pad lc-col").style("gap:8px").mark("all-files"):
+        for one in found:
+            with ui.element("div"):
+                title = show(one.kind.fields[one.kind.title_field], one.record.get(one.kind.title_field)) or ""
+                about = one.kind.label if one.kind.key == "customer" else gettext("{kind}: {text}").format(kind=one.kind.label, text=title)
+                ui.label(about).classes("lc-label lc-cut")
+                file_links(one.kind, one.record["id"], one.field, one.files)

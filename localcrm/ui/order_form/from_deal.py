@@ -1,0 +1,67 @@
+"""A new order begins with what its deal is about: customer, and the products wanted as lines."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from localcrm.domain import policy
+from localcrm.domain.crm.entities import Opportunity, OpportunityLine
+from localcrm.domain.sales.rules import amounts_of_line
+from localcrm.kernel.money import ZERO_AMOUNTS
+from localcrm.store.connection import Connection
+from localcrm.store.query import Condition, ListQuery, ref_titles, select
+from localcrm.ui.order_form.grid import LINE, line_texts, products_of
+from localcrm.ui.order_form.own import own_fields
+
+if TYPE_CHECKING:
+    from localcrm.ui.sessions import Session
+
+DEAL, WANTED = Opportunity.entity_type, OpportunityLine.entity_type
+#: Products of a deal that become lines.
+MOST = 200
+
+
+def deal_head(connection: Connection, session: Session, opportunity_id: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Head of the order of a deal with the names for it; both empty where the user may not see the deal."""
+    view = policy.seen(session.actor, DEAL)
+    where = (Condition("id", "=", opportunity_id),)
+    rows = select(connection, ListQuery(DEAL, where=where, limit=1, restrict=view), count=False).rows if view is not None else []
+    if not rows:
+        return {}, {}
+    (deal,) = rows
+    head, names = {"opportunity_id": opportunity_id}, {"opportunity_id": str(deal.get("title") or "")}
+    if view is not None and view.shows("customer_id"):
+        head["customer_id"] = deal["customer_id"]
+        names["customer_id"] = ref_titles(connection, DEAL, rows)["customer_id"].get(deal["customer_id"], "")
+    return head, names
+
+
+def deal_lines(connection: Connection, session: Session, opportunity_id: str, *, tax_included: bool) -> list[dict[str, Any]]:
+    """The products that a deal is about as rows of the form, at the price that was talked about, else that of the product."""
+    view = policy.seen(session.actor, WANTED)
+    if view is None or not all(map(view.shows, ("opportunity_id", "product_id", "quantity", "price"))):
+        return []
+    where = (Condition("opportunity_id", "=", opportunity_id), Condition("product_id", "filled"))
+    rows = select(connection, ListQuery(WANTED, where=where, limit=MOST, sort="", restrict=view), count=False).rows[::-1]
+    products = products_of(connection, session, [row["product_id"] for row in rows])
+    lines = []
+    for row in rows:
+        product = products.get(row["product_id"])
+        if product is None or product["deleted"]:
+            continue
+        price = row["price"] if row["price"] is not None else product.get("price")
+        line = {
+            "id": None,
+            "product_id": row["product_id"],
+            "description": row.get("description"),
+            "quantity": row["quantity"],
+            "price": price,
+            "discount": Decimal(1),
+            "tax_rate": product.get("tax_rate"),
+        }
+        whole = all(isinstance(line[key], Decimal) for key in ("quantity", "price", "tax_rate"))
+        amounts = amounts_of_line(line, tax_included=tax_included) if whole else ZERO_AMOUNTS
+        line |= {"net": amounts.net, "tax": amounts.tax, "gross": amounts.gross}
+        lines.append(line_texts(line, products, own_fields(session, LINE), {}))
+    return lines
