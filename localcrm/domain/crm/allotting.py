@@ -175,7 +175,7 @@ def prepare_rule(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Rec
 def check_rule(uow: UnitOfWork, actor: Actor, values: Mapping[str, Any], old: Record | None) -> None:  # noqa: ARG001
     """A rule gives to somebody."""
     if values is not old and not values["members"]:
-        raise InvalidInput("required", N_("{label} is required."), label=_RULE.fields["members"].label, field="members")
+        raise InvalidInput("members_needed", N_("Choose who is given the customers."), field="members")
 
 
 BEHAVIOURS = {"allot_rule": Behaviour(prepare=prepare_rule, check=check_rule)}

@@ -83,7 +83,7 @@ class _Settings:
                     ui.button(_("＋ New rule"), on_click=self._new_rule).props("unelevated no-caps data-act=new-rule").classes("lc-btn")
             ui.label(
                 _(
-                    "Every night, at the place a customer belongs to. Days count from the last activity record, at the earliest from when the salesperson got the customer and from when the rule was switched on."
+                    "Every night, at the place a customer belongs to. Days count from the last of what a rule asks for, at the earliest from when the salesperson got the customer and from when the rule was switched on."
                 )
             ).classes("lc-muted").style("flex:none")
             self.rules = ui.element("div").classes("lc-card").style("flex:none;overflow-x:auto").mark("rules").props("data-act=rules")

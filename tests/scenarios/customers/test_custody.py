@@ -286,7 +286,7 @@ def test_customers_of_a_pool_are_given_out_by_rules_in_turn_within_limits_and_no
     assert day.chain(day.hq, made["绍兴二"])[-1] == ("assign", None, "lin")
     day.hq.run("admin.undo_action", change=done.change)
     assert day.hq.value("SELECT count(*) FROM customer WHERE pool_id IS NOT NULL") == 7
-    with refused("required"):
+    with refused("members_needed"):
         day.hq.new("allot_rule", name="没人", pool_id=pool)
 
 
