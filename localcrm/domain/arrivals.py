@@ -7,9 +7,10 @@ come to an end with whatever arrives: what it raised would stop the exchange for
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from localcrm.kernel.schema import entity as entity_type
+from localcrm.kernel.schema import EntityType, entity as entity_type
+from localcrm.store.ddl import UPDATE
 from localcrm.store.migrate import get_meta
 from localcrm.store.node import CATCHING_UP
 from localcrm.store.uow import UnitOfWork, own_section
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
 
 #: By kind of record: what is done with the ids of rows that arrived, in the order they did (see ``subjects``).
 FOLLOWERS: dict[str, Callable[[UnitOfWork, Sequence[str]], None]] = {}
+#: By kind of record: the one field whose changes are followed up, where others are not.
+ONLY: dict[str, str] = {}
 
 
 def follow(store: Store, connection: Connection, before: int) -> None:
     """Follow up what the log holds after number ``before``; nothing while a restored node has not heard yet what it did itself."""
     if get_meta(connection, CATCHING_UP):
         return
-    arrived = {key: _arrived(connection, entity_type(key).no, before) for key in FOLLOWERS}
+    arrived = {key: _arrived(connection, entity_type(key), before) for key in FOLLOWERS}
     if not any(arrived.values()):
         return
     with own_section(store, connection, actor=None) as uow:
@@ -35,6 +38,11 @@ def follow(store: Store, connection: Connection, before: int) -> None:
                 FOLLOWERS[key](uow, ids)
 
 
-def _arrived(connection: Connection, table: int, before: int) -> list[str]:
-    rows = connection.all("SELECT pk FROM sync_log WHERE lseq > ? AND tbl = ? AND pk IS NOT NULL ORDER BY lseq", (before, table))
+def _arrived(connection: Connection, kind: EntityType, before: int) -> list[str]:
+    condition, params = "1", list[Any]()
+    if field := ONLY.get(kind.key):
+        condition, params = "op = ? AND instr(diff, ?)", [UPDATE, f'"{kind.fields[field].no}":']
+    rows = connection.all(
+        f"SELECT pk FROM sync_log WHERE lseq > ? AND tbl = ? AND pk IS NOT NULL AND {condition} ORDER BY lseq", (before, kind.no, *params)
+    )
     return list(dict.fromkeys(pk.hex() for (pk,) in rows))

@@ -81,7 +81,7 @@ arrivals.FOLLOWERS |= {
     "pool_claim": pools.answer_claims,
     "pool": pools.answer_claims,
 }
-arrivals.FOLLOWERS["customer"] = tags.bring_together
+arrivals.FOLLOWERS["customer"], arrivals.ONLY["customer"] = tags.bring_together, "tags"
 arrivals.FOLLOWERS["ticket"] = tickets.open_circles
 
 # What was changed of a customer that another place merged away goes into the one that is left, if a person wants it.
