@@ -33,9 +33,8 @@ WORK: Mapping[str, Work] = {
     "sales_order": Work(N_("Draft orders of this branch"), "+w.status = 'draft'"),
 }
 _WAS_REVERSED = "EXISTS (SELECT 1 FROM sales_order x WHERE x.reverses_id = w.id AND x.status = 'posted' AND x.deleted = 0)"
-#: Asked as the index of the sums is made.
 _UNPAID = f"""+w.status = 'posted' AND w.reverses_id IS NULL
-    AND w.gross > coalesce((SELECT sum(r.total) FROM order_received r WHERE coalesce(r.order_id, x'') = w.id), 0)
+    AND w.gross > coalesce((SELECT sum(r.total) FROM order_received r WHERE r.order_id = w.id), 0)
     AND NOT {_WAS_REVERSED}"""
 
 
