@@ -54,7 +54,7 @@ _SET_UP = frozenset(
         "account",
         "stage",
         "pool",
-        "reclaim_rule",
+        *("reclaim_rule", "allot_rule"),
         "service_level",
         "work_hours",
         "calendar_day",
@@ -86,7 +86,7 @@ STAFF_READS = frozenset(
         "list_entry.read",
         "account.read",
         "stage.read",
-        *("pool.read", "reclaim_rule.read"),
+        *("pool.read", "reclaim_rule.read", "allot_rule.read"),
         *("service_level.read", "work_hours.read", "calendar_day.read"),
     }
 )

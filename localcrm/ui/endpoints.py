@@ -321,6 +321,7 @@ OWN_PAGES: dict[str, str] = {
     "approval_flow": "/approval-flows",
     "pool": "/settings/pools",
     "reclaim_rule": "/settings/pools",
+    "allot_rule": "/settings/pools",
     "service_level": "/settings/service",
     "work_hours": "/settings/service",
     "calendar_day": "/settings/service",

@@ -74,7 +74,7 @@ def test_a_telephone_shows_and_takes_them_too(open_page: OpenPage, papers: list[
     page = open_page("/customers", size=(390, 844))
     page.locator(".lc-card-row", has_text="柯桥金龙布业").click()
     expect(page.locator(".lc-facts .lc-file")).to_be_visible()
-    page.locator(".lc-phone-only").click()
+    page.locator("button.lc-phone-only").click()
     page.locator(".lc-head .lc-pri").click()
     contract(page).locator("input[type=file]").set_input_files(papers)
     expect(contract(page).locator(".lc-file")).to_have_count(2)

@@ -311,7 +311,7 @@ def test_a_phone_shows_cards_and_folds_the_navigation_away(open_page: OpenPage) 
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     card.click()
     expect(page.locator(".lc-lower .lc-facts")).to_be_in_viewport()
-    page.locator(".lc-phone-only").click()
+    page.locator("button.lc-phone-only").click()
     page.locator(".lc-burger").click()
     expect(page.locator(".lc-nav")).to_be_in_viewport()
     expect(page.locator(".lc-head .lc-pri")).to_be_in_viewport()

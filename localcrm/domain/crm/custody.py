@@ -6,10 +6,11 @@ apart, head office makes the fields fit the change that stands and brings both e
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any, Literal
 
 from localcrm.domain import policy
@@ -121,8 +122,52 @@ def links_of(connection: Connection, customer: str) -> list[Record]:
 
 def owner_at(connection: Connection, customer: str, at: datetime) -> str | None:
     """Whose a customer was at a moment: who is credited with what happened then."""
+    return _holders(connection, customer)(at)
+
+
+def _holders(connection: Connection, customer: str) -> Callable[[datetime], str | None]:
     now = connection.value("SELECT owner_id FROM customer WHERE id = ?", (bytes.fromhex(customer),))
-    return rules.holder_at(rules.sound(links_of(connection, customer)), at, now.hex() if now else None)
+    links = rules.sound(links_of(connection, customer))
+    return lambda at: rules.holder_at(links, at, now.hex() if now else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """What was sold to a customer while it was somebody's (None: nobody's): how many orders, and what they come to after reversals."""
+
+    user: str | None
+    orders: int
+    gross: Decimal
+
+
+def sold_under(connection: Connection, actor: Actor, customer: str) -> list[Sold]:
+    """The posted orders of a customer that the actor sees, credited to whoever had it then, the most first; a reversal to whom its order was."""
+    policy.require_record(connection, actor, _CUSTOMER, customer, "read")
+    order, seen = entity_type("sales_order"), policy.seen(actor, entity_type("sales_order"))
+    if seen is None or not seen.shows("gross") or not seen.shows("date"):
+        return []
+    condition, params = seen.condition("sales_order")
+    rows = connection.all(
+        f"""SELECT id, date, posted_at, gross, reverses_id FROM sales_order
+            WHERE customer_id = ? AND deleted = 0 AND +status = 'posted' AND {condition} ORDER BY reverses_id IS NOT NULL""",
+        [bytes.fromhex(customer), *params],
+    )
+    holder = _holders(connection, customer)
+    credited, count, total = dict[bytes, str | None](), Counter[str | None](), defaultdict[str | None, Decimal](Decimal)
+    for pk, day, posted_at, gross, reversed_pk in rows:
+        at = _sold_at(order.fields["date"].load(day), order.fields["posted_at"].load(posted_at))
+        who = credited.get(reversed_pk) if reversed_pk in credited else holder(at)
+        credited[pk] = who
+        count[who] += reversed_pk is None
+        total[who] += order.fields["gross"].load(gross)
+    return sorted((Sold(who, count[who], total[who]) for who in total), key=lambda one: -one.gross)
+
+
+def _sold_at(day: date | None, posted_at: datetime | None) -> datetime:
+    """When an order counts: on its day; at the moment it was posted where that was on the same."""
+    if posted_at is not None and (day is None or posted_at.astimezone().date() == day):
+        return posted_at
+    return datetime.combine(day or date.min.replace(year=1970), time(12)).astimezone()
 
 
 def chain(connection: Connection, actor: Actor, customer: str) -> list[dict[str, Any]]:

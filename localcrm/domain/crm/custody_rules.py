@@ -70,12 +70,11 @@ def in_order(links: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def holder_at(links: Sequence[Mapping[str, Any]], moment: datetime, now: str | None) -> str | None:
-    """Whose a customer was at a moment; ``now`` is whose it is where the chain says nothing."""
-    told = in_order(links)
-    before = [link for link in told if link["at"] <= moment]
-    if before:
-        return before[-1]["to_id"]  # type: ignore[no-any-return]
-    return told[0]["from_id"] if told else now
+    """Whose a customer was at a moment, by links in their order; ``now`` is whose it is where the chain says nothing."""
+    last = next((link for link in reversed(links) if link["at"] <= moment), None)
+    if last is not None:
+        return last["to_id"]  # type: ignore[no-any-return]
+    return links[0]["from_id"] if links else now
 
 
 # reclaiming ---------------------------------------------------------------------------------------------------------------
@@ -83,7 +82,10 @@ def holder_at(links: Sequence[Mapping[str, Any]], moment: datetime, now: str | N
 
 @dataclass(frozen=True, slots=True)
 class Care:
-    """What counts for a customer's days: when its salesperson got it, when something was recorded last, and what spares it."""
+    """What counts for a customer's days: when its salesperson got it, when something was last recorded, open, or agreed, and what spares it.
+
+    ``opportunity_on``, ``contract_on``: the last day of one; ``date.max`` while there is one.
+    """
 
     owner_since: datetime | None
     last_at: datetime | None
@@ -91,25 +93,43 @@ class Care:
     locked: bool
     protected_until: date | None
     has_open: bool
+    opportunity_on: date | None = None
+    deal_on: date | None = None
+    contract_on: date | None = None
 
 
 def rule_for(rules: Sequence[Mapping[str, Any]], level: str | None) -> Mapping[str, Any] | None:
     """The active rule of a level: its own, else one for all; the strictest of several."""
     active = [rule for rule in rules if rule["active"]]
     own = [rule for rule in active if rule["level"] and rule["level"] == level]
-    return min(own or [rule for rule in active if not rule["level"]], key=lambda rule: (rule["days"], rule["id"]), default=None)
+    return min(own or [rule for rule in active if not rule["level"]], key=lambda rule: (rule["days"] or 10_000, rule["id"]), default=None)
 
 
 def due_day(rule: Mapping[str, Any], care: Care) -> date | None:
     """The day on which a customer goes to the pool if nothing more is recorded; None where it is spared.
 
-    Days count from the latest of three: since it has its salesperson, since the last record, since the rule was switched on, so
-    that a rule that is switched off and on again starts anew.
+    Days count from the latest of three: since it has its salesperson, since the last record (opportunity, deal, contract), since the
+    rule was switched on, so that a rule that is switched off and on again starts anew. Nothing counts while it lasts, nor the end of a
+    contract where there was none.
     """
     if care.locked or (rule["spare_deals"] and care.level == "deal") or (rule["spare_open"] and care.has_open):
         return None
-    moments = [moment for moment in (care.owner_since, care.last_at, rule["since"]) if moment is not None]
-    if not moments:
+    begun = [moment.astimezone().date() for moment in (care.owner_since, rule["since"]) if moment is not None]
+    last_at = care.last_at.astimezone().date() if care.last_at else None
+    terms = [
+        None if last == date.max or (key == "contract_days" and last is None) else _over(int(rule[key]), [*begun, last])
+        for key, last in (
+            ("days", last_at), ("opportunity_days", care.opportunity_on), ("deal_days", care.deal_on), ("contract_days", care.contract_on),
+        )
+        if rule.get(key)
+    ]  # fmt: skip
+    known = [day for day in terms if day is not None]
+    if not known or (rule.get("together") == "all" and len(known) < len(terms)):
         return None
-    due = max(moments).astimezone().date() + timedelta(days=int(rule["days"]))
+    due = max(known) if rule.get("together") == "all" else min(known)
     return max(due, care.protected_until + timedelta(days=1)) if care.protected_until else due
+
+
+def _over(days: int, since: Sequence[date | None]) -> date | None:
+    """When so many days are over since the latest of some days."""
+    return max(known) + timedelta(days=days) if (known := [day for day in since if day is not None]) else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from localcrm.kernel.i18n import N_
 
@@ -31,10 +32,10 @@ WORK: Mapping[str, Work] = {
     "ticket": Work(N_("Open tickets"), "+w.state IN ('new', 'working', 'waiting')", spares=False),
     "sales_order": Work(N_("Draft orders of this branch"), "+w.status = 'draft'"),
 }
-#: Asked as the index of the sums is made.
-_UNPAID = """+w.status = 'posted' AND w.reverses_id IS NULL
-    AND w.gross > coalesce((SELECT sum(r.total) FROM order_received r WHERE coalesce(r.order_id, x'') = w.id), 0)
-    AND NOT EXISTS (SELECT 1 FROM sales_order x WHERE x.reverses_id = w.id AND x.status = 'posted' AND x.deleted = 0)"""
+_WAS_REVERSED = "EXISTS (SELECT 1 FROM sales_order x WHERE x.reverses_id = w.id AND x.status = 'posted' AND x.deleted = 0)"
+_UNPAID = f"""+w.status = 'posted' AND w.reverses_id IS NULL
+    AND w.gross > coalesce((SELECT sum(r.total) FROM order_received r WHERE r.order_id = w.id), 0)
+    AND NOT {_WAS_REVERSED}"""
 
 
 def sparing(customer: str, today: str) -> str:
@@ -48,3 +49,19 @@ def sparing(customer: str, today: str) -> str:
         for kind, is_open in [*wanted, ("sales_order", _UNPAID)]
     ]
     return f"({' OR '.join(parts)})"
+
+
+#: What stands for a day that has not come: as long as something lasts.
+LASTS = date.max.isoformat()
+#: The last day of something at a customer, by the field of a rule that asks for it: SQL with the places {customer} and {today}.
+LAST_DAYS: Mapping[str, str] = {
+    "opportunity_days": f"""(SELECT max(CASE WHEN w.state IN ('negotiating', 'won') THEN '{LASTS}' ELSE w.decided_on END)
+        FROM opportunity w WHERE w.customer_id = {{customer}} AND w.deleted = 0)""",
+    "deal_days": f"""(SELECT max(day) FROM (
+        SELECT max(w.date) AS day FROM sales_order w WHERE w.customer_id = {{customer}} AND w.deleted = 0 AND +w.status = 'posted'
+            AND w.reverses_id IS NULL AND NOT {_WAS_REVERSED}
+        UNION ALL SELECT max(w.signed_on) FROM contract w WHERE w.customer_id = {{customer}} AND w.deleted = 0 AND +w.status IN ('signed', 'fulfilled')
+        UNION ALL SELECT max(w.decided_on) FROM opportunity w WHERE w.customer_id = {{customer}} AND w.deleted = 0 AND +w.state IN ('won', 'closed')))""",
+    "contract_days": f"""(SELECT max(CASE WHEN w.ends_on IS NULL OR w.ends_on >= {{today}} THEN '{LASTS}' ELSE w.ends_on END)
+        FROM contract w WHERE w.customer_id = {{customer}} AND w.deleted = 0 AND +w.status IN ('signed', 'fulfilled'))""",
+}

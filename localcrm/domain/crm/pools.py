@@ -323,15 +323,20 @@ def _answer(uow: UnitOfWork, claim: Record, pool: Record) -> None:
 def prepare_pool(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
     """Lists of names in one way of writing, and only of what there is."""
     filled = dict(values)
-    for key, kind in (("members", "user"), ("departments", "department")):
+    for key, kind in (("members", "user"), ("departments", "department"), ("away", "user")):
         if filled.get(key):
-            found = dict.fromkeys(str(filled[key]).split())
-            for identity in found:
-                uow.get(entity_type(kind), parse_id(identity))
-            filled[key] = " ".join(found)
+            filled[key] = checked_list(uow, kind, str(filled[key]))
     if filled.get("shown") is not None:
         filled["shown"] = " ".join(key for key in POOL_FIELDS if key in str(filled["shown"]).split())
     return filled
+
+
+def checked_list(uow: UnitOfWork, kind: str, ids: str) -> str:
+    """Ids of records of a kind, each once; raises NotFound or InvalidInput for one that there is not."""
+    found = dict.fromkeys(ids.split())
+    for identity in found:
+        uow.get(entity_type(kind), parse_id(identity))
+    return " ".join(found)
 
 
 def check_pool(uow: UnitOfWork, actor: Actor, values: Mapping[str, Any], old: Record | None) -> None:  # noqa: ARG001

@@ -15,13 +15,13 @@ from localcrm.domain import policy
 from localcrm.domain.crm import custody_rules as rules, pools
 from localcrm.domain.crm.custody import moment
 from localcrm.domain.crm.entities import Activity, ChangeKind, Customer, Pool, ReclaimRule
-from localcrm.domain.crm.open_work import WORK, sparing
+from localcrm.domain.crm.open_work import LAST_DAYS, WORK, sparing
 from localcrm.domain.crm.reminders import MOST, Ask, Reminding, morning
 from localcrm.domain.people.entities import User
 from localcrm.domain.policy import SYSTEM, Actor
 from localcrm.domain.records import Behaviour
 from localcrm.domain.verbs import Verb
-from localcrm.kernel.errors import Refused
+from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.store.connection import Connection
 from localcrm.store.node import Node
@@ -37,10 +37,18 @@ AT_ONCE = 200
 MOST_TOLD = 500
 #: Kinds of records that say when a customer is taken.
 SOURCES = frozenset({"customer", "activity", "reclaim_rule", "receipt", *(kind for kind, work in WORK.items() if work.spares)})
-#: What is known of a customer that a rule may take; days as ISO texts and moments as Unix milliseconds, as they are stored. ?1: now, ?2: today.
-_CARE = f"""SELECT c.rid, c.id, c.level, c.owner_since, c.locked, c.protected_until,
-    (SELECT max(a.at) FROM activity a WHERE a.customer_id = c.id AND a.deleted = 0 AND a.at <= ?1), {sparing("c.id", "?2")}
-    FROM customer c WHERE c.deleted = 0 AND c.owner_id IS NOT NULL"""
+
+
+def _care(given: Sequence[Record]) -> str:
+    """SQL of what is known of customers that rules may take; days as ISO texts and moments as Unix milliseconds, as they are stored.
+
+    ?1: now, ?2: today. What no rule asks for is not looked up.
+    """
+    asked = {key for rule in given for key in LAST_DAYS if rule[key]}
+    days = [sql.format(customer="c.id", today="?2") if key in asked else "NULL" for key, sql in LAST_DAYS.items()]
+    return f"""SELECT c.rid, c.id, c.level, c.owner_since, c.locked, c.protected_until,
+        (SELECT max(a.at) FROM activity a WHERE a.customer_id = c.id AND a.deleted = 0 AND a.at <= ?1), {sparing("c.id", "?2")},
+        {", ".join(days)} FROM customer c WHERE c.deleted = 0 AND c.owner_id IS NOT NULL"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,7 @@ def due_of(connection: Connection, now: datetime, customers: Sequence[str]) -> d
     if not given or not customers:
         return {}
     marks = ",".join(f"?{place}" for place in range(3, len(customers) + 3))
-    rows = connection.all(f"{_CARE} AND c.id IN ({marks})", (*_present(now), *map(bytes.fromhex, customers)))
+    rows = connection.all(f"{_care(given)} AND c.id IN ({marks})", (*_present(now), *map(bytes.fromhex, customers)))
     return {due.customer: due for due in _dues(given, rows, now)}
 
 
@@ -87,23 +95,24 @@ def due_of_owner(connection: Connection, now: datetime, user: str) -> list[Due]:
     given = rules_in_force(connection)
     if not given:
         return []
-    rows = connection.all(f"{_CARE} AND c.owner_id = ?3", (*_present(now), bytes.fromhex(user)))
+    rows = connection.all(f"{_care(given)} AND c.owner_id = ?3", (*_present(now), bytes.fromhex(user)))
     return sorted(_dues(given, rows, now), key=lambda due: due.day)
 
 
 def _present(now: datetime) -> tuple[Any, str]:
-    """The moment and its day on the clock on the wall, as ``_CARE`` asks for them."""
+    """The moment and its day on the clock on the wall, as ``_care`` asks for them."""
     return _AT.store(now), now.astimezone().date().isoformat()
 
 
 def _dues(given: Sequence[Record], rows: Iterable[tuple[Any, ...]], now: datetime) -> Iterator[Due]:
     today, fields = now.astimezone().date(), _CUSTOMER.fields
-    for _rid, pk, level, since, locked, until, last, has_open in rows:
+    for _rid, pk, level, since, locked, until, last, has_open, *last_days in rows:
         rule = rules.rule_for(given, level)
         if rule is None:
             continue
         protected = fields["protected_until"].load(until)
-        care = rules.Care(fields["owner_since"].load(since), _AT.load(last), level, bool(locked), protected, bool(has_open))
+        days = (date.fromisoformat(day) if day else None for day in last_days)
+        care = rules.Care(fields["owner_since"].load(since), _AT.load(last), level, bool(locked), protected, bool(has_open), *days)
         day = rules.due_day(rule, care)
         if day is not None:
             yield Due(pk.hex(), rule, day, (day - today).days)
@@ -177,7 +186,7 @@ def _at_home(connection: Connection, node: Node, now: datetime, within_days: int
     home = "c.branch_id = ?3" if not node.is_office else "(c.branch_id = ?3 OR c.branch_id IS NULL)"
     while given:
         rows = connection.all(
-            f"{_CARE} AND {home} AND c.rid > ?4 ORDER BY c.rid LIMIT 1000", (*_present(now), bytes.fromhex(node.branch_id), last)
+            f"{_care(given)} AND {home} AND c.rid > ?4 ORDER BY c.rid LIMIT 1000", (*_present(now), bytes.fromhex(node.branch_id), last)
         )
         if not rows:
             return
@@ -241,7 +250,9 @@ def prepare_rule(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Rec
 
 
 def check_rule(uow: UnitOfWork, actor: Actor, values: Mapping[str, Any], old: Record | None) -> None:  # noqa: ARG001
-    """A rule in force fills an open pool."""
+    """A rule in force fills an open pool, and asks for something."""
+    if values is not old and not any(values[key] for key in ("days", *LAST_DAYS)):
+        raise InvalidInput("rule_asks_nothing", N_("Enter after how many days of what a customer goes to the pool."), field="days")
     pool = uow.find(_POOL, values["pool_id"])
     if values is not old and values["active"] and (pool is None or not pool["active"]):
         raise Refused("pool_closed", N_("The pool “{pool}” is closed."), pool=pool["name"] if pool else "")

@@ -8,6 +8,7 @@ from typing import Any
 from localcrm.domain.crm import (
     activities,
     alike,
+    allotting,
     apart,
     contacts,
     custody,
@@ -63,6 +64,7 @@ BEHAVIOURS = {
     **activities.BEHAVIOURS,
     **pools.BEHAVIOURS,
     **reclaim.BEHAVIOURS,
+    **allotting.BEHAVIOURS,
     **opportunities.BEHAVIOURS,
     **stages.BEHAVIOURS,
     **maintenance.BEHAVIOURS,
@@ -74,6 +76,7 @@ VERBS = (
     *custody.VERBS,
     *pools.VERBS,
     *reclaim.VERBS,
+    *allotting.VERBS,
     *activities.VERBS,
     *reminders.VERBS,
     *opportunities.VERBS,

@@ -16,7 +16,7 @@ _QUOTE = Quote.entity_type
 #: More versions than anybody lays beside each other.
 MOST = 20
 #: What makes a version another quote by itself says nothing of what was offered.
-_APART = frozenset({"replaces_id", "version_no"})
+_APART = frozenset({"replaces_id", "version_no", "number", "status"})
 
 
 @dataclass(frozen=True, slots=True)

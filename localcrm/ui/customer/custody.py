@@ -24,7 +24,7 @@ from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import load_typed
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.picker import Picker, picker
-from localcrm.ui.kit.values import exact, near_day, near_moment
+from localcrm.ui.kit.values import exact, near_day, near_moment, show_kind
 from localcrm.ui.operations import run_service, run_verb
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class _Custody:
     names: Mapping[str, str]
     pools: Mapping[str, str]
     due: reclaim.Due | None
+    sold: Sequence[custody.Sold]
     disputed: bool
 
 
@@ -65,9 +66,10 @@ def _read(session: Session, connection: Connection, identity: str) -> _Custody:
     links = custody.chain(connection, session.actor, identity)
     due = reclaim.due_of(connection, present(session), [identity]).get(identity) if customer.get("owner_id") else None
     pools = [str(one) for one in (customer.get("pool_id"), due.rule["pool_id"] if due else None) if one]
-    people = custody.names_of(connection, [*links, {"to_id": customer.get("owner_id")}])
+    sold = custody.sold_under(connection, session.actor, identity)
+    people = custody.names_of(connection, [*links, {"to_id": customer.get("owner_id")}, *({"to_id": one.user} for one in sold)])
     disputed = session.may("conflict.read") and is_disputed(connection, session.actor, CUSTOMER, identity, "owner_id")
-    return _Custody(customer, links, people, titles(connection, POOL, pools), due, disputed)
+    return _Custody(customer, links, people, titles(connection, POOL, pools), due, sold, disputed)
 
 
 def _draw(_bench: Workbench, found: _Custody) -> None:
@@ -82,6 +84,19 @@ def _draw(_bench: Workbench, found: _Custody) -> None:
         lost = {digest for link in found.links for digest in str(link["beside"] or "").split()}
         for link in found.links:
             _draw_link(link, found.names, did_not_last=link["digest"] in lost)
+    if found.sold:
+        _draw_sold(found)
+
+
+def _draw_sold(found: _Custody) -> None:
+    """Who is credited with what was sold."""
+    with ui.element("table").classes("lc-table").style("margin-top:10px").mark("sold-under").props("data-act=sold-under"):
+        heads(_("Sold while it was with"), (_("Orders"), "lc-num"), (_("Total"), "lc-num"))
+        for one in found.sold:
+            with ui.element("tr"):
+                cell(found.names.get(one.user or "", _("nobody")))
+                cell(f"{one.orders:,}", "lc-num")
+                cell(show_kind("money", one.gross) or "", "lc-num")
 
 
 def _standing(found: _Custody) -> None:

@@ -17,7 +17,7 @@ QUOTES = record_tab(
 )
 CONTRACTS = record_tab(
     Contract.entity_type,
-    ("number", "title", "amount", "ordered", "ordered_percent", "received", "received_percent", "unreceived", "status", "ends_on"),
+    ("number", "title", "amount", "ordered_percent", "received_percent", "unreceived", "status", "ends_on"),
     id="contracts",
     label=N_("Contracts"),
     new=N_("＋ New contract"),

@@ -118,7 +118,8 @@ def record_table(
                             cell.tooltip(row["_tip"][key])
                 if also:
                     with ui.element("td").classes("lc-num"):
-                        ui.button(also[0], on_click=partial(also[1], row["id"])).props("flat dense no-caps size=sm").mark("also")
+                        button = ui.button(also[0]).props("flat dense no-caps size=sm").mark("also")
+                        button.on("click.stop", partial(also[1], row["id"])).on("keydown.enter.stop", js_handler="() => {}")  # not the row
 
 
 def record_tab(

@@ -79,26 +79,27 @@ def under_way(session: Session, connection: Connection, customer_id: str) -> lis
 def under_way_table(found: Found) -> None:
     """The rows of a card; the title leads to the record."""
     kind = found.part.kind
-    with ui.element("div").style("overflow-x:auto"), ui.element("table").classes("lc-table").mark(f"under-way-{kind.key}"):
+    with ui.element("table").classes("lc-table lc-rows").mark(f"under-way-{kind.key}"):
         with ui.element("tr"):
             for column in found.columns:
-                with ui.element("th").classes(_classes(column)):
+                with ui.element("th").classes("lc-num" if column.number else ""):
                     ui.label(column.label)
+            ui.element("th")  # on a phone the last head alone is shown
         for row in found.rows:
             with ui.element("tr"):
                 for column in found.columns:
-                    with ui.element("td").classes(_classes(column)):
-                        text = row.get(column.key) or "—"
+                    text, place = row.get(column.key), ui.element("td").classes("lc-num" if column.number else "")
+                    place.props(f"colspan={2 if column is found.columns[-1] else 1}")
+                    if not text:
+                        place.classes("lc-none-cell")
+                    elif column.key != "title":
+                        place.props["data-label"] = column.label
+                    with place:
                         if column.key == "title":
                             with ui.element("a").props(f'href="{record_path(kind.key, row["id"])}"'):
-                                ui.label(text)
+                                ui.label(text or "—")
                         else:
-                            ui.label(text)
-
-
-def _classes(column: Column) -> str:
-    """A number of a paper gives way on a phone."""
-    return "lc-num" if column.number else "lc-wide-only" if column.key == "number" else ""
+                            ui.label(text or "—")
 
 
 def files_list(found: Sequence[Attached]) -> None:

@@ -56,7 +56,7 @@ PARTS = (
     ),
     Part(
         kind=CONTRACT,
-        columns=("number", "title", "amount", "ordered_percent", "received_percent", "status"),
+        columns=("number", "title", "amount", "ordered_percent", "received_percent", "unreceived", "status"),
         new=N_("＋ New contract"),
         taken=("title", "contact_id", "amount"),
         sum=N_("Signed: {sum}"),
@@ -136,7 +136,7 @@ def draw_papers(session: Session, record: Mapping[str, Any], papers: Papers) -> 
         return
     with ui.element("div").classes("lc-sheet-part").mark("papers"):
         with ui.element("div").classes("lc-row").style("flex-wrap:wrap"):
-            ui.label(_("Records and papers")).classes("grow lc-strong").style("white-space:nowrap")
+            ui.label(_("Records and papers")).classes("lc-strong").style("flex:1 0 auto;white-space:nowrap")
             for part in buttons:
                 add = ui.button(gettext(part.new), on_click=partial(new_paper, session, record, part))
                 add.props(f"flat dense no-caps size=sm data-act=new-{part.kind.key}")

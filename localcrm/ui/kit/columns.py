@@ -54,8 +54,8 @@ DERIVED: Mapping[str, tuple[Derived, ...]] = {
         Derived("open", N_("Unpaid"), "money", after="paid"),
     ),
     "contract": (
-        Derived("ordered", N_("Ordered"), "money", after="amount"),
-        Derived("received", N_("Received"), "money", after="ordered"),
+        Derived("ordered", N_("Ordered"), "money", after="amount", folded=True),
+        Derived("received", N_("Received"), "money", after="ordered", folded=True),
         Derived("unreceived", N_("Still to come in"), "money", after="received"),
         Derived("ordered_percent", N_("Ordered, %"), "integer", after="unreceived"),
         Derived("received_percent", N_("Received, %"), "integer", after="ordered_percent"),

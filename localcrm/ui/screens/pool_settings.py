@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
 from localcrm.domain import policy
 from localcrm.domain.crm import pool_limits
-from localcrm.domain.crm.entities import POOL_FIELDS, Customer, Pool, ReclaimRule
+from localcrm.domain.crm.entities import POOL_FIELDS, AllotRule, Customer, Pool, ReclaimRule, Together
 from localcrm.domain.people.entities import Department, User
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
+from localcrm.kernel.schema import EntityType
+from localcrm.store.connection import Connection
 from localcrm.store.query import ListQuery, Record, every, titles
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.approval import joined
@@ -29,10 +31,10 @@ from localcrm.ui.screens.records import delete_with_undo, history_dialog
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
-CUSTOMER, POOL, RULE = Customer.entity_type, Pool.entity_type, ReclaimRule.entity_type
+CUSTOMER, POOL, RULE, ALLOT = Customer.entity_type, Pool.entity_type, ReclaimRule.entity_type, AllotRule.entity_type
 USER, DEPARTMENT = User.entity_type, Department.entity_type
 #: Fields of a pool that are lists of others, chosen from what there is.
-_LISTS = {"members": USER, "departments": DEPARTMENT}
+_LISTS = {"members": USER, "departments": DEPARTMENT, "away": USER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class State:
 
     pools: Sequence[Record]
     rules: Sequence[Record]
+    allotting: Sequence[Record]
     names: Mapping[str, str]
     homes: Mapping[str, str]
     held: Mapping[str, int]
@@ -57,6 +60,7 @@ class _Settings:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.may_pool = session.store.node.is_office and session.may("pool.update")
+        self.may_allot = session.store.node.is_office and session.may("allot_rule.update")
         self.may_rule = session.store.node.is_office and session.may("reclaim_rule.update")
 
     async def build(self) -> None:
@@ -79,28 +83,41 @@ class _Settings:
                     ui.button(_("＋ New rule"), on_click=self._new_rule).props("unelevated no-caps data-act=new-rule").classes("lc-btn")
             ui.label(
                 _(
-                    "Every night, at the place a customer belongs to. Days count from the last activity record, at the earliest from when the salesperson got the customer and from when the rule was switched on."
+                    "Every night, at the place a customer belongs to. Days count from the last of what a rule asks for, at the earliest from when the salesperson got the customer and from when the rule was switched on."
                 )
             ).classes("lc-muted").style("flex:none")
             self.rules = ui.element("div").classes("lc-card").style("flex:none;overflow-x:auto").mark("rules").props("data-act=rules")
+            with ui.element("div").classes("lc-row").style("flex:none;flex-wrap:wrap"):
+                ui.label(_("Who is given customers of a pool")).classes("lc-sub grow")
+                if self.may_allot:
+                    new_rule = ui.button(_("＋ New rule"), on_click=partial(allot_dialog, self.session, None))
+                    new_rule.props("unelevated no-caps data-act=new-allot").classes("lc-btn")
+            ui.label(
+                _(
+                    "Where somebody has customers of a pool given out by rules: the first rule that fits a customer gives it to whoever of its people was given one longest ago and has room."
+                )
+            ).classes("lc-muted").style("flex:none")
+            self.allotting = ui.element("div").classes("lc-card").style("flex:none;overflow-x:auto").mark("allotting")
+            self.allotting.props("data-act=allotting")
         await self.draw()
-        self.session.subscribe({"pool", "reclaim_rule", "customer"}, lambda _changes: self.draw())
+        self.session.subscribe({"pool", "reclaim_rule", "allot_rule", "customer"}, lambda _changes: self.draw())
 
     def _read(self) -> State:
         with self.session.store.read() as connection:
             found = pool_limits.pools(connection)
-            rules = [
-                row
-                for page in every(connection, ListQuery(RULE, sort="", restrict=policy.view(self.session.actor, RULE)))
-                for row in page.rows
-            ]
+            rules, allotting = (self._all(connection, kind) for kind in (RULE, ALLOT))
             names = dict[str, str]()
             for key, kind in _LISTS.items():
                 names |= titles(connection, kind, [one for pool in found for one in str(pool[key] or "").split()])
+            names |= titles(connection, USER, [one for rule in allotting for one in str(rule["members"] or "").split()])
             homes = {pool["id"]: pool_limits.home_name(connection, pool) for pool in found}
             counted = "SELECT count(*) FROM (SELECT 1 FROM customer WHERE pool_id = ? AND deleted = 0 LIMIT 10001)"
             held = {pool["id"]: int(connection.value(counted, (bytes.fromhex(pool["id"]),))) for pool in found}
-            return State(found, rules, names, homes, held)
+            return State(found, rules, allotting, names, homes, held)
+
+    def _all(self, connection: Connection, kind: EntityType) -> list[Record]:
+        query = ListQuery(kind, restrict=policy.view(self.session.actor, kind))
+        return [row for page in every(connection, query) for row in page.rows]
 
     async def draw(self) -> None:
         """Read and show."""
@@ -118,6 +135,9 @@ class _Settings:
         self.rules.clear()
         with self.rules:
             self._draw_rules(state)
+        self.allotting.clear()
+        with self.allotting:
+            self._draw_allotting(state)
 
     def _draw_pool(self, pool: Record, state: State) -> None:
         with ui.element("div").classes("lc-card lc-pad").mark("pool").props("data-act=pool"):
@@ -151,12 +171,12 @@ class _Settings:
         pools = {pool["id"]: str(pool["name"]) for pool in state.pools}
         with ui.element("table").classes("lc-table"):
             heads(
-                _("Name"), _("Days without a record"), (_("Level"), "lc-hide-phone"), (_("Pool"), "lc-hide-phone"), (_("Spared"), "lc-hide-phone"), _("State"), "",
+                _("Name"), _("Reclaimed after"), (_("Level"), "lc-hide-phone"), (_("Pool"), "lc-hide-phone"), (_("Spared"), "lc-hide-phone"), _("State"), "",
             )  # fmt: skip
             for rule in state.rules:
                 with ui.element("tr"):
                     cell(str(rule["name"]), "lc-strong")
-                    cell(_("{days}, reminded {before} before").format(days=rule["days"], before=rule["remind_days"]))
+                    cell(_("{terms}; reminded {before} days before").format(terms=_terms(rule), before=rule["remind_days"]))
                     level = RULE.fields["level"].options.get(rule["level"] or "", rule["level"] or "")
                     cell(gettext(level) if level else _("All others"), "lc-hide-phone")
                     cell(pools.get(rule["pool_id"], "…"), "lc-hide-phone")
@@ -168,13 +188,43 @@ class _Settings:
                         ui.label(_("Active") if rule["active"] else _("Switched off")).classes("lc-chip").props(
                             f"data-tone={'good' if rule['active'] else 'plain'}"
                         )
-                    with ui.element("td").classes("lc-num"):
-                        if self.may_rule:
-                            for icon, label, run in (
-                                ("edit", _("Edit"), partial(edit_dialog, self.session, RULE, identity=rule["id"])),
-                                ("delete", _("Delete"), partial(delete_with_undo, self.session, RULE, rule["id"])),
-                            ):
-                                ui.button(icon=icon, on_click=run).props(f'flat dense round size=sm aria-label="{label}"')
+                    if self.may_rule:
+                        self._pens(RULE, rule["id"], partial(edit_dialog, self.session, RULE, identity=rule["id"]))
+
+    def _draw_allotting(self, state: State) -> None:
+        if not state.allotting:
+            with ui.element("div").classes("lc-empty"):
+                ui.label(_("No rule yet: customers of a pool are picked, or assigned by hand."))
+            return
+        pools = {pool["id"]: str(pool["name"]) for pool in state.pools}
+        with ui.element("table").classes("lc-table"):
+            heads(
+                _("Name"), (_("Pool"), "lc-hide-phone"), (_("Only"), "lc-hide-phone"), _("Given in turn to"), (_("State"), "lc-hide-phone"), "",
+            )  # fmt: skip
+            for rule in sorted(state.allotting, key=lambda one: (pools.get(one["pool_id"], ""), one["position"])):
+                with ui.element("tr"):
+                    cell(str(rule["name"]), "lc-strong")
+                    cell(pools.get(rule["pool_id"], "…"), "lc-hide-phone")
+                    level = ALLOT.fields["level"].options.get(rule["level"] or "", rule["level"] or "")
+                    wanted = [rule["area"], rule["source"], gettext(level) if level else None]
+                    cell(joined([one for one in wanted if one]) or _("all customers"), "lc-muted lc-hide-phone")
+                    people = joined([state.names.get(one, "…") for one in str(rule["members"] or "").split()])
+                    most = rule["held_most"]
+                    cell(people if most is None else _("{people}, until each has {count}").format(people=people, count=most))
+                    with ui.element("td").classes("lc-hide-phone"):
+                        ui.label(_("Active") if rule["active"] else _("Switched off")).classes("lc-chip").props(
+                            f"data-tone={'good' if rule['active'] else 'plain'}"
+                        )
+                    if self.may_allot:
+                        self._pens(ALLOT, rule["id"], partial(allot_dialog, self.session, rule["id"]))
+
+    def _pens(self, kind: EntityType, identity: str, edit: Callable[[], Any]) -> None:
+        with ui.element("td").classes("lc-num"):
+            for icon, label, run in (
+                ("edit", _("Edit"), edit),
+                ("delete", _("Delete"), partial(delete_with_undo, self.session, kind, identity)),
+            ):
+                ui.button(icon=icon, on_click=run).props(f'flat dense round size=sm aria-label="{label}"')
 
     async def _new_pool(self) -> None:
         await pool_dialog(self.session, None)
@@ -214,9 +264,21 @@ class _Settings:
                 toast(_("{count} customers went to a pool").format(count=done.value["moved"]))
 
 
+def _terms(rule: Record) -> str:
+    """After how many days of what a rule takes a customer."""
+    words = {
+        "days": _("{days} days without a record"),
+        "opportunity_days": _("{days} days without an open opportunity"),
+        "deal_days": _("{days} days without a deal"),
+        "contract_days": _("{days} days after its last contract"),
+    }
+    terms = [word.format(days=rule[key]) for key, word in words.items() if rule[key]]
+    return (_(" and ") if rule["together"] == Together.ALL else _(" or ")).join(terms)
+
+
 def _sentences(pool: Record, state: State) -> list[tuple[str, str]]:
     """What a pool says, for people to read."""
-    who = [state.names.get(one, "…") for key in _LISTS for one in str(pool[key] or "").split()]
+    who = [state.names.get(one, "…") for key in ("members", "departments") for one in str(pool[key] or "").split()]
     limits = []
     if pool["picks_per_day"] is not None:
         limits.append(_("{count} a day").format(count=pool["picks_per_day"]))
@@ -227,12 +289,14 @@ def _sentences(pool: Record, state: State) -> list[tuple[str, str]]:
         limits.append(_("a former salesperson waits {days} days").format(days=pool["barred_days"]))
     if pool["protect_days"]:
         limits.append(_("{days} days safe after picking").format(days=pool["protect_days"]))
+    away = [state.names.get(one, "…") for one in str(pool["away"] or "").split()]
     shown = [CUSTOMER.fields[key].label for key in str(pool["shown"] or "").split() if key in CUSTOMER.fields]
     telephone = [_("telephone covered")] if pool["mask_phone"] else []
     return [
         (_("Picked by"), joined(who) or _("whoever has the right")),
         (_("Given out by"), state.homes[pool["id"]]),
         (_("Limits of the pool"), joined(limits) or _("none")),
+        *([(_("On leave"), joined(away))] if away else []),
         (_("Shown before picking"), joined([*shown, *telephone])),
     ]
 
@@ -242,36 +306,50 @@ def _sentences(pool: Record, state: State) -> list[tuple[str, str]]:
 
 async def pool_dialog(session: Session, identity: str | None) -> None:
     """The form of a pool; who picks and what is shown is chosen from lists."""
+    await _listed_dialog(session, POOL, identity, ("members", "departments", "shown", "away"), _("New pool"), _("Pool saved"))
+
+
+async def allot_dialog(session: Session, identity: str | None) -> None:
+    """The form of a rule of allotting; whom it gives to is chosen from a list."""
+    await _listed_dialog(session, ALLOT, identity, ("members",), _("New rule"), _("Rule saved"))
+
+
+async def _listed_dialog(session: Session, kind: EntityType, identity: str | None, lists: Sequence[str], new: str, saved: str) -> None:
+    """A form of which some fields are lists, chosen from what there is."""
 
     def read() -> tuple[Record | None, dict[str, dict[str, str]]]:
         with session.store.read() as connection:
             users = connection.all('SELECT id, name FROM "user" WHERE deleted = 0 AND active = 1 ORDER BY name')
             departments = connection.all("SELECT id, name FROM department WHERE deleted = 0 ORDER BY position, name")
-        offered = {"members": {pk.hex(): name for pk, name in users}, "departments": {pk.hex(): name for pk, name in departments}}
-        return load_typed(session, POOL, identity) if identity else None, offered
+        people = {pk.hex(): name for pk, name in users}
+        offered = {"departments": {pk.hex(): name for pk, name in departments}}
+        offered["shown"] = {key: CUSTOMER.fields[key].label for key in POOL_FIELDS if key != "name"}
+        return load_typed(session, kind, identity) if identity else None, {key: offered.get(key, people) for key in lists}
 
     outcome = await run_service(session, read)
     if not outcome.ok:
         return
     record, offered = outcome.value
-    offered["shown"] = {key: CUSTOMER.fields[key].label for key in POOL_FIELDS if key != "name"}
-    with ui.dialog().props("persistent") as dialog, ui.card().classes("lc-dialog").mark("pool-dialog").props("data-act=pool-dialog"):
-        ui.label(str(record["name"]) if record else _("New pool")).classes("lc-dialog-title")
+    with (
+        ui.dialog().props("persistent") as dialog,
+        ui.card().classes("lc-dialog").mark(f"{kind.key}-dialog").props(f"data-act={kind.key}-dialog"),
+    ):
+        ui.label(str(record["name"]) if record else new).classes("lc-dialog-title")
         problem = ui.label().classes("lc-notice").props('role="alert"')
         problem.set_visibility(False)
-        form = Form(session, POOL, fields=[field for field in POOL.fields.values() if field.key not in offered], record=record, two=True)
-        lists = {}
+        form = Form(session, kind, fields=[field for field in kind.fields.values() if field.key not in offered], record=record, two=True)
+        boxes = {}
         with form.box:
             for key, names in offered.items():
-                with ui.element("div").classes("lc-field lc-whole"):
-                    ui.label(POOL.fields[key].label).classes("lc-label")
-                    held = str((record or {}).get(key, POOL.fields[key].default) or "").split()
+                with ui.element("div").classes("lc-field lc-whole").props(f"data-list={key}"):
+                    ui.label(kind.fields[key].label).classes("lc-label")
+                    held = str((record or {}).get(key, kind.fields[key].default) or "").split()
                     gone = {one: "…" for one in held if one not in names and key != "shown"}
                     box = ui.select(
                         {**names, **gone}, multiple=True, clearable=True, value=[one for one in held if one in {**names, **gone}]
                     )
-                    lists[key] = box.props(
-                        f'outlined dense options-dense use-chips hide-bottom-space aria-label="{POOL.fields[key].label}"'
+                    boxes[key] = box.props(
+                        f'outlined dense options-dense use-chips hide-bottom-space aria-label="{kind.fields[key].label}"'
                     )
 
         def failed(error: AppError) -> bool:
@@ -283,13 +361,14 @@ async def pool_dialog(session: Session, identity: str | None) -> None:
         async def save() -> None:
             form.clear_errors()
             problem.set_visibility(False)
-            chosen = {key: " ".join(box.value or ()) for key, box in lists.items()}
-            chosen["shown"] = f"name {chosen['shown']}".strip()
+            chosen = {key: " ".join(box.value or ()) for key, box in boxes.items()}
+            if "shown" in chosen:
+                chosen["shown"] = f"name {chosen['shown']}".strip()
             values = {key: "" if value is None else value for key, value in {**form.values(), **chosen}.items()}
             if record is None:
-                done = await run_verb(session, "records.create_record", {"entity": "pool", "values": values}, on_error=failed)
+                done = await run_verb(session, "records.create_record", {"entity": kind.key, "values": values}, on_error=failed)
             else:
-                given = {"entity": "pool", "id": record["id"], "values": values, "version": record["version"]}
+                given = {"entity": kind.key, "id": record["id"], "values": values, "version": record["version"]}
                 done = await run_verb(session, "records.update_record", given, on_error=failed)
             if done.ok:
                 dialog.submit(True)
@@ -300,7 +379,7 @@ async def pool_dialog(session: Session, identity: str | None) -> None:
                 "data-act=save"
             )
     if await answer_of(dialog):
-        toast(_("Pool saved"))
+        toast(saved)
 
 
 register(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,12 +18,13 @@ from localcrm.kernel.schema import Field
 from localcrm.store.query import TOTAL_CAP, Record, ref_titles
 from localcrm.ui.customer.custody import assign_dialog, present
 from localcrm.ui.frame import page_frame, page_head
+from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.look import records_in_words
 from localcrm.ui.kit.menu import Action, action_keys, context_menu
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import exact, near_day, near_moment, show
-from localcrm.ui.operations import run_service, run_verb, toast
+from localcrm.ui.operations import run_service, run_verb, toast, way_back
 from localcrm.ui.registry import Badge, Screen, register
 
 if TYPE_CHECKING:
@@ -39,7 +41,9 @@ _PLACED = ("name", "released_at", "previous_owner_id", "pool_id", "owner_id")
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything the page shows, read at once. ``rows``: of the box that is open, as it is drawn · ``asked``: who has asked for a customer, by its id."""
+    """Everything the page shows, read at once. ``rows``: of the box that is open, as it is drawn · ``asked``: who has asked for a customer, by its id ·
+    ``ruled``: pools given out here that have rules of allotting.
+    """
 
     pools: Sequence[Record]
     home: Mapping[str, str]
@@ -52,6 +56,7 @@ class State:
     asked: Mapping[str, str]
     due: int
     waiting: int
+    ruled: frozenset[str] = frozenset()
 
 
 async def pool_page(session: Session, parameters: Mapping[str, str]) -> None:
@@ -87,13 +92,17 @@ class _Pools:
                     ui.icon("search").props("size=18px")
                 self.total = ui.label().classes("lc-total").mark("total").props("data-act=total")
                 self.boxes = ui.element("div").classes("lc-quick").mark("boxes").props("data-act=boxes")
+                ui.space()
+                if self.session.may("customer.assign"):
+                    self.by_rules = ui.button(_("Give out by rules…"), on_click=self._allot).props("unelevated no-caps data-act=allot")
+                    self.by_rules.classes("lc-btn").mark("allot")
             self.bar = ui.element("div").classes("lc-row").style("flex:none;flex-wrap:wrap;gap:8px").mark("ticked").props("data-act=ticked")
             with ui.element("div").classes("lc-card lc-scroll lc-fill"):
                 self.list = ui.element("div").mark("pool-list").props("data-act=pool-list")
                 context_menu(actions)
             action_keys([*actions, *self._moves()])
         await self.draw()
-        self.session.subscribe({"pool", "claim_answer", "pool_claim", *reclaim.SOURCES}, lambda _changes: self.draw())
+        self.session.subscribe({"pool", "allot_rule", "claim_answer", "pool_claim", *reclaim.SOURCES}, lambda _changes: self.draw())
 
     # reading ---------------------------------------------------------------------------------------------------------------
 
@@ -125,7 +134,9 @@ class _Pools:
                 names = ref_titles(connection, CUSTOMER, page.rows)
                 asked = pools.asked_for(connection, [row["id"] for row in page.rows], now) if box in home else {}
             waiting = sum(claim["outcome"] is None for claim in claims)
-            return State(mine, home, box, rows, total, more, fields, names, asked, len(near), waiting)
+            ruled = connection.all("SELECT DISTINCT pool_id FROM allot_rule WHERE deleted = 0 AND active = 1")
+            here = frozenset(pool.hex() for (pool,) in ruled) & known.keys() - home.keys()
+            return State(mine, home, box, rows, total, more, fields, names, asked, len(near), waiting, here)
 
     def _dues(self, connection: Any, dues: Sequence[reclaim.Due]) -> tuple[list[dict[str, Any]], bool]:
         """One's own customers that a rule will take; the next first."""
@@ -141,6 +152,8 @@ class _Pools:
         self.state, self.box = state, state.box
         self._draw_boxes(state)
         self.find.set_visibility(state.box not in {DUE, CLAIMS})
+        if self.session.may("customer.assign"):
+            self.by_rules.set_visibility(state.box in state.ruled)
         self.total.set_text(records_in_words(state.total))
         keys = [row.get("id") for row in state.rows]
         self.at = keys.index(chosen) if chosen in keys else max(0, min(self.at, len(keys) - 1))
@@ -392,6 +405,37 @@ class _Pools:
             name = next(iter(meant.values()))[:60] if len(meant) == 1 else _("{count} customers").format(count=f"{len(meant):,}")
             with self.list:
                 await assign_dialog(self.session, list(meant), name)
+
+    async def _allot(self) -> None:
+        """First who would be given what, then the deed, and what came of it."""
+        outcome = await run_verb(self.session, "crm.allot_preview", {"pool_id": self.box})
+        if not outcome.ok:
+            return
+        rows, left = outcome.value["rows"], outcome.value["left"]
+        if not rows:
+            toast(_("No rule gives a customer of this pool to anybody now."))
+            return
+        with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("allot-dialog").props("data-act=allot-dialog"):
+            ui.label(_("{count} customers are given out").format(count=f"{len(rows):,}")).classes("lc-dialog-title")
+            each = Counter(row["to_name"] for row in rows)
+            ui.label(_(", ").join(f"{name} {count:,}" for name, count in each.most_common())).classes("lc-muted")
+            with ui.element("div").classes("lc-scroll"), ui.element("table").classes("lc-table"):
+                heads(_("Customer"), _("New salesperson"), (_("Rule"), "lc-hide-phone"))
+                for row in rows:
+                    with ui.element("tr"):
+                        cell(row["name"], "lc-strong")
+                        cell(row["to_name"])
+                        cell(row["rule"], "lc-muted lc-hide-phone")
+            if left:
+                ui.label(_("{count} stay: no rule fits them, or nobody has room.").format(count=f"{left:,}")).classes("lc-muted")
+            with ui.element("div").classes("lc-dialog-buttons"):
+                ui.button(_("Cancel"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
+                yes = ui.button(_("Give out"), on_click=lambda: dialog.submit(True)).props("unelevated no-caps data-act=yes")
+                yes.classes("lc-pri").mark("yes")
+        if await answer_of(dialog):
+            done = await run_verb(self.session, "crm.allot", {"pool_id": self.box})
+            if done.ok:
+                toast(_("{count} customers given out").format(count=done.value["moved"]), undo=way_back(self.session, done))
 
     def _open(self, customer: str) -> None:
         ui.navigate.to(f"/customers?open={customer}")

@@ -122,7 +122,7 @@ class _Records:
         self.grid.requery()
 
     def _empty(self) -> None:
-        ui.label(_("Nothing here.") if self.presets.tree else _("There are no records here yet."))
+        ui.label(_("There are no records here yet."))
         if self.can_create:
             ui.button(self._new_label(), on_click=self.new).props("unelevated no-caps").classes("lc-btn")
 

@@ -293,6 +293,7 @@ def test_rights_are_offered_only_where_they_change_something() -> None:
         "stage",
         "pool",
         "reclaim_rule",
+        "allot_rule",
         "work_hours",
         "calendar_day",
         "service_level",

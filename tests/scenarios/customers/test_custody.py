@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -107,6 +109,32 @@ def test_only_what_was_ticked_goes_along_and_only_with_the_right_to_hand_it_over
     assert {key: row["owner_id"] == day.users["lin"] for key, row in owners.items()} == {
         "opportunity": True, "lost": False, "quote": False, "contract": False,
     }  # fmt: skip
+
+
+def test_what_was_sold_is_credited_to_whoever_had_the_customer_then(day: Day) -> None:
+    customer = day.hq.new("customer", name="甲", owner_id=day.users["chen"])
+    product = day.hq.new("product", code="P1", name="雪纺", price="10.00")
+    day.hq.new("warehouse", code="W1", name="总仓")
+    first, second = (day.hq.order(customer, product, quantity="10") for _n in range(2))
+    for order in (first, second):
+        post(day, order, days=-1)
+    day.do(day.hq, "admin", "hand_over", customers=[customer], to=day.users["lin"])
+    post(day, day.hq.order(customer, product, quantity="3"), days=1)
+    day.hq.run("sales.reverse_order", order_id=second)  # takes back what chen is credited with
+    day.hq.order(customer, product)  # a draft counts for nobody
+    with day.hq.store.read() as connection:
+        sold = custody.sold_under(connection, day.hq.actor, customer)
+    assert [(one.user, one.orders, one.gross) for one in sold] == [
+        (day.users["chen"], 2, Decimal("100.00")),
+        (day.users["lin"], 1, Decimal("30.00")),
+    ]
+
+
+def post(day: Day, order: str, *, days: int) -> None:
+    """Post an order so many days from the present."""
+    on = custody_moment(day.hq.store).astimezone().date() + timedelta(days=days)
+    day.hq.set("sales_order", order, date=on.isoformat())
+    day.hq.run("sales.post_order", order_id=order)
 
 
 # who else sees it ---------------------------------------------------------------------------------------------------------------
@@ -232,6 +260,36 @@ def test_many_are_picked_at_once_all_or_none(apart: Day) -> None:
     assert sorted(outcome for _title, outcome, _winner in apart.claims(apart.two, "wu") if outcome) == ["granted", "taken"]
 
 
+def test_customers_of_a_pool_are_given_out_by_rules_in_turn_within_limits_and_not_to_who_is_away(day: Day) -> None:
+    pool = day.pool(barred_days=30)
+    lin, wu, zhou = (day.users[who] for who in ("lin", "wu", "zhou"))
+    day.hq.new("allot_rule", name="华东", pool_id=pool, position=1, area="浙江省", members=f"{lin} {wu}")
+    day.hq.new("allot_rule", name="其余", pool_id=pool, position=2, members=f"{zhou} {wu}", held_most=1)
+    names = ("绍兴一", "绍兴二", "绍兴三", "上海", "北京", "广州")
+    made = dict(zip(names, day.in_pool(*names), strict=True))
+    for name in names[:3]:
+        day.hq.set("customer", made[name], area="浙江省/绍兴市")
+    given_up = day.hq.new("customer", name="绍兴四", area="浙江省", owner_id=lin)
+    day.do(day.hq, "lin", "release", customers=[given_up], reason="跟不动")
+    told = day.do(day.hq, "admin", "allot_preview", pool_id=pool)
+    assert [(row["name"], row["to_name"], row["rule"]) for row in told["rows"]] == [
+        ("绍兴一", "lin", "华东"), ("绍兴二", "wu", "华东"), ("绍兴三", "lin", "华东"), ("上海", "zhou", "其余"),
+        ("绍兴四", "wu", "华东"),
+    ]  # fmt: skip
+    assert told["left"] == 2  # zhou has one, and wu more than one
+    day.hq.set("pool", pool, away=wu, held_most=20)
+    own_only(day, "chen")
+    with pytest.raises(Forbidden):
+        day.do(day.hq, "chen", "allot", pool_id=pool)
+    done = verbs.act(day.hq.store, day.hq.actor, "crm.allot", {"pool_id": pool})
+    assert done.value == {"moved": 4, "left": 3, "by": {lin: 3, zhou: 1}}  # the fourth of Shaoxing lin has only just given up
+    assert day.chain(day.hq, made["绍兴二"])[-1] == ("assign", None, "lin")
+    day.hq.run("admin.undo_action", change=done.change)
+    assert day.hq.value("SELECT count(*) FROM customer WHERE pool_id IS NOT NULL") == 7
+    with refused("members_needed"):
+        day.hq.new("allot_rule", name="没人", pool_id=pool)
+
+
 # what keeps a customer from being reclaimed -----------------------------------------------------------------------------------
 
 
@@ -275,3 +333,33 @@ def reminded(day: Day, who: str) -> list[tuple[str, str, str]]:
     """Customers that somebody is reminded of because they go to a pool, with the pool."""
     rows = run(day, who, "crm.list_reminders", days=0)["rows"]
     return [(row["title"], row["text"], row["customer"]) for row in rows if row["kind"] == "reclaim"]
+
+
+def test_rules_ask_for_opportunities_deals_and_contracts_too_one_of_them_or_all(day: Day) -> None:
+    pool = day.pool()
+    rule = day.hq.new("reclaim_rule", name="两年", pool_id=pool, days=0, deal_days=60, contract_days=30, spare_open=False)
+    names = ("没成交", "刚签", "到期", "执行中")
+    made = {name: day.hq.new("customer", name=name, owner_id=day.users["chen"]) for name in names}
+    today = custody_moment(day.hq.store).astimezone().date()
+    for name, signed, ends in (("刚签", 20, -300), ("到期", 20, -25), ("执行中", -300, -300)):
+        dates = {"signed_on": (today + timedelta(days=signed)).isoformat(), "ends_on": (today - timedelta(days=ends)).isoformat()}
+        day.hq.new("contract", customer_id=made[name], title=name, status="signed", **dates)
+    assert due(day) == {"没成交": 60, "刚签": 80, "到期": 80, "执行中": 60}  # an end that has not come counts for nothing
+    day.hq.clock.forward(days=40)  # type: ignore[attr-defined]
+    assert due(day) == {"没成交": 20, "刚签": 40, "到期": 15, "执行中": 20}
+    day.hq.set("reclaim_rule", rule, together="all")
+    assert due(day) == {"到期": 40}
+    day.hq.set("reclaim_rule", rule, contract_days="", deal_days="", opportunity_days=10)
+    won = day.hq.new("opportunity", customer_id=made["刚签"], title="二期")
+    lost = day.hq.new("opportunity", customer_id=made["到期"], title="一期")
+    day.hq.run("crm.lose", opportunity_id=lost, reason="dear")
+    told = due(day)
+    assert set(told) == {"没成交", "到期", "执行中"}
+    assert (told["没成交"], day.hq.get("opportunity", won)["state"]) == (-30, "negotiating")
+    with refused("rule_asks_nothing"):
+        day.hq.set("reclaim_rule", rule, opportunity_days="")
+
+
+def due(day: Day) -> dict[str, int]:
+    """In how many days customers go to a pool."""
+    return {row["name"]: row["days"] for row in day.do(day.hq, "admin", "reclaim_preview", within_days=1000)["rows"]}

@@ -171,8 +171,8 @@ def test_groups_count_and_sum_what_one_sees(company: Company) -> None:
         ("deal", 3, Decimal("600.50"), [(KEQIAO, 2, Decimal("300.50")), (YUECHENG, 1, Decimal("300.00"))]),
         (None, 1, Decimal("400.00"), [(KEQIAO, 1, Decimal("400.00"))]),
     ]
-    # The order of his customer belongs to somebody else: it is not in his sum.
-    assert seen(somebody(hq, user)) == [("deal", 1, Decimal("0.00"), [(KEQIAO, 1, Decimal("0.00"))])]
+    # Somebody else entered the order, for a customer of his: it is in his sum, those of the others' customers are not (ADR 0047).
+    assert seen(somebody(hq, user)) == [("deal", 1, Decimal("100.00"), [(KEQIAO, 1, Decimal("100.00"))])]
     hq.run("people.set_field_rule", login="lin", entity="sales_order", field="gross", rule="hidden")
     assert seen(somebody(hq, user)) == [("deal", 1, None, [(KEQIAO, 1, None)])]
 

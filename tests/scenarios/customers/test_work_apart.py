@@ -145,12 +145,12 @@ def work_apart(week: Week) -> None:
     week.of["同建"] = one.new("customer", name="绍兴华美纺织有限公司", phone="0575-84123367", tax_no=TAX)
     week.of["同建二"] = two.new("customer", name="华美纺织", phone="+86 575 8412 3367", tax_no=TAX.lower())
     # The same one picked at both branches and at head office.
-    week.run(one, "lin", "crm.pick", customer_id=week.of["同领"])
-    week.run(two, "zhou", "crm.pick", customer_id=week.of["同领"])
-    week.run(hq, "chen", "crm.pick", customer_id=week.of["同领"])
+    week.run(one, "lin", "crm.pick", customers=[week.of["同领"]])
+    week.run(two, "zhou", "crm.pick", customers=[week.of["同领"]])
+    week.run(hq, "chen", "crm.pick", customers=[week.of["同领"]])
     week.run(one, "qian", "crm.merge_customers", kept=week.of["并后领主"], merged=week.of["并后领"])
-    week.run(two, "zhou", "crm.pick", customer_id=week.of["并后领"])
-    week.run(one, "lin", "crm.pick", customer_id=week.of["删后领"])
+    week.run(two, "zhou", "crm.pick", customers=[week.of["并后领"]])
+    week.run(one, "lin", "crm.pick", customers=[week.of["删后领"]])
     week.run(two, "sun", "records.delete_record", entity="customer", id=week.of["删后领"])
     # Given to different people, and shared meanwhile.
     week.give(one, "qian", "两处转", "lin")

@@ -18,7 +18,18 @@ from localcrm.domain.crm.entities.opportunities import (
     StageChange,
     StageTick,
 )
-from localcrm.domain.crm.entities.pools import POOL_FIELDS, ChangeKind, ClaimAnswer, ClaimOutcome, OwnerChange, Pool, PoolClaim, ReclaimRule
+from localcrm.domain.crm.entities.pools import (
+    POOL_FIELDS,
+    AllotRule,
+    ChangeKind,
+    ClaimAnswer,
+    ClaimOutcome,
+    OwnerChange,
+    Pool,
+    PoolClaim,
+    ReclaimRule,
+    Together,
+)
 from localcrm.domain.crm.entities.queries import Grouping, SavedQuery, ShownTo
 
 __all__ = [
@@ -36,6 +47,7 @@ __all__ = [
     "WON_REASONS",
     "Activity",
     "ActivityType",
+    "AllotRule",
     "ChangeKind",
     "ClaimAnswer",
     "ClaimOutcome",
@@ -62,4 +74,5 @@ __all__ = [
     "Stage",
     "StageChange",
     "StageTick",
+    "Together",
 ]

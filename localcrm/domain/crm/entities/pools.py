@@ -34,6 +34,7 @@ class Pool(Entity, key="pool", no=60, label=N_("Customer pool"), kind=Kind.HUB, 
     barred_days: Annotated[int, Bounds(ge=0, le=3650), F(11, N_("Days before a former salesperson may pick again"))] = 0
     protect_days: Annotated[int, Bounds(ge=0, le=3650), F(12, N_("Days a picked customer is safe from reclaiming"))] = 0
     claim_days: Annotated[int, Bounds(ge=1, le=365), F(13, N_("Days until an unanswered request lapses"))] = 7
+    away: Annotated[LongText | None, F(14, N_("On leave: given nothing for now"), refs="user")] = None
 
 
 class ChangeKind(Choice):
@@ -107,18 +108,53 @@ class PoolClaim(
     home_id: Annotated[Id | None, F(8, N_("Addressed to"), ref="branch", editable=False)] = None
 
 
+class Together(Choice):
+    """Which of the terms of a rule must be over."""
+
+    ANY = "any", N_("one of them is enough")
+    ALL = "all", N_("all of them are needed")
+
+
 class ReclaimRule(Entity, key="reclaim_rule", no=63, label=N_("Reclaim rule"), kind=Kind.HUB, title_field="name", order_by="name"):
-    """When a customer that nobody looks after goes to a pool. ``since``: when it was switched on; no customer's days count from before."""
+    """When a customer that nobody looks after goes to a pool. ``since``: when it was switched on; no customer's days count from before.
+
+    A deal is a posted order, a signed contract or an opportunity that was won.
+    """
 
     name: Annotated[Name, F(1, N_("Name"), column=1, search=10)]
     active: Annotated[bool, F(2, N_("Active"), column=2)] = True
     pool_id: Annotated[Id, F(3, N_("Into the pool"), ref="pool", column=3)]
     level: Annotated[Text | None, F(4, N_("Level (empty: those without a rule of their own)"), column=4, options=LEVELS)] = None
-    days: Annotated[int, Bounds(ge=1, le=3650), F(5, N_("Days without an activity record"), column=5)] = 30
+    days: Annotated[int, Bounds(ge=0, le=3650), F(5, N_("Days without an activity record (0: not asked)"), column=5)] = 30
     remind_days: Annotated[int, Bounds(ge=0, le=365), F(6, N_("Remind so many days before"), column=6)] = 7
     spare_deals: Annotated[bool, F(7, N_("Not deal customers"))] = True
     spare_open: Annotated[bool, F(8, N_("Not while an opportunity, a contract or an order is open"))] = True
     since: Annotated[Moment | None, F(9, N_("Switched on at"), editable=False)] = None
+    opportunity_days: Annotated[int | None, Bounds(ge=1, le=3650), F(10, N_("Days without an open opportunity"))] = None
+    deal_days: Annotated[int | None, Bounds(ge=1, le=3650), F(11, N_("Days without a deal"))] = None
+    contract_days: Annotated[int | None, Bounds(ge=1, le=3650), F(12, N_("Days since its last contract ended"))] = None
+    together: Annotated[Together, F(13, N_("Where several are asked"))] = Together.ANY
+
+
+class AllotRule(
+    Entity, key="allot_rule", no=79, label=N_("Rule of allotting"), kind=Kind.HUB, title_field="name", order_by="position", by_hand=True
+):
+    """Who is given which customers of a pool, where somebody has them given out: the first rule that fits one and has somebody with room.
+
+    ``members`` get them in turn. Empty conditions fit every customer; an area fits those within it.
+    """
+
+    name: Annotated[Name, F(1, N_("Name"), column=1, search=10)]
+    active: Annotated[bool, F(2, N_("Active"), column=2)] = True
+    pool_id: Annotated[Id, F(3, N_("Pool"), ref="pool", column=3)]
+    position: Annotated[int, Bounds(ge=0, le=10_000), F(4, N_("Sort order"), column=4, index=True)] = 0
+    area: Annotated[Text | None, F(5, N_("Only of the area"), column=5, widget="area")] = None
+    source: Annotated[Text | None, F(6, N_("Only of the source"), column=6)] = None
+    level: Annotated[Text | None, F(7, N_("Only of the level"), column=7, options=LEVELS)] = None
+    members: Annotated[LongText | None, F(8, N_("Given in turn to"), refs="user")] = None
+    held_most: Annotated[
+        int | None, Bounds(ge=0, le=1_000_000), F(9, N_("Until each has so many customers (empty: the limit of the pool)"))
+    ] = None
 
 
 class ClaimOutcome(Choice):
