@@ -82,6 +82,7 @@ def test_a_telephone_shows_and_takes_them_too(open_page: OpenPage, papers: list[
 
     # The tab of files: that one is there with the record it hangs on, and two more go to the customer at once.
     dialog(page).get_by_role("button", name="取消").click()
+    dialog(page).get_by_role("button", name="不保存").click()
     expect(page.locator(".q-dialog")).to_have_count(0)
     page.locator(".lc-lower .q-tab", has_text="附件").dispatch_event("click")  # it stands beyond the edge
     expect(page.locator(".lc-lower .lc-table tr", has_text="价格表.xlsx")).to_contain_text("客户 · 柯桥金龙布业 · 合同扫描件")

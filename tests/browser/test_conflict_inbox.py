@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -88,7 +89,9 @@ def test_a_record_is_one_card_and_keys_lead_through_it(open_page: OpenPage, offi
 
 def test_a_third_value_is_entered_by_the_rules_of_its_field(open_page: OpenPage, office: Running, customers: dict[str, str]) -> None:
     page = open_page("/conflicts")
+    expect(page.locator(".lc-conflict").first).to_be_visible()
     page.keyboard.press("ArrowDown")
+    expect(page.locator(".lc-conflict").nth(1)).to_have_class(re.compile("lc-on"))
     page.keyboard.press("e")
     box = page.locator(".q-dialog input")
     expect(box).to_have_value("0571-6666")

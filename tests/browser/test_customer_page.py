@@ -38,7 +38,7 @@ def test_a_salesperson_opens_everything_about_a_customer_by_key(open_page: OpenP
     page.get_by_text("返回列表").click()
     expect(page.locator(".ag-row-selected")).to_contain_text("全貌纺织")
     page.locator(".lc-lower .q-tab", has_text="附件").click()
-    expect(page.locator(".lc-lower .lc-files")).to_contain_text("盖章合同.pdf")
+    expect(page.locator(".lc-lower .lc-table tr", has_text="盖章合同.pdf")).to_contain_text("年度框架")
 
 
 def test_a_customer_who_is_not_there_is_said_so(open_page: OpenPage) -> None:

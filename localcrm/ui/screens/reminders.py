@@ -27,12 +27,17 @@ DAYS = 7
 
 async def my_reminders(session: Session, _parameters: Mapping[str, str]) -> None:
     """Build the screen."""
+    shown: list[object] = []
 
     async def draw(_changes: object = None) -> None:
         outcome = await run_service(session, lambda: _read(session, DAYS))
         if not outcome.ok:
             return
         due, ahead = outcome.value
+        told = [[(one, when(one)) for one in found] for found in (due, ahead)]
+        if told == shown:  # a button that is about to be clicked stays
+            return
+        shown[:] = told
         content.clear()
         with content:
             _list(session, _("Due"), due, _("Nothing is due."), mark="due")
