@@ -193,9 +193,17 @@ class Template:
 
 @cache
 def template(branches: int = 2, name: str = "", prepare: Callable[[Company], None] | None = None) -> Template:
-    """An enrolled company, made once per process; another ``name`` is another company, ``prepare`` fills it."""
+    """An enrolled company, made once per process; another ``name`` is another company, ``prepare`` fills a copy of the first one."""
     folder = fast_folder()
     clock = HandClock()
+    if prepare:
+        plain = template(branches)
+        for code in plain.keys:
+            shutil.copytree(plain.folder / code, folder / code)
+        filled = _open(folder, plain.keys, plain.actor, dict.fromkeys(plain.keys, clock))
+        prepare(filled)
+        filled.close()
+        return Template(folder, plain.keys, plain.actor)
     keys = {code: NodeKeys.generate() for code in ("HQ", *(f"BR{n:02d}" for n in range(1, branches + 1)))}
     office = _install(folder / "HQ", "HQ", "office", clock)
     actor = set_up_office(office, login="admin", name=f"管理员{name}", password=PASSWORD)
@@ -204,7 +212,7 @@ def template(branches: int = 2, name: str = "", prepare: Callable[[Company], Non
         enrol((branch, keys[code]), (office, keys["HQ"]), actor, code)
         branch.close()
     office.close()
-    _even_out(folder, keys, actor, clock, prepare)
+    _even_out(folder, keys, actor, clock)
     return Template(folder, keys, actor)
 
 
@@ -223,12 +231,10 @@ def _install(folder: Path, code: str, role: Any, clock: WallClock) -> Store:
     return store
 
 
-def _even_out(folder: Path, keys: dict[str, NodeKeys], actor: Actor, clock: WallClock, prepare: Callable[[Company], None] | None) -> None:
+def _even_out(folder: Path, keys: dict[str, NodeKeys], actor: Actor, clock: WallClock) -> None:
     """Branches enrolled first learn of those enrolled later."""
     company = _open(folder, keys, actor, dict.fromkeys(keys, clock))
     company.exchange()
-    if prepare:
-        prepare(company)
     company.close()
 
 
