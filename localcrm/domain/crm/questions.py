@@ -6,7 +6,7 @@ Each is answered from what whoever asks may see; "mine" is what he owns and what
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from localcrm.domain.conditions import Asking, Parameter, Preset, Question, within
@@ -17,7 +17,7 @@ from localcrm.domain.people.shared_with import shared_by
 from localcrm.domain.spans import bounds, day_starts
 from localcrm.kernel.i18n import N_
 from localcrm.store.query import Condition
-from localcrm.store.tree import Either, Figure, Listed, Made, Node, Not, Planned, Related, Term
+from localcrm.store.tree import All, Either, Figure, Listed, Made, Node, Not, Planned, Related, Term
 
 _CUSTOMER, _CONTACT, _ACTIVITY = Customer.entity_type, Contact.entity_type, Activity.entity_type
 _CALLED = "customer_id"
@@ -74,6 +74,12 @@ def _overdue(asking: Asking, _given: Mapping[str, Any]) -> Node:
     return Planned(_ACTIVITY, _CALLED, "at", "next_at", Condition("next_at", "<", day_starts(asking.today)), asking.offset_ms)
 
 
+def _due_today(asking: Asking, _given: Mapping[str, Any]) -> Node:
+    today, tomorrow = (day_starts(asking.today + timedelta(days=ahead)) for ahead in (0, 1))
+    due = All((Condition("next_at", ">=", today), Condition("next_at", "<", tomorrow)))
+    return Planned(_ACTIVITY, _CALLED, "at", "next_at", due, asking.offset_ms)
+
+
 def _new(asking: Asking, given: Mapping[str, Any]) -> Node:
     first, _after = bounds("last", given["days"], asking.today)
     return Made(day_starts(first or date.min))
@@ -96,6 +102,7 @@ QUESTIONS = (
     Question("no_activity", N_("No contact in the last {days} days"), _not_contacted, (_days(DORMANT_DAYS),)),
     Question("never_contacted", N_("Never contacted"), _never_contacted),
     Question("to_contact", N_("Planned contact due within {days} days, or overdue"), _to_contact, (_days(1),)),
+    Question("due_today", N_("Planned contact due today"), _due_today),
     Question("overdue", N_("Planned contact overdue"), _overdue),
     Question("new", N_("Entered in the last {days} days"), _new, (_days(NEW_DAYS),)),
     Question("birthday", N_("A contact's birthday within {days} days"), _birthday, (_days(BIRTHDAY_DAYS),)),
@@ -109,7 +116,7 @@ PRESETS = (
     Preset("shared_to_me", N_("Shared with me"), {"ask": "shared_to_me"}),
     Preset("shared_by_me", N_("Shared by me"), {"ask": "shared_by_me"}),
     Preset("to_contact", N_("To contact"), {"ask": "to_contact", "days": 1}),
-    Preset("due_today", N_("To contact today"), {"all": [{"ask": "to_contact", "days": 1}, {"not": {"ask": "overdue"}}]}),
+    Preset("due_today", N_("To contact today"), {"ask": "due_today"}),
     Preset("overdue", N_("Contact overdue"), {"ask": "overdue"}),
     Preset("contacted_today", N_("Contacted today"), {"ask": "contacted", "days": 1}),
     Preset("contacted_3", N_("Contacted in 3 days"), {"ask": "contacted", "days": 3}),

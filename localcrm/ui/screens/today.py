@@ -13,7 +13,7 @@ from localcrm.kernel.ports import Changes
 from localcrm.store.query import TOTAL_CAP
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.theme import asset
-from localcrm.ui.operations import run_service
+from localcrm.ui.operations import quick_or_later, run_service
 from localcrm.ui.registry import Screen, register
 from localcrm.ui.today import Card, Found, cards_for
 
@@ -52,7 +52,7 @@ class _Today:
             with ui.element("div").classes("lc-today"):
                 for card in self.cards.values():
                     self.places[card.id] = ui.element("section").classes("lc-card lc-today-card").mark(f"card-{card.id}")
-        await self._look(*self.cards.values())
+        await quick_or_later(self._look(*self.cards.values()))
         self.session.subscribe(frozenset().union(*(card.entities for card in self.cards.values())), self._changed)
         ui.timer(REFRESH_SECONDS, lambda: self._look(*self.cards.values()))
 
@@ -67,8 +67,11 @@ class _Today:
     async def _look(self, *cards: Card) -> None:
         for card in cards:
             mine = self.mine
-            outcome = await run_service(self.session, partial(card.look, self.session, mine))
-            if outcome.ok and mine == self.mine:
+            if (place := self.places[card.id]).is_deleted:
+                return
+            with place:
+                outcome = await run_service(self.session, partial(card.look, self.session, mine))
+            if outcome.ok and mine == self.mine and not place.is_deleted:
                 self._draw(card, outcome.value)
 
     def _draw(self, card: Card, found: Found) -> None:
