@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from nicegui import ui
+from nicegui import context, ui
 
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.ports import Changes
@@ -38,6 +38,7 @@ class _Today:
         self.mine = session.setting(WHOSE, "all" if session.actor.is_admin else "mine") == "mine"
         self.places: dict[str, ui.element] = {}
         self.cards = {card.id: card for card in cards_for(session)}
+        self.client, self.shown = context.client, False
 
     async def build(self) -> None:
         """Cards first; what is in them comes as it is read."""
@@ -52,9 +53,13 @@ class _Today:
             with ui.element("div").classes("lc-today"):
                 for card in self.cards.values():
                     self.places[card.id] = ui.element("section").classes("lc-card lc-today-card").mark(f"card-{card.id}")
+        self.client.on_connect(self._is_shown)
         await quick_or_later(self._look(*self.cards.values()))
         self.session.subscribe(frozenset().union(*(card.entities for card in self.cards.values())), self._changed)
         ui.timer(REFRESH_SECONDS, lambda: self._look(*self.cards.values()))
+
+    def _is_shown(self) -> None:
+        self.shown = True
 
     async def _switch(self, event: Any) -> None:
         self.mine = event.value == "mine"
@@ -67,7 +72,8 @@ class _Today:
     async def _look(self, *cards: Card) -> None:
         for card in cards:
             mine = self.mine
-            if (place := self.places[card.id]).is_deleted:
+            place = self.places[card.id]
+            if place.is_deleted or (self.shown and not self.client.has_socket_connection):  # nobody looks any more
                 return
             with place:
                 outcome = await run_service(self.session, partial(card.look, self.session, mine))
