@@ -12,6 +12,7 @@ from localcrm.domain.admin.entities import Conflict, ConflictKind, ConflictState
 from localcrm.domain.crm import custody
 from localcrm.domain.crm.entities import Customer, OwnerChange
 from localcrm.domain.people.entities import Share
+from localcrm.kernel.ids import is_id
 from localcrm.kernel.schema import EntityType
 from localcrm.store.changelog import history
 from localcrm.store.connection import Connection
@@ -21,7 +22,6 @@ from localcrm.store.uow import UnitOfWork
 
 _CUSTOMER, _SHARE, _CHANGE = Customer.entity_type, Share.entity_type, OwnerChange.entity_type
 _CONFLICT = Conflict.entity_type
-_HEX = frozenset("0123456789abcdef")
 
 
 # shares ---------------------------------------------------------------------------------------------------------------------
@@ -33,7 +33,7 @@ def follow_shares(uow: UnitOfWork, ids: Sequence[str]) -> None:
         return
     for identity in ids:
         share = uow.find(_SHARE, identity)
-        if share is None or share["entity"] != _CUSTOMER.key or not _is_id(share["record"]):
+        if share is None or share["entity"] != _CUSTOMER.key or not is_id(share["record"]):
             continue
         kept = survivor(uow.connection, _CUSTOMER, share["record"])
         customer = uow.find(_CUSTOMER, kept, deleted=True)
@@ -115,7 +115,3 @@ def _went(connection: Connection, kind: EntityType, identity: str) -> tuple[str,
     """The transaction that put a record into the recycle bin last: its node and stamp."""
     row = next((row for row in history(connection, kind, identity) if row.field == "deleted" and row.new), None)
     return (row.node, row.stamp) if row else None
-
-
-def _is_id(text: str) -> bool:
-    return len(text) == 32 and set(text) <= _HEX

@@ -13,7 +13,6 @@ import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from nicegui.client import Client
 
@@ -37,14 +36,23 @@ class _Gone:
     places: tuple[tuple[Element, Slot], ...]
 
 
-_gone: WeakKeyDictionary[Client, dict[int, _Gone]] = WeakKeyDictionary()
-_used: WeakKeyDictionary[Client, set[int]] = WeakKeyDictionary()
 _remove, _handle = Client.remove_elements, Client.handle_event
+
+
+# Kept with the page itself: what listens may name the page, which a table of all pages would then hold for good.
+def _gone(client: Client) -> dict[int, _Gone]:
+    found: dict[int, _Gone] = vars(client).setdefault("lc_gone", {})
+    return found
+
+
+def _used(client: Client) -> set[int]:
+    found: set[int] = vars(client).setdefault("lc_used", set())
+    return found
 
 
 def _keep(self: Client, elements: Iterable[Element]) -> None:
     removed, now = list(elements), time.monotonic()
-    kept, used = _gone.setdefault(self, {}), _used.setdefault(self, set())
+    kept, used = _gone(self), _used(self)
     for identity in [identity for identity, one in kept.items() if now - one.at > GRACE_SECONDS]:
         del kept[identity]
     for element in removed:
@@ -68,16 +76,16 @@ def _hear(self: Client, msg: dict[str, Any]) -> None:
     if element is not None:
         heard = element._event_listeners.get(str(listener))  # noqa: SLF001 -- see above
         if heard is not None and heard.type.split(".")[0] in _CLICKS:
-            _used.setdefault(self, set()).add(element.id)
+            _used(self).add(element.id)
         _handle(self, msg)
         return
-    late = _gone.get(self, {}).pop(identity, None) if isinstance(identity, int) else None
+    late = _gone(self).pop(identity, None) if isinstance(identity, int) else None
     if late is None or listener not in late.listeners or time.monotonic() - late.at > GRACE_SECONDS:
         return
     place = next((slot for parent, slot in late.places if not parent.is_deleted), self.layout.default_slot)
-    element, element_listeners = late.element, dict(late.listeners)
+    element = late.element
     element._parent_slot = weakref.ref(place)  # noqa: SLF001 -- see above
-    element._event_listeners.update(element_listeners)  # noqa: SLF001 -- see above
+    element._event_listeners.update(late.listeners)  # noqa: SLF001 -- see above
     self.elements[element.id] = element
     try:
         _handle(self, msg)
