@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,19 +12,7 @@ from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
 from localcrm.domain.sales.glance import customer_glances
 from localcrm.kernel.errors import AppError
-from tests.factories import Company, HandClock, Installation, copy_company
-
-
-@pytest.fixture
-def company(tmp_path: Path) -> Iterator[Company]:
-    copy = copy_company(tmp_path, branches=1)
-    yield copy
-    copy.close()
-
-
-@pytest.fixture
-def hq(company: Company) -> Installation:
-    return company.hq
+from tests.factories import Company, HandClock, Installation
 
 
 def colleague(node: Installation, login: str, name: str, *, roles: bool = False) -> Actor:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,19 +11,7 @@ from localcrm.domain.records import read_history
 from localcrm.domain.sales.glance import customer_glances
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import use_language
-from tests.factories import Company, Installation, copy_company
-
-
-@pytest.fixture
-def company(tmp_path: Path) -> Iterator[Company]:
-    copy = copy_company(tmp_path, branches=1)
-    yield copy
-    copy.close()
-
-
-@pytest.fixture
-def hq(company: Company) -> Installation:
-    return company.hq
+from tests.factories import Company, Installation
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,21 +12,9 @@ from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
 from localcrm.domain.sales.deal_money import DealMoney, deal_money
 from localcrm.kernel.errors import AppError, NotFound
-from tests.factories import Company, Installation, copy_company
+from tests.factories import Company, Installation
 
 TODAY = dt.date.today()
-
-
-@pytest.fixture
-def company(tmp_path: Path) -> Iterator[Company]:
-    copy = copy_company(tmp_path, branches=1)
-    yield copy
-    copy.close()
-
-
-@pytest.fixture
-def hq(company: Company) -> Installation:
-    return company.hq
 
 
 def money(node: Installation, deal: str, actor: Actor | None = None) -> DealMoney:

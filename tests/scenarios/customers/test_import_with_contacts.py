@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from localcrm.domain.importing import PORTION, ImportResult, import_rows
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
 from localcrm.kernel.schema import entity
-from tests.factories import Company, Installation, copy_company
+from tests.factories import Installation
 
 SHEET = """客户名称,电话,地址,联系人,职务,手机,生日
 杭州星辰贸易有限公司,0571-88880001,杭州市西湖区,王芳,采购经理,13800000001,1985-03-08
@@ -22,18 +21,6 @@ SHEET = """客户名称,电话,地址,联系人,职务,手机,生日
 宁波远洋五金厂,0574-66660002,宁波市北仑区,,,,
 苏州瑞丰机械有限公司,0512-55550003,苏州市,赵敏,总经理,13800000003,三月八日
 """
-
-
-@pytest.fixture
-def company(tmp_path: Path) -> Iterator[Company]:
-    copy = copy_company(tmp_path, branches=1)
-    yield copy
-    copy.close()
-
-
-@pytest.fixture
-def hq(company: Company) -> Installation:
-    return company.hq
 
 
 def bring(node: Installation, sheet: str, folder: Path, *, actor: Actor | None = None, dry_run: bool = False) -> ImportResult:
