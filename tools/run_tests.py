@@ -1,6 +1,6 @@
 """Every test, on two cores, in two lanes that end at about the same time.
 
-The first lane is shown as it runs; the second when it has ended. Exit 1 when any part failed.
+The first lane is shown as it runs; the second when it has ended; at the very end, what failed. Exit 1 when any part failed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +36,8 @@ FOLDERS = (
 class Lane:
     """Parts that run one after the other, each leaving half of the machine to the other lane."""
 
-    def __init__(self, take: Callable[[], list[str]], **options: object) -> None:
-        self._take, self._options = take, options
+    def __init__(self, take: Callable[[], list[str]], results: Path, **options: object) -> None:
+        self._take, self._results, self._options = take, results, options
         self._running: subprocess.Popen[bytes] | None = None
         self._stopped = False
 
@@ -60,7 +61,8 @@ class Lane:
     def _start(self, arguments: list[str]) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "SIMULATION_WORKERS": "1"}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)  # each program that a test starts would compile all its modules anew
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+        result = self._results / f"{arguments[0].replace('/', '.')}.xml"
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={result}", *arguments]
         self._running = subprocess.Popen(command, cwd=ROOT, env=environment, **self._options)  # type: ignore[call-overload]
         return self._running
 
@@ -80,6 +82,17 @@ def tests_in(folder: Path) -> list[str]:
     return sorted(path.relative_to(ROOT).as_posix() for path in folder.rglob("test_*.py"))
 
 
+def failures(results: Path) -> list[str]:
+    """What failed, each with the end of its trace: a log of which only the end is kept still says what is wrong."""
+    found = []
+    for file in sorted(results.glob("*.xml")):
+        for case in ET.parse(file).iter("testcase"):
+            for failed in (*case.iter("failure"), *case.iter("error")):
+                trace = "\n".join((failed.text or failed.get("message") or "").splitlines()[-25:])
+                found.append(f"{case.get('classname')}::{case.get('name')}\n{trace}")
+    return found
+
+
 def main() -> int:
     """Run both lanes."""
     begun = time.monotonic()
@@ -87,8 +100,9 @@ def main() -> int:
     if missing := set(tests_in(ROOT / "tests")).difference(*waiting):
         print(f"no lane runs {', '.join(sorted(missing))}", flush=True)
         return 1
-    with tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as pool:
-        shown, beside = Lane(waiting.popleft), Lane(waiting.pop, stdout=output, stderr=subprocess.STDOUT)
+    with tempfile.TemporaryDirectory() as place, tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as pool:
+        results = Path(place)
+        shown, beside = Lane(waiting.popleft, results), Lane(waiting.pop, results, stdout=output, stderr=subprocess.STDOUT)
         other = pool.submit(beside.run)
         try:
             codes = shown.run() + other.result()
@@ -97,6 +111,8 @@ def main() -> int:
             beside.stop()
         output.seek(0)
         sys.stdout.write(output.read().decode(errors="replace"))
+        for failed in failures(results):
+            print(f"\nFAILED {failed}", flush=True)
     print(f"all tests: {time.monotonic() - begun:.0f} s, {'passed' if not any(codes) else 'FAILED'}", flush=True)
     return 1 if any(codes) else 0
 
