@@ -249,7 +249,7 @@ class QuoteLine(
     quote_id: Annotated[Id, F(1, N_("Quote"), ref="quote")]
     position: Annotated[int, Bounds(ge=0, le=100_000), F(2, N_("No."), column=1, index=True)] = 0
     product_id: Annotated[Id, F(3, N_("Product"), ref="product", column=2)]
-    description: Annotated[Text | None, F(4, N_("Description"), column=3)] = None
+    description: Annotated[Text | None, F(4, N_("Description"), column=3, search=3)] = None
     unit: Annotated[Text | None, F(5, N_("Unit"), column=4)] = None
     quantity: Annotated[Quantity, F(6, N_("Quantity"), column=5)]
     price: Annotated[Price | None, F(7, N_("Unit price"), column=6)] = None

@@ -83,7 +83,9 @@ def _lines(connection: Connection, actor: Actor, quotes: Sequence[Record]) -> li
     found: dict[tuple[str, int], list[Record | None]] = {}
     names: dict[str, str] = {}
     for place, quote in enumerate(quotes):
-        query = ListQuery(_LINE, where=(Condition("quote_id", "=", quote["id"]),), sort="position" if seen.shows("position") else "", restrict=seen)
+        query = ListQuery(
+            _LINE, where=(Condition("quote_id", "=", quote["id"]),), sort="position" if seen.shows("position") else "", restrict=seen
+        )
         lines = [line for page in every(connection, query) for line in page.rows]
         names |= ref_titles(connection, _LINE, lines).get("product_id", {})
         counted: dict[str, int] = {}

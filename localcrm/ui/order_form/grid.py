@@ -1,4 +1,4 @@
-"""The lines of an order: what was typed into a row, and every number that the form shows of it."""
+"""The lines of an order or a quote: what was typed into a row, and every number that the form shows of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from localcrm.domain.catalog.rules import check_decimals
 from localcrm.domain.catalog.services import offered_tax_rates, unit_decimals
 from localcrm.domain.own_fields import check_offered
 from localcrm.domain.sales import rules
-from localcrm.domain.sales.entities import SalesOrderLine
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.money import MONEY_SCALE, ZERO_AMOUNTS, LineAmounts, capital_amount, parse_decimal, to_scaled
@@ -23,11 +22,12 @@ from localcrm.store.query import Condition, ListQuery, Record, every, select
 from localcrm.store.view import Masked
 from localcrm.ui.kit.values import grouped, in_chinese, show
 from localcrm.ui.order_form.own import entered_fields, own_fields, own_names, own_texts, read_own
+from localcrm.ui.order_form.papers import ORDERS, Paper, paper_of
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
-LINE, PRODUCT = SalesOrderLine.entity_type, Product.entity_type
+LINE, PRODUCT = ORDERS.line, Product.entity_type
 TYPED = ("quantity", "price", "discount", "tax_rate", "remark")
 MAX_ROWS = 5000
 #: Stands for the order while one line is checked.
@@ -73,7 +73,7 @@ def line_texts(
         "remark": line.get("remark") or "",
         **number_texts(line),
         **own_texts(own, line, names),
-        **shown_amounts(LINE, line),
+        **shown_amounts(LINE, line),  # the same in every kind of line
     }
 
 
@@ -128,9 +128,9 @@ def read_share(text: str, *, percent_from: Decimal) -> Decimal | None:
 
 
 def checked_line(
-    row: Mapping[str, Any], products: Mapping[str, Record], own: Mapping[str, Any] | None = None, saved: Record | None = None
+    paper: Paper, row: Mapping[str, Any], products: Mapping[str, Record], own: Mapping[str, Any], saved: Record | None
 ) -> dict[str, Any]:
-    """A row of the form as typed values of an order line, the company's ``own`` fields among them; raises InvalidInput that names the cell."""
+    """A row of the form as typed values of a line, the company's ``own`` fields among them; raises InvalidInput that names the cell."""
     product = products.get(row.get("product_id") or "")
     if product is None:
         wanted = str(row.get("code") or row.get("name") or "").strip()
@@ -150,17 +150,17 @@ def checked_line(
         "discount": _share("discount", typed["discount"], Decimal(1)),
         "tax_rate": _share("tax_rate", typed["tax_rate"], product.get("tax_rate")),
         "remark": typed["remark"] or None,
-        **(own or {}),
+        **own,
     }
     for key in ("price", "tax_rate"):
         if given[key] is None or isinstance(given[key], Masked):  # the product's own may not be seen
-            raise InvalidInput("required", N_("{label} is required."), label=LINE.fields[key].label, field=key)
+            raise InvalidInput("required", N_("{label} is required."), label=paper.line.fields[key].label, field=key)
     whole = _amount_typed(typed["price"])
-    checked = LINE.validate({**given, "order_id": _SOME_ID} | ({"price": 0} if whole is not None else {}))
+    checked = paper.line.validate({**given, paper.parent: _SOME_ID} | ({"price": 0} if whole is not None else {}))
     if whole is not None:
         checked["price"] = rules.price_for(whole, quantity=checked["quantity"], discount=checked["discount"])
     check_decimals(checked["quantity"], product.get("unit"), product["decimals"])
-    check_offered(LINE, checked, saved)
+    check_offered(paper.line, checked, saved)
     return {key: checked[key] for key in given}
 
 
@@ -200,17 +200,18 @@ class Checked:
 
 
 def checked_rows(session: Session, body: Mapping[str, Any]) -> list[Checked]:
-    """Every row that the browser sent of an order, tried one by one; raises InvalidInput or Refused where they are no rows or too many."""
-    rows, fields = rows_of(body), entered_fields(session, LINE)
+    """Every row that the browser sent, tried one by one; raises InvalidInput or Refused where they are no rows or too many."""
+    paper = paper_of(body)
+    rows, fields = rows_of(body), entered_fields(session, paper.line)
     with session.store.read() as connection:
         products = products_of(connection, session, [row["product_id"] for row in rows if row.get("product_id")])
-        saved = {line["id"]: line for line in lines_of(connection, session, str(body["id"]))} if body.get("id") else {}
+        saved = {line["id"]: line for line in lines_of(connection, session, paper, str(body["id"]))} if body.get("id") else {}
 
         def tried(row: dict[str, Any]) -> Checked:
             was = saved.get(row.get("id") or "")
             try:
                 own = {field.key: read_own(connection, session, field, row) for field in fields if field.key in row}
-                line = checked_line(row, products, own, was)
+                line = checked_line(paper, row, products, own, was)
             except InvalidInput as fault:
                 return Checked(row, was, fault=fault)
             return Checked(row, was, line, number_texts(line))
@@ -230,9 +231,10 @@ def rows_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def lines_of(connection: Connection, session: Session, order_id: str) -> list[Record]:
-    """The lines of an order in their order, as far as the user sees them."""
-    query = ListQuery(LINE, where=(Condition("order_id", "=", order_id),), sort="position", restrict=policy.view(session.actor, LINE))
+def lines_of(connection: Connection, session: Session, paper: Paper, identity: str) -> list[Record]:
+    """The lines of a document in their order, as far as the user sees them."""
+    restrict = policy.view(session.actor, paper.line)
+    query = ListQuery(paper.line, where=(Condition(paper.parent, "=", identity),), sort="position", restrict=restrict)
     return [line for page in every(connection, query) for line in page.rows]
 
 
@@ -250,10 +252,10 @@ def preview(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
     return {"lines": shown, "totals": totals(total)}
 
 
-def line_summary(session: Session, row: Mapping[str, Any]) -> str:
+def line_summary(session: Session, paper: Paper, row: Mapping[str, Any]) -> str:
     """A row in one line of text."""
     parts = [f"{row.get('code') or ''} {row.get('name') or ''}".strip(), f"{row.get('quantity') or '—'} × {row.get('price') or '—'}"]
     parts += [str(row[key]) for key in ("discount", "tax_rate") if row.get(key)]
-    parts += [f"{field.label} {row[field.key]}" for field in own_fields(session, LINE) if row.get(field.key)]
+    parts += [f"{field.label} {row[field.key]}" for field in own_fields(session, paper.line) if row.get(field.key)]
     parts += [str(row["remark"])] if row.get("remark") else []
     return " · ".join(parts)
