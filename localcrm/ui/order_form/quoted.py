@@ -12,6 +12,7 @@ from localcrm.domain.sales.entities import Quote, QuoteStatus, SalesOrder
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.i18n import gettext, gettext as _
 from localcrm.store.connection import Connection
+from localcrm.store.node import Node
 from localcrm.store.query import Condition, ListQuery, Record, select
 from localcrm.ui.kit.values import TONES, grouped
 
@@ -30,7 +31,7 @@ def of_quote(connection: Connection, session: Session, quote: Record) -> dict[st
     chips = (
         [] if quote.get("version_no") in {None, 1} else [{"label": _("Version {number}").format(number=quote["version_no"]), "tone": ""}]
     )
-    if as_of := fresh_as_of(connection, session):
+    if as_of := fresh_as_of(connection, session.store.node):
         chips.append({"label": _("Prices and stock as of the exchange of {day}").format(day=f"{as_of.astimezone():%m-%d}"), "tone": "warn"})
     return {
         "state": {"key": state, "label": gettext(QuoteStatus(state).label) if state else "—", "tone": TONES.get(state, "")},
@@ -41,9 +42,9 @@ def of_quote(connection: Connection, session: Session, quote: Record) -> dict[st
     }
 
 
-def fresh_as_of(connection: Connection, session: Session) -> datetime | None:
+def fresh_as_of(connection: Connection, node: Node) -> datetime | None:
     """When prices and stock of the others last came to this branch; None at head office, and where that was only just now."""
-    if session.store.node.is_office or not session.store.node.enrolled:
+    if node.is_office or not node.enrolled:
         return None
     last = connection.value("SELECT max(last_ok) FROM sync_peer")
     if last is None:

@@ -557,6 +557,8 @@
       more.setAttribute("aria-label", this.words.rowMenu);
       more.addEventListener("click", (event) => this.openMenu(row, event.clientX, event.clientY));
       cell("oe-c-more", this.sheet.editable ? more : null);
+      row.mark_box = make("div", "oe-fault oe-mark");
+      line.append(row.mark_box);
       row.fault_box = make("div", "oe-fault");
       row.fault_box.setAttribute("role", "alert");
       line.append(row.fault_box);
@@ -717,10 +719,7 @@
       if (!row.element) return;
       const at = document.activeElement;
       row.shown.replaceChildren();
-      if (row.product_id) {
-        row.shown.append(make("span", "", row.name), make("span", "lc-muted", " " + row.code));
-        if (row.mark) row.shown.append(make("span", "oe-mark", row.mark));
-      }
+      if (row.product_id) row.shown.append(make("span", "", row.name), make("span", "lc-muted", " " + row.code));
       else if (row.code || row.name) row.shown.append(make("span", "lc-bad-text", [row.code, row.name].filter(Boolean).join(" ")));
       row.spec_box.textContent = row.spec || (row.product_id ? "—" : "");
       row.unit_box.textContent = row.unit || (row.product_id ? "—" : "");
@@ -738,6 +737,7 @@
       if (row.inputs.product && row.inputs.product !== at) row.inputs.product.value = row.code || "";
       // Not before one has left the row: what is half typed is not wrong yet.
       const quiet = this.focused?.row === row || this.blank(row);
+      row.mark_box.textContent = row.product_id ? row.mark || "" : "";
       row.element.classList.toggle("oe-new", this.blank(row));
       row.element.classList.toggle("oe-bad", !!row.fault && !quiet);
       row.fault_box.textContent = row.fault && !quiet ? row.fault.message : "";
