@@ -40,11 +40,12 @@ ACTIONS: Mapping[str, str] = {
     "pick": N_("Pick from a pool"),
     "release": N_("Put into a pool"),
     "lock": N_("Lock"),
+    "undersell": N_("Sell below the lowest price"),
 }
 _EVERYWHERE = ("read", "create", "update", "delete", "import", "export")
 #: Actions that only some kinds of records have.
 _SPECIAL: Mapping[str, tuple[str, ...]] = {
-    "sales_order": ("post", "reverse"),
+    "sales_order": ("post", "reverse", "undersell"),
     "conflict": ("resolve",),
     "activity": ("amend",),
     "customer": ("assign", "pick", "release", "lock", "merge"),

@@ -13,7 +13,7 @@ from localcrm.domain.catalog.entities import Product
 from localcrm.domain.catalog.rules import check_decimals
 from localcrm.domain.catalog.services import unit_decimals
 from localcrm.domain.policy import Actor
-from localcrm.domain.sales import rules
+from localcrm.domain.sales import floors, rules
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.money import LineAmounts
@@ -67,13 +67,31 @@ def _prepare(kind: EntityType, uow: UnitOfWork, actor: Actor, values: dict[str, 
     if "list_price" in kind.fields and (old is None or changed_product or checked["price"] != old["price"]):
         merged["list_price"] = product["price"] if product and prices is not None and prices.shows("price") else None
     document = uow.get(document_of(kind), checked[str(kind.parent)])
+    if checked["below_reason"] and not floors.below(_floor_of(uow, product_id), checked, tax_included=document["tax_included"]):
+        merged["below_reason"] = None  # it is not, any more
     return {**merged, **_amounts(checked, document)}
 
 
-def check_line(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
-    """Quantities are as fine as their unit allows."""
-    if new is not old:
+def checking(kind: EntityType) -> Callable[[UnitOfWork, Actor, dict[str, Any], Record | None], None]:
+    """What checks a line of a kind (see ``Behaviour.check``): quantities are as fine as their unit allows, prices no lower than may be."""
+
+    def check(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:
+        if new is old:
+            return
         check_decimals(new["quantity"], new["unit"], unit_decimals(uow.connection))
+        if old is None or any(new[key] != old[key] for key in (*floors.DECIDES, "below_reason")):
+            _check_floor(uow, actor, uow.get(document_of(kind), new[str(kind.parent)]), new)
+
+    return check
+
+
+def _check_floor(uow: UnitOfWork, actor: Actor, document: Mapping[str, Any], line: Mapping[str, Any]) -> None:
+    found = floors.below(_floor_of(uow, line["product_id"]), line, tax_included=document["tax_included"])
+    floors.require_allowed(actor, found, line["below_reason"])
+
+
+def _floor_of(uow: UnitOfWork, product_id: str | None) -> floors.Floor | None:
+    return floors.floors_of(uow.connection, uow.node, [product_id]).get(product_id) if product_id else None
 
 
 def _amounts(line: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,9 +109,10 @@ def total_of(uow: UnitOfWork, kind: EntityType, document: str) -> LineAmounts:
     return rules.totals(lines_of(uow, kind, document))
 
 
-def reprice(uow: UnitOfWork, kind: EntityType, document: Record) -> None:
+def reprice(uow: UnitOfWork, actor: Actor, kind: EntityType, document: Record) -> None:
     """Work out the lines anew, as they do when a document changes between prices with and without tax."""
     for line in lines_of(uow, kind, document["id"]):
+        _check_floor(uow, actor, document, line)
         uow.update(kind, line["id"], _amounts(line, document))
 
 

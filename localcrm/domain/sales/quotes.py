@@ -28,6 +28,7 @@ from localcrm.store.query import Record, record_json
 from localcrm.store.uow import UnitOfWork
 
 _QUOTE, _LINE, _OPPORTUNITY = Quote.entity_type, QuoteLine.entity_type, Opportunity.entity_type
+_check_line = sale_lines.checking(_LINE)
 _ORDER, _ORDER_LINE, _CUSTOMER = SalesOrder.entity_type, SalesOrderLine.entity_type, Customer.entity_type
 #: What a new version takes over.
 _COPIED = ("title", "customer_id", "opportunity_id", "contact_id", "amount", "remark", "owner_id", "tax_included")
@@ -82,7 +83,7 @@ def check_quote_line(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Re
     """As lines of an order; into the recycle bin and out of it only while the quote may change."""
     if old is not None and new == old:
         check_quote_of_lines(uow, actor, new["quote_id"])
-    sale_lines.check_line(uow, actor, new, old)
+    _check_line(uow, actor, new, old)
 
 
 def refresh_quote(uow: UnitOfWork, actor: Actor, quote_id: str) -> None:  # noqa: ARG001
@@ -102,10 +103,10 @@ def _refresh(uow: UnitOfWork, quote_id: str) -> bool:
     return uow.update(_QUOTE, quote_id, {"net": found.net, "tax": found.tax, **({"amount": found.gross} if lines else {})})
 
 
-def follow_quote(uow: UnitOfWork, actor: Actor, record: Record, old: Record | None) -> None:  # noqa: ARG001
+def follow_quote(uow: UnitOfWork, actor: Actor, record: Record, old: Record | None) -> None:
     """Lines follow when it changes between prices with and without tax; an opportunity that is still open is worth what the accepted quote says."""
     if old is not None and old["tax_included"] != record["tax_included"]:
-        sale_lines.reprice(uow, _LINE, record)
+        sale_lines.reprice(uow, actor, _LINE, record)
         _refresh(uow, record["id"])
     if record["status"] != QuoteStatus.ACCEPTED or (old is not None and all(old[key] == record[key] for key in ("status", "amount"))):
         return

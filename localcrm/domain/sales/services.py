@@ -91,10 +91,10 @@ def check_order(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record 
     check_same_customer(uow, _ORDER, new, "opportunity_id")
 
 
-def reprice_order(uow: UnitOfWork, actor: Actor, order: Record, old: Record | None) -> None:  # noqa: ARG001
+def reprice_order(uow: UnitOfWork, actor: Actor, order: Record, old: Record | None) -> None:
     """Lines follow when the order changes between prices with and without tax."""
     if old is not None and old["tax_included"] != order["tax_included"]:
-        sale_lines.reprice(uow, _LINE, order)
+        sale_lines.reprice(uow, actor, _LINE, order)
         _refresh_totals(uow, order["id"])
 
 
@@ -386,7 +386,10 @@ BEHAVIOURS = {
     "installed_product": Behaviour(check=check_installed),
     "sales_order": Behaviour(begin=begin_order, prepare=prepare_order, check=check_order, after=reprice_order, derive=derive_order),
     "sales_order_line": Behaviour(
-        prepare=sale_lines.preparing(_LINE), check=sale_lines.check_line, check_document=check_order_of_lines, after_document=refresh_order
+        prepare=sale_lines.preparing(_LINE),
+        check=sale_lines.checking(_LINE),
+        check_document=check_order_of_lines,
+        after_document=refresh_order,
     ),
 }
 VERBS = (

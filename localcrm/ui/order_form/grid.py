@@ -12,7 +12,7 @@ from localcrm.domain.catalog.entities import ListEntry, Product
 from localcrm.domain.catalog.rules import check_decimals
 from localcrm.domain.catalog.services import offered_tax_rates, unit_decimals
 from localcrm.domain.own_fields import check_offered
-from localcrm.domain.sales import rules
+from localcrm.domain.sales import floors, rules
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.money import MONEY_SCALE, ZERO_AMOUNTS, LineAmounts, capital_amount, parse_decimal, to_scaled
@@ -71,10 +71,15 @@ def line_texts(
         "spec": product.get("spec") or "",
         "unit": line.get("unit") or product.get("unit") or "",
         "remark": line.get("remark") or "",
+        "below_reason": _reason(line),
         **number_texts(line),
         **own_texts(own, line, names),
         **shown_amounts(LINE, line),  # the same in every kind of line
     }
+
+
+def _reason(line: Mapping[str, Any]) -> str:
+    return str(line.get("below_reason") or "")
 
 
 def number_texts(line: Mapping[str, Any]) -> dict[str, str]:
@@ -152,6 +157,8 @@ def checked_line(
         "remark": typed["remark"] or None,
         **own,
     }
+    if row.get("below_reason") or (saved and saved.get("below_reason")):
+        given["below_reason"] = str(row.get("below_reason") or "").strip() or None
     for key in ("price", "tax_rate"):
         if given[key] is None or isinstance(given[key], Masked):  # the product's own may not be seen
             raise InvalidInput("required", N_("{label} is required."), label=paper.line.fields[key].label, field=key)
@@ -198,6 +205,12 @@ class Checked:
     texts: dict[str, Any] = dataclass_field(default_factory=dict)
     fault: InvalidInput | None = None
 
+    @property
+    def told(self) -> dict[str, Any] | None:
+        """What the form says of the fault; ``why``: a reason would do."""
+        fault = self.fault
+        return None if fault is None else {"field": fault.field or "product_id", "message": fault.message, "why": fault.code == "why_below"}
+
 
 def checked_rows(session: Session, body: Mapping[str, Any]) -> list[Checked]:
     """Every row that the browser sent, tried one by one; raises InvalidInput or Refused where they are no rows or too many."""
@@ -205,6 +218,7 @@ def checked_rows(session: Session, body: Mapping[str, Any]) -> list[Checked]:
     rows, fields = rows_of(body), entered_fields(session, paper.line)
     with session.store.read() as connection:
         products = products_of(connection, session, [row["product_id"] for row in rows if row.get("product_id")])
+        limits = floors.floors_of(connection, session.store.node, products)
         saved = {line["id"]: line for line in lines_of(connection, session, paper, str(body["id"]))} if body.get("id") else {}
 
         def tried(row: dict[str, Any]) -> Checked:
@@ -212,13 +226,24 @@ def checked_rows(session: Session, body: Mapping[str, Any]) -> list[Checked]:
             try:
                 own = {field.key: read_own(connection, session, field, row) for field in fields if field.key in row}
                 line = checked_line(paper, row, products, own, was)
+                _check_price(session, line, was, limits.get(line["product_id"]), tax_included=bool(body.get("tax_included")))
             except InvalidInput as fault:
                 return Checked(row, was, fault=fault)
-            return Checked(row, was, line, number_texts(line))
+            return Checked(row, was, line, number_texts(line) | ({"below_reason": reason} if (reason := _reason(line)) else {}))
 
         found = [tried(row) for row in rows]
         names = own_names(connection, fields, [one.line for one in found])
     return [replace(one, texts={**one.texts, **own_texts(fields, one.line, names)}) if not one.fault else one for one in found]
+
+
+def _check_price(session: Session, line: dict[str, Any], saved: Record | None, floor: floors.Floor | None, *, tax_included: bool) -> None:
+    """Refuse a price that is too low, as saving would; a reason that is not needed any more goes."""
+    rules.amounts_of_line(line, tax_included=tax_included)
+    found = floors.below(floor, line, tax_included=tax_included)
+    if found is None and "below_reason" in line:
+        line["below_reason"] = None
+    if saved is None or any(line.get(key) != saved.get(key) for key in (*floors.DECIDES, "below_reason")):
+        floors.require_allowed(session.actor, found, line.get("below_reason"))
 
 
 def rows_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -244,12 +269,12 @@ def preview(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
     total = ZERO_AMOUNTS
     for one in checked_rows(session, body):
         if one.fault:
-            shown[str(one.row.get("key"))] = {"fault": {"field": one.fault.field or "product_id", "message": one.fault.message}}
+            shown[str(one.row.get("key"))] = {"fault": one.told}
             continue
         amounts = rules.amounts_of_line(one.line, tax_included=bool(body.get("tax_included")))
         total += amounts
         shown[str(one.row.get("key"))] = {**one.texts, **_amount_texts(amounts)}
-    return {"lines": shown, "totals": totals(total)}
+    return {"lines": shown, "totals": totals(rules.fitting(total))}
 
 
 def line_summary(session: Session, paper: Paper, row: Mapping[str, Any]) -> str:

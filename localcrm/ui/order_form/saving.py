@@ -25,7 +25,17 @@ def save(session: Session, body: Mapping[str, Any]) -> Sheet:
     Answers with the sheet and, for a draft, ``ids``: key of a row on the form → id of its line.
     """
     paper, identity = paper_of(body), body.get("id") or None
-    kept = ("product_id", "code", "name", "spec", "unit", *TYPED, *(field.key for field in entered_fields(session, paper.line)), "refs")
+    kept = (
+        "product_id",
+        "code",
+        "name",
+        "spec",
+        "unit",
+        *TYPED,
+        "below_reason",
+        *(field.key for field in entered_fields(session, paper.line)),
+        "refs",
+    )
     good: list[dict[str, Any]] = []
     rest: list[dict[str, Any]] = []
     keys = []

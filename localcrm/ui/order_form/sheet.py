@@ -136,7 +136,8 @@ def new_sheet(
             header[key] = other["header"][key]
             names[key] = other["titles"].get(key, "")
         lines = [
-            {**without_fixed(session, LINE, line), "id": None, "quantity": line["quantity"].removeprefix("-")} for line in other["lines"]
+            {**without_fixed(session, LINE, line), "id": None, "below_reason": "", "quantity": line["quantity"].removeprefix("-")}
+            for line in other["lines"]
         ]
     return {
         "id": None,

@@ -206,6 +206,8 @@ def words(session: Session, paper: order_form.Paper = order_form.ORDERS) -> dict
         "noDeals": _("This customer has not bought it yet."),
         "dealsHint": _("What this customer last paid for the product under the cursor."),
         "receipts": _("Payments received"),
+        "below": _("Below the lowest price: {reason}"),
+        "why": _("Reason for this price"),
         "rowMenu": _("Row menu"),
         "insertAbove": _("Insert row above"),
         "insertBelow": _("Insert row below"),

@@ -7,7 +7,7 @@
   // The cells of every order from left to right; the company's own stand between these and the remark.
   const CELLS = ["product", "quantity", "price", "discount", "tax_rate"];
   const ENTER_GOES = ["product", "quantity", "price", "discount"];
-  const SENT = ["id", "product_id", "code", "name", "spec", "unit", "quantity", "price", "discount", "tax_rate", "remark", "refs"];
+  const SENT = ["id", "product_id", "code", "name", "spec", "unit", "quantity", "price", "discount", "tax_rate", "remark", "below_reason", "refs"];
   // Least widths of the company's columns in pixels, by what they hold.
   const WIDTHS = { integer: 76, quantity: 84, money: 96, date: 104, datetime: 136, boolean: 70, choice: 92, ref: 92, longtext: 140 };
   const BETWEEN = /[;；、\n]+\s*/;
@@ -97,7 +97,7 @@
         const found = answer.lines[row.key];
         row.fault = found?.fault || null;
         for (const key of ["net", "tax", "gross"]) row[key] = found?.[key] || "";
-        if (found && !found.fault) row.tidy = found;
+        if (found && !found.fault) Object.assign(row, { tidy: found, below_reason: found.below_reason || "" });
         this.showRow(row);
       }
       this.sheet.totals = answer.totals;
@@ -688,7 +688,7 @@
     }
     choose(row, found) {
       const { product_id, code, name, spec, unit, tax_rate } = found;
-      Object.assign(row, { product_id, code, name, spec, unit, tax_rate, price: found.last_price || found.price, tidy: null, mark: "" });
+      Object.assign(row, { product_id, code, name, spec, unit, tax_rate, price: found.last_price || found.price, tidy: null, mark: "", below_reason: "" });
       if (!(row.quantity || "").trim()) row.quantity = "1";
       for (const key of ["quantity", "price", "tax_rate"]) row.inputs[key].value = row[key];
       row.inputs.product.value = code;
@@ -737,10 +737,25 @@
       if (row.inputs.product && row.inputs.product !== at) row.inputs.product.value = row.code || "";
       // Not before one has left the row: what is half typed is not wrong yet.
       const quiet = this.focused?.row === row || this.blank(row);
-      row.mark_box.textContent = row.product_id ? row.mark || "" : "";
+      const reason = row.below_reason && !row.fault ? this.words.below.replace("{reason}", row.below_reason) : "";
+      row.mark_box.textContent = row.product_id ? [reason, row.mark].filter(Boolean).join(" · ") : "";
       row.element.classList.toggle("oe-new", this.blank(row));
       row.element.classList.toggle("oe-bad", !!row.fault && !quiet);
-      row.fault_box.textContent = row.fault && !quiet ? row.fault.message : "";
+      this.showFault(row, quiet);
+    }
+    showFault(row, quiet) {
+      const box = row.fault_box;
+      if (box.contains(document.activeElement)) return; // a reason is being written there
+      box.replaceChildren();
+      if (!row.fault || quiet) return;
+      box.append(make("span", "", row.fault.message));
+      if (!row.fault.why) return;
+      const input = this.input("oe-input oe-why", row.below_reason);
+      input.placeholder = this.words.why;
+      input.setAttribute("aria-label", this.words.why);
+      input.addEventListener("keydown", (event) => event.key === "Enter" && !event.isComposing && input.blur());
+      input.addEventListener("change", () => ((row.below_reason = input.value.trim()), this.changed()));
+      box.append(input);
     }
     drawSide() {
       const side = make("aside", "lc-card oe-side");
