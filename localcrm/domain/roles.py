@@ -58,6 +58,7 @@ _SET_UP = frozenset(
         "service_level",
         "work_hours",
         "calendar_day",
+        "level_price",
     }
 )
 #: Kinds of records and subjects that only administrators touch, whatever a basic role gives.
@@ -87,6 +88,7 @@ STAFF_READS = frozenset(
         "account.read",
         "stage.read",
         *("pool.read", "reclaim_rule.read", "allot_rule.read"),
+        "level_price.read",
         *("service_level.read", "work_hours.read", "calendar_day.read"),
     }
 )

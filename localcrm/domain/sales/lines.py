@@ -6,6 +6,7 @@ Both are worked out by the same rules (R2, R3); a function here takes the kind o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from localcrm.domain import policy, records
@@ -14,6 +15,7 @@ from localcrm.domain.catalog.rules import check_decimals
 from localcrm.domain.catalog.services import unit_decimals
 from localcrm.domain.policy import Actor
 from localcrm.domain.sales import floors, rules
+from localcrm.domain.sales.level_prices import level_prices
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.money import LineAmounts
@@ -51,10 +53,14 @@ def _prepare(kind: EntityType, uow: UnitOfWork, actor: Actor, values: dict[str, 
     product = uow.find(_PRODUCT, product_id) if product_id else None
     prices = policy.seen(actor, _PRODUCT)
     changed_product = old is not None and product_id != old["product_id"]
+    house = _house_price(kind, uow, actor, merged, product)
     for key, source in _FROM_PRODUCT:
         shown = prices is not None and prices.shows(source)  # a price one may not see is not learnt from a document either
-        if product and shown and (merged.get(key) is None or (changed_product and key not in values)):
-            merged[key] = product[source]
+        if product and (merged.get(key) is None or (changed_product and key not in values)):
+            if key == "price":
+                merged[key] = house
+            elif shown:
+                merged[key] = product[source]
     checked = kind.validate({**merged, **dict.fromkeys(AMOUNTS, 0)})
     for key in ("price", "tax_rate"):
         if product and checked[key] is None:
@@ -65,11 +71,26 @@ def _prepare(kind: EntityType, uow: UnitOfWork, actor: Actor, values: dict[str, 
             "no_such_record", N_("{label}: the record referred to does not exist or was deleted."), label=label, field="product_id"
         )
     if "list_price" in kind.fields and (old is None or changed_product or checked["price"] != old["price"]):
-        merged["list_price"] = product["price"] if product and prices is not None and prices.shows("price") else None
+        merged["list_price"] = house
     document = uow.get(document_of(kind), checked[str(kind.parent)])
     if checked["below_reason"] and not floors.below(_floor_of(uow, product_id), checked, tax_included=document["tax_included"]):
         merged["below_reason"] = None  # it is not, any more
     return {**merged, **_amounts(checked, document)}
+
+
+def _house_price(
+    kind: EntityType, uow: UnitOfWork, actor: Actor, line: Mapping[str, Any], product: Mapping[str, Any] | None
+) -> Decimal | None:
+    """What a product costs the customer of a line's document: the price of his level, else the list price; None where it may not be seen."""
+    if product is None:
+        return None
+    parent = line.get(str(kind.parent))
+    document = uow.find(document_of(kind), parent) if isinstance(parent, str) and parent else None
+    customer = document["customer_id"] if document else None
+    found = level_prices(uow.connection, actor, [product["id"]], customer).get(product["id"])
+    seen = policy.seen(actor, _PRODUCT)
+    listed: Decimal | None = product["price"] if seen is not None and seen.shows("price") else None
+    return listed if found is None else found
 
 
 def checking(kind: EntityType) -> Callable[[UnitOfWork, Actor, dict[str, Any], Record | None], None]:

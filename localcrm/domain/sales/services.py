@@ -22,7 +22,7 @@ from localcrm.domain.numbering import next_number
 from localcrm.domain.options.company import company_value, company_yes
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
-from localcrm.domain.sales import contracts, deliveries, lines as sale_lines, quotes, rules
+from localcrm.domain.sales import contracts, deliveries, level_prices, lines as sale_lines, quotes, rules
 from localcrm.domain.sales.contracts import check_contract_of_order
 from localcrm.domain.sales.entities import OrderStatus, SalesOrder, SalesOrderLine
 from localcrm.domain.stock.entities import MoveType, StockMove
@@ -383,6 +383,7 @@ BEHAVIOURS = {
     **quotes.BEHAVIOURS,
     **contracts.BEHAVIOURS,
     **deliveries.BEHAVIOURS,
+    **level_prices.BEHAVIOURS,
     "installed_product": Behaviour(check=check_installed),
     "sales_order": Behaviour(begin=begin_order, prepare=prepare_order, check=check_order, after=reprice_order, derive=derive_order),
     "sales_order_line": Behaviour(

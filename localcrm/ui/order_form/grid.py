@@ -13,8 +13,10 @@ from localcrm.domain.catalog.rules import check_decimals
 from localcrm.domain.catalog.services import offered_tax_rates, unit_decimals
 from localcrm.domain.own_fields import check_offered
 from localcrm.domain.sales import floors, rules
+from localcrm.domain.sales.level_prices import level_prices
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
+from localcrm.kernel.ids import parse_id
 from localcrm.kernel.money import MONEY_SCALE, ZERO_AMOUNTS, LineAmounts, capital_amount, parse_decimal, to_scaled
 from localcrm.kernel.schema import EntityType, Field, plain_decimal
 from localcrm.store.connection import Connection
@@ -56,6 +58,12 @@ def products_of(connection: Connection, session: Session, ids: Sequence[str]) ->
                 found[identity] = page.rows[0] | {"decimals": decimals}
                 break
     return found
+
+
+def priced(connection: Connection, session: Session, products: dict[str, Record], customer_id: str | None) -> dict[str, Record]:
+    """Products at the prices of a customer's level, where they have one."""
+    levels = level_prices(connection, session.actor, list(products), parse_id(customer_id) if customer_id else None)
+    return {key: {**product, "price": levels[key]} if key in levels else product for key, product in products.items()}
 
 
 def line_texts(
@@ -218,6 +226,7 @@ def checked_rows(session: Session, body: Mapping[str, Any]) -> list[Checked]:
     rows, fields = rows_of(body), entered_fields(session, paper.line)
     with session.store.read() as connection:
         products = products_of(connection, session, [row["product_id"] for row in rows if row.get("product_id")])
+        products = priced(connection, session, products, (body.get("header") or {}).get("customer_id"))
         limits = floors.floors_of(connection, session.store.node, products)
         saved = {line["id"]: line for line in lines_of(connection, session, paper, str(body["id"]))} if body.get("id") else {}
 

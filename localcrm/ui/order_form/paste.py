@@ -43,7 +43,13 @@ def pasted(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
         filled = {key: value for key, value in row.items() if value}
         if product:
             result.append(
-                {**product, "price": product["last_price"] or product["price"], **filled, "code": product["code"], "name": product["name"]}
+                {
+                    **product,
+                    "price": product["level_price"] or product["last_price"] or product["price"],
+                    **filled,
+                    "code": product["code"],
+                    "name": product["name"],
+                }
             )
         else:
             result.append(filled)

@@ -26,7 +26,7 @@ from localcrm.ui.kit.approval import TONES as APPROVAL_TONES
 from localcrm.ui.kit.columns import DELIVERY, ORDER_STATES, PAYMENT
 from localcrm.ui.kit.values import TONES, in_chinese, show
 from localcrm.ui.order_form.from_deal import deal_head, deal_lines
-from localcrm.ui.order_form.grid import LINE, line_texts, lines_of, money, products_of, shown_amounts, totals
+from localcrm.ui.order_form.grid import LINE, line_texts, lines_of, money, priced, products_of, shown_amounts, totals
 from localcrm.ui.order_form.head import CUSTOMER, ORDER
 from localcrm.ui.order_form.own import own_fields, own_inputs, own_names, own_values, without_fixed
 from localcrm.ui.order_form.papers import ORDERS, QUOTES, Paper
@@ -53,7 +53,7 @@ def load_sheet(session: Session, identity: str, paper: Paper = ORDERS) -> Sheet:
         own = record.get("branch_id") == session.store.node.branch_id
         more = (_of_order if paper is ORDERS else of_quote)(connection, session, record)
         if paper is QUOTES:
-            mark_changed(rows, lines, products)
+            mark_changed(rows, lines, priced(connection, session, products, record.get("customer_id")))
     draft = more["state"]["key"] == "draft" and not record["deleted"]
     rest = json.loads(session.setting(rest_key(identity)) or "[]") if draft else []
     editable = draft and own and not more.pop("waiting", False) and _enterable(session, paper) and _may_change(session, paper, identity)
@@ -129,7 +129,7 @@ def new_sheet(
         if opportunity_id:
             head, named = deal_head(connection, session, parse_id(opportunity_id))
             header, names = header | {key: head[key] for key in head if key in paper.head}, names | named
-            lines = deal_lines(connection, session, paper, parse_id(opportunity_id), tax_included=header["tax_included"]) if head else []
+            lines = deal_lines(connection, session, paper, parse_id(opportunity_id), header) if head else []
     if copy_of:
         other = load_sheet(session, parse_id(copy_of))
         for key in ("customer_id", "warehouse_id", "legal_entity_id", "tax_included"):

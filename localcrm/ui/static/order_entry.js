@@ -683,12 +683,13 @@
       const stock = !found.stocked ? "" : found.short ? this.words.outOfStock : this.words.available.replace("{quantity}", `${found.available} ${found.unit}`.trim());
       const elsewhere = found.short && found.elsewhere ? found.elsewhere : "";
       const last = found.last_price ? this.words.lastPrice.replace("{price}", found.last_price) : "";
-      right.textContent = [stock, elsewhere, last].filter(Boolean).join(" · ");
+      const level = found.level_price ? this.words.levelPrice.replace("{price}", found.level_price) : "";
+      right.textContent = [stock, elsewhere, level, last].filter(Boolean).join(" · ");
       return [left, right];
     }
     choose(row, found) {
       const { product_id, code, name, spec, unit, tax_rate } = found;
-      Object.assign(row, { product_id, code, name, spec, unit, tax_rate, price: found.last_price || found.price, tidy: null, mark: "", below_reason: "" });
+      Object.assign(row, { product_id, code, name, spec, unit, tax_rate, price: found.level_price || found.last_price || found.price, tidy: null, mark: "", below_reason: "" });
       if (!(row.quantity || "").trim()) row.quantity = "1";
       for (const key of ["quantity", "price", "tax_rate"]) row.inputs[key].value = row[key];
       row.inputs.product.value = code;
