@@ -109,6 +109,8 @@ class InstalledProduct(
     location: Annotated[Text | None, F(8, N_("Where it stands"), column=7)] = None
     order_id: Annotated[Id | None, F(9, N_("Sales order"), ref="sales_order")] = None
     remark: Annotated[Text | None, F(10, N_("Remark"))] = None
+    delivery_id: Annotated[Id | None, F(11, N_("Delivery"), ref="delivery", editable=False)] = None
+    returned_on: Annotated[Day | None, F(12, N_("Came back on"), column=8)] = None
 
 
 class QuoteStatus(Choice):
@@ -272,3 +274,23 @@ class LevelPrice(Entity, key="level_price", no=109, label=N_("Price by level"), 
     level: Annotated[Text, F(2, N_("Price level"), column=2, index=True, options=PRICE_LEVELS)]
     price: Annotated[Price, Bounds(ge=0), F(3, N_("Unit price"), column=3)]
     remark: Annotated[Text | None, F(4, N_("Remark"), column=4)] = None
+
+
+class DeliveryLine(
+    Entity,
+    key="delivery_line",
+    no=110,
+    label=N_("Goods of a delivery"),
+    kind=Kind.MASTER,
+    title_field="description",
+    parent="delivery_id",
+    order_by="position",
+):
+    """One product of a delivery with the serial numbers that went. Only the branch that sends it changes it."""
+
+    delivery_id: Annotated[Id, F(1, N_("Delivery"), ref="delivery")]
+    position: Annotated[int, Bounds(ge=0, le=100_000), F(2, N_("No."), column=1, index=True)] = 0
+    product_id: Annotated[Id, F(3, N_("Product"), ref="product", column=2)]
+    description: Annotated[Text | None, F(4, N_("Description"), column=3, search=3)] = None
+    quantity: Annotated[Quantity, Bounds(gt=0), F(5, N_("Quantity"), column=4)] = Decimal("1.0000")
+    serials: Annotated[LongText | None, F(6, N_("Serial numbers"), column=5, search=7, widget="longtext")] = None

@@ -12,6 +12,7 @@ from localcrm.domain.sales.versions import Versions, versions_of
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.store.query import Record
 from localcrm.store.view import Masked
+from localcrm.ui.customer.delivery_goods import goods
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.lines import cell, heads
@@ -144,6 +145,7 @@ CONTRACT_ACTIONS = (
     Further("activity", N_("New activity"), "activity.create", about_contract),
 )
 DELIVERY_ACTIONS = (
+    Further("goods", N_("Goods and serial numbers…"), "delivery.read", goods),
     Further(
         "shipped", N_("Handed to the carrier"), "delivery.update", _becomes("delivery", DeliveryStatus.SHIPPED, N_("Noted: on its way"))
     ),
