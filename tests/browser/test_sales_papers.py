@@ -87,3 +87,21 @@ def test_a_quote_is_written_beside_the_customer_and_accepted_in_the_list(open_pa
     page.locator(".ag-row", has_text="1,180.00").click(button="right")
     page.get_by_text("改版", exact=True).last.click()
     expect(page.get_by_text("客户已经接受，请另开一张报价单")).to_be_visible()
+
+    with beside(office) as (store, actor):
+        values = {"customer_id": customer, "carrier": "顺丰"}
+        sent = verbs.run(store, actor, "records.create_record", {"entity": "delivery", "values": values})["id"]
+        lines = [{"product_id": product, "quantity": "2"}]
+        verbs.run(store, actor, "sales.save_goods", {"delivery_id": sent, "lines": lines})
+    page = open_page("/records/delivery")
+    row(page, "报价试样厂").click(button="right")
+    page.get_by_text("明细和序列号…", exact=True).last.click()
+    page.get_by_label("序列号", exact=True).fill("SN-1\nSN-2")
+    expect(page.locator(".q-dialog")).to_contain_text("2 个序列号")
+    page.locator(".q-dialog").get_by_text("保存", exact=True).click()
+    expect(page.locator(".q-dialog")).to_have_count(0)
+    row(page, "报价试样厂").click(button="right")
+    page.get_by_text("客户已签收", exact=True).last.click()
+    expect(row(page, "报价试样厂")).to_contain_text("已签收")
+    page = open_page("/records/installed_product")
+    expect(row(page, "SN-2")).to_contain_text("报价试样厂")

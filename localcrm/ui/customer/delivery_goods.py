@@ -56,7 +56,7 @@ class GoodsDialog:
             ui.label(_("Goods and serial numbers")).classes("lc-dialog-title")
             ui.label(
                 _(
-                    "Scan or paste serial numbers, one a line. Once the delivery is on its way, each piece stands with the customer’s products in use."
+                    "Scan or paste serial numbers, one a line. Once the delivery is on its way, each piece is one of the customer's products in use."
                 )
             ).classes("lc-muted")
             self.problem = ui.label().classes("lc-notice").props('role="alert"')
@@ -97,12 +97,13 @@ class GoodsDialog:
                     quantity.bind_value_to(row, "quantity").mark("quantity")
                 else:
                     ui.label(row.quantity)
-            with ui.element("td"):
+            with ui.element("td").style("flex:1 1 100%"):
                 if self.may_change:
                     label = LINE.fields["serials"].label
                     serials = ui.textarea(value=row.serials).props(f'outlined dense autogrow hide-bottom-space rows=2 aria-label="{label}"')
                     serials.classes("w-full").bind_value_to(row, "serials").mark("serials")
-                    ui.label().classes("lc-small-text lc-muted").bind_text_from(row, "serials", backward=_counted)
+                    count = ui.label(_counted(row.serials)).classes("lc-small-text lc-muted")
+                    serials.on_value_change(lambda event, count=count: count.set_text(_counted(event.value)))
                 else:
                     ui.label(row.serials or "—").style("white-space:pre-line")
             with ui.element("td").style("width:44px"):

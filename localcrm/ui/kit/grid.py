@@ -74,7 +74,7 @@ CARDS: Mapping[str, tuple[str, str, str, str]] = {
     "expense": ("type", "amount", "customer_id", "date"),
     "installed_product": ("", "warranty_until", "customer_id", "product_id"),
     "supplier": ("rating", "phone", "contact", "number"),
-    "level_price": ("level", "price", "product_id", "remark"),
+    "level_price": ("", "price", "product_id", "remark"),
     "warehouse": ("", "code", "address", "branch_id"),
     "account": ("type", "number", "bank", "branch_id"),
     "branch": ("", "code", "", ""),
