@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from localcrm.ui.screens.customers import Workbench
 
 
-async def _new_quote(bench: Workbench) -> None:
+async def new_quote(bench: Workbench) -> None:
+    """Start a quote for the chosen customer, on its page."""
     ui.navigate.to(f"/quotes/new?customer={bench.customer}")
 
 
@@ -30,7 +31,7 @@ QUOTES = record_tab(
     new=N_("＋ New quote"),
     empty=N_("Nothing was quoted to this customer yet."),
     sort="-date",
-    start=_new_quote,
+    start=new_quote,
     open_row=_open_quote,
 )
 CONTRACTS = record_tab(

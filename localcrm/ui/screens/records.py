@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
 
+#: Kinds of which a record has a page of its own.
+_PAGES = {"sales_order": "/orders", "quote": "/quotes"}
+
+
 @dataclass(frozen=True, slots=True)
 class Further:
     """Something more that can be done with a record of a list: ``run`` returns the id of the record to choose then, or None."""
@@ -178,8 +182,8 @@ class _Records:
 
     async def open(self, identity: str) -> None:
         """Read the record, with its history behind a tab."""
-        if self.entity.key == "sales_order":
-            ui.navigate.to(f"/orders/{identity}")
+        if self.entity.key in _PAGES:
+            ui.navigate.to(f"{_PAGES[self.entity.key]}/{identity}")
             return
         if self.can_change:
             await edit_dialog(self.session, self.entity, identity=identity)

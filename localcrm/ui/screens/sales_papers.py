@@ -41,12 +41,6 @@ async def new_version(session: Session, quote: str) -> str | None:
     return made
 
 
-async def lines(_session: Session, quote: str) -> str | None:
-    """The page of a quote with its lines."""
-    ui.navigate.to(f"/quotes/{quote}")
-    return None
-
-
 async def order(session: Session, quote: str) -> str | None:
     """A draft order with the lines of a quote, opened."""
     outcome = await run_verb(session, "sales.order_from_quote", {"quote_id": quote})
@@ -135,7 +129,6 @@ QUOTE_ACTIONS = (
     Further("sent", N_("Sent to the customer"), "quote.update", _becomes("quote", QuoteStatus.SENT, N_("Noted: sent"))),
     Further("accepted", N_("The customer accepts"), "quote.update", _becomes("quote", QuoteStatus.ACCEPTED, N_("Noted: accepted"))),
     Further("turned-down", N_("The customer declines"), "quote.update", _becomes("quote", QuoteStatus.REJECTED, N_("Noted: declined"))),
-    Further("lines", N_("Lines and prices"), "quote.read", lines),
     Further("version", N_("New version"), "quote.create", new_version),
     Further("compare", N_("Versions side by side…"), "quote.read", compare),
     Further("order", N_("Make a sales order"), "sales_order.create", order),
