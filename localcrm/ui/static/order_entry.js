@@ -557,7 +557,7 @@
       more.setAttribute("aria-label", this.words.rowMenu);
       more.addEventListener("click", (event) => this.openMenu(row, event.clientX, event.clientY));
       cell("oe-c-more", this.sheet.editable ? more : null);
-      row.mark_box = make("div", "oe-fault oe-mark");
+      row.mark_box = make("div", "oe-mark");
       line.append(row.mark_box);
       row.fault_box = make("div", "oe-fault");
       row.fault_box.setAttribute("role", "alert");
