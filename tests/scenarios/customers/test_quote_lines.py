@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from localcrm.domain import verbs
+from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.sales.versions import versions_of
 from localcrm.kernel.errors import AppError
 from tests.factories import Company, Installation
@@ -107,3 +109,30 @@ def test_lines_belong_to_the_branch_that_wrote_the_quote(company: Company, hq, c
     assert len(company.digests) == 1
     assert (hq.get("quote", made["id"])["amount"], hq.get("quote", made["id"])["status"]) == ("196.00", "replaced")
     assert branch.run("sales.order_from_quote", quote_id=theirs)["id"]
+
+
+def test_who_may_write_quotes_writes_their_lines_and_sees_none_of_others(hq: Installation, customer: str, cloth: str):
+    user = hq.new("user", login="lin", name="林晓", role="none")
+    for entity, actions in (("customer", ["read"]), ("product", ["read"]), ("quote", ["read", "create", "update"])):
+        scope = "own" if entity == "quote" else "all"
+        hq.run("people.set_rights", login="lin", entity=entity, actions=actions, scope=scope)
+    lin = actor_by_id(hq.store, user)
+    assert lin is not None
+    given = {"header": {"customer_id": customer}, "lines": [{"product_id": cloth, "quantity": "10"}]}
+    mine = verbs.run(hq.store, lin, "sales.save_quote", given)
+    assert (mine["amount"], mine["lines"][0]["gross"]) == ("98.00", "98.00")
+    theirs = quoted(hq, customer, {"product_id": cloth, "quantity": "1"})
+    for verb, parameters in (
+        ("sales.quote_with_lines", {"quote_id": theirs["id"]}),
+        ("sales.save_quote", {"quote_id": theirs["id"], "header": {}, "lines": []}),
+        ("sales.order_from_quote", {"quote_id": theirs["id"]}),
+        ("sales.new_quote_version", {"quote_id": theirs["id"]}),
+        ("records.update_record", {"entity": "quote_line", "id": theirs["lines"][0]["id"], "values": {"price": "1"}}),
+        ("records.create_record", {"entity": "quote_line", "values": {"quote_id": theirs["id"], "product_id": cloth, "quantity": "1"}}),
+    ):
+        with pytest.raises(AppError) as error:
+            verbs.run(hq.store, lin, verb, parameters)
+        assert error.value.code == "not_found", verb
+    with pytest.raises(AppError) as error:
+        hq.run("people.set_rights", login="lin", entity="quote_line", actions=["read"], scope="all")
+    assert error.value.code == "line_rights"
