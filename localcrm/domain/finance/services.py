@@ -8,7 +8,7 @@ from typing import Any
 
 from localcrm.domain import policy
 from localcrm.domain.crm.checks import check_same_customer, filled_from
-from localcrm.domain.finance.entities import Account, Expense, Receipt
+from localcrm.domain.finance.entities import Account, Expense, PaymentMethod, Receipt
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour, create_record
@@ -35,7 +35,7 @@ def prepare_receipt(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: 
     filled = {**values, "branch_id": uow.node.branch_id}
     if order is not None:
         filled["customer_id"] = order["customer_id"]
-    if "account_id" not in values and len(own := _accounts_here(uow, actor)) == 1:
+    if "account_id" not in values and len(own := accounts_here(uow, actor)) == 1:
         filled["account_id"] = own[0]["id"]
     day = _RECEIPT.fields["date"].load(str(values["date"])) if values.get("date") else datetime.date.today()
     return {**filled, "date": day, "number": next_number(uow, _RECEIPT, day)}
@@ -47,9 +47,11 @@ def check_receipt(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Recor
     order = uow.get(orders, new["order_id"])
     if order["status"] != "posted":
         raise Refused("not_posted", N_("Money can be received for posted orders only. Post the order first."))
-    account = uow.find(_ACCOUNT, new["account_id"]) if new["account_id"] else None
-    if account is not None and not account["active"]:
-        raise InvalidInput("not_in_use", N_("“{name}” is no longer in use. Choose another one."), name=account["name"], field="account_id")
+    check_account_in_use(uow, new["account_id"])
+    if new["method"] == PaymentMethod.SET_OFF and new["supplier_entry_id"] is None:
+        raise InvalidInput(
+            "set_off_at_supplier", N_("What is set off is entered on the supplier's page, on both sides at once."), field="method"
+        )
     amount: Decimal = new["amount"]
     if amount == 0:
         raise InvalidInput("no_amount", N_("The amount must not be zero."), field="amount")
@@ -95,7 +97,14 @@ def check_account(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Recor
         raise InvalidInput("name_taken", N_("There is already “{name}”."), name=new["name"], field="name")
 
 
-def _accounts_here(uow: UnitOfWork, actor: Actor) -> list[Record]:
+def check_account_in_use(uow: UnitOfWork, account_id: str | None) -> None:
+    """Refuse money on an account that is given up."""
+    account = uow.find(_ACCOUNT, account_id) if account_id else None
+    if account is not None and not account["active"]:
+        raise InvalidInput("not_in_use", N_("“{name}” is no longer in use. Choose another one."), name=account["name"], field="account_id")
+
+
+def accounts_here(uow: UnitOfWork, actor: Actor) -> list[Record]:
     """Accounts of this branch that are in use, among those the actor deals with."""
     if not policy.may(actor, "account.read"):
         return []

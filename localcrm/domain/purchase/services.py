@@ -9,6 +9,7 @@ from typing import Any
 from localcrm.domain import policy
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
+from localcrm.domain.purchase import payables
 from localcrm.domain.purchase.entities import Supplier, SupplierPrice
 from localcrm.domain.purchase.rules import price_for
 from localcrm.domain.records import Behaviour
@@ -81,5 +82,9 @@ def compare_prices(uow: UnitOfWork, actor: Actor, *, product_id: RecordId, quant
     return {"rows": sorted(rows, key=lambda row: (row["price"], row["lead_days"] if row["lead_days"] is not None else 10_000))}
 
 
-BEHAVIOURS = {"supplier": Behaviour(prepare=prepare_supplier), "supplier_price": Behaviour(check=check_price, distinct=("from_quantity",))}
-VERBS = (Verb(compare_prices, N_("Compare suppliers' prices"), "product.read", record="product_id"),)
+BEHAVIOURS = {
+    **payables.BEHAVIOURS,
+    "supplier": Behaviour(prepare=prepare_supplier, derive=payables.derive_supplier),
+    "supplier_price": Behaviour(check=check_price, distinct=("from_quantity",)),
+}
+VERBS = (*payables.VERBS, Verb(compare_prices, N_("Compare suppliers' prices"), "product.read", record="product_id"))

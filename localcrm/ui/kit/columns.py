@@ -41,10 +41,11 @@ REGISTERED = {
     "released": N_("Given up"),
     "won": N_("Became our customer"),
 }
-PAYMENT = {"none": N_("Not paid"), "part": N_("Partly paid"), "all": N_("Paid in full")}
+PAYMENT = {"none": N_("Not paid"), "part": N_("Partly paid"), "all": N_("Paid in full"), "more": N_("Paid more than its total")}
 
 DERIVED: Mapping[str, tuple[Derived, ...]] = {
     "ticket": (Derived("left", N_("Time left"), "clock", after="state"),),
+    "supplier": (Derived("owed", N_("We owe"), "money", after="rating"), Derived("overdue", N_("Overdue"), "money", after="owed")),
     "product": (Derived("on_hand", N_("On hand"), "quantity", after="unit"),),
     "sales_order": (
         Derived("state", N_("State"), "chip", ORDER_STATES, after="customer_id"),

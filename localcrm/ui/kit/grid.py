@@ -380,6 +380,7 @@ def _related(entity: EntityType) -> set[str]:
     related = {
         "customer": {"contact", "activity", "sales_order", "receipt"},
         "product": {"stock_move"},
+        "supplier": {"supplier_entry"},
         "sales_order": {"receipt", "stock_move", "sales_order_line"},
     }
     return related.get(entity.key, set())

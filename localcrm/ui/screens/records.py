@@ -322,6 +322,7 @@ register(
     _screen("warehouse", N_("Warehouses"), "warehouse", "trade"),
     _screen("stock_move", N_("Stock movements"), "swap_vert", "trade"),
     _screen("receipt", N_("Receipts"), "payments", "trade"),
+    _screen("supplier_entry", N_("Suppliers' accounts"), "account_balance", "partners", 45),
     _screen("account", N_("Money accounts"), "account_balance_wallet", "trade"),
     _screen("branch", N_("Branches"), "store", None),
 )
