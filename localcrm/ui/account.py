@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from localcrm.ui.calls.deeds import extension_dialog
 from localcrm.ui.finding import OPTIONS_PATH
 from localcrm.ui.kit.shortcuts import show_sheet
 from localcrm.ui.kit.values import near_moment
-from localcrm.ui.operations import run_verb, toast
+from localcrm.ui.operations import apart, run_verb, toast
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -66,7 +65,7 @@ def welcome(session: Session, place: ui.element) -> None:
 
     async def close() -> None:
         box.delete()
-        await asyncio.to_thread(session.note_told)
+        await apart(session.note_told)
 
     look = "lc-notice" if arrival.failed or arrival.resets else "lc-notice lc-warn" if arrival.given else "lc-welcome"
     with place, ui.element("div").classes(look) as box:
@@ -108,12 +107,12 @@ async def _switch_language(session: Session) -> None:
 
 
 async def _set_language(session: Session, code: str) -> None:
-    await asyncio.to_thread(session.save_setting, "language", code)
+    await apart(session.save_setting, "language", code)
     ui.navigate.reload()
 
 
 async def _switch_dark(session: Session) -> None:
-    await asyncio.to_thread(session.save_setting, "theme", "light" if session.dark else "dark")
+    await apart(session.save_setting, "theme", "light" if session.dark else "dark")
     ui.navigate.reload()
 
 
@@ -147,7 +146,7 @@ def _change_password(session: Session, *, then: Callable[[], Awaitable[None]] | 
             values = {key: field.value for key, field in fields.items()}
             outcome = await run_verb(session, "people.set_password", {"login": actor.login, **values}, on_error=show)
             if outcome.ok:
-                ended = await asyncio.to_thread(close_sessions_of, session.store, session.user_id, keep=session.key)
+                ended = await apart(close_sessions_of, session.store, session.user_id, keep=session.key)
                 session.program.end_sessions(ended)
                 if session.arrival:
                     session.arrival = replace(session.arrival, given=None)
@@ -163,7 +162,7 @@ def _change_password(session: Session, *, then: Callable[[], Awaitable[None]] | 
 
 
 async def _show_sessions(session: Session) -> None:
-    found = await asyncio.to_thread(sessions_of, session.store, session.user_id)
+    found = await apart(sessions_of, session.store, session.user_id)
     with ui.dialog() as dialog, ui.card().classes("lc-dialog"):
         ui.label(_("Signed-in browsers")).classes("lc-dialog-title")
         for entry in found:
@@ -176,7 +175,7 @@ async def _show_sessions(session: Session) -> None:
                 else:
 
                     async def end(key: str = entry.key, line: ui.element = line) -> None:
-                        await asyncio.to_thread(close_session, session.store, key)
+                        await apart(close_session, session.store, key)
                         session.program.end_sessions([key])
                         line.delete()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -91,7 +90,7 @@ def _looking(session: Session) -> None:
     """Whose eyes these are, and the way back."""
 
     async def stop() -> None:
-        await asyncio.to_thread(session.look_as, None)
+        await operations.apart(session.look_as, None)
         ui.navigate.to("/people")
 
     with ui.element("div").classes("lc-notice lc-info").mark("looking").props('role="status"'):
@@ -210,7 +209,7 @@ class _Navigation:
         async def switch() -> None:
             folded = set(self.session.setting(FOLDED).split()) ^ {section}
             show(section in folded)
-            await asyncio.to_thread(self.session.save_setting, FOLDED, " ".join(sorted(folded)) or None)
+            await operations.apart(self.session.save_setting, FOLDED, " ".join(sorted(folded)) or None)
 
         with ui.element("button").classes("lc-nav-head").props('type="button"').mark(f"section-{section}") as head:
             ui.label(label)

@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from localcrm.domain.options.company import company_number
 from localcrm.domain.options.shortcuts import read_shortcuts
@@ -49,6 +49,8 @@ class Session:
     #: What the user should hear on the first page; None once he has.
     arrival: Arrival | None = None
     pages: set[Client] = field(default_factory=set)
+    #: What a page remembers for the next time it is opened, by whatever it chooses.
+    kept: dict[Any, Any] = field(default_factory=dict, repr=False)
     ended: bool = False
     #: Nothing is answered until the same user gives the password.
     locked: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -21,8 +22,9 @@ from localcrm.domain.service.desk import Line as TicketLine, Wanted, undone
 from localcrm.domain.service.rules import RUNNING
 from localcrm.domain.service.tickets import TICKET
 from localcrm.kernel.clock import moment, now_utc
-from localcrm.kernel.i18n import N_, gettext, gettext as _
+from localcrm.kernel.i18n import N_, current_language, gettext, gettext as _
 from localcrm.kernel.schema import EntityType
+from localcrm.store import changelog
 from localcrm.store.query import Condition, ListQuery, Record, ref_titles, select
 from localcrm.ui.calls.words import shown_number
 from localcrm.ui.conflict_words import Teller
@@ -88,6 +90,23 @@ class Card:
 def cards_for(session: Session) -> list[Card]:
     """The cards of a user, in their order."""
     return sorted((card for card in CARDS if card.asked(session)), key=lambda card: card.place)
+
+
+#: Seconds for which what a card found holds while nothing is written: what falls due meanwhile is seen a little later.
+KEPT_SECONDS = 45.0
+
+
+def look(session: Session, card: Card, mine: bool) -> Found:
+    """What a card finds; whoever comes back to the page while nothing was written does not wait for the same once more."""
+    with session.store.read() as connection:
+        state = changelog.head(connection)
+    key = (look, card.id, mine, session.actor.user_id, current_language())
+    kept: tuple[int, float, Found] | None = session.kept.get(key)
+    if kept and card.entities and kept[0] == state and time.monotonic() - kept[1] < KEPT_SECONDS:
+        return kept[2]
+    found = card.look(session, mine)
+    session.kept[key] = state, time.monotonic(), found
+    return found
 
 
 # customers -----------------------------------------------------------------------------------------------------------------
