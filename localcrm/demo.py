@@ -652,6 +652,19 @@ class _Company:
         for number, (name, phone) in enumerate(REGISTERED):
             given = {"partner_id": partners[number % len(partners)], "name": name, "phone": phone}
             run(node.application.store, node.staff[0], "partners.register_customer", given)
+        for number, partner in enumerate(partners):
+            day = self._today()
+            for period, target in ((f"{day:%Y}", 120_000), (f"{day:%Y}-Q{(day.month + 2) // 3}", 20_000)):
+                node.add(self._admin, "partner_target", [{"partner_id": partner, "period": period, "amount": str(target // (number + 1))}])
+            entries = (("paid_in", "50000", 180, ""), ("used", "2600", 40, "串货违约金"))
+            rows = [{"kind": kind, "amount": amount, "date": self._today(days), "remark": why} for kind, amount, days, why in entries]
+            node.add(self._admin, "partner_deposit", [{**row, "partner_id": partner} for row in rows[: 2 - number % 2]])
+            for back, quantity in ((35, 1800), (5, 1250)):
+                rows = [
+                    {"product_id": product, "quantity": str(quantity - 90 * place)}
+                    for place, (product, _price) in enumerate(self._products[:5])
+                ]
+                node.add(self._admin, "partner_stock", [{**row, "partner_id": partner, "date": self._today(back)} for row in rows])
 
     # what the days of those who look after customers are made of ------------------------------------------------------
 

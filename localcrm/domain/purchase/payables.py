@@ -13,6 +13,7 @@ from localcrm.domain.conditions import Asking, Preset, Question, mine_by
 from localcrm.domain.crm.alike import Reader, seen_customers
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance.services import accounts_here, check_account_in_use
+from localcrm.domain.ledgers import add_opposite
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.purchase.entities import EntryKind, Supplier, SupplierEntry
@@ -102,20 +103,8 @@ def reverse_entry(uow: UnitOfWork, actor: Actor, *, entry_id: RecordId, remark: 
 
 
 def insert_reversal(uow: UnitOfWork, actor: Actor, entry: Record, remark: str | None) -> str:
-    """Add the opposite of an entry; returns its id. Raises Refused for one that is reversed already, and away from the branch that entered it."""
-    policy.require_parent(uow.connection, actor, ENTRY, entry, "create")
-    if entry["branch_id"] != uow.node.branch_id:  # two places that reverse one entry apart would do so twice
-        raise Refused("other_branch", N_("This document belongs to another branch; only that branch can change it."))
-    if entry["reverses_id"]:
-        raise Refused("is_reversal", N_("{number} is itself a reversal and cannot be reversed."), number=entry["number"])
-    if uow.where(ENTRY, reverses_id=entry["id"]):
-        raise Refused("already_reversed", N_("{number} has already been reversed."), number=entry["number"])
-    day = dt.date.today()
-    declared = {key: entry[key] for key, field in ENTRY.fields.items() if field.custom is None}
-    opposite = {"amount": -entry["amount"], "owed": -entry["owed"], "reverses_id": entry["id"]}
-    stamped = {"date": day, "number": next_number(uow, ENTRY, day), "remark": remark}
-    own = {key: entry[key] for key, field in ENTRY.fields.items() if field.custom and not field.custom.unique}
-    return uow.insert(ENTRY, {**ENTRY.validate(declared | opposite | stamped), **own})
+    """Add the opposite of an entry; returns its id."""
+    return add_opposite(uow, actor, ENTRY, entry, "amount", "owed", remark=remark)
 
 
 # what follows from it ------------------------------------------------------------------------------------------------------

@@ -61,6 +61,10 @@ DERIVED: Mapping[str, tuple[Derived, ...]] = {
         Derived("ordered_percent", N_("Ordered, %"), "integer", after="unreceived"),
         Derived("received_percent", N_("Received, %"), "integer", after="ordered_percent"),
     ),
+    "partner": (
+        Derived("target", N_("Target"), "money", after="level"),
+        Derived("reached_percent", N_("Reached, %"), "integer", after="target"),
+    ),
     "partner_registration": (Derived("standing", N_("State"), "chip", REGISTERED, after="partner_id"),),
     "call": (Derived("party", N_("Customer or supplier"), "named", after="number"),),
     "customer": (

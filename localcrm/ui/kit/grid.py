@@ -380,6 +380,7 @@ def _related(entity: EntityType) -> set[str]:
         "customer": {"contact", "activity", "sales_order", "receipt"},
         "product": {"stock_move"},
         "supplier": {"supplier_entry"},
+        "partner": {"partner_target", "sales_order", "receipt"},
         "sales_order": {"receipt", "stock_move", "sales_order_line"},
     }
     return related.get(entity.key, set())
