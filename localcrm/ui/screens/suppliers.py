@@ -291,21 +291,26 @@ def _draw_comparison(rows: list[dict[str, Any]]) -> None:
             SUPPLIER.label,
             (PRICE.fields["price"].label, "lc-num"),
             (_("Amount"), "lc-num"),
+            (PRICE.fields["from_quantity"].label, "lc-num"),
             (PRICE.fields["lead_days"].label, "lc-num"),
             SUPPLIER.fields["rating"].label,
         )
         for place, row in enumerate(rows):
             with ui.element("tr"):
                 cells = (
-                    (row["supplier"], "lc-strong" if place == 0 else ""),
+                    (row["supplier"], "lc-strong" if place == 0 and not row["too_few"] else ""),
                     (show_kind("price", row["price"]), "lc-num"),
                     (show_kind("money", row["amount"]), "lc-num"),
+                    (show_kind("quantity", row["from_quantity"]), "lc-num lc-warn-text" if row["too_few"] else "lc-num"),
                     (row["lead_days"], "lc-num"),
                     (show(SUPPLIER.fields["rating"], row["rating"]), ""),
                 )
                 for text, style in cells:
                     with ui.element("td").classes(style):
                         ui.label("—" if text is None else str(text))
+        if any(row["too_few"] for row in rows):
+            with ui.element("tr"), ui.element("td").props("colspan=6").classes("lc-warn-text"):
+                ui.label(_("Marked suppliers sell only from the quantity shown; the amount is that of it."))
 
 
 register(Screen("suppliers", "/suppliers", N_("Suppliers"), "factory", "supplier.read", suppliers, "partners", 40, lists="supplier"))
