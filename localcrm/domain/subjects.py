@@ -23,7 +23,7 @@ from localcrm.domain.crm import (
     tags,
 )
 from localcrm.domain.crm.entities import Customer, Opportunity, ProjectTask
-from localcrm.domain.finance import services as finance
+from localcrm.domain.finance import approval as expense_approval, services as finance
 from localcrm.domain.finding import services as finding
 from localcrm.domain.netting import services as netting
 from localcrm.domain.options import services as options
@@ -75,6 +75,7 @@ reminders.FURTHER |= {"ticket_event": reminding.running_out, "ticket": reminding
 
 # Which documents can need an approval, and that those who are asked see them while they wait.
 documents.DOCUMENTS["sales_order"] = approval.ORDER
+documents.DOCUMENTS["expense"] = expense_approval.EXPENSE
 rights.ALSO_SEEN["approvals"] = documents.shown_to_approver
 
 # What became of a request for a customer, and that one changed hands, the person concerned hears wherever it was decided.

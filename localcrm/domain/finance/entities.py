@@ -108,3 +108,4 @@ class Expense(
     files: Annotated[Attachments | None, F(11, N_("Receipts and invoices"), index=True, widget="files")] = None
     opportunity_id: Annotated[Id | None, F(12, N_("Opportunity"), ref="opportunity")] = None
     contract_id: Annotated[Id | None, F(13, N_("Contract"), ref="contract")] = None
+    split_of_id: Annotated[Id | None, F(14, N_("Part of"), ref="expense", editable=False)] = None

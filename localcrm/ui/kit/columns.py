@@ -41,6 +41,7 @@ REGISTERED = {
     "released": N_("Given up"),
     "won": N_("Became our customer"),
 }
+APPROVAL = {"needed": N_("Needs an approval"), "waiting": N_("Waits for approval"), "approved": N_("Approved"), "rejected": N_("Rejected")}
 PAYMENT = {"none": N_("Not paid"), "part": N_("Partly paid"), "all": N_("Paid in full"), "more": N_("Paid more than its total")}
 
 DERIVED: Mapping[str, tuple[Derived, ...]] = {
@@ -53,6 +54,10 @@ DERIVED: Mapping[str, tuple[Derived, ...]] = {
         Derived("delivered", N_("Delivered"), "chip", DELIVERY, after="gross"),
         Derived("paid", N_("Paid"), "chip", PAYMENT, after="delivered"),
         Derived("open", N_("Unpaid"), "money", after="paid"),
+    ),
+    "expense": (
+        Derived("approval", N_("Approval"), "chip", APPROVAL, after="amount"),
+        Derived("decided", N_("Decided by"), after="user_id", folded=True),
     ),
     "contract": (
         Derived("ordered", N_("Ordered"), "money", after="amount", folded=True),

@@ -380,6 +380,7 @@ def _related(entity: EntityType) -> set[str]:
         "customer": {"contact", "activity", "sales_order", "receipt"},
         "product": {"stock_move"},
         "supplier": {"supplier_entry"},
+        "expense": {"approval_flow", "approval_request", "approval_step"},
         "partner": {"partner_target", "sales_order", "receipt"},
         "sales_order": {"receipt", "stock_move", "sales_order_line"},
     }
