@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nicegui import ui
@@ -13,6 +14,7 @@ from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import LANGUAGES, gettext as _
 from localcrm.ui.calls.deeds import extension_dialog
 from localcrm.ui.finding import OPTIONS_PATH
+from localcrm.ui.kit.menu import afterwards
 from localcrm.ui.kit.shortcuts import show_sheet
 from localcrm.ui.kit.values import near_moment
 from localcrm.ui.operations import apart, run_verb, toast
@@ -36,25 +38,30 @@ def menu(session: Session) -> None:
     with ui.button().props(f'flat dense round aria-label="{actor.name}"').classes("lc-avatar").mark("user-menu"):
         ui.label(short_name(actor.name))
         with ui.menu().classes("lc-menu").props("anchor='bottom right' self='top right'"):
-            ui.label(f"{actor.name} · {actor.login}").classes("lc-menu-head")
-            ui.separator()
-            for code, name in LANGUAGES.items():
-                chosen = " ✓" if code == session.language else ""
-                ui.menu_item(f"{name}{chosen}", lambda code=code: _set_language(session, code)).mark(f"language-{code}")
-            ui.separator()
-            ui.menu_item(_("Options…"), lambda: ui.navigate.to(OPTIONS_PATH)).mark("options")
-            ui.menu_item(_("Keys…"), show_sheet).mark("keys")
-            if session.may("call.read"):
-                ui.menu_item(_("My extension…"), lambda: extension_dialog(session)).mark("extension")
-            ui.menu_item(_("Change password…"), lambda: _change_password(session)).mark("change-password")
-            ui.menu_item(_("Signed-in browsers…"), lambda: _show_sessions(session)).mark("sessions")
-            if actor.is_admin and session.store.node.is_office:
-                ui.menu_item(_("New recovery code…"), lambda: ui.navigate.to("/recovery-code")).mark("recovery-code")
-                ui.menu_item(_("Answer a password reset…"), lambda: ui.navigate.to("/answer-reset")).mark("answer-reset")
-            ui.separator()
-            ui.menu_item(_("Lock when not used…"), lambda: ui.navigate.to(f"{OPTIONS_PATH}?at=idle_minutes")).mark("idle")
-            ui.menu_item(_("Lock now")).mark("lock").on("click", js_handler="() => localcrm.lockNow()")
-            ui.menu_item(_("Sign out")).mark("sign-out").on("click", js_handler="() => localcrm.signOut()")
+            afterwards(partial(_menu, session))
+
+
+def _menu(session: Session) -> None:
+    actor = session.actor
+    ui.label(f"{actor.name} · {actor.login}").classes("lc-menu-head")
+    ui.separator()
+    for code, name in LANGUAGES.items():
+        chosen = " ✓" if code == session.language else ""
+        ui.menu_item(f"{name}{chosen}", lambda code=code: _set_language(session, code)).mark(f"language-{code}")
+    ui.separator()
+    ui.menu_item(_("Options…"), lambda: ui.navigate.to(OPTIONS_PATH)).mark("options")
+    ui.menu_item(_("Keys…"), show_sheet).mark("keys")
+    if session.may("call.read"):
+        ui.menu_item(_("My extension…"), lambda: extension_dialog(session)).mark("extension")
+    ui.menu_item(_("Change password…"), lambda: _change_password(session)).mark("change-password")
+    ui.menu_item(_("Signed-in browsers…"), lambda: _show_sessions(session)).mark("sessions")
+    if actor.is_admin and session.store.node.is_office:
+        ui.menu_item(_("New recovery code…"), lambda: ui.navigate.to("/recovery-code")).mark("recovery-code")
+        ui.menu_item(_("Answer a password reset…"), lambda: ui.navigate.to("/answer-reset")).mark("answer-reset")
+    ui.separator()
+    ui.menu_item(_("Lock when not used…"), lambda: ui.navigate.to(f"{OPTIONS_PATH}?at=idle_minutes")).mark("idle")
+    ui.menu_item(_("Lock now")).mark("lock").on("click", js_handler="() => localcrm.lockNow()")
+    ui.menu_item(_("Sign out")).mark("sign-out").on("click", js_handler="() => localcrm.signOut()")
 
 
 def welcome(session: Session, place: ui.element) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -22,9 +21,8 @@ from localcrm.domain.service.desk import Line as TicketLine, Wanted, undone
 from localcrm.domain.service.rules import RUNNING
 from localcrm.domain.service.tickets import TICKET
 from localcrm.kernel.clock import moment, now_utc
-from localcrm.kernel.i18n import N_, current_language, gettext, gettext as _
+from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import EntityType
-from localcrm.store import changelog
 from localcrm.store.query import Condition, ListQuery, Record, ref_titles, select
 from localcrm.ui.calls.words import shown_number
 from localcrm.ui.conflict_words import Teller
@@ -92,21 +90,10 @@ def cards_for(session: Session) -> list[Card]:
     return sorted((card for card in CARDS if card.asked(session)), key=lambda card: card.place)
 
 
-#: Seconds for which what a card found holds while nothing is written: what falls due meanwhile is seen a little later.
-KEPT_SECONDS = 45.0
-
-
 def look(session: Session, card: Card, mine: bool) -> Found:
-    """What a card finds; whoever comes back to the page while nothing was written does not wait for the same once more."""
-    with session.store.read() as connection:
-        state = changelog.head(connection)
-    key = (look, card.id, mine, session.actor.user_id, current_language())
-    kept: tuple[int, float, Found] | None = session.kept.get(key)
-    if kept and card.entities and kept[0] == state and time.monotonic() - kept[1] < KEPT_SECONDS:
-        return kept[2]
-    found = card.look(session, mine)
-    session.kept[key] = state, time.monotonic(), found
-    return found
+    """What a card finds."""
+    read = partial(card.look, session, mine)
+    return session.remembered((card.id, mine), read) if card.entities else read()
 
 
 # customers -----------------------------------------------------------------------------------------------------------------

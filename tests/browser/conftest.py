@@ -280,10 +280,10 @@ def beside(program: Running) -> Iterator[tuple[Store, Actor]]:
 
 
 class Held:
-    """What the program tells a page waits on the way while ``on``, as on a slow line."""
+    """What the program tells a page waits on the way while ``on``, as on a slow line; ``at_once``: also the first word."""
 
-    def __init__(self, page: Page) -> None:
-        self.on = False
+    def __init__(self, page: Page, *, at_once: bool = False) -> None:
+        self.on = at_once
         self.late: list[Callable[[], None]] = []
         page.route_web_socket("**/socket.io/**", self._between)
         page.reload()

@@ -124,6 +124,18 @@ def test_deleting_asks_and_can_be_taken_back(open_page: OpenPage, office: Runnin
     expect(row(page, "多余的公司")).to_be_visible()
 
 
+def test_a_key_pressed_before_the_program_listens_is_about_the_row_chosen_before(open_page: OpenPage) -> None:
+    """Rows are there before the program is told anything, and a quick hand does not wait."""
+    page = open_page(own_session=True)
+    held = Held(page, at_once=True)
+    row(page, "诸暨盛宏袜业").click()
+    page.keyboard.press("Delete")
+    page.wait_for_timeout(200)
+    held.release()
+    expect(page.locator(".q-dialog", has_text="诸暨盛宏袜业")).to_be_visible()
+    page.keyboard.press("Escape")
+
+
 def test_a_group_narrows_the_list_and_its_chip_widens_it_again(open_page: OpenPage) -> None:
     page = open_page()
     expect(row(page, "浙江瑞祥进出口有限公司")).to_be_visible()

@@ -115,7 +115,7 @@ def test_whoever_comes_back_to_the_page_waits_only_for_what_is_new(
     office.new("activity", customer_id=customers["柯桥金龙布业"], content="谈妥了", at="2026-11-03T08:00:00Z")
     assert look(admin, counted, False).count == 0
     assert read == [False, True, False]
-    monkeypatch.setattr("localcrm.ui.today.KEPT_SECONDS", 0.0)
+    monkeypatch.setattr("localcrm.ui.sessions.KEPT_SECONDS", 0.0)
     look(admin, counted, False)
     assert len(read) == 4
 

@@ -20,7 +20,7 @@ from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import EntityType, Kind, entities
 from localcrm.ui.finding import OPTIONS_PATH, find_options, find_settings
-from localcrm.ui.frame import page_frame, page_head, redraw_navigation
+from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit import theme
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.history import Line, history_lines, history_table
@@ -28,6 +28,7 @@ from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.moments import moment_input, parse_day
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import exact, near_moment
+from localcrm.ui.navigation import redraw_navigation
 from localcrm.ui.operations import apart, run_service, run_verb, toast
 from localcrm.ui.registry import PINNED, Screen, navigation, register, screens_for
 
