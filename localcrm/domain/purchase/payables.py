@@ -254,6 +254,18 @@ def alike(connection: Connection, actor: Actor, supplier_id: str) -> list[dict[s
     return sorted(told, key=lambda one: (-len(one["reasons"]), one["id"]))
 
 
+def suppliers_of(connection: Connection, actor: Actor, customer_id: str) -> list[tuple[Record, Owed | None]]:
+    """Suppliers the actor sees that are a customer too, each with what we owe it; None where he may not see that."""
+    seen = policy.seen(actor, SUPPLIER)
+    if seen is None or not all(map(seen.shows, ("customer_id", "name"))):
+        return []
+    found = select(
+        connection, ListQuery(SUPPLIER, where=(Condition("customer_id", "=", customer_id),), limit=5, restrict=seen), count=False
+    ).rows
+    balances = owed(connection, actor, [one["id"] for one in found], dt.date.today()) if found else {}
+    return [(one, balances.get(one["id"])) for one in found]
+
+
 # what lists of suppliers can be asked ---------------------------------------------------------------------------------------------
 
 

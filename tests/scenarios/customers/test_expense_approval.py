@@ -45,7 +45,7 @@ def test_an_expense_above_an_amount_waits_for_head_office_and_counts_once_approv
     ask_above_a_thousand(hq)
     customer = hq.new("customer", name="甲公司")
     deal = hq.new("opportunity", title="秋季订货", customer_id=customer)
-    company.exchange()
+    company.exchange("BR01")
 
     small = spend(branch, lin, customer_id=customer, opportunity_id=deal, amount="999.99")
     big = spend(branch, lin, customer_id=customer, opportunity_id=deal, amount="1200")
@@ -60,14 +60,14 @@ def test_an_expense_above_an_amount_waits_for_head_office_and_counts_once_approv
         as_(branch, lin, "records.delete_record", entity="expense", id=big)
     assert cost(branch, deal) == Decimal("999.99")
 
-    company.exchange()
+    company.exchange("BR01")
     with hq.store.read() as connection:
         actor = actor_by_id(hq.store, boss)
         assert actor is not None
         (entry,) = inbox(connection, actor, box="waiting")
     assert entry.title == "展会 · 1,200.00"
     as_(hq, boss, "approvals.approve", request_id=entry.request.record["id"])
-    company.exchange()
+    company.exchange("BR01")
     for at in (hq, branch):
         told = at.get("expense", big)
         assert (told["approval"], told["decided"].partition(" ")[0], cost(at, deal)) == ("approved", "张总", Decimal("2199.99"))

@@ -9,6 +9,7 @@ import pytest
 
 from localcrm.domain.conditions import PRESETS, Asking, tree_query
 from localcrm.domain.crm.reminders import reminders
+from localcrm.domain.purchase.payables import suppliers_of
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.schema import entity
@@ -102,6 +103,9 @@ def test_a_supplier_that_buys_from_us_is_found_and_both_debts_are_set_off(hq: In
     assert [net[key] for key in ("we_owe", "they_owe", "net", "most")] == ["200.00", "629.99", "-429.99", "200.00"]
     assert [(one["id"], one["open"]) for one in net["orders"]] == [(first, "69.99"), (second, "60.00"), (third, "500.00")]
 
+    with hq.store.read() as connection:
+        ((also, owed),) = suppliers_of(connection, hq.actor, customer)
+    assert (also["id"], owed and str(owed.balance)) == (supplier, "200.00")
     for parameters in ({"amount": "200.01"}, {"amount": "0"}, {"amount": "-1"}, {"amount": "60.01", "order_ids": [second]}):
         with pytest.raises(AppError) as refused:
             hq.run("netting.set_off", supplier_id=supplier, **parameters)
@@ -136,11 +140,11 @@ def test_two_places_that_set_off_one_debt_apart_see_it_and_put_it_right(company:
     supplier = hq.new("supplier", name="永盛织造厂", customer_id=customer)
     (order,) = sold(hq, customer, "100")
     hq.new("supplier_entry", supplier_id=supplier, amount="100", invoice_no="F-1")
-    company.exchange()
+    company.exchange("BR01")
     for at in (hq, branch):
         at.run("netting.set_off", supplier_id=supplier)
         at.new("supplier_entry", supplier_id=supplier, amount="7", invoice_no="F-2")  # one invoice, entered at both places
-    company.exchange()
+    company.exchange("BR01")
 
     assert len(company.digests) == 1
     for at in (hq, branch):
@@ -160,7 +164,7 @@ def test_two_places_that_set_off_one_debt_apart_see_it_and_put_it_right(company:
     with pytest.raises(AppError, match="其他分支"):
         hq.run("netting.take_back", entry_id=theirs["id"])
     branch.run("netting.take_back", entry_id=theirs["id"])
-    company.exchange()
+    company.exchange("BR01")
     for at in (hq, branch):
         assert [at.get("sales_order", order)[key] for key in ("paid", "open")] == ["all", "0.00"]
         with at.store.read() as connection:

@@ -79,17 +79,17 @@ def test_a_deposit_is_used_once_and_two_places_that_use_it_apart_see_it(company:
             hq.new("partner_deposit", partner_id=partner, kind="returned", amount=amount)
     with pytest.raises(AppError, match="已被使用"):
         hq.run("partners.reverse_deposit", entry_id=paid)
-    company.exchange()
+    company.exchange("BR01")
     for at in (hq, branch):
         back = at.new("partner_deposit", partner_id=partner, kind="returned", amount="399.99")
-    company.exchange()
+    company.exchange("BR01")
     assert len(company.digests) == 1
     held = "SELECT total FROM partner_deposited"
     assert [at.value(held) for at in (hq, branch)] == [-39999, -39999]
     with pytest.raises(AppError, match="其他分支"):
         hq.run("partners.reverse_deposit", entry_id=back)
     branch.run("partners.reverse_deposit", entry_id=back)
-    company.exchange()
+    company.exchange("BR01")
     assert [at.value(held) for at in (hq, branch)] == [0, 0]
 
 
