@@ -62,7 +62,7 @@ class Navigation:
 
     def show_count(self, screen_id: str, count: int) -> None:
         """Put the number of what waits beside a link, where it is shown."""
-        if self.counts.get(screen_id, 0) == count:
+        if screen_id not in self.counted or self.counts.get(screen_id, 0) == count:
             return
         self.counts[screen_id] = count
         if self.client.has_socket_connection:
