@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from localcrm.domain import policy
 from localcrm.domain.approvals.documents import Document, Standing, standing
 from localcrm.domain.approvals.rules import Fact, State
 from localcrm.domain.finance.entities import EXPENSE_TYPES, Expense
@@ -62,8 +63,11 @@ def counted(connection: Connection, ids: Iterable[str]) -> set[str]:
     return {one["id"] for one in records_by_id(connection, _EXPENSE, wanted) if _counts(standing(connection, _EXPENSE, one))}
 
 
-def derive_expense(connection: Connection, actor: Actor, records: list[Record]) -> list[dict[str, Any]]:  # noqa: ARG001
-    """Beside expenses in a list: how far the approval is, and who decided last and when."""
+def derive_expense(connection: Connection, actor: Actor, records: list[Record]) -> list[dict[str, Any]]:
+    """Beside expenses in a list: how far the approval is, and who decided last and when; nothing where a field that flows ask about is hidden."""
+    seen = policy.view(actor, _EXPENSE)
+    if not all(map(seen.shows, ("amount", "type", "branch_id"))):
+        return [{} for _record in records]
     if not _is_asked(connection) and not connection.value("SELECT 1 FROM approval_request LIMIT 1"):
         return [{} for _record in records]
     whole = {one["id"]: one for one in records_by_id(connection, _EXPENSE, [record["id"] for record in records])}
