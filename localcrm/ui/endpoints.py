@@ -316,6 +316,7 @@ OWN_PAGES: dict[str, str] = {
     "call": "/calls?open={id}",
     "ticket": "/tickets/{id}",
     "supplier": "/suppliers?open={id}",
+    "partner": "/partner/{id}",
     "department": "/people",
     "role": "/roles",
     "legal_entity": "/settings/organisation",

@@ -65,9 +65,11 @@ def delivery_state(ordered: Iterable[tuple[Decimal, Decimal]]) -> str:
 
 
 def payment_state(gross: Decimal, received: Decimal) -> str:
-    """Tell "none", "part" or "all" of an order's total received."""
+    """Tell "none", "part" or "all" of an order's total received, or "more" where two places received the same apart."""
     if not received:
         return "all" if not gross else "none"
+    if abs(received) > abs(gross):
+        return "more"
     return "all" if abs(received) >= abs(gross) else "part"
 
 

@@ -18,6 +18,7 @@ from localcrm.domain.catalog.entities import Product, Warehouse
 from localcrm.domain.crm.checks import check_same_customer, filled_from
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance.entities import Receipt
+from localcrm.domain.ledgers import check_own
 from localcrm.domain.numbering import next_number
 from localcrm.domain.options.company import company_value, company_yes
 from localcrm.domain.policy import Actor
@@ -355,22 +356,7 @@ def _check_editable_here(uow: UnitOfWork, order: Record) -> None:
 
 
 def _check_own(uow: UnitOfWork, order: Record) -> None:
-    if order["branch_id"] != uow.node.branch_id:
-        raise Refused("other_branch", N_("This document belongs to another branch; only that branch can change it."))
-    if uow.may_have_gone_on(_ORDER, order["id"]):
-        if uow.node.is_office:
-            raise Refused(
-                "not_heard_since_restore",
-                N_(
-                    "Head office was restored from a backup, and not every branch has given back yet what was done after it. This document is from before; it may have been changed or posted already. Exchange with every branch first, and close those that do not come any more. New documents can be entered and posted meanwhile."
-                ),
-            )
-        raise Refused(
-            "not_heard_since_restore",
-            N_(
-                "This branch was restored from a backup and has not heard head office since. This document is from before; it may have been changed or posted already. Exchange first. New documents can be entered and posted meanwhile."
-            ),
-        )
+    check_own(uow, _ORDER, order)
 
 
 def check_installed(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001

@@ -54,6 +54,7 @@ ICONS: Mapping[str, str] = {
     "revisit": "support_agent",
     "claim": "pan_tool",
     "hands": "swap_horiz",
+    "overpaid": "balance",
 }
 #: What stands above each kind.
 HEADS: Mapping[str, str] = {
@@ -75,6 +76,7 @@ HEADS: Mapping[str, str] = {
     "revisit": N_("Ask the customer again"),
     "claim": N_("Answer to your request"),
     "hands": N_("Changed hands"),
+    "overpaid": N_("Paid more than its total"),
 }
 #: Cards that stand on a page at once; the others are counted.
 MOST_CARDS = 2

@@ -323,12 +323,12 @@ register(
     _screen("contact", N_("Contacts"), "contacts", "customers", 20),
     _screen("activity", N_("Activity records"), "forum", "customers", 30),
     _screen("installed_product", N_("Products in use"), "devices", "service", 20),
-    _screen("expense", N_("Expenses"), "request_quote", "selling", 50),
     _screen("product", N_("Products"), "inventory_2", "trade"),
     _screen("level_price", N_("Prices by level"), "sell", "trade", office=True),
     _screen("warehouse", N_("Warehouses"), "warehouse", "trade"),
     _screen("stock_move", N_("Stock movements"), "swap_vert", "trade"),
     _screen("receipt", N_("Receipts"), "payments", "trade"),
+    _screen("supplier_entry", N_("Suppliers' accounts"), "account_balance", "partners", 45),
     _screen("account", N_("Money accounts"), "account_balance_wallet", "trade"),
     _screen("branch", N_("Branches"), "store", None),
 )
