@@ -63,7 +63,7 @@ DEPARTMENTS = (("11", "销售部"), ("12", "仓储部"), ("13", "财务部"))
 #: Kind of record, whose, what: the rights of the salesperson's role.
 SALES_RIGHTS = (
     ("customer", "own", "read create update export"), ("contact", "all", "read create update delete"), ("activity", "all", "read create update"),
-    ("sales_order", "own", "read create update post"), ("product", "all", "read"), ("warehouse", "all", "read"), ("stock_move", "branch", "read"),
+    ("sales_order", "own", "read create update post"), ("product", "all", "read"), ("level_price", "all", "read"), ("warehouse", "all", "read"), ("stock_move", "branch", "read"),
     ("user", "all", "read"), ("branch", "all", "read"), ("expense", "own", "read create update"), ("installed_product", "all", "read create update"),
     ("quote", "own", "read create update"), ("contract", "own", "read create update"), ("delivery", "all", "read create update"),
     ("call", "branch", "read update"), ("partner", "all", "read"), ("partner_registration", "own", "read create update"),

@@ -31,7 +31,16 @@ from localcrm.domain.partners import registrations, services as partners
 from localcrm.domain.people import handing, rights, services as people
 from localcrm.domain.purchase import payables, reminding as certificates, services as purchase
 from localcrm.domain.purchase.entities import Supplier
-from localcrm.domain.sales import approval, expiring, overpaid, paper_questions, questions as sales_questions, services as sales, warranties
+from localcrm.domain.sales import (
+    approval,
+    expiring,
+    installed,
+    overpaid,
+    paper_questions,
+    questions as sales_questions,
+    services as sales,
+    warranties,
+)
 from localcrm.domain.sales.entities import Contract, Quote
 from localcrm.domain.service import reminding, services as service, tickets
 from localcrm.domain.stock import services as stock
@@ -105,6 +114,7 @@ arrivals.FOLLOWERS |= {
     "share": arrivals.Follower(apart.follow_shares),
     "pool_claim": arrivals.Follower(pools.answer_claims),
     "pool": arrivals.Follower(pools.answer_claims),
+    "delivery": arrivals.Follower(installed.follow_arrived),
     "customer": arrivals.Follower(tags.bring_together, "tags"),
     "ticket": arrivals.Follower(tickets.open_circles),
 }

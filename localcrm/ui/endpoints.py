@@ -311,6 +311,7 @@ OWN_PAGES: dict[str, str] = {
     "activity": "/activities/{id}",
     "opportunity": "/opportunities?open={id}",
     "sales_order": "/orders/{id}",
+    "quote": "/quotes/{id}",
     "user": "/people?open={id}",
     "call": "/calls?open={id}",
     "ticket": "/tickets/{id}",
