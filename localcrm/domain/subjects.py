@@ -58,7 +58,7 @@ documents.DOCUMENTS["sales_order"] = approval.ORDER
 rights.ALSO_SEEN["approvals"] = documents.shown_to_approver
 
 # What became of a request for a customer, and that one changed hands, the person concerned hears wherever it was decided.
-reminders.FURTHER |= {"claim_answer": notices.answered, "owner_change": notices.changed_hands}
+reminders.FURTHER |= {"claim_answer": notices.answered, "owner_change": notices.changed_hands, "customer": notices.too_many_locked}
 
 # What lists of customers can be asked; of orders and money know the subjects above them.
 for questions in (crm_questions, sales_questions):

@@ -18,6 +18,7 @@ from localcrm.domain.admin.undo import OwnWay, Touched
 from localcrm.domain.crm import custody_rules as rules, pool_limits
 from localcrm.domain.crm.entities import ChangeKind, Customer, OwnerChange, Pool
 from localcrm.domain.crm.open_work import WORK
+from localcrm.domain.options.company import company_number
 from localcrm.domain.people.entities import Share, User
 from localcrm.domain.people.handing import pass_on
 from localcrm.domain.policy import Actor
@@ -296,7 +297,10 @@ def goes_along(connection: Connection, actor: Actor, node: Node, customers: Sequ
 
 
 def lock(uow: UnitOfWork, actor: Actor, *, customer_id: RecordId) -> dict[str, str]:  # noqa: ARG001
-    """Keep a customer from being reclaimed or released until it is unlocked or changes hands."""
+    """Keep a customer from being reclaimed or released until it is unlocked or changes hands.
+
+    Raises Refused where its salesperson has as many locked ones as the company allows; deal customers do not count.
+    """
     return _set_lock(uow, customer_id, locked=True)
 
 
@@ -309,8 +313,27 @@ def _set_lock(uow: UnitOfWork, customer_id: str, *, locked: bool) -> dict[str, s
     customer = uow.get(_CUSTOMER, customer_id)
     if locked and customer["owner_id"] is None:
         raise Refused("nobodys", N_("“{title}” has no salesperson."), title=customer["name"])
+    if locked and not customer["locked"] and customer["level"] != "deal":
+        count, most = locked_of(uow.connection, uow.node, customer["owner_id"])
+        if most and count >= most:
+            raise Refused(
+                "too_many_locked",
+                N_("{name} has {count} locked customers, and {most} are allowed. Unlock another one first; deal customers do not count."),
+                name=titles(uow.connection, _USER, [customer["owner_id"]]).get(customer["owner_id"], "…"),
+                count=count,
+                most=most,
+            )
     uow.update(_CUSTOMER, customer_id, {"locked": locked})
     return {"id": customer_id}
+
+
+def locked_of(connection: Connection, node: Node, user: str) -> tuple[int, int]:
+    """How many customers somebody has locked, without deal customers, and how many are allowed; (0, 0) where any number is."""
+    most = company_number(connection, node, "locked_most")
+    if not most:
+        return 0, 0
+    sql = "SELECT count(*) FROM customer WHERE owner_id = ? AND deleted = 0 AND locked = 1 AND level IS NOT 'deal'"
+    return int(connection.value(sql, (bytes.fromhex(user),))), most
 
 
 def chosen_customers(uow: UnitOfWork, actor: Actor, ids: Sequence[str], action: str) -> list[Record]:
@@ -377,8 +400,8 @@ def take_back(uow: UnitOfWork, actor: Actor, touched: Sequence[Touched]) -> int:
             current = uow.get(one.entity, one.id, deleted=True)
             uow.update(one.entity, one.id, before)
             done += 1
-            if one.entity is _CUSTOMER and "owner_id" in before:
-                back = Move(to=before["owner_id"], kind=ChangeKind.UNDONE, by=actor.user_id)
+            if one.entity is _CUSTOMER and not before.keys().isdisjoint(("owner_id", "pool_id")):
+                back = Move(to=before.get("owner_id", current["owner_id"]), kind=ChangeKind.UNDONE, by=actor.user_id)
                 add_link(uow, one.id, current["owner_id"], back, moment(uow), pool=before.get("pool_id"))
     return done
 

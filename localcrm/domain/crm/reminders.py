@@ -45,7 +45,7 @@ _MORNING = dt.time(9)
 #: Of one kind no more are told.
 MOST = 500
 _KEY = re.compile(
-    r"(next|birthday|dormant|reclaim|warranty|quote|contract|certificate|task|step|registration|outrun|mention|own|ticket|revisit|claim|hands):[0-9a-f]{32}(:[0-9-]{1,20})?",
+    r"(next|birthday|dormant|reclaim|warranty|quote|contract|certificate|task|step|registration|outrun|mention|own|ticket|revisit|claim|hands|locks):[0-9a-f]{32}(:[0-9-]{1,20})?",
     re.ASCII,
 )
 #: The longest a reminder may be put off.
@@ -54,7 +54,7 @@ _LONGEST = dt.timedelta(days=366)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reminding:
-    """One occasion. key: the same at every node · kind: next, birthday, dormant, reclaim, warranty, quote, contract, certificate, task, step, registration, outrun, mention, own, ticket, revisit, claim or hands · due: when it is to be told · at: the time it is about ·
+    """One occasion. key: the same at every node · kind: next, birthday, dormant, reclaim, warranty, quote, contract, certificate, task, step, registration, outrun, mention, own, ticket, revisit, claim, hands or locks · due: when it is to be told · at: the time it is about ·
     title: whom or what it is about, "" where that may not be seen · text: what more there is to say ·
     record: kind and id of what it is about where that is none of the others.
     """
