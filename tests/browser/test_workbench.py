@@ -132,6 +132,11 @@ def test_a_group_narrows_the_list_and_its_chip_widens_it_again(open_page: OpenPa
     expect(row(page, "浙江瑞祥进出口有限公司")).to_have_count(0)
     page.locator(".lc-quick .lc-chip").click()
     expect(row(page, "浙江瑞祥进出口有限公司")).to_be_visible()
+    page.locator(".lc-group", has_text="从未联系").click()  # by no field of theirs, and beside a group that is one
+    page.locator(".lc-group", has_text="成交客户").click()
+    expect(page.locator(".lc-quick .lc-chip")).to_have_count(2)
+    page.locator(".lc-quick .lc-chip", has_text="未联系天数").click()
+    expect(page.locator(".lc-quick .lc-chip")).to_have_count(1)
 
 
 def test_the_list_finds_by_pinyin_and_by_the_end_of_a_number(open_page: OpenPage) -> None:

@@ -69,7 +69,7 @@ class Move:
 def move(uow: UnitOfWork, customer: Record, how: Move) -> None:
     """Give a customer to somebody, or into a pool, and add the link that says so. Whether that may be is asked before."""
     at = moment(uow)
-    values = _values(customer, how, at)
+    values = _values(customer, how, at) | _department(uow.connection, how.to)
     if how.branch:
         values["branch_id"] = how.branch
     uow.update(_CUSTOMER, customer["id"], values)
@@ -89,6 +89,14 @@ def _values(customer: Mapping[str, Any], how: Move, at: datetime) -> dict[str, A
         "locked": False,
         "protected_until": until,
     }
+
+
+def _department(connection: Connection, user: str | None) -> dict[str, str | None]:
+    """The department that a customer is in with its salesperson; it stays when he moves to another one, and in a pool, as what was done stays."""
+    if user is None:
+        return {}
+    found = connection.value('SELECT department_id FROM "user" WHERE id = ?', (bytes.fromhex(user),))
+    return {"department_id": found.hex() if found else None}
 
 
 def add_link(
@@ -187,8 +195,10 @@ def chain(connection: Connection, actor: Actor, customer: str) -> list[dict[str,
 
 
 def begin(uow: UnitOfWork, values: dict[str, Any]) -> dict[str, Any]:
-    """A new customer's days with its salesperson begin now."""
-    return {**values, "owner_since": moment(uow)} if values.get("owner_id") else values
+    """A new customer's days with its salesperson begin now, and it is in his department."""
+    if not values.get("owner_id"):
+        return values
+    return {**_department(uow.connection, str(values["owner_id"])), **values, "owner_since": moment(uow)}
 
 
 def check_owner(uow: UnitOfWork, actor: Actor, values: Mapping[str, Any], old: Record | None) -> None:
@@ -213,6 +223,8 @@ def follow_owner(uow: UnitOfWork, actor: Actor, record: Record, old: Record | No
     target = uow.find(_USER, record["owner_id"], deleted=True) if record["owner_id"] else None
     if target and target["branch_id"] and record["branch_id"] == old["branch_id"]:  # as when it is handed over
         values["branch_id"] = target["branch_id"]
+    if record["department_id"] == old["department_id"]:
+        values |= _department(uow.connection, record["owner_id"])
     uow.update(_CUSTOMER, record["id"], values)
     add_link(uow, record["id"], old["owner_id"], how, at, pool=old["pool_id"])
 
@@ -438,6 +450,7 @@ def bring_together(uow: UnitOfWork, ids: Sequence[str]) -> None:
         fitting |= {"released_at": None if standing["to_id"] else standing["at"]}
         if standing["to_id"] is None:
             fitting |= {"locked": False, "protected_until": None}
+        fitting |= _department(uow.connection, standing["to_id"])
         if (home := _home_before(uow.connection, standing, others)) is not None:
             fitting["branch_id"] = home[0]
         uow.update(_CUSTOMER, customer_id, fitting)

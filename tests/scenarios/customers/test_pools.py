@@ -131,6 +131,33 @@ def test_a_customer_is_handed_over_with_its_drafts_and_the_former_salesperson_st
     assert apart.one.get("customer", customer)["branch_id"] == branch  # its home moved along
 
 
+def test_a_customer_is_in_the_department_of_whoever_has_it_also_when_it_was_given_away_apart(apart: Day) -> None:
+    east, west = (apart.hq.new("department", name=name) for name in ("华东部", "西部"))
+    for login, department in (("chen", east), ("lin", east), ("zhou", west)):
+        apart.hq.run("records.update_record", entity="user", id=apart.users[login], values={"department_id": department})
+    customer = apart.hq.new("customer", name="恒远纺织", owner_id=apart.users["chen"], place="120.58，30.01")
+    typed = apart.hq.new("customer", name="手工写的", owner_id=apart.users["chen"], department_id=west)
+    assert [apart.hq.get("customer", one)["department_id"] for one in (customer, typed)] == [east, west]
+    assert apart.hq.get("customer", customer)["place"] == "30.01, 120.58"
+    with refused("bad_place"):
+        apart.hq.set("customer", customer, place="柯桥")
+    apart.tell()
+    apart.hq.run("records.update_record", entity="user", id=apart.users["chen"], values={"department_id": west})
+    assert apart.hq.get("customer", customer)["department_id"] == east  # what he did there stays there
+    apart.do(apart.hq, "admin", "hand_over", customers=[customer], to=apart.users["lin"])
+    apart.hq.clock.forward(minutes=1)  # type: ignore[attr-defined]
+    apart.do(apart.two, "admin", "hand_over", customers=[customer], to=apart.users["zhou"])
+    apart.hq.clock.forward(minutes=1)  # type: ignore[attr-defined]
+    apart.company.exchange("BR02", "BR02", "BR01")
+    assert {(apart.owner(node, customer), node.get("customer", customer)["department_id"]) for node in apart.company.nodes} == {
+        ("zhou", west)
+    }
+    assert [row["field"] for row in apart.hq.conflicts(record=customer)] == ["owner_id"]  # one event, one conflict
+    apart.pool()
+    apart.do(apart.hq, "admin", "release", customers=[customer], reason="停产")
+    assert apart.hq.get("customer", customer)["department_id"] == west
+
+
 def test_a_batch_goes_whole_or_not_at_all(day: Day) -> None:
     day.pool(held_most=2)
     mine = [day.hq.new("customer", name=f"客户{n}", owner_id=day.users["chen"]) for n in range(2)]
