@@ -129,4 +129,4 @@ def require_looked(connection: Connection, actor: Actor, pool: Mapping[str, Any]
         raise Refused("not_looked", N_("This pool counts how often it is looked into. Open it anew."))
 
 
-VERBS = (Verb(look_into_pool, N_("Look into a pool"), "customer.pick"),)
+VERBS = (Verb(look_into_pool, N_("Look into a pool")),)

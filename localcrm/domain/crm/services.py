@@ -25,6 +25,7 @@ from localcrm.domain.crm import (
     same_phone,
     stages,
     tags,
+    ties,
 )
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.numbering import next_number
@@ -87,5 +88,6 @@ VERBS = (
     *queries.VERBS,
     *groups.VERBS,
     *tags.VERBS,
+    *ties.VERBS,
     *files.VERBS,
 )
