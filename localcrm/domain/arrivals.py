@@ -7,7 +7,7 @@ come to an end with whatever arrives: what it raised would stop the exchange for
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from localcrm.kernel.schema import EntityType, entity as entity_type
 from localcrm.store.ddl import UPDATE
@@ -19,10 +19,16 @@ if TYPE_CHECKING:
     from localcrm.store.connection import Connection
     from localcrm.store.store import Store
 
-#: By kind of record: what is done with the ids of rows that arrived, in the order they did (see ``subjects``).
-FOLLOWERS: dict[str, Callable[[UnitOfWork, Sequence[str]], None]] = {}
-#: By kind of record: the one field whose changes are followed up, where others are not.
-ONLY: dict[str, str] = {}
+
+class Follower(NamedTuple):
+    """What is done with the ids of rows that arrived, in the order they did, and the one field whose changes alone count, if not all do."""
+
+    act: Callable[[UnitOfWork, Sequence[str]], None]
+    field: str = ""
+
+
+#: By kind of record (see ``subjects``).
+FOLLOWERS: dict[str, Follower] = {}
 
 
 def follow(store: Store, connection: Connection, before: int) -> None:
@@ -35,12 +41,12 @@ def follow(store: Store, connection: Connection, before: int) -> None:
     with own_section(store, connection, actor=None) as uow:
         for key, ids in arrived.items():
             if ids:
-                FOLLOWERS[key](uow, ids)
+                FOLLOWERS[key].act(uow, ids)
 
 
 def _arrived(connection: Connection, kind: EntityType, before: int) -> list[str]:
     condition, params = "1", list[Any]()
-    if field := ONLY.get(kind.key):
+    if field := FOLLOWERS[kind.key].field:
         condition, params = "op = ? AND instr(diff, ?)", [UPDATE, f'"{kind.fields[field].no}":']
     rows = connection.all(
         f"SELECT pk FROM sync_log WHERE lseq > ? AND tbl = ? AND pk IS NOT NULL AND {condition} ORDER BY lseq", (before, kind.no, *params)

@@ -82,13 +82,13 @@ handing.HANDED_OVER["customer"] = custody.handed_over
 undo.OWN_WAYS["owner_change"] = custody.TAKEN_BACK
 undo.ALONG |= {"share": "customer", "customer_distinct": "customer"}
 arrivals.FOLLOWERS |= {
-    "owner_change": apart.follow_owners,
-    "share": apart.follow_shares,
-    "pool_claim": pools.answer_claims,
-    "pool": pools.answer_claims,
+    "owner_change": arrivals.Follower(apart.follow_owners),
+    "share": arrivals.Follower(apart.follow_shares),
+    "pool_claim": arrivals.Follower(pools.answer_claims),
+    "pool": arrivals.Follower(pools.answer_claims),
+    "customer": arrivals.Follower(tags.bring_together, "tags"),
+    "ticket": arrivals.Follower(tickets.open_circles),
 }
-arrivals.FOLLOWERS["customer"], arrivals.ONLY["customer"] = tags.bring_together, "tags"
-arrivals.FOLLOWERS["ticket"] = tickets.open_circles
 
 # What other records say of a person: the numbers he called from, what he said, what he is to others. The matter itself stays.
 erase.REACHED += [

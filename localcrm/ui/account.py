@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nicegui import ui
@@ -14,9 +14,10 @@ from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import LANGUAGES, gettext as _
 from localcrm.ui.calls.deeds import extension_dialog
 from localcrm.ui.finding import OPTIONS_PATH
+from localcrm.ui.kit.menu import afterwards
 from localcrm.ui.kit.shortcuts import show_sheet
 from localcrm.ui.kit.values import near_moment
-from localcrm.ui.operations import run_verb, toast
+from localcrm.ui.operations import apart, run_verb, toast
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -37,25 +38,30 @@ def menu(session: Session) -> None:
     with ui.button().props(f'flat dense round aria-label="{actor.name}"').classes("lc-avatar").mark("user-menu"):
         ui.label(short_name(actor.name))
         with ui.menu().classes("lc-menu").props("anchor='bottom right' self='top right'"):
-            ui.label(f"{actor.name} · {actor.login}").classes("lc-menu-head")
-            ui.separator()
-            for code, name in LANGUAGES.items():
-                chosen = " ✓" if code == session.language else ""
-                ui.menu_item(f"{name}{chosen}", lambda code=code: _set_language(session, code)).mark(f"language-{code}")
-            ui.separator()
-            ui.menu_item(_("Options…"), lambda: ui.navigate.to(OPTIONS_PATH)).mark("options")
-            ui.menu_item(_("Keys…"), show_sheet).mark("keys")
-            if session.may("call.read"):
-                ui.menu_item(_("My extension…"), lambda: extension_dialog(session)).mark("extension")
-            ui.menu_item(_("Change password…"), lambda: _change_password(session)).mark("change-password")
-            ui.menu_item(_("Signed-in browsers…"), lambda: _show_sessions(session)).mark("sessions")
-            if actor.is_admin and session.store.node.is_office:
-                ui.menu_item(_("New recovery code…"), lambda: ui.navigate.to("/recovery-code")).mark("recovery-code")
-                ui.menu_item(_("Answer a password reset…"), lambda: ui.navigate.to("/answer-reset")).mark("answer-reset")
-            ui.separator()
-            ui.menu_item(_("Lock when not used…"), lambda: ui.navigate.to(f"{OPTIONS_PATH}?at=idle_minutes")).mark("idle")
-            ui.menu_item(_("Lock now")).mark("lock").on("click", js_handler="() => localcrm.lockNow()")
-            ui.menu_item(_("Sign out")).mark("sign-out").on("click", js_handler="() => localcrm.signOut()")
+            afterwards(partial(_menu, session))
+
+
+def _menu(session: Session) -> None:
+    actor = session.actor
+    ui.label(f"{actor.name} · {actor.login}").classes("lc-menu-head")
+    ui.separator()
+    for code, name in LANGUAGES.items():
+        chosen = " ✓" if code == session.language else ""
+        ui.menu_item(f"{name}{chosen}", lambda code=code: _set_language(session, code)).mark(f"language-{code}")
+    ui.separator()
+    ui.menu_item(_("Options…"), lambda: ui.navigate.to(OPTIONS_PATH)).mark("options")
+    ui.menu_item(_("Keys…"), show_sheet).mark("keys")
+    if session.may("call.read"):
+        ui.menu_item(_("My extension…"), lambda: extension_dialog(session)).mark("extension")
+    ui.menu_item(_("Change password…"), lambda: _change_password(session)).mark("change-password")
+    ui.menu_item(_("Signed-in browsers…"), lambda: _show_sessions(session)).mark("sessions")
+    if actor.is_admin and session.store.node.is_office:
+        ui.menu_item(_("New recovery code…"), lambda: ui.navigate.to("/recovery-code")).mark("recovery-code")
+        ui.menu_item(_("Answer a password reset…"), lambda: ui.navigate.to("/answer-reset")).mark("answer-reset")
+    ui.separator()
+    ui.menu_item(_("Lock when not used…"), lambda: ui.navigate.to(f"{OPTIONS_PATH}?at=idle_minutes")).mark("idle")
+    ui.menu_item(_("Lock now")).mark("lock").on("click", js_handler="() => localcrm.lockNow()")
+    ui.menu_item(_("Sign out")).mark("sign-out").on("click", js_handler="() => localcrm.signOut()")
 
 
 def welcome(session: Session, place: ui.element) -> None:
@@ -66,7 +72,7 @@ def welcome(session: Session, place: ui.element) -> None:
 
     async def close() -> None:
         box.delete()
-        await asyncio.to_thread(session.note_told)
+        await apart(session.note_told)
 
     look = "lc-notice" if arrival.failed or arrival.resets else "lc-notice lc-warn" if arrival.given else "lc-welcome"
     with place, ui.element("div").classes(look) as box:
@@ -108,12 +114,12 @@ async def _switch_language(session: Session) -> None:
 
 
 async def _set_language(session: Session, code: str) -> None:
-    await asyncio.to_thread(session.save_setting, "language", code)
+    await apart(session.save_setting, "language", code)
     ui.navigate.reload()
 
 
 async def _switch_dark(session: Session) -> None:
-    await asyncio.to_thread(session.save_setting, "theme", "light" if session.dark else "dark")
+    await apart(session.save_setting, "theme", "light" if session.dark else "dark")
     ui.navigate.reload()
 
 
@@ -147,7 +153,7 @@ def _change_password(session: Session, *, then: Callable[[], Awaitable[None]] | 
             values = {key: field.value for key, field in fields.items()}
             outcome = await run_verb(session, "people.set_password", {"login": actor.login, **values}, on_error=show)
             if outcome.ok:
-                ended = await asyncio.to_thread(close_sessions_of, session.store, session.user_id, keep=session.key)
+                ended = await apart(close_sessions_of, session.store, session.user_id, keep=session.key)
                 session.program.end_sessions(ended)
                 if session.arrival:
                     session.arrival = replace(session.arrival, given=None)
@@ -163,7 +169,7 @@ def _change_password(session: Session, *, then: Callable[[], Awaitable[None]] | 
 
 
 async def _show_sessions(session: Session) -> None:
-    found = await asyncio.to_thread(sessions_of, session.store, session.user_id)
+    found = await apart(sessions_of, session.store, session.user_id)
     with ui.dialog() as dialog, ui.card().classes("lc-dialog"):
         ui.label(_("Signed-in browsers")).classes("lc-dialog-title")
         for entry in found:
@@ -176,7 +182,7 @@ async def _show_sessions(session: Session) -> None:
                 else:
 
                     async def end(key: str = entry.key, line: ui.element = line) -> None:
-                        await asyncio.to_thread(close_session, session.store, key)
+                        await apart(close_session, session.store, key)
                         session.program.end_sessions([key])
                         line.delete()
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from nicegui import context, ui
 
@@ -18,16 +16,12 @@ from localcrm.store.shapes import SHAPING
 from localcrm.ui import account, operations
 from localcrm.ui.calls import card as calls
 from localcrm.ui.kit import reminders, shortcuts, syncstate, theme
-from localcrm.ui.registry import FOLDED, PINNED, Screen, home_page, navigation, screens_for
+from localcrm.ui.navigation import Navigation
+from localcrm.ui.registry import home_page
 
 if TYPE_CHECKING:
-    from nicegui.client import Client
-
     from localcrm.kernel.ports import Changes
     from localcrm.ui.sessions import Session
-
-#: Higher counts are not told apart in the navigation.
-MOST_COUNTED = 1000
 
 
 @contextmanager
@@ -42,7 +36,7 @@ def page_frame(session: Session, *, title: str, active: str) -> Iterator[ui.elem
         _bar(session)
         shortcuts.sheet_key()
         with ui.element("div").classes("lc-main"):
-            _navigations[client] = _Navigation(session, active)
+            navigation = Navigation(session, active)
             ui.element("div").classes("lc-veil").on("click", js_handler="() => document.body.classList.remove('lc-nav-open')")
             with ui.element("main").classes("lc-page") as content:
                 notices = ui.element("div").classes("lc-notices")
@@ -58,7 +52,7 @@ def page_frame(session: Session, *, title: str, active: str) -> Iterator[ui.elem
                 account.welcome(session, notices)
                 with ui.element("div").classes("lc-corner"):
                     calls.corner(session)
-                    reminders.corner(session, partial(_show_count, client, "reminders"), cards=active != "reminders")
+                    reminders.corner(session, partial(navigation.show_count, "reminders"), cards=active != "reminders")
                 yield content
 
 
@@ -91,7 +85,7 @@ def _looking(session: Session) -> None:
     """Whose eyes these are, and the way back."""
 
     async def stop() -> None:
-        await asyncio.to_thread(session.look_as, None)
+        await operations.apart(session.look_as, None)
         ui.navigate.to("/people")
 
     with ui.element("div").classes("lc-notice lc-info").mark("looking").props('role="status"'):
@@ -170,98 +164,3 @@ def _bar(session: Session) -> None:
             ui.label("Ctrl K").classes("lc-kbd")
         syncstate.chip(session)
         account.menu(session)
-
-
-class _Navigation:
-    """The links to every page, each with the number of what waits there for the user."""
-
-    def __init__(self, session: Session, active: str) -> None:
-        self.session, self.active = session, active
-        self.bar = ui.element("nav").classes("lc-nav").props(f'aria-label="{_("Navigation")}"')
-        self.badges: dict[str, ui.label] = {}
-        self.draw()
-        for screen in screens_for(session):
-            if screen.badge is not None:
-                session.subscribe(screen.badge.entities, partial(self._changed, screen))
-
-    def draw(self) -> None:
-        """As the user has arranged it. Numbers follow once the page is there: no page waits for them."""
-        self.bar.clear()
-        self.badges.clear()
-        with self.bar:
-            for label, members in navigation(self.session):
-                part = ui.element("div").classes("lc-nav-part")
-                section = members[0].section
-                with part:
-                    if label == PINNED:
-                        ui.label(_(label)).classes("lc-nav-head")
-                    elif label and section:
-                        self._draw_head(part, section, _(label))
-                    for screen in members:
-                        self._draw_link(screen)
-
-    def _draw_head(self, part: ui.element, section: str, label: str) -> None:
-        """The heading of a section: a click folds it up, and it stays so for the user. The page that is open is shown all the same."""
-
-        def show(folded: bool) -> None:
-            part.classes(add="lc-folded" if folded else "", remove="" if folded else "lc-folded")
-            head.props(f"aria-expanded={'false' if folded else 'true'}")
-
-        async def switch() -> None:
-            folded = set(self.session.setting(FOLDED).split()) ^ {section}
-            show(section in folded)
-            await asyncio.to_thread(self.session.save_setting, FOLDED, " ".join(sorted(folded)) or None)
-
-        with ui.element("button").classes("lc-nav-head").props('type="button"').mark(f"section-{section}") as head:
-            ui.label(label)
-            ui.icon("expand_more")
-        head.on("click", switch)
-        show(section in self.session.setting(FOLDED).split())
-
-    def _draw_link(self, screen: Screen) -> None:
-        link = ui.element("a").props(f'href="{screen.path}"').classes("lc-nav-link" + (" lc-on" if screen.id == self.active else ""))
-        with link.mark(f"nav-{screen.id}"):
-            ui.icon(screen.icon)
-            ui.label(screen.label).classes("grow lc-cut")
-            if screen.badge is not None:
-                self.badges[screen.id] = ui.label().classes("lc-badge").mark(f"badge-{screen.id}")
-                ui.timer(0, partial(self._count, screen), once=True)
-
-    def _changed(self, screen: Screen, _changes: Changes) -> Awaitable[None]:
-        return self._count(screen)
-
-    async def _count(self, screen: Screen) -> None:
-        badge = screen.badge
-        if badge is None or screen.id not in self.badges:  # the user has hidden the page
-            return
-        outcome = await operations.run_service(self.session, lambda: badge.count(self.session))
-        if outcome.ok:
-            self.show_count(screen, outcome.value)
-
-    def show_count(self, screen: Screen, count: int) -> None:
-        """Put the number that waits beside a link, where it is shown."""
-        badge, label = screen.badge, self.badges.get(screen.id)
-        if badge is None or label is None:
-            return
-        words = _(badge.words).format(count=count) if count else ""
-        label.set_text("" if not count else str(count) if count <= MOST_COUNTED else f"{MOST_COUNTED}+")
-        label.props["title"] = label.props["aria-label"] = words
-        label.update()
-
-
-#: Larger numbers of a badge say only that it is more.
-MOST_COUNTED = 99
-#: The navigation of each open page.
-_navigations: WeakKeyDictionary[Client, _Navigation] = WeakKeyDictionary()
-
-
-def _show_count(client: Client, screen_id: str, count: int) -> None:
-    navigation = _navigations[client]
-    for screen in screens_for(navigation.session):
-        if screen.id == screen_id:
-            navigation.show_count(screen, count)
-
-
-def redraw_navigation() -> None:
-    """Draw the navigation of the page of the moment again: the user has arranged it otherwise."""
-    _navigations[context.client].draw()

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from nicegui import background_tasks, context, ui
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from localcrm.ui.sessions import Session
 
+T = TypeVar("T")
 TOAST_SECONDS = 7.0
 #: How long a page waits for a part of it.
 QUICK_SECONDS = 0.03
@@ -100,16 +101,23 @@ def way_back(session: Session, outcome: Outcome) -> tuple[str, Callable[[], Awai
     return _("Undo"), lambda: run_verb(session, UNDO, {"change": outcome.change}, done=_("Taken back"))
 
 
+async def apart(function: Callable[..., T], *arguments: Any, **named: Any) -> T:
+    """Run what reads or writes files in a worker thread. Was the page closed meanwhile, nobody is there to show anything to, and what
+    would follow is given up.
+    """
+    client = context.client
+    value = await asyncio.to_thread(function, *arguments, **named)
+    if client.is_deleted:
+        raise asyncio.CancelledError
+    return value
+
+
 async def run_service(session: Session, function: Callable[[], Any], *, on_error: Callable[[AppError], bool] | None = None) -> Outcome:
     """Run anything that reads or writes files in a worker thread; errors of ours are shown, others are faults and go on."""
-    client = context.client
     if session.locked:  # a page that looks again by itself
         return Outcome(error=SessionLocked())
     try:
-        value = await asyncio.to_thread(function)
-        if client.is_deleted:
-            raise asyncio.CancelledError  # the page was closed meanwhile: nobody is there to show anything to
-        return Outcome(value)
+        return Outcome(await apart(function))
     except SignInNeeded as error:
         session.send_to_login()
         return Outcome(error=error)

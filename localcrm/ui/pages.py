@@ -23,6 +23,7 @@ from localcrm.ui import attachments, endpoints, hook, screens
 from localcrm.ui.frame import page_frame
 from localcrm.ui.kit.first_values import being_built, send_values_once
 from localcrm.ui.kit.late_clicks import hear_late_clicks
+from localcrm.ui.kit.signatures import ask_once
 from localcrm.ui.kit.theme import STATIC
 from localcrm.ui.registry import LAST_PAGE, Screen, first_page, screens as all_screens
 from localcrm.ui.screens import first_run, forgotten, join, locked, login, unlock
@@ -59,6 +60,7 @@ PATIENCE = 60.0
 
 def mount_screens() -> None:
     """A page per registered screen."""
+    ask_once()
     send_values_once()
     hear_late_clicks()
     for screen in load_screens():

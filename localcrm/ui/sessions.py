@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from localcrm.domain.options.company import company_number
 from localcrm.domain.options.shortcuts import read_shortcuts
@@ -17,12 +17,13 @@ from localcrm.domain.people.arrival import Arrival
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor, may, require_admin, seen_changes
 from localcrm.kernel.errors import Refused, SessionLocked, SignInNeeded
-from localcrm.kernel.i18n import N_
+from localcrm.kernel.i18n import N_, current_language
+from localcrm.store.changelog import head
 from localcrm.store.store import Store
 from localcrm.ui.kit.look import PLACES, Look
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Collection, Iterator
+    from collections.abc import Awaitable, Callable, Collection, Hashable, Iterator
 
     from nicegui.client import Client
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 #: A revoked session or a right taken away bites after this time at the latest.
 CHECK_SECONDS = 3.0
+#: What falls due with time alone may be seen so much later, by whoever comes back to a page.
+KEPT_SECONDS = 45.0
+T = TypeVar("T")
 
 
 @dataclass(eq=False)
@@ -58,6 +62,8 @@ class Session:
     #: Readings of the options begin in this order; one that began before another was taken over says nothing new any more.
     _readings: Iterator[int] = field(default_factory=count, repr=False)
     _taken: int = -1
+    #: What was read of the data file: its state then, when, and what was found.
+    _read: dict[Hashable, tuple[int, float, Any]] = field(default_factory=dict, repr=False)
     _taking: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -88,6 +94,20 @@ class Session:
     def user_name(self) -> str:
         """Name of the user who signed in."""
         return self._actor.name
+
+    def remembered(self, key: Hashable, read: Callable[[], T]) -> T:
+        """What ``read`` finds in the data file. While nothing is written, it is not read again for KEPT_SECONDS: who comes back to a page does
+        not wait for the same once more. Call it in a worker thread, and only where what time alone changes may be seen a little later.
+        """
+        key = (key, self.actor.user_id, current_language())
+        with self.store.read() as connection:
+            state = head(connection)
+        kept = self._read.get(key)
+        if kept and kept[0] == state and time.monotonic() - kept[1] < KEPT_SECONDS:
+            return cast("T", kept[2])
+        found = read()
+        self._read[key] = state, time.monotonic(), found
+        return found
 
     @property
     def needs_check(self) -> bool:

@@ -90,6 +90,12 @@ def cards_for(session: Session) -> list[Card]:
     return sorted((card for card in CARDS if card.asked(session)), key=lambda card: card.place)
 
 
+def look(session: Session, card: Card, mine: bool) -> Found:
+    """What a card finds."""
+    read = partial(card.look, session, mine)
+    return session.remembered((card.id, mine), read) if card.entities else read()
+
+
 # customers -----------------------------------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, WebSocketRoute, expect, sync_playwright
 
 from localcrm.app import Application, create_folder
 from localcrm.domain import subjects, verbs
@@ -277,6 +277,27 @@ def beside(program: Running) -> Iterator[tuple[Store, Actor]]:
     assert actor is not None
     yield store, actor
     store.close()
+
+
+class Held:
+    """What the program tells a page waits on the way while ``on``, as on a slow line; ``at_once``: also the first word."""
+
+    def __init__(self, page: Page, *, at_once: bool = False) -> None:
+        self.on = at_once
+        self.late: list[Callable[[], None]] = []
+        page.route_web_socket("**/socket.io/**", self._between)
+        page.reload()
+
+    def _between(self, socket: WebSocketRoute) -> None:
+        program = socket.connect_to_server()
+        program.on_message(lambda text: self.late.append(lambda: socket.send(text)) if self.on else socket.send(text))
+
+    def release(self) -> None:
+        """Let it all arrive in its order, with what comes meanwhile behind it."""
+        assert self.late, "nothing was held back"
+        while self.late:
+            self.late.pop(0)()
+        self.on = False
 
 
 def pick(page: Page, text: str) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import WebSocketRoute, expect
+from playwright.sync_api import expect
 
 from localcrm.domain import verbs
-from tests.browser.conftest import OpenPage, Running, beside
+from tests.browser.conftest import Held, OpenPage, Running, beside
 
 pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
 
@@ -22,28 +21,17 @@ def remind(office: Running, text: str) -> None:
 
 def test_a_click_on_a_line_that_is_gone_by_then_counts_once(open_page: OpenPage, office: Running) -> None:
     page = open_page("/reminders", own_session=True)
-    late: list[Callable[[], None]] = []
-    holding = False
-
-    def between(socket: WebSocketRoute) -> None:
-        program = socket.connect_to_server()
-        program.on_message(lambda text: late.append(lambda: socket.send(text)) if holding else socket.send(text))
-
-    page.route_web_socket("**/socket.io/**", between)
-    page.reload()
+    held = Held(page)
     remind(office, "给恒远寄样布")
     line = page.locator(".lc-reminder-line", has_text="给恒远寄样布")
     expect(line).to_be_visible()
-    holding = True
+    held.on = True
     remind(office, "给盛宏回电话")
     page.wait_for_timeout(2000)  # the list is drawn anew, and the browser does not know yet
-    assert late
     for _again in range(2):
         line.locator("[data-act=settle]").click()
     page.wait_for_timeout(500)
-    while late:  # in their order, with what comes meanwhile behind them
-        late.pop(0)()
-    holding = False
+    held.release()
     expect(page.locator(".lc-reminder-line", has_text="给盛宏回电话")).to_be_visible()
     expect(line).to_have_count(0)
     expect(page.locator(".lc-notice")).to_have_count(0)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, WebSocketRoute, expect
+from playwright.sync_api import Locator, Page, expect
 
 from localcrm.domain import verbs
 from localcrm.store.connection import Connection
 from localcrm.store.folder import DATABASE
-from tests.browser.conftest import OpenPage, Running, beside, enter, grid_state
+from tests.browser.conftest import Held, OpenPage, Running, beside, enter, grid_state
 
 pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
 
@@ -129,6 +128,18 @@ def test_deleting_asks_and_can_be_taken_back(open_page: OpenPage, office: Runnin
     expect(row(page, "多余的公司")).to_be_visible()
 
 
+def test_a_key_pressed_before_the_program_listens_is_about_the_row_chosen_before(open_page: OpenPage) -> None:
+    """Rows are there before the program is told anything, and a quick hand does not wait."""
+    page = open_page(own_session=True)
+    held = Held(page, at_once=True)
+    row(page, "诸暨盛宏袜业").click()
+    page.keyboard.press("Delete")
+    page.wait_for_timeout(200)
+    held.release()
+    expect(page.locator(".q-dialog", has_text="诸暨盛宏袜业")).to_be_visible()
+    page.keyboard.press("Escape")
+
+
 def test_a_group_narrows_the_list_and_its_chip_widens_it_again(open_page: OpenPage, office: Running) -> None:
     page = open_page()
     expect(row(page, "浙江瑞祥进出口有限公司")).to_be_visible()
@@ -210,33 +221,22 @@ def test_what_another_program_writes_shows_within_seconds(open_page: OpenPage, o
 def test_a_tab_chosen_while_the_tabs_are_drawn_anew_stays_chosen(open_page: OpenPage, office: Running) -> None:
     """The program has drawn anew after a save, the browser does not know yet, and the person clicks."""
     page = open_page(own_session=True)
-    late: list[Callable[[], None]] = []
-    holding = False
-
-    def between(socket: WebSocketRoute) -> None:
-        program = socket.connect_to_server()
-        program.on_message(lambda text: late.append(lambda: socket.send(text)) if holding else socket.send(text))
-
-    page.route_web_socket("**/socket.io/**", between)
-    page.reload()
+    held = Held(page)
     row(page, "诸暨盛宏袜业").click()
     tabs = page.locator(".lc-lower .q-tab")
     expect(tabs.first).to_have_class(re.compile("q-tab--active"))
     expect(page.locator(".lc-lower .lc-fact").first).to_be_visible()
     page.wait_for_timeout(500)
-    holding = True
+    held.on = True
     with beside(office) as (store, admin):
         with store.read() as connection:
             customer = connection.value("SELECT id FROM customer WHERE name = '诸暨盛宏袜业'").hex()
         values = {"customer_id": customer, "name": "何小姐", "phone": "13800000001"}
         verbs.run(store, admin, "records.create_record", {"entity": "contact", "values": values})
     page.wait_for_timeout(2500)  # noticed within a second, drawn anew, and held back on the way
-    assert late
     page.locator(".lc-lower .q-tab", has_text="联系人").click()
     page.wait_for_timeout(300)
-    while late:  # in their order, with what comes meanwhile behind them
-        late.pop(0)()
-    holding = False
+    held.release()
     expect(page.locator(".lc-lower .q-tab--active")).to_contain_text("联系人 1".replace(" ", ""))
     expect(page.locator(".lc-lower .lc-table")).to_contain_text("何小姐")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from datetime import date, timedelta
@@ -19,7 +20,7 @@ from localcrm.kernel.lunar import kept_on
 from localcrm.kernel.schema import entity
 from localcrm.ui import endpoints
 from localcrm.ui.kit.presets import Presets
-from localcrm.ui.today import CARDS, cards_for
+from localcrm.ui.today import CARDS, cards_for, look
 from tests.ui.conftest import COOKIE, HOST, PASSWORD, Office, guarded
 
 NEVER = {"ask": "never_contacted"}
@@ -98,6 +99,25 @@ def test_who_waits_longest_is_named_first(office: Office, customers: dict[str, s
     assert admin is not None
     found = next(card for card in cards_for(admin) if card.id == "overdue").look(admin, False)
     assert (found.count, [line.title for line in found.lines]) == (4, ["萧山创新染整", "绍兴恒远纺织", "杭州博雅服饰", "柯桥金龙布业"])
+
+
+def test_whoever_comes_back_to_the_page_waits_only_for_what_is_new(
+    office: Office, customers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = office.program.sessions.resolve(office.token("admin"))
+    assert admin is not None
+    overdue = next(card for card in cards_for(admin) if card.id == "overdue")
+    read = []
+    counted = dataclasses.replace(overdue, look=lambda session, mine: read.append(mine) or overdue.look(session, mine))
+    assert look(admin, counted, False).count == look(admin, counted, False).count == 1
+    assert read == [False]
+    assert look(admin, counted, True).count == 1  # another question
+    office.new("activity", customer_id=customers["柯桥金龙布业"], content="谈妥了", at="2026-11-03T08:00:00Z")
+    assert look(admin, counted, False).count == 0
+    assert read == [False, True, False]
+    monkeypatch.setattr("localcrm.ui.sessions.KEPT_SECONDS", 0.0)
+    look(admin, counted, False)
+    assert len(read) == 4
 
 
 async def test_tasks_and_next_steps_due_are_counted_as_their_lists_show_them(office: Office, customers: dict[str, str]) -> None:

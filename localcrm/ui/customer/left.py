@@ -26,6 +26,7 @@ from localcrm.ui.customer.builder import query_dialog
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.look import in_a_sentence
+from localcrm.ui.kit.menu import afterwards
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import show_kind, tags_of, tone
 from localcrm.ui.operations import run_service, run_verb
@@ -182,7 +183,7 @@ class Left:
         ):
             ui.label(_("More queries…"))
             with ui.menu().classes("lc-menu").props("auto-close"):
-                self._menu(found)
+                afterwards(partial(self._menu, found))
 
     def _menu(self, found: _Read) -> None:
         for key, label in found.presets:

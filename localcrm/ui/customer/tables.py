@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,7 +16,7 @@ from localcrm.kernel.schema import EntityType
 from localcrm.store.connection import Connection
 from localcrm.store.query import Condition, ListQuery, ref_titles, select
 from localcrm.ui.customer.tabs import Tab
-from localcrm.ui.kit.columns import columns as shown_columns, row_json
+from localcrm.ui.kit.columns import Column, columns as shown_columns, row_json
 from localcrm.ui.kit.links import link_pieces
 from localcrm.ui.kit.menu import Action, context_menu
 
@@ -76,7 +77,7 @@ def record_table(
     A double click, a tap or Enter opens one, ``new`` adds one where the user may, a right-click offers ``actions``.
     """
     known = {column.key: column for column in shown_columns(policy.view(page.session.actor, kind))}
-    keys = [key for key in keys if key in known]
+    shown = [known[key] for key in keys if key in known]
     may_add = new is not None and page.session.may(f"{kind.key}.create")
     if not rows:
         with ui.element("div").classes("lc-empty"):
@@ -87,9 +88,7 @@ def record_table(
     under_cursor = {"id": rows[0]["id"]}  # one menu for all rows, about that one
     with ui.element("table").classes("lc-table lc-rows").mark(f"table-{kind.key}"):
         with ui.element("tr"):
-            for key in keys:
-                with ui.element("th").classes("lc-num" if known[key].number else ""):
-                    ui.label(known[key].label)
+            heads(shown)
             with ui.element("th").classes("lc-num"):
                 if may_add:
                     ui.button(new_label, on_click=new).props("flat dense no-caps size=sm").mark(f"new-{kind.key}")
@@ -100,28 +99,8 @@ def record_table(
                 line.on("contextmenu", partial(_point, under_cursor, row["id"]))
             line.on("dblclick", opens).on("keydown.enter", opens).on("click", opens, js_handler=_TAPPED)
             with line:
-                for key in keys:
-                    text = row.get(key)
-                    place = (
-                        ui.element("td")
-                        .classes("lc-num" if known[key].number else "")
-                        .props(f"colspan={2 if key == keys[-1] and not also else 1}")
-                    )
-                    if text in {None, ""} or (known[key].kind == "boolean" and text == gettext("No")):
-                        place.classes("lc-none-cell")
-                    elif key not in row["_tone"]:
-                        place.props["data-label"] = known[key].label
-                    if known[key].kind == "longtext":
-                        place.classes("lc-long-cell")
-                    with place:
-                        if found := row["_links"].get(key):
-                            link_pieces(found)
-                            continue
-                        cell = ui.label(text if text not in {None, ""} else "—").classes("" if text else "lc-muted")
-                        if text and key in row["_tone"]:
-                            cell.classes("lc-chip").props(f"data-tone={row['_tone'][key]}").style("width:fit-content")
-                        if key in row["_tip"]:
-                            cell.tooltip(row["_tip"][key])
+                for column in shown:
+                    cell(column, row, span=2 if column is shown[-1] and not also else 1)
                 if also:
                     with ui.element("td").classes("lc-num"):
                         button = ui.button(also[0]).props("flat dense no-caps size=sm").mark("also")
@@ -137,6 +116,35 @@ def _point(under_cursor: dict[str, str], identity: str) -> None:
 def _again(actions: Callable[[str], list[Action]], under_cursor: Mapping[str, str], which: str) -> Callable[[], Any]:
     """The action of that name, for the row that was clicked."""
     return lambda: next(one for one in actions(under_cursor["id"]) if one.id == which).run()
+
+
+def heads(shown: Sequence[Column]) -> None:
+    """The names of columns, inside a row of a table."""
+    for column in shown:
+        with ui.element("th").classes("lc-num" if column.number else ""):
+            ui.label(column.label)
+
+
+def cell(column: Column, row: dict[str, Any], *, span: int, path: str = "") -> None:
+    """What a row holds in a column, inside a row of a table; with ``path`` it leads there and needs no name on a phone."""
+    text, is_title = row.get(column.key), bool(path) or column.key in row["_tone"]
+    place = ui.element("td").classes("lc-num" if column.number else "").props(f"colspan={span}")
+    if text in {None, ""} or (column.kind == "boolean" and text == gettext("No")):
+        place.classes("lc-none-cell" if not path else "")
+    elif not is_title:
+        place.props["data-label"] = column.label
+    if column.kind == "longtext":
+        place.classes("lc-long-cell")
+    with place:
+        if found := row["_links"].get(column.key):
+            link_pieces(found)
+            return
+        with ui.element("a").props(f'href="{path}"') if path else nullcontext():
+            label = ui.label(text if text not in {None, ""} else "—").classes("" if text or path else "lc-muted")
+        if text and column.key in row["_tone"]:
+            label.classes("lc-chip").props(f"data-tone={row['_tone'][column.key]}").style("width:fit-content")
+        if column.key in row["_tip"]:
+            label.tooltip(row["_tip"][column.key])
 
 
 def record_tab(

@@ -18,6 +18,7 @@ from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.schema import EntityType
 from localcrm.store.connection import Connection
 from localcrm.store.query import ref_titles, select
+from localcrm.ui.customer.tables import cell, heads
 from localcrm.ui.endpoints import record_path
 from localcrm.ui.kit.columns import Column, columns, row_json
 from localcrm.ui.kit.files import file_links
@@ -81,25 +82,13 @@ def under_way_table(found: Found) -> None:
     kind = found.part.kind
     with ui.element("table").classes("lc-table lc-rows").mark(f"under-way-{kind.key}"):
         with ui.element("tr"):
-            for column in found.columns:
-                with ui.element("th").classes("lc-num" if column.number else ""):
-                    ui.label(column.label)
+            heads(found.columns)
             ui.element("th")  # on a phone the last head alone is shown
         for row in found.rows:
             with ui.element("tr"):
                 for column in found.columns:
-                    text, place = row.get(column.key), ui.element("td").classes("lc-num" if column.number else "")
-                    place.props(f"colspan={2 if column is found.columns[-1] else 1}")
-                    if not text:
-                        place.classes("lc-none-cell")
-                    elif column.key != "title":
-                        place.props["data-label"] = column.label
-                    with place:
-                        if column.key == "title":
-                            with ui.element("a").props(f'href="{record_path(kind.key, row["id"])}"'):
-                                ui.label(text or "—")
-                        else:
-                            ui.label(text or "—")
+                    path = record_path(kind.key, row["id"]) if column.key == "title" else ""
+                    cell(column, row, span=2 if column is found.columns[-1] else 1, path=path)
 
 
 def files_list(found: Sequence[Attached]) -> None:

@@ -6,7 +6,6 @@ and every action by right-click, menu and key.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,7 @@ from localcrm.ui.kit.dialogs import answer_of, ticked_in
 from localcrm.ui.kit.look import records_in_words, text_width
 from localcrm.ui.kit.menu import Action, action_keys, context_menu
 from localcrm.ui.kit.theme import row_height, script_value
-from localcrm.ui.operations import run_verb, show_failure, toast
+from localcrm.ui.operations import apart, run_verb, show_failure, toast
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -245,7 +244,7 @@ class RecordGrid:
             with self.session.store.read() as connection:
                 return named_roles(connection)
 
-        roles = await asyncio.to_thread(names)
+        roles = await apart(names)
         chosen = await ticked_in("role", _("Columns like these for"), roles, none=_("There are no roles yet."))
         for role in chosen or []:
             given = {"role_id": role, "key": self._setting, "value": self.session.setting(self._setting)}
@@ -272,7 +271,7 @@ class RecordGrid:
                 count = f"{TOTAL_CAP:,}+" if value < 0 else f"{value:,}"
                 self.total_label.set_text(records_in_words(count))
             case "state":
-                await asyncio.to_thread(self.session.save_setting, self._setting, str(value) or None)
+                await apart(self.session.save_setting, self._setting, str(value) or None)
                 if not value:
                     self._call("arrange", self.session.setting(self._setting))
             case "failed":

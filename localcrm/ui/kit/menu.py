@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from nicegui import ui
+from nicegui import context, ui
 
 from localcrm.kernel.i18n import gettext as _
 from localcrm.ui.kit.look import own_key
@@ -25,6 +26,14 @@ class Action:
     listed: bool = True  # False for a second key of a listed action
 
 
+def afterwards(draw: Callable[[], None]) -> None:
+    """Make what nobody sees at first, such as what is in a menu, once the page is there: nobody waits for it."""
+    if context.client.has_socket_connection:
+        draw()
+    else:
+        ui.timer(0, draw, once=True)
+
+
 def menu_items(actions: Sequence[Action], *, mark: str) -> None:
     """The entries of a menu."""
     for action in actions:
@@ -41,14 +50,14 @@ def menu_items(actions: Sequence[Action], *, mark: str) -> None:
 def context_menu(actions: Sequence[Action]) -> None:
     """The menu of a right-click inside the element of the moment."""
     with ui.context_menu().classes("lc-menu"):
-        menu_items(actions, mark="menu")
+        afterwards(partial(menu_items, actions, mark="menu"))
 
 
 def action_button(actions: Sequence[Action]) -> None:
     """The same as a visible menu, for touch and for those who look for it."""
     button = ui.button(_("Actions")).props("unelevated no-caps icon-right=expand_more data-act=actions").classes("lc-btn").mark("actions")
     with button, ui.menu().classes("lc-menu").props("auto-close"):
-        menu_items(actions, mark="action")
+        afterwards(partial(menu_items, actions, mark="action"))
 
 
 def action_keys(actions: Sequence[Action]) -> None:

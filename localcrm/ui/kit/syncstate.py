@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from localcrm.kernel.clock import now_utc
 from localcrm.kernel.i18n import gettext as _
 from localcrm.store.store import Store
 from localcrm.ui.kit.values import ago
+from localcrm.ui.operations import apart
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -76,7 +76,7 @@ def chip(session: Session) -> None:
     label = ui.label().classes("lc-chip lc-sync").mark("sync-state")
 
     async def renew() -> None:
-        text, tone = words(await asyncio.to_thread(sync_state, session.store))
+        text, tone = words(await apart(sync_state, session.store))
         if label.is_deleted:
             return
         label.set_text(text)

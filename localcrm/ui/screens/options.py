@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -21,7 +20,7 @@ from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import EntityType, Kind, entities
 from localcrm.ui.finding import OPTIONS_PATH, find_options, find_settings
-from localcrm.ui.frame import page_frame, page_head, redraw_navigation
+from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit import theme
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.history import Line, history_lines, history_table
@@ -29,7 +28,8 @@ from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.moments import moment_input, parse_day
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import exact, near_moment
-from localcrm.ui.operations import run_service, run_verb, toast
+from localcrm.ui.navigation import redraw_navigation
+from localcrm.ui.operations import apart, run_service, run_verb, toast
 from localcrm.ui.registry import PINNED, Screen, navigation, register, screens_for
 
 if TYPE_CHECKING:
@@ -145,8 +145,8 @@ class _Options:
             return
         of_role = self.view == "role"
         level = self.level if of_role or not self.text else None
-        found = await asyncio.to_thread(find_options, self.session, self.text, level=level, wide=bool(self.text))
-        others = await asyncio.to_thread(find_settings, self.session, self.text) if self.text and not of_role else []
+        found = await apart(find_options, self.session, self.text, level=level, wide=bool(self.text))
+        others = await apart(find_settings, self.session, self.text) if self.text and not of_role else []
         self.reset_button.set_visibility(self.view == "personal" or (bool(self.text) and not of_role))
         self.place.clear()
         self.rows.clear()
@@ -362,7 +362,7 @@ class _Options:
                 self.session, f"options.{verb}_{whose}", {**given, **({"role_id": self.role} if of_role else {})}, on_error=on_error
             )
             if outcome.ok:
-                await asyncio.to_thread(self.session.take_options)
+                await apart(self.session.take_options)
                 if one.key == "language" and not of_role:
                     ui.navigate.reload()
                     return
@@ -412,7 +412,7 @@ class _Options:
         with self.place:
             outcome = await run_verb(self.session, verb, given)
             if outcome.ok:
-                await asyncio.to_thread(self.session.take_options)
+                await apart(self.session.take_options)
                 theme.restyle(self.session)
                 redraw_navigation()
                 await self._draw_again(one)
@@ -438,7 +438,7 @@ class _Options:
             return
         outcome = await run_verb(self.session, "options.reset_options", {})
         if outcome.ok:
-            await asyncio.to_thread(self.session.take_options)
+            await apart(self.session.take_options)
             ui.navigate.reload()
 
 

@@ -6,7 +6,6 @@ gives it its words and opens the dialogs it asks for.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from localcrm.ui.kit.approval import ApprovalStrip, asked_text
 from localcrm.ui.kit.dialogs import confirm
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.theme import asset
-from localcrm.ui.operations import run_service, run_verb, toast
+from localcrm.ui.operations import apart, run_service, run_verb, toast
 from localcrm.ui.order_form import CUSTOMER, LINE, ORDER, PRODUCT, header_keys
 from localcrm.ui.registry import Screen, register
 from localcrm.ui.screens.orders import receive_dialog, reverse_dialog
@@ -118,7 +117,7 @@ class OrderPage:
         if await confirm(question, detail=detail, yes=_("Delete"), danger=True):
             parameters = {"entity": ORDER.key, "id": self.order_id}
             if (await run_verb(self.session, "records.delete_record", parameters)).ok:
-                await asyncio.to_thread(self.session.save_setting, order_form.rest_key(self.order_id), None)
+                await apart(self.session.save_setting, order_form.rest_key(self.order_id), None)
                 ui.run_javascript("localcrm.mayLeave = true")
                 ui.navigate.to("/orders")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
@@ -24,7 +23,7 @@ from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, action_button
 from localcrm.ui.kit.sharing import share_dialog
 from localcrm.ui.kit.theme import asset
-from localcrm.ui.operations import run_service, run_verb, toast
+from localcrm.ui.operations import apart, run_service, run_verb, toast
 from localcrm.ui.order_form import ORDER
 from localcrm.ui.registry import Screen, register
 from localcrm.ui.screens.records import delete_with_undo, history_dialog, who_sees_dialog
@@ -140,7 +139,7 @@ class OrderList:
 
     async def post(self, identity: str) -> None:
         """Post a draft as it stands."""
-        if await asyncio.to_thread(self.session.setting, order_form.rest_key(identity)):
+        if await apart(self.session.setting, order_form.rest_key(identity)):
             ui.navigate.to(f"/orders/{identity}")  # rows wait to be mended there
             return
         outcome = await run_verb(self.session, "sales.post_order", {"order_id": identity})
@@ -155,7 +154,7 @@ class OrderList:
 
     async def submit(self, identity: str) -> None:
         """Ask those whose word the draft needs."""
-        if await asyncio.to_thread(self.session.setting, order_form.rest_key(identity)):
+        if await apart(self.session.setting, order_form.rest_key(identity)):
             ui.navigate.to(f"/orders/{identity}")  # rows wait to be mended there
             return
         outcome = await run_verb(self.session, "approvals.submit", {"entity": ORDER.key, "id": identity})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, action_button, context_menu
 from localcrm.ui.kit.picker import picker
-from localcrm.ui.operations import run_service, run_verb, toast, way_back
+from localcrm.ui.operations import apart, run_service, run_verb, toast, way_back
 from localcrm.ui.registry import Screen, register
 from localcrm.ui.screens.records import delete_with_undo, history_dialog, read_dialog
 
@@ -303,7 +302,7 @@ class _People:
                 ui.button(_("Cancel"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
                 ui.button(_("Set the password"), on_click=save).props("unelevated no-caps data-commit").classes("lc-pri").mark("save")
         if await answer_of(dialog):
-            ended = await asyncio.to_thread(close_sessions_of, self.session.store, identity)
+            ended = await apart(close_sessions_of, self.session.store, identity)
             self.session.program.end_sessions(ended)
             toast(_("{name} has a new password").format(name=user["name"]))
 
@@ -335,7 +334,7 @@ class _People:
                     problem.set_text(_("Choose who takes over."))
                     problem.set_visibility(True)
                     return
-                taker = await asyncio.to_thread(load_typed, self.session, USER, target.value)
+                taker = await apart(load_typed, self.session, USER, target.value)
                 parameters = {"login": user["login"], "to": taker["login"], "disable": bool(disable.value)}
                 result = await run_verb(self.session, "people.hand_over", parameters, on_error=failed)
                 if result.ok:

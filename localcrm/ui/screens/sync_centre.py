@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -31,7 +30,7 @@ from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.menu import Action, context_menu, menu_items
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import ago, near_moment
-from localcrm.ui.operations import run_service, show_failure, toast
+from localcrm.ui.operations import apart, run_service, show_failure, toast
 from localcrm.ui.registry import Screen, register
 from localcrm.ui.screens.sync_files import make_file, read_files
 from localcrm.ui.screens.sync_invites import invite_branch, let_branch_in
@@ -488,8 +487,8 @@ class Centre:
         with self._working(_("Writing the reply…")):
             approved = await run_service(self.session, lambda: node_sync.approve(store, self.keys, self.session.actor, data))
         if approved.ok:
-            _token, path = await asyncio.to_thread(upload_place, store, "reply")
-            await asyncio.to_thread(path.write_bytes, approved.value)
+            _token, path = await apart(upload_place, store, "reply")
+            await apart(path.write_bytes, approved.value)
             ui.download.file(path, f"{request.code}.localcrm-reply")
             toast(_("{code} is a branch now. Send it the reply.").format(code=request.code))
             await self._draw()

@@ -15,7 +15,7 @@ from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import quick_or_later, run_service
 from localcrm.ui.registry import Screen, register
-from localcrm.ui.today import Card, Found, cards_for
+from localcrm.ui.today import Card, Found, cards_for, look
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -76,7 +76,7 @@ class _Today:
             if place.is_deleted or (self.shown and not self.client.has_socket_connection):  # nobody looks any more
                 return
             with place:
-                outcome = await run_service(self.session, partial(card.look, self.session, mine))
+                outcome = await run_service(self.session, partial(look, self.session, card, mine))
             if outcome.ok and mine == self.mine and not place.is_deleted:
                 self._draw(card, outcome.value)
 

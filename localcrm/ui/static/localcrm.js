@@ -40,6 +40,19 @@
   };
   lc.make = make;
 
+  // What is told before the program listens waits and keeps its order. The framework lets each such message look for itself, again and again,
+  // whether it can go: a key pressed after a row was chosen could arrive before it, and do nothing.
+  let listens = false;
+  const untold = [];
+  Object.defineProperty(window, "did_handshake", {
+    get: () => listens,
+    set: (value) => {
+      listens = value;
+      while (listens && untold.length) untold.shift()();
+    },
+  });
+  const inOrder = (tell) => (listens ? tell() : untold.push(tell));
+
   // unsaved changes -----------------------------------------------------------------------------------------------
   const dirty = new Set();
   lc.setDirty = (name, on) => (on ? dirty.add(name) : dirty.delete(name));
@@ -269,7 +282,7 @@
     if (target) {
       event.preventDefault();
       document.activeElement?.blur(); // hands over what was just typed
-      setTimeout(() => target.click(), 0);
+      setTimeout(() => inOrder(() => target.click()), 0);
     }
   });
 
@@ -428,7 +441,7 @@
       return document.getElementById(this.config.host);
     }
     emit(kind, value) {
-      window.emitEvent ? emitEvent("grid-" + this.name, { kind, value }) : null;
+      inOrder(() => emitEvent("grid-" + this.name, { kind, value }));
     }
     choose(row, quiet) {
       const id = row?.id ?? null;
@@ -551,6 +564,14 @@
     return chip;
   };
   lc.tip = (params) => params.data?._tip?.[params.column.getColId()] || (params.value && String(params.value).length > 18 ? params.value : null);
+
+  // How much waits behind a link of the navigation, and what the number means.
+  lc.badge = (screen, text, words) => {
+    const badge = document.querySelector(`.lc-nav [data-badge="${screen}"]`);
+    if (!badge) return;
+    badge.textContent = text;
+    badge.title = badge.ariaLabel = words;
+  };
 
   // splitters -----------------------------------------------------------------------------------------------------------
   lc.splitter = (bar, pane, axis, key, measure) => {
