@@ -246,6 +246,12 @@ def whole_customer(page: Page) -> None:
     page.wait_for_selector(".lc-customer-page .lc-card")
 
 
+def whole_partner(page: Page) -> None:
+    """The newest partner, all of it on one page."""
+    page.goto(page.url.split("/records")[0] + "/partner/" + first_of(page, "partner"))
+    page.wait_for_selector(".lc-card")
+
+
 def new_query(page: Page) -> None:
     """Putting a query together."""
     page.locator("[data-act=more-queries]").click()
@@ -402,6 +408,10 @@ FORMS = {
     "partner": "partner",
     "registration": "partner_registration",
     "rebate-tier": "rebate_tier",
+    "partner-target": "partner_target",
+    "partner-deposit": "partner_deposit",
+    "partner-stock": "partner_stock",
+    "price-by-level": "level_price",
 }
 
 #: name → (path, what is done before the picture)
@@ -446,6 +456,13 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "partner-figures": ("/partners/figures", None),
     "rebate-tiers": ("/records/rebate_tier", None),
     "rebates": ("/records/rebate_settlement", None),
+    "partner-page": ("/records/partner", whole_partner),
+    "partner-targets": ("/records/partner_target", None),
+    "partner-deposits": ("/records/partner_deposit", None),
+    "partner-stocks": ("/records/partner_stock", None),
+    "supplier-entries": ("/records/supplier_entry", None),
+    "prices-by-level": ("/records/level_price", None),
+    "satisfaction": ("/tickets/satisfaction", None),
     "contacts": ("/records/contact", None),
     "products": ("/records/product", None),
     "orders": ("/orders", None),
