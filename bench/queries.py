@@ -19,7 +19,7 @@ from _measure import Figure, folder, office, shortest, show
 from localcrm.domain import conditions, subjects
 from localcrm.domain.admin.services import set_up_office
 from localcrm.domain.conditions import Asking, tree_query
-from localcrm.domain.crm.groups import Block, groups
+from localcrm.domain.crm.groups import AGE, Block, groups
 from localcrm.domain.policy import Actor, Reach, Rights
 from localcrm.domain.roles import BasicRole
 from localcrm.kernel.ids import new_id
@@ -34,6 +34,7 @@ GOAL_MS, GOAL_GROUPS_MS, PAGE = 600.0, 300.0, 100
 GROUPINGS = {
     "groups by level": Block("", "level"),
     "groups by level and salesperson": Block("", "level", "owner_id"),
+    "groups by days since contact": Block("", AGE),
     "groups by level with sums owed": Block("", "level", None, "owed"),
 }
 SELLERS, RECORDS, PORTION = 50, 10, 2_000

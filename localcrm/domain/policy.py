@@ -56,7 +56,7 @@ _SPECIAL: Mapping[str, tuple[str, ...]] = {
 LIMITING = ("warehouse", "account")
 #: Kinds that are not offered when rights are granted: their screens and verbs ask for an administrator, or for rights to another record.
 NOT_GRANTED = (BY_ADMINISTRATORS - {permission.partition(".")[0] for permission in STAFF_READS}) | {
-    *("share", "approval_request", "approval_step", "customer_distinct", "pool_claim", "call_party"),
+    *("share", "approval_request", "approval_step", "customer_distinct", "contact_tie", "pool_claim", "call_party"),
     *SHAPING,
 }
 #: Where shares are kept that let somebody add to a record and not change it (``ShareLevel.FOLLOW``).

@@ -39,11 +39,14 @@ from localcrm.domain.sales import (
     paper_questions,
     questions as sales_questions,
     services as sales,
+    timeline,
     warranties,
 )
 from localcrm.domain.sales.entities import Contract, Quote
 from localcrm.domain.service import reminding, services as service, tickets
+from localcrm.domain.service.entities import Ticket
 from localcrm.domain.stock import services as stock
+from localcrm.store import erase
 
 SUBJECTS = (
     options,
@@ -82,13 +85,16 @@ reminders.FURTHER["receipt"] = overpaid.remind
 # Tickets run out, which whoever is responsible hears of; customers are asked again some days after one was closed.
 reminders.FURTHER |= {"ticket_event": reminding.running_out, "ticket": reminding.to_ask_again}
 
+# What a customer came with stands among what happened with it.
+timeline.SOURCES.append(timeline.Source(Ticket.entity_type, "opened_at", "assignee_id", ("number", "type", "title", "state")))
+
 # Which documents can need an approval, and that those who are asked see them while they wait.
 documents.DOCUMENTS["sales_order"] = approval.ORDER
 documents.DOCUMENTS["expense"] = expense_approval.EXPENSE
 rights.ALSO_SEEN["approvals"] = documents.shown_to_approver
 
 # What became of a request for a customer, and that one changed hands, the person concerned hears wherever it was decided.
-reminders.FURTHER |= {"claim_answer": notices.answered, "owner_change": notices.changed_hands}
+reminders.FURTHER |= {"claim_answer": notices.answered, "owner_change": notices.changed_hands, "customer": notices.too_many_locked}
 
 # What lists of customers can be asked; of orders and money know the subjects above them.
 for questions in (crm_questions, sales_questions):
@@ -118,6 +124,28 @@ arrivals.FOLLOWERS |= {
     "customer": arrivals.Follower(tags.bring_together, "tags"),
     "ticket": arrivals.Follower(tickets.open_circles),
 }
+
+# What other records say of a person: the numbers he called from, what he said, what he is to others. The matter itself stays.
+erase.REACHED += [
+    erase.Reached(
+        "contact",
+        "call",
+        ("number", "recording"),
+        "SELECT call_id FROM call_party WHERE contact_id = ?",
+        "SELECT contact_id FROM call_party WHERE id IN came OR call_id IN came",
+    ),
+    erase.naming("contact", "call_party", "contact_id", "number"),
+    erase.naming("contact", "ticket", "contact_id", "text", "revisit_result"),
+    erase.Reached(
+        "contact",
+        "ticket_event",
+        ("text",),
+        "SELECT e.id FROM ticket_event e JOIN ticket t ON t.id = e.ticket_id WHERE t.contact_id = ? AND e.kind = 'revisit'",
+        "SELECT t.contact_id FROM ticket_event e JOIN ticket t ON t.id = e.ticket_id WHERE e.id IN came AND e.kind = 'revisit'",
+    ),
+    erase.naming("contact", "contact_tie", "one_id", "note"),
+    erase.naming("contact", "contact_tie", "other_id", "note"),
+]
 
 # What was changed of a customer that another place merged away goes into the one that is left, if a person wants it.
 conflicts.PUT_INTO["customer"] = merging.put_into

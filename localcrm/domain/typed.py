@@ -15,6 +15,7 @@ from localcrm.kernel.attachments import names
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import LANGUAGES, N_, gettext, use_language
 from localcrm.kernel.ids import parse_id
+from localcrm.kernel.places import read_place
 from localcrm.kernel.schema import Field, split_choices
 
 #: Year, month, day with anything between them, in any language, or with nothing; a time may follow.
@@ -25,13 +26,15 @@ _NOT_A_DATE = N_("{label}: “{value}” is not a date (write 2026-11-23).")
 
 
 def read_text(field: Field, text: str) -> Any:
-    """What a cell stands for in a field, as far as the declaration does not read it itself; raises InvalidInput("bad_date")."""
+    """What a cell stands for in a field, as far as the declaration does not read it itself; raises InvalidInput("bad_date", "bad_place")."""
     if field.kind == "choices":
         return "\n".join(_labels(field).get(part.casefold(), part) for part in split_choices(text))
     if field.options:
         return _labels(field).get(text.casefold(), text)
     if field.f.widget == "area":
         return canonical(text)
+    if field.f.widget == "place":
+        return read_place(text) if text else text
     match field.kind:
         case "boolean":
             return _truths().get(text.casefold(), text)

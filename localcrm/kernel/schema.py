@@ -97,11 +97,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Total:
-    """A derived table kept by triggers: per value of ``by`` the sum of ``field`` (or the number of live rows)."""
+    """A derived table kept by triggers: per value of ``by`` the sum of ``field`` (or the number of live rows); ``newest``: its greatest value.
+
+    Of a newest one ``by`` is one reference, which an index of the entity begins with, ``field`` after it.
+    """
 
     name: str
     by: tuple[str, ...]
     field: str | None = None
+    newest: bool = False
 
 
 def clean_text(value: str) -> str:

@@ -322,12 +322,40 @@ def total_select(entity: EntityType, total: Total) -> str:
     """The same figures computed from the rows: what ``check`` compares with and what a rebuild inserts."""
     by = ", ".join(f'{_group(entity, key)} AS "{key}"' for key in total.by)
     amount = f'sum("{total.field}")' if total.field else "count(*)"
+    if total.newest:
+        return (
+            f'SELECT "{total.by[0]}", max("{total.field}") AS total FROM "{entity.key}" '
+            f'WHERE deleted = 0 AND "{total.by[0]}" IS NOT NULL AND "{total.field}" IS NOT NULL GROUP BY 1'
+        )
     places = ", ".join(str(place) for place in range(1, len(total.by) + 1))
     return f'SELECT {by}, {amount} AS total FROM "{entity.key}" WHERE deleted = 0 GROUP BY {places}'
 
 
+def _newest_triggers(entity: EntityType, total: Total) -> dict[str, str]:
+    """What was the newest may go: then the index tells which one is the newest now."""
+    key, name, by, field = entity.key, total.name, total.by[0], total.field
+    known = f'"{field}" IS NOT NULL AND deleted = 0'
+
+    def again(image: str) -> str:
+        newest = f'SELECT "{by}", "{field}" FROM "{key}" WHERE "{by}" = {image}."{by}" AND {known} ORDER BY "{field}" DESC LIMIT 1'
+        return f'DELETE FROM "{name}" WHERE "{by}" = {image}."{by}"; INSERT INTO "{name}"("{by}", total) {newest}'
+
+    add = (
+        f'INSERT INTO "{name}"("{by}", total) SELECT NEW."{by}", NEW."{field}" '
+        f'WHERE NEW.deleted = 0 AND NEW."{by}" IS NOT NULL AND NEW."{field}" IS NOT NULL '
+        f'ON CONFLICT("{by}") DO UPDATE SET total = max(total, excluded.total)'
+    )
+    return {
+        f"{name}_ins": f'CREATE TRIGGER "{name}_ins" AFTER INSERT ON "{key}" BEGIN {add}; END',
+        f"{name}_upd": f'CREATE TRIGGER "{name}_upd" AFTER UPDATE OF "{by}", "{field}", "deleted" ON "{key}" BEGIN {again("OLD")}; {again("NEW")}; END',
+        f"{name}_del": f'CREATE TRIGGER "{name}_del" AFTER DELETE ON "{key}" BEGIN {again("OLD")}; END',
+    }
+
+
 def _total_triggers(entity: EntityType, total: Total) -> dict[str, str]:
     key, name = entity.key, total.name
+    if total.newest:
+        return _newest_triggers(entity, total)
 
     def add(image: str, sign: str) -> str:
         amount = f'{sign}{image}."{total.field}"' if total.field else f"{sign}1"

@@ -7,7 +7,8 @@ nodes hold the same again. The row, its random key and what refers to it stay.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -45,38 +46,84 @@ def erased_value(field: Field) -> Stored:
     return ERASED if field.required and field.custom is None else field.store(field.default)
 
 
-#: Orders that came after a number of the log, or whose record is named by what came after it or is kept aside; there may be thousands of others.
-_PERHAPS = """WITH came AS MATERIALIZED (SELECT pk FROM sync_log WHERE lseq > ?1)
-    SELECT id, subject, record_id FROM erasure
-    WHERE id IN came OR unhex(record_id) IN came OR unhex(record_id) IN (SELECT pk FROM sync_quarantine) ORDER BY rid"""
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Fields of other records that say something of a person: ``rows`` is SQL for their ids, of the person ?; ``persons`` for the persons of rows
+    among those in the table ``came``.
+    """
+
+    of: str
+    kind: str
+    fields: tuple[str, ...]
+    rows: str
+    persons: str
+
+
+#: What erasing a person reaches beyond the record of himself; the subjects add to it.
+REACHED: list[Reached] = []
+
+
+def naming(of: str, kind: str, by: str, *fields: str) -> Reached:
+    """Records of a kind that name the person in a field of theirs."""
+    return Reached(of, kind, fields, f"SELECT id FROM {kind} WHERE {by} = ?", f"SELECT {by} FROM {kind} WHERE id IN came")
+
+
+def _perhaps() -> str:
+    """Orders that came after a number of the log (?1), or whose record is named by what came after it or is kept aside, or that reach what came;
+    there may be thousands of others.
+    """
+    reached = " UNION ".join(one.persons for one in REACHED) or "SELECT NULL"
+    return f"""WITH came AS MATERIALIZED (SELECT pk FROM sync_log WHERE lseq > ?1),
+        reached(person) AS MATERIALIZED ({reached})
+        SELECT id, subject, record_id FROM erasure WHERE id IN came OR unhex(record_id) IN came
+        OR unhex(record_id) IN (SELECT pk FROM sync_quarantine) OR unhex(record_id) IN reached ORDER BY rid"""
 
 
 def carry_out_since(store: Store, connection: Connection, lseq: int) -> None:
     """After a merge: erase what orders that came with it say, and what it changed although it was erased before."""
     order = entity_type("erasure")
     known = {entity.key: entity for entity in entities()}
-    for identity, subject, record in connection.all(_PERHAPS, (lseq,)):
+    if connection.value("SELECT 1 FROM erasure LIMIT 1") is None:
+        return
+    for identity, subject, record in connection.all(_perhaps(), (lseq,)):
         entity, pk = known.get(subject), bytes.fromhex(record)
         if entity is None:
             continue
         is_new = _logged_since(connection, order, identity, lseq)
         if is_new or _logged_since(connection, entity, pk, lseq) or _kept_aside(connection, entity, pk):
             carry_out(connection, entity, pk)
+        else:
+            _reach(connection, entity, pk, since=lseq)
         if is_new:
             eventlog.append(connection, at=store.clock.now_ms(), kind="erased", detail=f"{subject} {record}", sign=store.sign_log)
 
 
 def carry_out(connection: Connection, entity: EntityType, pk: bytes) -> None:
-    """Erase one record inside the open transaction; doing it again changes nothing."""
+    """Erase one person inside the open transaction, and what other records say of him; doing it again changes nothing."""
+    _erase(connection, entity, pk, personal_fields(entity))
+    _reach(connection, entity, pk)
+
+
+def _reach(connection: Connection, entity: EntityType, pk: bytes, *, since: int | None = None) -> None:
+    """Erase what other records say of a person; only in those that the log names after ``since``."""
+    for reached in REACHED:
+        if reached.of == entity.key:
+            kind = entity_type(reached.kind)
+            for (other,) in connection.all(reached.rows, (pk,)):
+                if since is None or _logged_since(connection, kind, other, since):
+                    _erase(connection, kind, other, [kind.fields[key] for key in reached.fields])
+
+
+def _erase(connection: Connection, entity: EntityType, pk: bytes, fields: Sequence[Field]) -> None:
     capturing = connection.value("SELECT applying FROM sync_ctx")
     connection.execute("PRAGMA secure_delete = ON")  # what is overwritten leaves no trace in the pages of the file
     connection.execute("UPDATE sync_ctx SET applying = 1")
-    fields = personal_fields(entity)
-    attached = _attached(connection, entity, pk)
+    attached = _attached(connection, entity, pk) if any(field.kind == "files" for field in fields) else []
     _overwrite(connection, entity, pk, {field.no: _always(erased_value(field)) for field in fields})
     _erase_conflicts(connection, entity, pk, [field.key for field in fields])
     blobs.forget(connection, attached)
-    connection.execute("UPDATE sync_quarantine SET raw = ? WHERE tbl = ? AND pk = ?", (_nothing(entity, pk), entity.no, pk))
+    if len(fields) == len(personal_fields(entity)):  # what is kept aside of a record that says more than that stays
+        connection.execute("UPDATE sync_quarantine SET raw = ? WHERE tbl = ? AND pk = ?", (_nothing(entity, pk), entity.no, pk))
     connection.execute("DELETE FROM user_setting WHERE instr(key, ?) > 0", (pk.hex(),))  # a form that was not saved
     connection.execute("DELETE FROM user_setting WHERE key = ?", (SEARCHES,))  # a name may be among them
     rid = connection.value(f'SELECT rid FROM "{entity.key}" WHERE id = ?', (pk,))

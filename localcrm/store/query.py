@@ -422,29 +422,36 @@ def group_counts(connection: Connection, view: View, field: str) -> list[tuple[A
 
 
 def grouped(
-    connection: Connection, view: View, fields: Sequence[str], terms: Sequence[Term] = (), among: Among | None = None
+    connection: Connection,
+    view: View,
+    fields: Sequence[str],
+    terms: Sequence[Term] = (),
+    among: Among | None = None,
+    made: Mapping[str, str] | None = None,
 ) -> list[tuple[tuple[Any, ...], int, int]]:
     """By the values of some fields: how many live records may be seen, and the sum of the terms over them, in stored form.
 
+    ``made``: SQL over the table for keys among ``fields`` that are none of its fields; whoever gives it knows that it may be seen.
     The most numerous first, at most MAX_LIMIT. Raises InvalidInput where a field or what the terms are made of may not be seen.
     """
-    entity = view.entity
-    columns = [entity.field(key) for key in fields]
+    entity, made = view.entity, made or {}
+    columns = [None if key in made else entity.field(key) for key in fields]
     for column in columns:
-        if column.secret or not view.shows(column.key):
+        if column is not None and (column.secret or not view.shows(column.key)):
             raise _no_filter(column)
-    if len(columns) == 1 and not terms:
+    if len(columns) == 1 and not terms and not made:
         return [((value,), count, 0) for value, count in group_counts(connection, view, fields[0])]
     amount, values = figure(terms, Asker(view, among, _leaf))
     condition, params = view.condition(f'"{entity.key}"', finds=True)
-    names = ", ".join(f'"{column.key}"' for column in columns)
+    names = ", ".join(f'"{key}"' for key in fields)
+    given = ", ".join(f'{made[key]} AS "{key}"' if key in made else f'"{key}"' for key in fields)
     places = ", ".join(str(place) for place in range(1, len(columns) + 1))
     rows = connection.all(
-        f"""SELECT {names}, count(*), sum(amount) FROM (SELECT {names}, {amount} AS amount FROM "{entity.key}" WHERE deleted = 0 AND {condition})
+        f"""SELECT {names}, count(*), sum(amount) FROM (SELECT {given}, {amount} AS amount FROM "{entity.key}" WHERE deleted = 0 AND {condition})
             GROUP BY {places} ORDER BY count(*) DESC LIMIT {MAX_LIMIT}""",
         [*values, *params],
     )
-    return [(tuple(c.load(v) for c, v in zip(columns, row, strict=False)), row[-2], row[-1]) for row in rows]
+    return [(tuple(c.load(v) if c else v for c, v in zip(columns, row, strict=False)), row[-2], row[-1]) for row in rows]
 
 
 def with_more(query: ListQuery, *conditions: Condition) -> ListQuery:

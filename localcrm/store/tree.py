@@ -61,7 +61,7 @@ class Related:
     """There is a record of ``kind`` that names the row in its field ``by`` and fits ``where``.
 
     ``few``: not many fit of all there are, and an index finds them; for whoever sees every row they are gathered once instead of looked
-    for with each.
+    for with each. Only of kinds that name the record that is left once two were merged.
     """
 
     kind: EntityType
@@ -144,7 +144,10 @@ def compiled(node: Node, asker: Asker) -> Sql:
             return f'"{asker.view.entity.key}".id IN (SELECT "{node.kind.key}"."{node.by}" FROM {source})', params
         case Related():
             source, params = _source(node, asker)
-            return f"EXISTS (SELECT 1 FROM {source})", params
+            if not asker.view.entity.merged:
+                return f"EXISTS (SELECT 1 FROM {source})", params
+            before, more = _source(node, asker, merged=True)
+            return f"(EXISTS (SELECT 1 FROM {source}) OR ({_took_over(asker)} AND EXISTS (SELECT 1 FROM {before})))", [*params, *more]
         case Listed():  # a list that is read has its ids instead
             return "0", []
         case Planned():
@@ -171,14 +174,31 @@ def _first_id(moment: datetime) -> bytes:
     return int(moment.timestamp() * 1000).to_bytes(6) + b"\x70" + bytes(9)
 
 
-def _source(node: Related | Term | Planned, asker: Asker, *, gathered: bool = False) -> Sql:
-    """FROM and WHERE for the live records that a condition is about: those of the row at hand, or ``gathered`` those of all rows."""
+def _took_over(asker: Asker) -> str:
+    """Whether others were merged into the row at hand: of few rows that is so, and which those are is asked once."""
+    entity = asker.view.entity
+    return f'"{entity.key}".id IN (SELECT k."{entity.merged}" FROM "{entity.key}" k WHERE k."{entity.merged}" IS NOT NULL)'
+
+
+def _merged_rows(entity: EntityType) -> str:
+    """Ids of the rows that were merged into the row at hand, at one or more removes: posted documents go on naming them."""
+    return (
+        f'(WITH RECURSIVE was(id) AS (SELECT m.id FROM "{entity.key}" m WHERE m."{entity.merged}" = "{entity.key}".id '
+        f'UNION SELECT n.id FROM "{entity.key}" n JOIN was ON n."{entity.merged}" = was.id) SELECT was.id FROM was)'
+    )
+
+
+def _source(node: Related | Term | Planned, asker: Asker, *, gathered: bool = False, merged: bool = False) -> Sql:
+    """FROM and WHERE for the live records that a condition is about: those of the row at hand, ``merged`` of the rows that were merged into it,
+    or ``gathered`` those of all rows.
+    """
     inside = _inside(node.kind, asker)
     _shown(inside.view, node.by)
     table = f'"{node.kind.key}"'
     params: list[Any] = []
-    parts = [f"{table}.deleted = 0"] if gathered else [f'{table}."{node.by}" = "{asker.view.entity.key}".id', f"{table}.deleted = 0"]
-    if not _seen_with(inside.view, node.by, asker.view):
+    whose = f"IN {_merged_rows(asker.view.entity)}" if merged else f'= "{asker.view.entity.key}".id'
+    parts = [f"{table}.deleted = 0"] if gathered else [f'{table}."{node.by}" {whose}', f"{table}.deleted = 0"]
+    if merged or not _seen_with(inside.view, node.by, asker.view):
         sql, params = inside.view.condition(table)
         parts.append(sql)
     if node.where is not None and not isinstance(node, Planned):
@@ -220,7 +240,11 @@ def _term(term: Term, asker: Asker) -> Sql:
     what = "count(*)"
     if term.field is not None:
         what = f'coalesce(sum("{_shown(_inside(term.kind, asker).view, term.field).key}"), 0)'
-    return f"{term.times} * (SELECT {what} FROM {source})", params
+    if not asker.view.entity.merged:
+        return f"{term.times} * (SELECT {what} FROM {source})", params
+    before, more = _source(term, asker, merged=True)
+    taken_over = f"CASE WHEN {_took_over(asker)} THEN (SELECT {what} FROM {before}) ELSE 0 END"
+    return f"{term.times} * ((SELECT {what} FROM {source}) + {taken_over})", [*params, *more]
 
 
 def _planned(node: Planned, asker: Asker) -> Sql:

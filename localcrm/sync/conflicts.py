@@ -255,15 +255,17 @@ def _moot(entity: EntityType) -> frozenset[int]:
 
 
 @cache
-def _along(entity: EntityType) -> tuple[int, int] | None:
-    """Columns of whose a customer is and where it is at home: a hand-over writes both."""
-    return (entity.fields["owner_id"].no, entity.fields["branch_id"].no) if entity is merging.CUSTOMER else None
+def _along(entity: EntityType) -> tuple[int, frozenset[int]] | None:
+    """Columns of whose a customer is, and of where it is at home and in which department: a hand-over writes them all."""
+    if entity is not merging.CUSTOMER:
+        return None
+    return entity.fields["owner_id"].no, frozenset(entity.fields[key].no for key in ("branch_id", "department_id"))
 
 
 def _goes_along(entity: EntityType, no: int, kept: Entry, lost: Entry) -> bool:
     """Whether people are told of a column with another one that the same changes wrote."""
     found = _along(entity)
-    return found is not None and no == found[1] and found[0] in kept.diff and found[0] in lost.diff
+    return found is not None and no in found[1] and found[0] in kept.diff and found[0] in lost.diff
 
 
 _STAYS_DELETED = {"field": "deleted", "base": "false", "kept": "true", "lost": "false"}

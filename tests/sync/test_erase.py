@@ -194,3 +194,32 @@ def test_orders_carried_out_long_ago_are_not_looked_at_with_every_merge(company,
     company.up("BR01")
     assert looked_at == []
     assert hq.value("SELECT count(*) FROM customer WHERE name = '甲'") == 1
+
+
+def test_calls_tickets_and_relations_forget_what_they_say_of_the_person(company: Company, person: str) -> None:
+    hq, one, two = company.hq, *company.branches.values()
+    customer = hq.get("contact", person)["customer_id"]
+    other = hq.new("contact", customer_id=customer, name="别人")
+    company.exchange()
+    told = hq.new("ticket", customer_id=customer, contact_id=person, title="布匹色差", text=f"{NAME}说颜色不对")
+    hq.run("service.close_ticket", ticket_id=told, solution="换货")
+    hq.run("service.record_revisit", ticket_id=told, result=f"{NAME}说可以")
+    hq.run("crm.relate", one=other, contact=person, kind="spouse", note=f"{NAME}的先生")
+    call = one.run("calls.start_call", number=PHONE)["id"]
+    one.run("calls.link_call", id=call, customer=customer, contact=person)
+    late = two.new("ticket", customer_id=customer, contact_id=person, title="晚到的", text=f"{NAME}来电")
+    of_another = hq.new("ticket", customer_id=customer, contact_id=other, title="别人的", text="别人说的")
+    erase(hq, person)
+    company.exchange()
+    company.exchange()
+    for node in company.nodes:
+        assert node.get("ticket", told) | {"title": "布匹色差", "solution": "换货", "text": None, "revisit_result": None} == node.get(
+            "ticket", told
+        )
+        assert node.get("ticket", late)["text"] is None
+        assert node.get("ticket", of_another)["text"] == "别人说的"
+        assert node.get("call", call)["number"] is None
+        assert node.rows("SELECT note FROM contact_tie") == [(None,)]
+        assert words_in(node) == []
+        assert check(node.store)["problems"] == []
+    assert len(company.digests) == 1

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from localcrm.domain.sales.timeline import KINDS
+from localcrm.domain.sales.timeline import kinds
 from localcrm.ui.customer.timeline import ICONS, TIMELINE
 
 
 def test_every_kind_of_the_timeline_has_its_sign_and_is_heard() -> None:
-    assert set(ICONS) == KINDS == TIMELINE.shows
+    assert set(ICONS) == kinds() == TIMELINE.shows

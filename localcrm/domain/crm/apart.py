@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from localcrm.domain.admin.entities import Conflict, ConflictKind, ConflictState
-from localcrm.domain.crm import custody
-from localcrm.domain.crm.entities import Customer, OwnerChange
+from localcrm.domain.crm import custody, pool_admins, pool_limits
+from localcrm.domain.crm.entities import ChangeKind, Customer, OwnerChange
 from localcrm.domain.people.entities import Share
 from localcrm.kernel.ids import is_id
 from localcrm.kernel.schema import EntityType
@@ -61,6 +61,18 @@ def follow_owners(uow: UnitOfWork, ids: Sequence[str]) -> None:
         for share in uow.where(_SHARE, record=customer_id):
             if share["entity"] == _CUSTOMER.key and _is_over(uow.connection, customer, share):
                 uow.set_deleted(_SHARE, share["id"], deleted=True)
+        _into_open_pool(uow, customer_id)
+
+
+def _into_open_pool(uow: UnitOfWork, customer_id: str) -> None:
+    """What was put into a pool that had been closed meanwhile goes into one that is open: of those there is always one (``pools.check_pool``)."""
+    lying = pool_admins.lies_in(uow.connection, customer_id)
+    if lying is None or (lying["active"] and not lying["deleted"]):
+        return
+    into = next((pool for pool in pool_limits.pools(uow.connection) if pool["active"]), None)
+    if into is not None:
+        how = custody.Move(to=None, kind=ChangeKind.MOVED, by=None, pool=into["id"])
+        custody.move(uow, uow.get(_CUSTOMER, customer_id), how)
 
 
 def _is_over(connection: Connection, customer: Record, share: Record) -> bool:

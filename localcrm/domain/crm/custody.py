@@ -18,6 +18,7 @@ from localcrm.domain.admin.undo import OwnWay, Touched
 from localcrm.domain.crm import custody_rules as rules, pool_limits
 from localcrm.domain.crm.entities import ChangeKind, Customer, OwnerChange, Pool
 from localcrm.domain.crm.open_work import WORK
+from localcrm.domain.options.company import company_number
 from localcrm.domain.people.entities import Share, User
 from localcrm.domain.people.handing import pass_on
 from localcrm.domain.policy import Actor
@@ -68,7 +69,7 @@ class Move:
 def move(uow: UnitOfWork, customer: Record, how: Move) -> None:
     """Give a customer to somebody, or into a pool, and add the link that says so. Whether that may be is asked before."""
     at = moment(uow)
-    values = _values(customer, how, at)
+    values = _values(customer, how, at) | _department(uow.connection, how.to)
     if how.branch:
         values["branch_id"] = how.branch
     uow.update(_CUSTOMER, customer["id"], values)
@@ -88,6 +89,14 @@ def _values(customer: Mapping[str, Any], how: Move, at: datetime) -> dict[str, A
         "locked": False,
         "protected_until": until,
     }
+
+
+def _department(connection: Connection, user: str | None) -> dict[str, str | None]:
+    """The department that a customer is in with its salesperson; it stays when he moves to another one, and in a pool, as what was done stays."""
+    if user is None:
+        return {}
+    found = connection.value('SELECT department_id FROM "user" WHERE id = ?', (bytes.fromhex(user),))
+    return {"department_id": found.hex() if found else None}
 
 
 def add_link(
@@ -186,8 +195,10 @@ def chain(connection: Connection, actor: Actor, customer: str) -> list[dict[str,
 
 
 def begin(uow: UnitOfWork, values: dict[str, Any]) -> dict[str, Any]:
-    """A new customer's days with its salesperson begin now."""
-    return {**values, "owner_since": moment(uow)} if values.get("owner_id") else values
+    """A new customer's days with its salesperson begin now, and it is in his department."""
+    if not values.get("owner_id"):
+        return values
+    return {**_department(uow.connection, str(values["owner_id"])), **values, "owner_since": moment(uow)}
 
 
 def check_owner(uow: UnitOfWork, actor: Actor, values: Mapping[str, Any], old: Record | None) -> None:
@@ -212,6 +223,8 @@ def follow_owner(uow: UnitOfWork, actor: Actor, record: Record, old: Record | No
     target = uow.find(_USER, record["owner_id"], deleted=True) if record["owner_id"] else None
     if target and target["branch_id"] and record["branch_id"] == old["branch_id"]:  # as when it is handed over
         values["branch_id"] = target["branch_id"]
+    if record["department_id"] == old["department_id"]:
+        values |= _department(uow.connection, record["owner_id"])
     uow.update(_CUSTOMER, record["id"], values)
     add_link(uow, record["id"], old["owner_id"], how, at, pool=old["pool_id"])
 
@@ -296,7 +309,10 @@ def goes_along(connection: Connection, actor: Actor, node: Node, customers: Sequ
 
 
 def lock(uow: UnitOfWork, actor: Actor, *, customer_id: RecordId) -> dict[str, str]:  # noqa: ARG001
-    """Keep a customer from being reclaimed or released until it is unlocked or changes hands."""
+    """Keep a customer from being reclaimed or released until it is unlocked or changes hands.
+
+    Raises Refused where its salesperson has as many locked ones as the company allows; deal customers do not count.
+    """
     return _set_lock(uow, customer_id, locked=True)
 
 
@@ -309,8 +325,27 @@ def _set_lock(uow: UnitOfWork, customer_id: str, *, locked: bool) -> dict[str, s
     customer = uow.get(_CUSTOMER, customer_id)
     if locked and customer["owner_id"] is None:
         raise Refused("nobodys", N_("“{title}” has no salesperson."), title=customer["name"])
+    if locked and not customer["locked"] and customer["level"] != "deal":
+        count, most = locked_of(uow.connection, uow.node, customer["owner_id"])
+        if most and count >= most:
+            raise Refused(
+                "too_many_locked",
+                N_("{name} has {count} locked customers, and {most} are allowed. Unlock another one first; deal customers do not count."),
+                name=titles(uow.connection, _USER, [customer["owner_id"]]).get(customer["owner_id"], "…"),
+                count=count,
+                most=most,
+            )
     uow.update(_CUSTOMER, customer_id, {"locked": locked})
     return {"id": customer_id}
+
+
+def locked_of(connection: Connection, node: Node, user: str) -> tuple[int, int]:
+    """How many customers somebody has locked, without deal customers, and how many are allowed; (0, 0) where any number is."""
+    most = company_number(connection, node, "locked_most")
+    if not most:
+        return 0, 0
+    sql = "SELECT count(*) FROM customer WHERE owner_id = ? AND deleted = 0 AND locked = 1 AND level IS NOT 'deal'"
+    return int(connection.value(sql, (bytes.fromhex(user),))), most
 
 
 def chosen_customers(uow: UnitOfWork, actor: Actor, ids: Sequence[str], action: str) -> list[Record]:
@@ -377,8 +412,8 @@ def take_back(uow: UnitOfWork, actor: Actor, touched: Sequence[Touched]) -> int:
             current = uow.get(one.entity, one.id, deleted=True)
             uow.update(one.entity, one.id, before)
             done += 1
-            if one.entity is _CUSTOMER and "owner_id" in before:
-                back = Move(to=before["owner_id"], kind=ChangeKind.UNDONE, by=actor.user_id)
+            if one.entity is _CUSTOMER and not before.keys().isdisjoint(("owner_id", "pool_id")):
+                back = Move(to=before.get("owner_id", current["owner_id"]), kind=ChangeKind.UNDONE, by=actor.user_id)
                 add_link(uow, one.id, current["owner_id"], back, moment(uow), pool=before.get("pool_id"))
     return done
 
@@ -415,6 +450,7 @@ def bring_together(uow: UnitOfWork, ids: Sequence[str]) -> None:
         fitting |= {"released_at": None if standing["to_id"] else standing["at"]}
         if standing["to_id"] is None:
             fitting |= {"locked": False, "protected_until": None}
+        fitting |= _department(uow.connection, standing["to_id"])
         if (home := _home_before(uow.connection, standing, others)) is not None:
             fitting["branch_id"] = home[0]
         uow.update(_CUSTOMER, customer_id, fitting)

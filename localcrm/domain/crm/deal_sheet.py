@@ -11,8 +11,9 @@ from typing import Any
 from localcrm.domain import policy
 from localcrm.domain.crm.entities import OpportunityLine, Phase, ProjectTask, ServicePlan, StageTick
 from localcrm.domain.crm.opportunities import CHANGE, OPPORTUNITY
-from localcrm.domain.crm.pipeline import entered, stages_of
+from localcrm.domain.crm.pipeline import entered
 from localcrm.domain.crm.pipeline_rules import chance, checklist, days_since, is_stuck, stays, weighted
+from localcrm.domain.crm.stage_sets import set_of, stages_of
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import no_such_record
 from localcrm.kernel.money import MONEY_SCALE, round_to
@@ -67,7 +68,9 @@ def deal_sheet(connection: Connection, actor: Actor, identity: str, now: datetim
     if not found:
         raise no_such_record(OPPORTUNITY)
     record = found[0]
-    stages = stages_of(connection, Phase(record.get("phase", Phase.OPPORTUNITY)))
+    phase = Phase(record.get("phase", Phase.OPPORTUNITY))
+    owner = connection.value("SELECT owner_id FROM opportunity WHERE id = ?", (bytes.fromhex(identity),))
+    stages = stages_of(connection, phase, set_of(connection, phase, owner.hex() if owner else None))
     stage = next((one for one in stages if one["id"] == record.get("stage_id")), None)
     since = entered(connection, [identity]).get(identity) if policy.seen(actor, CHANGE) else None
     days = days_since(since, now)

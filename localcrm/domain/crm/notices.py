@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from localcrm.domain import policy
-from localcrm.domain.crm import pools
+from localcrm.domain.crm import custody, pools
 from localcrm.domain.crm.entities import ChangeKind, ClaimOutcome, Customer, OwnerChange, Pool
-from localcrm.domain.crm.reminders import MOST, Ask, Reminding
+from localcrm.domain.crm.reminders import MOST, Ask, Reminding, morning
 from localcrm.domain.people.entities import User
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.store.query import titles
@@ -187,6 +187,19 @@ def _whose(ask: Ask, change: _Change, names: Mapping[str, str]) -> str:
         return gettext(N_("{name} has it now.")).format(name=names.get(change.owner, "…"))
     pool = titles(ask.connection, _POOL, [change.pool]).get(change.pool, "") if change.pool else ""
     return gettext(N_("It lies in the pool “{pool}”.")).format(pool=pool) if pool else gettext(N_("It has no salesperson."))
+
+
+def too_many_locked(ask: Ask) -> Iterator[Reminding]:
+    """More of the user's customers are locked than allowed, as two places locked some apart or fewer are allowed now: he says which stay so."""
+    if ask.view(_CUSTOMER, "owner_id", "locked") is None:
+        return
+    count, most = custody.locked_of(ask.connection, ask.node, ask.user.hex())
+    if most and count > most:
+        today = morning(ask.now.astimezone().date())
+        text = gettext(N_("{count} of your customers are locked, and {most} are allowed. Unlock {more} of them.")).format(
+            count=count, most=most, more=count - most
+        )
+        yield Reminding(key=f"locks:{ask.user.hex()}:{count}", kind="locks", due=today, at=today, text=text)
 
 
 def _pool_name(ask: Ask, change: _Change) -> str:

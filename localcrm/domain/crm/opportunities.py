@@ -13,6 +13,7 @@ from typing import Any
 from localcrm.domain import policy, records
 from localcrm.domain.crm.entities import DealState, Opportunity, Phase, ProjectTask, Stage, StageChange, StageTick
 from localcrm.domain.crm.pipeline_rules import checklist
+from localcrm.domain.crm.stage_sets import set_of, stages_of
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
@@ -37,7 +38,7 @@ def prepare_opportunity(uow: UnitOfWork, actor: Actor, values: dict[str, Any], o
     filled = {**values, "number": values.get("number") or next_number(uow, OPPORTUNITY, datetime.date.today())}
     filled.setdefault("owner_id", actor.user_id)
     filled.setdefault("branch_id", uow.node.branch_id)
-    filled["stage_id"] = _first_stage(uow, Phase.OPPORTUNITY)
+    filled["stage_id"] = _first_stage(uow, Phase.OPPORTUNITY, filled["owner_id"])
     return filled
 
 
@@ -72,10 +73,17 @@ def move_opportunity(
     stage = uow.get(STAGE, stage_id)
     if stage["phase"] != record["phase"]:
         raise Refused("other_phase", N_("“{stage}” is a stage of another phase. Nothing was moved."), stage=stage["name"])
+    if stage["department_id"] != set_of(uow.connection, Phase(record["phase"]), record["owner_id"]):
+        raise Refused(
+            "other_department",
+            N_("“{stage}” is a stage of another department than the salesperson goes through. Nothing was moved."),
+            stage=stage["name"],
+        )
     if record["stage_id"] == stage_id:
         return _shown(uow, actor, opportunity_id)
     now = uow.find(STAGE, record["stage_id"]) if record["stage_id"] else None
-    goes_on = now is not None and now["phase"] == stage["phase"] and stage["position"] > now["position"]
+    same_way = now is not None and (now["phase"], now["department_id"]) == (stage["phase"], stage["department_id"])
+    goes_on = same_way and now is not None and stage["position"] > now["position"]
     if goes_on and now is not None and not (remark or "").strip() and (left := open_items(uow, opportunity_id, now)):
         raise Refused(
             "checklist_open",
@@ -196,12 +204,12 @@ def _in_phase(uow: UnitOfWork, record: Record, phase: Phase) -> dict[str, Any]:
     """The columns of a phase; a stage that belongs to it already stays."""
     now = uow.find(STAGE, record["stage_id"]) if record["stage_id"] else None
     stays = now is not None and now["phase"] == phase
-    return {"phase": phase, "stage_id": record["stage_id"] if stays else _first_stage(uow, phase)}
+    return {"phase": phase, "stage_id": record["stage_id"] if stays else _first_stage(uow, phase, record["owner_id"])}
 
 
-def _first_stage(uow: UnitOfWork, phase: Phase) -> str | None:
-    """The stage a phase begins with; None in a company without stages."""
-    stages = sorted(uow.where(STAGE, phase=phase), key=lambda stage: stage["position"])
+def _first_stage(uow: UnitOfWork, phase: Phase, owner: str | None) -> str | None:
+    """The stage a phase begins with for somebody's opportunities; None in a company without stages."""
+    stages = stages_of(uow.connection, phase, set_of(uow.connection, phase, owner))
     return stages[0]["id"] if stages else None
 
 

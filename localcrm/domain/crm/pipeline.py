@@ -8,20 +8,22 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 from localcrm.domain import policy
 from localcrm.domain.crm.entities import DealState, Opportunity, Phase, Stage, StageChange
 from localcrm.domain.crm.pipeline_rules import FunnelStep, chance, days_since, funnel, is_stuck, weighted
+from localcrm.domain.crm.stage_sets import owners_by_set, stages_of
 from localcrm.domain.policy import Actor
 from localcrm.kernel.errors import Refused
 from localcrm.kernel.i18n import N_
+from localcrm.kernel.ids import is_id
 from localcrm.kernel.money import MONEY_SCALE, from_scaled
 from localcrm.kernel.schema import EntityType, entity as entity_type
 from localcrm.store.connection import Connection
-from localcrm.store.query import Condition, ListQuery, Record, records_by_id, select, titles
+from localcrm.store.query import Record, records_by_id, titles
 from localcrm.store.view import View
 
 OPPORTUNITY, STAGE, CHANGE = Opportunity.entity_type, Stage.entity_type, StageChange.entity_type
@@ -35,11 +37,17 @@ NOWHERE, WON = "none", "won"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which cards a board shows: of a phase, perhaps only somebody's or a branch's."""
+    """Which cards a board shows: of a phase, perhaps only somebody's or a branch's.
+
+    ``department_id``: of those who go through its stages; None: through the company's. Who those are ``_of_set`` fills in.
+    """
 
     phase: Phase = Phase.OPPORTUNITY
     owner_id: str | None = None
     branch_id: str | None = None
+    department_id: str | None = None
+    only_of: tuple[str, ...] | None = None
+    not_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,18 +83,12 @@ class Column:
     cards: list[Card] = field(default_factory=list)
 
 
-def stages_of(connection: Connection, phase: Phase) -> list[Record]:
-    """The stages of a phase in their order."""
-    where = (Condition("phase", "=", phase.value),)
-    return select(connection, ListQuery(STAGE, where=where, sort="position", limit=100), count=False).rows
-
-
 def board(
     connection: Connection, actor: Actor, wanted: Filter, now: datetime.datetime, *, more: Mapping[str, int] | None = None
 ) -> list[Column]:
     """The columns of a phase from left to right; ``more``: how many cards of a column are wanted, by its key."""
     view = _view(actor)
-    stages = stages_of(connection, wanted.phase)
+    stages, wanted = stages_of(connection, wanted.phase, wanted.department_id), _of_set(connection, wanted)
     today = now.astimezone().date()
     sums = _sums(connection, view, wanted, today)
     columns = [
@@ -111,6 +113,14 @@ def board(
     since = entered(connection, [identity for each in shown.values() for identity in each]) if policy.seen(actor, CHANGE) else {}
     _fill(connection, view, columns, shown, since, now)
     return columns
+
+
+def _of_set(connection: Connection, wanted: Filter) -> Filter:
+    """The filter with whose opportunities go through the stages that are wanted."""
+    sets = owners_by_set(connection, wanted.phase)
+    if wanted.department_id:
+        return replace(wanted, only_of=tuple(sets.get(wanted.department_id, ())))
+    return replace(wanted, not_of=tuple(user for users in sets.values() for user in users))
 
 
 def _view(actor: Actor) -> View:
@@ -143,17 +153,29 @@ def _narrowed(view: View, wanted: Filter) -> tuple[str, list[Any]]:
         if value and view.shows(key):
             parts.append(f"o.{key} = ?")
             params.append(bytes.fromhex(value))
+    if view.shows("owner_id"):
+        listed = "(SELECT unhex(value) FROM json_each(?))"
+        if wanted.only_of is not None:
+            parts.append(f"+o.owner_id IN {listed}")
+            params.append(json.dumps(wanted.only_of))
+        if wanted.not_of:
+            parts.append(f"(o.owner_id IS NULL OR +o.owner_id NOT IN {listed})")
+            params.append(json.dumps(wanted.not_of))
     return " AND ".join(parts), params
 
 
 def _column_of(wanted: Filter) -> str:
-    """The key of the column a row stands in, as SQL; stages of another phase, or none, are ``NOWHERE``."""
+    """The key of the column a row stands in, as SQL; stages of another phase or department, or none, are ``NOWHERE``."""
     place = f"coalesce(nullif(lower(hex(s.id)), ''), '{NOWHERE}')"  # the hex of nothing is an empty text
     return f"CASE WHEN o.state = 'won' THEN '{WON}' ELSE {place} END" if wanted.phase is Phase.OPPORTUNITY else place
 
 
 def _joined(wanted: Filter) -> str:
-    return f"opportunity o LEFT JOIN stage s ON s.id = o.stage_id AND s.deleted = 0 AND s.phase = '{wanted.phase.value}'"
+    whose = f"IS x'{wanted.department_id}'" if wanted.department_id and is_id(wanted.department_id) else "IS NULL"
+    return (
+        f"opportunity o LEFT JOIN stage s ON s.id = o.stage_id AND s.deleted = 0 AND s.phase = '{wanted.phase.value}' "
+        f"AND s.department_id {whose}"
+    )
 
 
 #: How likely a row is, in percent; the same as ``pipeline_rules.chance``, for sums.
@@ -309,7 +331,7 @@ class Overview:
 def overview(connection: Connection, actor: Actor, wanted: Filter, *, since: datetime.date) -> Overview:
     """Everything the funnel page shows."""
     view = _view(actor)
-    stages = stages_of(connection, Phase.OPPORTUNITY)
+    stages, wanted = stages_of(connection, Phase.OPPORTUNITY, wanted.department_id), _of_set(connection, wanted)
     order = [stage["id"] for stage in stages]
     moved = policy.seen(actor, CHANGE)
     return Overview(

@@ -50,11 +50,14 @@ def home_name(connection: Connection, pool: Mapping[str, Any]) -> str:
 
 
 def is_member(connection: Connection, pool: Mapping[str, Any], user: str) -> bool:
-    """Whether a user is named in a pool, works in one of its departments or below one, or is an administrator; nobody named means everybody."""
+    """Whether a user is named in a pool, looks after it, works in one of its departments or below one, or is an administrator.
+
+    Nobody named means everybody.
+    """
     members, departments = (set(str(pool[key] or "").split()) for key in ("members", "departments"))
     if not members and not departments:
         return True
-    if user in members:
+    if user in members or user in str(pool["admins"] or "").split():
         return True
     row = connection.one('SELECT role, department_id, departments FROM "user" WHERE id = ?', (bytes.fromhex(user),))
     if row is None or row[0] == BasicRole.ADMIN:

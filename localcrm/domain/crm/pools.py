@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from localcrm.domain import policy
-from localcrm.domain.crm import custody, pool_limits
-from localcrm.domain.crm.custody import Move, chosen_customers, end_shares, moment, move, wanted
+from localcrm.domain.crm import custody, pool_admins, pool_limits
+from localcrm.domain.crm.custody import Move, end_shares, moment, move, wanted
 from localcrm.domain.crm.entities import POOL_FIELDS, ChangeKind, ClaimAnswer, ClaimOutcome, Customer, Pool, PoolClaim, ReclaimRule
 from localcrm.domain.people.entities import Share, User
 from localcrm.domain.policy import Actor
@@ -57,11 +57,14 @@ def pool_view(actor: Actor, pool: Mapping[str, Any]) -> View:
     return View(_CUSTOMER, hidden=frozenset(_CUSTOMER.fields.keys() - shown), masked=frozenset(masked & shown))
 
 
-def pool_page(connection: Connection, actor: Actor, pool_id: str, *, search: str = "", limit: int = 50, offset: int = 0) -> Page:
-    """Customers in a pool, those that came last first; raises Forbidden for who is no member."""
+def pool_page(
+    connection: Connection, actor: Actor, pool_id: str, *, now: datetime, search: str = "", limit: int = 50, offset: int = 0
+) -> Page:
+    """Customers in a pool, those that came last first; raises Forbidden for who is no member, Refused for a look that was not counted."""
     pool = next((one for one in pools_for(connection, actor) if one["id"] == pool_id), None)
     if pool is None:
         raise Forbidden("no_member", N_("You are not a member of this pool."))
+    pool_admins.require_looked(connection, actor, pool, now)
     where = (Condition("pool_id", "=", pool_id), Condition("owner_id", "blank"))
     query = ListQuery(_CUSTOMER, where, search, "-released_at", limit, offset, restrict=pool_view(actor, pool))
     return select(connection, query)
@@ -166,21 +169,35 @@ def _pick(uow: UnitOfWork, actor: Actor, user: str, identity: str, at: datetime)
 def release(uow: UnitOfWork, actor: Actor, *, customers: list[RecordId], reason: str, pool_id: RecordId | None = None) -> dict[str, int]:
     """Put customers into a pool, all or none: into this one, or where there is only one active, into that. Shares of them end.
 
-    Returns {moved}. It can be taken back within a day.
+    One that lies in another pool moves, at the home of that one, by whoever may give it out. Who looks after a pool takes back what was given
+    out of it. Returns {moved}. It can be taken back within a day.
     """
-    policy.require(actor, "customer.release")
+    pool_admins.require_some(uow.connection, actor, "customer.release")
     if not reason.strip():
         raise InvalidInput("reason_needed", N_("Say why, so that whoever picks it knows."), field="reason")
     pool = _pool_to_fill(uow, pool_id)
-    found = chosen_customers(uow, actor, customers, "release")
-    for one in found:
-        if one["locked"]:
-            raise Refused("locked_customer", N_("“{title}” is locked. Unlock it first."), title=one["name"])
-        if one["owner_id"] is None and one["pool_id"]:
-            raise Refused("in_pool_already", N_("“{title}” lies in a pool already."), title=one["name"])
-    for one in found:
-        put_into(uow, one, pool["id"], ChangeKind.RELEASE, by=actor.user_id, reason=reason)
+    found = [_to_put(uow, actor, identity, pool) for identity in wanted(customers)]
+    for one, kind in found:
+        put_into(uow, one, pool["id"], kind, by=actor.user_id, reason=reason)
     return {"moved": len(found)}
+
+
+def _to_put(uow: UnitOfWork, actor: Actor, identity: str, pool: Record) -> tuple[Record, ChangeKind]:
+    """A customer that the actor may put into a pool, and whether it comes from a salesperson or from another pool."""
+    lying = pool_admins.lies_in(uow.connection, identity)
+    if lying is None and not (pool_admins.looks_after(actor, pool) and pool_admins.came_from(uow.connection, identity) == pool["id"]):
+        policy.require_record(uow.connection, actor, _CUSTOMER, identity, "release")
+    customer = uow.get(_CUSTOMER, identity)
+    if customer["locked"]:
+        raise Refused("locked_customer", N_("“{title}” is locked. Unlock it first."), title=customer["name"])
+    if lying is None:
+        return customer, ChangeKind.RELEASE
+    if not pool_admins.looks_after(actor, lying):
+        policy.require_record(uow.connection, actor, _CUSTOMER, identity, "assign")
+    if lying["id"] == pool["id"]:
+        raise Refused("in_pool_already", N_("“{title}” lies in this pool already."), title=customer["name"])
+    pool_limits.require_home(uow, lying)
+    return customer, ChangeKind.MOVED
 
 
 def put_into(uow: UnitOfWork, customer: Record, pool: str, kind: ChangeKind, *, by: str | None, reason: str) -> None:
@@ -190,9 +207,12 @@ def put_into(uow: UnitOfWork, customer: Record, pool: str, kind: ChangeKind, *, 
 
 
 def assign(uow: UnitOfWork, actor: Actor, *, customers: list[RecordId], to: RecordId, reason: str = "") -> dict[str, int]:
-    """Give customers that lie in a pool, or that nobody has, to somebody: all or none, at the home of the pool. Returns {moved}."""
-    policy.require(actor, "customer.assign")
-    found = chosen_customers(uow, actor, customers, "assign")
+    """Give customers that lie in a pool, or that nobody has, to somebody: all or none, at the home of the pool. Returns {moved}.
+
+    Who looks after a pool gives out what lies there to its members.
+    """
+    pool_admins.require_some(uow.connection, actor, "customer.assign")
+    found = [_to_give(uow, actor, identity, to) for identity in wanted(customers)]
     for one in found:
         if one["owner_id"]:
             raise Refused("has_owner", N_("“{title}” has a salesperson. Hand it over instead."), title=one["name"])
@@ -207,6 +227,21 @@ def assign(uow: UnitOfWork, actor: Actor, *, customers: list[RecordId], to: Reco
         )  # fmt: skip
         move(uow, one, how)
     return {"moved": len(found)}
+
+
+def _to_give(uow: UnitOfWork, actor: Actor, identity: str, to: str) -> Record:
+    """A customer that the actor may give to somebody."""
+    lying = pool_admins.lies_in(uow.connection, identity)
+    if lying is None or policy.may(actor, "customer.assign") or not pool_admins.looks_after(actor, lying):
+        policy.require_record(uow.connection, actor, _CUSTOMER, identity, "assign")
+    elif not pool_limits.is_member(uow.connection, lying, to):
+        raise Refused(
+            "not_of_pool",
+            N_("{name} is no member of “{pool}”. Choose somebody who is."),
+            name=titles(uow.connection, _USER, [to]).get(to, "…"),
+            pool=lying["name"],
+        )
+    return uow.get(_CUSTOMER, identity)
 
 
 def _pool_to_fill(uow: UnitOfWork, pool_id: str | None) -> Record:
@@ -323,7 +358,7 @@ def _answer(uow: UnitOfWork, claim: Record, pool: Record) -> None:
 def prepare_pool(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
     """Lists of names in one way of writing, and only of what there is."""
     filled = dict(values)
-    for key, kind in (("members", "user"), ("departments", "department"), ("away", "user")):
+    for key, kind in (("members", "user"), ("departments", "department"), ("away", "user"), ("admins", "user")):
         if filled.get(key):
             filled[key] = checked_list(uow, kind, str(filled[key]))
     if filled.get("shown") is not None:
@@ -340,7 +375,7 @@ def checked_list(uow: UnitOfWork, kind: str, ids: str) -> str:
 
 
 def check_pool(uow: UnitOfWork, actor: Actor, values: Mapping[str, Any], old: Record | None) -> None:  # noqa: ARG001
-    """A pool with customers in it stays open, and so does one that a rule fills."""
+    """A pool with customers in it stays open, and so does one that a rule fills, and the last one: what is put into a pool must find one."""
     if old is None or (values["active"] and values is not old):
         return
     held = uow.connection.value(
@@ -356,6 +391,8 @@ def check_pool(uow: UnitOfWork, actor: Actor, values: Mapping[str, Any], old: Re
             rule=filled_by["name"],
             pool=old["name"],
         )
+    if old["active"] and not any(pool["active"] and pool["id"] != old["id"] for pool in pool_limits.pools(uow.connection)):
+        raise Refused("last_pool", N_("“{pool}” is the only pool in use. Set up another one first."), pool=old["name"])
 
 
 def follow_pool(uow: UnitOfWork, actor: Actor, record: Record, old: Record | None) -> None:  # noqa: ARG001

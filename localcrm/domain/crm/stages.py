@@ -39,7 +39,7 @@ def add_standard_stages(uow: UnitOfWork, actor: Actor) -> dict[str, int]:
     records.require_here(uow, _STAGE)
     added = 0
     for phase, stages in STANDARD.items():
-        if uow.where(_STAGE, phase=phase):
+        if any(stage["department_id"] is None for stage in uow.where(_STAGE, phase=phase)):
             continue
         for position, (name, probability, stuck_days, items) in enumerate(stages, start=1):
             values = {"name": gettext(name), "phase": phase, "position": position * 10, "probability": probability}
@@ -50,9 +50,10 @@ def add_standard_stages(uow: UnitOfWork, actor: Actor) -> dict[str, int]:
 
 
 def check_stage(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
-    """A name stands once in its phase; a stage that is in use stays in its phase."""
-    own = (old or {}).get("id")
-    if any(other["id"] != own for other in uow.where(_STAGE, phase=new["phase"], name=new["name"])):
+    """A name stands once in its phase and department; a stage that is in use stays in its phase."""
+    own, department = (old or {}).get("id"), new["department_id"]
+    alike = uow.where(_STAGE, phase=new["phase"], name=new["name"])
+    if any(other["id"] != own and other["department_id"] == department for other in alike):
         raise InvalidInput("in_list_already", N_("“{name}” is in the list already."), name=new["name"], field="name")
     if old is not None and new["phase"] != old["phase"] and records.references(uow.connection, _STAGE, old["id"]):
         raise Refused(

@@ -448,6 +448,16 @@ OPTIONS: tuple[Option, ...] = (
         high=365,
     ),
     Option(
+        "locked_most",
+        _NUMBER,
+        "0",
+        N_("Locked customers per person"),
+        N_("So many customers a salesperson may have locked against reclaiming; deal customers do not count. 0: any number."),
+        "customers",
+        _COMPANY,
+        high=100_000,
+    ),
+    Option(
         "quantity_places",
         _NUMBER,
         "0",

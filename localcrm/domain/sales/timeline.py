@@ -29,7 +29,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class Source:
     """Records of one kind: ``when`` dates them, ``by`` names the person, ``shown`` are the fields that tell what it was."""
 
     kind: EntityType
@@ -38,27 +38,30 @@ class _Source:
     shown: tuple[str, ...]
 
 
-_SOURCES = (
-    _Source(Activity.entity_type, "at", "user_id", ("type", "content", "next_at")),
-    _Source(SalesOrder.entity_type, "date", "owner_id", ("number", "status", "gross")),
-    _Source(Quote.entity_type, "date", "owner_id", ("number", "title", "amount", "status")),
-    _Source(Contract.entity_type, "signed_on", "owner_id", ("number", "title", "amount")),
-    _Source(Delivery.entity_type, "date", "owner_id", ("number", "content", "carrier", "tracking_no")),
-    _Source(Receipt.entity_type, "date", "", ("number", "amount", "method")),
-)
+#: What stands in a timeline; subjects above this one add to it.
+SOURCES = [
+    Source(Activity.entity_type, "at", "user_id", ("type", "content", "next_at")),
+    Source(SalesOrder.entity_type, "date", "owner_id", ("number", "status", "gross")),
+    Source(Quote.entity_type, "date", "owner_id", ("number", "title", "amount", "status")),
+    Source(Contract.entity_type, "signed_on", "owner_id", ("number", "title", "amount")),
+    Source(Delivery.entity_type, "date", "owner_id", ("number", "content", "carrier", "tracking_no")),
+    Source(Receipt.entity_type, "date", "", ("number", "amount", "method")),
+]
 
-#: Keys of the kinds that stand in a timeline.
-KINDS = frozenset(source.kind.key for source in _SOURCES)
+
+def kinds() -> frozenset[str]:
+    """Keys of the kinds that stand in a timeline."""
+    return frozenset(source.kind.key for source in SOURCES)
 
 
 def customer_timeline(connection: Connection, actor: Actor, customer_id: str, *, limit: int = 50) -> list[Event]:
     """The newest events of a customer; on one day those with a time come first, the latest of them at the top."""
-    streams = [_events(connection, actor, source, customer_id, limit) for source in _SOURCES]
+    streams = [_events(connection, actor, source, customer_id, limit) for source in SOURCES]
     merged = heapq.merge(*streams, key=_moment, reverse=True)
     return [event for event, _place in zip(merged, range(limit), strict=False)]
 
 
-def _events(connection: Connection, actor: Actor, source: _Source, customer_id: str, limit: int) -> list[Event]:
+def _events(connection: Connection, actor: Actor, source: Source, customer_id: str, limit: int) -> list[Event]:
     seen = policy.seen(actor, source.kind)
     if seen is None or not seen.shows("customer_id") or not seen.shows(source.when):
         return []

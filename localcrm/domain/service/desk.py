@@ -14,10 +14,11 @@ from localcrm.domain import policy
 from localcrm.domain.catalog.entities import Product
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import no_such_record
-from localcrm.domain.service.entities import TicketState, TicketType
+from localcrm.domain.service.entities import TicketState
 from localcrm.domain.service.parts import PART, charge_of
 from localcrm.domain.service.promises import promises, work_calendar
 from localcrm.domain.service.rules import RUNNING, UNDONE, USUAL, Clocks, Promise, clocks
+from localcrm.domain.service.satisfaction import FAULTS
 from localcrm.domain.service.tickets import CANNED, EVENT, TICKET, family
 from localcrm.domain.service.worktime import WorkCalendar
 from localcrm.domain.verbs import Verb
@@ -34,8 +35,6 @@ from localcrm.store.view import Masked
 MOST = 1000
 #: Events and parts that a sheet shows.
 MOST_EVENTS = 500
-#: Kinds of tickets that say something is wrong with a product.
-_FAULTS = (TicketType.REPAIR, TicketType.COMPLAINT, TicketType.RETURN)
 _NEEDED = ("state", "priority", "opened_at")
 _FAR = dt.datetime.max.replace(tzinfo=dt.UTC)
 
@@ -226,9 +225,9 @@ def repeated_faults(uow: UnitOfWork, actor: Actor, *, days: int = 90, least: int
         by = "1" if serial != "NULL" else "t.product_id"
         found += uow.connection.all(
             f"""SELECT {serial}, max(t.product_id), count(*), max(t.opened_at), group_concat(t.number, ' ')
-                FROM ticket t WHERE t.deleted = 0 AND t.opened_at >= ? AND t.type IN ({",".join("?" * len(_FAULTS))}) AND t.state <> ?
+                FROM ticket t WHERE t.deleted = 0 AND t.opened_at >= ? AND t.type IN ({",".join("?" * len(FAULTS))}) AND t.state <> ?
                 AND {group} AND {condition} GROUP BY {by} HAVING count(*) >= ? ORDER BY 3 DESC, 4 DESC LIMIT 200""",
-            [since, *_FAULTS, TicketState.MERGED, *params, least],
+            [since, *FAULTS, TicketState.MERGED, *params, least],
         )
     products = policy.seen(actor, Product.entity_type)
     names = (

@@ -17,6 +17,7 @@ from localcrm.kernel.schema import EntityType
 from localcrm.ui.customer.merge import delete_customer, merge_with_dialog
 from localcrm.ui.customer.sales_papers import new_quote
 from localcrm.ui.kit.menu import Action
+from localcrm.ui.kit.reaching import EMAIL, PHONE, reach
 from localcrm.ui.kit.reminders import remind_dialog
 from localcrm.ui.kit.sharing import share_dialog
 from localcrm.ui.screens.records import copy_title, history_dialog, who_sees_dialog
@@ -32,9 +33,10 @@ class Part(IntEnum):
     """Parts of the menu from top to bottom; a line stands between two."""
 
     OPEN = 1
-    ADD = 2
-    PASS_ON = 3
-    CARE = 4
+    REACH = 2
+    ADD = 3
+    PASS_ON = 4
+    CARE = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,14 @@ async def _remind(bench: Workbench) -> None:
     await remind_dialog(bench.session, customer=bench.customer)
 
 
+async def _call(bench: Workbench) -> None:
+    await reach(bench.session, CUSTOMER, str(bench.customer), PHONE)
+
+
+async def _write(bench: Workbench) -> None:
+    await reach(bench.session, CUSTOMER, str(bench.customer), EMAIL)
+
+
 async def _history(bench: Workbench) -> None:
     await history_dialog(bench.session, CUSTOMER, str(bench.customer))
 
@@ -122,6 +132,8 @@ ACTIONS = (
     CustomerAction(id="open", label_msgid=N_("Open record"), run=lambda bench: bench.edit(), key="enter"),
     CustomerAction(id="edit", label_msgid=N_("Edit"), run=lambda bench: bench.edit(), key="e", shown=may("customer.update"), listed=False),
     CustomerAction(id="page", label_msgid=N_("Everything on one page"), run=_page, key="p"),
+    CustomerAction(id="call", label_msgid=N_("Call…"), run=_call, part=Part.REACH),
+    CustomerAction(id="write", label_msgid=N_("Write an e-mail…"), run=_write, shown=may("contact.read"), part=Part.REACH),
     CustomerAction(
         id="activity",
         label_msgid=N_("New activity"),

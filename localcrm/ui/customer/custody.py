@@ -37,6 +37,7 @@ TONES: Mapping[str, str] = {
     ChangeKind.ASSIGN: "acc",
     ChangeKind.HAND_OVER: "acc",
     ChangeKind.RELEASE: "warn",
+    ChangeKind.MOVED: "warn",
     ChangeKind.RECLAIM: "warn",
     ChangeKind.SETTLED: "bad",
 }
@@ -142,11 +143,19 @@ def _draw_link(link: Mapping[str, Any], names: Mapping[str, str], *, did_not_las
             with ui.element("div").classes("lc-row lc-wrap-row"):
                 if did_not_last:
                     ui.label(_("did not last")).classes("lc-chip").props("data-tone=bad data-act=did-not-last").mark("did-not-last")
-                text = _("Two places decided at the same time; this one counts.") if link["kind"] == ChangeKind.SETTLED else link["reason"]
-                ui.label(text or "")
+                ui.label(_why(link))
             if along := custody_rules.along_of(link):
                 parts = [f"{entity_type(kind).label} {count}" for kind, count in along.items() if kind in WORK]
                 ui.label(_("went along: {what}").format(what=_(", ").join(parts))).classes("lc-small-text")
+
+
+def _why(link: Mapping[str, Any]) -> str:
+    """The reason somebody gave, or why the program did it."""
+    if link["kind"] == ChangeKind.SETTLED:
+        return _("Two places decided at the same time; this one counts.")
+    if link["kind"] == ChangeKind.MOVED and link["by_id"] is None:
+        return _("The pool it was put into had been closed meanwhile.")
+    return link["reason"] or ""
 
 
 def _chip(text: str, tone: str) -> ui.label:
@@ -289,21 +298,24 @@ async def assign_dialog(session: Session, customers: Sequence[str], name: str) -
     await answer_of(box.dialog)
 
 
-async def release_dialog(session: Session, customers: Sequence[str], name: str) -> None:
-    """Into which pool, and why."""
+async def release_dialog(session: Session, customers: Sequence[str], name: str, *, into: str = "", out_of: str = "") -> None:
+    """Into which pool, and why. ``into``: the only one that is offered · ``out_of``: the one they lie in."""
 
     def read() -> dict[str, str]:
         with session.store.read() as connection:
-            return {pool["id"]: str(pool["name"]) for pool in pool_limits.pools(connection) if pool["active"]}
+            found = {pool["id"]: str(pool["name"]) for pool in pool_limits.pools(connection) if pool["active"]}
+        return {pool: title for pool, title in found.items() if pool != out_of and into in {"", pool}}
 
     outcome = await run_service(session, read)
     if not outcome.ok:
         return
     pools: dict[str, str] = outcome.value
     hint = _("It loses its salesperson and its shares end. It can be taken back within a day.")
+    if out_of:
+        hint = _("Whoever may pick there can have it then. It can be taken back within a day.")
     box = _Dialog(session, "release", _("Put “{name}” into a pool").format(name=name), hint)
     if not pools:
-        box.miss(_("There is no pool yet. Head office sets one up."))
+        box.miss(_("There is no other pool.") if out_of else _("There is no pool yet. Head office sets one up."))
     pool = box.choice(_("Pool"), pools, next(iter(pools), "")) if pools else None
     reason = box.text(_("Reason"), required=True)
 

@@ -16,7 +16,7 @@ from nicegui import context, events, ui
 from localcrm.domain import policy
 from localcrm.domain.conditions import MEASURES, PRESETS, Asking, is_askable
 from localcrm.domain.crm.entities import Customer, ShownTo
-from localcrm.domain.crm.groups import Block, Group, blocks, group_fields, groups
+from localcrm.domain.crm.groups import AGE, AGE_LABEL, AGES, Block, Group, age_tree, blocks, dimensions, groups
 from localcrm.domain.crm.queries import Kept, askable_presets, changeable_fields, kept_queries
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.i18n import N_, gettext, gettext as _
@@ -40,7 +40,7 @@ _CUSTOMER = Customer.entity_type
 #: Presets that stand in the column; the others are one click away.
 AT_HAND = ("mine", "to_contact", "overdue", "dormant")
 #: What counts and sums are made of.
-SHOWN_IN_GROUPS = frozenset({"customer", "sales_order", "receipt", "saved_query", "grouping"})
+SHOWN_IN_GROUPS = frozenset({"customer", "activity", "sales_order", "receipt", "saved_query", "grouping"})
 #: Groups of one block, and groups within one of them.
 MOST_SHOWN = 12
 #: Colours of values that have one, by what a chip calls it.
@@ -88,6 +88,7 @@ class Left:
     def __init__(self, session: Session, grid: RecordGrid, box: ui.element, chips: ui.element, query: Chosen | None = None) -> None:
         self.session, self.grid, self.box, self.chips = session, grid, box, chips
         self.query = query
+        self.aged: list[tuple[str, str, Any]] = []  # by how long ago the customers were last in contact, where the list is narrowed by that
         self.words: dict[tuple[str, Any], str] = {}
         self.places: list[list[tuple[str, Any, str]]] = []
         self.before: list[str] | None = None
@@ -142,6 +143,9 @@ class Left:
         if block.second:
             values[block.second] = [one.value for group in inside for one in group.within]
         for key, held in values.items():
+            if key == AGE:
+                words[AGE] = {age: gettext(label) for age, (label, _days) in AGES.items()}
+                continue
             column = _CUSTOMER.fields[key]
             named = titles(connection, entity_type(column.f.ref), [one for one in held if one]) if column.f.ref else {}
             labels = {value: gettext(label) for value, label in column.options.items()}
@@ -154,7 +158,7 @@ class Left:
         self.places = []
         self.box.clear()
         with self.box:
-            self._row(_("All"), found.total, on=not self.grid.where and self.query is None, mark="group-all-", run=self.show_all)
+            self._row(_("All"), found.total, on=not self.narrowed and self.query is None, mark="group-all-", run=self.show_all)
             self._draw_queries(found)
             for block, inside in found.blocks:
                 if len(inside) > 1 or block.first == "level" or block.id:
@@ -208,7 +212,7 @@ class Left:
         pen.on("click.stop", partial(self.build, one))
 
     def _draw_block(self, found: _Read, block: Block, inside: Sequence[Group]) -> None:
-        fields = [in_a_sentence(_CUSTOMER.fields[key].label) for key in (block.first, block.second) if key]
+        fields = [in_a_sentence(_label(key)) for key in (block.first, block.second) if key]
         with ui.element("div").classes("lc-group-head lc-with-menu"):
             ui.label(_("By {field}").format(field=" · ".join(fields))).classes("lc-cut")
             if block.own:
@@ -240,7 +244,7 @@ class Left:
             mark=f"group-{key}-{'' if value is None else value}",
             run=partial(self.narrow, place),
             total=None if group.total is None else show_kind("money", group.total),
-            colour=_colour(_CUSTOMER.fields[key], value),
+            colour="" if key == AGE else _colour(_CUSTOMER.fields[key], value),
         )
         if len(place) > 1:
             row.classes("lc-nested")
@@ -249,10 +253,15 @@ class Left:
             self.places.append(place)
 
     def _others(self, key: str) -> list[tuple[str, Any]]:
-        return [(part[0], _value(part[2])) for part in self.grid.where if part[0] != key]
+        return [(part[0], _value(part[2])) for part in self.narrowed if part[0] != key]
 
     def _is_on(self, place: Sequence[tuple[str, Any, str]]) -> bool:
-        return all(_condition(key, value) in self.grid.where for key, value, _word in place)
+        return all(_condition(key, value) in self.narrowed for key, value, _word in place)
+
+    @property
+    def narrowed(self) -> list[tuple[str, str, Any]]:
+        """The groups that the list is narrowed to."""
+        return [*self.grid.where, *self.aged]
 
     @staticmethod
     def _row(word: str, count: str, *, on: bool, mark: str, run: Any, total: str | None = None, colour: str = "") -> ui.element:
@@ -274,11 +283,11 @@ class Left:
         with self.chips:
             if self.query is not None:
                 self._chip(self.query.name, "chip-query", self.forget)
-            for key, _operator, value in self.grid.where:
-                words = {"field": _CUSTOMER.fields[key].label, "value": self.words.get((key, _value(value)), "")}
+            for key, _operator, value in self.narrowed:
+                words = {"field": _label(key), "value": self.words.get((key, _value(value)), "")}
                 self._chip(_("{field} = {value}").format(**words), f"chip-{key}", partial(self._widen, key))
 
-            if (self.query is not None or self.grid.where) and self.known is not None and self.known.coverage is not None:
+            if (self.query is not None or self.narrowed) and self.known is not None and self.known.coverage is not None:
                 known_until = ui.label(in_short(self.known.coverage, now_utc())).classes("lc-small-text lc-muted").mark("as-of")
                 if told := until_when(self.known.coverage)[1:]:
                     known_until.tooltip(" · ".join(told))
@@ -293,7 +302,7 @@ class Left:
 
     async def show_all(self) -> None:
         """Every customer again."""
-        self.grid.where = []
+        self.grid.where, self.aged = [], []
         await self.forget()
 
     async def forget(self) -> None:
@@ -305,13 +314,23 @@ class Left:
         keys = {key for key, _value, _word in place}
         kept = place[:-1] if self._is_on(place) else place
         self.words.update({(key, value): word for key, value, word in kept})
-        self.grid.where = [part for part in self.grid.where if part[0] not in keys] + [_condition(key, value) for key, value, _word in kept]
+        now = [part for part in self.narrowed if part[0] not in keys] + [_condition(key, value) for key, value, _word in kept]
+        self.grid.where, self.aged = [part for part in now if part[0] != AGE], [part for part in now if part[0] == AGE]
+        self.grid.tree = self._tree()
         self.grid.requery()
         self.show()
 
     def _widen(self, key: str) -> None:
+        self.aged = [part for part in self.aged if part[0] != key]
+        self.grid.tree = self._tree()
         self.grid.narrow(key, None)
         self.show()
+
+    def _tree(self) -> Mapping[str, Any] | None:
+        """The conditions of the query, and of the group by days since contact."""
+        query = [self.query.tree] if self.query else []
+        trees = [*query, *(age_tree(value) for _key, _operator, value in self.aged)]
+        return {"all": trees} if len(trees) > 1 else next(iter(trees), None)
 
     async def _ask_known(self, found: _Read, key: str) -> None:
         if self.query is not None and self.query.key == key:
@@ -325,7 +344,7 @@ class Left:
 
     async def _ask(self, query: Chosen | None) -> None:
         self.query = query
-        self.grid.tree = query.tree if query else None
+        self.grid.tree = self._tree()
         self.grid.requery()
         self.show()
         with self.page:
@@ -358,7 +377,7 @@ class Left:
     async def edit_grouping(self, block: Block | None) -> None:
         """Make a grouping, change one or throw it away."""
         session = self.session
-        fields = {one.key: one.label for one in group_fields(session.actor)}
+        fields = dimensions(session.actor)
         measures = {"": _("no sum"), **{one.key: gettext(one.label) for one in MEASURES[_CUSTOMER.key].values()}}
         with self.page, ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("grouping-dialog"):
             ui.label(_("Grouping")).classes("lc-dialog-title")
@@ -403,9 +422,14 @@ class Left:
         await run_verb(self.session, "records.update_record", given, done=_("Changed: {what}").format(what=words))
 
 
+def _label(key: str) -> str:
+    """What customers are grouped by, in words."""
+    return gettext(AGE_LABEL) if key == AGE else _CUSTOMER.fields[key].label
+
+
 def _is_tag(part: tuple[str, Any, str]) -> bool:
     key, value, _word = part
-    return _CUSTOMER.fields[key].f.widget == "tags" and value is not None
+    return key != AGE and _CUSTOMER.fields[key].f.widget == "tags" and value is not None
 
 
 def _condition(key: str, value: Any) -> tuple[str, str, Any]:

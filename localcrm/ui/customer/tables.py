@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +18,7 @@ from localcrm.store.query import Condition, ListQuery, ref_titles, select
 from localcrm.ui.customer.tabs import Tab
 from localcrm.ui.kit.columns import Column, columns as shown_columns, row_json
 from localcrm.ui.kit.links import link_pieces
+from localcrm.ui.kit.menu import Action, context_menu
 
 if TYPE_CHECKING:
     from localcrm.ui.screens.customers import Workbench
@@ -68,10 +70,11 @@ def record_table(
     empty: str,
     open_row: Callable[[str], Awaitable[None]],
     also: tuple[str, Callable[[str], Any]] | None = None,
+    actions: Callable[[str], list[Action]] | None = None,
 ) -> None:
     """Columns ``keys`` of the rows, on a phone a card for each, with a button in each where one is given in ``also`` as text and what it does.
 
-    A double click, a tap or Enter opens one, ``new`` adds one where the user may.
+    A double click, a tap or Enter opens one, ``new`` adds one where the user may, a right-click offers ``actions``.
     """
     known = {column.key: column for column in shown_columns(policy.view(page.session.actor, kind))}
     shown = [known[key] for key in keys if key in known]
@@ -82,6 +85,7 @@ def record_table(
             if may_add:
                 ui.button(new_label, on_click=new).props("unelevated no-caps").classes("lc-btn").mark(f"new-{kind.key}")
         return
+    under_cursor = {"id": rows[0]["id"]}  # one menu for all rows, about that one
     with ui.element("table").classes("lc-table lc-rows").mark(f"table-{kind.key}"):
         with ui.element("tr"):
             heads(shown)
@@ -91,6 +95,8 @@ def record_table(
         for row in rows:
             line = ui.element("tr").props("tabindex=0").style("cursor:default")
             opens = partial(open_row, row["id"])
+            if actions:
+                line.on("contextmenu", partial(_point, under_cursor, row["id"]))
             line.on("dblclick", opens).on("keydown.enter", opens).on("click", opens, js_handler=_TAPPED)
             with line:
                 for column in shown:
@@ -99,6 +105,17 @@ def record_table(
                     with ui.element("td").classes("lc-num"):
                         button = ui.button(also[0]).props("flat dense no-caps size=sm").mark("also")
                         button.on("click.stop", partial(also[1], row["id"])).on("keydown.enter.stop", js_handler="() => {}")  # not the row
+        if actions:
+            context_menu([replace(one, run=_again(actions, under_cursor, one.id)) for one in actions(rows[0]["id"])])
+
+
+def _point(under_cursor: dict[str, str], identity: str) -> None:
+    under_cursor["id"] = identity
+
+
+def _again(actions: Callable[[str], list[Action]], under_cursor: Mapping[str, str], which: str) -> Callable[[], Any]:
+    """The action of that name, for the row that was clicked."""
+    return lambda: next(one for one in actions(under_cursor["id"]) if one.id == which).run()
 
 
 def heads(shown: Sequence[Column]) -> None:
@@ -143,6 +160,7 @@ def record_tab(
     start: Callable[[Workbench], Awaitable[None]] | None = None,
     open_row: Callable[[Workbench, str], Awaitable[None]] | None = None,
     also: tuple[str, Callable[[str], Any]] | None = None,
+    actions: Callable[[Workbench, str], list[Action]] | None = None,
 ) -> Tab:
     """A tab with the records of one kind: ``new`` and ``empty`` are msgids, and so is the text in ``also``, a button in each row for
     whoever may enter such records. ``start`` and ``open_row`` where the usual form does not do.
@@ -161,6 +179,7 @@ def record_tab(
             empty=gettext(empty),
             open_row=partial(open_row, bench) if open_row else bench.opening(kind),
             also=(gettext(also[0]), also[1]) if also and bench.session.may(f"{kind.key}.create") else None,
+            actions=partial(actions, bench) if actions else None,
         )
 
     return Tab(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from nicegui import ui
 
-from localcrm.domain.sales.timeline import KINDS, Event, customer_timeline
+from localcrm.domain import subjects  # noqa: F401 -- they say what stands in it
+from localcrm.domain.sales.timeline import Event, customer_timeline, kinds
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.store.connection import Connection
 from localcrm.ui.customer.tabs import Tab
@@ -26,6 +27,7 @@ ICONS = {
     "contract": "history_edu",
     "delivery": "local_shipping",
     "receipt": "payments",
+    "ticket": "confirmation_number",
 }
 
 
@@ -68,4 +70,4 @@ def _said(event: Event) -> str:
     return text if event.kind.key == "activity" else _("{kind}: {text}").format(kind=event.kind.label, text=text)
 
 
-TIMELINE = Tab(id="timeline", label_msgid=N_("Timeline"), read=_read, draw=_draw, shows=KINDS)
+TIMELINE = Tab(id="timeline", label_msgid=N_("Timeline"), read=_read, draw=_draw, shows=kinds())

@@ -187,6 +187,8 @@ class FieldInput:
             widget.props("autocomplete=new-password")
         if field.f.widget == "lunar":
             widget.props(f'placeholder="{_("8-15 or leap 4-8")}"')
+        if field.f.widget == "place":
+            widget.props('placeholder="31.23, 121.47"')
         if mode := _KEYBOARDS.get(field.f.widget or ""):
             widget.props(f"inputmode={mode}")
         if field.kind in NUMBERS:

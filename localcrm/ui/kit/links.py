@@ -1,4 +1,4 @@
-"""Phones and e-mail addresses that a click dials or writes to: the system's own program for it opens.
+"""Phones, e-mail addresses and places on the map that a click dials, writes to or shows: the system's own program for it opens.
 
 Only digits and checked addresses get into a link, whatever the field holds.
 """
@@ -13,6 +13,7 @@ from urllib.parse import quote
 from nicegui import ui
 
 from localcrm.kernel.phones import BETWEEN, read_phone
+from localcrm.kernel.places import geo
 from localcrm.kernel.schema import Field
 from localcrm.store.view import Masked
 
@@ -33,7 +34,8 @@ def pieces(field: Field, value: Any) -> list[Piece]:
     lead = _LEAD.get(field.f.widget or "")
     if lead is None or not isinstance(value, str) or isinstance(value, Masked):
         return []
-    found = [(text, lead(text)) for part in BETWEEN.split(value) if (text := part.strip())]
+    parts = [value] if field.f.widget == "place" else BETWEEN.split(value)
+    found = [(text, lead(text)) for part in parts if (text := part.strip())]
     return found if any(path for _text, path in found) else []
 
 
@@ -58,4 +60,4 @@ def _write(text: str) -> str:
     return f"mailto:{quote(text, safe='@.+-_')}" if _ADDRESS.fullmatch(text) else ""
 
 
-_LEAD = {"phone": _dial, "email": _write}
+_LEAD = {"phone": _dial, "email": _write, "place": geo}

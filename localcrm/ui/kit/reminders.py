@@ -55,6 +55,7 @@ ICONS: Mapping[str, str] = {
     "claim": "pan_tool",
     "hands": "swap_horiz",
     "overpaid": "balance",
+    "locks": "lock",
 }
 #: What stands above each kind.
 HEADS: Mapping[str, str] = {
@@ -77,6 +78,7 @@ HEADS: Mapping[str, str] = {
     "claim": N_("Answer to your request"),
     "hands": N_("Changed hands"),
     "overpaid": N_("Paid more than its total"),
+    "locks": N_("Too many locked customers"),
 }
 #: Cards that stand on a page at once; the others are counted.
 MOST_CARDS = 2
@@ -264,7 +266,20 @@ def when(one: Reminding) -> str:
     return (
         near_day(one.at.astimezone().date())
         if one.kind
-        in {"birthday", "dormant", "reclaim", "warranty", "quote", "contract", "certificate", "task", "step", "registration", "revisit"}
+        in {
+            "birthday",
+            "dormant",
+            "reclaim",
+            "warranty",
+            "quote",
+            "contract",
+            "certificate",
+            "task",
+            "step",
+            "registration",
+            "revisit",
+            "locks",
+        }
         else near_moment(one.at)
     )
 
@@ -279,6 +294,8 @@ def place_of(one: Reminding) -> str:
         return record_path(*one.record)
     if one.kind == "claim" and not one.customer:
         return "/pools?box=claims"
+    if one.kind == "locks":
+        return "/customers"
     tab = {"claim": "&tab=overview", "hands": "&tab=owners"}.get(one.kind, "")
     return f"/customers?open={one.customer}{tab}" if one.customer else ""
 

@@ -17,7 +17,7 @@ from localcrm.domain.sales.entities import SalesOrder
 from localcrm.domain.sales.glance import Glance, customer_glances
 from localcrm.domain.sales.rules import Rhythm
 from localcrm.domain.sales.standing import LastPrice, last_prices, purchase_rhythm
-from localcrm.domain.sales.timeline import KINDS, Event, customer_timeline
+from localcrm.domain.sales.timeline import Event, customer_timeline, kinds
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.ids import parse_id
@@ -47,7 +47,7 @@ CUSTOMER, CONTACT, ORDER = Customer.entity_type, Contact.entity_type, SalesOrder
 #: What stands in the head of the page or in a card of its own instead of among the facts.
 _ELSEWHERE = frozenset({"name", "level", "stage", "number", "files"})
 _ORDERS, _EVENTS = 8, 40
-_SHOWN = KINDS | {"customer", "contact", "opportunity", "stage", "supplier", "supplier_entry"}
+_SHOWN = kinds() | {"customer", "contact", "opportunity", "stage", "supplier", "supplier_entry"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -290,6 +290,10 @@ class Workbench:
         if self.customer and (changes.touches("customer", self.customer) or not set(changes.ids) <= {"customer"}):
             await self._draw_detail()
 
+    async def look_again(self) -> None:
+        """Draw the tabs anew after something was done of which this user hears nothing by himself."""
+        await self._draw_detail()
+
     def _splitters(self, *bars: tuple[ui.element, ui.element, str]) -> None:
         for bar, pane, axis in bars:
             key = f"split:customers:{axis}"

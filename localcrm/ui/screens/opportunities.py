@@ -12,11 +12,13 @@ from nicegui import events, ui
 
 from localcrm.domain.crm.entities import Phase
 from localcrm.domain.crm.opportunities import OPPORTUNITY
-from localcrm.domain.crm.pipeline import CARDS, NOWHERE, WON, Card, Column, Filter, board, stages_of
+from localcrm.domain.crm.pipeline import CARDS, NOWHERE, WON, Card, Column, Filter, board
+from localcrm.domain.crm.stage_sets import set_of, stages_of, with_own
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.ids import parse_id
+from localcrm.store.connection import Connection
 from localcrm.store.query import Record
 from localcrm.ui.deals import deeds
 from localcrm.ui.deals.actions import deal_actions
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 PATH = "/opportunities"
 #: A column to drop what was lost; its cards are in the list.
 LOST = "lost"
+#: In addresses: the stages of no department.
+COMPANY = "company"
 PHASES = {Phase.OPPORTUNITY: N_("Opportunities"), Phase.PROJECT: N_("Projects"), Phase.AFTERCARE: N_("Aftercare")}
 
 
@@ -56,10 +60,12 @@ class BoardPage:
         self.session = session
         phase = parameters.get("phase", "")
         self.wanted = Filter(phase=Phase(phase) if phase in set(Phase) else Phase.OPPORTUNITY)
+        self.asked = parameters.get("stages")
         self.wish = parameters.get("open")
         self.chosen: str | None = None
         self.more: dict[str, int] = {}
         self.stages: list[Record] = []
+        self.sets: dict[str, str] = {}
         self.turn = 0
 
     async def build(self) -> None:
@@ -69,10 +75,12 @@ class BoardPage:
             ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}"><link rel="stylesheet" href="{asset("board.css")}">')
             ui.add_head_html(f'<script src="{asset("board.js")}" defer></script>')
             self.stages = await self._read_stages()
+            wanted = self.wanted
             self.sheet = DealSheet(session)
             actions = deal_actions(session, self.sheet, lambda: self.chosen, self.stages)
             with page_head(_("Opportunities")):
-                phase_links(self.wanted.phase)
+                phase_links(wanted.phase)
+                set_choice(self.sets, wanted.department_id, lambda chosen: f"{PATH}?phase={wanted.phase.value}&stages={chosen}")
                 filters(session, self._by_owner, self._by_branch)
                 ui.space()
                 with ui.element("div").classes("lc-row"):
@@ -115,12 +123,17 @@ class BoardPage:
     # reading and drawing -----------------------------------------------------------------------------------------------
 
     async def _read_stages(self) -> list[Record]:
-        def read() -> list[Record]:
+        def read() -> tuple[dict[str, str], str | None, list[Record]]:
             with self.session.store.read() as connection:
-                return stages_of(connection, self.wanted.phase)
+                sets, department = chosen_set(self.session, connection, self.wanted.phase, self.asked)
+                return sets, department, stages_of(connection, self.wanted.phase, department)
 
         outcome = await run_service(self.session, read)
-        return outcome.value if outcome.ok else []
+        if not outcome.ok:
+            return []
+        self.sets, department, stages = outcome.value
+        self.wanted = replace(self.wanted, department_id=department)
+        return list(stages)
 
     async def draw(self) -> None:
         """Read the board and show it; a newer wish wins."""
@@ -237,6 +250,26 @@ def filters(session: Session, by_owner: OnChoice, by_branch: OnChoice) -> None:
         if session.may(f"{kind}.read"):
             with ui.element("div").classes("lc-board-filter").mark(f"by-{kind}"):
                 picker(session, kind, None, chosen, create=False, label=label).props["placeholder"] = label
+
+
+def chosen_set(session: Session, connection: Connection, phase: Phase, asked: str | None) -> tuple[dict[str, str], str | None]:
+    """Departments with stages of their own, and whose stages are shown: those asked for, else those the user's own deals go through."""
+    sets = with_own(connection, phase)
+    if asked is None:
+        return sets, set_of(connection, phase, session.actor.user_id)
+    return sets, asked if asked in sets else None
+
+
+def set_choice(sets: Mapping[str, str], chosen: str | None, path: Callable[[str], str]) -> None:
+    """Whose stages are shown, where departments have their own."""
+    if not sets:
+        return
+    names = {
+        COMPANY: _("Stages of the company"),
+        **{key: _("Stages of {department}").format(department=name) for key, name in sets.items()},
+    }
+    box = ui.select(names, value=chosen or COMPANY, on_change=lambda event: ui.navigate.to(path(str(event.value))))
+    box.props(f'outlined dense options-dense hide-bottom-space aria-label="{_("Stages")}" data-act=stage-set').mark("stage-set")
 
 
 def phase_links(active: Phase | None) -> None:

@@ -19,7 +19,7 @@ from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import show, show_kind
 from localcrm.ui.operations import run_service
 from localcrm.ui.registry import Screen, register
-from localcrm.ui.screens.opportunities import PATH, filters, view_links
+from localcrm.ui.screens.opportunities import PATH, chosen_set, filters, set_choice, view_links
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 PERIODS = {30: N_("30 days"), 90: N_("90 days"), 365: N_("A year")}
 
 
-async def funnel(session: Session, parameters: Mapping[str, str]) -> None:  # noqa: ARG001 -- every builder gets them
-    """Build the screen."""
-    await _Funnel(session).build()
+async def funnel(session: Session, parameters: Mapping[str, str]) -> None:
+    """Build the screen; ?stages= says whose."""
+    await _Funnel(session, parameters.get("stages")).build()
 
 
 class _Funnel:
     """One open page."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, session: Session, asked: str | None) -> None:
+        self.session, self.asked = session, asked
         self.days = 90
         self.wanted = Filter()
         self.chips: dict[int, ui.button] = {}
@@ -45,6 +45,11 @@ class _Funnel:
     async def build(self) -> None:
         """Filters, then what is counted."""
         title = _("Opportunities")
+        outcome = await run_service(self.session, self._read_set)
+        sets: dict[str, str] = {}
+        if outcome.ok:
+            sets, department = outcome.value
+            self.wanted = replace(self.wanted, department_id=department)
         with page_frame(self.session, title=title, active="opportunities"):
             ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}"><link rel="stylesheet" href="{asset("board.css")}">')
             with page_head(title):
@@ -52,12 +57,17 @@ class _Funnel:
                     for days, label in PERIODS.items():
                         chip = ui.button(gettext(label), on_click=lambda days=days: self._of(days)).props("flat dense no-caps")
                         self.chips[days] = chip.classes("lc-chip").mark(f"period-{days}")
+                set_choice(sets, self.wanted.department_id, lambda chosen: f"{PATH}/funnel?stages={chosen}")
                 filters(self.session, self._by_owner, self._by_branch)
                 ui.space()
                 view_links("funnel")
             self.page = ui.element("div").classes("lc-funnel-page").mark("funnel")
         await self._draw()
         self.session.subscribe({"opportunity", "opportunity_stage_change", "stage"}, lambda _changes: self._draw())
+
+    def _read_set(self) -> tuple[dict[str, str], str | None]:
+        with self.session.store.read() as connection:
+            return chosen_set(self.session, connection, self.wanted.phase, self.asked)
 
     async def _of(self, days: int) -> None:
         self.days = days

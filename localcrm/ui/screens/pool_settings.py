@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 CUSTOMER, POOL, RULE, ALLOT = Customer.entity_type, Pool.entity_type, ReclaimRule.entity_type, AllotRule.entity_type
 USER, DEPARTMENT = User.entity_type, Department.entity_type
 #: Fields of a pool that are lists of others, chosen from what there is.
-_LISTS = {"members": USER, "departments": DEPARTMENT, "away": USER}
+_LISTS = {"members": USER, "departments": DEPARTMENT, "away": USER, "admins": USER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,12 +289,15 @@ def _sentences(pool: Record, state: State) -> list[tuple[str, str]]:
         limits.append(_("a former salesperson waits {days} days").format(days=pool["barred_days"]))
     if pool["protect_days"]:
         limits.append(_("{days} days safe after picking").format(days=pool["protect_days"]))
-    away = [state.names.get(one, "…") for one in str(pool["away"] or "").split()]
+    if pool["looks_per_day"] is not None:
+        limits.append(_("looked into {count} times a day").format(count=pool["looks_per_day"]))
+    away, admins = ([state.names.get(one, "…") for one in str(pool[key] or "").split()] for key in ("away", "admins"))
     shown = [CUSTOMER.fields[key].label for key in str(pool["shown"] or "").split() if key in CUSTOMER.fields]
     telephone = [_("telephone covered")] if pool["mask_phone"] else []
     return [
         (_("Picked by"), joined(who) or _("whoever has the right")),
         (_("Given out by"), state.homes[pool["id"]]),
+        *([(POOL.fields["admins"].label, joined(admins))] if admins else []),
         (_("Limits of the pool"), joined(limits) or _("none")),
         *([(_("On leave"), joined(away))] if away else []),
         (_("Shown before picking"), joined([*shown, *telephone])),
@@ -306,7 +309,7 @@ def _sentences(pool: Record, state: State) -> list[tuple[str, str]]:
 
 async def pool_dialog(session: Session, identity: str | None) -> None:
     """The form of a pool; who picks and what is shown is chosen from lists."""
-    await _listed_dialog(session, POOL, identity, ("members", "departments", "shown", "away"), _("New pool"), _("Pool saved"))
+    await _listed_dialog(session, POOL, identity, ("members", "departments", "admins", "shown", "away"), _("New pool"), _("Pool saved"))
 
 
 async def allot_dialog(session: Session, identity: str | None) -> None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nicegui import events, ui
 
-from localcrm.domain.crm import pool_limits, pools, reclaim
-from localcrm.domain.crm.entities import ClaimOutcome, Customer
-from localcrm.kernel.i18n import N_, gettext as _
+from localcrm.domain.crm import pool_admins, pool_limits, pools, reclaim
+from localcrm.domain.crm.entities import ChangeKind, ClaimOutcome, Customer
+from localcrm.kernel.errors import AppError
+from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import Field
 from localcrm.store.query import TOTAL_CAP, Record, ref_titles
-from localcrm.ui.customer.custody import assign_dialog, present
+from localcrm.ui.customer.custody import assign_dialog, present, release_dialog
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.lines import cell, heads
@@ -35,6 +36,8 @@ CUSTOMER = Customer.entity_type
 PORTION = 50
 #: The two boxes beside the pools.
 DUE, CLAIMS = "due", "claims"
+#: Before the id of a pool: what was given out of it.
+GIVEN = "given-"
 #: Fields with columns of their own, and what a phone leaves out.
 _PLACED = ("name", "released_at", "previous_owner_id", "pool_id", "owner_id")
 
@@ -42,7 +45,8 @@ _PLACED = ("name", "released_at", "previous_owner_id", "pool_id", "owner_id")
 @dataclass(frozen=True, slots=True)
 class State:
     """Everything the page shows, read at once. ``rows``: of the box that is open, as it is drawn · ``asked``: who has asked for a customer, by its id ·
-    ``ruled``: pools given out here that have rules of allotting.
+    ``ruled``: pools given out here that have rules of allotting · ``given``: pools the user looks after, as the boxes of what was given out of them ·
+    ``gives``: whether he gives out of the pool that is open · ``uncounted``: it counts looks, and this one was not counted yet.
     """
 
     pools: Sequence[Record]
@@ -57,6 +61,9 @@ class State:
     due: int
     waiting: int
     ruled: frozenset[str] = frozenset()
+    given: Mapping[str, str] = field(default_factory=dict)
+    gives: bool = False
+    uncounted: bool = False
 
 
 async def pool_page(session: Session, parameters: Mapping[str, str]) -> None:
@@ -74,12 +81,18 @@ class _Pools:
         self.at = 0
         self.drawn: tuple[str, list[tuple[str, str, int]]] | None = None  # the boxes as they stand
         self.ticked = dict[str, str]()  # names of the customers that are ticked, by id
+        self.looked, self.refused, self.left = (
+            "",
+            "",
+            "",
+        )  # for which box and day a look was counted; what was said instead; how many are left
 
     async def build(self) -> None:
         """Boxes above, the list below."""
         with page_frame(self.session, title=_("Customer pools"), active="pools"):
             ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
-            actions = self._actions()
+            outcome = await run_service(self.session, self._may_give)
+            actions = self._actions(gives=bool(outcome.ok and outcome.value))
             with page_head(_("Customer pools")):
                 self.find = (
                     ui.input(placeholder=_("Search in this list"), on_change=self._searched)
@@ -91,11 +104,11 @@ class _Pools:
                 with self.find.add_slot("prepend"):
                     ui.icon("search").props("size=18px")
                 self.total = ui.label().classes("lc-total").mark("total").props("data-act=total")
+                self.looks = ui.label().classes("lc-muted").mark("looks").props("data-act=looks")
                 self.boxes = ui.element("div").classes("lc-quick").mark("boxes").props("data-act=boxes")
                 ui.space()
-                if self.session.may("customer.assign"):
-                    self.by_rules = ui.button(_("Give out by rules…"), on_click=self._allot).props("unelevated no-caps data-act=allot")
-                    self.by_rules.classes("lc-btn").mark("allot")
+                self.by_rules = ui.button(_("Give out by rules…"), on_click=self._allot).props("unelevated no-caps data-act=allot")
+                self.by_rules.classes("lc-btn").mark("allot")
             self.bar = ui.element("div").classes("lc-row").style("flex:none;flex-wrap:wrap;gap:8px").mark("ticked").props("data-act=ticked")
             with ui.element("div").classes("lc-card lc-scroll lc-fill"):
                 self.list = ui.element("div").mark("pool-list").props("data-act=pool-list")
@@ -111,7 +124,11 @@ class _Pools:
         with session.store.read() as connection:
             mine = pools.pools_for(connection, session.actor)
             known = {pool["id"]: pool for pool in mine}
-            box = self.box if self.box in {*known, DUE, CLAIMS} else next(iter(known), DUE)
+            given = {f"{GIVEN}{pool['id']}": str(pool["name"]) for pool in mine if pool_admins.looks_after(session.actor, pool)}
+            box = self.box if self.box in {*known, *given, DUE, CLAIMS} else next(iter(known), DUE)
+            pool = known.get(box)
+            counted = pool is not None and pool["looks_per_day"] is not None and not pool_admins.looks_after(session.actor, pool)
+            uncounted = counted and self.looked != f"{box} {now.astimezone().date()}"
             user = session.actor.user_id
             dues = reclaim.due_of_owner(connection, now, user) if user else []
             near = [due for due in dues if due.is_near]
@@ -125,18 +142,24 @@ class _Pools:
             if box == DUE:
                 rows, more = self._dues(connection, dues)
                 total = f"{len(rows):,}"
+            elif box in given:
+                rows = pool_admins.given_out(connection, session.actor, known[box.removeprefix(GIVEN)], search=self.search)
+                total = f"{len(rows):,}"
+            elif uncounted:
+                rows, total = [], "0"
             elif box != CLAIMS:
-                page = pools.pool_page(connection, session.actor, box, search=self.search, limit=self.shown)
+                page = pools.pool_page(connection, session.actor, box, now=now, search=self.search, limit=self.shown)
                 rows, more = page.rows, page.total > len(page.rows)
                 total = f"{TOTAL_CAP:,}+" if page.capped else f"{page.total:,}"
                 view = pools.pool_view(session.actor, known[box])
-                fields = [field for field in CUSTOMER.readable if field.key not in view.hidden and field.key not in _PLACED]
+                fields = [one for one in CUSTOMER.readable if one.key not in view.hidden and one.key not in _PLACED]
                 names = ref_titles(connection, CUSTOMER, page.rows)
                 asked = pools.asked_for(connection, [row["id"] for row in page.rows], now) if box in home else {}
             waiting = sum(claim["outcome"] is None for claim in claims)
             ruled = connection.all("SELECT DISTINCT pool_id FROM allot_rule WHERE deleted = 0 AND active = 1")
             here = frozenset(pool.hex() for (pool,) in ruled) & known.keys() - home.keys()
-            return State(mine, home, box, rows, total, more, fields, names, asked, len(near), waiting, here)
+            gives = pool is not None and pool_admins.gives_out(session.actor, pool)
+            return State(mine, home, box, rows, total, more, fields, names, asked, len(near), waiting, here, given, gives, uncounted)
 
     def _dues(self, connection: Any, dues: Sequence[reclaim.Due]) -> tuple[list[dict[str, Any]], bool]:
         """One's own customers that a rule will take; the next first."""
@@ -149,30 +172,52 @@ class _Pools:
         if not outcome.ok:
             return
         state: State = outcome.value
+        if state.uncounted and not self.refused and await self._count_look(state.box):
+            await self.draw()
+            return
         self.state, self.box = state, state.box
         self._draw_boxes(state)
+        self.looks.set_text(self.left if state.box in {pool["id"] for pool in state.pools} else "")
         self.find.set_visibility(state.box not in {DUE, CLAIMS})
-        if self.session.may("customer.assign"):
-            self.by_rules.set_visibility(state.box in state.ruled)
+        self.by_rules.set_visibility(state.gives and state.box in state.ruled)
         self.total.set_text(records_in_words(state.total))
         keys = [row.get("id") for row in state.rows]
         self.at = keys.index(chosen) if chosen in keys else max(0, min(self.at, len(keys) - 1))
-        here = {row["id"] for row in state.rows} - state.asked.keys() if state.box not in {DUE, CLAIMS} else set()
+        here = {row["id"] for row in state.rows} - state.asked.keys() if not self._is_aside(state) else set()
         self.ticked = {one: name for one, name in self.ticked.items() if one in here}
         self._draw_bar()
         self.list.clear()
         self.rows = []
         with self.list:
             draw: Callable[[State], None] = {DUE: self._draw_due, CLAIMS: self._draw_claims}.get(state.box, self._draw_pool)
-            draw(state)
+            (self._draw_given if state.box in state.given else draw)(state)
             if state.more:
                 with ui.element("div").classes("lc-row").style("justify-content:center;padding:12px"):
                     ui.button(_("Show more"), on_click=self._more).props("unelevated no-caps").classes("lc-btn").mark("more").props(
                         "data-act=more"
                     )
 
+    async def _count_look(self, pool: str) -> bool:
+        """Say that the pool is looked into; whether it may be."""
+
+        def refuse(error: AppError) -> bool:
+            self.refused = error.message
+            return True
+
+        outcome = await run_verb(self.session, "crm.look_into_pool", {"pool_id": pool}, on_error=refuse)
+        if outcome.ok:
+            self.looked = f"{pool} {present(self.session).astimezone().date()}"
+            left = outcome.value["left"]
+            self.left = "" if left is None else _("{count} more looks today").format(count=left)
+        return outcome.ok
+
+    def _is_aside(self, state: State) -> bool:
+        """Whether another list is open than the customers in a pool."""
+        return state.box in {DUE, CLAIMS, *state.given}
+
     def _draw_boxes(self, state: State) -> None:
         found = [(pool["id"], str(pool["name"]), 0) for pool in state.pools]
+        found += [(box, _("Given out of “{pool}”").format(pool=name), 0) for box, name in state.given.items()]
         found += [(DUE, _("My customers to be reclaimed"), state.due), (CLAIMS, _("My requests"), state.waiting)]
         if (state.box, found) == self.drawn:  # they stay as they stand: a click in the moment of drawing would be lost
             return
@@ -196,9 +241,12 @@ class _Pools:
             count = f"{len(self.ticked):,}"
             pick = ui.button(_("Pick {count}").format(count=count), on_click=self.pick).props("unelevated no-caps data-act=pick-ticked")
             pick.classes("lc-pri").mark("pick-ticked")
-            if self.session.may("customer.assign"):
+            if self.state is not None and self.state.gives:
                 assign = ui.button(_("Assign {count}…").format(count=count), on_click=self.assign)
                 assign.props("unelevated no-caps data-act=assign-ticked").classes("lc-btn").mark("assign-ticked")
+                if len(self.state.pools) > 1:
+                    move = ui.button(_("Move {count}…").format(count=count), on_click=self.move)
+                    move.props("unelevated no-caps data-act=move-ticked").classes("lc-btn").mark("move-ticked")
             ui.button(_("Untick"), on_click=self._untick).props("flat no-caps").classes("lc-btn")
 
     async def _untick(self) -> None:
@@ -223,7 +271,8 @@ class _Pools:
                 )
         if not state.rows:
             with ui.element("div").classes("lc-empty"):
-                ui.label(_("No customers match.") if self.search else _("The pool is empty."))
+                empty = _("No customers match.") if self.search else _("The pool is empty.")
+                ui.label(self.refused if state.uncounted else empty).mark("nothing")
             return
         with ui.element("table").classes("lc-table"):
             columns = [(field.label, "lc-hide-phone" if field.key != "phone" else "") for field in state.fields]
@@ -259,6 +308,24 @@ class _Pools:
                 ui.button(_("Pick"), on_click=partial(self._at, place, self._pick_one)).props("flat dense no-caps").mark(
                     f"pick-{place}"
                 ).props(f"data-act=pick-{place}")
+
+    def _draw_given(self, state: State) -> None:
+        """What was given out of a pool that the user looks after, and can be taken back into it."""
+        if not state.rows:
+            with ui.element("div").classes("lc-empty"):
+                ui.label(_("No customers match.") if self.search else _("Nothing that was given out of this pool is with anybody now."))
+            return
+        with ui.element("table").classes("lc-table"):
+            heads(CUSTOMER.fields["name"].label, _("Salesperson"), (_("How"), "lc-hide-phone"), (_("Since"), "lc-hide-phone"), "")
+            for place, row in enumerate(state.rows):
+                with self._row(place):
+                    cell(row["name"], "lc-strong")
+                    cell(row["owner"])
+                    cell(gettext(ChangeKind(row["kind"]).label), "lc-muted lc-hide-phone")
+                    cell(near_moment(row["at"]), "lc-muted lc-hide-phone", tip=exact(row["at"]))
+                    with ui.element("td").classes("lc-num"):
+                        back = ui.button(_("Take back…"), on_click=partial(self._take_back, row, state.box.removeprefix(GIVEN)))
+                        back.props(f"flat dense no-caps data-act=back-{place}").mark(f"back-{place}")
 
     def _draw_due(self, state: State) -> None:
         if not state.rows:
@@ -326,7 +393,7 @@ class _Pools:
     def chosen(self) -> Record | None:
         """The chosen customer of a pool; None in the other boxes."""
         state = self.state
-        if state is None or state.box in {DUE, CLAIMS} or not 0 <= self.at < len(state.rows):
+        if state is None or self._is_aside(state) or not 0 <= self.at < len(state.rows):
             return None
         return state.rows[self.at]  # type: ignore[no-any-return]
 
@@ -351,6 +418,7 @@ class _Pools:
 
     async def _choose(self, box: str) -> None:
         self.box, self.at, self.shown = box, 0, PORTION
+        self.looked = self.refused = self.left = ""
         self.ticked.clear()
         await self.draw()
 
@@ -364,10 +432,15 @@ class _Pools:
 
     # what is done ----------------------------------------------------------------------------------------------------------------
 
-    def _actions(self) -> list[Action]:
+    def _may_give(self) -> bool:
+        """Whether the user gives out of any pool."""
+        with self.session.store.read() as connection:
+            return any(pool_admins.gives_out(self.session.actor, pool) for pool in pools.pools_for(connection, self.session.actor))
+
+    def _actions(self, *, gives: bool) -> list[Action]:
         actions = [Action("pick", _("Pick"), self.pick, "p")]
-        if self.session.may("customer.assign"):
-            actions.append(Action("assign", _("Assign…"), self.assign))
+        if gives:
+            actions += [Action("assign", _("Assign…"), self.assign), Action("move", _("Move to another pool…"), self.move)]
         return actions
 
     def _meant(self) -> dict[str, str]:
@@ -405,6 +478,18 @@ class _Pools:
             name = next(iter(meant.values()))[:60] if len(meant) == 1 else _("{count} customers").format(count=f"{len(meant):,}")
             with self.list:
                 await assign_dialog(self.session, list(meant), name)
+
+    async def move(self) -> None:
+        """Put the customers that are meant into another pool."""
+        if (meant := self._meant()) and self.state is not None:
+            name = next(iter(meant.values()))[:60] if len(meant) == 1 else _("{count} customers").format(count=f"{len(meant):,}")
+            with self.list:
+                await release_dialog(self.session, list(meant), name, out_of=self.state.box)
+
+    async def _take_back(self, row: Mapping[str, Any], pool: str) -> None:
+        """Put a customer that was given out back into the pool."""
+        with self.list:
+            await release_dialog(self.session, [row["id"]], row["name"][:60], into=pool)
 
     async def _allot(self) -> None:
         """First who would be given what, then the deed, and what came of it."""

@@ -320,7 +320,6 @@ def _screen(entity_key: str, label: str, icon: str, section: str | None, place: 
 
 
 register(
-    _screen("contact", N_("Contacts"), "contacts", "customers", 20),
     _screen("activity", N_("Activity records"), "forum", "customers", 30),
     _screen("installed_product", N_("Products in use"), "devices", "service", 20),
     _screen("product", N_("Products"), "inventory_2", "trade"),

@@ -72,6 +72,7 @@ KINDS: Mapping[str, str] = {
     "person_export": N_("Took out a person's data"),
     "hidden_alike": N_("Was told that a customer of somebody else exists"),
     "hidden_alike_refused": N_("Asked for more customers of others than one is told of"),
+    "pool_looked": N_("Looked into a customer pool"),
     "erased": N_("Erased a person's data"),
     "rights_refused": N_("Rights refused that head office did not sign"),
     "rights_fit": N_("Rights fit the signature again"),

@@ -82,8 +82,9 @@ def ticket_actions(session: Session, chosen: Callable[[], str | None]) -> list[A
 
 
 def view_links(active: str) -> None:
-    """Board and list of the same tickets, and what keeps coming back."""
+    """Board and list of the same tickets, what keeps coming back, and how content customers are."""
     views = {"board": (_("Board"), PATH), "list": (_("As a list"), f"{PATH}/list"), "faults": (_("Repeats"), f"{PATH}/faults")}
+    views["satisfaction"] = (_("Satisfaction"), f"{PATH}/satisfaction")
     views_of_records(views, active)
 
 

@@ -72,8 +72,9 @@
     document.body.append(frame);
     setTimeout(() => frame.remove(), 2000);
   };
+  lc.follow = follow;
   document.addEventListener("click", (event) => {
-    const link = event.target.closest?.('a[href^="tel:"], a[href^="mailto:"]');
+    const link = event.target.closest?.('a[href^="tel:"], a[href^="mailto:"], a[href^="geo:"]');
     if (!link) return;
     event.preventDefault();
     follow(link.href);

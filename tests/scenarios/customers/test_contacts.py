@@ -6,7 +6,11 @@ import datetime as dt
 
 import pytest
 
+from localcrm.domain import verbs
 from localcrm.domain.crm.birthdays import lunar_in_words, next_birthday, read_lunar, solar_keys
+from localcrm.domain.crm.ties import ties_of
+from localcrm.domain.people.services import actor_by_id
+from localcrm.domain.policy import Actor
 from localcrm.domain.records import read_history
 from localcrm.domain.sales.glance import customer_glances
 from localcrm.kernel.errors import AppError, InvalidInput
@@ -135,3 +139,54 @@ def test_two_branches_name_two_main_contacts_apart(company: Company) -> None:
     hq.set("contact", li, is_main=False)
     company.exchange()
     assert [branch.get("contact", one)["is_main"] for one in (zhang, li)] == [True, False]
+
+
+# what people are to each other -----------------------------------------------------------------------------------------------
+
+
+def test_a_relation_is_told_from_both_sides_to_whoever_sees_both_people(company: Company) -> None:
+    hq, branch = company.hq, company.branches["BR01"]
+    lin = hq.new("user", login="lin", name="lin")
+    for entity, actions in (("customer", ["read", "update"]), ("contact", ["read", "update"])):
+        hq.run("people.set_rights", login="lin", entity=entity, actions=actions, scope="own" if entity == "customer" else "all")
+    mine, theirs = hq.new("customer", name="绍兴华美", owner_id=lin), hq.new("customer", name="杭州宏远")
+    wang, li = hq.new("contact", customer_id=mine, name="王芳"), hq.new("contact", customer_id=mine, name="李强")
+    zhao = hq.new("contact", customer_id=theirs, name="赵敏")
+    hq.run("crm.relate", one=wang, contact=li, kind="reports_to")
+    hq.run("crm.relate", one=zhao, contact=wang, kind="classmate", note="东华大学")
+    company.exchange()
+    hq.run("crm.relate", one=li, contact=zhao, kind="spouse")  # the same said at two places
+    branch.run("crm.relate", one=zhao, contact=li, kind="spouse")
+    company.exchange("BR01", "BR01")
+
+    def told(node: Installation, actor: Actor, **of: str) -> list[tuple[str, str, str, str]]:
+        with node.store.read() as connection:
+            return [(row.name, row.words, row.other_name, row.note) for row in ties_of(connection, actor, **of)]
+
+    assert told(branch, branch.actor, customer=mine) == [
+        ("李强", "下属", "王芳", ""),
+        ("李强", "配偶", "赵敏", ""),
+        ("王芳", "汇报给", "李强", ""),
+        ("王芳", "同学", "赵敏", "东华大学"),
+    ]
+    assert told(hq, hq.actor, contact=zhao) == [("赵敏", "配偶", "李强", ""), ("赵敏", "同学", "王芳", "东华大学")]
+    salesman = actor_by_id(hq.store, lin)
+    assert salesman is not None
+    assert [row[2] for row in told(hq, salesman, customer=mine)] == ["王芳", "李强"]  # he does not see who is at the other customer
+    for parameters, code in (
+        ({"one": wang, "contact": zhao, "kind": "friend"}, "not_found"),
+        ({"one": zhao, "contact": wang, "kind": "friend"}, "not_found"),
+        ({"one": wang, "contact": wang, "kind": "friend"}, "same_person"),
+        ({"one": wang, "contact": li, "kind": "boss"}, "bad_tie"),
+        ({"one": wang, "contact": li, "kind": "reports_to"}, "tie_known"),
+    ):
+        with pytest.raises(AppError, check=lambda error, code=code: error.code == code):
+            verbs.run(hq.store, salesman, "crm.relate", parameters)
+    spouse = hq.value("SELECT lower(hex(id)) FROM contact_tie WHERE kind = 'spouse' ORDER BY rid LIMIT 1")
+    with pytest.raises(AppError, check=lambda error: error.code == "not_found"):
+        verbs.run(hq.store, salesman, "crm.unrelate", {"tie_id": spouse})
+    hq.run("crm.unrelate", tie_id=spouse)
+    company.exchange("BR01")
+    assert [row[1] for row in told(branch, branch.actor, contact=zhao)] == ["同学"]
+    hq.delete("contact", li)  # who goes takes his relations out of sight
+    assert told(hq, hq.actor, customer=mine) == [("王芳", "同学", "赵敏", "东华大学")]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from localcrm.domain import verbs
+from localcrm.domain.crm.deal_sheet import deal_sheet
 from localcrm.domain.crm.entities import Phase
 from localcrm.domain.crm.pipeline import NOWHERE, WON, Column, Filter, board, overview
 from localcrm.domain.people.services import actor_by_id
@@ -423,3 +424,52 @@ def test_no_visit_after_the_aftercare_was_closed(office: Installation) -> None:
     identity, _plan = looked_after(office, starts_on=str(TODAY))
     office.run("crm.close_aftercare", opportunity_id=identity)
     assert office.run("crm.write_visits") == {"visits": 0}
+
+
+# a department with stages of its own -------------------------------------------------------------------------------------------
+
+
+def test_a_department_goes_through_stages_of_its_own_and_one_without_through_those_above(company: Company) -> None:
+    office = company.hq
+    west = office.new("department", name="西部")
+    south = office.new("department", name="西南组", parent_id=west)
+    people = {login: office.new("user", login=login, name=login, department_id=place) for login, place in (("lin", south), ("wu", None))}
+    ours = stages(office)
+    assert office.run("crm.copy_stages", department=west, phase="opportunity") == {"added": len(ours)}
+    theirs = [one for one in stages(office) if one not in ours]
+    office.set("stage", theirs[0], name="拜访", probability=20, checklist="样卡已留")
+    with pytest.raises(Refused, match="已有"):
+        office.run("crm.copy_stages", department=west, phase="opportunity")
+    with pytest.raises(InvalidInput, match="拜访"):
+        office.new("stage", name="拜访", phase="opportunity", department_id=west)
+    of_lin, of_wu, of_nobody = (
+        deal(office, title, owner_id=owner) for title, owner in (("甲", people["lin"]), ("乙", people["wu"]), ("丙", None))
+    )
+    assert [office.get("opportunity", one)["stage_id"] for one in (of_lin, of_wu)] == [theirs[0], ours[0]]
+    assert list(columns(office, department_id=west)) == [*theirs, WON]
+    assert [card.title for card in columns(office, department_id=west)[theirs[0]].cards] == ["甲"]
+    assert {card.title for card in columns(office)[ours[0]].cards} == {"乙", "丙"}
+    assert columns(office, department_id=west)[theirs[0]].weighted == columns(office, department_id=west)[theirs[0]].amount / 5  # type: ignore[operator]
+    with pytest.raises(Refused, match="其他部门"):
+        office.run("crm.move_opportunity", opportunity_id=of_lin, stage_id=ours[1], remark="x")
+    with pytest.raises(Refused, match="样卡已留"):
+        office.run("crm.move_opportunity", opportunity_id=of_lin, stage_id=theirs[1])
+    office.run("crm.move_opportunity", opportunity_id=of_lin, stage_id=theirs[1], remark="先报价")
+    office.run("crm.start_project", opportunity_id=won(office, of_wu))
+    with office.store.read() as connection:
+        found = overview(connection, office.actor, Filter(department_id=west), since=TODAY - dt.timedelta(days=30))
+        assert [(found.stages.get(step.stage), step.count) for step in found.steps][:2] == [("拜访", 1), (stage_name(office, of_lin), 1)]
+        assert overview(connection, office.actor, Filter(), since=TODAY - dt.timedelta(days=30)).steps[0].count == 2
+        assert [one["id"] for one in deal_sheet(connection, office.actor, of_lin, dt.datetime.now(dt.UTC)).stages] == theirs
+    office.set("opportunity", of_lin, owner_id=people["wu"])  # handed to somebody who goes through the company's
+    assert columns(office, department_id=west)[theirs[1]].count == 0
+    assert [card.title for card in columns(office)[NOWHERE].cards] == ["甲"]
+    office.run("crm.move_opportunity", opportunity_id=of_lin, stage_id=ours[2])
+    company.exchange()
+    assert columns(company.branches["BR01"])[ours[2]].count == 1
+    assert of_nobody
+
+
+def won(node: Installation, identity: str) -> str:
+    node.run("crm.win", opportunity_id=identity, reason="price")
+    return identity

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from localcrm.domain import verbs
-from localcrm.domain.crm import custody, custody_rules, pools, reclaim
+from localcrm.domain.crm import custody, custody_rules, pool_admins, pools, reclaim
+from localcrm.domain.crm.reminders import reminders
 from localcrm.domain.importing import import_rows
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.people.shared_with import shares_of
+from localcrm.domain.policy import Actor
 from localcrm.kernel.errors import AppError, Forbidden
 from localcrm.kernel.schema import entity
 from localcrm.store.store import Store
@@ -127,6 +129,33 @@ def test_a_customer_is_handed_over_with_its_drafts_and_the_former_salesperson_st
     assert apart.chain(apart.one, customer) == [("hand_over", "chen", "lin")]
     branch = apart.hq.value("SELECT lower(hex(id)) FROM branch WHERE code = 'BR01'")
     assert apart.one.get("customer", customer)["branch_id"] == branch  # its home moved along
+
+
+def test_a_customer_is_in_the_department_of_whoever_has_it_also_when_it_was_given_away_apart(apart: Day) -> None:
+    east, west = (apart.hq.new("department", name=name) for name in ("华东部", "西部"))
+    for login, department in (("chen", east), ("lin", east), ("zhou", west)):
+        apart.hq.run("records.update_record", entity="user", id=apart.users[login], values={"department_id": department})
+    customer = apart.hq.new("customer", name="恒远纺织", owner_id=apart.users["chen"], place="120.58，30.01")
+    typed = apart.hq.new("customer", name="手工写的", owner_id=apart.users["chen"], department_id=west)
+    assert [apart.hq.get("customer", one)["department_id"] for one in (customer, typed)] == [east, west]
+    assert apart.hq.get("customer", customer)["place"] == "30.01, 120.58"
+    with refused("bad_place"):
+        apart.hq.set("customer", customer, place="柯桥")
+    apart.tell()
+    apart.hq.run("records.update_record", entity="user", id=apart.users["chen"], values={"department_id": west})
+    assert apart.hq.get("customer", customer)["department_id"] == east  # what he did there stays there
+    apart.do(apart.hq, "admin", "hand_over", customers=[customer], to=apart.users["lin"])
+    apart.hq.clock.forward(minutes=1)  # type: ignore[attr-defined]
+    apart.do(apart.two, "admin", "hand_over", customers=[customer], to=apart.users["zhou"])
+    apart.hq.clock.forward(minutes=1)  # type: ignore[attr-defined]
+    apart.company.exchange("BR02", "BR02", "BR01")
+    assert {(apart.owner(node, customer), node.get("customer", customer)["department_id"]) for node in apart.company.nodes} == {
+        ("zhou", west)
+    }
+    assert [row["field"] for row in apart.hq.conflicts(record=customer)] == ["owner_id"]  # one event, one conflict
+    apart.pool()
+    apart.do(apart.hq, "admin", "release", customers=[customer], reason="停产")
+    assert apart.hq.get("customer", customer)["department_id"] == west
 
 
 def test_a_batch_goes_whole_or_not_at_all(day: Day) -> None:
@@ -321,14 +350,15 @@ def test_a_pool_shows_what_it_is_said_to_show_and_only_to_its_members(day: Day) 
     lin, chen = (actor_by_id(day.hq.store, day.users[who]) for who in ("lin", "chen"))
     assert lin is not None
     assert chen is not None
+    now = custody_moment(day.hq.store)
     with day.hq.store.read() as connection:
-        (row,) = pools.pool_page(connection, lin, pool).rows
+        (row,) = pools.pool_page(connection, lin, pool, now=now).rows
         assert row["phone"] == "057****67"
         assert "remark" not in row
-        assert pools.pool_page(connection, lin, pool, search="84123367").rows == []  # nor is it found by what is covered
+        assert pools.pool_page(connection, lin, pool, now=now, search="84123367").rows == []  # nor is it found by what is covered
         assert pools.pools_for(connection, chen) == []
         with refused("no_member"):
-            pools.pool_page(connection, chen, pool)
+            pools.pool_page(connection, chen, pool, now=now)
     with refused("pick_no_member"):
         day.do(day.hq, "chen", "pick", customers=[row["id"]])
 
@@ -336,6 +366,7 @@ def test_a_pool_shows_what_it_is_said_to_show_and_only_to_its_members(day: Day) 
 def test_a_pool_with_customers_or_a_rule_stays_open(apart: Day) -> None:
     pool = apart.pool()
     (customer,) = apart.in_pool("甲")
+    apart.pool(name="第二公海")
     with refused("pool_not_empty"):
         apart.hq.set("pool", pool, active=False)
     apart.do(apart.hq, "lin", "pick", customers=[customer])
@@ -497,6 +528,105 @@ def test_a_share_says_which_branch_has_not_heard_of_it_or_of_its_end(apart: Day)
     apart.company.exchange("BR02")
     apart.two.run("people.share_record", entity="customer", id=customer, user_id=apart.users["lin"])
     assert told(apart.two)[0] == ("lin", False, branch)
+
+
+# who looks after a pool, and how far things go ---------------------------------------------------------------------------------
+
+
+def test_who_looks_after_a_pool_moves_gives_out_and_takes_back_there_and_nowhere_else(day: Day) -> None:
+    role = day.hq.new("role", name="业务员")
+    for action in ("read", "update", "pick"):
+        day.hq.run("people.set_role_right", role_id=role, entity="customer", action=action, scope="own")
+    for login in ("chen", "lin", "zhou"):
+        day.hq.run("people.set_roles", login=login, roles=[role])
+    mine = day.pool(name="华东公海", members=day.users["lin"], admins=day.users["chen"])
+    other = day.pool(name="西部公海", members=day.users["zhou"])
+    first, second = day.in_pool("盛宏袜业", "恒远纺织", pool=mine)
+    (third,) = day.in_pool("春晖针织", pool=other)
+    with refused("not_of_pool"):  # he gives out among those the pool is for
+        day.do(day.hq, "chen", "assign", customers=[first], to=day.users["zhou"])
+    assert day.do(day.hq, "chen", "assign", customers=[first], to=day.users["lin"]) == {"moved": 1}
+    for who in ("chen", "lin"):  # neither he elsewhere, nor somebody else here
+        with pytest.raises(AppError):
+            day.do(day.hq, who, "assign", customers=[third if who == "chen" else second], to=day.users["lin"])
+    chen = actor_by_id(day.hq.store, day.users["chen"])
+    assert chen is not None
+    with day.hq.store.read() as connection:
+        told = pool_admins.given_out(connection, chen, day.hq.get("pool", mine))
+        assert [(row["id"], row["owner"]) for row in told] == [(first, "lin")]
+    with pytest.raises(AppError):
+        day.do(day.hq, "chen", "release", customers=[first], reason="没有跟进", pool_id=other)  # back into his own pool alone
+    day.do(day.hq, "chen", "release", customers=[first], reason="没有跟进", pool_id=mine)
+    done = verbs.act(day.hq.store, chen, "crm.release", {"customers": [first], "reason": "在西部", "pool_id": other})
+    assert day.hq.get("customer", first)["pool_id"] == other
+    assert [link[0] for link in day.chain(day.hq, first)] == ["release", "assign", "release", "moved"]
+    with pytest.raises(AppError):
+        day.do(day.hq, "chen", "release", customers=[first], reason="又要回来", pool_id=mine)  # it lies in another one now
+    day.hq.run("admin.undo_action", change=done.change)
+    assert day.hq.get("customer", first)["pool_id"] == mine
+    assert day.chain(day.hq, first)[-1] == ("undone", None, None)
+
+
+def test_a_pool_that_counts_looks_opens_so_often_a_day(day: Day) -> None:
+    pool = day.pool(looks_per_day=2, admins=day.users["chen"])
+    (customer,) = day.in_pool("盛宏袜业")
+    lin, chen = (actor_by_id(day.hq.store, day.users[who]) for who in ("lin", "chen"))
+    assert lin is not None
+    assert chen is not None
+
+    def seen(actor: Actor) -> list[str]:
+        now = custody_moment(day.hq.store)
+        with day.hq.store.read() as connection:
+            return [row["id"] for row in pools.pool_page(connection, actor, pool, now=now).rows]
+
+    with refused("not_looked"):
+        seen(lin)
+    assert [day.do(day.hq, "lin", "look_into_pool", pool_id=pool)["left"] for _time in range(2)] == [1, 0]
+    with refused("looked_enough"):
+        day.do(day.hq, "lin", "look_into_pool", pool_id=pool)
+    assert seen(lin) == seen(chen) == [customer]  # what is open stays open; who looks after it is not counted
+    day.hq.clock.forward(days=1)  # type: ignore[attr-defined]
+    with refused("not_looked"):
+        seen(lin)
+    assert day.do(day.hq, "lin", "look_into_pool", pool_id=pool) == {"left": 1}
+
+
+def test_locked_apart_beyond_what_is_allowed_and_put_into_a_pool_that_was_closed_meanwhile(apart: Day) -> None:
+    first, last = apart.pool(name="公海"), apart.pool(name="第二公海")
+    names = ("总部锁", "分部锁", "成交", "第三个")
+    made = {name: apart.hq.new("customer", name=name, owner_id=apart.users["lin"]) for name in names}
+    apart.hq.set("customer", made["成交"], level="deal")
+    lying = apart.hq.new("customer", name="放入已停用的", owner_id=apart.users["chen"])
+    apart.hq.run("options.set_company_option", key="locked_most", value="1")
+    apart.tell()
+    apart.do(apart.hq, "admin", "lock", customer_id=made["总部锁"])
+    apart.do(apart.hq, "admin", "lock", customer_id=made["成交"])  # which does not count
+    with refused("too_many_locked"):
+        apart.do(apart.hq, "admin", "lock", customer_id=made["第三个"])
+    apart.do(apart.one, "lin", "lock", customer_id=made["分部锁"])  # the branch has not heard of the other one
+    apart.do(apart.one, "admin", "release", customers=[lying], reason="停产", pool_id=last)
+    apart.hq.set("pool", last, active=False)
+    with refused("last_pool"):
+        apart.hq.set("pool", first, active=False)
+    with refused("last_pool"):
+        apart.hq.run("records.delete_record", entity="pool", id=first)
+    apart.company.exchange("BR01", "BR01", "BR02")
+    for node in apart.company.nodes:
+        assert node.get("customer", lying)["pool_id"] == first
+        assert apart.chain(node, lying)[-1] == ("moved", None, None)
+    assert len(apart.company.digests) == 1
+    assert apart.one.conflicts() == []
+    lin = actor_by_id(apart.one.store, apart.users["lin"])
+    assert lin is not None
+
+    def told() -> list[str]:
+        now = custody_moment(apart.one.store) + timedelta(days=1)
+        with apart.one.store.read() as connection:
+            return [one.text for one in reminders(connection, apart.one.store.node, lin, now=now) if one.kind == "locks"]
+
+    assert ["2" in text and "1" in text for text in told()] == [True]  # both stand; he says which one stays
+    apart.do(apart.one, "lin", "unlock", customer_id=made["分部锁"])
+    assert told() == []
 
 
 # reclaiming -----------------------------------------------------------------------------------------------------------------

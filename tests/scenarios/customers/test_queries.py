@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from localcrm.domain import conditions
 from localcrm.domain.conditions import Asking, is_askable, tree_query
+from localcrm.domain.crm.groups import Block, groups
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
 from localcrm.domain.sales.glance import customer_glances
@@ -149,6 +151,28 @@ def test_what_customers_bought_and_owe(office: Installation) -> None:
         office.run("finance.receive_payment", order_id=order, amount=amount)
     assert asked(office, preset("owing")) == {"小客户"}
     assert asked(office, {"ask": "no_order", "days": 30}) == {"无单"}
+
+
+def test_what_was_sold_to_a_customer_that_was_merged_away_counts_for_the_one_that_is_left(office: Installation) -> None:
+    kept, away, long_gone = (customer(office, name, level="deal") for name in ("留下的", "并入的", "早先并入的"))
+    customer(office, "没有买过的", level="deal")
+    for whom, price in ((kept, "100"), (away, "20"), (long_gone, "3")):
+        sold(office, whom, price)
+    office.run("crm.merge_customers", kept=away, merged=long_gone)
+    office.run("crm.merge_customers", kept=kept, merged=away)
+    assert office.value("SELECT count(DISTINCT customer_id) FROM sales_order") == 3  # posted orders go on naming whom they were sold to
+    assert asked(office, {"ask": "sold", "days": 30, "op": "=", "amount": "123"}) == {"留下的"}
+    assert (
+        asked(office, {"ask": "owes", "op": ">", "amount": "122"}) == asked(office, {"ask": "orders", "op": ">", "number": 2}) == {"留下的"}
+    )
+    assert asked(office, {"ask": "no_order"}) == {"没有买过的"}
+    with office.store.read() as connection:
+        (group,) = groups(connection, office.actor, Block("", "level", None, "sold"))
+    assert (group.count, group.total) == (2, Decimal(123))
+    lin = hired(office, "lin")
+    office.set("customer", kept, owner_id=lin.user_id)
+    seen = {"ask": "sold", "days": 30, "op": "=", "amount": "100"}
+    assert asked(office, seen, lin) == {"留下的"}  # in his list of orders the others are not either: they name customers of somebody else
 
 
 def test_contacts_are_counted_and_their_birthdays_kept(office: Installation) -> None:

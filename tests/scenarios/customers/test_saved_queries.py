@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,15 @@ from typing import Any
 import pytest
 
 from localcrm.domain import verbs
-from localcrm.domain.crm.groups import Block, blocks, groups
+from localcrm.domain.conditions import Asking, tree_query
+from localcrm.domain.crm.groups import AGE, AGES, Block, age_tree, blocks, groups
 from localcrm.domain.crm.queries import MOST_CHANGED, Kept, count_found, kept_queries
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
 from localcrm.kernel.errors import AppError
+from localcrm.kernel.schema import entity
+from localcrm.store.check import check
+from localcrm.store.query import select
 from tests.factories import Company, Installation, copy_company
 
 KEQIAO, YUECHENG = "浙江省/绍兴市/柯桥区", "浙江省/绍兴市/越城区"
@@ -175,6 +180,41 @@ def test_groups_count_and_sum_what_one_sees(company: Company) -> None:
     assert seen(somebody(hq, user)) == [("deal", 1, Decimal("100.00"), [(KEQIAO, 1, Decimal("100.00"))])]
     hq.run("people.set_field_rule", login="lin", entity="sales_order", field="gross", rule="hidden")
     assert seen(somebody(hq, user)) == [("deal", 1, None, [(KEQIAO, 1, None)])]
+
+
+def test_groups_by_days_since_contact_count_what_their_lists_hold(company: Company) -> None:
+    hq = company.hq
+    lin = somebody(hq, hired(hq, "lin", scope="own"))
+    hq.run("people.set_rights", login="lin", entity="activity", actions=["read"], scope="all")
+    lin = somebody(hq, str(lin.user_id))
+    now = datetime.now().astimezone()
+    hq.clock.ms = round(now.timestamp() * 1000)  # type: ignore[attr-defined] -- lists are read by the clock on the wall
+
+    def spoken_to(name: str, *days: int, **values: Any) -> list[str]:
+        customer = hq.new("customer", name=name, **values)
+        return [hq.new("activity", customer_id=customer, content="电话", at=now - timedelta(days=ago)) for ago in days]
+
+    for ago in (0, 7, 8, 15, 16, 30, 31, 90, 91, 400):
+        spoken_to(f"{ago} 天", ago, 500, level="deal", owner_id=lin.user_id if ago < 16 else None)
+    spoken_to("从未", owner_id=lin.user_id, level="deal")
+    newest, _older = spoken_to("删了最新的", 3, 20)
+    hq.delete("activity", newest)
+    (moved,) = spoken_to("记错了客户", 1)
+    hq.set("activity", moved, customer_id=hq.value("SELECT lower(hex(id)) FROM customer WHERE name = '400 天'"))
+    spoken_to("在回收站", 2)
+    with hq.store.unit_of_work(None) as uow:  # as where another place deleted it that knew of no activity
+        uow.set_deleted(entity("customer"), hq.value("SELECT lower(hex(id)) FROM customer WHERE name = '在回收站'"), deleted=True)
+    for actor in (hq.actor, lin):
+        with hq.store.read() as connection:
+            found = {one.value: one.count for one in groups(connection, actor, Block("", AGE))}
+            for age in AGES:
+                query = tree_query(entity("customer"), age_tree(age), Asking(actor))
+                assert select(connection, query).total == found.get(age, 0), age
+            within = groups(connection, actor, Block("", "level", AGE))
+            assert sum(one.count for group in within for one in group.within) == sum(found.values())
+        expected = {"7": 3, "15": 2, "30": 3, "90": 2, "more": 1, "never": 2} if actor is hq.actor else {"7": 2, "15": 2, "never": 1}
+        assert found == expected
+    assert check(hq.store)["problems"] == []
 
 
 def test_groupings_are_private_or_shared_and_made_of_readable_fields(company: Company) -> None:

@@ -12,6 +12,7 @@ import pytest
 from localcrm.domain import verbs
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
+from localcrm.domain.sales.timeline import customer_timeline
 from localcrm.domain.service.desk import Wanted, clocks_of, ticket_sheet, undone
 from localcrm.domain.service.rules import Clocks
 from localcrm.domain.service.tickets import TICKET
@@ -303,6 +304,44 @@ def test_what_keeps_coming_back_is_named_with_its_tickets(desk: Installation, cl
     assert desk.run("service.repeated_faults", days=25, least=4)["rows"] == [], "the first was 30 days ago"
     with pytest.raises(InvalidInput, match=r"."):
         desk.run("service.repeated_faults", days=0)
+
+
+def test_how_content_customers_are_and_what_broke_again(desk: Installation, clock: HandClock) -> None:
+    clerk = staff(desk, "clerk")
+    found = [ticket(desk, "断线", serial="SN-0001", type="repair")]
+    clock.forward(minutes=5)
+    found.append(ticket(desk, "又断线", serial="SN-0001", type="repair"))
+    for one, stars in zip(found, (2, None), strict=True):
+        run(desk, "assign", one, user_id=clerk.user_id)
+        run(desk, "close_ticket", one, solution="换针", **({"satisfaction": stars} if stars else {}))
+    clock.forward(days=40)
+    third = ticket(desk, "第三次", serial="SN-0001", type="complaint")
+    run(desk, "close_ticket", third, solution="换头", satisfaction=5)
+    asked = ticket(desk, "怎么保养", type="enquiry")
+    run(desk, "close_ticket", asked, solution="看说明", satisfaction=4)
+    ticket(desk, "没关的", serial="SN-OLD")
+    whole = {"key": None, "name": None, "closed": 4, "asked": 3, "stars": 3.67, "low": 1, "faults": 3, "again": 2}
+    for by, told in (
+        ("product", [("绣花机", 3, 2, 3.5, 1, 3, 2), (None, 1, 1, 4.0, 0, 0, 0)]),
+        ("engineer", [("clerk", 2, 1, 2.0, 1, 2, 2), ("管理员", 2, 2, 4.5, 0, 1, 0)]),
+        ("month", [("2027-01", 2, 2, 4.5, 0, 1, 0), ("2026-11", 2, 1, 2.0, 1, 2, 2)]),
+    ):
+        answer = desk.run("service.satisfaction", by=by, days=365)
+        keys = ("name", "closed", "asked", "stars", "low", "faults", "again")
+        assert sorted((tuple(row[key] for key in keys) for row in answer["rows"]), key=str) == sorted(told, key=str), by
+        assert answer["all"] == whole
+    assert [row["closed"] for row in desk.run("service.satisfaction", by="month", days=10)["rows"]] == [2]
+    desk.run("people.set_rights", login="clerk", entity="ticket", actions=["read"], scope="own")
+    limited = actor_by_id(desk.store, str(clerk.user_id))
+    assert limited is not None
+    own = verbs.run(desk.store, limited, "service.satisfaction", {"by": "engineer"})["all"]
+    assert (own["closed"], own["again"]) == (2, 1)  # that it came back a third time stands on a ticket he does not see
+    for wrong in ({"days": 0}, {"by": "secret"}):
+        with pytest.raises(InvalidInput, match=r"."):
+            desk.run("service.satisfaction", **wrong)
+    with desk.store.read() as connection:
+        customer = known(desk, "customer", name="绍兴恒远纺织品有限公司")
+        assert {event.kind.key for event in customer_timeline(connection, desk.actor, customer)} == {"ticket"}
 
 
 def test_a_ticket_knows_its_customers_people_and_no_future(desk: Installation) -> None:

@@ -1,7 +1,7 @@
 """Customers, the people there, and what was said and done with them: a file for each subject."""
 
 from localcrm.domain.crm.entities.activities import RESULTS, Activity, ActivityType, Comment, Reminder, ReminderMark
-from localcrm.domain.crm.entities.contacts import GENDERS, PARTS, Contact
+from localcrm.domain.crm.entities.contacts import GENDERS, PARTS, Contact, ContactTie, Tie
 from localcrm.domain.crm.entities.customers import INDUSTRIES, LEVELS, PRICE_LEVELS, SIZES, STAGES, Customer, CustomerDistinct
 from localcrm.domain.crm.entities.opportunities import (
     LOST_REASONS,
@@ -53,6 +53,7 @@ __all__ = [
     "ClaimOutcome",
     "Comment",
     "Contact",
+    "ContactTie",
     "Customer",
     "CustomerDistinct",
     "DealState",
@@ -74,5 +75,6 @@ __all__ = [
     "Stage",
     "StageChange",
     "StageTick",
+    "Tie",
     "Together",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import Attachments, Choice, Entity, F, Id, Kind, LongText, Moment, Name, Text
+from localcrm.kernel.schema import Attachments, Choice, Entity, F, Id, Kind, LongText, Moment, Name, Text, Total
 
 #: How a contact ended.
 RESULTS = {
@@ -38,6 +38,7 @@ class Activity(
     under="customer_id",
     order_by="-at",
     indexes=(("customer_id", "at", "next_at"),),
+    totals=(Total(name="activity_newest", by=("customer_id",), field="at", newest=True),),
 ):
     """One call, visit or message, and what comes next."""
 

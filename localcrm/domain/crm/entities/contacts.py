@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import Day, Entity, F, Id, Kind, LongText, Name, Text
+from localcrm.kernel.schema import Choice, Day, Entity, F, Id, Kind, LongText, Name, Text
 
 #: What somebody has to say when his company buys.
 PARTS = {"decides": N_("Decides"), "influences": N_("Influences"), "uses": N_("Uses it"), "opposes": N_("Is against it")}
@@ -31,3 +31,33 @@ class Contact(Entity, key="contact", no=11, label=N_("Contact"), kind=Kind.MASTE
     lunar_birthday: Annotated[Text | None, F(14, N_("Lunar birthday"), index=True, widget="lunar")] = None
     likes: Annotated[LongText | None, F(15, N_("Likes and dislikes"), widget="longtext")] = None
     has_left: Annotated[bool, F(16, N_("Has left the company"), column=9)] = False
+
+
+class Tie(Choice):
+    """What two people are to each other, as the first would say it of the second."""
+
+    SPOUSE = "spouse", N_("Spouse")
+    RELATIVE = "relative", N_("Relative")
+    FRIEND = "friend", N_("Friend")
+    CLASSMATE = "classmate", N_("Classmate")
+    FORMER_COLLEAGUE = "former_colleague", N_("Former colleague")
+    REPORTS_TO = "reports_to", N_("Reports to")
+    RECOMMENDED_BY = "recommended_by", N_("Recommended by")
+
+
+class ContactTie(
+    Entity,
+    key="contact_tie",
+    no=99,
+    label=N_("Relation between people"),
+    kind=Kind.MASTER,
+    title_field="kind",
+    under="one_id",
+    by_hand=False,
+):
+    """What one person is to another, who may be at another customer. Whoever sees both people sees it."""
+
+    one_id: Annotated[Id, F(1, N_("Person"), ref="contact", column=1, editable=False)]
+    kind: Annotated[Tie, F(2, N_("Relation"), column=2, editable=False)]
+    other_id: Annotated[Id, F(3, N_("Other person"), ref="contact", column=3, editable=False)]
+    note: Annotated[Text | None, F(4, N_("Note"), column=4, editable=False)] = None

@@ -96,6 +96,8 @@ class Customer(
     tags: Annotated[Tags | None, F(36, N_("Tags"), index=True, search=5, widget="tags", merge="set")] = None
     inactive: Annotated[bool, F(43, N_("No longer dealt with"), section=N_("Details"))] = False
     partner_id: Annotated[Id | None, F(44, N_("Channel partner"), ref="partner", section=N_("Ownership"))] = None
+    department_id: Annotated[Id | None, F(32, N_("Department"), ref="department", section=N_("Ownership"))] = None
+    place: Annotated[Text | None, F(33, N_("Latitude, longitude"), widget="place", section=N_("Details"))] = None
 
 
 class CustomerDistinct(

@@ -106,6 +106,7 @@ class Stage(Entity, key="stage", no=72, label=N_("Stage of opportunities"), kind
     probability: Annotated[int, Bounds(ge=0, le=100), F(4, N_("Probability, %"), column=4)] = 0
     stuck_days: Annotated[int, Bounds(ge=0, le=3650), F(5, N_("Too long after days"), column=5)] = 0
     checklist: Annotated[LongText | None, F(6, N_("Checklist, one item a line"), widget="longtext")] = None
+    department_id: Annotated[Id | None, F(7, N_("Department (empty: the company)"), ref="department")] = None
 
 
 class StageChange(

@@ -18,7 +18,8 @@ class Pool(Entity, key="pool", no=60, label=N_("Customer pool"), kind=Kind.HUB, 
     """Customers without a salesperson, and who may pick them. Head office says what pools there are.
 
     ``home_id``: its home, the one node that gives its customers away; None for head office · ``members``, ``departments``: who may pick
-    (departments with all below); nobody named: whoever has the right · ``shown``: fields of customers to be seen before picking.
+    (departments with all below); nobody named: whoever has the right · ``shown``: fields of customers to be seen before picking ·
+    ``admins``: who looks after it, and moves, gives out and takes back its customers without the right to do so everywhere.
     """
 
     name: Annotated[Name, F(1, N_("Name"), column=1, search=10)]
@@ -35,6 +36,8 @@ class Pool(Entity, key="pool", no=60, label=N_("Customer pool"), kind=Kind.HUB, 
     protect_days: Annotated[int, Bounds(ge=0, le=3650), F(12, N_("Days a picked customer is safe from reclaiming"))] = 0
     claim_days: Annotated[int, Bounds(ge=1, le=365), F(13, N_("Days until an unanswered request lapses"))] = 7
     away: Annotated[LongText | None, F(14, N_("On leave: given nothing for now"), refs="user")] = None
+    admins: Annotated[LongText | None, F(15, N_("Looked after by"), refs="user")] = None
+    looks_per_day: Annotated[int | None, Bounds(ge=1, le=10_000), F(16, N_("Looks into it per person and day (empty: any number)"))] = None
 
 
 class ChangeKind(Choice):
@@ -44,6 +47,7 @@ class ChangeKind(Choice):
     HAND_OVER = "hand_over", N_("Handed over")
     PICK = "pick", N_("Picked")
     RELEASE = "release", N_("Released")
+    MOVED = "moved", N_("Moved to another pool")
     RECLAIM = "reclaim", N_("Reclaimed")
     LEFT = "left", N_("Salesperson left")
     UNDONE = "undone", N_("Taken back")
