@@ -120,7 +120,7 @@ class ApprovalStrip:
 
     def _read(self) -> Progress | None:
         session, identity = self.session, self.identity
-        if identity is None:
+        if identity is None or self.entity not in DOCUMENTS:  # quotes have the same page, and need nobody's consent
             return None
         with session.store.read() as connection:
             try:
