@@ -63,7 +63,7 @@ DEPARTMENTS = (("11", "销售部"), ("12", "仓储部"), ("13", "财务部"))
 #: Kind of record, whose, what: the rights of the salesperson's role.
 SALES_RIGHTS = (
     ("customer", "own", "read create update export"), ("contact", "all", "read create update delete"), ("activity", "all", "read create update"),
-    ("sales_order", "own", "read create update post"), ("product", "all", "read"), ("warehouse", "all", "read"), ("stock_move", "branch", "read"),
+    ("sales_order", "own", "read create update post"), ("product", "all", "read"), ("level_price", "all", "read"), ("warehouse", "all", "read"), ("stock_move", "branch", "read"),
     ("user", "all", "read"), ("branch", "all", "read"), ("expense", "own", "read create update"), ("installed_product", "all", "read create update"),
     ("quote", "own", "read create update"), ("contract", "own", "read create update"), ("delivery", "all", "read create update"),
     ("call", "branch", "read update"), ("partner", "all", "read"), ("partner_registration", "own", "read create update"),
@@ -95,6 +95,9 @@ SUPPLIERS = (
     ("吴江盛泽华丰丝绸有限公司", "沈惠芬", "0512-6355 1020", "a", 30, 6, "1.04"), ("佛山张槎兴达针织厂", "何志坚", "0757-8220 9911", "c", 0, 12, "0.94"),
 )  # fmt: skip
 CERTIFICATES = (("OEKO-TEX 100", "OT-2025-11873", 96), ("ISO 9001", "CQC-24Q-50817", -12), ("OEKO-TEX 100", "OT-2026-00412", 310))
+BILLED = (
+    ("opening", "12600.00", 210, ""), ("bill", "38400.50", 68, "2631207"), ("payment", "30000.00", 31, ""), ("bill", "15820.00", 9, "2634418"),
+)  # fmt: skip
 CITIES = (
     ("绍兴", "浙江省绍兴市越城区"), ("杭州", "浙江省杭州市余杭区"), ("宁波", "浙江省宁波市鄞州区"), ("温州", "浙江省温州市瓯海区"),
     ("嘉兴", "浙江省嘉兴市秀洲区"), ("湖州", "浙江省湖州市吴兴区"), ("苏州", "江苏省苏州市吴江区"), ("南通", "江苏省南通市通州区"),
@@ -327,6 +330,12 @@ class _Company:
             for place, (name, number, days) in enumerate(CERTIFICATES)
         ]
         office.add(self._admin, "supplier_certificate", rows)
+        entries = []
+        for place, supplier in enumerate(suppliers):
+            for kind, amount, days, invoice in BILLED[: 4 - place]:
+                entry = {"supplier_id": supplier, "kind": kind, "amount": amount, "date": self._today(days)}
+                entries.append(entry | ({"invoice_no": f"{invoice}{place}"} if invoice else {}))
+        office.add(self._admin, "supplier_entry", entries)
 
     def _promise(self, office: _Node) -> None:
         """The work calendar of this year and the next as far as it is known, and answers that are given often."""
@@ -643,6 +652,19 @@ class _Company:
         for number, (name, phone) in enumerate(REGISTERED):
             given = {"partner_id": partners[number % len(partners)], "name": name, "phone": phone}
             run(node.application.store, node.staff[0], "partners.register_customer", given)
+        for number, partner in enumerate(partners):
+            day = self._today()
+            for period, target in ((f"{day:%Y}", 120_000), (f"{day:%Y}-Q{(day.month + 2) // 3}", 20_000)):
+                node.add(self._admin, "partner_target", [{"partner_id": partner, "period": period, "amount": str(target // (number + 1))}])
+            entries = (("paid_in", "50000", 180, ""), ("used", "2600", 40, "串货违约金"))
+            rows = [{"kind": kind, "amount": amount, "date": self._today(days), "remark": why} for kind, amount, days, why in entries]
+            node.add(self._admin, "partner_deposit", [{**row, "partner_id": partner} for row in rows[: 2 - number % 2]])
+            for back, quantity in ((35, 1800), (5, 1250)):
+                rows = [
+                    {"product_id": product, "quantity": str(quantity - 90 * place)}
+                    for place, (product, _price) in enumerate(self._products[:5])
+                ]
+                node.add(self._admin, "partner_stock", [{**row, "partner_id": partner, "date": self._today(back)} for row in rows])
 
     # what the days of those who look after customers are made of ------------------------------------------------------
 

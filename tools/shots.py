@@ -438,6 +438,7 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "funnel": ("/opportunities/funnel", None),
     "stages": ("/settings/stages", None),
     "quotes": ("/records/quote", None),
+    "quote-new": ("/quotes/new", new_order),
     "contracts": ("/records/contract", None),
     "deliveries": ("/records/delivery", None),
     "partners": ("/records/partner", None),

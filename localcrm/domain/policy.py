@@ -40,11 +40,12 @@ ACTIONS: Mapping[str, str] = {
     "pick": N_("Pick from a pool"),
     "release": N_("Put into a pool"),
     "lock": N_("Lock"),
+    "undersell": N_("Sell below the lowest price"),
 }
 _EVERYWHERE = ("read", "create", "update", "delete", "import", "export")
 #: Actions that only some kinds of records have.
 _SPECIAL: Mapping[str, tuple[str, ...]] = {
-    "sales_order": ("post", "reverse"),
+    "sales_order": ("post", "reverse", "undersell"),
     "conflict": ("resolve",),
     "activity": ("amend",),
     "customer": ("assign", "pick", "release", "lock", "merge"),
@@ -135,7 +136,7 @@ def actions_of(kind: EntityType) -> tuple[str, ...]:
 
 def granted_kinds() -> list[EntityType]:
     """Kinds of records that rights are granted for with effect."""
-    return [kind for kind in entities() if kind.kind is not Kind.LINE and kind.key not in NOT_GRANTED]
+    return [kind for kind in entities() if not kind.parent and kind.key not in NOT_GRANTED]
 
 
 def scopes_of(kind: EntityType) -> tuple[Scope, ...]:
@@ -182,7 +183,7 @@ def reach(actor: Actor, permission: str) -> Reach | None:
 def _stands_for(permission: str) -> tuple[str, ...]:
     """Any of these gives the permission: whoever may change an order may change its lines."""
     entity, action = permission.split(".")
-    kind = next((kind for kind in entities() if kind.key == entity and kind.kind is Kind.LINE), None)
+    kind = next((kind for kind in entities() if kind.key == entity), None)
     if kind is None or kind.parent is None:
         return (permission,)
     document = kind.fields[kind.parent].f.ref
@@ -389,7 +390,7 @@ def _tells_of_another(kind: EntityType) -> bool:
 
 def _with_parent(actor: Actor, kind: EntityType, parent: EntityType, action: str) -> str:
     """What one must be allowed to do with a record to do something with what is seen under it."""
-    if kind.kind is Kind.LINE:  # who may only make new documents fills those, not other people's
+    if kind.parent:  # who may only make new documents fills those, not other people's
         wishes = [permission.rpartition(".")[2] for permission in _stands_for(f"{kind.key}.{action}")]
         return next(wish for wish in reversed(wishes) if may(actor, f"{parent.key}.{wish}"))
     return "update" if action not in {"read", "export"} and may(actor, f"{parent.key}.update") else "read"

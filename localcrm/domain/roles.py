@@ -58,6 +58,7 @@ _SET_UP = frozenset(
         "service_level",
         "work_hours",
         "calendar_day",
+        "level_price",
     }
 )
 #: Kinds of records and subjects that only administrators touch, whatever a basic role gives.
@@ -74,7 +75,7 @@ ADMIN_ONLY = _SET_UP | frozenset(
 #: Of these, those that only administrators' verbs write: the right to write them is granted to nobody else.
 BY_ADMINISTRATORS = ADMIN_ONLY - _SET_UP
 #: Rights that no basic role gives but that of an administrator.
-BY_ROLE_ALONE = frozenset({"activity.amend"})
+BY_ROLE_ALONE = frozenset({"activity.amend", "sales_order.undersell"})
 #: What staff may read of them: names are needed wherever a record names a person or a place.
 STAFF_READS = frozenset(
     {
@@ -87,6 +88,7 @@ STAFF_READS = frozenset(
         "account.read",
         "stage.read",
         *("pool.read", "reclaim_rule.read", "allot_rule.read"),
+        "level_price.read",
         *("service_level.read", "work_hours.read", "calendar_day.read"),
     }
 )

@@ -23,20 +23,49 @@ from localcrm.domain.crm import (
     tags,
 )
 from localcrm.domain.crm.entities import Customer, Opportunity, ProjectTask
-from localcrm.domain.finance import services as finance
+from localcrm.domain.finance import approval as expense_approval, services as finance
 from localcrm.domain.finding import services as finding
+from localcrm.domain.netting import services as netting
 from localcrm.domain.options import services as options
 from localcrm.domain.partners import registrations, services as partners
 from localcrm.domain.people import handing, rights, services as people
-from localcrm.domain.purchase import reminding as certificates, services as purchase
-from localcrm.domain.sales import approval, expiring, paper_questions, questions as sales_questions, services as sales, timeline, warranties
+from localcrm.domain.purchase import payables, reminding as certificates, services as purchase
+from localcrm.domain.purchase.entities import Supplier
+from localcrm.domain.sales import (
+    approval,
+    expiring,
+    installed,
+    overpaid,
+    paper_questions,
+    questions as sales_questions,
+    services as sales,
+    timeline,
+    warranties,
+)
 from localcrm.domain.sales.entities import Contract, Quote
 from localcrm.domain.service import reminding, services as service, tickets
 from localcrm.domain.service.entities import Ticket
 from localcrm.domain.stock import services as stock
 from localcrm.store import erase
 
-SUBJECTS = (options, people, admin, fields, approvals, crm, catalog, stock, sales, finance, purchase, service, calls, finding, partners)
+SUBJECTS = (
+    options,
+    people,
+    admin,
+    fields,
+    approvals,
+    crm,
+    catalog,
+    stock,
+    sales,
+    finance,
+    purchase,
+    service,
+    calls,
+    finding,
+    partners,
+    netting,
+)
 
 for subject in SUBJECTS:
     records.BEHAVIOURS.update(subject.BEHAVIOURS)
@@ -51,6 +80,7 @@ reminders.FURTHER["reclaim_rule"] = reclaim.remind
 reminders.FURTHER |= {"project_task": deals_due.tasks, "opportunity": deals_due.steps}
 reminders.FURTHER["supplier_certificate"] = certificates.certificates
 reminders.FURTHER["partner_registration"] = registrations.remind
+reminders.FURTHER["receipt"] = overpaid.remind
 
 # Tickets run out, which whoever is responsible hears of; customers are asked again some days after one was closed.
 reminders.FURTHER |= {"ticket_event": reminding.running_out, "ticket": reminding.to_ask_again}
@@ -60,6 +90,7 @@ timeline.SOURCES.append(timeline.Source(Ticket.entity_type, "opened_at", "assign
 
 # Which documents can need an approval, and that those who are asked see them while they wait.
 documents.DOCUMENTS["sales_order"] = approval.ORDER
+documents.DOCUMENTS["expense"] = expense_approval.EXPENSE
 rights.ALSO_SEEN["approvals"] = documents.shown_to_approver
 
 # What became of a request for a customer, and that one changed hands, the person concerned hears wherever it was decided.
@@ -77,6 +108,9 @@ conditions.add_questions(Opportunity.entity_type, deals_due.DEAL_QUESTIONS, deal
 conditions.add_questions(Quote.entity_type, paper_questions.QUOTE_QUESTIONS, paper_questions.QUOTE_PRESETS)
 conditions.add_questions(Contract.entity_type, paper_questions.CONTRACT_QUESTIONS, paper_questions.CONTRACT_PRESETS)
 
+# Suppliers whom we owe something.
+conditions.add_questions(Supplier.entity_type, payables.QUESTIONS, payables.PRESETS)
+
 # Whose a customer is has a chain of its own, whoever changes it, and requests for customers in pools are answered where they arrive.
 handing.HANDED_OVER["customer"] = custody.handed_over
 undo.OWN_WAYS["owner_change"] = custody.TAKEN_BACK
@@ -86,6 +120,7 @@ arrivals.FOLLOWERS |= {
     "share": arrivals.Follower(apart.follow_shares),
     "pool_claim": arrivals.Follower(pools.answer_claims),
     "pool": arrivals.Follower(pools.answer_claims),
+    "delivery": arrivals.Follower(installed.follow_arrived),
     "customer": arrivals.Follower(tags.bring_together, "tags"),
     "ticket": arrivals.Follower(tickets.open_circles),
 }

@@ -428,7 +428,7 @@ class EntityType:
     kind: Kind
     declared: Shape
     title_field: str
-    parent: str | None = None  # LINE: the field that holds the document's id
+    parent: str | None = None  # lines, of documents or of master data: the field that holds the id of what they are lines of
     owner: str | None = None  # the field that names the user it belongs to; "id" for users themselves
     under: str | None = None  # the reference it is seen and changed with; LINE: its parent
     seen_with: str | None = None  # the reference it is seen with beside whose it is: by whoever that one belongs to, or is shared with

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
 from localcrm.domain import verbs
 from tests.browser.conftest import OpenPage, Running, beside, enter
+from tests.browser.test_order_entry import cell, saved
 from tests.browser.test_workbench import field, row
 
 pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
@@ -24,10 +27,40 @@ def test_a_quote_is_written_beside_the_customer_and_accepted_in_the_list(open_pa
     page.locator(".lc-lower .q-tab", has_text="报价").click()
     expect(page.locator(".lc-lower")).to_contain_text("还没有给这位客户报过价")
     page.locator(".lc-lower").get_by_text("＋ 新报价").click()
-    enter(field(page, "title"), "窗帘样品")
-    enter(field(page, "amount"), "1280")
-    page.keyboard.press("Control+Enter")
-    expect(page.locator(".lc-lower .lc-table")).to_contain_text("1,280.00")
+    expect(cell(page, 0, "product")).to_be_focused()
+    page.keyboard.type("雪纺 75D 藏青")
+    expect(page.locator(".oe-pick.oe-on")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(cell(page, 0, "quantity")).to_be_focused()
+    page.keyboard.type("120")
+    page.keyboard.press("Enter")
+    page.keyboard.type("10")
+    page.get_by_label("报价内容").fill("窗帘样品")
+    page.keyboard.press("Control+s")
+    saved(page)
+    expect(page.locator(".oe-totals")).to_contain_text("1,200.00")
+    page.locator(".oe-tools").get_by_text("已发给客户").click()
+    expect(page.locator(".lc-head .lc-chip").first).to_have_text("已发出")
+    page.locator(".oe-tools").get_by_text("改版", exact=True).click()
+    expect(page.locator(".lc-head")).to_contain_text("第 2 版")
+    enter(cell(page, 0, "price"), "9.50")
+    page.keyboard.press("Control+s")
+    saved(page)
+    page.locator(".oe-tools").get_by_text("版本对比…").click()
+    expect(page.locator(".q-dialog .lc-changed", has_text="120 米 × 9.50 = 1,140.00")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.locator(".oe-tools").get_by_text("客户接受").click()
+    page.locator(".oe-tools").get_by_text("转销售单").click()
+    expect(page).to_have_url(re.compile("/orders/"))
+    expect(page.locator(".oe-totals")).to_contain_text("1,140.00")
+    page.get_by_text("删除草稿").click()
+    page.locator(".q-dialog").get_by_text("删除", exact=True).click()
+    expect(page).to_have_url(re.compile("/orders$"))
+
+    page = open_page("/customers")
+    row(page, "报价试样厂").click()
+    page.locator(".lc-lower .q-tab", has_text="报价").click()
+    expect(page.locator(".lc-lower .lc-table")).to_contain_text("1,140.00")
     page.locator(".lc-lower .q-tab", has_text="时间线").click()
     expect(page.locator(".lc-timeline")).to_contain_text("窗帘样品")
     page.locator(".lc-lower .q-tab", has_text="销售单").click()
@@ -35,8 +68,11 @@ def test_a_quote_is_written_beside_the_customer_and_accepted_in_the_list(open_pa
     page.locator(".lc-lower .lc-table").get_by_text("再来一单").click()
     expect(page.locator(".oe-rows")).to_contain_text("294.00")  # what was bought then, as a new draft
 
+    with beside(office) as (store, actor):
+        values = {"title": "一口价", "customer_id": customer, "amount": "1280"}
+        verbs.run(store, actor, "records.create_record", {"entity": "quote", "values": values})
     page = open_page("/records/quote")
-    row(page, "窗帘样品").click(button="right")
+    row(page, "一口价").click(button="right")
     page.get_by_text("改版", exact=True).last.click()
     enter(field(page, "amount"), "1180")
     page.keyboard.press("Control+Enter")
@@ -51,3 +87,21 @@ def test_a_quote_is_written_beside_the_customer_and_accepted_in_the_list(open_pa
     page.locator(".ag-row", has_text="1,180.00").click(button="right")
     page.get_by_text("改版", exact=True).last.click()
     expect(page.get_by_text("客户已经接受，请另开一张报价单")).to_be_visible()
+
+    with beside(office) as (store, actor):
+        values = {"customer_id": customer, "carrier": "顺丰"}
+        sent = verbs.run(store, actor, "records.create_record", {"entity": "delivery", "values": values})["id"]
+        lines = [{"product_id": product, "quantity": "2"}]
+        verbs.run(store, actor, "sales.save_goods", {"delivery_id": sent, "lines": lines})
+    page = open_page("/records/delivery")
+    row(page, "报价试样厂").click(button="right")
+    page.get_by_text("明细和序列号…", exact=True).last.click()
+    page.get_by_label("序列号", exact=True).fill("SN-1\nSN-2")
+    expect(page.locator(".q-dialog")).to_contain_text("2 个序列号")
+    page.locator(".q-dialog").get_by_text("保存", exact=True).click()
+    expect(page.locator(".q-dialog")).to_have_count(0)
+    row(page, "报价试样厂").click(button="right")
+    page.get_by_text("客户已签收", exact=True).last.click()
+    expect(row(page, "报价试样厂")).to_contain_text("已签收")
+    page = open_page("/records/installed_product")
+    expect(row(page, "SN-2")).to_contain_text("报价试样厂")

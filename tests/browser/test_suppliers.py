@@ -33,6 +33,31 @@ def test_a_buyer_enters_a_supplier_and_asks_who_is_cheapest(open_page: OpenPage,
         verbs.run(store, actor, "records.create_record", {"entity": "supplier_price", "values": values})
     expect(page.locator(".lc-lower")).to_contain_text("比价坯布")
 
+    # The account: a bill, and what the supplier owes us as a customer is set off against it.
+    with beside(office) as (store, actor):
+
+        def run(verb: str, **parameters: object) -> str:
+            return str(verbs.run(store, actor, verb, parameters)["id"])
+
+        customer = run("records.create_record", entity="customer", values={"name": "永盛织造厂有限公司"})
+        service = {"code": "SUP-2", "name": "来料加工", "price": "60", "tax_rate": "0", "stocked": "false"}
+        line = {"product_id": run("records.create_record", entity="product", values=service), "quantity": "1"}
+        run("sales.post_order", order_id=run("sales.save_order", header={"customer_id": customer}, lines=[line]))
+    page.get_by_role("button", name="＋ 应付账单").click()
+    enter(field(page, "amount"), "100")
+    enter(field(page, "invoice_no"), "F-2026-1")
+    page.keyboard.press("Control+Enter")
+    lower = page.locator(".lc-lower")
+    expect(lower.locator(".lc-figures")).to_contain_text("100.00")
+    expect(lower.locator(".lc-notice")).to_contain_text("可能就是客户“永盛织造厂有限公司”")
+    lower.get_by_role("button", name="是同一家").click()
+    expect(lower.locator(".lc-notice")).to_contain_text("相抵后我方应付 40.00")
+    lower.get_by_role("button", name="对冲…").click()
+    expect(field(page, "amount")).to_have_value("60.00")
+    page.keyboard.press("Control+Enter")
+    expect(row(page, "永盛织造厂")).to_contain_text("40.00")
+    expect(lower.locator(".lc-rows tr", has_text="对冲")).to_contain_text("60.00")
+
     page.keyboard.press("p")
     chooser = page.locator(".q-dialog input").first
     expect(chooser).to_be_focused()

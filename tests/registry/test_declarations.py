@@ -67,7 +67,10 @@ def test_an_entity_has_the_fields_its_merge_rule_needs(kind: EntityType):
         case Kind.LEDGER:
             assert kind.fields["branch_id"].f.ref == "branch"
             assert not kind.fields["branch_id"].f.editable
-    assert kind.kind is Kind.LINE or kind.parent is None
+    if kind.kind is not Kind.LINE and kind.parent:  # lines of records that every branch writes; their own rules say who changes them
+        assert kind.kind is Kind.MASTER
+        assert parents[0].required
+        assert records.BEHAVIOURS[kind.key].check_document
     for total in kind.totals:
         assert {*total.by, *([total.field] if total.field else [])} <= set(kind.fields)
 

@@ -107,7 +107,7 @@ def rights(kinds: list[EntityType] | None = None, /, *, others: str = "all", **s
     return {
         kind.key: {action: _usable(kind, scopes.get(action, others)) for action in policy.actions_of(kind)}
         for kind in (KINDS if kinds is None else kinds)
-        if kind.kind is not Kind.LINE
+        if not kind.parent
     }
 
 
@@ -443,7 +443,7 @@ class Oracle:
 
     def _of_document(self, who: Person, kind: EntityType, action: str) -> tuple[EntityType, str]:
         """Lines go with their document: who changes it adds and removes them; who may only make new ones fills those."""
-        if kind.kind is not Kind.LINE:
+        if not kind.parent:
             return kind, action
         document = self.above(kind)
         changes = "update" if action == "delete" or self.scopes(who, document, "update") else "create"
@@ -531,7 +531,7 @@ class Oracle:
     def _reaches_above(self, who: Person, kind: EntityType, row: Row, action: str) -> bool:
         """With a document's lines what one may do with it; else what hangs under a record is changed where that one is."""
         above, parent = self.above(kind), self.by_id[self.above(kind).key, row[kind.under]]
-        if kind.kind is Kind.LINE:
+        if kind.parent:
             return self.reaches(who, above, parent, self._of_document(who, kind, action)[1])
         own = "user_id" in kind.fields and row["user_id"] == self.company.ids[who.login]
         adds = action == "create" or (action == "update" and own)  # who only follows up adds, and changes what he has added
@@ -592,7 +592,7 @@ class Oracle:
     def rule(self, who: Person, kind: EntityType, field: str | None) -> str:
         """What becomes of a field: the mildest among the roles that show the kind at all, unless a rule binds."""
         given = [(grant, grant.rules.get((kind.key, field or ""), ("editable", False))) for grant in who.grants]
-        seen_with = self.above(kind) if kind.kind is Kind.LINE else kind
+        seen_with = self.above(kind) if kind.parent else kind
         mild = [rule for grant, (rule, _strict) in given if "read" in grant.rights.get(seen_with.key, {})]
         binding = [rule for grant, (rule, strict) in given if strict or not grant.name]
         return max(min(mild, default="editable", key=SEVERITY.index), *binding, "editable", key=SEVERITY.index)

@@ -294,3 +294,19 @@ def test_a_pasted_code_nobody_knows_becomes_a_row_and_an_unknown_price_the_list_
 def test_more_rows_than_an_order_takes_are_refused_whole(session: Session) -> None:
     with pytest.raises(Refused, match="at most 5000 rows"):
         order_form.pasted(session, {"text": "X\t1\n" * 5001})
+
+
+def test_a_price_below_the_lowest_one_asks_for_a_reason_in_its_row(session: Session, shop: Office, body: dict[str, Any]):
+    shop.run("records.update_record", entity="product", id=only(shop, "product", code="XF75-03"), values={"floor_price": "9.90"})
+    fault = order_form.preview(session, body)["lines"]["1"]["fault"]
+    assert fault == {"field": "price", "message": "“雪纺 75D 藏青” is not sold below 9.9. Say why it is here.", "why": True}
+    kept = order_form.save(session, body)
+    assert kept["lines"][0]["id"] is None, "kept beside the draft until it is mended"
+    row = {**body["lines"][0], "below_reason": "sample"}
+    form = {**body, "id": kept["id"], "version": kept["version"], "lines": [row, *body["lines"][1:]]}
+    assert order_form.preview(session, form)["lines"]["1"]["below_reason"] == "sample"
+    saved = order_form.save(session, form)
+    assert saved["lines"][0]["below_reason"] == "sample"
+    assert order_form.new_sheet(session, copy_of=saved["id"])["lines"][0]["below_reason"] == "", "asked again"
+    form |= {"version": saved["version"], "lines": [{**row, "price": "9.90"}, *body["lines"][1:]]}
+    assert order_form.save(session, form)["lines"][0]["below_reason"] == ""

@@ -32,15 +32,23 @@ _FLOW, _REQUEST, _STEP = ApprovalFlow.entity_type, ApprovalRequest.entity_type, 
 @dataclass(frozen=True, slots=True)
 class Document:
     """How a kind of document is bound: the facts conditions may ask for, how they are found, one line that says which it is, and what
-    refuses a draft that lacks something it is not posted without: nobody is asked about that one.
+    refuses a draft that lacks something it is not posted without: nobody is asked about that one. ``is_posted``: False for what is never
+    posted, such as an expense: it may be submitted as long as it is there, and counts once it was approved as it is.
     """
 
     facts: tuple[Fact, ...]
     read: Callable[[Connection, Record], Mapping[str, Any]]
     describe: Callable[[Connection, Mapping[str, Any]], str]
     check_ready: Callable[[UnitOfWork, Record], None]
+    is_posted: bool = True
+
+    def is_open(self, document: Mapping[str, Any]) -> bool:
+        """Whether a document may still be submitted."""
+        return not document["deleted"] and (not self.is_posted or document["status"] == "draft")
 
 
+#: Of requests about documents that are never posted, those that came last.
+_LOOKED_AT = 5000
 #: Documents that can need an approval, by kind of record (see ``subjects``).
 DOCUMENTS: dict[str, Document] = {}
 
@@ -127,14 +135,19 @@ def latest_request(connection: Connection, kind: EntityType, document: Mapping[s
 
 
 def waiting_requests(connection: Connection) -> list[Request]:
-    """Every request that waits: of documents that are drafts, for nothing else can."""
+    """Every request that waits: of documents that are drafts, and of those that are never posted the ones asked about lately."""
     found: list[Record] = []
     if connection.value("SELECT 1 FROM approval_request LIMIT 1"):
-        for key in DOCUMENTS:
+        for key, binding in DOCUMENTS.items():
             # From the few drafts to their requests, never through all that were ever made (the plus keeps the index of branches out of it).
             about_drafts = f"""SELECT r.rid FROM "{key}" d CROSS JOIN approval_request r ON r.record = lower(hex(d.id)) AND r.deleted = 0
                 WHERE d.status = 'draft' AND d.deleted = 0 AND +r.branch_id IS d.branch_id AND r.entity = ?"""
-            found += rows_of(connection, _REQUEST, f"rid IN ({about_drafts})", (key,))
+            # What is no draft is looked for among the requests that came last, without those whose places are all filled.
+            undecided = f"""SELECT r.rid FROM (SELECT * FROM approval_request ORDER BY rid DESC LIMIT {_LOOKED_AT}) r
+                JOIN "{key}" d ON d.id = unhex(r.record) AND d.deleted = 0 AND d.branch_id IS r.branch_id WHERE r.deleted = 0 AND r.entity = ?
+                AND (SELECT count(DISTINCT s.seat) FROM approval_step s WHERE s.request_id = r.id AND s.deleted = 0)
+                    < CASE WHEN json_valid(r.plan) THEN json_array_length(r.plan) ELSE 0 END"""
+            found += rows_of(connection, _REQUEST, f"rid IN ({about_drafts if binding.is_posted else undecided})", (key,))
     return [request for request in with_decisions(connection, found) if request.state == State.WAITING]
 
 

@@ -105,7 +105,7 @@ def progress(connection: Connection, node: Node, actor: Actor, *, entity: str, i
     kind = entity_type(entity)
     policy.require_record(connection, actor, kind, id, "read")
     document = records_by_id(connection, kind, [id])[0]
-    draft = document["status"] == "draft" and not document["deleted"]
+    draft = DOCUMENTS[kind.key].is_open(document)
     latest = latest_request(connection, kind, document)
     now = standing(connection, kind, document) if draft else Standing(latest)
     if now.request is None and now.flow is None:

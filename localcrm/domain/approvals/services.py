@@ -33,21 +33,24 @@ _REQUEST, _STEP, _USER = ApprovalRequest.entity_type, ApprovalStep.entity_type, 
 def submit(uow: UnitOfWork, actor: Actor, *, entity: str, id: RecordId, comment: str | None = None) -> dict[str, Any]:
     """Submit a draft for approval; returns {request_id, flow, asked: names of those whose turn it is}."""
     kind = entity_type(entity)
-    if kind.key not in DOCUMENTS:
+    binding = DOCUMENTS.get(kind.key)
+    if binding is None:
         raise Refused("not_approved", N_("Records of the kind “{entity}” need no approval."), entity=kind.label)
     policy.require_record(uow.connection, actor, kind, id, "update")
     author, document = _user(actor), uow.get(kind, id)
-    if document["status"] != "draft":
+    if not binding.is_open(document):
         raise Refused("posted_document", N_("A posted document is never changed. Reverse it instead."))
     if document["branch_id"] != uow.node.branch_id:
         raise Refused("other_branch", N_("This document belongs to another branch; only that branch can change it."))
     check_editable(uow.connection, kind, document)
     now = standing(uow.connection, kind, document)
     if now.is_approved:
-        raise Refused("already_approved", N_("This was approved just as it is; it can be posted."))
+        posted, counts = N_("This was approved just as it is; it can be posted."), N_("This was approved just as it is; it counts.")
+        raise Refused("already_approved", posted if binding.is_posted else counts)
     if now.flow is None:
-        raise Refused("no_flow", N_("It needs no approval; it can be posted."))
-    DOCUMENTS[kind.key].check_ready(uow, document)
+        posted, counts = N_("It needs no approval; it can be posted."), N_("It needs no approval; it counts.")
+        raise Refused("no_flow", posted if binding.is_posted else counts)
+    binding.check_ready(uow, document)
     owner = document[kind.owner] if kind.owner else None
     plan = _plan(uow, kind, now.flow, author, {author, owner} - {None}, now.request)
     if not all(seat.users for seat in plan):

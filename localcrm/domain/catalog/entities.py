@@ -23,6 +23,9 @@ class Product(Entity, key="product", no=20, label=N_("Product"), kind=Kind.MASTE
     barcode: Annotated[Text | None, F(7, N_("Barcode"), column=7, search=6)] = None
     stocked: Annotated[bool, F(8, N_("Kept in stock"), column=8)] = True
     remark: Annotated[LongText | None, F(9, N_("Remark"), widget="longtext")] = None
+    floor_price: Annotated[Price | None, Bounds(ge=0), F(10, N_("Lowest price"), merge="always_show")] = None
+    cost: Annotated[Price | None, Bounds(ge=0), F(11, N_("Cost price without tax"), merge="always_show")] = None
+    warranty_months: Annotated[int | None, Bounds(ge=0, le=600), F(12, N_("Months of warranty"))] = None
 
 
 class Warehouse(Entity, key="warehouse", no=21, label=N_("Warehouse"), kind=Kind.MASTER, title_field="name", order_by="code"):

@@ -44,17 +44,19 @@ _PAST, _PAST_MENTION, _PAST_DAY = dt.timedelta(days=30), dt.timedelta(days=180),
 _MORNING = dt.time(9)
 #: Of one kind no more are told.
 MOST = 500
-_KEY = re.compile(
-    r"(next|birthday|dormant|reclaim|warranty|quote|contract|certificate|task|step|registration|outrun|mention|own|ticket|revisit|claim|hands|locks):[0-9a-f]{32}(:[0-9-]{1,20})?",
-    re.ASCII,
-)
+#: What there is to be reminded of; how each looks says ``ui/kit/reminders``.
+KINDS = (
+    "next birthday dormant reclaim warranty quote contract certificate task step registration outrun mention own ticket revisit claim hands "
+    "overpaid locks"
+).split()
+_KEY = re.compile(rf"({'|'.join(KINDS)}):[0-9a-f]{{32}}(:[0-9-]{{1,20}})?", re.ASCII)
 #: The longest a reminder may be put off.
 _LONGEST = dt.timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reminding:
-    """One occasion. key: the same at every node · kind: next, birthday, dormant, reclaim, warranty, quote, contract, certificate, task, step, registration, outrun, mention, own, ticket, revisit, claim, hands or locks · due: when it is to be told · at: the time it is about ·
+    """One occasion. key: the same at every node · kind: one of KINDS · due: when it is to be told · at: the time it is about ·
     title: whom or what it is about, "" where that may not be seen · text: what more there is to say ·
     record: kind and id of what it is about where that is none of the others.
     """

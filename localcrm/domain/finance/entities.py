@@ -18,6 +18,7 @@ class PaymentMethod(Choice):
     WECHAT = "wechat", N_("WeChat Pay")
     ALIPAY = "alipay", N_("Alipay")
     CHEQUE = "cheque", N_("Cheque")
+    SET_OFF = "set_off", N_("Set off")
 
 
 class AccountType(Choice):
@@ -66,6 +67,7 @@ class Receipt(
     account_id: Annotated[Id | None, F(9, N_("Money account"), ref="account", column=7)] = None
     branch_id: Annotated[Id | None, F(7, N_("Branch"), ref="branch", column=8, editable=False)] = None
     remark: Annotated[Text | None, F(8, N_("Remark"), column=9)] = None
+    supplier_entry_id: Annotated[Id | None, F(10, N_("Set off at the supplier"), ref="supplier_entry", editable=False)] = None
 
 
 #: What money is spent on for customers; a company may write others of its own.
@@ -106,3 +108,4 @@ class Expense(
     files: Annotated[Attachments | None, F(11, N_("Receipts and invoices"), index=True, widget="files")] = None
     opportunity_id: Annotated[Id | None, F(12, N_("Opportunity"), ref="opportunity")] = None
     contract_id: Annotated[Id | None, F(13, N_("Contract"), ref="contract")] = None
+    split_of_id: Annotated[Id | None, F(14, N_("Part of"), ref="expense", editable=False)] = None

@@ -7,14 +7,17 @@ from decimal import Decimal
 from typing import Any
 
 from localcrm.domain import policy
+from localcrm.domain.approvals.documents import check_editable
 from localcrm.domain.crm.checks import check_same_customer, filled_from
-from localcrm.domain.finance.entities import Account, Expense, Receipt
+from localcrm.domain.finance.approval import derive_expense
+from localcrm.domain.finance.entities import Account, Expense, PaymentMethod, Receipt
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
-from localcrm.domain.records import Behaviour, create_record
+from localcrm.domain.records import Behaviour, create_record, update_record
 from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
+from localcrm.kernel.money import MONEY_SCALE, parse_decimal, round_to, spread
 from localcrm.kernel.schema import EntityType, entity
 from localcrm.store.query import Record, record_json
 from localcrm.store.uow import UnitOfWork
@@ -27,6 +30,8 @@ _ABOUT = {
     "contract_id": ("customer_id", "opportunity_id"),
     "opportunity_id": ("customer_id",),
 }
+#: What the parts of an expense have in common.
+_SHARED = ("date", "type", "user_id", "invoice_no", "purpose", "branch_id", "files")
 
 
 def prepare_receipt(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
@@ -35,7 +40,7 @@ def prepare_receipt(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: 
     filled = {**values, "branch_id": uow.node.branch_id}
     if order is not None:
         filled["customer_id"] = order["customer_id"]
-    if "account_id" not in values and len(own := _accounts_here(uow, actor)) == 1:
+    if "account_id" not in values and len(own := accounts_here(uow, actor)) == 1:
         filled["account_id"] = own[0]["id"]
     day = _RECEIPT.fields["date"].load(str(values["date"])) if values.get("date") else datetime.date.today()
     return {**filled, "date": day, "number": next_number(uow, _RECEIPT, day)}
@@ -47,9 +52,11 @@ def check_receipt(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Recor
     order = uow.get(orders, new["order_id"])
     if order["status"] != "posted":
         raise Refused("not_posted", N_("Money can be received for posted orders only. Post the order first."))
-    account = uow.find(_ACCOUNT, new["account_id"]) if new["account_id"] else None
-    if account is not None and not account["active"]:
-        raise InvalidInput("not_in_use", N_("“{name}” is no longer in use. Choose another one."), name=account["name"], field="account_id")
+    check_account_in_use(uow, new["account_id"])
+    if new["method"] == PaymentMethod.SET_OFF and new["supplier_entry_id"] is None:
+        raise InvalidInput(
+            "set_off_at_supplier", N_("What is set off is entered on the supplier's page, on both sides at once."), field="method"
+        )
     amount: Decimal = new["amount"]
     if amount == 0:
         raise InvalidInput("no_amount", N_("The amount must not be zero."), field="amount")
@@ -76,11 +83,54 @@ def prepare_expense(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: 
 
 
 def check_expense(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
-    """The tax in it is less than what was spent, and all it names is of one customer."""
+    """While somebody is asked about it, it stays as it is; the tax in it is less than what was spent, and all it names is of one customer."""
+    if old is not None:
+        check_editable(uow.connection, _EXPENSE, old)
     if new["customer_id"] and (old is None or any(old[key] != new[key] for key in ("customer_id", *_ABOUT))):
         check_same_customer(uow, _EXPENSE, new, *_ABOUT)
     if new["tax"] is not None and new["tax"] >= new["amount"]:
         raise InvalidInput("tax_too_high", N_("The tax in it must be less than the amount."), field="tax")
+
+
+def split_expense(
+    uow: UnitOfWork, actor: Actor, *, expense_id: RecordId, customer_ids: list[RecordId], amounts: list[str] | None = None
+) -> dict[str, Any]:
+    """Split an expense over several customers: in equal parts, or by ``amounts``, which come to the whole of it.
+
+    The expense itself keeps the first part, the others are new ones that name it. Returns {"expenses": of all parts, in the order given}.
+    """
+    policy.require(actor, "expense.create")
+    expense = uow.get(_EXPENSE, expense_id)
+    if len(customer_ids) < 2 or len(set(customer_ids)) < len(customer_ids):
+        raise InvalidInput("split_over_several", N_("Choose at least two customers, each of them once."), field="customer_id")
+    for customer in customer_ids:
+        policy.require_record(uow.connection, actor, entity("customer"), customer, "read")
+    parts = [parse_decimal(amount) for amount in amounts] if amounts else spread(expense["amount"], [Decimal(1)] * len(customer_ids))
+    if (
+        len(parts) != len(customer_ids)
+        or any(part <= 0 or round_to(part, MONEY_SCALE) != part for part in parts)
+        or sum(parts) != expense["amount"]
+    ):
+        raise InvalidInput(
+            "split_does_not_fit",
+            N_("The parts must be more than 0 and come to {amount}."),
+            amount=f"{expense['amount']:,.2f}",
+            field="amount",
+        )
+    taxes: list[Decimal | None] = [*spread(expense["tax"], parts)] if expense["tax"] is not None else [None] * len(parts)
+    shared = {key: _EXPENSE.fields[key].to_json(expense[key]) for key in _SHARED if expense[key] is not None}
+    made = []
+    for number, (customer, amount, tax) in enumerate(zip(customer_ids, parts, taxes, strict=True)):
+        own = {"customer_id": customer, "amount": str(amount), "tax": "" if tax is None else str(tax)}
+        if number == 0:
+            about = {} if customer == expense["customer_id"] else dict.fromkeys(_ABOUT, "")
+            update_record(uow, actor, entity=_EXPENSE.key, id=expense_id, values=own | about)
+            made.append(expense_id)
+            continue
+        part = create_record(uow, actor, entity=_EXPENSE.key, values=shared | own)["id"]
+        uow.update(_EXPENSE, part, {"split_of_id": expense["split_of_id"] or expense_id})
+        made.append(part)
+    return {"expenses": [record_json(_EXPENSE, policy.shown(actor, _EXPENSE, uow.get(_EXPENSE, one))) for one in made]}
 
 
 def prepare_account(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
@@ -95,7 +145,14 @@ def check_account(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Recor
         raise InvalidInput("name_taken", N_("There is already “{name}”."), name=new["name"], field="name")
 
 
-def _accounts_here(uow: UnitOfWork, actor: Actor) -> list[Record]:
+def check_account_in_use(uow: UnitOfWork, account_id: str | None) -> None:
+    """Refuse money on an account that is given up."""
+    account = uow.find(_ACCOUNT, account_id) if account_id else None
+    if account is not None and not account["active"]:
+        raise InvalidInput("not_in_use", N_("“{name}” is no longer in use. Choose another one."), name=account["name"], field="account_id")
+
+
+def accounts_here(uow: UnitOfWork, actor: Actor) -> list[Record]:
     """Accounts of this branch that are in use, among those the actor deals with."""
     if not policy.may(actor, "account.read"):
         return []
@@ -139,7 +196,10 @@ def receive_payment(
 
 BEHAVIOURS = {
     "account": Behaviour(prepare=prepare_account, check=check_account),
-    "expense": Behaviour(prepare=prepare_expense, check=check_expense),
+    "expense": Behaviour(prepare=prepare_expense, check=check_expense, derive=derive_expense),
     "receipt": Behaviour(prepare=prepare_receipt, check=check_receipt),
 }
-VERBS = (Verb(receive_payment, N_("Receive money for an order"), "receipt.create"),)
+VERBS = (
+    Verb(receive_payment, N_("Receive money for an order"), "receipt.create"),
+    Verb(split_expense, N_("Split an expense over customers"), "expense.update", record="expense_id"),
+)

@@ -1,4 +1,4 @@
-"""Channel partners: what was agreed with them, the companies they have registered, and the rebates they are given."""
+"""Channel partners: what was agreed with them, the companies they have registered, rebates, targets, deposits, and what they report of their stock."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Annotated
 
 from pydantic import Field as Bounds
 
+from localcrm.domain.finance.entities import PaymentMethod
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import Attachments, Choice, Day, Entity, F, Id, Kind, LongText, Moment, Money, Name, Rate, Text
+from localcrm.kernel.schema import Attachments, Choice, Day, Entity, F, Id, Kind, LongText, Moment, Money, Name, Quantity, Rate, Text, Total
 
 #: Levels of partners offered; a company may write others of its own.
 PARTNER_LEVELS = {"general": N_("General agent"), "core": N_("Core partner"), "ordinary": N_("Ordinary partner")}
@@ -128,3 +129,76 @@ class RebateSettlement(
     user_id: Annotated[Id | None, F(8, N_("Entered by"), ref="user", column=8)] = None
     branch_id: Annotated[Id | None, F(9, N_("Branch"), ref="branch", editable=False)] = None
     remark: Annotated[Text | None, F(10, N_("Remark"), column=9)] = None
+
+
+class PartnerTarget(
+    Entity,
+    key="partner_target",
+    no=114,
+    label=N_("Partner's target"),
+    kind=Kind.MASTER,
+    title_field="period",
+    under="partner_id",
+    order_by="-period",
+):
+    """What a partner is to bring in in a year (2026) or a quarter (2026-Q3), on the basis that his rebate is reckoned on."""
+
+    partner_id: Annotated[Id, F(1, N_("Channel partner"), ref="partner", column=1)]
+    period: Annotated[Name, F(2, N_("Year or quarter"), column=2, index=True, search=6)]
+    amount: Annotated[Money, Bounds(gt=0), F(3, N_("Target"), column=3, merge="always_show")]
+    remark: Annotated[Text | None, F(4, N_("Remark"), column=4, search=4)] = None
+
+
+class DepositKind(Choice):
+    """What became of a partner's money."""
+
+    PAID_IN = "paid_in", N_("Paid in")
+    USED = "used", N_("Used")
+    RETURNED = "returned", N_("Paid back")
+
+
+class PartnerDeposit(
+    Entity,
+    key="partner_deposit",
+    no=115,
+    label=N_("Partner's deposit"),
+    kind=Kind.LEDGER,
+    title_field="number",
+    under="partner_id",
+    scope=("branch_id",),
+    series="PD",
+    order_by="-date",
+    totals=(Total(name="partner_deposited", by=("partner_id",), field="held"),),
+):
+    """Money that a partner left with us as security; what we hold is the sum of ``held``. A wrong entry is reversed by another."""
+
+    number: Annotated[Text | None, F(1, N_("Entry no."), column=1, index=True, search=8, editable=False)] = None
+    date: Annotated[Day | None, F(2, N_("Date"), column=2, index=True)] = None
+    partner_id: Annotated[Id, F(3, N_("Channel partner"), ref="partner", column=3)]
+    kind: Annotated[DepositKind, F(4, N_("Type"), column=4, index=True)] = DepositKind.PAID_IN
+    amount: Annotated[Money, F(5, N_("Amount"), column=5)]
+    held: Annotated[Money, F(6, N_("Adds to what we hold"), column=6, editable=False)] = Decimal("0.00")
+    method: Annotated[PaymentMethod | None, F(7, N_("Way of payment"))] = None
+    account_id: Annotated[Id | None, F(8, N_("Money account"), ref="account", column=7)] = None
+    reverses_id: Annotated[Id | None, F(9, N_("Reversal of"), ref="partner_deposit", editable=False)] = None
+    branch_id: Annotated[Id | None, F(10, N_("Branch"), ref="branch", column=8, editable=False)] = None
+    remark: Annotated[Text | None, F(11, N_("What for"), column=9, search=5)] = None
+
+
+class PartnerStock(
+    Entity,
+    key="partner_stock",
+    no=116,
+    label=N_("Partner's stock"),
+    kind=Kind.MASTER,
+    title_field="remark",
+    under="partner_id",
+    order_by="-date",
+):
+    """How much of a product a partner had on a day, as he reported it."""
+
+    partner_id: Annotated[Id, F(1, N_("Channel partner"), ref="partner", column=1)]
+    product_id: Annotated[Id, F(2, N_("Product"), ref="product", column=2)]
+    date: Annotated[Day | None, F(3, N_("As of"), column=3, index=True)] = None
+    quantity: Annotated[Quantity, Bounds(ge=0), F(4, N_("Quantity"), column=4)]
+    remark: Annotated[Text | None, F(5, N_("Remark"), column=5, search=4)] = None

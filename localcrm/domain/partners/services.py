@@ -8,10 +8,10 @@ from typing import Any
 
 from localcrm.domain import policy
 from localcrm.domain.numbering import next_number
-from localcrm.domain.partners import figures, registrations
+from localcrm.domain.partners import deposits, figures, registrations, stock, targets
 from localcrm.domain.partners.entities import RebateWay
 from localcrm.domain.partners.figures import PARTNER, SETTLED, TIER
-from localcrm.domain.partners.rules import first_day, month_of, months_until
+from localcrm.domain.partners.rules import first_day, month_of, months_until, period_of, periods_at
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
 from localcrm.domain.spans import check_span
@@ -84,6 +84,17 @@ def list_ranking(uow: UnitOfWork, actor: Actor) -> dict[str, Any]:
     return {"rows": rows, "whole": figures.sees_all(actor)}
 
 
+def list_targets(uow: UnitOfWork, actor: Actor, *, period: str | None = None) -> dict[str, Any]:
+    """Targets of a year or quarter, else those of today's, the best first: {"rows": [{partner_id, period, target, reached, percent}], "whole"}."""
+    wanted = [period_of(period) or period] if period else periods_at(registrations.today(uow))
+    found = sorted(targets.reached(uow.connection, actor, periods=wanted), key=lambda one: (-one.percent, one.partner_id))
+    rows = [
+        {"partner_id": one.partner_id, "period": one.period, "target": one.target, "reached": one.reached, "percent": one.percent}
+        for one in found
+    ]
+    return {"rows": rows, "whole": figures.sees_all(actor)}
+
+
 def settle_rebate(
     uow: UnitOfWork,
     actor: Actor,
@@ -130,11 +141,16 @@ def settle_rebate(
 
 BEHAVIOURS = {
     **registrations.BEHAVIOURS,
-    "partner": Behaviour(prepare=prepare_partner, check=check_partner),
+    **targets.BEHAVIOURS,
+    **deposits.BEHAVIOURS,
+    **stock.BEHAVIOURS,
+    "partner": Behaviour(prepare=prepare_partner, check=check_partner, derive=targets.derive_partner),
     "rebate_tier": Behaviour(check=check_tier, distinct=("from_amount",)),
 }
 VERBS = (
     *registrations.VERBS,
+    *deposits.VERBS,
+    Verb(list_targets, N_("List targets of channel partners"), "partner.read"),
     Verb(list_ranking, N_("Rank channel partners"), "partner.read"),
     Verb(list_rebates, N_("List rebates"), "rebate_settlement.read"),
     Verb(settle_rebate, N_("Settle a rebate")),

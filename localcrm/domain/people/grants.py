@@ -138,8 +138,8 @@ def set_role_right(
     """What a role may do with a kind of record, and whose records it reaches; scope "none" takes the right away."""
     _require_office_admin(uow, actor)
     kind, role = entity_type(entity), uow.get(_ROLE, role_id)
-    if kind.kind is Kind.LINE:
-        document = entity_type(kind.fields[kind.parent or ""].f.ref or "")
+    if kind.parent:
+        document = entity_type(kind.fields[kind.parent].f.ref or "")
         raise Refused(
             "line_rights", N_("“{entity}” goes with “{document}”; set the rights there."), entity=kind.label, document=document.label
         )

@@ -19,7 +19,7 @@ from localcrm.domain.people.entities import Department, Role, RoleField, RoleFil
 from localcrm.domain.people.signing import Granted
 from localcrm.domain.policy import EVERYTHING, FOLLOWED, Actor, Reach, Rights, floor, goes_with
 from localcrm.domain.roles import BasicRole, FieldRule, Scope, ShareLevel
-from localcrm.kernel.schema import Kind, entities
+from localcrm.kernel.schema import entities
 from localcrm.store.connection import Connection
 from localcrm.store.node import Node
 
@@ -134,7 +134,7 @@ def _rules(
     for right in rights:
         if right.action == "read":
             showing[right.entity].add(right.role)
-    lines = {kind.key: kind.fields[kind.parent].f.ref or "" for kind in entities() if kind.kind is Kind.LINE and kind.parent}
+    lines = {kind.key: kind.fields[kind.parent].f.ref or "" for kind in entities() if kind.parent}
     by_field: dict[tuple[str, str], dict[str, _Rule]] = defaultdict(dict)
     for rule in rules:
         by_field[rule.entity, rule.field][rule.role] = rule

@@ -1,4 +1,4 @@
-"""Suppliers: what they deliver at which price, and the certificates they hold."""
+"""Suppliers: what they deliver at which price, the certificates they hold, and what we owe them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Annotated
 
 from pydantic import Field as Bounds
 
+from localcrm.domain.finance.entities import PaymentMethod
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import Attachments, Choice, Day, Entity, F, Id, Kind, LongText, Name, Price, Quantity, Text
+from localcrm.kernel.schema import Attachments, Choice, Day, Entity, F, Id, Kind, LongText, Money, Name, Price, Quantity, Text, Total
 
 
 class Rating(Choice):
@@ -74,3 +75,47 @@ class SupplierCertificate(
     number: Annotated[Text | None, F(3, N_("Certificate no."), column=3, search=6)] = None
     expires_on: Annotated[Day | None, F(4, N_("Runs out on"), column=4, index=True)] = None
     files: Annotated[Attachments | None, F(5, N_("Files"), index=True, widget="files")] = None
+
+
+class EntryKind(Choice):
+    """What an entry of a supplier's account is."""
+
+    OPENING = "opening", N_("Opening balance")
+    BILL = "bill", N_("Bill")
+    PAYMENT = "payment", N_("Payment")
+    SET_OFF = "set_off", N_("Set off")
+
+
+class SupplierEntry(
+    Entity,
+    key="supplier_entry",
+    no=113,
+    label=N_("Supplier's account entry"),
+    kind=Kind.LEDGER,
+    title_field="number",
+    under="supplier_id",
+    scope=("branch_id",),
+    series="AP",
+    order_by="-date",
+    totals=(Total(name="supplier_owed", by=("supplier_id",), field="owed"),),
+):
+    """What a supplier billed or was paid; what we owe is the sum of ``owed``. A wrong one is reversed by another.
+
+    ``amount`` is that on the paper: of a bill what it is over, of a payment what was paid; less than nothing for what goes the other way.
+    What is set off against receipts of a customer, who is the same company, is named by those receipts.
+    """
+
+    number: Annotated[Text | None, F(1, N_("Entry no."), column=1, index=True, search=8, editable=False)] = None
+    date: Annotated[Day | None, F(2, N_("Date"), column=2, index=True)] = None
+    supplier_id: Annotated[Id, F(3, N_("Supplier"), ref="supplier", column=3)]
+    kind: Annotated[EntryKind, F(4, N_("Type"), column=4, index=True)] = EntryKind.BILL
+    amount: Annotated[Money, F(5, N_("Amount"), column=5)]
+    owed: Annotated[Money, F(6, N_("Adds to what we owe"), column=6, editable=False)] = Decimal("0.00")
+    invoice_no: Annotated[Text | None, F(7, N_("Supplier's invoice no."), column=7, index=True, search=9)] = None
+    due_on: Annotated[Day | None, F(8, N_("Due on"), column=8, index=True)] = None
+    method: Annotated[PaymentMethod | None, F(9, N_("Way of payment"))] = None
+    account_id: Annotated[Id | None, F(10, N_("Money account"), ref="account", column=9)] = None
+    customer_id: Annotated[Id | None, F(11, N_("Customer"), ref="customer", editable=False)] = None
+    reverses_id: Annotated[Id | None, F(12, N_("Reversal of"), ref="supplier_entry", editable=False)] = None
+    branch_id: Annotated[Id | None, F(13, N_("Branch"), ref="branch", column=10, editable=False)] = None
+    remark: Annotated[Text | None, F(14, N_("Remark"), column=11)] = None

@@ -9,8 +9,9 @@ from typing import Any
 from localcrm.domain import policy
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
+from localcrm.domain.purchase import payables
 from localcrm.domain.purchase.entities import Supplier, SupplierPrice
-from localcrm.domain.purchase.rules import price_for
+from localcrm.domain.purchase.rules import price_for, smallest
 from localcrm.domain.records import Behaviour
 from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import InvalidInput
@@ -45,9 +46,10 @@ def check_price(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record 
 
 
 def compare_prices(uow: UnitOfWork, actor: Actor, *, product_id: RecordId, quantity: str = "1") -> dict[str, Any]:
-    """What each supplier asks for a quantity of a product today, the lowest first, then the quickest.
+    """What each supplier asks for a quantity of a product today, the lowest first, then the quickest; last those who sell only more of it.
 
-    Returns {"rows": [{supplier_id, supplier, rating, price, amount, from_quantity, lead_days, until}]}; only suppliers and fields the actor sees.
+    Returns {"rows": [{supplier_id, supplier, rating, price, amount, from_quantity, lead_days, until, too_few}]}; only suppliers and fields the
+    actor sees. too_few: less than the supplier sells; price and amount are those of his smallest quantity.
     """
     wanted = parse_decimal(quantity)
     if wanted <= 0:
@@ -62,7 +64,8 @@ def compare_prices(uow: UnitOfWork, actor: Actor, *, product_id: RecordId, quant
     known = {supplier["id"]: supplier for supplier in records_by_id(uow.connection, _SUPPLIER, list(scales))}
     rows = []
     for supplier_id, scale in scales.items():
-        step = price_for(scale, wanted, date.today())
+        fitting = price_for(scale, wanted, date.today())
+        step = fitting or smallest(scale, date.today())
         supplier = known.get(supplier_id)
         if step is not None and supplier is not None and not supplier["deleted"]:
             told = suppliers.of(supplier)
@@ -72,14 +75,21 @@ def compare_prices(uow: UnitOfWork, actor: Actor, *, product_id: RecordId, quant
                     "supplier": told.get("name"),
                     "rating": told.get("rating"),
                     "price": step["price"],
-                    "amount": round_to(step["price"] * wanted, MONEY_SCALE),
+                    "amount": round_to(step["price"] * (wanted if fitting else step["from_quantity"]), MONEY_SCALE),
                     "from_quantity": step["from_quantity"],
                     "lead_days": step.get("lead_days"),
                     "until": step["until"],
+                    "too_few": fitting is None,
                 }
             )
-    return {"rows": sorted(rows, key=lambda row: (row["price"], row["lead_days"] if row["lead_days"] is not None else 10_000))}
+    return {
+        "rows": sorted(rows, key=lambda row: (row["too_few"], row["price"], row["lead_days"] if row["lead_days"] is not None else 10_000))
+    }
 
 
-BEHAVIOURS = {"supplier": Behaviour(prepare=prepare_supplier), "supplier_price": Behaviour(check=check_price, distinct=("from_quantity",))}
-VERBS = (Verb(compare_prices, N_("Compare suppliers' prices"), "product.read", record="product_id"),)
+BEHAVIOURS = {
+    **payables.BEHAVIOURS,
+    "supplier": Behaviour(prepare=prepare_supplier, derive=payables.derive_supplier),
+    "supplier_price": Behaviour(check=check_price, distinct=("from_quantity",)),
+}
+VERBS = (*payables.VERBS, Verb(compare_prices, N_("Compare suppliers' prices"), "product.read", record="product_id"))

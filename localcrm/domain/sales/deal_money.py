@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from localcrm.domain import policy
 from localcrm.domain.crm.entities import Opportunity, ProjectTask
+from localcrm.domain.finance.approval import counted
 from localcrm.domain.finance.entities import Expense
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import no_such_record
@@ -90,7 +91,10 @@ def _sum(
     factors: tuple[str, ...],
     states: frozenset[str] = frozenset(),
 ) -> Decimal | None:
-    """The sum over a kind's records of a deal of the product of some fields, each record rounded; None where one of them may not be read."""
+    """The sum over a kind's records of a deal of the product of some fields, each record rounded; None where one of them may not be read.
+
+    Expenses that a flow asks about count once they were approved.
+    """
     seen = policy.seen(actor, kind)
     if seen is None or not all(map(seen.shows, (*factors, "opportunity_id", *(["status"] if states else [])))):
         return None
@@ -98,12 +102,15 @@ def _sum(
     # The plus keeps the index of the state out of it: few records hang on one deal, many are accepted.
     counts = f"AND +d.status IN ({','.join('?' * len(states))})" if states else ""
     rows = connection.all(
-        f"""SELECT {", ".join(f'd."{key}"' for key in factors)} FROM "{kind.key}" d
+        f"""SELECT d.id, {", ".join(f'd."{key}"' for key in factors)} FROM "{kind.key}" d
             WHERE d.opportunity_id = ? AND d.deleted = 0 {counts} AND {condition}""",
         [bytes.fromhex(opportunity_id), *sorted(states), *params],
     )
+    among = counted(connection, [row[0].hex() for row in rows]) if kind is _EXPENSE else None
     total = Decimal(0)
-    for row in rows:
+    for identity, *row in rows:
+        if among is not None and identity.hex() not in among:
+            continue
         product = Decimal(1)
         for key, stored in zip(factors, row, strict=True):
             product *= kind.fields[key].load(stored) or 0

@@ -11,6 +11,7 @@ from localcrm.domain.crm.entities import Customer
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
+from localcrm.domain.sales import installed
 from localcrm.domain.sales.entities import Delivery, DeliveryStatus, SalesOrder
 from localcrm.domain.spans import check_span
 from localcrm.store.query import Record
@@ -47,4 +48,11 @@ def check_delivery(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Reco
     check_same_customer(uow, _DELIVERY, new, "order_id")
 
 
-BEHAVIOURS = {"delivery": Behaviour(prepare=prepare_delivery, check=check_delivery)}
+def follow_delivery(uow: UnitOfWork, actor: Actor, record: Record, old: Record | None) -> None:  # noqa: ARG001
+    """It begins with the goods of its order, and what it leaves at the customer follows it."""
+    if old is None:
+        installed.goods_of_order(uow, record)
+    installed.settle(uow, record["id"])
+
+
+BEHAVIOURS = {"delivery": Behaviour(prepare=prepare_delivery, check=check_delivery, after=follow_delivery)}

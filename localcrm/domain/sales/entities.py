@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field as Bounds
 
+from localcrm.domain.crm.entities.customers import PRICE_LEVELS
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import Attachments, Choice, Day, Entity, F, Id, Kind, LongText, Moment, Money, Name, Price, Quantity, Rate, Text
 
@@ -54,6 +55,7 @@ class SalesOrder(
     legal_entity_id: Annotated[Id | None, F(60, N_("Own company"), ref="legal_entity")] = None
     legal_entity_name: Annotated[Text | None, F(61, N_("Own company's name when posted"), editable=False)] = None
     contract_id: Annotated[Id | None, F(62, N_("Contract"), ref="contract")] = None
+    quote_id: Annotated[Id | None, F(63, N_("Quote"), ref="quote", editable=False)] = None
 
 
 class SalesOrderLine(
@@ -82,6 +84,7 @@ class SalesOrderLine(
     tax: Annotated[Money, F(11, N_("Tax"), column=10, editable=False)] = NOTHING
     gross: Annotated[Money, F(12, N_("Total"), column=11, editable=False)] = NOTHING
     remark: Annotated[Text | None, F(13, N_("Remark"), column=12)] = None
+    below_reason: Annotated[Text | None, F(14, N_("Why below the lowest price"))] = None
 
 
 class InstalledProduct(
@@ -106,6 +109,8 @@ class InstalledProduct(
     location: Annotated[Text | None, F(8, N_("Where it stands"), column=7)] = None
     order_id: Annotated[Id | None, F(9, N_("Sales order"), ref="sales_order")] = None
     remark: Annotated[Text | None, F(10, N_("Remark"))] = None
+    delivery_id: Annotated[Id | None, F(11, N_("Delivery"), ref="delivery", editable=False)] = None
+    returned_on: Annotated[Day | None, F(12, N_("Came back on"), column=8)] = None
 
 
 class QuoteStatus(Choice):
@@ -147,6 +152,9 @@ class Quote(
     branch_id: Annotated[Id | None, F(13, N_("Branch"), ref="branch", editable=False)] = None
     files: Annotated[Attachments | None, F(14, N_("Files"), index=True, widget="files")] = None
     remark: Annotated[LongText | None, F(15, N_("Remark"), widget="longtext")] = None
+    tax_included: Annotated[bool, F(16, N_("Prices include tax"))] = True
+    net: Annotated[Money, F(17, N_("Net"), editable=False)] = NOTHING
+    tax: Annotated[Money, F(18, N_("Tax"), editable=False)] = NOTHING
 
 
 class ContractStatus(Choice):
@@ -228,3 +236,61 @@ class Delivery(
     branch_id: Annotated[Id | None, F(14, N_("Branch"), ref="branch", editable=False)] = None
     files: Annotated[Attachments | None, F(15, N_("Proof of delivery"), index=True, widget="files")] = None
     remark: Annotated[LongText | None, F(16, N_("Remark"), widget="longtext")] = None
+
+
+class QuoteLine(
+    Entity,
+    key="quote_line",
+    no=108,
+    label=N_("Quote line"),
+    kind=Kind.MASTER,
+    title_field="description",
+    parent="quote_id",
+    order_by="position",
+):
+    """One product of a quote, with its own amounts (rule R2). Only the branch that wrote the quote changes it, and only while it is a draft."""
+
+    quote_id: Annotated[Id, F(1, N_("Quote"), ref="quote")]
+    position: Annotated[int, Bounds(ge=0, le=100_000), F(2, N_("No."), column=1, index=True)] = 0
+    product_id: Annotated[Id, F(3, N_("Product"), ref="product", column=2)]
+    description: Annotated[Text | None, F(4, N_("Description"), column=3, search=3)] = None
+    unit: Annotated[Text | None, F(5, N_("Unit"), column=4)] = None
+    quantity: Annotated[Quantity, F(6, N_("Quantity"), column=5)]
+    price: Annotated[Price | None, F(7, N_("Unit price"), column=6)] = None
+    discount: Annotated[Rate, Bounds(ge=0, le=1), F(8, N_("Discount"), column=7, widget="percent")] = Decimal("1.0000")
+    tax_rate: Annotated[Rate | None, Bounds(ge=0, le=1), F(9, N_("Tax rate"), column=8, widget="percent")] = None
+    net: Annotated[Money, F(10, N_("Net"), column=9, editable=False)] = NOTHING
+    tax: Annotated[Money, F(11, N_("Tax"), column=10, editable=False)] = NOTHING
+    gross: Annotated[Money, F(12, N_("Total"), column=11, editable=False)] = NOTHING
+    remark: Annotated[Text | None, F(13, N_("Remark"), column=12)] = None
+    list_price: Annotated[Price | None, F(14, N_("Price of the house then"), editable=False)] = None
+    below_reason: Annotated[Text | None, F(15, N_("Why below the lowest price"))] = None
+
+
+class LevelPrice(Entity, key="level_price", no=109, label=N_("Price by level"), kind=Kind.HUB, title_field="level", order_by="product_id"):
+    """What a product costs customers of a price level, as list prices are meant; head office sets it. Others pay the list price."""
+
+    product_id: Annotated[Id, F(1, N_("Product"), ref="product", column=1)]
+    level: Annotated[Text, F(2, N_("Price level"), column=2, index=True, options=PRICE_LEVELS)]
+    price: Annotated[Price, Bounds(ge=0), F(3, N_("Unit price"), column=3)]
+    remark: Annotated[Text | None, F(4, N_("Remark"), column=4)] = None
+
+
+class DeliveryLine(
+    Entity,
+    key="delivery_line",
+    no=110,
+    label=N_("Goods of a delivery"),
+    kind=Kind.MASTER,
+    title_field="description",
+    parent="delivery_id",
+    order_by="position",
+):
+    """One product of a delivery with the serial numbers that went. Only the branch that sends it changes it."""
+
+    delivery_id: Annotated[Id, F(1, N_("Delivery"), ref="delivery")]
+    position: Annotated[int, Bounds(ge=0, le=100_000), F(2, N_("No."), column=1, index=True)] = 0
+    product_id: Annotated[Id, F(3, N_("Product"), ref="product", column=2)]
+    description: Annotated[Text | None, F(4, N_("Description"), column=3, search=3)] = None
+    quantity: Annotated[Quantity, Bounds(gt=0), F(5, N_("Quantity"), column=4)] = Decimal("1.0000")
+    serials: Annotated[LongText | None, F(6, N_("Serial numbers"), column=5, search=7, widget="longtext")] = None

@@ -56,5 +56,8 @@ QUESTIONS = (
     Question("no_order", N_("No order in the last {days} days"), _no_order, (_days(90),)),
     Question("owes", N_("Owes {op} {amount}"), _owes, (_MORE, _AMOUNT)),
 )
-PRESETS = (Preset("owing", N_("In debt"), {"ask": "owes", "op": ">", "amount": "0"}),)
+PRESETS = (
+    Preset("owing", N_("In debt"), {"ask": "owes", "op": ">", "amount": "0"}),
+    Preset("in_credit", N_("Balance in their favour"), {"ask": "owes", "op": "<", "amount": "0"}),
+)
 MEASURES = (Measure("sold", N_("Orders of the last 365 days"), _sold_in_a_year), Measure("owed", N_("Unpaid"), _owed))

@@ -11,12 +11,22 @@ from typing import Any
 
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.money import MONEY_SCALE, PRICE_SCALE, ZERO_AMOUNTS, LineAmounts, line_amounts, round_to
+from localcrm.kernel.money import MONEY_SCALE, PRICE_SCALE, ZERO_AMOUNTS, LineAmounts, line_amounts, round_to, to_scaled
 
 
 def amounts_of_line(line: Mapping[str, Any], *, tax_included: bool) -> LineAmounts:
-    """Rule R2 for one order line of typed values."""
-    return line_amounts(line["quantity"], line["price"], discount=line["discount"], tax_rate=line["tax_rate"], tax_included=tax_included)
+    """Rule R2 for one line of typed values; raises InvalidInput("amount_too_large")."""
+    found = line_amounts(line["quantity"], line["price"], discount=line["discount"], tax_rate=line["tax_rate"], tax_included=tax_included)
+    return fitting(found, N_("Quantity × price comes to {amount}, more than the program keeps. Check both."), field="price")
+
+
+def fitting(amounts: LineAmounts, text: str = N_("The lines come to {amount}, more than the program keeps."), **params: Any) -> LineAmounts:
+    """Amounts that can be kept, as they are; raises InvalidInput("amount_too_large") for others."""
+    try:
+        to_scaled(amounts.gross, MONEY_SCALE)
+    except InvalidInput:
+        raise InvalidInput("amount_too_large", text, amount=f"{amounts.gross:,.2f}", **params) from None
+    return amounts
 
 
 def price_for(amount: Decimal, *, quantity: Decimal, discount: Decimal) -> Decimal:
@@ -42,8 +52,8 @@ def price_for(amount: Decimal, *, quantity: Decimal, discount: Decimal) -> Decim
 
 
 def totals(lines: Iterable[Mapping[str, Any]]) -> LineAmounts:
-    """Rule R3: the document's amounts are the sums of its stored lines."""
-    return sum((LineAmounts(line["net"], line["tax"], line["gross"]) for line in lines), ZERO_AMOUNTS)
+    """Rule R3: the document's amounts are the sums of its stored lines; raises InvalidInput("amount_too_large")."""
+    return fitting(sum((LineAmounts(line["net"], line["tax"], line["gross"]) for line in lines), ZERO_AMOUNTS))
 
 
 def delivery_state(ordered: Iterable[tuple[Decimal, Decimal]]) -> str:
@@ -55,9 +65,11 @@ def delivery_state(ordered: Iterable[tuple[Decimal, Decimal]]) -> str:
 
 
 def payment_state(gross: Decimal, received: Decimal) -> str:
-    """Tell "none", "part" or "all" of an order's total received."""
+    """Tell "none", "part" or "all" of an order's total received, or "more" where two places received the same apart."""
     if not received:
         return "all" if not gross else "none"
+    if abs(received) > abs(gross):
+        return "more"
     return "all" if abs(received) >= abs(gross) else "part"
 
 

@@ -10,21 +10,20 @@ from collections.abc import Mapping, Set as AbstractSet
 from decimal import Decimal
 from typing import Any
 
-from localcrm.domain import own_fields, policy, records
+from localcrm.domain import own_fields, policy
 from localcrm.domain.admin.entities import LegalEntity
 from localcrm.domain.admin.organisation import company_of_branch
 from localcrm.domain.approvals.documents import check_approved, check_editable
 from localcrm.domain.catalog.entities import Product, Warehouse
-from localcrm.domain.catalog.rules import check_decimals
-from localcrm.domain.catalog.services import unit_decimals
 from localcrm.domain.crm.checks import check_same_customer, filled_from
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance.entities import Receipt
+from localcrm.domain.ledgers import check_own
 from localcrm.domain.numbering import next_number
 from localcrm.domain.options.company import company_value, company_yes
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
-from localcrm.domain.sales import contracts, deliveries, quotes, rules
+from localcrm.domain.sales import contracts, deliveries, installed, level_prices, lines as sale_lines, quotes, rules
 from localcrm.domain.sales.contracts import check_contract_of_order
 from localcrm.domain.sales.entities import OrderStatus, SalesOrder, SalesOrderLine
 from localcrm.domain.stock.entities import MoveType, StockMove
@@ -93,47 +92,11 @@ def check_order(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record 
     check_same_customer(uow, _ORDER, new, "opportunity_id")
 
 
-def reprice_order(uow: UnitOfWork, actor: Actor, order: Record, old: Record | None) -> None:  # noqa: ARG001
+def reprice_order(uow: UnitOfWork, actor: Actor, order: Record, old: Record | None) -> None:
     """Lines follow when the order changes between prices with and without tax."""
     if old is not None and old["tax_included"] != order["tax_included"]:
-        for line in order_lines(uow, order["id"]):
-            amounts = rules.amounts_of_line(line, tax_included=order["tax_included"])
-            uow.update(_LINE, line["id"], {"net": amounts.net, "tax": amounts.tax, "gross": amounts.gross})
+        sale_lines.reprice(uow, actor, _LINE, order)
         _refresh_totals(uow, order["id"])
-
-
-def prepare_line(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:
-    """A line takes name, unit, price and tax from its product where nothing else was entered, and its amounts from rule R2."""
-    merged = {**(old or {}), **values}
-    for meta in ("id", "version", "deleted"):
-        merged.pop(meta, None)
-    product_id = merged.get("product_id")
-    product = uow.find(Product.entity_type, product_id) if product_id else None
-    prices = policy.seen(actor, Product.entity_type)
-    changed_product = old is not None and product_id != old["product_id"]
-    for key, source in (("description", "name"), ("unit", "unit"), ("price", "price"), ("tax_rate", "tax_rate")):
-        shown = prices is not None and prices.shows(source)  # a price one may not see is not learnt from an order either
-        if product and shown and (merged.get(key) is None or (changed_product and key not in values)):
-            merged[key] = product[source]
-    checked = _LINE.validate({**merged, "net": 0, "tax": 0, "gross": 0})
-    if product and checked["price"] is None:
-        raise InvalidInput("required", N_("{label} is required."), label=_LINE.fields["price"].label, field="price")
-    if product and checked["tax_rate"] is None:
-        raise InvalidInput("required", N_("{label} is required."), label=_LINE.fields["tax_rate"].label, field="tax_rate")
-    if checked["price"] is None or checked["tax_rate"] is None:  # there is no product they could have come from
-        label = _LINE.fields["product_id"].label
-        raise InvalidInput(
-            "no_such_record", N_("{label}: the record referred to does not exist or was deleted."), label=label, field="product_id"
-        )
-    order = uow.get(_ORDER, checked["order_id"])
-    amounts = rules.amounts_of_line(checked, tax_included=order["tax_included"])
-    return {**merged, "net": amounts.net, "tax": amounts.tax, "gross": amounts.gross}
-
-
-def check_line(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
-    """Quantities are as fine as their unit allows."""
-    if new is not old:
-        check_decimals(new["quantity"], new["unit"], unit_decimals(uow.connection))
 
 
 def check_order_of_lines(uow: UnitOfWork, actor: Actor, order_id: str) -> None:  # noqa: ARG001
@@ -157,12 +120,8 @@ def save_order(
     version: int | None = None,
 ) -> dict[str, Any]:
     """Save a whole draft: header and lines as they stand on the form. Lines without ``id`` are new, with nothing else unchanged, absent ones go."""
-    if order_id is None:
-        order = records.create_record(uow, actor, entity="sales_order", values=header)
-    else:
-        order = records.update_record(uow, actor, entity="sales_order", id=order_id, values=header, version=version)
-    records.save_lines(uow, actor, entity="sales_order_line", document=order["id"], lines=lines)
-    return order_with_lines(uow, actor, order_id=order["id"])
+    saved = sale_lines.save(uow, actor, _LINE, header=header, lines=lines, identity=order_id, version=version)
+    return order_with_lines(uow, actor, order_id=saved)
 
 
 def order_with_lines(uow: UnitOfWork, actor: Actor, *, order_id: RecordId) -> dict[str, Any]:
@@ -317,7 +276,7 @@ def _product(uow: UnitOfWork, product_id: str) -> Record:
 
 def order_lines(uow: UnitOfWork, order_id: str) -> list[Record]:
     """Lines of an order in their order."""
-    return sorted(uow.where(_LINE, order_id=order_id), key=lambda line: line["position"])
+    return sale_lines.lines_of(uow, _LINE, order_id)
 
 
 def derive_order(connection: Connection, actor: Actor, orders: list[Record]) -> list[dict[str, Any]]:
@@ -397,22 +356,7 @@ def _check_editable_here(uow: UnitOfWork, order: Record) -> None:
 
 
 def _check_own(uow: UnitOfWork, order: Record) -> None:
-    if order["branch_id"] != uow.node.branch_id:
-        raise Refused("other_branch", N_("This document belongs to another branch; only that branch can change it."))
-    if uow.may_have_gone_on(_ORDER, order["id"]):
-        if uow.node.is_office:
-            raise Refused(
-                "not_heard_since_restore",
-                N_(
-                    "Head office was restored from a backup, and not every branch has given back yet what was done after it. This document is from before; it may have been changed or posted already. Exchange with every branch first, and close those that do not come any more. New documents can be entered and posted meanwhile."
-                ),
-            )
-        raise Refused(
-            "not_heard_since_restore",
-            N_(
-                "This branch was restored from a backup and has not heard head office since. This document is from before; it may have been changed or posted already. Exchange first. New documents can be entered and posted meanwhile."
-            ),
-        )
+    check_own(uow, _ORDER, order)
 
 
 def check_installed(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
@@ -425,15 +369,21 @@ BEHAVIOURS = {
     **quotes.BEHAVIOURS,
     **contracts.BEHAVIOURS,
     **deliveries.BEHAVIOURS,
+    **level_prices.BEHAVIOURS,
+    **installed.BEHAVIOURS,
     "installed_product": Behaviour(check=check_installed),
     "sales_order": Behaviour(begin=begin_order, prepare=prepare_order, check=check_order, after=reprice_order, derive=derive_order),
     "sales_order_line": Behaviour(
-        prepare=prepare_line, check=check_line, check_document=check_order_of_lines, after_document=refresh_order
+        prepare=sale_lines.preparing(_LINE),
+        check=sale_lines.checking(_LINE),
+        check_document=check_order_of_lines,
+        after_document=refresh_order,
     ),
 }
 VERBS = (
     *quotes.VERBS,
     *contracts.VERBS,
+    *installed.VERBS,
     Verb(save_order, N_("Save a sales order")),
     Verb(order_with_lines, N_("Show a sales order"), "sales_order.read", record="order_id"),
     Verb(post_order, N_("Post a sales order"), "sales_order.post", record="order_id"),

@@ -27,7 +27,7 @@ def ending(ask: Ask) -> Iterator[Reminding]:
         f"""SELECT installed_product.id, warranty_until, serial, product.name, customer.id, customer.name
             FROM installed_product INDEXED BY installed_product__warranty_until
             CROSS JOIN customer ON customer.id = installed_product.customer_id JOIN product ON product.id = installed_product.product_id
-            WHERE installed_product.deleted = 0 AND warranty_until >= ? AND warranty_until <= ? AND customer.deleted = 0
+            WHERE installed_product.deleted = 0 AND returned_on IS NULL AND warranty_until >= ? AND warranty_until <= ? AND customer.deleted = 0
             AND customer.owner_id = ? AND {condition} ORDER BY +warranty_until LIMIT {MOST}""",
         [first.isoformat(), last.isoformat(), ask.user, *params],
     )

@@ -11,10 +11,11 @@ from nicegui import ui
 
 from localcrm.domain.crm.entities import Customer, Opportunity
 from localcrm.domain.finance.entities import Expense
-from localcrm.domain.sales.entities import Contract, Delivery, Quote
+from localcrm.domain.sales.entities import Contract, Delivery
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType
 from localcrm.ui.customer.merge import delete_customer, merge_with_dialog
+from localcrm.ui.customer.sales_papers import new_quote
 from localcrm.ui.kit.menu import Action
 from localcrm.ui.kit.reaching import EMAIL, PHONE, reach
 from localcrm.ui.kit.reminders import remind_dialog
@@ -152,7 +153,7 @@ ACTIONS = (
         shown=may("opportunity.create"),
         part=Part.ADD,
     ),
-    CustomerAction(id="quote", label_msgid=N_("New quote"), run=adding(Quote.entity_type), shown=may("quote.create"), part=Part.ADD),
+    CustomerAction(id="quote", label_msgid=N_("New quote"), run=new_quote, shown=may("quote.create"), part=Part.ADD),
     CustomerAction(
         id="contract", label_msgid=N_("New contract"), run=adding(Contract.entity_type), shown=may("contract.create"), part=Part.ADD
     ),

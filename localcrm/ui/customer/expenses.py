@@ -8,10 +8,11 @@ from localcrm.ui.customer.tables import record_tab
 
 EXPENSES = record_tab(
     Expense.entity_type,
-    ("date", "type", "purpose", "amount", "user_id", "invoice_no"),
+    ("date", "type", "purpose", "amount", "approval", "user_id", "invoice_no"),
     id="expenses",
     label=N_("Expenses"),
     new=N_("＋ New expense"),
     empty=N_("Nothing was spent for this customer yet."),
     sort="-date",
+    shows=frozenset({"approval_flow", "approval_request", "approval_step"}),
 )

@@ -8,7 +8,7 @@ from localcrm.ui.customer.tables import record_tab
 
 PRODUCTS = record_tab(
     InstalledProduct.entity_type,
-    ("product_id", "serial", "quantity", "sold_on", "warranty_until", "location"),
+    ("product_id", "serial", "quantity", "sold_on", "warranty_until", "location", "returned_on"),
     id="products",
     label=N_("Products in use"),
     new=N_("＋ New product in use"),

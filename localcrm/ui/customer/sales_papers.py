@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from nicegui import ui
+
 from localcrm.domain.sales.entities import Contract, Delivery, Quote
 from localcrm.kernel.i18n import N_
 from localcrm.ui.customer.tables import record_tab
+
+if TYPE_CHECKING:
+    from localcrm.ui.screens.customers import Workbench
+
+
+async def new_quote(bench: Workbench) -> None:
+    """Start a quote for the chosen customer, on its page."""
+    ui.navigate.to(f"/quotes/new?customer={bench.customer}")
+
+
+async def _open_quote(_bench: Workbench, identity: str) -> None:
+    ui.navigate.to(f"/quotes/{identity}")
+
 
 QUOTES = record_tab(
     Quote.entity_type,
@@ -14,6 +31,8 @@ QUOTES = record_tab(
     new=N_("＋ New quote"),
     empty=N_("Nothing was quoted to this customer yet."),
     sort="-date",
+    start=new_quote,
+    open_row=_open_quote,
 )
 CONTRACTS = record_tab(
     Contract.entity_type,

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
 ACTIVITY, QUOTE, CONTRACT, ORDER, EXPENSE = (kind.entity_type for kind in (Activity, Quote, Contract, SalesOrder, Expense))
+#: Papers that have a page of their own.
+_PAGES = {ORDER: "/orders", QUOTE: "/quotes"}
 #: Rows of each kind; more are in the lists.
 MOST = 50
 
@@ -50,7 +52,6 @@ PARTS = (
         kind=QUOTE,
         columns=("number", "title", "version_no", "amount", "status", "valid_until"),
         new=N_("＋ New quote"),
-        taken=("title", "contact_id", "amount"),
         sum=N_("Accepted: {sum}"),
         sort="-date",
     ),
@@ -103,8 +104,8 @@ def read_papers(session: Session, connection: Connection, opportunity_id: str) -
 
 async def new_paper(session: Session, record: Mapping[str, Any], part: Part) -> None:
     """Enter a record of a kind for a deal, with what the deal says already."""
-    if part.kind is ORDER:
-        ui.navigate.to(f"/orders/new?opportunity={record['id']}")
+    if part.kind in _PAGES:
+        ui.navigate.to(f"{_PAGES[part.kind]}/new?opportunity={record['id']}")
         return
     known = {key: record.get(key) for key in ("customer_id", *part.taken)}
     preset = {key: value for key, value in known.items() if value is not None and not isinstance(value, Masked)}
@@ -114,8 +115,8 @@ async def new_paper(session: Session, record: Mapping[str, Any], part: Part) -> 
 
 async def _open(session: Session, kind: EntityType, identity: str) -> None:
     with context.client.content:
-        if kind is ORDER:
-            ui.navigate.to(f"/orders/{identity}")
+        if kind in _PAGES:
+            ui.navigate.to(f"{_PAGES[kind]}/{identity}")
         elif kind is ACTIVITY:
             await activity_dialog(session, identity)
         elif session.may(f"{kind.key}.update"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nicegui import ui
 
 from localcrm.domain import policy
+from localcrm.domain.approvals.documents import DOCUMENTS
 from localcrm.domain.approvals.entities import Decision
 from localcrm.domain.approvals.inbox import Place, Progress, progress
 from localcrm.domain.approvals.rules import State
@@ -149,7 +150,9 @@ class ApprovalStrip:
                 )
             ).classes("lc-bad-text")
         elif now.request is None:
-            ui.label(_("This has to be approved before it can be posted.")).classes("lc-muted")
+            posted = DOCUMENTS[self.entity].is_posted
+            text = _("This has to be approved before it can be posted.") if posted else _("This has to be approved before it counts.")
+            ui.label(text).classes("lc-muted")
         with ui.element("ol").classes("lc-approval-steps"):
             for place in shown.places:
                 _draw_place(place, waiting=now.is_waiting)

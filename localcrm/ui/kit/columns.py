@@ -41,10 +41,12 @@ REGISTERED = {
     "released": N_("Given up"),
     "won": N_("Became our customer"),
 }
-PAYMENT = {"none": N_("Not paid"), "part": N_("Partly paid"), "all": N_("Paid in full")}
+APPROVAL = {"needed": N_("Needs an approval"), "waiting": N_("Waits for approval"), "approved": N_("Approved"), "rejected": N_("Rejected")}
+PAYMENT = {"none": N_("Not paid"), "part": N_("Partly paid"), "all": N_("Paid in full"), "more": N_("Paid more than its total")}
 
 DERIVED: Mapping[str, tuple[Derived, ...]] = {
     "ticket": (Derived("left", N_("Time left"), "clock", after="state"),),
+    "supplier": (Derived("owed", N_("We owe"), "money", after="rating"), Derived("overdue", N_("Overdue"), "money", after="owed")),
     "product": (Derived("on_hand", N_("On hand"), "quantity", after="unit"),),
     "sales_order": (
         Derived("state", N_("State"), "chip", ORDER_STATES, after="customer_id"),
@@ -53,12 +55,20 @@ DERIVED: Mapping[str, tuple[Derived, ...]] = {
         Derived("paid", N_("Paid"), "chip", PAYMENT, after="delivered"),
         Derived("open", N_("Unpaid"), "money", after="paid"),
     ),
+    "expense": (
+        Derived("approval", N_("Approval"), "chip", APPROVAL, after="amount"),
+        Derived("decided", N_("Decided by"), after="user_id", folded=True),
+    ),
     "contract": (
         Derived("ordered", N_("Ordered"), "money", after="amount", folded=True),
         Derived("received", N_("Received"), "money", after="ordered", folded=True),
         Derived("unreceived", N_("Still to come in"), "money", after="received"),
         Derived("ordered_percent", N_("Ordered, %"), "integer", after="unreceived"),
         Derived("received_percent", N_("Received, %"), "integer", after="ordered_percent"),
+    ),
+    "partner": (
+        Derived("target", N_("Target"), "money", after="level"),
+        Derived("reached_percent", N_("Reached, %"), "integer", after="target"),
     ),
     "partner_registration": (Derived("standing", N_("State"), "chip", REGISTERED, after="partner_id"),),
     "call": (Derived("party", N_("Customer or supplier"), "named", after="number"),),

@@ -73,7 +73,12 @@ CARDS: Mapping[str, tuple[str, str, str, str]] = {
     "delivery": ("status", "tracking_no", "customer_id", "date"),
     "expense": ("type", "amount", "customer_id", "date"),
     "installed_product": ("", "warranty_until", "customer_id", "product_id"),
-    "supplier": ("rating", "phone", "contact", "number"),
+    "supplier": ("rating", "owed", "contact", "phone"),
+    "supplier_entry": ("kind", "amount", "supplier_id", "date"),
+    "partner_target": ("", "amount", "partner_id", "period"),
+    "partner_deposit": ("kind", "amount", "partner_id", "date"),
+    "partner_stock": ("", "quantity", "partner_id", "product_id"),
+    "level_price": ("", "price", "product_id", "remark"),
     "warehouse": ("", "code", "address", "branch_id"),
     "account": ("type", "number", "bank", "branch_id"),
     "branch": ("", "code", "", ""),
@@ -379,6 +384,9 @@ def _related(entity: EntityType) -> set[str]:
     related = {
         "customer": {"contact", "activity", "sales_order", "receipt"},
         "product": {"stock_move"},
+        "supplier": {"supplier_entry"},
+        "expense": {"approval_flow", "approval_request", "approval_step"},
+        "partner": {"partner_target", "sales_order", "receipt"},
         "sales_order": {"receipt", "stock_move", "sales_order_line"},
     }
     return related.get(entity.key, set())

@@ -54,6 +54,7 @@ ICONS: Mapping[str, str] = {
     "revisit": "support_agent",
     "claim": "pan_tool",
     "hands": "swap_horiz",
+    "overpaid": "balance",
     "locks": "lock",
 }
 #: What stands above each kind.
@@ -76,6 +77,7 @@ HEADS: Mapping[str, str] = {
     "revisit": N_("Ask the customer again"),
     "claim": N_("Answer to your request"),
     "hands": N_("Changed hands"),
+    "overpaid": N_("Paid more than its total"),
     "locks": N_("Too many locked customers"),
 }
 #: Cards that stand on a page at once; the others are counted.

@@ -51,6 +51,10 @@ TONES: Mapping[str, str] = {
     "talking": "acc",
     "answered": "good",
     "missed": "bad",
+    "needed": "warn",
+    "waiting": "warn",
+    "approved": "good",
+    "more": "warn",
 }
 
 

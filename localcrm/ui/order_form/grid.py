@@ -1,4 +1,4 @@
-"""The lines of an order: what was typed into a row, and every number that the form shows of it."""
+"""The lines of an order or a quote: what was typed into a row, and every number that the form shows of it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from localcrm.domain.catalog.entities import ListEntry, Product
 from localcrm.domain.catalog.rules import check_decimals
 from localcrm.domain.catalog.services import offered_tax_rates, unit_decimals
 from localcrm.domain.own_fields import check_offered
-from localcrm.domain.sales import rules
-from localcrm.domain.sales.entities import SalesOrderLine
+from localcrm.domain.sales import floors, rules
+from localcrm.domain.sales.level_prices import level_prices
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
+from localcrm.kernel.ids import parse_id
 from localcrm.kernel.money import MONEY_SCALE, ZERO_AMOUNTS, LineAmounts, capital_amount, parse_decimal, to_scaled
 from localcrm.kernel.schema import EntityType, Field, plain_decimal
 from localcrm.store.connection import Connection
@@ -23,11 +24,12 @@ from localcrm.store.query import Condition, ListQuery, Record, every, select
 from localcrm.store.view import Masked
 from localcrm.ui.kit.values import grouped, in_chinese, show
 from localcrm.ui.order_form.own import entered_fields, own_fields, own_names, own_texts, read_own
+from localcrm.ui.order_form.papers import ORDERS, Paper, paper_of
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
-LINE, PRODUCT = SalesOrderLine.entity_type, Product.entity_type
+LINE, PRODUCT = ORDERS.line, Product.entity_type
 TYPED = ("quantity", "price", "discount", "tax_rate", "remark")
 MAX_ROWS = 5000
 #: Stands for the order while one line is checked.
@@ -58,6 +60,12 @@ def products_of(connection: Connection, session: Session, ids: Sequence[str]) ->
     return found
 
 
+def priced(connection: Connection, session: Session, products: dict[str, Record], customer_id: str | None) -> dict[str, Record]:
+    """Products at the prices of a customer's level, where they have one."""
+    levels = level_prices(connection, session.actor, list(products), parse_id(customer_id) if customer_id else None)
+    return {key: {**product, "price": levels[key]} if key in levels else product for key, product in products.items()}
+
+
 def line_texts(
     line: Mapping[str, Any], products: Mapping[str, Record], own: Sequence[Field], names: Mapping[str, Mapping[str, str]]
 ) -> dict[str, Any]:
@@ -71,10 +79,15 @@ def line_texts(
         "spec": product.get("spec") or "",
         "unit": line.get("unit") or product.get("unit") or "",
         "remark": line.get("remark") or "",
+        "below_reason": _reason(line),
         **number_texts(line),
         **own_texts(own, line, names),
-        **shown_amounts(LINE, line),
+        **shown_amounts(LINE, line),  # the same in every kind of line
     }
+
+
+def _reason(line: Mapping[str, Any]) -> str:
+    return str(line.get("below_reason") or "")
 
 
 def number_texts(line: Mapping[str, Any]) -> dict[str, str]:
@@ -128,9 +141,9 @@ def read_share(text: str, *, percent_from: Decimal) -> Decimal | None:
 
 
 def checked_line(
-    row: Mapping[str, Any], products: Mapping[str, Record], own: Mapping[str, Any] | None = None, saved: Record | None = None
+    paper: Paper, row: Mapping[str, Any], products: Mapping[str, Record], own: Mapping[str, Any], saved: Record | None
 ) -> dict[str, Any]:
-    """A row of the form as typed values of an order line, the company's ``own`` fields among them; raises InvalidInput that names the cell."""
+    """A row of the form as typed values of a line, the company's ``own`` fields among them; raises InvalidInput that names the cell."""
     product = products.get(row.get("product_id") or "")
     if product is None:
         wanted = str(row.get("code") or row.get("name") or "").strip()
@@ -150,17 +163,19 @@ def checked_line(
         "discount": _share("discount", typed["discount"], Decimal(1)),
         "tax_rate": _share("tax_rate", typed["tax_rate"], product.get("tax_rate")),
         "remark": typed["remark"] or None,
-        **(own or {}),
+        **own,
     }
+    if row.get("below_reason") or (saved and saved.get("below_reason")):
+        given["below_reason"] = str(row.get("below_reason") or "").strip() or None
     for key in ("price", "tax_rate"):
         if given[key] is None or isinstance(given[key], Masked):  # the product's own may not be seen
-            raise InvalidInput("required", N_("{label} is required."), label=LINE.fields[key].label, field=key)
+            raise InvalidInput("required", N_("{label} is required."), label=paper.line.fields[key].label, field=key)
     whole = _amount_typed(typed["price"])
-    checked = LINE.validate({**given, "order_id": _SOME_ID} | ({"price": 0} if whole is not None else {}))
+    checked = paper.line.validate({**given, paper.parent: _SOME_ID} | ({"price": 0} if whole is not None else {}))
     if whole is not None:
         checked["price"] = rules.price_for(whole, quantity=checked["quantity"], discount=checked["discount"])
     check_decimals(checked["quantity"], product.get("unit"), product["decimals"])
-    check_offered(LINE, checked, saved)
+    check_offered(paper.line, checked, saved)
     return {key: checked[key] for key in given}
 
 
@@ -198,26 +213,46 @@ class Checked:
     texts: dict[str, Any] = dataclass_field(default_factory=dict)
     fault: InvalidInput | None = None
 
+    @property
+    def told(self) -> dict[str, Any] | None:
+        """What the form says of the fault; ``why``: a reason would do."""
+        fault = self.fault
+        return None if fault is None else {"field": fault.field or "product_id", "message": fault.message, "why": fault.code == "why_below"}
+
 
 def checked_rows(session: Session, body: Mapping[str, Any]) -> list[Checked]:
-    """Every row that the browser sent of an order, tried one by one; raises InvalidInput or Refused where they are no rows or too many."""
-    rows, fields = rows_of(body), entered_fields(session, LINE)
+    """Every row that the browser sent, tried one by one; raises InvalidInput or Refused where they are no rows or too many."""
+    paper = paper_of(body)
+    rows, fields = rows_of(body), entered_fields(session, paper.line)
     with session.store.read() as connection:
         products = products_of(connection, session, [row["product_id"] for row in rows if row.get("product_id")])
-        saved = {line["id"]: line for line in lines_of(connection, session, str(body["id"]))} if body.get("id") else {}
+        products = priced(connection, session, products, (body.get("header") or {}).get("customer_id"))
+        limits = floors.floors_of(connection, session.store.node, products)
+        saved = {line["id"]: line for line in lines_of(connection, session, paper, str(body["id"]))} if body.get("id") else {}
 
         def tried(row: dict[str, Any]) -> Checked:
             was = saved.get(row.get("id") or "")
             try:
                 own = {field.key: read_own(connection, session, field, row) for field in fields if field.key in row}
-                line = checked_line(row, products, own, was)
+                line = checked_line(paper, row, products, own, was)
+                _check_price(session, line, was, limits.get(line["product_id"]), tax_included=bool(body.get("tax_included")))
             except InvalidInput as fault:
                 return Checked(row, was, fault=fault)
-            return Checked(row, was, line, number_texts(line))
+            return Checked(row, was, line, number_texts(line) | ({"below_reason": reason} if (reason := _reason(line)) else {}))
 
         found = [tried(row) for row in rows]
         names = own_names(connection, fields, [one.line for one in found])
     return [replace(one, texts={**one.texts, **own_texts(fields, one.line, names)}) if not one.fault else one for one in found]
+
+
+def _check_price(session: Session, line: dict[str, Any], saved: Record | None, floor: floors.Floor | None, *, tax_included: bool) -> None:
+    """Refuse a price that is too low, as saving would; a reason that is not needed any more goes."""
+    rules.amounts_of_line(line, tax_included=tax_included)
+    found = floors.below(floor, line, tax_included=tax_included)
+    if found is None and "below_reason" in line:
+        line["below_reason"] = None
+    if saved is None or any(line.get(key) != saved.get(key) for key in (*floors.DECIDES, "below_reason")):
+        floors.require_allowed(session.actor, found, line.get("below_reason"))
 
 
 def rows_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -230,9 +265,10 @@ def rows_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def lines_of(connection: Connection, session: Session, order_id: str) -> list[Record]:
-    """The lines of an order in their order, as far as the user sees them."""
-    query = ListQuery(LINE, where=(Condition("order_id", "=", order_id),), sort="position", restrict=policy.view(session.actor, LINE))
+def lines_of(connection: Connection, session: Session, paper: Paper, identity: str) -> list[Record]:
+    """The lines of a document in their order, as far as the user sees them."""
+    restrict = policy.view(session.actor, paper.line)
+    query = ListQuery(paper.line, where=(Condition(paper.parent, "=", identity),), sort="position", restrict=restrict)
     return [line for page in every(connection, query) for line in page.rows]
 
 
@@ -242,18 +278,18 @@ def preview(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
     total = ZERO_AMOUNTS
     for one in checked_rows(session, body):
         if one.fault:
-            shown[str(one.row.get("key"))] = {"fault": {"field": one.fault.field or "product_id", "message": one.fault.message}}
+            shown[str(one.row.get("key"))] = {"fault": one.told}
             continue
         amounts = rules.amounts_of_line(one.line, tax_included=bool(body.get("tax_included")))
         total += amounts
         shown[str(one.row.get("key"))] = {**one.texts, **_amount_texts(amounts)}
-    return {"lines": shown, "totals": totals(total)}
+    return {"lines": shown, "totals": totals(rules.fitting(total))}
 
 
-def line_summary(session: Session, row: Mapping[str, Any]) -> str:
+def line_summary(session: Session, paper: Paper, row: Mapping[str, Any]) -> str:
     """A row in one line of text."""
     parts = [f"{row.get('code') or ''} {row.get('name') or ''}".strip(), f"{row.get('quantity') or '—'} × {row.get('price') or '—'}"]
     parts += [str(row[key]) for key in ("discount", "tax_rate") if row.get(key)]
-    parts += [f"{field.label} {row[field.key]}" for field in own_fields(session, LINE) if row.get(field.key)]
+    parts += [f"{field.label} {row[field.key]}" for field in own_fields(session, paper.line) if row.get(field.key)]
     parts += [str(row["remark"])] if row.get("remark") else []
     return " · ".join(parts)

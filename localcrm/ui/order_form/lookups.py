@@ -41,6 +41,7 @@ def offer_texts(row: Mapping[str, Any]) -> dict[str, Any]:
         "spec": row.get("spec") or "",
         "unit": row.get("unit") or "",
         "price": number_text(row, "price", lambda price: grouped(price, "price")),
+        "level_price": grouped(row["level_price"], "price") if row["level_price"] is not None else "",
         "last_price": grouped(row["last_price"], "price") if row["last_price"] is not None else "",
         "tax_rate": number_text(row, "tax_rate", percent),
         "stocked": row.get("stocked", True),

@@ -15,6 +15,7 @@ from localcrm.kernel.schema import Field
 from localcrm.ui.order_form.grid import LINE, MAX_ROWS, PRODUCT
 from localcrm.ui.order_form.lookups import offer_texts
 from localcrm.ui.order_form.own import entered_fields
+from localcrm.ui.order_form.papers import paper_of
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def pasted(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
     """Rows from a spreadsheet's clipboard; a code nobody knows becomes a row all the same."""
     cells = [line.split("\t") for line in str(body.get("text") or "").splitlines() if line.strip()]
-    rows = read_pasted(cells, entered_fields(session, LINE))
+    rows = read_pasted(cells, entered_fields(session, paper_of(body).line))
     if len(rows) > MAX_ROWS:
         raise Refused("too_many_rows", N_("An order takes at most {limit} rows. Nothing was saved; please split it."), limit=MAX_ROWS)
     with session.store.read() as connection:
@@ -42,7 +43,13 @@ def pasted(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
         filled = {key: value for key, value in row.items() if value}
         if product:
             result.append(
-                {**product, "price": product["last_price"] or product["price"], **filled, "code": product["code"], "name": product["name"]}
+                {
+                    **product,
+                    "price": product["level_price"] or product["last_price"] or product["price"],
+                    **filled,
+                    "code": product["code"],
+                    "name": product["name"],
+                }
             )
         else:
             result.append(filled)

@@ -16,6 +16,7 @@ from localcrm.kernel.i18n import N_
 from localcrm.ui.endpoints import session_of
 from localcrm.ui.order_form.grid import preview
 from localcrm.ui.order_form.lookups import account, deals, products
+from localcrm.ui.order_form.papers import paper_of
 from localcrm.ui.order_form.paste import pasted
 from localcrm.ui.order_form.saving import compare, save
 from localcrm.ui.order_form.sheet import Sheet, load_sheet
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 
 def sheet(session: Session, body: Mapping[str, Any]) -> Sheet:
-    """The order as it stands."""
-    return load_sheet(session, str(body.get("id")))
+    """The order or quote as it stands."""
+    return load_sheet(session, str(body.get("id")), paper_of(body))
 
 
 def _route(function: Callable[[Session, Mapping[str, Any]], dict[str, Any]]) -> Route:

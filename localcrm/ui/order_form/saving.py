@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from localcrm.domain import verbs
 from localcrm.kernel.errors import AppError, Refused
 from localcrm.kernel.i18n import N_, gettext as _
-from localcrm.ui.order_form.grid import LINE, TYPED, checked_rows, line_summary
+from localcrm.ui.order_form.grid import TYPED, checked_rows, line_summary
 from localcrm.ui.order_form.head import ORDER, blank, header_keys, header_text, header_value
 from localcrm.ui.order_form.own import entered_fields
+from localcrm.ui.order_form.papers import ORDERS, paper_of
 from localcrm.ui.order_form.sheet import Sheet, load_sheet, rest_key
 
 if TYPE_CHECKING:
@@ -23,8 +24,18 @@ def save(session: Session, body: Mapping[str, Any]) -> Sheet:
 
     Answers with the sheet and, for a draft, ``ids``: key of a row on the form → id of its line.
     """
-    order_id = body.get("id") or None
-    kept = ("product_id", "code", "name", "spec", "unit", *TYPED, *(field.key for field in entered_fields(session, LINE)), "refs")
+    paper, identity = paper_of(body), body.get("id") or None
+    kept = (
+        "product_id",
+        "code",
+        "name",
+        "spec",
+        "unit",
+        *TYPED,
+        "below_reason",
+        *(field.key for field in entered_fields(session, paper.line)),
+        "refs",
+    )
     good: list[dict[str, Any]] = []
     rest: list[dict[str, Any]] = []
     keys = []
@@ -37,17 +48,17 @@ def save(session: Session, body: Mapping[str, Any]) -> Sheet:
             # one that somebody else removed meanwhile comes back as a new one.
             keys.append(str(one.row.get("key")))
             good.append(one.line | known)
-    entered = header_keys(session, entered=True)
-    header = {key: header_value(key, value) for key, value in (body.get("header") or {}).items() if key in entered}
-    parameters = {"header": header, "lines": good, "order_id": order_id, "version": body.get("version") if order_id else None}
-    saved = verbs.run(session.store, session.actor, "sales.save_order", parameters)
+    entered = header_keys(session, paper, entered=True)
+    header = {key: header_value(paper, key, value) for key, value in (body.get("header") or {}).items() if key in entered}
+    parameters = {"header": header, "lines": good, paper.parent: identity, "version": body.get("version") if identity else None}
+    saved = verbs.run(session.store, session.actor, paper.verb, parameters)
     _keep_rest(session, saved["id"], rest)
-    if body.get("post"):
+    if paper is ORDERS and body.get("post"):
         return _post(session, saved["id"], rest)
-    if body.get("submit"):
+    if paper is ORDERS and body.get("submit"):
         return _submit(session, saved["id"], rest)
     ids = [line["id"] for line in sorted(saved["lines"], key=lambda line: line["position"])]
-    return {**load_sheet(session, saved["id"]), "ids": dict(zip(keys, ids, strict=True))}
+    return {**load_sheet(session, saved["id"], paper), "ids": dict(zip(keys, ids, strict=True))}
 
 
 def _post(session: Session, order_id: str, rest: Sequence[Any]) -> Sheet:
@@ -90,16 +101,17 @@ def _keep_rest(session: Session, order_id: str, rest: Sequence[Any]) -> None:
 
 def compare(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
     """What differs between the form and what somebody else saved: {"rows": [{label, yours, theirs}], "sheet": theirs}."""
-    theirs = load_sheet(session, str(body.get("id")))
+    paper = paper_of(body)
+    theirs = load_sheet(session, str(body.get("id")), paper)
     mine, names = body.get("header") or {}, body.get("titles") or {}
     rows = []
-    for key in header_keys(session):
-        field = ORDER.fields[key]
+    for key in header_keys(session, paper):
+        field = paper.kind.fields[key]
         if blank(mine.get(key)) != blank(theirs["header"][key]):
-            texts = [header_text(key, side, titles_) for side, titles_ in ((mine, names), (theirs["header"], theirs["titles"]))]
+            texts = [header_text(paper, key, side, titles_) for side, titles_ in ((mine, names), (theirs["header"], theirs["titles"]))]
             rows.append({"label": field.label, "yours": texts[0], "theirs": texts[1]})
-    own = [line_summary(session, {**one.row, **one.texts}) for one in checked_rows(session, body)]
-    other = [line_summary(session, row) for row in theirs["lines"]]
+    own = [line_summary(session, paper, {**one.row, **one.texts}) for one in checked_rows(session, body)]
+    other = [line_summary(session, paper, row) for row in theirs["lines"]]
     for number in range(max(len(own), len(other))):
         yours, others = (side[number] if number < len(side) else "—" for side in (own, other))
         if yours != others:

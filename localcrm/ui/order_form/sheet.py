@@ -1,4 +1,4 @@
-"""The sheet: one order as the form shows it, and a new one that nobody has saved yet."""
+"""The sheet: one order or quote as the form shows it, and a new one that nobody has saved yet."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from localcrm.domain.approvals.documents import standing
 from localcrm.domain.approvals.rules import State
 from localcrm.domain.catalog.entities import Warehouse
 from localcrm.domain.finance.entities import Receipt
-from localcrm.domain.records import records_json
-from localcrm.domain.sales.services import begin_order
+from localcrm.domain.records import blank_record, records_json
 from localcrm.kernel.errors import Forbidden, NotFound, Refused
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.ids import parse_id
@@ -27,9 +26,11 @@ from localcrm.ui.kit.approval import TONES as APPROVAL_TONES
 from localcrm.ui.kit.columns import DELIVERY, ORDER_STATES, PAYMENT
 from localcrm.ui.kit.values import TONES, in_chinese, show
 from localcrm.ui.order_form.from_deal import deal_head, deal_lines
-from localcrm.ui.order_form.grid import LINE, line_texts, lines_of, money, products_of, shown_amounts, totals
-from localcrm.ui.order_form.head import CUSTOMER, HEADER, ORDER
+from localcrm.ui.order_form.grid import LINE, line_texts, lines_of, money, priced, products_of, shown_amounts, totals
+from localcrm.ui.order_form.head import CUSTOMER, ORDER
 from localcrm.ui.order_form.own import own_fields, own_inputs, own_names, own_values, without_fixed
+from localcrm.ui.order_form.papers import ORDERS, QUOTES, Paper
+from localcrm.ui.order_form.quoted import mark_changed, of_quote
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -39,36 +40,55 @@ PROGRESS_WORDS = {"delivered": DELIVERY, "paid": PAYMENT}
 Sheet = dict[str, Any]
 
 
-def load_sheet(session: Session, order_id: str) -> Sheet:
-    """An order with its lines, totals, progress and receipts; raises NotFound."""
+def load_sheet(session: Session, identity: str, paper: Paper = ORDERS) -> Sheet:
+    """An order or a quote with its lines, totals and what became of it; raises NotFound."""
     with session.store.read() as connection:
-        order = _order(connection, session, order_id)
-        lines = lines_of(connection, session, order_id)
-        fields = own_fields(session, LINE)
+        record = _record(connection, session, paper, identity)
+        lines = lines_of(connection, session, paper, identity)
+        fields = own_fields(session, paper.line)
         named = own_names(connection, fields, lines)
-        progress = records_json(connection, session.actor, ORDER, [order])[0]
-        names = {key: found.get(order.get(key) or "", "") for key, found in ref_titles(connection, ORDER, [order]).items()}
+        names = {key: found.get(record.get(key) or "", "") for key, found in ref_titles(connection, paper.kind, [record]).items()}
         products = products_of(connection, session, [line["product_id"] for line in lines])
-        receipts = _receipts(connection, session, order_id)
-        others = _other_numbers(connection, [order.get("reverses_id"), progress.get("reversed_by")])
-        approval = _approval(connection, order)
-    own = order.get("branch_id") == session.store.node.branch_id
+        rows = [line_texts(line, products, fields, named) for line in lines]
+        own = record.get("branch_id") == session.store.node.branch_id
+        more = (_of_order if paper is ORDERS else of_quote)(connection, session, record)
+        if paper is QUOTES:
+            mark_changed(rows, lines, priced(connection, session, products, record.get("customer_id")))
+    draft = more["state"]["key"] == "draft" and not record["deleted"]
+    rest = json.loads(session.setting(rest_key(identity)) or "[]") if draft else []
+    editable = draft and own and not more.pop("waiting", False) and _enterable(session, paper) and _may_change(session, paper, identity)
+    return {
+        "id": identity,
+        "version": record["version"],
+        "editable": editable,
+        "submit": False,
+        "foreign": "" if own else names.get("branch_id", ""),
+        "deleted": record["deleted"],
+        "number": record.get("number") or "",
+        "header": {
+            **{key: paper.kind.fields[key].to_json(record.get(key)) for key in paper.head},
+            **own_values(session, paper.kind, record),
+        },
+        "lines": _with_rest(rows, rest),
+        "totals": _shown_totals(paper, record),
+        "titles": names,
+        **more,
+    }
+
+
+def _of_order(connection: Connection, session: Session, order: Record) -> Sheet:
+    """What only orders have: progress, receipts, approval, reversal."""
+    progress = records_json(connection, session.actor, ORDER, [order])[0]
+    others = _other_numbers(connection, [order.get("reverses_id"), progress.get("reversed_by")])
+    approval = _approval(connection, order)
     state = str(progress.get("state") or "")
     draft = state == "draft" and not order["deleted"]
-    rest = json.loads(session.setting(rest_key(order_id)) or "[]") if draft else []
+    names = {key: found.get(order.get(key) or "", "") for key, found in ref_titles(connection, ORDER, [order]).items()}
     return {
-        "id": order_id,
-        "version": order["version"],
-        "editable": draft and own and not approval["waiting"] and _enterable(session) and _may_change(session, order_id),
+        "waiting": approval["waiting"],
         "submit": draft and approval["needed"],
-        "foreign": "" if own else names.get("branch_id", ""),
-        "deleted": order["deleted"],
-        "number": order.get("number") or "",
         "state": {"key": state, "label": gettext(ORDER_STATES[state]) if state in ORDER_STATES else state, "tone": TONES.get(state, "")},
-        "header": {**{key: ORDER.fields[key].to_json(order.get(key)) for key in HEADER}, **own_values(session, ORDER, order)},
         "titles": {**names, **_names_when_posted(order)},
-        "lines": _with_rest([line_texts(line, products, fields, named) for line in lines], rest),
-        "totals": _shown_totals(order),
         "progress": [
             {"label": gettext(words[progress[key]]), "tone": TONES.get(str(progress[key]), "")}
             for key, words in PROGRESS_WORDS.items()
@@ -78,54 +98,51 @@ def load_sheet(session: Session, order_id: str) -> Sheet:
         "received": money(Decimal(progress.get("received") or 0)) if "received" in progress else "—",
         "open": money(Decimal(progress.get("open") or 0)) if "open" in progress else "—",
         "open_plain": progress.get("open") or "0.00",
-        "receipts": receipts,
+        "receipts": _receipts(connection, session, order["id"]),
         "reverses": others.get(order.get("reverses_id") or ""),
         "reversed_by": others.get(progress.get("reversed_by") or ""),
     }
 
 
-def new_sheet(session: Session, *, customer_id: str | None = None, copy_of: str | None = None, opportunity_id: str | None = None) -> Sheet:
-    """An order nobody has saved yet: of today, by whoever enters it, from the branch's first warehouse; of a deal, or like another order."""
+def new_sheet(
+    session: Session,
+    paper: Paper = ORDERS,
+    *,
+    customer_id: str | None = None,
+    copy_of: str | None = None,
+    opportunity_id: str | None = None,
+) -> Sheet:
+    """An order or quote nobody has saved yet: of today, by whoever enters it, from the branch's first warehouse; of a deal, or like another order."""
     node, actor = session.store.node, session.actor
-    header: dict[str, Any] = dict.fromkeys(HEADER)
+    header: dict[str, Any] = dict.fromkeys(paper.head)
     header |= {"date": date.today().isoformat(), "owner_id": actor.user_id}
     names = {"owner_id": actor.name}
     lines: list[dict[str, Any]] = []
     with session.store.read() as connection:
-        header |= begin_order(connection, node)
-        header |= own_values(session, ORDER, {field.key: field.initial for field in own_fields(session, ORDER)})
-        house = Warehouse.entity_type
-        pages = (
-            select(connection, ListQuery(house, where=where, limit=1, restrict=view))
-            for where in ((Condition("branch_id", "=", node.branch_id),), ())
-            if (view := policy.seen(actor, house)) is not None
-        )
-        warehouse = next((page.rows[0] for page in pages if page.rows), None)
-        if warehouse:
-            header["warehouse_id"], names["warehouse_id"] = warehouse["id"], warehouse["name"]
-        company = company_of_branch(connection, node.branch_id)
-        if company:
-            header["legal_entity_id"] = company
-            names["legal_entity_id"] = titles(connection, LegalEntity.entity_type, [company])[company]
+        header["tax_included"] = blank_record(connection, node, paper.kind)["tax_included"]
+        header |= own_values(session, paper.kind, {field.key: field.initial for field in own_fields(session, paper.kind)})
+        if paper is ORDERS:
+            _from_here(connection, session, header, names)
         if customer_id and policy.visible(connection, actor, CUSTOMER, parse_id(customer_id)):
             header["customer_id"] = parse_id(customer_id)
             names["customer_id"] = titles(connection, CUSTOMER, [parse_id(customer_id)])[parse_id(customer_id)]
         if opportunity_id:
             head, named = deal_head(connection, session, parse_id(opportunity_id))
-            header, names = header | head, names | named
-            lines = deal_lines(connection, session, parse_id(opportunity_id), tax_included=header["tax_included"]) if head else []
+            header, names = header | {key: head[key] for key in head if key in paper.head}, names | named
+            lines = deal_lines(connection, session, paper, parse_id(opportunity_id), header) if head else []
     if copy_of:
         other = load_sheet(session, parse_id(copy_of))
         for key in ("customer_id", "warehouse_id", "legal_entity_id", "tax_included"):
             header[key] = other["header"][key]
             names[key] = other["titles"].get(key, "")
         lines = [
-            {**without_fixed(session, LINE, line), "id": None, "quantity": line["quantity"].removeprefix("-")} for line in other["lines"]
+            {**without_fixed(session, LINE, line), "id": None, "below_reason": "", "quantity": line["quantity"].removeprefix("-")}
+            for line in other["lines"]
         ]
     return {
         "id": None,
         "version": None,
-        "editable": session.may("sales_order.create") and _enterable(session),
+        "editable": session.may(f"{paper.kind.key}.create") and _enterable(session, paper),
         "number": "",
         "state": {"key": "draft", "label": gettext(ORDER_STATES["draft"]), "tone": TONES["draft"]},
         "header": header,
@@ -136,10 +153,27 @@ def new_sheet(session: Session, *, customer_id: str | None = None, copy_of: str 
     }
 
 
-def inputs_of(session: Session) -> dict[str, list[dict[str, Any]]]:
+def _from_here(connection: Connection, session: Session, header: dict[str, Any], names: dict[str, str]) -> None:
+    """Of an order: the branch's first warehouse, and the company it belongs to."""
+    node, actor, house = session.store.node, session.actor, Warehouse.entity_type
+    pages = (
+        select(connection, ListQuery(house, where=where, limit=1, restrict=view))
+        for where in ((Condition("branch_id", "=", node.branch_id),), ())
+        if (view := policy.seen(actor, house)) is not None
+    )
+    warehouse = next((page.rows[0] for page in pages if page.rows), None)
+    if warehouse:
+        header["warehouse_id"], names["warehouse_id"] = warehouse["id"], warehouse["name"]
+    company = company_of_branch(connection, node.branch_id)
+    if company:
+        header["legal_entity_id"] = company
+        names["legal_entity_id"] = titles(connection, LegalEntity.entity_type, [company])[company]
+
+
+def inputs_of(session: Session, paper: Paper = ORDERS) -> dict[str, list[dict[str, Any]]]:
     """Fields of the company in the head (``own``) and in the lines (``ownColumns``), as the browser needs them to draw them."""
     with session.store.read() as connection:
-        return {"own": own_inputs(session, ORDER, connection), "ownColumns": own_inputs(session, LINE, connection)}
+        return {"own": own_inputs(session, paper.kind, connection), "ownColumns": own_inputs(session, paper.line, connection)}
 
 
 def _names_when_posted(order: Mapping[str, Any]) -> dict[str, str]:
@@ -173,13 +207,13 @@ def rest_key(order_id: str) -> str:
     return f"order-rest:{order_id}"
 
 
-def _order(connection: Connection, session: Session, order_id: str) -> Record:
-    where, restrict = (Condition("id", "=", parse_id(order_id)),), policy.view(session.actor, ORDER)
+def _record(connection: Connection, session: Session, paper: Paper, identity: str) -> Record:
+    where, restrict = (Condition("id", "=", parse_id(identity)),), policy.view(session.actor, paper.kind)
     for deleted in (False, True):
-        page = select(connection, ListQuery(ORDER, where=where, limit=1, deleted=deleted, restrict=restrict))
+        page = select(connection, ListQuery(paper.kind, where=where, limit=1, deleted=deleted, restrict=restrict))
         if page.rows:
             return page.rows[0]
-    raise NotFound("not_found", N_("{entity}: this record does not exist or was deleted."), entity=ORDER.label)
+    raise NotFound("not_found", N_("{entity}: this record does not exist or was deleted."), entity=paper.kind.label)
 
 
 def _receipts(connection: Connection, session: Session, order_id: str) -> list[dict[str, str]]:
@@ -204,28 +238,30 @@ def _other_numbers(connection: Connection, ids: Sequence[str | None]) -> dict[st
     return {identity: {"id": identity, "number": number} for identity, number in found.items()}
 
 
-def _shown_totals(order: Mapping[str, Any]) -> dict[str, str]:
-    gross = order.get("gross")
+def _shown_totals(paper: Paper, record: Mapping[str, Any]) -> dict[str, str]:
+    gross = record.get(paper.total)
     capital = capital_amount(gross) if isinstance(gross, Decimal) and in_chinese() else ""
-    return {**shown_amounts(ORDER, order), "capital": capital}
+    return {**shown_amounts(paper.line, {**record, "gross": gross}), "capital": capital}
 
 
-def _enterable(session: Session) -> bool:
-    """Whether the user sees enough of an order to enter one: amounts that must not be seen cannot be worked out on the screen.
+def _enterable(session: Session, paper: Paper) -> bool:
+    """Whether the user sees enough of a document to enter one: amounts that must not be seen cannot be worked out on the screen.
 
     Rules about fields of the company only fix or hide these.
     """
     return not any(
-        kind.fields[key].custom is None for kind in (ORDER, LINE) for key in policy.field_rules(session.actor, kind).keys() & kind.fields
+        kind.fields[key].custom is None
+        for kind in (paper.kind, paper.line)
+        for key in policy.field_rules(session.actor, kind).keys() & kind.fields
     )
 
 
-def _may_change(session: Session, order_id: str) -> bool:
-    if not session.may("sales_order.update"):
+def _may_change(session: Session, paper: Paper, identity: str) -> bool:
+    if not session.may(f"{paper.kind.key}.update"):
         return False
     with session.store.read() as connection:
         try:
-            policy.require_record(connection, session.actor, ORDER, order_id, "update")
+            policy.require_record(connection, session.actor, paper.kind, identity, "update")
         except (Forbidden, Refused):
             return False
     return True

@@ -24,6 +24,7 @@ from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.approval import joined
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.lines import cell, heads
+from localcrm.ui.kit.look import in_a_sentence
 from localcrm.ui.kit.menu import Action, context_menu, menu_items
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import show_kind
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
 FLOW = ApprovalFlow.entity_type
+#: What most flows are about.
+_USUAL = "sales_order"
 #: People, roles and branches offered at most.
 _MOST = 1000
 _SELECT = "outlined dense options-dense hide-bottom-space"
@@ -76,6 +79,12 @@ class Flows:
                 ).classes("lc-muted lc-wide-only")
                 ui.space()
                 if self.office:
+                    for key in DOCUMENTS:
+                        if key != _USUAL:
+                            label = _("＋ New flow: {entity}").format(entity=in_a_sentence(entity_type(key).label))
+                            ui.button(label, on_click=partial(self.new, key)).props("unelevated no-caps").classes("lc-btn").mark(
+                                f"new-{key}"
+                            )
                     with ui.button(on_click=self.new).props("unelevated no-caps data-key=n").classes("lc-pri").mark("new-flow"):
                         ui.label(_("＋ New flow"))
                         ui.label("N").classes("lc-kbd")
@@ -128,6 +137,8 @@ class Flows:
             cell(str(place + 1), "lc-hide-phone lc-muted")
             with ui.element("td"):
                 ui.label(flow["name"]).classes("lc-strong")
+                if flow["entity"] != _USUAL and flow["entity"] in DOCUMENTS:
+                    ui.label(entity_type(flow["entity"]).label).classes("lc-chip").props("data-tone=plain")
                 if not flow["active"]:
                     ui.label(_("switched off")).classes("lc-chip")
             cell(when_text(flow, self.offered))
@@ -156,9 +167,9 @@ class Flows:
 
     # what is done ----------------------------------------------------------------------------------------------------
 
-    async def new(self) -> None:
+    async def new(self, entity: str = _USUAL) -> None:
         """A flow after all others."""
-        blank: Record = {"id": None, "name": "", "entity": "sales_order", "after_rejection": AfterRejection.START, "active": True}
+        blank: Record = {"id": None, "name": "", "entity": entity, "after_rejection": AfterRejection.START, "active": True}
         blank |= {"position": max((flow["position"] for flow in self.flows), default=0) + 1, "conditions": None}
         await FlowDialog(self.session, {**blank, "steps": '[{"who": "superior"}]'}, self.offered).ask()
 
@@ -259,7 +270,10 @@ class FlowDialog:
                 ui.label(_("Name")).classes("lc-label lc-required")
                 self.name = ui.input(value=flow["name"]).props(f'outlined dense autofocus hide-bottom-space aria-label="{_("Name")}"')
                 self.name.mark("flow-name")
-            ui.label(_("A sales order needs an approval when all of this holds")).classes("lc-label")
+            needs = _("A sales order needs an approval when all of this holds")
+            if flow["entity"] != _USUAL:
+                needs = _("{entity}: an approval is needed when all of this holds").format(entity=entity_type(flow["entity"]).label)
+            ui.label(needs).classes("lc-label")
             self.condition_box = ui.element("div").classes("lc-col").mark("conditions")
             ui.button(_("＋ Condition"), on_click=self._add_condition).props("flat dense no-caps").style("align-self:flex-start").mark(
                 "add-condition"
@@ -298,7 +312,10 @@ class FlowDialog:
         self.condition_box.clear()
         with self.condition_box:
             if not self.conditions:
-                ui.label(_("No conditions: every order needs it.")).classes("lc-muted")
+                usual = self.flow["entity"] == _USUAL
+                ui.label(_("No conditions: every order needs it.") if usual else _("No conditions: every one needs it.")).classes(
+                    "lc-muted"
+                )
             for place, one in enumerate(self.conditions):
                 with ui.element("div").classes("lc-row lc-flow-line").mark(f"condition-{place}"):
                     self._draw_condition(one, self.facts[one["fact"]])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
+from localcrm.domain.approvals.documents import DOCUMENTS
 from localcrm.domain.approvals.entities import Decision
 from localcrm.domain.approvals.inbox import Entry, inbox, waiting_count
 from localcrm.domain.approvals.rules import State
@@ -69,7 +70,7 @@ class Inbox:
                 context_menu(actions)
             action_keys([*actions, *self._moves()])
         await self.draw()
-        self.session.subscribe({"approval_request", "approval_step", "sales_order"}, lambda _changes: self.draw())
+        self.session.subscribe({"approval_request", "approval_step", *DOCUMENTS}, lambda _changes: self.draw())
 
     def _read(self) -> tuple[list[Entry], int]:
         self.session.check()  # what he sees because it waits for him may be newer than what the session knows

@@ -12,6 +12,7 @@ from nicegui import ui
 
 from localcrm.domain.crm.entities import Contact, Customer
 from localcrm.domain.crm.files import Attached, customer_files
+from localcrm.domain.purchase.payables import Owed, suppliers_of
 from localcrm.domain.sales.entities import SalesOrder
 from localcrm.domain.sales.glance import Glance, customer_glances
 from localcrm.domain.sales.rules import Rhythm
@@ -26,6 +27,7 @@ from localcrm.ui.customer.merge import living
 from localcrm.ui.customer.tables import reading
 from localcrm.ui.customer.timeline import timeline
 from localcrm.ui.customer.under_way import Found as UnderWay, files_list, under_way, under_way_table
+from localcrm.ui.endpoints import record_path
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.detail import facts, ref_names
 from localcrm.ui.kit.form import edit_dialog, load_typed
@@ -45,7 +47,7 @@ CUSTOMER, CONTACT, ORDER = Customer.entity_type, Contact.entity_type, SalesOrder
 #: What stands in the head of the page or in a card of its own instead of among the facts.
 _ELSEWHERE = frozenset({"name", "level", "stage", "number", "files"})
 _ORDERS, _EVENTS = 8, 40
-_SHOWN = kinds() | {"customer", "contact", "opportunity", "stage"}
+_SHOWN = kinds() | {"customer", "contact", "opportunity", "stage", "supplier", "supplier_entry"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class _Found:
     events: Sequence[Event]
     under_way: Sequence[UnderWay]
     files: Sequence[Attached]
+    suppliers: Sequence[tuple[Record, Owed | None]]
 
 
 def _read(session: Session, identity: str) -> _Found:
@@ -78,6 +81,7 @@ def _read(session: Session, identity: str) -> _Found:
             customer_timeline(connection, session.actor, identity, limit=_EVENTS),
             under_way(session, connection, identity),
             customer_files(connection, session.actor, identity),
+            suppliers_of(connection, session.actor, identity),
         )
 
 
@@ -191,6 +195,14 @@ class _Page:
                 with ui.element("div"):
                     ui.label(label).classes("lc-label")
                     ui.label(text or "—").classes("lc-figure" if text else "lc-figure lc-muted")
+            for supplier, owed in found.suppliers:
+                with ui.element("div"):
+                    ui.link(_("Also our supplier"), record_path("supplier", supplier["id"])).classes("lc-label").mark("also-supplier")
+                    text = str(supplier["name"])
+                    if owed:
+                        words = _("we owe {amount}") if owed.balance >= 0 else _("they owe us {amount}")
+                        text = words.format(amount=show_kind("money", abs(owed.balance)))
+                    ui.label(text).classes("lc-figure")
 
     def _people(self, found: _Found) -> None:
         if not self.session.may("contact.read"):

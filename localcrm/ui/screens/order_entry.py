@@ -1,4 +1,4 @@
-"""Order entry: one page for a draft that is written and for a posted order that is read.
+"""Order entry: one page for a draft that is written and for a posted order that is read. A quote has the same page (``quote_entry``).
 
 The form itself runs in the browser (static/order_entry.js) and talks to ``order_form`` over HTTP; this module puts it on a page,
 gives it its words and opens the dialogs it asks for.
@@ -22,7 +22,7 @@ from localcrm.ui.kit.dialogs import confirm
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import apart, run_service, run_verb, toast
-from localcrm.ui.order_form import CUSTOMER, LINE, ORDER, PRODUCT, header_keys
+from localcrm.ui.order_form import CUSTOMER, LINE, PRODUCT, header_keys
 from localcrm.ui.registry import Screen, register
 from localcrm.ui.screens.orders import receive_dialog, reverse_dialog
 
@@ -38,7 +38,13 @@ async def order_entry(session: Session, parameters: Mapping[str, str]) -> None:
 
 
 class OrderPage:
-    """One open order page."""
+    """One open page of an order, or of another paper with lines."""
+
+    paper = order_form.ORDERS
+    title = N_("Sales order")
+    list_id, list_path = "orders", "/orders"
+    #: Kinds of records whose changes it shows.
+    shows = frozenset({"sales_order", "sales_order_line", "receipt", "stock_move", "approval_request", "approval_step"})
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -46,32 +52,32 @@ class OrderPage:
 
     async def build(self, parameters: Mapping[str, str]) -> None:
         """The frame at once, the form as soon as its data is read."""
-        session, wish = self.session, parameters["id"]
+        session, paper, wish = self.session, self.paper, parameters["id"]
 
         def read() -> tuple[order_form.Sheet, dict[str, Any]]:
-            offered = {"pickers": order_form.pickers(session), "taxRates": order_form.tax_rates(session), **order_form.inputs_of(session)}
+            offered: dict[str, Any] = {"pickers": order_form.pickers(session, paper), "taxRates": order_form.tax_rates(session)}
+            offered |= order_form.inputs_of(session, paper)
             if wish == "new":
                 given = {"customer_id": "customer", "copy_of": "copy", "opportunity_id": "opportunity"}
-                return order_form.new_sheet(session, **{key: parameters.get(name) for key, name in given.items()}), offered
-            return order_form.load_sheet(session, wish), offered
+                return order_form.new_sheet(session, paper, **{key: parameters.get(name) for key, name in given.items()}), offered
+            return order_form.load_sheet(session, wish, paper), offered
 
-        with page_frame(session, title=_("Sales order"), active="orders"):
+        with page_frame(session, title=_(self.title), active=self.list_id):
             # Before the first await: what comes later reaches the page as markup only, and scripts in markup do not run.
             ui.add_head_html(f'<link rel="stylesheet" href="{asset("order_entry.css")}"><script src="{asset("order_entry.js")}"></script>')
             outcome = await run_service(session, read)
             if not outcome.ok:
-                ui.button(_("To the list of orders"), on_click=lambda: ui.navigate.to("/orders")).props("unelevated no-caps").classes(
-                    "lc-btn"
-                )
+                back = ui.button(_("To the list"), on_click=lambda: ui.navigate.to(self.list_path)).props("unelevated no-caps")
+                back.classes("lc-btn")
                 return
             sheet, offered = outcome.value
             self.order_id = sheet["id"]
-            self.approval = ApprovalStrip(session, ORDER.key, self._decided)
+            self.approval = ApprovalStrip(session, paper.kind.key, self._decided)
             host = ui.element("div").classes("oe").mark("order")
         ui.on("order", self._heard)
-        arguments = ", ".join(json.dumps(part, ensure_ascii=False) for part in (sheet, words(session) | offered))
+        arguments = ", ".join(json.dumps(part, ensure_ascii=False) for part in (sheet, self.words() | offered))
         ui.timer(0.01, lambda: ui.run_javascript(f"localcrm.mountOrder(getHtmlElement({host.id}), {arguments})"), once=True)
-        session.subscribe({"sales_order", "sales_order_line", "receipt", "stock_move", "approval_request", "approval_step"}, self._changed)
+        session.subscribe(set(self.shows), self._changed)
         await self.approval.show(self.order_id)
 
     # what the form asks for ----------------------------------------------------------------------------------------------
@@ -92,12 +98,21 @@ class OrderPage:
                 await self._create(str(value["entity"]), str(value["text"]))
             case "delete":
                 await self._delete()
+            case "deed" if self.order_id:
+                await self.do(str(value))
             case "reverse" if self.order_id:
                 reversal = await reverse_dialog(self.session, self.order_id)
                 if reversal:
                     ui.run_javascript("localcrm.order.reload()")
             case "receive" if self.order_id and await receive_dialog(self.session, self.order_id):
                 ui.run_javascript("localcrm.order.reload()")
+
+    async def do(self, deed: str) -> None:
+        """What a button of the sheet asks for (``Sheet["deeds"]``)."""
+
+    def words(self) -> dict[str, Any]:
+        """Every text the form shows, and what its user may do."""
+        return words(self.session)
 
     async def _create(self, key: str, text: str) -> None:
         """Quick-create for what was typed; the form goes on with the new record."""
@@ -115,11 +130,11 @@ class OrderPage:
             return
         question, detail = _("Delete this draft?"), _("It goes to the recycle bin and can be restored.")
         if await confirm(question, detail=detail, yes=_("Delete"), danger=True):
-            parameters = {"entity": ORDER.key, "id": self.order_id}
+            parameters = {"entity": self.paper.kind.key, "id": self.order_id}
             if (await run_verb(self.session, "records.delete_record", parameters)).ok:
                 await apart(self.session.save_setting, order_form.rest_key(self.order_id), None)
                 ui.run_javascript("localcrm.mayLeave = true")
-                ui.navigate.to("/orders")
+                ui.navigate.to(self.list_path)
 
     def _decided(self, seen: bool) -> None:
         """Approved, rejected or withdrawn here: whoever sees the order no longer goes back to what waits for him."""
@@ -130,16 +145,19 @@ class OrderPage:
 
     async def _changed(self, changes: Changes) -> None:
         """Somebody saved something about this order: a form without unsaved work shows it."""
-        if self.order_id and (changes.touches("sales_order", self.order_id) or not set(changes.ids) <= {"sales_order"}):
+        if self.order_id and (changes.touches(self.paper.kind.key, self.order_id) or not set(changes.ids) <= {self.paper.kind.key}):
             ui.run_javascript("localcrm.order && localcrm.order.reload(true)")
             await self.approval.show(self.order_id)
 
 
-def words(session: Session) -> dict[str, Any]:
+def words(session: Session, paper: order_form.Paper = order_form.ORDERS) -> dict[str, Any]:
     """Every text the form shows, and what its user may do."""
-    labels = {key: ORDER.fields[key].label for key in header_keys(session)}
+    labels = {key: paper.kind.fields[key].label for key in header_keys(session, paper)}
     columns = {key: LINE.fields[key].label for key in ("quantity", "price", "discount", "tax_rate", "remark", "unit")}
     return {
+        "paper": paper.kind.key,
+        "path": paper.path,
+        "typed": paper.typed,
         "labels": labels,
         "columns": {
             **columns,
@@ -183,10 +201,13 @@ def words(session: Session) -> dict[str, Any]:
         "available": _("{quantity} available"),
         "outOfStock": _("out of stock"),
         "lastPrice": _("last {price}"),
+        "levelPrice": _("level price {price}"),
         "deals": _("Last deals"),
         "noDeals": _("This customer has not bought it yet."),
         "dealsHint": _("What this customer last paid for the product under the cursor."),
         "receipts": _("Payments received"),
+        "below": _("Below the lowest price: {reason}"),
+        "why": _("Reason for this price"),
         "rowMenu": _("Row menu"),
         "insertAbove": _("Insert row above"),
         "insertBelow": _("Insert row below"),

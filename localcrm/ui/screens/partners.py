@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
@@ -13,6 +15,7 @@ from localcrm.domain.partners.entities import RebateSettlement
 from localcrm.domain.partners.figures import PARTNER, Accrued, Ranked
 from localcrm.domain.partners.registrations import REGISTRATION
 from localcrm.domain.partners.rules import month_of, months_until
+from localcrm.domain.partners.targets import Reached, at_present
 from localcrm.kernel.clock import moment
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.ui.endpoints import record_path
@@ -23,6 +26,7 @@ from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.values import show_kind
 from localcrm.ui.operations import Outcome, run_service, run_verb, toast
 from localcrm.ui.registry import Screen, register
+from localcrm.ui.screens.partner_page import open_page
 from localcrm.ui.screens.records import Entry, Further, list_screen
 
 if TYPE_CHECKING:
@@ -156,7 +160,7 @@ class _Figures:
     """One open page."""
 
     def __init__(self, session: Session) -> None:
-        self.session = session
+        self.session, self.by_target = session, False
         self.may_rebates = session.may(f"{SETTLED.key}.read") and figures.sees_rebates(session.actor)
         self.may_settle = session.may(f"{SETTLED.key}.create") and session.store.node.is_office and figures.sees_all(session.actor)
 
@@ -166,6 +170,10 @@ class _Figures:
         with page_frame(self.session, title=title, active="partner-figures"):
             with page_head(title):
                 ui.space()
+                if self.session.may("partner_target.read"):
+                    ui.button(_("Targets"), on_click=lambda: ui.navigate.to("/records/partner_target")).props(
+                        "unelevated no-caps data-act=targets"
+                    ).classes("lc-btn")
                 if self.session.may("rebate_tier.read"):
                     ui.button(_("Rebate tiers"), on_click=lambda: ui.navigate.to("/records/rebate_tier")).props(
                         "unelevated no-caps data-act=tiers"
@@ -177,43 +185,57 @@ class _Figures:
             self.page = ui.element("div").classes("lc-col").style("gap:12px;overflow-y:auto").mark("figures")
             self.aside = ui.element("div")  # a question stands while the page behind it is drawn anew
         await self.draw()
-        kinds = {PARTNER.key, "sales_order", "receipt", "rebate_tier", SETTLED.key, Customer.entity_type.key}
+        kinds = {PARTNER.key, "partner_target", "sales_order", "receipt", "rebate_tier", SETTLED.key, Customer.entity_type.key}
         self.session.subscribe(kinds, lambda _changes: self.draw())
 
-    def _read(self) -> tuple[list[Ranked], list[Accrued], dict[str, str], str]:
+    def _read(self) -> tuple[list[Ranked], dict[str, Reached], list[Accrued], dict[str, str], str]:
         day = moment(self.session.store.clock).astimezone().date()
         with self.session.store.read() as connection:
             actor = self.session.actor
             rebates = figures.accrued(connection, actor, months_until(day, 12)) if self.may_rebates else []
-            return figures.ranking(connection, actor, day), rebates, figures.names(connection, actor), month_of(day)
+            ranked, reached = figures.ranking(connection, actor, day), at_present(connection, actor, day)
+            if self.by_target:
+                ranked.sort(key=lambda one: -reached[one.partner_id].percent if one.partner_id in reached else Decimal(1))
+            return ranked, reached, rebates, figures.names(connection, actor), month_of(day)
 
     async def draw(self) -> None:
         """Read and show."""
         outcome: Outcome = await run_service(self.session, self._read)
         if not outcome.ok:
             return
-        ranked, rebates, names, month = outcome.value
+        ranked, reached, rebates, names, month = outcome.value
         self.page.clear()
         with self.page:
             if not figures.sees_all(self.session.actor):
                 ui.label(_("Only orders and receipts that you may see are counted.")).classes("lc-muted")
             elif not self.session.store.node.is_office:
                 ui.label(_("Counted is what is known at this branch. Rebates are settled at head office.")).classes("lc-muted")
-            ui.label(_("The last twelve months")).classes("lc-sub")
+            with ui.element("div").classes("lc-row"):
+                ui.label(_("The last twelve months")).classes("lc-sub")
+                if reached:
+                    for by_target, label in ((False, _("By what was ordered")), (True, _("By the target reached"))):
+                        chip = ui.button(label, on_click=partial(self._rank, by_target)).props("flat dense no-caps")
+                        on = by_target == self.by_target
+                        chip.classes("lc-chip lc-acc" if on else "lc-chip").props(f"aria-pressed={str(on).lower()}")
             with ui.element("div").classes("lc-card").style("flex:none;overflow-x:auto").props("data-act=ranking"):
-                self._draw_ranking(ranked, names)
+                self._draw_ranking(ranked, reached, names)
             if self.may_rebates:
                 ui.label(_("Rebates by month")).classes("lc-sub")
                 with ui.element("div").classes("lc-card").style("flex:none;overflow-x:auto").props("data-act=rebates"):
                     self._draw_rebates(rebates, names, month)
 
-    def _draw_ranking(self, rows: list[Ranked], names: Mapping[str, str]) -> None:
+    async def _rank(self, by_target: bool) -> None:
+        self.by_target = by_target
+        await self.draw()
+
+    def _draw_ranking(self, rows: list[Ranked], reached: Mapping[str, Reached], names: Mapping[str, str]) -> None:
         if not rows:
             ui.label(_("There are no channel partners yet.")).classes("lc-empty lc-muted")
             return
         with ui.element("table").classes("lc-table"):
             heads(
-                _("Rank"), _("Channel partner"), (_("Customers"), "lc-num lc-hide-phone"), (_("Ordered"), "lc-num"), (_("Received"), "lc-num")
+                _("Rank"), _("Channel partner"), (_("Customers"), "lc-num lc-hide-phone"), (_("Ordered"), "lc-num"), (_("Received"), "lc-num lc-hide-phone"),
+                *([(_("Target"), "lc-num lc-hide-phone"), (_("Reached"), "lc-num")] if reached else []),
             )  # fmt: skip
             for place, row in enumerate(rows, start=1):
                 with ui.element("tr"):
@@ -222,7 +244,21 @@ class _Figures:
                         ui.link(names.get(row.partner_id, "…"), record_path(PARTNER.key, row.partner_id)).classes("lc-strong")
                     cell(str(row.customers), "lc-num lc-hide-phone")
                     cell(show_kind("money", row.sums.ordered) or "", "lc-num")
-                    cell(show_kind("money", row.sums.received) or "", "lc-num")
+                    cell(show_kind("money", row.sums.received) or "", "lc-num lc-hide-phone")
+                    if reached:
+                        self._draw_target(reached.get(row.partner_id))
+
+    @staticmethod
+    def _draw_target(one: Reached | None) -> None:
+        cell(
+            f"{one.period} · {show_kind('money', one.target)}" if one else "—",
+            "lc-num lc-hide-phone" if one else "lc-num lc-muted lc-hide-phone",
+        )
+        with ui.element("td").classes("lc-num"):
+            if one:
+                ui.label(f"{one.percent}%").classes("lc-chip").props(f"data-tone={'good' if one.percent >= 100 else 'plain'}").tooltip(
+                    show_kind("money", one.reached) or ""
+                )
 
     def _draw_rebates(self, rows: list[Accrued], names: Mapping[str, str], month: str) -> None:
         if not rows:
@@ -285,7 +321,10 @@ async def _enter(session: Session) -> str | None:
 
 
 _CHANGE = "partner_registration.update"
-PARTNER_ACTIONS = (Further("register", N_("Register a company…"), "partner_registration.create", register_for),)
+PARTNER_ACTIONS = (
+    Further("page", N_("Targets, deposit and stock"), "partner.read", open_page),
+    Further("register", N_("Register a company…"), "partner_registration.create", register_for),
+)
 REGISTRATION_ACTIONS = (
     Further("customer", N_("Became our customer…"), _CHANGE, to_customer),
     Further("extend", N_("Extend"), _CHANGE, _verb("partners.extend_registration", N_("Extended"))),
@@ -304,6 +343,18 @@ register(
             entry=Entry(N_("＋ Register a company"), "partner_registration.create", _enter),
         ),
         "partners", 20, lists="partner_registration",
+    ),
+    Screen(
+        "partner_target", "/records/partner_target", N_("Partners' targets"), "flag", "partner_target.read",
+        list_screen("partner_target", "partner_target"), None, lists="partner_target",
+    ),
+    Screen(
+        "partner_deposit", "/records/partner_deposit", N_("Partners' deposits"), "savings", "partner_deposit.read",
+        list_screen("partner_deposit", "partner_deposit"), None, lists="partner_deposit",
+    ),
+    Screen(
+        "partner_stock", "/records/partner_stock", N_("Partners' stock"), "inventory", "partner_stock.read",
+        list_screen("partner_stock", "partner_stock"), "partners", 35, lists="partner_stock",
     ),
     Screen("partner-figures", FIGURES, N_("Partner figures"), "leaderboard", "partner.read", partner_figures, "partners", 30),
     Screen(

@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
 
+#: Kinds of which a record has a page of its own.
+_PAGES = {"sales_order": "/orders", "quote": "/quotes"}
+
+
 @dataclass(frozen=True, slots=True)
 class Further:
     """Something more that can be done with a record of a list: ``run`` returns the id of the record to choose then, or None."""
@@ -58,11 +62,13 @@ class Entry:
     run: Callable[[Session], Awaitable[str | None]]
 
 
-def list_screen(entity_key: str, screen_id: str, further: Sequence[Further] = (), *, entry: Entry | None = None) -> Builder:
-    """The builder of a generic list of one entity."""
+def list_screen(
+    entity_key: str, screen_id: str, further: Sequence[Further] = (), *, entry: Entry | None = None, office: bool = False
+) -> Builder:
+    """The builder of a generic list of one entity. ``office``: it is head office's own, and entered there in this list."""
 
     def build(session: Session, parameters: Mapping[str, str]) -> None:
-        _Records(session, entity_type(entity_key), screen_id, parameters, further, entry).build()
+        _Records(session, entity_type(entity_key), screen_id, parameters, further, entry, office).build()
 
     return build
 
@@ -81,15 +87,17 @@ class _Records:
         parameters: Mapping[str, str],
         further: Sequence[Further],
         entry: Entry | None,
+        office: bool,
     ) -> None:
         self.session, self.entity, self.screen_id, self.parameters = session, entity, screen_id, parameters
         self.further = [one for one in further if session.may(one.permission)]
         self.entry = entry
         self.presets = Presets(session, entity, parameters)
-        by_hand = policy.written_by_hand(entity)
+        by_hand = policy.written_by_hand(entity) and (session.store.node.is_office or not office)
+        written = entity.kind is Kind.MASTER or office
         self.can_create = session.may(entry.permission) if entry else by_hand and session.may(f"{entity.key}.create")
-        self.can_change = by_hand and entity.kind is Kind.MASTER and session.may(f"{entity.key}.update")
-        self.can_delete = by_hand and entity.kind is Kind.MASTER and session.may(f"{entity.key}.delete")
+        self.can_change = by_hand and written and session.may(f"{entity.key}.update")
+        self.can_delete = by_hand and written and session.may(f"{entity.key}.delete")
 
     def build(self) -> None:
         entity, title = self.entity, _title(self.entity)
@@ -174,8 +182,8 @@ class _Records:
 
     async def open(self, identity: str) -> None:
         """Read the record, with its history behind a tab."""
-        if self.entity.key == "sales_order":
-            ui.navigate.to(f"/orders/{identity}")
+        if self.entity.key in _PAGES:
+            ui.navigate.to(f"{_PAGES[self.entity.key]}/{identity}")
             return
         if self.can_change:
             await edit_dialog(self.session, self.entity, identity=identity)
@@ -306,21 +314,20 @@ async def delete_with_undo(
     return (await run_verb(session, "records.delete_record", params, done=done, undo=undo, on_error=on_error)).ok
 
 
-def _screen(entity_key: str, label: str, icon: str, section: str | None, place: int = 50) -> Screen:
-    path = f"/records/{entity_key}"
-    return Screen(
-        entity_key, path, label, icon, f"{entity_key}.read", list_screen(entity_key, entity_key), section, place, lists=entity_key
-    )
+def _screen(entity_key: str, label: str, icon: str, section: str | None, place: int = 50, *, office: bool = False) -> Screen:
+    path, build = f"/records/{entity_key}", list_screen(entity_key, entity_key, office=office)
+    return Screen(entity_key, path, label, icon, f"{entity_key}.read", build, section, place, lists=entity_key)
 
 
 register(
     _screen("activity", N_("Activity records"), "forum", "customers", 30),
     _screen("installed_product", N_("Products in use"), "devices", "service", 20),
-    _screen("expense", N_("Expenses"), "request_quote", "selling", 50),
     _screen("product", N_("Products"), "inventory_2", "trade"),
+    _screen("level_price", N_("Prices by level"), "sell", "trade", office=True),
     _screen("warehouse", N_("Warehouses"), "warehouse", "trade"),
     _screen("stock_move", N_("Stock movements"), "swap_vert", "trade"),
     _screen("receipt", N_("Receipts"), "payments", "trade"),
+    _screen("supplier_entry", N_("Suppliers' accounts"), "account_balance", "partners", 45),
     _screen("account", N_("Money accounts"), "account_balance_wallet", "trade"),
     _screen("branch", N_("Branches"), "store", None),
 )

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from nicegui import ui
 
 from localcrm.domain.crm.entities import Activity
-from localcrm.domain.sales.entities import Contract, DeliveryStatus, Quote, QuoteStatus
+from localcrm.domain.sales.entities import Contract, DeliveryStatus, Quote, QuoteLine, QuoteStatus
 from localcrm.domain.sales.versions import Versions, versions_of
 from localcrm.kernel.i18n import N_, gettext as _
+from localcrm.store.query import Record
 from localcrm.store.view import Masked
+from localcrm.ui.customer.delivery_goods import goods
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.lines import cell, heads
@@ -30,8 +32,21 @@ async def new_version(session: Session, quote: str) -> str | None:
     outcome = await run_verb(session, "sales.new_quote_version", {"quote_id": quote}, done=_("New version written"))
     if not outcome.ok:
         return None
-    await edit_dialog(session, Quote.entity_type, identity=outcome.value["id"])
-    return str(outcome.value["id"])
+    made = str(outcome.value["id"])
+    lines = await run_verb(session, "sales.quote_with_lines", {"quote_id": made})
+    if lines.ok and lines.value["lines"]:
+        ui.navigate.to(f"/quotes/{made}")
+        return None
+    await edit_dialog(session, Quote.entity_type, identity=made)
+    return made
+
+
+async def order(session: Session, quote: str) -> str | None:
+    """A draft order with the lines of a quote, opened."""
+    outcome = await run_verb(session, "sales.order_from_quote", {"quote_id": quote})
+    if outcome.ok:
+        ui.navigate.to(f"/orders/{outcome.value['id']}")
+    return None
 
 
 async def compare(session: Session, quote: str) -> str | None:
@@ -58,11 +73,27 @@ async def compare(session: Session, quote: str) -> str | None:
                         for place, row in enumerate(found.rows):
                             text = show(field, row.get(field.key), found.names.get(field.key)) or "—"
                             cell(text, "lc-strong lc-changed" if found.changed(field, place) else "")
-            ui.label(_("What a version changed stands out; fields that are the same in all are left out.")).classes("lc-muted")
+                for line in found.lines:
+                    with ui.element("tr"):
+                        cell(line.product, "lc-muted")
+                        for place, offered in enumerate(line.cells):
+                            cell(_offer(offered), "lc-strong lc-changed" if line.changed(place) else "")
+            ui.label(_("What a version changed stands out; what is the same in all is left out.")).classes("lc-muted")
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Close"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
     await answer_of(dialog)
     return quote
+
+
+def _offer(line: Record | None) -> str:
+    """A line of a version in one text: quantity, price, discount, and what it comes to."""
+    if line is None:
+        return "—"
+    kind = QuoteLine.entity_type
+    told = {key: show(kind.fields[key], line.get(key)) or "—" for key in ("quantity", "price", "discount", "gross")}
+    quantity = f"{told['quantity']} {line.get('unit') or ''}".strip()
+    discount = f" · {told['discount']}" if line.get("discount") != 1 else ""
+    return f"{quantity} × {told['price']}{discount} = {told['gross']}"
 
 
 async def renew(session: Session, contract: str) -> str | None:
@@ -100,12 +131,14 @@ QUOTE_ACTIONS = (
     Further("turned-down", N_("The customer declines"), "quote.update", _becomes("quote", QuoteStatus.REJECTED, N_("Noted: declined"))),
     Further("version", N_("New version"), "quote.create", new_version),
     Further("compare", N_("Versions side by side…"), "quote.read", compare),
+    Further("order", N_("Make a sales order"), "sales_order.create", order),
 )
 CONTRACT_ACTIONS = (
     Further("renew", N_("Renew"), "contract.create", renew),
     Further("activity", N_("New activity"), "activity.create", about_contract),
 )
 DELIVERY_ACTIONS = (
+    Further("goods", N_("Goods and serial numbers…"), "delivery.read", goods),
     Further(
         "shipped", N_("Handed to the carrier"), "delivery.update", _becomes("delivery", DeliveryStatus.SHIPPED, N_("Noted: on its way"))
     ),

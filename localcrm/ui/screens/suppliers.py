@@ -1,4 +1,4 @@
-"""Suppliers: the list above, prices and certificates of the chosen one below, and who is cheapest for a product."""
+"""Suppliers: the list above, account, prices and certificates of the chosen one below, and who is cheapest for a product."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import EntityType
+from localcrm.store.query import Record
 from localcrm.ui.customer.tables import reading, record_table
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import answer_of
@@ -24,10 +25,14 @@ from localcrm.ui.kit.lines import heads
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, action_button
 from localcrm.ui.kit.picker import picker
+from localcrm.ui.kit.presets import Presets
+from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import show, show_kind
 from localcrm.ui.operations import run_service, run_verb
 from localcrm.ui.registry import Screen, register
 from localcrm.ui.screens.records import copy_title, delete_with_undo, history_dialog
+from localcrm.ui.suppliers import account
+from localcrm.ui.suppliers.account import AccountPart
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -67,26 +72,32 @@ _PARTS = (
 )
 
 
-def suppliers(session: Session, parameters: Mapping[str, str]) -> None:
+async def suppliers(session: Session, parameters: Mapping[str, str]) -> None:
     """Build the screen."""
-    SupplierList(session, parameters.get("open")).build()
+    await SupplierList(session, parameters).build()
 
 
 class SupplierList:
     """The state of one open page."""
 
-    def __init__(self, session: Session, wish: str | None) -> None:
-        self.session, self.wish = session, wish
+    def __init__(self, session: Session, parameters: Mapping[str, str]) -> None:
+        self.session, self.wish = session, parameters.get("open")
+        self.presets = Presets(session, SUPPLIER, parameters)
+        self.account = AccountPart(session, self._draw)
         self.supplier: str | None = None
         self.turn = 0
 
-    def build(self) -> None:
+    async def build(self) -> None:
         """List first; what hangs on the chosen supplier fills itself."""
         session = self.session
         actions = self._actions()
         with page_frame(session, title=SUPPLIER.label, active="suppliers"):
+            ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
             with page_head(_("Suppliers")):
                 tools = ui.element("div").classes("lc-row")
+                if self.presets.trees:
+                    with ui.element("div").classes("lc-quick").mark("filters"):
+                        self.presets.draw(self._narrow)
                 ui.space()
                 right = ui.element("div").classes("lc-row")
                 if session.may("supplier.create"):
@@ -104,16 +115,25 @@ class SupplierList:
                         empty=self._empty,
                         pick_first=not self.wish,
                         wish=self.wish,
+                        tree=self.presets.tree,
                     )
                 with ui.element("div").classes("lc-lower lc-card").mark("detail") as self.lower:
-                    ui.label(_("Choose a supplier above to see its prices and certificates.")).classes("lc-empty lc-muted")
+                    ui.label(_("Choose a supplier above to see its account, prices and certificates.")).classes("lc-empty lc-muted")
             with tools:
                 self.grid.search_box(_("Name, phone, number, pinyin"))
                 self.grid.total()
             with right:
                 action_button(actions)
                 self.grid.tools()
-        session.subscribe({SUPPLIER.key, PRICE.key, CERTIFICATE.key}, self._changed)
+            self.account.place()
+        session.subscribe({SUPPLIER.key, PRICE.key, CERTIFICATE.key, *account.SHOWS}, self._changed)
+        if self.wish:
+            await self.choose(self.wish)
+            ui.run_javascript("document.body.classList.add('lc-detail-open')")  # who follows a link sees it, on a phone too
+
+    def _narrow(self) -> None:
+        self.grid.tree = self.presets.tree
+        self.grid.requery()
 
     def _empty(self) -> None:
         ui.label(_("There are no suppliers here yet."))
@@ -168,28 +188,31 @@ class SupplierList:
         await self._draw()
 
     async def _draw(self) -> None:
-        """Read both parts, then draw; a newer choice wins."""
+        """Read the account and both parts, then draw; a newer choice wins."""
         self.turn += 1
         turn, identity = self.turn, self.supplier
         if identity is None:
             return
         parts = [part for part in _PARTS if self.session.may(f"{part.kind.key}.read")]
 
-        def read() -> tuple[str, list[list[dict[str, Any]]]]:
+        def read() -> tuple[Record, account.Shown | None, list[list[dict[str, Any]]]]:
+            supplier = load_typed(self.session, SUPPLIER, identity)
             with self.session.store.read() as connection:
-                name = str(load_typed(self.session, SUPPLIER, identity)["name"])
-                return name, [reading(part.kind, "supplier_id", sort=part.order)(self.session, connection, identity) for part in parts]
+                rows = [reading(part.kind, "supplier_id", sort=part.order)(self.session, connection, identity) for part in parts]
+                return supplier, account.read(self.session, connection, supplier, self.account.span), rows
 
         outcome = await run_service(self.session, read)
         if turn != self.turn or not outcome.ok:
             return
         self.lower.clear()
         with self.lower, ui.element("div").classes("lc-fill").style("overflow:auto"):
-            name, found = outcome.value
+            supplier, shown, found = outcome.value
             with ui.element("div").classes("lc-row lc-phone-only").style("padding:6px 8px 0"):
                 back = ui.button(icon="arrow_back").props(f'flat dense round aria-label="{_("Back")}"').mark("back")
                 back.on("click", js_handler="() => document.body.classList.remove('lc-detail-open')")
-                ui.label(name).classes("lc-sub")
+                ui.label(str(supplier["name"])).classes("lc-sub")
+            if shown is not None:
+                self.account.draw(supplier, shown)
             for part, rows in zip(parts, found, strict=True):
                 ui.label(gettext(part.heading)).classes("lc-sub lc-card-title")
                 record_table(
@@ -268,21 +291,26 @@ def _draw_comparison(rows: list[dict[str, Any]]) -> None:
             SUPPLIER.label,
             (PRICE.fields["price"].label, "lc-num"),
             (_("Amount"), "lc-num"),
+            (PRICE.fields["from_quantity"].label, "lc-num"),
             (PRICE.fields["lead_days"].label, "lc-num"),
             SUPPLIER.fields["rating"].label,
         )
         for place, row in enumerate(rows):
             with ui.element("tr"):
                 cells = (
-                    (row["supplier"], "lc-strong" if place == 0 else ""),
+                    (row["supplier"], "lc-strong" if place == 0 and not row["too_few"] else ""),
                     (show_kind("price", row["price"]), "lc-num"),
                     (show_kind("money", row["amount"]), "lc-num"),
+                    (show_kind("quantity", row["from_quantity"]), "lc-num lc-warn-text" if row["too_few"] else "lc-num"),
                     (row["lead_days"], "lc-num"),
                     (show(SUPPLIER.fields["rating"], row["rating"]), ""),
                 )
                 for text, style in cells:
                     with ui.element("td").classes(style):
                         ui.label("—" if text is None else str(text))
+        if any(row["too_few"] for row in rows):
+            with ui.element("tr"), ui.element("td").props("colspan=6").classes("lc-warn-text"):
+                ui.label(_("Marked suppliers sell only from the quantity shown; the amount is that of it."))
 
 
 register(Screen("suppliers", "/suppliers", N_("Suppliers"), "factory", "supplier.read", suppliers, "partners", 40, lists="supplier"))

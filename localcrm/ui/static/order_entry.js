@@ -7,7 +7,7 @@
   // The cells of every order from left to right; the company's own stand between these and the remark.
   const CELLS = ["product", "quantity", "price", "discount", "tax_rate"];
   const ENTER_GOES = ["product", "quantity", "price", "discount"];
-  const SENT = ["id", "product_id", "code", "name", "spec", "unit", "quantity", "price", "discount", "tax_rate", "remark", "refs"];
+  const SENT = ["id", "product_id", "code", "name", "spec", "unit", "quantity", "price", "discount", "tax_rate", "remark", "below_reason", "refs"];
   // Least widths of the company's columns in pixels, by what they hold.
   const WIDTHS = { integer: 76, quantity: 84, money: 96, date: 104, datetime: 136, boolean: 70, choice: 92, ref: 92, longtext: 140 };
   const BETWEEN = /[;；、\n]+\s*/;
@@ -32,7 +32,8 @@
       this.rows = sheet.lines.map((line) => this.row(line));
       this.setDirty(false);
       this.draw();
-      if (sheet.id && location.pathname !== "/orders/" + sheet.id) history.replaceState(null, "", "/orders/" + sheet.id);
+      const path = this.words.path + "/" + sheet.id;
+      if (sheet.id && location.pathname !== path) history.replaceState(null, "", path);
     }
     row(values) {
       return { ...values, key: String(++this.serial), refs: { ...values.refs } };
@@ -56,10 +57,10 @@
     }
     body() {
       const lines = this.filled().map((row) => ({ key: row.key, ...Object.fromEntries(this.sent.map((key) => [key, row[key] ?? null])) }));
-      return { id: this.sheet.id, version: this.sheet.version, header: this.header, titles: this.titles, tax_included: this.header.tax_included, lines };
+      return { paper: this.words.paper, id: this.sheet.id, version: this.sheet.version, header: this.header, titles: this.titles, tax_included: this.header.tax_included, lines };
     }
     context() {
-      return { customer_id: this.header.customer_id, warehouse_id: this.header.warehouse_id };
+      return { paper: this.words.paper, customer_id: this.header.customer_id, warehouse_id: this.header.warehouse_id };
     }
     emit(kind, value) {
       emitEvent("order", { kind, value: value ?? null, id: this.sheet.id });
@@ -96,7 +97,7 @@
         const found = answer.lines[row.key];
         row.fault = found?.fault || null;
         for (const key of ["net", "tax", "gross"]) row[key] = found?.[key] || "";
-        if (found && !found.fault) row.tidy = found;
+        if (found && !found.fault) Object.assign(row, { tidy: found, below_reason: found.below_reason || "" });
         this.showRow(row);
       }
       this.sheet.totals = answer.totals;
@@ -122,7 +123,7 @@
       try {
         saved = await this.ask("save", { ...this.body(), post: act === "post", submit: act === "submit" });
       } catch (error) {
-        if (error.saved) await this.load(await this.ask("sheet", { id: error.saved }));
+        if (error.saved) await this.load(await this.ask("sheet", { paper: this.words.paper, id: error.saved }));
         this.say(error.saved ? this.words.saved : this.words.notSaved, error.saved ? "" : "bad");
         if (error.stale) this.compare();
         else this.problem(error.message || this.words.offline, error.field, error.row);
@@ -156,7 +157,9 @@
         input.value = this.header[input.dataset.typed] = saved.header[input.dataset.typed] || "";
       }
       if (isNew) {
-        history.replaceState(null, "", "/orders/" + id);
+        history.replaceState(null, "", this.words.path + "/" + id);
+        this.sheet.deeds = saved.deeds;
+        this.drawDeeds();
         this.emit("saved");
       }
       if (turn === this.turn) this.setDirty(false), this.drawTotals();
@@ -173,10 +176,10 @@
     async reload(remote) {
       if (!this.sheet.id) return;
       if (remote && (this.dirty || this.saving)) return; // the save will tell
-      const fresh = await this.ask("sheet", { id: this.sheet.id }).catch(() => null);
+      const fresh = await this.ask("sheet", { paper: this.words.paper, id: this.sheet.id }).catch(() => null);
       if (!fresh) return; // not to be seen any more
       const shown = (rows) => JSON.stringify(rows.map((row) => this.sent.slice(1).map((key) => row[key] || "")));
-      const state = (sheet) => [sheet.version, sheet.editable, sheet.open, !sheet.reversed_by, !sheet.submit, JSON.stringify(sheet.progress)].join();
+      const state = (sheet) => [sheet.version, sheet.editable, sheet.open, !sheet.reversed_by, !sheet.submit, sheet.state.key, JSON.stringify(sheet.progress)].join();
       const same = state(fresh) === state(this.sheet) && shown(fresh.lines) === shown(this.filled());
       if (remote && (this.dirty || this.saving || same)) return;
       const place = this.place();
@@ -263,6 +266,11 @@
         link.href = "/orders/" + this.sheet[key].id;
         head.append(link);
       }
+      if (this.sheet.ordered) {
+        const link = make("a", "lc-chip", `${this.words.ordered} ${this.sheet.ordered.number}`);
+        link.href = "/orders/" + this.sheet.ordered.id;
+        head.append(link);
+      }
       this.status = make("span", "oe-status lc-muted");
       this.status.setAttribute("role", "status");
       head.append(this.status, make("div", "grow"));
@@ -272,15 +280,31 @@
         tools.append(this.button(this.words.save, "", () => this.save().catch(() => {}), "Ctrl S"));
         tools.append((this.commit = make("span")));
         this.drawCommit();
-      } else if (this.sheet.id) {
+      } else if (this.sheet.id && this.words.copy) {
         tools.append(this.button(this.words.copy, "", () => lc.go("/orders/new?copy=" + this.sheet.id)));
         if (this.sheet.state.key === "posted" && !this.sheet.foreign) {
           if (this.words.mayReverse) tools.append(this.button(this.words.reverse, "danger", () => this.emit("reverse")));
           if (this.words.mayReceive && this.sheet.open_plain !== "0.00") tools.append(this.button(this.words.receive, "primary", () => this.emit("receive")));
         }
       }
+      tools.append((this.deeds = make("span", "lc-row oe-tools")));
+      this.drawDeeds();
       head.append(tools);
       return head;
+    }
+    drawDeeds() {
+      // What can be done with it where it stands; what was typed is saved first.
+      this.deeds.replaceChildren();
+      for (const deed of this.sheet.deeds || []) this.deeds.append(this.button(deed.label, deed.look, () => this.deed(deed.id)));
+    }
+    async deed(id) {
+      document.activeElement?.blur();
+      try {
+        await this.save();
+      } catch {
+        return;
+      }
+      this.emit("deed", id);
     }
     drawCommit() {
       // Posting, or where somebody has to agree first, submitting.
@@ -310,7 +334,7 @@
       const card = make("div", "lc-card oe-header");
       for (const [key, entity] of this.words.pickers) card.append(this.picked(key, entity));
       // Typed, not chosen: the browser's own date field shows days in the order of its own language.
-      for (const key of ["date", "delivery_date"]) card.append(this.typed(key));
+      for (const key of this.words.typed) card.append(this.typed(key));
       card.append(
         this.ticked("tax_included", (on) => {
           this.host.querySelector(".oe-price-head > span").textContent = on ? this.words.columns.priceWithTax : this.words.columns.price;
@@ -533,6 +557,8 @@
       more.setAttribute("aria-label", this.words.rowMenu);
       more.addEventListener("click", (event) => this.openMenu(row, event.clientX, event.clientY));
       cell("oe-c-more", this.sheet.editable ? more : null);
+      row.mark_box = make("div", "oe-mark");
+      line.append(row.mark_box);
       row.fault_box = make("div", "oe-fault");
       row.fault_box.setAttribute("role", "alert");
       line.append(row.fault_box);
@@ -657,12 +683,13 @@
       const stock = !found.stocked ? "" : found.short ? this.words.outOfStock : this.words.available.replace("{quantity}", `${found.available} ${found.unit}`.trim());
       const elsewhere = found.short && found.elsewhere ? found.elsewhere : "";
       const last = found.last_price ? this.words.lastPrice.replace("{price}", found.last_price) : "";
-      right.textContent = [stock, elsewhere, last].filter(Boolean).join(" · ");
+      const level = found.level_price ? this.words.levelPrice.replace("{price}", found.level_price) : "";
+      right.textContent = [stock, elsewhere, level, last].filter(Boolean).join(" · ");
       return [left, right];
     }
     choose(row, found) {
       const { product_id, code, name, spec, unit, tax_rate } = found;
-      Object.assign(row, { product_id, code, name, spec, unit, tax_rate, price: found.last_price || found.price, tidy: null });
+      Object.assign(row, { product_id, code, name, spec, unit, tax_rate, price: found.level_price || found.last_price || found.price, tidy: null, mark: "", below_reason: "" });
       if (!(row.quantity || "").trim()) row.quantity = "1";
       for (const key of ["quantity", "price", "tax_rate"]) row.inputs[key].value = row[key];
       row.inputs.product.value = code;
@@ -711,9 +738,25 @@
       if (row.inputs.product && row.inputs.product !== at) row.inputs.product.value = row.code || "";
       // Not before one has left the row: what is half typed is not wrong yet.
       const quiet = this.focused?.row === row || this.blank(row);
+      const reason = row.below_reason && !row.fault ? this.words.below.replace("{reason}", row.below_reason) : "";
+      row.mark_box.textContent = row.product_id ? [reason, row.mark].filter(Boolean).join(" · ") : "";
       row.element.classList.toggle("oe-new", this.blank(row));
       row.element.classList.toggle("oe-bad", !!row.fault && !quiet);
-      row.fault_box.textContent = row.fault && !quiet ? row.fault.message : "";
+      this.showFault(row, quiet);
+    }
+    showFault(row, quiet) {
+      const box = row.fault_box;
+      if (box.contains(document.activeElement)) return; // a reason is being written there
+      box.replaceChildren();
+      if (!row.fault || quiet) return;
+      box.append(make("span", "", row.fault.message));
+      if (!row.fault.why) return;
+      const input = this.input("oe-input oe-why", row.below_reason);
+      input.placeholder = this.words.why;
+      input.setAttribute("aria-label", this.words.why);
+      input.addEventListener("keydown", (event) => event.key === "Enter" && !event.isComposing && input.blur());
+      input.addEventListener("change", () => ((row.below_reason = input.value.trim()), this.changed()));
+      box.append(input);
     }
     drawSide() {
       const side = make("aside", "lc-card oe-side");

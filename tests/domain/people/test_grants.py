@@ -288,6 +288,7 @@ def test_rights_are_offered_only_where_they_change_something() -> None:
         "department",
         "legal_entity",
         "bank_account",
+        "level_price",
         "list_entry",
         "account",
         "stage",

@@ -54,6 +54,13 @@ def test_a_buyer_compares_what_suppliers_ask_for_a_quantity(office: Installation
         ("南通海门纺织", "9.800000", "98.00"),
     ]
     assert [(row["supplier"], row["lead_days"]) for row in many] == [("南通海门纺织", 12), ("绍兴永盛织造厂", 3)]
+    whole = office.new("supplier", name="吴江整批发")
+    office.new("supplier_price", supplier_id=whole, product_id=cloth, from_quantity="200", price="1")
+    few = office.run("purchase.compare_prices", product_id=cloth, quantity="10")["rows"]
+    assert [(row["supplier"], row["too_few"], row["amount"]) for row in few][1:] == [
+        ("南通海门纺织", False, "98.00"),
+        ("吴江整批发", True, "200.00"),
+    ]
     with pytest.raises(AppError, match="数量必须大于 0"):
         office.run("purchase.compare_prices", product_id=cloth, quantity="0")
 

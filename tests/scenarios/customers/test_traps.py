@@ -211,3 +211,68 @@ def test_45_the_second_who_saves_is_told_what_differs_also_from_another_program(
     finally:
         beside.close()
     assert hq.get("customer", mill)["phone"] == "0575-99999999"
+
+
+def test_36_a_price_below_the_floor_needs_the_right_and_a_reason_and_no_number_overflows(hq: Installation) -> None:
+    mill = hq.new("customer", name="绍兴恒远纺织")
+    cloth = hq.new("product", code="F1", name="雪纺", price="10", tax_rate="0.13", floor_price="8")
+    bare = hq.new("product", code="F2", name="裸布", price="10", tax_rate="0.13", cost="6.50")
+    free = hq.new("product", code="F3", name="样卡", price="0", tax_rate="0.13")
+    user = hq.new("user", login="wang", name="王芳", role="staff")
+
+    def sell(kind: str = "order", by: Any = None, *, product: str = cloth, tax_included: bool = True, **line: str) -> dict[str, Any]:
+        header = {"customer_id": mill, "tax_included": tax_included}
+        lines = [{"product_id": product, "quantity": "1", **line}]
+        return dict(verbs.run(hq.store, by or actor_by_id(hq.store, user), f"sales.save_{kind}", {"header": header, "lines": lines}))
+
+    def refusal(*args: Any, **line: Any) -> tuple[str, str]:
+        with pytest.raises(AppError) as error:
+            sell(*args, **line)
+        return error.value.code, error.value.message
+
+    for kind in ("order", "quote"):
+        for price in ("7.999999", "0", "-5"):
+            assert refusal(kind, price=price) == ("below_floor", "“雪纺”不得低于 8 销售。")
+        assert refusal(kind, price="10", discount="0.79")[0] == "below_floor"
+        assert refusal(kind, price="7.07", tax_included=False)[0] == "below_floor", "7.99 with tax"
+        assert refusal(kind, product=bare, price="7.34") == ("below_floor", "“裸布”不得低于 6.5 销售。"), "cost is without tax"
+        assert refusal(kind, price="7", below_reason="老客户")[0] == "below_floor"
+        assert sell(kind, price="8", below_reason="老客户")["lines"][0]["below_reason"] is None
+        assert sell(kind, price="7.08", tax_included=False)
+        assert sell(kind, product=bare, price="7.35")
+        assert sell(kind, product=free, price="0")
+        assert sell(kind, quantity="-1", price="1"), "goods that come back"
+        for overflow in ({"price": "1000000000000"}, {"quantity": "1e12"}):
+            assert refusal(kind, **overflow)[0] == "number_too_large"
+        too_much = "数量 × 单价为 10,000,000,000,000,000.00，超出可保存的范围，请检查数量和单价。"
+        assert refusal(kind, quantity="100000000", price="100000000") == ("amount_too_large", too_much)
+        assert refusal(kind, hq.actor, price="7")[0] == "why_below", "the right comes with a question"
+        assert sell(kind, hq.actor, price="7", below_reason="清库存")["lines"][0]["below_reason"] == "清库存"
+    many = [{"product_id": free, "quantity": "90000000", "price": "100000"}] * 2
+    assert code(hq.run, "sales.save_order", header={"customer_id": mill}, lines=many) == "amount_too_large"
+    for price in ("-1", "1000000000000"):
+        assert code(hq.set, "product", cloth, floor_price=price) in {"too_small", "number_too_large"}
+
+    # What was let pass stays while other things change; its price is asked about again.
+    (line,) = sell("order", hq.actor, price="7", below_reason="清库存")["lines"]
+    change = {"entity": "sales_order_line", "id": line["id"]}
+    wang = actor_by_id(hq.store, user)
+    assert wang is not None
+    verbs.run(hq.store, wang, "records.update_record", {**change, "values": {"remark": "急"}})
+    assert code(verbs.run, hq.store, wang, "records.update_record", {**change, "values": {"price": "6"}}) == "below_floor"
+    netto = sell(price="7.08", tax_included=False)
+    assert code(hq.set, "sales_order", netto["id"], tax_included=True) == "why_below", "the same figure with tax is less"
+
+    # Whoever may not see what a product costs does not read it in the refusal; a role gives the right as any other.
+    for field in ("floor_price", "cost"):
+        hq.run("people.set_field_rule", login="wang", entity="product", field=field, rule="masked")
+    for product in (cloth, bare):
+        assert not set("0123456789") & set(refusal(product=product, price="1")[1])
+    role = hq.new("role", name="销售主管")
+    for action in ("read", "create", "update", "undersell"):
+        hq.run("people.set_role_right", role_id=role, entity="sales_order", action=action, scope="all")
+    hq.run("people.set_roles", login="wang", roles=[role])
+    told = refusal(product=bare, price="1")
+    assert told[0] == "why_below"
+    assert not set("0123456789") & set(told[1])
+    assert sell(product=bare, price="1", below_reason="样品")["lines"][0]["below_reason"] == "样品"

@@ -1,0 +1,228 @@
+"""What a delivery leaves at a customer: its goods with serial numbers become products in use once it is on its way.
+
+Only the branch that sends a delivery writes them, also when the change that makes it go arrived from elsewhere: so there is one of each.
+Whatever a delivery becomes, ``settle`` brings them to what it says now, and does nothing the second time.
+"""
+
+from __future__ import annotations
+
+import calendar
+import datetime as dt
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from localcrm.domain import policy, records
+from localcrm.domain.catalog.entities import Product
+from localcrm.domain.policy import Actor
+from localcrm.domain.records import Behaviour
+from localcrm.domain.sales.entities import Delivery, DeliveryLine, DeliveryStatus, InstalledProduct, SalesOrderLine
+from localcrm.domain.verbs import RecordId, Verb
+from localcrm.kernel.errors import InvalidInput, Refused
+from localcrm.kernel.i18n import N_
+from localcrm.store.query import Record, record_json
+from localcrm.store.uow import UnitOfWork
+
+_DELIVERY, _LINE, _INSTALLED = Delivery.entity_type, DeliveryLine.entity_type, InstalledProduct.entity_type
+_PRODUCT, _ORDER_LINE = Product.entity_type, SalesOrderLine.entity_type
+_BETWEEN = re.compile(r"[\s,;\uff0c\uff1b\u3001]+")
+#: Once it is that far, the customer has the goods, or will have them.
+_GONE = frozenset({DeliveryStatus.SHIPPED, DeliveryStatus.RECEIVED, DeliveryStatus.RETURNED})
+
+
+def read_serials(text: str | None) -> list[str]:
+    """Serial numbers as they are typed or scanned: one a line, or with commas or spaces between."""
+    return list(filter(None, _BETWEEN.split(text or "")))
+
+
+def warranty_end(sold: dt.date | None, months: int | None) -> dt.date | None:
+    """The day until which a warranty of so many months runs; a month that is too short ends with its last day."""
+    if sold is None or not months:
+        return None
+    year, month = divmod(sold.year * 12 + sold.month - 1 + months, 12)
+    return dt.date(year, month + 1, min(sold.day, calendar.monthrange(year, month + 1)[1]))
+
+
+# what was sent -------------------------------------------------------------------------------------------------------------
+
+
+def goods_of_order(uow: UnitOfWork, delivery: Record) -> None:
+    """A new delivery of an order begins with what of its goods no other delivery takes along."""
+    if not delivery["order_id"]:
+        return
+    left: dict[str, Any] = {}
+    for line in sorted(uow.where(_ORDER_LINE, order_id=delivery["order_id"]), key=lambda line: line["position"]):
+        left[line["product_id"]] = left.get(line["product_id"], 0) + line["quantity"]
+    for other in uow.where(_DELIVERY, order_id=delivery["order_id"]):
+        if other["status"] != DeliveryStatus.RETURNED:
+            for line in uow.where(_LINE, delivery_id=other["id"]):
+                left[line["product_id"]] = left.get(line["product_id"], 0) - line["quantity"]
+    products = {product: uow.get(_PRODUCT, product, deleted=True) for product, quantity in left.items() if quantity > 0}
+    sent = [product for product in products.values() if product["stocked"] or product["warranty_months"]]
+    for place, product in enumerate(sent, start=1):
+        values = {"delivery_id": delivery["id"], "position": place, "product_id": product["id"], "description": product["name"][:200]}
+        uow.insert(_LINE, _LINE.validate({**values, "quantity": left[product["id"]]}))
+
+
+def prepare_line(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:
+    """Goods are called what their product is called; serial numbers stand one a line."""
+    filled = dict(values)
+    product = uow.find(_PRODUCT, filled["product_id"]) if filled.get("product_id") else None
+    seen = policy.seen(actor, _PRODUCT)
+    if product is not None and seen is not None and seen.shows("name") and (old is None or old["product_id"] != product["id"]):
+        filled["description"] = filled.get("description") or product["name"][:200]
+    if "serials" in filled:
+        filled["serials"] = "\n".join(read_serials(str(filled["serials"] or ""))) or None
+    return filled
+
+
+def check_line(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:
+    """No more serial numbers than pieces, none twice, and none that stands at a customer already."""
+    if old is not None and new == old:
+        check_delivery_of_lines(uow, actor, new["delivery_id"])
+        return
+    serials = read_serials(new["serials"])
+    others = [
+        line
+        for line in uow.where(_LINE, delivery_id=new["delivery_id"], product_id=new["product_id"])
+        if line["id"] != (old or {}).get("id")
+    ]
+    taken = [serial for line in others for serial in read_serials(line["serials"])]
+    twice = next((serial for place, serial in enumerate(serials) if serial in serials[:place] or serial in taken), None)
+    if twice:
+        raise InvalidInput("serial_twice", N_("The serial number “{serial}” is there twice."), serial=twice[:60], field="serials")
+    if len(serials) > new["quantity"]:
+        raise InvalidInput("more_serials", N_("There are more serial numbers than pieces."), field="serials")
+    for serial in serials:
+        _check_free(uow, new, serial)
+
+
+def _check_free(uow: UnitOfWork, line: Mapping[str, Any], serial: str) -> None:
+    if len(serial) > 200:
+        raise InvalidInput(
+            "too_long",
+            N_("{label} is too long (at most {max_length} characters)."),
+            label=_INSTALLED.fields["serial"].label,
+            max_length=200,
+            field="serials",
+        )
+    delivery = uow.get(_DELIVERY, line["delivery_id"])
+    for row in uow.where(_INSTALLED, product_id=line["product_id"], serial=serial):
+        mine = row["delivery_id"] == delivery["id"] or (row["delivery_id"] is None and row["customer_id"] == delivery["customer_id"])
+        if row["returned_on"] is None and not mine:
+            text = N_("The piece with the serial number “{serial}” is at a customer already. Say first that it came back.")
+            raise InvalidInput("serial_in_use", text, serial=serial, field="serials")
+
+
+def check_delivery_of_lines(uow: UnitOfWork, actor: Actor, delivery_id: str) -> None:  # noqa: ARG001
+    """Only the branch that sends a delivery says what is in it."""
+    if uow.get(_DELIVERY, delivery_id)["branch_id"] != uow.node.branch_id:
+        raise Refused("other_branch", N_("This document belongs to another branch; only that branch can change it."))
+
+
+def save_goods(uow: UnitOfWork, actor: Actor, *, delivery_id: RecordId, lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """Say what is in a delivery: product, quantity and serial numbers of each line (see ``records.save_lines``)."""
+    policy.require_record(uow.connection, actor, _DELIVERY, delivery_id, "update")
+    check_delivery_of_lines(uow, actor, delivery_id)
+    records.save_lines(uow, actor, entity=_LINE.key, document=delivery_id, lines=lines)
+    return goods(uow, actor, delivery_id=delivery_id)
+
+
+def goods(uow: UnitOfWork, actor: Actor, *, delivery_id: RecordId) -> dict[str, Any]:
+    """What is in a delivery: {"lines": […], "own": whether it may be changed here}."""
+    policy.require_record(uow.connection, actor, _DELIVERY, delivery_id, "read")
+    rows = (
+        sorted(uow.where(_LINE, delivery_id=delivery_id), key=lambda line: line["position"])
+        if policy.may(actor, "delivery_line.read")
+        else []
+    )
+    own = uow.get(_DELIVERY, delivery_id)["branch_id"] == uow.node.branch_id
+    return {"lines": [record_json(_LINE, policy.shown(actor, _LINE, row)) for row in rows], "own": own}
+
+
+# what stands at the customer since -----------------------------------------------------------------------------------------
+
+
+def settle(uow: UnitOfWork, delivery_id: str) -> None:
+    """Bring the products in use of a delivery to what it says now; only where it was sent from."""
+    delivery = uow.find(_DELIVERY, delivery_id, deleted=True)
+    if delivery is None or delivery["branch_id"] != uow.node.branch_id:
+        return
+    gone = not delivery["deleted"] and delivery["status"] in _GONE
+    wanted = {
+        (line["product_id"], serial)
+        for line in (uow.where(_LINE, delivery_id=delivery_id) if gone else [])
+        for serial in read_serials(line["serials"])
+    }
+    ids = uow.connection.all("SELECT id FROM installed_product WHERE delivery_id = ? ORDER BY rid", (bytes.fromhex(delivery_id),))
+    held = {(row["product_id"], row["serial"]): row for (pk,) in ids for row in [uow.get(_INSTALLED, pk.hex(), deleted=True)]}
+    for product, serial in sorted(wanted):
+        row = held.get((product, serial)) or _known(uow, delivery, product, serial)
+        _stands(uow, delivery, product, serial, row)
+    for key, row in held.items():
+        if key not in wanted and not row["deleted"]:
+            _is_gone(uow, row)
+
+
+def _known(uow: UnitOfWork, delivery: Record, product: str, serial: str) -> Record | None:
+    """A piece that somebody entered by hand before it was delivered here."""
+    rows = uow.where(_INSTALLED, product_id=product, serial=serial, customer_id=delivery["customer_id"])
+    return next((row for row in rows if row["delivery_id"] is None and row["returned_on"] is None), None)
+
+
+def _stands(uow: UnitOfWork, delivery: Record, product: str, serial: str, row: Record | None) -> None:
+    months = uow.get(_PRODUCT, product, deleted=True)["warranty_months"]
+    sold = delivery["date"]
+    came_back = delivery["status"] == DeliveryStatus.RETURNED
+    says = {"customer_id": delivery["customer_id"], "order_id": delivery["order_id"], "delivery_id": delivery["id"]}
+    if row is None:
+        values = {**says, "product_id": product, "serial": serial, "sold_on": sold, "warranty_until": warranty_end(sold, months)}
+        uow.insert(_INSTALLED, _INSTALLED.validate({**values, "returned_on": dt.date.today() if came_back else None}))
+        return
+    if row["deleted"]:
+        uow.set_deleted(_INSTALLED, row["id"], deleted=False)
+    says["returned_on"] = (row["returned_on"] or dt.date.today()) if came_back else None
+    if row["sold_on"] != sold:
+        # A warranty that somebody extended by hand is his word; one that followed from the day follows it.
+        follows = row["warranty_until"] in {None, warranty_end(row["sold_on"], months)}
+        says |= {"sold_on": sold} | ({"warranty_until": warranty_end(sold, months)} if follows else {})
+    uow.update(_INSTALLED, row["id"], says)
+
+
+def _is_gone(uow: UnitOfWork, row: Record) -> None:
+    """It was not delivered after all: into the recycle bin, or where a ticket names it, noted as come back."""
+    if records.references(uow.connection, _INSTALLED, row["id"]):
+        uow.update(_INSTALLED, row["id"], {"returned_on": row["returned_on"] or dt.date.today()})
+    else:
+        uow.set_deleted(_INSTALLED, row["id"], deleted=True)
+
+
+def follow_lines(uow: UnitOfWork, actor: Actor, delivery_id: str) -> None:  # noqa: ARG001
+    """What stands at the customer follows the goods of a delivery."""
+    settle(uow, delivery_id)
+
+
+def _follow_bin(uow: UnitOfWork, actor: Actor, line: Record) -> None:  # noqa: ARG001
+    settle(uow, line["delivery_id"])
+
+
+def follow_arrived(uow: UnitOfWork, ids: Sequence[str]) -> None:
+    """The same for deliveries of this branch of which somebody elsewhere said what became."""
+    for identity in ids:
+        settle(uow, identity)
+
+
+BEHAVIOURS = {
+    "delivery_line": Behaviour(
+        prepare=prepare_line,
+        check=check_line,
+        check_document=check_delivery_of_lines,
+        after_document=follow_lines,
+        binned=_follow_bin,
+        restored=_follow_bin,
+    )
+}
+VERBS = (
+    Verb(save_goods, N_("Say what is in a delivery")),
+    Verb(goods, N_("Show what is in a delivery"), "delivery.read", record="delivery_id"),
+)

@@ -1,0 +1,50 @@
+"""Prices by level: what a product costs a customer of a price level. Head office sets them; a new line takes them before anything else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from localcrm.domain import policy
+from localcrm.domain.crm.entities import Customer
+from localcrm.domain.policy import Actor
+from localcrm.domain.records import Behaviour
+from localcrm.domain.sales.entities import LevelPrice
+from localcrm.kernel.errors import InvalidInput
+from localcrm.kernel.i18n import N_
+from localcrm.store.connection import Connection
+from localcrm.store.query import Record, records_by_id
+from localcrm.store.uow import UnitOfWork
+
+_LEVEL_PRICE, _CUSTOMER = LevelPrice.entity_type, Customer.entity_type
+
+
+def level_prices(connection: Connection, actor: Actor, product_ids: Sequence[str], customer_id: str | None) -> dict[str, Decimal]:
+    """Prices of a customer's level by product; a product without one is left out, and all are where the actor may not see level or price."""
+    prices, customers = policy.seen(actor, _LEVEL_PRICE), policy.seen(actor, _CUSTOMER)
+    if not customer_id or not product_ids or prices is None or customers is None or not customers.shows("price_level"):
+        return {}
+    if not all(map(prices.shows, ("product_id", "level", "price"))):
+        return {}
+    level = next((customer["price_level"] for customer in records_by_id(connection, _CUSTOMER, [customer_id])), None)
+    if not level:
+        return {}
+    condition, params = prices.condition("p")
+    rows = connection.all(
+        f"""SELECT lower(hex(p.product_id)), p.price FROM level_price p
+            WHERE p.product_id IN (SELECT unhex(value) FROM json_each(?)) AND +p.level = ? AND p.deleted = 0 AND {condition} ORDER BY p.id""",
+        (json.dumps(list(product_ids)), level, *params),
+    )
+    return {product: _LEVEL_PRICE.fields["price"].load(price) for product, price in rows}
+
+
+def check_level_price(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
+    """A product has one price for each level."""
+    same = uow.where(_LEVEL_PRICE, product_id=new["product_id"], level=new["level"])
+    if any(other["id"] != (old or {}).get("id") for other in same):
+        raise InvalidInput("priced_already", N_("This product has a price for this level already. Change that one."), field="level")
+
+
+BEHAVIOURS = {"level_price": Behaviour(check=check_level_price, distinct=("level",))}
