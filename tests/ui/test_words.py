@@ -193,7 +193,7 @@ def test_the_menu_of_a_customer_has_its_parts_in_order() -> None:
     found = menu()
     assert [parts[one.id] for one in found] == sorted(parts[one.id] for one in found)
     assert {"quote", "order", "expense", "ticket"} <= {one.id for one in found if parts[one.id] is Part.ADD}
-    assert [parts[one.id] for one in found if one.divided] == [Part.ADD, Part.PASS_ON, Part.CARE]  # a line between two parts
+    assert [parts[one.id] for one in found if one.divided] == [Part.REACH, Part.ADD, Part.PASS_ON, Part.CARE]  # a line between two parts
     assert (found[0].id, found[-1].id, found[-1].danger) == ("open", "delete", True)
     assert not menu("customer.read")[0].divided
 
