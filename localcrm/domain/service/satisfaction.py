@@ -1,4 +1,4 @@
-"""How content customers are, and how often the same thing breaks again: by product, by engineer, by month, of the tickets somebody sees."""
+"""Customer satisfaction, and how often the same thing breaks again: by product, by engineer, by month, of the tickets somebody sees."""
 
 from __future__ import annotations
 
@@ -82,4 +82,4 @@ def _row(key: str | None, name: str | None, figures: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-VERBS = (Verb(satisfaction, N_("How content customers are"), "ticket.read"),)
+VERBS = (Verb(satisfaction, N_("Customer satisfaction"), "ticket.read"),)

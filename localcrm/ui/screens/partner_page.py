@@ -157,7 +157,7 @@ class _Page:
                         ui.label(own_key("e")).classes("lc-kbd q-ml-sm")
 
     def _figures(self, found: _Found) -> None:
-        with _card(_("Brought in this year")):
+        with _card(_("Sales this year")):
             sums = ((_("Ordered"), found.year.ordered), (_("Received"), found.year.received))
             with ui.element("div").classes("lc-figures"):
                 for label, amount in sums:

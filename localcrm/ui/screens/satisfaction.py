@@ -1,4 +1,4 @@
-"""How content customers are with service, and what broke again: by product, by engineer, by month."""
+"""Customer satisfaction with service, and what broke again: by product, by engineer, by month."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ async def satisfaction(session: Session, parameters: Mapping[str, str]) -> None:
             with found:
                 _draw(str(by.value), outcome.value["rows"], outcome.value["all"])
 
-    with page_frame(session, title=_("How content customers are"), active="tickets"):
+    with page_frame(session, title=_("Customer satisfaction"), active="tickets"):
         head_assets()
-        with page_head(_("How content customers are")):
+        with page_head(_("Customer satisfaction")):
             kinds = {"product": _("By product"), "engineer": _("By engineer"), "month": _("By month")}
             by = ui.select(kinds, value="product", on_change=look).props(f'outlined dense options-dense aria-label="{_("Grouped by")}"')
             by.mark("by").props("data-act=by")
@@ -88,4 +88,4 @@ def _share(part: int, whole: int) -> str:
     return f"{part / whole:.0%}" if whole else "—"
 
 
-register(Screen("satisfaction", f"{PATH}/satisfaction", N_("How content customers are"), "star", "ticket.read", satisfaction, None))
+register(Screen("satisfaction", f"{PATH}/satisfaction", N_("Customer satisfaction"), "star", "ticket.read", satisfaction, None))
