@@ -35,6 +35,7 @@ from localcrm.ui.registry import PINNED, Screen, navigation, register, screens_f
 if TYPE_CHECKING:
     from nicegui import events
 
+    from localcrm.kernel.ports import Changes
     from localcrm.ui.sessions import Session
 
 _OF_ROLE = RoleOption.entity_type
@@ -82,6 +83,7 @@ class _Options:
             self.view, self.role = "role", role
         self.text = ""
         self.rows: dict[str, ui.element] = {}
+        self.whose_shown: tuple[Mapping[str, str], str] | None = None
 
     def _may_company(self) -> bool:
         return self.session.may(PERMISSION)
@@ -110,11 +112,10 @@ class _Options:
                 ui.space()
                 self.reset_button = ui.button(_("Reset all of mine"), on_click=self._reset_all).props("unelevated no-caps")
                 self.reset_button.classes("lc-btn").mark("reset-all")
+            self.whose = ui.element("div").style("display:contents")
             self.place = ui.element("div").classes("lc-options").mark("options")
         await self._draw()
-        self.session.subscribe(
-            {"company_option", "branch_option", "role_option", "role"}, lambda changes: self._draw() if changes.remote else None
-        )
+        self.session.subscribe({"company_option", "branch_option", "role_option", "role"}, self._changed)
         if self.wish:
             ui.run_javascript(f"document.querySelector('[data-option=\"{self.wish}\"]')?.scrollIntoView({{block: 'center'}})")
 
@@ -139,6 +140,12 @@ class _Options:
             said = said_by_role(connection, self.role) if self.role else {}
             return State(own, default, general, roles, said, company, deviations(connection))
 
+    async def _changed(self, changes: Changes) -> None:
+        """Somebody else set something. Only what differs is drawn anew: a box that is open just then would close."""
+        before = self.state
+        if changes.remote and await self._look() and self.state != before:
+            await self._draw()
+
     async def _draw(self) -> None:
         """Everything that is asked for."""
         if not await self._look():
@@ -148,10 +155,11 @@ class _Options:
         found = await apart(find_options, self.session, self.text, level=level, wide=bool(self.text))
         others = await apart(find_settings, self.session, self.text) if self.text and not of_role else []
         self.reset_button.set_visibility(self.view == "personal" or (bool(self.text) and not of_role))
+        self._draw_role(shown=of_role)
         self.place.clear()
         self.rows.clear()
         with self.place:
-            if of_role and not self._draw_role():
+            if of_role and not self.role:
                 return
             if not found and not others:
                 with ui.element("div").classes("lc-empty"):
@@ -165,20 +173,29 @@ class _Options:
             self.differing = ui.element("div").classes("lc-options")
         self._draw_differing()
 
-    def _draw_role(self) -> bool:
-        """Whose defaults are shown; False where there is no role."""
-        if not self.role:
-            with ui.element("div").classes("lc-empty"):
-                ui.label(_("There are no roles yet."))
-                ui.button(_("Roles and rights"), on_click=lambda: ui.navigate.to("/roles")).props("unelevated no-caps").classes("lc-btn")
-            return False
-        with ui.element("div").classes("lc-row lc-option-role"):
-            box = ui.select(dict(self.state.roles), value=self.role, on_change=self._choose_role)
-            box.props(f'outlined dense options-dense hide-bottom-space aria-label="{_("Role")}"').classes("lc-option-box").mark("of-role")
-            ui.label(
-                _("This holds for whoever has the role and has chosen nothing himself. Of several roles the first in this list counts.")
-            ).classes("lc-muted lc-small-text grow")
-        return True
+    def _draw_role(self, *, shown: bool) -> None:
+        """Whose defaults are shown; it stands apart, so that the box stays open while what is below it is drawn anew."""
+        wanted = (dict(self.state.roles), self.role) if shown else None
+        if wanted == self.whose_shown:
+            return
+        self.whose_shown = wanted
+        self.whose.clear()
+        with self.whose:
+            if shown and not self.role:
+                with ui.element("div").classes("lc-empty"):
+                    ui.label(_("There are no roles yet."))
+                    ui.button(_("Roles and rights"), on_click=lambda: ui.navigate.to("/roles")).props("unelevated no-caps").classes(
+                        "lc-btn"
+                    )
+            elif shown:
+                with ui.element("div").classes("lc-row lc-option-role"):
+                    box = ui.select(dict(self.state.roles), value=self.role, on_change=self._choose_role)
+                    box.props(f'outlined dense options-dense hide-bottom-space aria-label="{_("Role")}"').classes("lc-option-box")
+                    ui.label(
+                        _(
+                            "This holds for whoever has the role and has chosen nothing himself. Of several roles the first in this list counts."
+                        )
+                    ).classes("lc-muted lc-small-text grow")
 
     def _draw_columns(self) -> None:
         """The lists whose columns the role arranges; they are set where the list is."""
@@ -332,6 +349,7 @@ class _Options:
 
     async def _choose_role(self, event: events.ValueChangeEventArguments[Any]) -> None:
         self.role = str(event.value)
+        self.whose_shown = (dict(self.state.roles), self.role)  # the box shows it already
         await self._draw()
 
     async def _drop_columns(self, key: str) -> None:
