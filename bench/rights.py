@@ -22,7 +22,7 @@ from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
 from localcrm.domain.roles import FieldRule, Scope
 from localcrm.kernel.ids import new_id
-from localcrm.kernel.schema import EntityType, Kind, entities, entity
+from localcrm.kernel.schema import EntityType, entity
 from localcrm.store.store import Store
 from localcrm.ui.endpoints import list_page
 
@@ -159,7 +159,7 @@ def _fill(store: Store, admin: Actor, users: list[str], size: int) -> None:
 
 def _grant(store: Store, admin: Actor, users: list[str]) -> None:
     """Rights of their own for those who measure lists; roles that say something about every kind of record for the last two."""
-    kinds = [kind for kind in entities() if kind.kind is not Kind.LINE and kind.by_hand]
+    kinds = [kind for kind in policy.granted_kinds() if kind.by_hand]
     for number, scope in WHO.values():
         for kind in kinds:
             wish = scope if scope in policy.scopes_of(kind) else Scope.ALL

@@ -360,7 +360,8 @@ class Sample:
             "date": date(2026, 1, 1) + timedelta(days=n),
             "datetime": datetime(2026, 1, 1, 8, field.no % 60, tzinfo=UTC) + timedelta(days=n),
             "files": Attachment(f"{kind.no:032x}{n:032x}", n + 1, f"{WORD} {kind.key} {field.key} {n:02}.pdf").line,
-        }.get(field.kind, f"{WORD} {kind.key} {field.key} {n:02}")
+            "place": f"31.{n:06}, 121.473701",
+        }.get(field.f.widget if field.f.widget == "place" else field.kind, f"{WORD} {kind.key} {field.key} {n:02}")
 
     def _about(self, telling: EntityType, made: Mapping[str, list[str]]) -> None:
         """About every kind of record but those that are about others themselves: about a whole record, its title, two other fields."""
