@@ -56,6 +56,7 @@ def import_file(
         "skipped": result.skipped,
         "failed": result.failed,
         "errors": result.errors,
+        "warnings": [{"row": note.row, "code": note.code, "message": note.message} for note in table.warnings],
     }
     session.show(document)
 

@@ -10,6 +10,7 @@ from localcrm.domain.approvals import documents, services as approvals
 from localcrm.domain.calls import services as calls
 from localcrm.domain.catalog import services as catalog
 from localcrm.domain.crm import (
+    alike,
     apart,
     custody,
     deals_due,
@@ -80,6 +81,7 @@ reminders.FURTHER["reclaim_rule"] = reclaim.remind
 reminders.FURTHER |= {"project_task": deals_due.tasks, "opportunity": deals_due.steps}
 reminders.FURTHER["supplier_certificate"] = certificates.certificates
 reminders.FURTHER["partner_registration"] = registrations.remind
+alike.ALSO_KNOWN.append(registrations.registered_already)
 reminders.FURTHER["receipt"] = overpaid.remind
 
 # Tickets run out, which whoever is responsible hears of; customers are asked again some days after one was closed.

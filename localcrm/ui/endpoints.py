@@ -380,7 +380,9 @@ def _write_export(session: Session, query: ListQuery, path: Path, keys: Sequence
     from localcrm.reports.export import write_table
 
     hidden = query.restrict.hidden if query.restrict else frozenset()
-    fields = [field for field in ([query.entity.field(key) for key in keys] or query.entity.columns) if field.key not in hidden]
+    is_card = path.suffix == ".vcf"  # which holds what there is, whatever columns are shown
+    chosen = query.entity.readable if is_card else [query.entity.field(key) for key in keys] or query.entity.columns
+    fields = [field for field in chosen if field.key not in hidden]
     kinds = ["text" if field.kind in {"ref", "choice", "files"} or field.options else field.kind for field in fields]
 
     def cell(field: Any, record: Mapping[str, Any], names: Mapping[str, Mapping[str, str]]) -> Any:
@@ -401,7 +403,8 @@ def _write_export(session: Session, query: ListQuery, path: Path, keys: Sequence
                     return
                 part = replace(part, after=page.next)
 
-    count = write_table(path, [field.label for field in fields], rows(), kinds=kinds, keys=[field.key for field in fields])
+    names = ["company" if is_card and field.key == "customer_id" else field.key for field in fields]
+    count = write_table(path, [field.label for field in fields], rows(), kinds=kinds, keys=names)
     log_event(session.store, "export", user_id=session.user_id, detail=f"{query.entity.key} {path.suffix} {count}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from openpyxl import Workbook
 from playwright.sync_api import Page, expect
 
 from localcrm.kernel.schema import entity as entity_type
@@ -128,6 +129,19 @@ def test_a_column_can_mean_something_else_and_a_missing_one_is_named(open_page: 
     page.locator(".q-menu .q-item", has_text="客户名称").click()
     expect(page.locator(".lc-table tr").nth(1)).to_contain_text("Müller")
     expect(page.locator("td.lc-bad-cell")).to_have_count(0)
+
+
+def test_what_is_read_otherwise_than_it_looks_is_said(open_page: OpenPage, tmp_path: Path) -> None:
+    book = Workbook()
+    for row in (["客户名称", "电话"], ["看得见有限公司", "13800000001"], ["藏起来有限公司", "13800000002"]):
+        book.active.append(row)
+    book.active.row_dimensions[3].hidden = True
+    book.create_sheet("去年").append(["客户名称"])
+    book.save(tmp_path / "book.xlsx")
+    page = open_page("/import")
+    page.locator("[data-upload] input[type=file]").set_input_files(tmp_path / "book.xlsx")
+    expect(page.locator(".lc-warn", has_text="去年")).to_have_count(1)
+    expect(page.locator(".lc-warn", has_text="隐藏")).to_contain_text("第 3 行")
 
 
 def test_a_file_that_is_no_table_is_refused_in_one_sentence(open_page: OpenPage, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_an_export_comes_back_as_it_was(office, tmp_path) -> None:
         file = tmp_path / f"c.{suffix}"
         assert office.as_admin("export", "customer", "-o", str(file)) == {"file": str(file), "rows": 2}
         again = office.as_admin("import", "customer", str(file), "--update-on", "number")
-        assert again == {"created": 0, "updated": 0, "skipped": 2, "failed": 0, "errors": []}
+        assert again == {"created": 0, "updated": 0, "skipped": 2, "failed": 0, "errors": [], "warnings": []}
     assert office.as_admin("list", "customer")["rows"] == before
     headers = [cell.value for cell in next(load_workbook(tmp_path / "c.xlsx").active.iter_rows(max_row=1))]
     assert headers[:4] == ["Customer no.", "Customer name", "Short name", "Level"]

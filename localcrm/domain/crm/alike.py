@@ -6,7 +6,7 @@ All of it asks the marks that are kept with the search index (``store.marks``), 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
@@ -212,6 +212,20 @@ def find_alike(uow: UnitOfWork, actor: Actor, *, values: dict[str, str | None], 
     return told(uow, actor, reasons)
 
 
+#: What else is known of a company that is typed as a new customer, beside customers: asked with its fields as typed, tells rows of the same
+#: shape with "until", and whether there are others that the actor is not told of.
+ALSO_KNOWN: list[Callable[[UnitOfWork, Actor, Mapping[str, str | None]], tuple[list[dict[str, Any]], bool]]] = []
+
+
+def advise_customer(uow: UnitOfWork, actor: Actor, *, values: dict[str, str | None], id: RecordId | None = None) -> dict[str, Any]:
+    """Who is there already while a customer is typed: as ``find_alike``, and of a new one what else is known of such a company."""
+    found = find_alike(uow, actor, values=values, id=id)
+    for known in ALSO_KNOWN if id is None else ():
+        rows, braked = known(uow, actor, values)
+        found = {"rows": [*found["rows"], *rows], "braked": found["braked"] or braked}
+    return found
+
+
 def told(uow: UnitOfWork, actor: Actor, reasons: Mapping[str, set[str]]) -> dict[str, Any]:
     """What an actor is told of customers that look like what he types, by id the fields that say so; as ``find_alike`` does."""
     live = owners_of(uow.connection, reasons)
@@ -319,6 +333,7 @@ VERBS = (
     Verb(find_duplicates, N_("Find customers entered twice"), "customer.read"),
     Verb(list_pairs, N_("List pairs of customers that are likely one"), "customer.read"),
     Verb(find_alike, N_("Find customers like the one being typed"), "customer.create"),
+    Verb(advise_customer, N_("Tell who is known already while a customer is typed"), "customer.create"),
     Verb(tell_apart, N_("Say that two customers are not the same")),
     Verb(look_again, N_("Look again at two customers that were told apart")),
 )

@@ -206,6 +206,12 @@ def _rows(connection: Connection, ids: Iterable[str], rest: str, *params: Any) -
     return [load_record(REGISTRATION, row) for row in connection.all(sql, [*keys, *params])]
 
 
+def registered_already(uow: UnitOfWork, actor: Actor, values: Mapping[str, str | None]) -> tuple[list[dict[str, Any]], bool]:
+    """What somebody who enters such a company as a customer is told of partners who have it registered; whether there are others."""
+    typed = {key: values.get(key) for key in ("name", "phone", "tax_no")}
+    return _tell(uow, actor, [row for row in _running(uow, typed) if row["state"] == RegistrationState.LIVE])
+
+
 def _tell(uow: UnitOfWork, actor: Actor, found: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
     """What an actor is told of registrations that run; of those beyond his rights only whom to ask, and of few of them within an hour."""
     first = found[:_MOST_TOLD]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from nicegui import background_tasks, ui
@@ -18,6 +19,7 @@ from localcrm.store.marks import marked
 from localcrm.ui.endpoints import record_path
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import ADVISERS, Form
+from localcrm.ui.kit.values import near_day
 from localcrm.ui.operations import run_verb
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ class Adviser:
     """Watches one open form."""
 
     #: What is asked while one types.
-    verb = "crm.find_alike"
+    verb = "crm.advise_customer"
 
     def __init__(self, session: Session, form: Form, identity: str | None) -> None:
         self.session, self.form, self.identity = session, form, identity
@@ -118,7 +120,7 @@ def _key(row: Mapping[str, Any]) -> str:
 def _draw(row: Mapping[str, Any]) -> None:
     with ui.element("div").classes("lc-alike-row").props("data-masked" if row.get("masked") else "data-hit"):
         ui.icon("person_search").props("size=16px")
-        if row.get("masked"):
+        if row.get("masked") or "until" in row:
             ui.label(_words(row))
         else:
             ui.link(_words(row), record_path("customer", row["id"]), new_tab=True)
@@ -126,6 +128,13 @@ def _draw(row: Mapping[str, Any]) -> None:
 
 def _words(row: Mapping[str, Any]) -> str:
     whose = " · ".join(str(part) for part in (row["owner"], row["branch"]) if part)
+    if "until" in row:
+        words = {
+            "partner": row.get("partner") or _("a partner"),
+            "until": near_day(date.fromisoformat(row["until"])),
+            "whose": whose or "—",
+        }
+        return _("Registered by {partner} until {until}, looked after by {whose}").format(**words)
     if row.get("masked"):
         return _("Exists already, with {whose}").format(whose=whose) if whose else _("Exists already")
     people = _(", ").join(row.get("contacts", ()))

@@ -212,7 +212,7 @@ async def delete_customer(session: Session, identity: str) -> bool:
     refused: list[AppError] = []
 
     def note(error: AppError) -> bool:
-        if error.code == "referenced" and session.may("customer.merge"):
+        if error.code == "referenced" and (session.may("customer.merge") or _may_stop(session)):
             refused.append(error)
         else:
             show_failure(error)
@@ -221,6 +221,10 @@ async def delete_customer(session: Session, identity: str) -> bool:
     if await delete_with_undo(session, CUSTOMER, identity, on_error=note):
         return True
     return bool(refused) and await _in_use_dialog(session, identity, refused[0].message)
+
+
+def _may_stop(session: Session) -> bool:
+    return policy.may_write(session.actor, CUSTOMER, CUSTOMER.fields["inactive"]) and session.may("customer.update")
 
 
 async def _in_use_dialog(session: Session, identity: str, message: str) -> bool:
@@ -234,13 +238,13 @@ async def _in_use_dialog(session: Session, identity: str, message: str) -> bool:
         ).classes("lc-muted")
         with ui.element("div").classes("lc-dialog-buttons").style("flex-wrap:wrap"):
             ui.button(_("Cancel"), on_click=lambda: dialog.submit("")).props("flat no-caps").classes("lc-btn")
-            if policy.may_write(session.actor, CUSTOMER, CUSTOMER.fields["inactive"]) and session.may("customer.update"):
+            if _may_stop(session):
                 ui.button(_("No longer dealt with"), on_click=lambda: dialog.submit("stop")).props(
                     "unelevated no-caps data-act=stop"
                 ).classes("lc-btn")
-            ui.button(_("Merge into another…"), on_click=lambda: dialog.submit("merge")).props("unelevated no-caps data-act=merge").classes(
-                "lc-pri"
-            )
+            if session.may("customer.merge"):
+                merge = ui.button(_("Merge into another…"), on_click=lambda: dialog.submit("merge"))
+                merge.props("unelevated no-caps data-act=merge").classes("lc-pri")
     match await answer_of(dialog):
         case "merge":
             return await merge_with_dialog(session, identity) not in {"", identity}

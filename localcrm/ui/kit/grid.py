@@ -91,6 +91,10 @@ CARDS: Mapping[str, tuple[str, str, str, str]] = {
 }
 
 
+#: Kinds of records that can be taken along as address cards.
+HAVE_CARDS = frozenset({"contact", "customer"})
+
+
 class RecordGrid:
     """The list of one entity. ``chosen`` is the id of the row under the cursor."""
 
@@ -168,7 +172,10 @@ class RecordGrid:
                 ui.button(_("Export")).props("unelevated no-caps").classes("lc-btn lc-wide-only").mark("export"),
                 ui.menu().classes("lc-menu"),
             ):
-                for suffix, label in (("xlsx", _("Excel workbook (.xlsx)")), ("csv", _("Text table (.csv)"))):
+                formats = {"xlsx": _("Excel workbook (.xlsx)"), "csv": _("Text table (.csv)")}
+                if self.entity.key in HAVE_CARDS:
+                    formats["vcf"] = _("Address cards (.vcf)")
+                for suffix, label in formats.items():
                     item = ui.menu_item(label).mark(f"export-{suffix}")
                     item.on("click", js_handler=f"() => localcrm.grid({json.dumps(self.name)}, 'exportAs', {json.dumps(suffix)})")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from localcrm.channels.tables import MAX_BYTES, MEBIBYTE
+from localcrm.channels.tables import MAX_BYTES, MEBIBYTE, RowNote
 from localcrm.domain.import_columns import column_of
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
 POLL_SECONDS = 0.4
+#: What is to be known of a file is said so often at most.
+MOST_NOTES = 4
 KINDS = {"csv": N_("text table (csv)"), "xlsx": N_("Excel workbook"), "vcf": N_("address cards (vCard)")}
 DELIMITERS = {",": N_("comma"), "\t": N_("tab"), ";": N_("semicolon")}
 ENCODINGS = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "utf-16": "UTF-16", "gb18030": "GBK"}
@@ -143,6 +145,7 @@ class ImportPage:
                     ui.button(_("Another file"), on_click=self._again).props("unelevated no-caps").classes("lc-btn").props(
                         "data-act=another"
                     ).mark("another")
+                self.notes = ui.element("div").classes("lc-col").style("gap:4px").mark("file-notes")
                 ui.label(_("What is in which column?")).classes("lc-label")
                 with ui.element("div").classes("lc-mapping").mark("mapping"):
                     for index, header in enumerate(job.table.headers):
@@ -227,12 +230,26 @@ class ImportPage:
         if outcome.ok:
             self._draw_preview(outcome.value)
         counted = await run_service(self.session, lambda: job.total or job.count())
+        self._draw_notes(job.table.warnings)
         if counted.ok:
             self.count_label.set_text(_("{count} rows").format(count=f"{counted.value:,}"))
             self.count_label.set_visibility(True)
         usable = outcome.ok and counted.ok and bool(job.mapping)
         self.go_button.set_enabled(usable)
         self.try_button.set_enabled(usable)
+
+    def _draw_notes(self, notes: Sequence[RowNote]) -> None:
+        """What of the file was read otherwise than it looks in the program it comes from."""
+        self.notes.clear()
+        with self.notes:
+            for note in notes[:MOST_NOTES]:
+                with ui.element("div").classes("lc-notice lc-warn").props('role="status"'):
+                    ui.icon("info")
+                    ui.label(_("Row {row}: {message}").format(row=note.row, message=note.message) if note.row else note.message).classes(
+                        "grow"
+                    )
+            if len(notes) > MOST_NOTES:
+                ui.label(_("and {count} more").format(count=len(notes) - MOST_NOTES)).classes("lc-muted lc-small-text")
 
     def _draw_preview(self, rows: list[PreviewRow]) -> None:
         job = self._job

@@ -88,6 +88,26 @@ def test_who_registers_a_company_first_is_protected_and_the_next_is_told_whom_to
     assert standing(hq, mine["id"]) == "released"
 
 
+def test_whoever_enters_a_registered_company_as_a_customer_is_told(hq):
+    partner = hq.new("partner", name="华东代理")
+    mine = register(hq, partner, "杭州恒远纺织有限公司", phone="0571-88886666")
+    typed = {"name": "恒远纺织（杭州）", "phone": "057188886666"}
+    (hit,) = hq.run("crm.advise_customer", values=typed)["rows"]
+    assert (hit["partner"], hit["reasons"], hit["until"]) == (
+        "华东代理",
+        ["phone"],
+        str(hq.get("partner_registration", mine["id"])["protected_until"]),
+    )
+    user = hq.new("user", login="wang", name="王芳")
+    hq.run("people.set_rights", login="wang", entity="customer", actions=["read", "create"], scope="own")
+    wang = actor_by_id(hq.store, user)
+    assert wang is not None
+    (hit,) = verbs.run(hq.store, wang, "crm.advise_customer", {"values": typed})["rows"]
+    assert hit["masked"] and "partner" not in hit and "name" not in hit
+    hq.run("partners.turn_into_customer", registration_id=mine["id"])
+    assert [row["name"] for row in hq.run("crm.advise_customer", values=typed)["rows"]] == ["杭州恒远纺织有限公司"]
+
+
 def test_a_company_that_is_ours_already_is_registered_only_on_purpose(hq):
     partner = hq.new("partner", name="华东代理")
     hq.new("customer", name="绍兴宏达", tax_no="91330600MA2XXXXX1A")
