@@ -43,7 +43,7 @@ from localcrm.domain.sales import (
     timeline,
     warranties,
 )
-from localcrm.domain.sales.entities import Contract, Quote
+from localcrm.domain.sales.entities import Contract, InstalledProduct, Quote
 from localcrm.domain.service import reminding, services as service, tickets
 from localcrm.domain.service.entities import Ticket
 from localcrm.domain.stock import services as stock
@@ -109,6 +109,7 @@ conditions.add_questions(Opportunity.entity_type, deals_due.DEAL_QUESTIONS, deal
 # Quotes and contracts that want an answer, run, or run out.
 conditions.add_questions(Quote.entity_type, paper_questions.QUOTE_QUESTIONS, paper_questions.QUOTE_PRESETS)
 conditions.add_questions(Contract.entity_type, paper_questions.CONTRACT_QUESTIONS, paper_questions.CONTRACT_PRESETS)
+conditions.add_questions(InstalledProduct.entity_type, paper_questions.WARRANTY_QUESTIONS, paper_questions.WARRANTY_PRESETS)
 
 # Suppliers whom we owe something.
 conditions.add_questions(Supplier.entity_type, payables.QUESTIONS, payables.PRESETS)

@@ -76,5 +76,5 @@ def test_a_rebate_is_paid_out_where_the_ranking_stands(open_page: OpenPage, offi
     with beside(office) as (store, actor):  # somebody else works on, and the page behind the question is drawn anew
         verbs.run(store, actor, "records.create_record", {"entity": "partner", "values": {"name": "闽北总代"}})
     expect(page.locator("[data-act=ranking]")).to_contain_text("闽北总代")
-    page.locator(".q-dialog").get_by_text("兑付", exact=True).click()
+    page.locator(".q-dialog [data-act=by-money]").click()
     expect(line).to_contain_text("已兑付")

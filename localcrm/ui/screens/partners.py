@@ -11,16 +11,16 @@ from nicegui import ui
 
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.partners import figures
-from localcrm.domain.partners.entities import RebateSettlement
+from localcrm.domain.partners.entities import RebateSettlement, RebateWay
 from localcrm.domain.partners.figures import PARTNER, Accrued, Ranked
 from localcrm.domain.partners.registrations import REGISTRATION
 from localcrm.domain.partners.rules import month_of, months_until
 from localcrm.domain.partners.targets import Reached, at_present
 from localcrm.kernel.clock import moment
-from localcrm.kernel.i18n import N_, gettext as _
+from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.ui.endpoints import record_path
 from localcrm.ui.frame import page_frame, page_head
-from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import Form, load_typed
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.values import show_kind
@@ -305,9 +305,18 @@ class _Figures:
     async def _settle(self, row: Accrued, names: Mapping[str, str]) -> None:
         text = _("Give “{partner}” {amount} for {month}?") if row.open > 0 else _("Take {amount} back from “{partner}” for {month}?")
         question = text.format(partner=names.get(row.partner_id, "…"), amount=show_kind("money", abs(row.open)), month=row.month)
+        with self.aside, ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("settle-dialog"):
+            ui.label(question).classes("lc-dialog-title")
+            ui.label(_("It is noted and cannot be changed afterwards.")).classes("lc-muted")
+            with ui.element("div").classes("lc-dialog-buttons").style("flex-wrap:wrap"):
+                ui.button(_("Cancel"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
+                for way in RebateWay:
+                    look = "lc-pri" if way is RebateWay.CREDIT else "lc-btn"
+                    button = ui.button(gettext(way.label), on_click=partial(dialog.submit, way.value)).props("unelevated no-caps")
+                    button.classes(look).props(f"data-act=by-{way.value}")
         with self.aside:
-            if await confirm(question, detail=_("It is noted as credit for goods and cannot be changed afterwards."), yes=self._deed(row)):
-                parameters = {"partner_id": row.partner_id, "month": row.month, "amount": str(row.open)}
+            if way := await answer_of(dialog):
+                parameters = {"partner_id": row.partner_id, "month": row.month, "amount": str(row.open), "way": way}
                 await run_verb(self.session, "partners.settle_rebate", parameters, done=_("Noted as given"))
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
+from localcrm.domain.conditions import PRESETS, Asking, tree_query
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.schema import entity
 from localcrm.store.query import Condition, ListQuery, select
@@ -51,3 +52,19 @@ def test_a_serial_number_is_found_by_its_end_in_any_branch_and_tells_the_warrant
         assert [(row["id"], row["warranty_until"]) for row in found] == [(machine, date(2027, 3, 1))]
         ending = select(connection, ListQuery(kind, where=(Condition("warranty_until", "<=", "2027-04-01"),), sort="warranty_until")).rows
         assert [row["serial"] for row in ending] == ["SN-2026-004711"]
+
+
+def test_what_runs_out_of_warranty_soon_and_what_has_is_found(company: Company):
+    office, kind, today = company.hq, entity("installed_product"), date.today()
+    customer, product = office.new("customer", name="甲公司"), office.new("product", code="M", name="绣花机", price="1")
+    for serial, days, back in (("早过了", -200, None), ("快了", 20, None), ("还早", 300, None), ("退回的", 20, str(today))):
+        until = str(today + timedelta(days=days))
+        values = {"customer_id": customer, "product_id": product, "serial": serial, "warranty_until": until, "returned_on": back}
+        office.new(kind.key, **values)
+
+    def found(preset: str) -> list[str]:
+        with office.store.read() as connection:
+            query = tree_query(kind, PRESETS[kind.key][preset].tree, Asking(office.actor))
+            return [row["serial"] for row in select(connection, query).rows]
+
+    assert (found("ending"), found("ended")) == (["快了"], ["早过了"])
