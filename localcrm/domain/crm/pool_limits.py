@@ -156,6 +156,8 @@ def why_not(
         return ClaimOutcome.NO_MEMBER
     if is_barred(connection, customer["id"], user, at):
         return ClaimOutcome.BARRED
+    if customer["released_at"] is not None and at < customer["released_at"] + timedelta(days=pool["fresh_days"]):
+        return ClaimOutcome.FRESH
     left = room(connection, user)
     if left is not None and left[0] < 1 and not (left[1] and customer["level"] == "deal"):
         return ClaimOutcome.FULL

@@ -299,6 +299,7 @@ _REFUSALS: Mapping[ClaimOutcome, str] = {
     ClaimOutcome.BARRED: N_("You had “{title}” before; the waiting time is not over."),
     ClaimOutcome.FULL: N_("You have as many customers as allowed. Give one up first."),
     ClaimOutcome.DAY_FULL: N_("You have picked as many customers today as allowed."),
+    ClaimOutcome.FRESH: N_("“{title}” is new in the pool and may not be picked yet."),
     ClaimOutcome.GONE: N_("“{title}” was deleted."),
 }
 
@@ -411,6 +412,7 @@ _TOLD: Mapping[ClaimOutcome, str] = {
     ClaimOutcome.BARRED: N_("You had it before, and the waiting time is not over."),
     ClaimOutcome.FULL: N_("You had as many customers as allowed when the request arrived. Give one up, then pick again."),
     ClaimOutcome.DAY_FULL: N_("You had picked as many as allowed on that day. Pick it again another day."),
+    ClaimOutcome.FRESH: N_("The customer was too new in the pool then. Pick it again later."),
     ClaimOutcome.GONE: N_("It was deleted meanwhile."),
 }
 

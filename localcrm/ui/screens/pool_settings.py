@@ -285,6 +285,8 @@ def _sentences(pool: Record, state: State) -> list[tuple[str, str]]:
     if pool["held_most"] is not None:
         most = _("{count} customers each, without deal customers") if pool["deals_free"] else _("{count} customers each")
         limits.append(most.format(count=pool["held_most"]))
+    if pool["fresh_days"]:
+        limits.append(_("new ones lie {days} days first").format(days=pool["fresh_days"]))
     if pool["barred_days"]:
         limits.append(_("a former salesperson waits {days} days").format(days=pool["barred_days"]))
     if pool["protect_days"]:

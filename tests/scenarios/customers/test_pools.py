@@ -286,6 +286,16 @@ def test_trap_39_one_left_in_the_quota(day: Day) -> None:
     day.do(day.hq, "chen", "pick", customers=[second])
 
 
+def test_what_is_new_in_a_pool_is_not_picked_at_once(day: Day) -> None:
+    day.pool(fresh_days=3)
+    (lying,) = day.in_pool("刚放进来的")
+    day.hq.clock.forward(days=2)  # type: ignore[attr-defined]
+    with refused("pick_fresh"):
+        day.do(day.hq, "chen", "pick", customers=[lying])
+    day.hq.clock.forward(days=1)  # type: ignore[attr-defined]
+    day.do(day.hq, "chen", "pick", customers=[lying])
+
+
 def test_trap_39_neither_form_nor_import_nor_hand_over_gets_round_the_cap(day: Day) -> None:
     day.pool(held_most=1, deals_free=True)
     day.hq.new("customer", name="成交的不算", owner_id=day.users["chen"], level="deal")

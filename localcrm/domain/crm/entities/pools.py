@@ -38,6 +38,7 @@ class Pool(Entity, key="pool", no=60, label=N_("Customer pool"), kind=Kind.HUB, 
     away: Annotated[LongText | None, F(14, N_("On leave: given nothing for now"), refs="user")] = None
     admins: Annotated[LongText | None, F(15, N_("Looked after by"), refs="user")] = None
     looks_per_day: Annotated[int | None, Bounds(ge=1, le=10_000), F(16, N_("Looks into it per person and day (empty: any number)"))] = None
+    fresh_days: Annotated[int, Bounds(ge=0, le=3650), F(17, N_("Days a customer new in the pool may not be picked"))] = 0
 
 
 class ChangeKind(Choice):
@@ -173,6 +174,7 @@ class ClaimOutcome(Choice):
     FULL = "full", N_("Has as many customers as allowed")
     DAY_FULL = "day_full", N_("Picked as many on that day as allowed")
     GONE = "gone", N_("The customer was deleted")
+    FRESH = "fresh", N_("Too new in the pool")
 
 
 class ClaimAnswer(
