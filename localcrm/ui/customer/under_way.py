@@ -1,4 +1,7 @@
-"""Cards of what is under way with a customer: open deals, quotes without an answer, running contracts; and all his files."""
+"""Cards of what is under way with a customer: open deals, quotes without an answer, running contracts; and all his files.
+
+Other pages show what hangs on their record in the same way (``parts``).
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ class Part:
     """One card: records of a kind that fit these conditions, with these columns."""
 
     kind: EntityType
-    tree: Mapping[str, Any]
+    tree: Mapping[str, Any] | None
     label_msgid: str
     columns: tuple[str, ...]
     sort: str
@@ -58,11 +61,15 @@ class Found:
     rows: Sequence[dict[str, Any]]
 
 
-def under_way(session: Session, connection: Connection, customer_id: str) -> list[Found]:
-    """What is under way with a customer, as far as the user may see it; parts without anything are left out."""
+def under_way(
+    session: Session, connection: Connection, identity: str, *, parts: Sequence[Part] = PARTS, by: str = "customer_id"
+) -> list[Found]:
+    """What is under way with a customer, or with another record that ``parts`` name in ``by``, as far as the user may see it; parts without
+    anything are left out.
+    """
     found = []
-    for part in PARTS:
-        tree = {"all": [{"field": "customer_id", "op": "=", "value": customer_id}, part.tree]}
+    for part in parts:
+        tree = {"all": [{"field": by, "op": "=", "value": identity}, *([part.tree] if part.tree else [])]}
         asking = Asking(session.actor)
         if not session.may(f"{part.kind.key}.read") or not is_askable(part.kind, tree, asking):
             continue
@@ -87,7 +94,7 @@ def under_way_table(found: Found) -> None:
         for row in found.rows:
             with ui.element("tr"):
                 for column in found.columns:
-                    path = record_path(kind.key, row["id"]) if column.key == "title" else ""
+                    path = record_path(kind.key, row["id"]) if column.key in {"title", "name"} else ""
                     cell(column, row, span=2 if column is found.columns[-1] else 1, path=path)
 
 

@@ -13,18 +13,22 @@ from typing import TYPE_CHECKING
 from nicegui import ui
 
 from localcrm.domain import policy
+from localcrm.domain.crm.entities import Customer
 from localcrm.domain.partners import deposits, stock, targets
 from localcrm.domain.partners.deposits import DEPOSIT
+from localcrm.domain.partners.entities import RegistrationState
 from localcrm.domain.partners.figures import PARTNER, Sums, by_month, sees_all
+from localcrm.domain.partners.registrations import REGISTRATION
 from localcrm.domain.partners.rules import months_until
 from localcrm.domain.partners.stock import STOCK, Level
 from localcrm.domain.partners.targets import TARGET, Reached
 from localcrm.kernel.clock import moment
 from localcrm.kernel.errors import AppError
-from localcrm.kernel.i18n import N_, gettext as _
+from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.ids import parse_id
 from localcrm.kernel.schema import EntityType
 from localcrm.store.query import Condition, ListQuery, Record, select
+from localcrm.ui.customer.under_way import Found as UnderWay, Part, under_way, under_way_table
 from localcrm.ui.endpoints import record_path
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.detail import facts, ref_names
@@ -42,7 +46,18 @@ if TYPE_CHECKING:
 
     from localcrm.ui.sessions import Session
 
-_SHOWS = {PARTNER.key, TARGET.key, DEPOSIT.key, STOCK.key, "customer", "sales_order", "receipt"}
+#: What hangs on a partner: companies that he has registered, customers who came through him.
+HANGING = (
+    Part(
+        REGISTRATION,
+        {"field": "state", "op": "=", "value": RegistrationState.LIVE.value},
+        N_("Registrations that run"),
+        ("name", "standing", "since", "protected_until"),
+        "protected_until",
+    ),
+    Part(Customer.entity_type, None, N_("Customers through this partner"), ("name", "level", "unpaid", "owner_id"), "name"),
+)
+_SHOWS = {PARTNER.key, TARGET.key, DEPOSIT.key, STOCK.key, REGISTRATION.key, "customer", "sales_order", "receipt"}
 #: Entries of a deposit that stand on the page.
 _MOST = 30
 
@@ -57,6 +72,7 @@ class _Found:
     deposits: Sequence[Record]
     reversed: frozenset[str]
     stock: Sequence[Level]
+    hanging: Sequence[UnderWay]
 
 
 def _read(session: Session, identity: str) -> _Found:
@@ -85,6 +101,7 @@ def _read(session: Session, identity: str) -> _Found:
             entries,
             frozenset(row[0].hex() for row in gone),
             stock.newest(connection, session.actor, identity),
+            under_way(session, connection, identity, parts=HANGING, by="partner_id"),
         )
 
 
@@ -134,6 +151,9 @@ class _Page:
                 self._deposit(found)
             with ui.element("div").classes("lc-col"):
                 self._stock(found)
+                for one in found.hanging:
+                    with _card(gettext(one.part.label_msgid)):
+                        under_way_table(one)
                 with _card(_("Details")):
                     told = [
                         f
