@@ -41,13 +41,12 @@ class Navigation:
 
     def __init__(self, session: Session, active: str) -> None:
         self.session, self.active = session, active
-        self.client = context.client
         self.counted = {screen.id: screen for screen in screens_for(session) if screen.badge is not None}
         self.counts: dict[str, int] = {}
         self.bar = ui.html("", sanitize=False, tag="nav").classes("lc-nav").props(f'aria-label="{_("Navigation")}"')
         self.bar.on("click", self._fold, js_handler=_FOLD)
         self.draw()
-        _navigations[self.client] = self
+        _navigations[context.client] = self
         ui.timer(
             0, partial(self._count, *self.counted.values()), once=True
         )  # numbers follow once the page is there: no page waits for them
@@ -65,9 +64,10 @@ class Navigation:
         if screen_id not in self.counted or self.counts.get(screen_id, 0) == count:
             return
         self.counts[screen_id] = count
-        if self.client.has_socket_connection:
+        client = self.bar.client  # held by nothing here: a table by page must not keep the page
+        if client.has_socket_connection:
             said = ", ".join(map(json.dumps, (screen_id, *self._badge(screen_id))))
-            self.client.run_javascript(f"localcrm.badge({said})")
+            client.run_javascript(f"localcrm.badge({said})")
         else:
             self.draw()
 
@@ -106,7 +106,7 @@ class Navigation:
     async def _fold(self, event: Any) -> None:
         """It stays so for the user. The page that is open is shown all the same."""
         folded = set(self.session.setting(FOLDED).split()) ^ {str(event.args)}
-        known = {screen.section for screen in self.counted.values()} | {screen.section for screen in screens_for(self.session)}
+        known = {screen.section for screen in screens_for(self.session)}
         await run_service(self.session, partial(self.session.save_setting, FOLDED, " ".join(sorted(folded & known)) or None))
 
     def _changed(self, screen: Screen, _changes: Changes) -> Awaitable[None]:

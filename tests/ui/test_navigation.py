@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 from nicegui import Client, ui
 
 from localcrm.kernel.i18n import use_language
@@ -27,3 +30,17 @@ async def test_names_of_a_company_are_text_and_numbers_stand_beside_their_links(
         drawn.show_count("reminders", 0)
         assert "99+" not in drawn.bar.content
     client.delete()
+
+
+async def test_the_navigation_of_a_page_that_was_closed_is_forgotten(office: Office) -> None:
+    load_screens()
+    session = office.program.sessions.resolve(office.token("admin"))
+    assert session is not None
+    client = Client(ui.page("/somewhere"), request=None)
+    with client:
+        Navigation(session, "customers")
+    gone = weakref.ref(client)
+    client.delete()
+    del client
+    gc.collect()
+    assert gone() is None
