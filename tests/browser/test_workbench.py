@@ -335,6 +335,20 @@ def test_a_phone_shows_cards_and_folds_the_navigation_away(open_page: OpenPage) 
     expect(page.locator(".lc-head .lc-pri")).to_be_in_viewport()
 
 
+def test_a_tap_counts_while_the_cards_are_told_anew(open_page: OpenPage, office: Running) -> None:
+    page = open_page(size=(390, 844))
+    place = page.locator(".lc-card-row", has_text="柯桥金龙布业").bounding_box()
+    assert place is not None
+    page.mouse.move(place["x"] + 60, place["y"] + place["height"] / 2)
+    page.mouse.down()
+    with beside(office) as (store, actor), store.read() as connection:
+        last = connection.value("SELECT id FROM customer WHERE name = '绍兴恒远纺织品有限公司'").hex()
+        verbs.run(store, actor, "records.update_record", {"entity": "customer", "id": last, "values": {"level": "prospect"}})
+    expect(page.locator(f".lc-card-row[data-id='{last}'] .lc-chip")).to_have_text("意向客户")
+    page.mouse.up()
+    expect(page.locator(".lc-lower .lc-facts")).to_be_in_viewport()
+
+
 def test_on_a_phone_a_row_of_a_tab_is_a_card_that_a_tap_opens(open_page: OpenPage, office: Running) -> None:
     with beside(office) as (store, actor):
         mill = verbs.run(store, actor, "records.create_record", {"entity": "customer", "values": {"name": "手机卡片厂"}})["id"]

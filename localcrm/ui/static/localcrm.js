@@ -398,32 +398,22 @@
       if (this.aim) setTimeout(() => this.aim && this.select(this.aim), 0); // the grid draws its rows first
       else if (!rows.length && !this.config.wish) this.choose(null, true);
     }
+    // A card that stands stays where it is, filled anew: a press that began on one that is taken away would be lost.
     cards(answer, start) {
       const list = this.host()?.querySelector(".lc-cards");
       if (!list || getComputedStyle(list).display === "none") return;
-      if (start === 0) list.replaceChildren();
       list.querySelector(".lc-more")?.remove();
+      const standing = new Map([...list.children].map((card) => [card.dataset.id, card]));
+      if (start === 0) {
+        const ids = new Set(answer.rows.map((row) => row.id));
+        standing.forEach((card, id) => ids.has(id) || card.remove());
+      }
+      let place = start === 0 ? list.firstChild : null;
       for (const row of answer.rows) {
-        const card = make("div", "lc-card-row");
-        card.dataset.id = row.id;
-        card.tabIndex = 0;
-        const [chip, number, second, day] = this.config.card;
-        const flag = this.config.flag; // of a yes and no, only what is so is said
-        const title = row._title || row[second] || "—";
-        const top = make("b", "", title);
-        const right = make("span", "");
-        if (chip && row[chip] && (!flag || row[chip] === this.config.yes)) {
-          right.className = "lc-chip";
-          right.dataset.tone = row._tone[chip] || "";
-          right.textContent = flag || row[chip];
-        }
-        card.append(top, right, make("small", "", [row[second], row[day]].filter((text) => text && text !== title).join(" · ")), make("span", "lc-num", row[number] ?? ""));
-        card.addEventListener("click", () => {
-          document.body.classList.add("lc-detail-open");
-          this.choose(row, false);
-        });
-        card.addEventListener("keydown", (event) => event.key === "Enter" && card.click());
-        list.append(card);
+        const card = standing.get(row.id) || this.card(row.id);
+        if (card === place) place = place.nextSibling;
+        else list.insertBefore(card, place);
+        this.fill(card, row);
       }
       if (answer.cursor) {
         const more = make("button", "lc-more lc-chip", texts.more || "…");
@@ -436,6 +426,33 @@
         });
         list.append(more);
       }
+    }
+    card(id) {
+      const card = make("div", "lc-card-row");
+      card.dataset.id = id;
+      card.tabIndex = 0;
+      card.addEventListener("click", () => {
+        document.body.classList.add("lc-detail-open");
+        this.choose({ id }, false);
+      });
+      card.addEventListener("keydown", (event) => event.key === "Enter" && card.click());
+      return card;
+    }
+    fill(card, row) {
+      const says = JSON.stringify(row);
+      if (card.says === says) return;
+      card.says = says;
+      const [chip, number, second, day] = this.config.card;
+      const flag = this.config.flag; // of a yes and no, only what is so is said
+      const title = row._title || row[second] || "—";
+      const right = make("span", "");
+      if (chip && row[chip] && (!flag || row[chip] === this.config.yes)) {
+        right.className = "lc-chip";
+        right.dataset.tone = row._tone[chip] || "";
+        right.textContent = flag || row[chip];
+      }
+      const rest = [row[second], row[day]].filter((text) => text && text !== title).join(" · ");
+      card.replaceChildren(make("b", "", title), right, make("small", "", rest), make("span", "lc-num", row[number] ?? ""));
     }
     host() {
       return document.getElementById(this.config.host);
