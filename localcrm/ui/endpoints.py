@@ -312,6 +312,7 @@ OWN_PAGES: dict[str, str] = {
     "opportunity": "/opportunities?open={id}",
     "sales_order": "/orders/{id}",
     "quote": "/quotes/{id}",
+    "delivery": "/deliveries/{id}",
     "user": "/people?open={id}",
     "call": "/calls?open={id}",
     "ticket": "/tickets/{id}",

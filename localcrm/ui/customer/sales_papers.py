@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nicegui import ui
 
 from localcrm.domain.sales.entities import Contract, Delivery, Quote
-from localcrm.kernel.i18n import N_
+from localcrm.kernel.i18n import N_, gettext
 from localcrm.ui.customer.tables import record_tab
+from localcrm.ui.kit.menu import Action
+from localcrm.ui.screens.sales_papers import DELIVERY_ACTIONS, note
 
 if TYPE_CHECKING:
     from localcrm.ui.screens.customers import Workbench
@@ -21,6 +24,16 @@ async def new_quote(bench: Workbench) -> None:
 
 async def _open_quote(_bench: Workbench, identity: str) -> None:
     ui.navigate.to(f"/quotes/{identity}")
+
+
+async def _open_delivery(bench: Workbench, identity: str) -> None:
+    await note(bench.session, identity)
+
+
+def _delivery_actions(bench: Workbench, identity: str) -> list[Action]:
+    """What is done with deliveries in their list; a change is drawn when it is heard of."""
+    offered = [one for one in DELIVERY_ACTIONS if bench.session.may(one.permission)]
+    return [Action(one.id, gettext(one.label_msgid), partial(one.run, bench.session, identity)) for one in offered]
 
 
 QUOTES = record_tab(
@@ -52,4 +65,6 @@ DELIVERIES = record_tab(
     new=N_("＋ New delivery"),
     empty=N_("Nothing was sent to this customer yet."),
     sort="-date",
+    open_row=_open_delivery,
+    actions=_delivery_actions,
 )

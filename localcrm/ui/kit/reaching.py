@@ -65,8 +65,11 @@ def _of(session: Session, connection: Connection, kind: EntityType, where: Condi
     ]
 
 
-async def reach(session: Session, kind: EntityType, identity: str, by: str) -> None:
-    """Dial (PHONE) or write to (EMAIL) a contact or customer with the system's own program for it."""
+async def reach(session: Session, kind: EntityType, identity: str, by: str, *, letter: str = "") -> None:
+    """Dial (PHONE) or write to (EMAIL) a contact or customer with the system's own program for it.
+
+    letter: what a letter begins with, as the end of a mailto address (RFC 6068), "?subject=…".
+    """
 
     def read() -> list[Way]:
         with session.store.read() as connection:
@@ -80,7 +83,7 @@ async def reach(session: Session, kind: EntityType, identity: str, by: str) -> N
     if not ways:
         toast(gettext(none))
     elif len(ways) == 1:
-        ui.run_javascript(f"localcrm.follow({json.dumps(ways[0].path)})")
+        ui.run_javascript(f"localcrm.follow({json.dumps(ways[0].path + letter)})")
     else:
         with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("reach").props("data-act=reach"):
             ui.label(gettext(which)).classes("lc-dialog-title")
@@ -90,7 +93,7 @@ async def reach(session: Session, kind: EntityType, identity: str, by: str) -> N
                         with ui.element("td"):
                             ui.label(way.who).classes("lc-strong")
                         with ui.element("td").classes("lc-num"):
-                            ui.link(way.text, way.path).on("click", dialog.close)
+                            ui.link(way.text, way.path + letter).on("click", dialog.close)
             with ui.element("div").classes("lc-dialog-buttons"):
                 ui.button(_("Close"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
         await answer_of(dialog)

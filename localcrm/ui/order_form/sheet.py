@@ -17,14 +17,16 @@ from localcrm.domain.catalog.entities import Warehouse
 from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.records import blank_record, records_json
 from localcrm.kernel.errors import Forbidden, NotFound, Refused
-from localcrm.kernel.i18n import N_, gettext
+from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.ids import parse_id
 from localcrm.kernel.money import ZERO_AMOUNTS, capital_amount
 from localcrm.store.connection import Connection
 from localcrm.store.query import Condition, ListQuery, Record, records_by_id, ref_titles, select, titles
 from localcrm.ui.kit.approval import TONES as APPROVAL_TONES
 from localcrm.ui.kit.columns import DELIVERY, ORDER_STATES, PAYMENT
+from localcrm.ui.kit.qr import qr_address
 from localcrm.ui.kit.values import TONES, in_chinese, show
+from localcrm.ui.order_form.deliveries import sent_with
 from localcrm.ui.order_form.from_deal import deal_head, deal_lines
 from localcrm.ui.order_form.grid import LINE, line_texts, lines_of, money, priced, products_of, shown_amounts, totals
 from localcrm.ui.order_form.head import CUSTOMER, ORDER
@@ -65,6 +67,7 @@ def load_sheet(session: Session, identity: str, paper: Paper = ORDERS) -> Sheet:
         "foreign": "" if own else names.get("branch_id", ""),
         "deleted": record["deleted"],
         "number": record.get("number") or "",
+        "code": qr_address(record["number"]) if record.get("number") else "",
         "header": {
             **{key: paper.kind.fields[key].to_json(record.get(key)) for key in paper.head},
             **own_values(session, paper.kind, record),
@@ -99,6 +102,10 @@ def _of_order(connection: Connection, session: Session, order: Record) -> Sheet:
         "open": money(Decimal(progress.get("open") or 0)) if "open" in progress else "—",
         "open_plain": progress.get("open") or "0.00",
         "receipts": _receipts(connection, session, order["id"]),
+        "deliveries": sent_with(connection, session, order["id"]),
+        "deeds": [{"id": "deliver", "label": _("New delivery"), "look": ""}]
+        if state == "posted" and session.may("delivery.create")
+        else [],
         "reverses": others.get(order.get("reverses_id") or ""),
         "reversed_by": others.get(progress.get("reversed_by") or ""),
     }

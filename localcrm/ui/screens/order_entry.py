@@ -44,7 +44,7 @@ class OrderPage:
     title = N_("Sales order")
     list_id, list_path = "orders", "/orders"
     #: Kinds of records whose changes it shows.
-    shows = frozenset({"sales_order", "sales_order_line", "receipt", "stock_move", "approval_request", "approval_step"})
+    shows = frozenset({"sales_order", "sales_order_line", "receipt", "delivery", "stock_move", "approval_request", "approval_step"})
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -108,7 +108,12 @@ class OrderPage:
                 ui.run_javascript("localcrm.order.reload()")
 
     async def do(self, deed: str) -> None:
-        """What a button of the sheet asks for (``Sheet["deeds"]``)."""
+        """What a button of the sheet asks for (``Sheet["deeds"]``): the goods of an order that have not gone yet as a new delivery."""
+        if deed == "deliver":
+            parameters = {"entity": "delivery", "values": {"order_id": self.order_id}}
+            outcome = await run_verb(self.session, "records.create_record", parameters, done=_("Delivery written"))
+            if outcome.ok:
+                ui.navigate.to(f"/deliveries/{outcome.value['id']}")
 
     def words(self) -> dict[str, Any]:
         """Every text the form shows, and what its user may do."""
@@ -206,6 +211,7 @@ def words(session: Session, paper: order_form.Paper = order_form.ORDERS) -> dict
         "noDeals": _("This customer has not bought it yet."),
         "dealsHint": _("What this customer last paid for the product under the cursor."),
         "receipts": _("Payments received"),
+        "deliveries": _("Deliveries"),
         "below": _("Below the lowest price: {reason}"),
         "why": _("Reason for this price"),
         "rowMenu": _("Row menu"),

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 #: Kinds of which a record has a page of its own.
-_PAGES = {"sales_order": "/orders", "quote": "/quotes"}
+_PAGES = {"sales_order": "/orders", "quote": "/quotes", "delivery": "/deliveries"}
 
 
 @dataclass(frozen=True, slots=True)

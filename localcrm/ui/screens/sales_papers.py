@@ -105,6 +105,12 @@ async def renew(session: Session, contract: str) -> str | None:
     return str(outcome.value["id"])
 
 
+async def note(_session: Session, delivery: str) -> str | None:
+    """The page of a delivery: its note to print and to send."""
+    ui.navigate.to(f"/deliveries/{delivery}")
+    return None
+
+
 async def about_contract(session: Session, contract: str) -> str | None:
     """Record what happened about a contract."""
     outcome = await run_service(session, lambda: load_typed(session, Contract.entity_type, contract))
@@ -138,6 +144,7 @@ CONTRACT_ACTIONS = (
     Further("activity", N_("New activity"), "activity.create", about_contract),
 )
 DELIVERY_ACTIONS = (
+    Further("note", N_("Delivery note"), "delivery.read", note),
     Further("goods", N_("Goods and serial numbers…"), "delivery.read", goods),
     Further(
         "shipped", N_("Handed to the carrier"), "delivery.update", _becomes("delivery", DeliveryStatus.SHIPPED, N_("Noted: on its way"))

@@ -290,6 +290,12 @@
       tools.append((this.deeds = make("span", "lc-row oe-tools")));
       this.drawDeeds();
       head.append(tools);
+      if (this.sheet.code) {
+        const code = make("img", "oe-code");
+        code.src = this.sheet.code;
+        code.alt = this.sheet.number;
+        head.append(code);
+      }
       return head;
     }
     drawDeeds() {
@@ -769,6 +775,17 @@
         for (const receipt of this.sheet.receipts) {
           const line = make("div", "oe-pair");
           line.append(make("span", "lc-muted", `${receipt.date} ${receipt.method}`), make("span", "", receipt.amount));
+          box.append(line);
+        }
+        side.append(box);
+      }
+      if (this.sheet.deliveries?.length) {
+        const box = make("div", "oe-receipts");
+        box.append(make("b", "", this.words.deliveries));
+        for (const one of this.sheet.deliveries) {
+          const line = make("div", "oe-pair"), link = make("a", "", `${one.number} ${one.date}`);
+          link.href = "/deliveries/" + one.id;
+          line.append(link, make("span", "lc-muted", one.status));
           box.append(line);
         }
         side.append(box);

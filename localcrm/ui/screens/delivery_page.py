@@ -1,0 +1,228 @@
+"""The page of one delivery: the note that goes along with the goods, as it is printed and sent, and what can be done with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from nicegui import ui
+
+from localcrm.domain.crm.entities import Customer
+from localcrm.domain.sales.delivery_note import Note, note_of
+from localcrm.domain.sales.entities import Delivery, DeliveryLine, DeliveryStatus
+from localcrm.kernel.i18n import N_, gettext, gettext as _
+from localcrm.ui.frame import page_frame, page_head
+from localcrm.ui.kit.form import edit_dialog
+from localcrm.ui.kit.lines import cell, heads
+from localcrm.ui.kit.menu import Action, action_button, action_keys
+from localcrm.ui.kit.qr import qr_address
+from localcrm.ui.kit.reaching import EMAIL, reach
+from localcrm.ui.kit.theme import asset
+from localcrm.ui.kit.values import show, tone
+from localcrm.ui.operations import run_service, toast
+from localcrm.ui.registry import Screen, register
+from localcrm.ui.screens.records import Further, history_dialog
+from localcrm.ui.screens.sales_papers import DELIVERY_ACTIONS
+
+if TYPE_CHECKING:
+    from localcrm.ui.sessions import Session
+
+CUSTOMER, DELIVERY, LINE = Customer.entity_type, Delivery.entity_type, DeliveryLine.entity_type
+_SHOWN = frozenset({"delivery", "delivery_line", "customer", "product"})
+#: What the head of the note says, in the order of the paper; what is empty is left out.
+_FACTS = ("order_id", "date", "carrier", "tracking_no", "parcels", "owner_id", "branch_id")
+#: What has a button of its own beside the menu.
+_BUTTONS = ("goods",)
+#: In which states something is no use any more, by action.
+_DONE: Mapping[str, frozenset[str]] = {
+    "shipped": frozenset({DeliveryStatus.SHIPPED, DeliveryStatus.RECEIVED, DeliveryStatus.RETURNED}),
+    "received": frozenset({DeliveryStatus.RECEIVED, DeliveryStatus.RETURNED}),
+}
+
+
+async def delivery_page(session: Session, parameters: Mapping[str, str]) -> None:
+    """Build the page."""
+    await _Page(session, parameters["id"]).build()
+
+
+class _Page:
+    """One open page."""
+
+    def __init__(self, session: Session, identity: str) -> None:
+        self.session, self.identity = session, identity
+
+    async def build(self) -> None:
+        session = self.session
+        outcome = await run_service(session, self._read, on_error=lambda _error: True)
+        with page_frame(session, title=DELIVERY.label, active="delivery"):
+            ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
+            self.head = ui.element("div").classes("lc-no-print")
+            self.paper = ui.element("div").classes("lc-note").mark("delivery-note")
+        if not outcome.ok:
+            with self.paper:
+                ui.label(_("This delivery does not exist, was deleted, or is not yours to see.")).classes("lc-empty lc-muted")
+            return
+        self.identity = outcome.value.delivery["id"]
+        self._draw(outcome.value)
+        session.subscribe(_SHOWN, lambda _changes: self._again())
+
+    def _read(self) -> Note:
+        with self.session.store.read() as connection:
+            return note_of(connection, self.session.actor, self.identity)
+
+    async def _again(self) -> None:
+        outcome = await run_service(self.session, self._read, on_error=lambda _error: True)
+        if outcome.ok:
+            self._draw(outcome.value)
+
+    def _draw(self, note: Note) -> None:
+        self.note = note
+        self.head.clear()
+        with self.head:
+            self._tools()
+        self.paper.clear()
+        with self.paper:
+            draw_note(note)
+
+    # what can be done ----------------------------------------------------------------------------------------------------
+
+    def _tools(self) -> None:
+        actions = self._actions()
+        with page_head(DELIVERY.label):
+            status = DELIVERY.fields["status"]
+            if text := show(status, self.note.delivery.get("status")):
+                ui.label(text).classes("lc-chip").props(f"data-tone={tone(status, self.note.delivery['status']) or 'plain'}").mark("status")
+            ui.space()
+            with ui.element("div").classes("lc-row lc-page-tools"):
+                ui.button(_("To the list"), on_click=lambda: ui.navigate.to("/records/delivery")).props("unelevated no-caps").classes(
+                    "lc-btn"
+                )
+                action_button(actions)
+                for one in (one for one in self._offered() if one.id in _BUTTONS):
+                    ui.button(gettext(one.label_msgid), on_click=partial(self._do, one)).props("unelevated no-caps").classes("lc-btn").mark(
+                        f"do-{one.id}"
+                    )
+                ui.button(_("Print"), on_click=lambda: ui.run_javascript("window.print()")).props("unelevated no-caps").classes(
+                    "lc-pri"
+                ).mark("print")
+        action_keys(actions)
+
+    def _actions(self) -> list[Action]:
+        may = self.session.may
+        wanted = [
+            (may("delivery.update"), Action("edit", _("Edit"), self._edit, "e")),
+            *(
+                (True, Action(one.id, gettext(one.label_msgid), partial(self._do, one)))
+                for one in self._offered()
+                if one.id not in _BUTTONS
+            ),
+            (may("contact.read"), Action("write", _("Write an e-mail…"), self._write, divided=True)),
+            (True, Action("text", _("Copy as text"), self._copy, "c")),
+            (True, Action("history", _("History"), self._history, "h", divided=True)),
+        ]
+        return [action for shown, action in wanted if shown]
+
+    def _offered(self) -> list[Further]:
+        """What is done with deliveries in their list too, as far as it is of use to this one."""
+        status = self.note.delivery.get("status")
+        offered = [one for one in DELIVERY_ACTIONS if one.id != "note" and self.session.may(one.permission)]
+        return [one for one in offered if status not in _DONE.get(one.id, frozenset())]
+
+    async def _do(self, action: Further) -> None:
+        await action.run(self.session, self.identity)  # what it changed is drawn when it is heard of
+
+    async def _edit(self) -> None:
+        await edit_dialog(self.session, DELIVERY, identity=self.identity)
+
+    async def _history(self) -> None:
+        await history_dialog(self.session, DELIVERY, self.identity)
+
+    async def _write(self) -> None:
+        customer, title = self.note.delivery.get("customer_id"), f"{_('Delivery note')} {self.note.delivery.get('number') or ''}".strip()
+        letter = f"?subject={quote(title)}&body={quote(note_text(self.note).replace(chr(10), chr(13) + chr(10)))}"
+        await reach(self.session, CUSTOMER, str(customer), EMAIL, letter=letter)
+
+    def _copy(self) -> None:
+        ui.run_javascript(f"navigator.clipboard && navigator.clipboard.writeText({json.dumps(note_text(self.note))})")
+        toast(_("Copied"))
+
+
+# the paper ---------------------------------------------------------------------------------------------------------------
+
+
+def draw_note(note: Note) -> None:
+    """The note as it is printed: who sends it, to whom, its goods, and room for signatures."""
+    delivery = note.delivery
+    with ui.element("div").classes("lc-note-head"):
+        with ui.element("div"):
+            ui.label(note.company).classes("lc-strong")
+            ui.label(_("Delivery note")).classes("lc-note-title")
+            ui.label(_told(note, "number")).classes("lc-note-number")
+        if number := _told(note, "number"):
+            ui.element("img").props(f'src="{qr_address(number)}" alt="{number}"').classes("lc-note-code")
+    with ui.element("div").classes("lc-note-facts"):
+        _fact(_("Receiver"), " · ".join(filter(None, (_told(note, "customer_id"), note.phone))), _told(note, "address"), wide=True)
+        for key in _FACTS:
+            if text := _told(note, key):
+                _fact(DELIVERY.fields[key].label, text)
+    if note.lines:
+        _goods(note)
+    elif content := _told(note, "content"):
+        ui.label(content)
+    if remark := _told(note, "remark"):
+        _fact(DELIVERY.fields["remark"].label, remark)
+    with ui.element("div").classes("lc-note-signs"):
+        for label in (_("Handed over by"), _("Received by"), _("Received on")):
+            with ui.element("div"):
+                ui.label(label).classes("lc-label")
+                done = {_("Received by"): _told(note, "received_by"), _("Received on"): _told(note, "received_on")}.get(label, "")
+                ui.label(done).classes("lc-note-line")
+    if delivery.get("number"):
+        ui.label(_("Please check the goods on arrival and send one signed copy back.")).classes("lc-muted lc-small-text")
+
+
+def _goods(note: Note) -> None:
+    fields = LINE.fields
+    with ui.element("div").classes("lc-scroll"), ui.element("table").classes("lc-table lc-note-goods"):
+        heads("#", fields["product_id"].label, (fields["quantity"].label, "lc-num"), _("Unit"), fields["serials"].label)
+        for place, line in enumerate(note.lines, start=1):
+            with ui.element("tr"):
+                cell(str(place), "lc-muted")
+                cell(" ".join(filter(None, (str(line["code"]), str(line.get("description") or "")))))
+                cell(_of(line, "quantity"), "lc-num")
+                cell(str(line["unit"]))
+                cell(", ".join(_of(line, "serials").split()), "lc-wrap")
+
+
+def _fact(label: str, *texts: str, wide: bool = False) -> None:
+    with ui.element("div").classes("lc-whole" if wide else ""):
+        ui.label(label).classes("lc-label")
+        for text in filter(None, texts):
+            ui.label(text).classes("lc-wrap")
+
+
+def _told(note: Note, key: str) -> str:
+    """A field of the delivery in words; "" where it is empty, or not to be seen."""
+    return show(DELIVERY.fields[key], note.delivery.get(key), note.names.get(key)) or ""
+
+
+def _of(line: Mapping[str, Any], key: str) -> str:
+    return show(LINE.fields[key], line.get(key)) or ""
+
+
+def note_text(note: Note) -> str:
+    """The note as plain text, for a message."""
+    head = [f"{_('Delivery note')} {_told(note, 'number')}".strip(), note.company]
+    facts = [f"{DELIVERY.fields[key].label}: {text}" for key in ("customer_id", "address", *_FACTS[:4]) if (text := _told(note, key))]
+    goods = [
+        f"{place}. {line.get('description') or ''} × {_of(line, 'quantity')} {line['unit']}".rstrip()
+        + (f" ({', '.join(serials)})" if (serials := _of(line, "serials").split()) else "")
+        for place, line in enumerate(note.lines, start=1)
+    ] or [_told(note, "content")]
+    return "\n".join(filter(None, [*head, *facts, *goods]))
+
+
+register(Screen("delivery_page", "/deliveries/{id}", N_("Delivery"), "local_shipping", "delivery.read", delivery_page, None))
