@@ -236,6 +236,8 @@ class Delivery(
     branch_id: Annotated[Id | None, F(14, N_("Branch"), ref="branch", editable=False)] = None
     files: Annotated[Attachments | None, F(15, N_("Proof of delivery"), index=True, widget="files")] = None
     remark: Annotated[LongText | None, F(16, N_("Remark"), widget="longtext")] = None
+    signature: Annotated[Attachments | None, F(17, N_("Signature of the receiver"), index=True, widget="files", editable=False)] = None
+    signed_at: Annotated[Moment | None, F(18, N_("Signed at"), editable=False)] = None
 
 
 class QuoteLine(

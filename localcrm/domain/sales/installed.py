@@ -14,6 +14,7 @@ from typing import Any
 
 from localcrm.domain import policy, records
 from localcrm.domain.catalog.entities import Product
+from localcrm.domain.crm.custody import moment
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
 from localcrm.domain.sales.entities import Delivery, DeliveryLine, DeliveryStatus, InstalledProduct, SalesOrderLine
@@ -28,6 +29,11 @@ _PRODUCT, _ORDER_LINE = Product.entity_type, SalesOrderLine.entity_type
 _BETWEEN = re.compile(r"[\s,;\uff0c\uff1b\u3001]+")
 #: Once it is that far, the customer has the goods, or will have them.
 _GONE = frozenset({DeliveryStatus.SHIPPED, DeliveryStatus.RECEIVED, DeliveryStatus.RETURNED})
+
+
+def today(uow: UnitOfWork) -> dt.date:
+    """The day it is by the clock of the data file."""
+    return moment(uow).astimezone().date()
 
 
 def read_serials(text: str | None) -> list[str]:
@@ -78,6 +84,7 @@ def prepare_line(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Rec
 
 def check_line(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:
     """No more serial numbers than pieces, none twice, and none that stands at a customer already."""
+    _check_unsigned(uow, new, old)
     if old is not None and new == old:
         check_delivery_of_lines(uow, actor, new["delivery_id"])
         return
@@ -95,6 +102,13 @@ def check_line(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record |
         raise InvalidInput("more_serials", N_("There are more serial numbers than pieces."), field="serials")
     for serial in serials:
         _check_free(uow, new, serial)
+
+
+def _check_unsigned(uow: UnitOfWork, new: Mapping[str, Any], old: Mapping[str, Any] | None) -> None:
+    """What somebody has signed for stays what it was; only serial numbers and words may still be mended."""
+    stays = old is not None and new != old and all(new[key] == old[key] for key in ("delivery_id", "product_id", "quantity"))
+    if not stays and any(uow.get(_DELIVERY, one["delivery_id"])["signature"] for one in (new, old) if one):
+        raise Refused("signed_for", N_("The customer has signed for these goods. What comes back or goes again is entered by itself."))
 
 
 def _check_free(uow: UnitOfWork, line: Mapping[str, Any], serial: str) -> None:
@@ -177,11 +191,11 @@ def _stands(uow: UnitOfWork, delivery: Record, product: str, serial: str, row: R
     says = {"customer_id": delivery["customer_id"], "order_id": delivery["order_id"], "delivery_id": delivery["id"]}
     if row is None:
         values = {**says, "product_id": product, "serial": serial, "sold_on": sold, "warranty_until": warranty_end(sold, months)}
-        uow.insert(_INSTALLED, _INSTALLED.validate({**values, "returned_on": dt.date.today() if came_back else None}))
+        uow.insert(_INSTALLED, _INSTALLED.validate({**values, "returned_on": today(uow) if came_back else None}))
         return
     if row["deleted"]:
         uow.set_deleted(_INSTALLED, row["id"], deleted=False)
-    says["returned_on"] = (row["returned_on"] or dt.date.today()) if came_back else None
+    says["returned_on"] = (row["returned_on"] or today(uow)) if came_back else None
     if row["sold_on"] != sold:
         # A warranty that somebody extended by hand is his word; one that followed from the day follows it.
         follows = row["warranty_until"] in {None, warranty_end(row["sold_on"], months)}
@@ -192,7 +206,7 @@ def _stands(uow: UnitOfWork, delivery: Record, product: str, serial: str, row: R
 def _is_gone(uow: UnitOfWork, row: Record) -> None:
     """It was not delivered after all: into the recycle bin, or where a ticket names it, noted as come back."""
     if records.references(uow.connection, _INSTALLED, row["id"]):
-        uow.update(_INSTALLED, row["id"], {"returned_on": row["returned_on"] or dt.date.today()})
+        uow.update(_INSTALLED, row["id"], {"returned_on": row["returned_on"] or today(uow)})
     else:
         uow.set_deleted(_INSTALLED, row["id"], deleted=True)
 

@@ -10,9 +10,12 @@ from urllib.parse import quote
 
 from nicegui import ui
 
+from localcrm.domain.admin.pictures import Picture
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.sales.delivery_note import Note, note_of
 from localcrm.domain.sales.entities import Delivery, DeliveryLine, DeliveryStatus
+from localcrm.domain.sales.signing import signature_of
+from localcrm.kernel.attachments import read_attachments
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.form import edit_dialog
@@ -35,11 +38,12 @@ _SHOWN = frozenset({"delivery", "delivery_line", "customer", "product"})
 #: What the head of the note says, in the order of the paper; what is empty is left out.
 _FACTS = ("order_id", "date", "carrier", "tracking_no", "parcels", "owner_id", "branch_id")
 #: What has a button of its own beside the menu.
-_BUTTONS = ("goods",)
+_BUTTONS = ("goods", "sign")
 #: In which states something is no use any more, by action.
 _DONE: Mapping[str, frozenset[str]] = {
     "shipped": frozenset({DeliveryStatus.SHIPPED, DeliveryStatus.RECEIVED, DeliveryStatus.RETURNED}),
     "received": frozenset({DeliveryStatus.RECEIVED, DeliveryStatus.RETURNED}),
+    "sign": frozenset({DeliveryStatus.RETURNED}),
 }
 
 
@@ -65,27 +69,28 @@ class _Page:
             with self.paper:
                 ui.label(_("This delivery does not exist, was deleted, or is not yours to see.")).classes("lc-empty lc-muted")
             return
-        self.identity = outcome.value.delivery["id"]
-        self._draw(outcome.value)
+        self.identity = outcome.value[0].delivery["id"]
+        self._draw(*outcome.value)
         session.subscribe(_SHOWN, lambda _changes: self._again())
 
-    def _read(self) -> Note:
+    def _read(self) -> tuple[Note, Picture | None]:
         with self.session.store.read() as connection:
-            return note_of(connection, self.session.actor, self.identity)
+            note = note_of(connection, self.session.actor, self.identity)
+        return note, signature_of(self.session.store, note.delivery)
 
     async def _again(self) -> None:
         outcome = await run_service(self.session, self._read, on_error=lambda _error: True)
         if outcome.ok:
-            self._draw(outcome.value)
+            self._draw(*outcome.value)
 
-    def _draw(self, note: Note) -> None:
+    def _draw(self, note: Note, signature: Picture | None) -> None:
         self.note = note
         self.head.clear()
         with self.head:
             self._tools()
         self.paper.clear()
         with self.paper:
-            draw_note(note)
+            draw_note(note, signature)
 
     # what can be done ----------------------------------------------------------------------------------------------------
 
@@ -153,7 +158,7 @@ class _Page:
 # the paper ---------------------------------------------------------------------------------------------------------------
 
 
-def draw_note(note: Note) -> None:
+def draw_note(note: Note, signature: Picture | None) -> None:
     """The note as it is printed: who sends it, to whom, its goods, and room for signatures."""
     delivery = note.delivery
     with ui.element("div").classes("lc-note-head"):
@@ -175,12 +180,23 @@ def draw_note(note: Note) -> None:
     if remark := _told(note, "remark"):
         _fact(DELIVERY.fields["remark"].label, remark)
     with ui.element("div").classes("lc-note-signs"):
-        for label in (_("Handed over by"), _("Received by"), _("Received on")):
+        for label, text in (
+            (_("Handed over by"), ""),
+            (_("Received by"), _told(note, "received_by")),
+            (_("Received on"), _told(note, "received_on")),
+        ):
             with ui.element("div"):
                 ui.label(label).classes("lc-label")
-                done = {_("Received by"): _told(note, "received_by"), _("Received on"): _told(note, "received_on")}.get(label, "")
-                ui.label(done).classes("lc-note-line")
-    if delivery.get("number"):
+                with ui.element("div").classes("lc-note-line"):
+                    if signature and label == _("Received by"):
+                        told = f"data:{signature.media_type};base64,{signature.text}"
+                        ui.element("img").props(f'src="{told}" alt="{_("Signature")}"').classes("lc-note-signature").mark("signature")
+                    ui.label(text)
+    if files := read_attachments(delivery.get("signature")):
+        signed = _("Signed on the screen {time}").format(time=_told(note, "signed_at"))
+        late = "" if signature else f" · {_('The picture comes with one of the next exchanges.')}"
+        ui.label(f"{signed} · SHA-256 {files[-1].hash[:16]}…{late}").classes("lc-muted lc-small-text")
+    elif delivery.get("number"):
         ui.label(_("Please check the goods on arrival and send one signed copy back.")).classes("lc-muted lc-small-text")
 
 

@@ -13,6 +13,7 @@ from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.store.query import Record
 from localcrm.store.view import Masked
 from localcrm.ui.customer.delivery_goods import goods
+from localcrm.ui.customer.delivery_signing import sign
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.lines import cell, heads
@@ -146,6 +147,7 @@ CONTRACT_ACTIONS = (
 DELIVERY_ACTIONS = (
     Further("note", N_("Delivery note"), "delivery.read", note),
     Further("goods", N_("Goods and serial numbers…"), "delivery.read", goods),
+    Further("sign", N_("Have it signed…"), "delivery.update", sign),
     Further(
         "shipped", N_("Handed to the carrier"), "delivery.update", _becomes("delivery", DeliveryStatus.SHIPPED, N_("Noted: on its way"))
     ),

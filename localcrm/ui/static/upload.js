@@ -59,4 +59,43 @@
       });
     }
   };
+
+  // What is drawn on a canvas with finger, pen or mouse, such as a signature; drawn() sends it and answers what the server said, null where it is empty.
+  window.localcrm.draw = (canvas) => {
+    const ratio = 600 / canvas.clientWidth;
+    [canvas.width, canvas.height] = [600, Math.round(canvas.clientHeight * ratio)];
+    const pen = canvas.getContext("2d");
+    Object.assign(pen, { lineWidth: 3.5, lineCap: "round", lineJoin: "round", strokeStyle: "#0b1f4b" });
+    let on = false;
+    const place = (event) => {
+      const box = canvas.getBoundingClientRect();
+      return [((event.clientX - box.left) * canvas.width) / box.width, ((event.clientY - box.top) * canvas.height) / box.height];
+    };
+    canvas.addEventListener("pointerdown", (event) => {
+      event.preventDefault();
+      canvas.setPointerCapture(event.pointerId);
+      on = true;
+      pen.beginPath();
+      pen.moveTo(...place(event));
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      if (!on) return;
+      canvas.dataset.drawn = "1";
+      for (const one of event.getCoalescedEvents?.() || [event]) pen.lineTo(...place(one));
+      pen.stroke();
+    });
+    for (const kind of ["pointerup", "pointercancel"]) canvas.addEventListener(kind, () => (on = false));
+    canvas.clear = () => (pen.clearRect(0, 0, canvas.width, canvas.height), delete canvas.dataset.drawn);
+  };
+  window.localcrm.drawn = async (canvas, name) => {
+    if (!canvas.dataset.drawn) return null;
+    const body = await new Promise((done) => canvas.toBlob(done, "image/png"));
+    try {
+      const answer = await fetch("/api/upload/attachment?name=" + encodeURIComponent(name), { method: "POST", body, headers: { "X-Localcrm": "1" } });
+      const said = await answer.json();
+      return answer.ok ? said : { error: said.message || `HTTP ${answer.status}` };
+    } catch {
+      return { error: window.localcrmTexts.offline };
+    }
+  };
 })();

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
 
 from localcrm.domain.policy import Actor
 from localcrm.domain.sales.delivery_note import Note, note_of
+from localcrm.domain.sales.signing import signature_of
 from localcrm.kernel.schema import plain_decimal
-from tests.factories import Installation
+from localcrm.store import blobs
+from tests.factories import Company, Installation
+from tests.scenarios.customers.test_traps import code
 
 
 @pytest.fixture
@@ -42,3 +46,45 @@ def test_a_note_says_from_whom_to_whom_and_what(hq: Installation, mill: str, mac
     assert [(one["code"], plain_decimal(one["quantity"]), one["unit"], one["serials"]) for one in found.lines] == [
         ("F1", "3", "台", "S1\nS2")
     ]
+
+
+#: One white pixel.
+PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEANl9ngAAAAABJRU5ErkJggg==")
+
+
+def test_the_receiver_signs_on_the_screen_for_what_he_got(company: Company, hq: Installation, mill: str, machine: str) -> None:
+    delivery = hq.new("delivery", customer_id=mill, order_id=hq.order(mill, machine, quantity="2"), status="shipped")
+    sent = line(hq, delivery)
+    picture = blobs.add(hq.store, "王芳.png", PNG).line
+
+    def sign(**parameters: str) -> Any:
+        return hq.run("sales.sign_delivery", **{"delivery_id": delivery, "signature": picture, "received_by": " 王芳 "} | parameters)
+
+    other = blobs.add(hq.store, "x.png", b"<svg onload=alert(1)>").line
+    for wrong, fault in (
+        ({"received_by": " "}, "required"),
+        ({"signature": ""}, "no_signature"),
+        ({"signature": f"{picture}\n{other}"}, "no_signature"),
+        ({"signature": other}, "not_a_picture"),
+        ({"signature": f"{'0' * 64} 70 x.png"}, "file_not_added"),
+    ):
+        assert code(sign, **wrong) == fault
+    sign()
+    row = hq.get("delivery", delivery)
+    assert [row[key] for key in ("status", "received_by", "signature")] == ["received", "王芳", picture]
+    assert row["signed_at"][:10] == row["received_on"] == "2026-11-20"
+    assert code(hq.set, "delivery", delivery, signature="") == "not_editable", "a signature is drawn, never typed"
+
+    def say(**values: str) -> None:
+        hq.run("sales.save_goods", delivery_id=delivery, lines=[{"id": sent["id"], **values}])
+
+    assert (code(say, quantity="1"), code(hq.run, "sales.save_goods", delivery_id=delivery, lines=[])) == ("signed_for", "signed_for")
+    say(serials="S1")
+    assert hq.value("SELECT serial FROM installed_product") == "S1", "a number that was mistyped is still mended"
+
+    company.exchange()
+    branch = company.branches["BR01"]
+    assert [bool(signature_of(node.store, node.get("delivery", delivery))) for node in company.nodes] == [True, True]
+    hq.set("delivery", delivery, status="returned")
+    assert code(sign) == "came_back"
+    assert branch.get("delivery", delivery)["received_by"] == "王芳"
