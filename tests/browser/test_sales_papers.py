@@ -89,13 +89,20 @@ def test_a_quote_is_written_beside_the_customer_and_accepted_in_the_list(open_pa
     expect(page.get_by_text("客户已经接受，请另开一张报价单")).to_be_visible()
 
     with beside(office) as (store, actor):
-        values = {"customer_id": customer, "carrier": "顺丰"}
+        order = verbs.run(store, actor, "sales.save_order", {"header": {"customer_id": customer}, "lines": lines})["id"]
+        values = {"customer_id": customer, "carrier": "顺丰", "order_id": order}
         sent = verbs.run(store, actor, "records.create_record", {"entity": "delivery", "values": values})["id"]
-        lines = [{"product_id": product, "quantity": "2"}]
-        verbs.run(store, actor, "sales.save_goods", {"delivery_id": sent, "lines": lines})
+        verbs.run(store, actor, "sales.save_goods", {"delivery_id": sent, "lines": [{"product_id": product, "quantity": "2"}]})
     page = open_page("/records/delivery")
     row(page, "报价试样厂").click(button="right")
     page.get_by_text("明细和序列号…", exact=True).last.click()
+    goods = page.locator(".q-dialog .lc-goods tr").last
+    expect(goods).to_contain_text("28")  # of thirty
+    goods.get_by_label("数量").fill("31")
+    expect(goods.locator(".lc-bad-text")).to_have_text("-1")
+    page.locator(".q-dialog").get_by_text("保存", exact=True).click()
+    expect(page.locator(".q-dialog")).to_contain_text("请写明超发原因")
+    goods.get_by_label("数量").fill("2")
     page.get_by_label("序列号", exact=True).fill("SN-1\nSN-2")
     expect(page.locator(".q-dialog")).to_contain_text("2 个序列号")
     page.locator(".q-dialog").get_by_text("保存", exact=True).click()

@@ -343,6 +343,15 @@ OPTIONS: tuple[Option, ...] = (
         _COMPANY,
     ),
     Option(
+        "over_delivery",
+        _PERCENT,
+        "0",
+        N_("Sent beyond the order"),
+        N_("A delivery may take so much more of a product than was ordered. Beyond that it asks for the reason."),
+        "trade",
+        _COMPANY,
+    ),
+    Option(
         "certificate_days",
         _NUMBER,
         "30",

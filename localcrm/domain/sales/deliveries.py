@@ -10,7 +10,7 @@ from localcrm.domain.crm.entities import Customer
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
-from localcrm.domain.sales import installed
+from localcrm.domain.sales import installed, sent
 from localcrm.domain.sales.entities import Delivery, DeliveryStatus, SalesOrder
 from localcrm.domain.spans import check_span
 from localcrm.store.query import Record
@@ -34,8 +34,8 @@ def prepare_delivery(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old:
         if customer is not None and seen is not None and seen.shows("address"):
             filled["address"] = filled.get("address") or customer["address"]
     status = filled.get("status", old["status"] if old else None)
-    sent = status in {DeliveryStatus.SHIPPED, DeliveryStatus.RECEIVED}
-    for key, due in (("date", sent), ("received_on", status == DeliveryStatus.RECEIVED)):
+    gone = status in {DeliveryStatus.SHIPPED, DeliveryStatus.RECEIVED}
+    for key, due in (("date", gone), ("received_on", status == DeliveryStatus.RECEIVED)):
         if due and not filled.get(key, old[key] if old else None):
             filled[key] = installed.today(uow)
     return filled
@@ -47,10 +47,12 @@ def check_delivery(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Reco
     check_same_customer(uow, _DELIVERY, new, "order_id")
 
 
-def follow_delivery(uow: UnitOfWork, actor: Actor, record: Record, old: Record | None) -> None:  # noqa: ARG001
-    """It begins with the goods of its order, and what it leaves at the customer follows it."""
+def follow_delivery(uow: UnitOfWork, actor: Actor, record: Record, old: Record | None) -> None:
+    """It begins with the goods of its order and takes no more than was ordered, and what it leaves at the customer follows it."""
     if old is None:
         installed.goods_of_order(uow, record)
+    elif record["order_id"] != old["order_id"] or old["status"] == DeliveryStatus.RETURNED:
+        sent.require_ordered(uow, actor, record)
     installed.settle(uow, record["id"])
 
 

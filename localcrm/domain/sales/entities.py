@@ -296,3 +296,5 @@ class DeliveryLine(
     description: Annotated[Text | None, F(4, N_("Description"), column=3, search=3)] = None
     quantity: Annotated[Quantity, Bounds(gt=0), F(5, N_("Quantity"), column=4)] = Decimal("1.0000")
     serials: Annotated[LongText | None, F(6, N_("Serial numbers"), column=5, search=7, widget="longtext")] = None
+    batch: Annotated[Text | None, F(7, N_("Batch"), column=6, search=5)] = None
+    over_reason: Annotated[Text | None, F(8, N_("Why more than was ordered"))] = None

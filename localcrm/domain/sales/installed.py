@@ -15,9 +15,11 @@ from typing import Any
 from localcrm.domain import policy, records
 from localcrm.domain.catalog.entities import Product
 from localcrm.domain.crm.custody import moment
+from localcrm.domain.options.company import company_share
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
-from localcrm.domain.sales.entities import Delivery, DeliveryLine, DeliveryStatus, InstalledProduct, SalesOrderLine
+from localcrm.domain.sales import sent
+from localcrm.domain.sales.entities import Delivery, DeliveryLine, DeliveryStatus, InstalledProduct
 from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
@@ -25,7 +27,7 @@ from localcrm.store.query import Record, record_json
 from localcrm.store.uow import UnitOfWork
 
 _DELIVERY, _LINE, _INSTALLED = Delivery.entity_type, DeliveryLine.entity_type, InstalledProduct.entity_type
-_PRODUCT, _ORDER_LINE = Product.entity_type, SalesOrderLine.entity_type
+_PRODUCT = Product.entity_type
 _BETWEEN = re.compile(r"[\s,;\uff0c\uff1b\u3001]+")
 #: Once it is that far, the customer has the goods, or will have them.
 _GONE = frozenset({DeliveryStatus.SHIPPED, DeliveryStatus.RECEIVED, DeliveryStatus.RETURNED})
@@ -56,16 +58,10 @@ def goods_of_order(uow: UnitOfWork, delivery: Record) -> None:
     """A new delivery of an order begins with what of its goods no other delivery takes along."""
     if not delivery["order_id"]:
         return
-    left: dict[str, Any] = {}
-    for line in sorted(uow.where(_ORDER_LINE, order_id=delivery["order_id"]), key=lambda line: line["position"]):
-        left[line["product_id"]] = left.get(line["product_id"], 0) + line["quantity"]
-    for other in uow.where(_DELIVERY, order_id=delivery["order_id"]):
-        if other["status"] != DeliveryStatus.RETURNED:
-            for line in uow.where(_LINE, delivery_id=other["id"]):
-                left[line["product_id"]] = left.get(line["product_id"], 0) - line["quantity"]
+    left = {product: one.ordered - one.before for product, one in sent.sent_of_order(uow, delivery).items()}
     products = {product: uow.get(_PRODUCT, product, deleted=True) for product, quantity in left.items() if quantity > 0}
-    sent = [product for product in products.values() if product["stocked"] or product["warranty_months"]]
-    for place, product in enumerate(sent, start=1):
+    goods = [product for product in products.values() if product["stocked"] or product["warranty_months"]]
+    for place, product in enumerate(goods, start=1):
         values = {"delivery_id": delivery["id"], "position": place, "product_id": product["id"], "description": product["name"][:200]}
         uow.insert(_LINE, _LINE.validate({**values, "quantity": left[product["id"]]}))
 
@@ -143,15 +139,25 @@ def save_goods(uow: UnitOfWork, actor: Actor, *, delivery_id: RecordId, lines: l
 
 
 def goods(uow: UnitOfWork, actor: Actor, *, delivery_id: RecordId) -> dict[str, Any]:
-    """What is in a delivery: {"lines": […], "own": whether it may be changed here}."""
+    """What is in a delivery: {"lines": […], "own": whether it may be changed here}.
+
+    order: {product: {"name", "ordered", "before"}} of its order, "before" with other deliveries, where that is seen · allowed: the share
+    of what was ordered that may go beyond it.
+    """
     policy.require_record(uow.connection, actor, _DELIVERY, delivery_id, "read")
     rows = (
         sorted(uow.where(_LINE, delivery_id=delivery_id), key=lambda line: line["position"])
         if policy.may(actor, "delivery_line.read")
         else []
     )
-    own = uow.get(_DELIVERY, delivery_id)["branch_id"] == uow.node.branch_id
-    return {"lines": [record_json(_LINE, policy.shown(actor, _LINE, row)) for row in rows], "own": own}
+    delivery = uow.get(_DELIVERY, delivery_id)
+    own = delivery["branch_id"] == uow.node.branch_id
+    return {
+        "lines": [record_json(_LINE, policy.shown(actor, _LINE, row)) for row in rows],
+        "own": own,
+        "order": sent.told_of_order(uow, actor, delivery),
+        "allowed": str(company_share(uow.connection, uow.node, sent.ALLOWED)),
+    }
 
 
 # what stands at the customer since -----------------------------------------------------------------------------------------
@@ -164,15 +170,15 @@ def settle(uow: UnitOfWork, delivery_id: str) -> None:
         return
     gone = not delivery["deleted"] and delivery["status"] in _GONE
     wanted = {
-        (line["product_id"], serial)
+        (line["product_id"], serial): line["batch"]
         for line in (uow.where(_LINE, delivery_id=delivery_id) if gone else [])
         for serial in read_serials(line["serials"])
     }
     ids = uow.connection.all("SELECT id FROM installed_product WHERE delivery_id = ? ORDER BY rid", (bytes.fromhex(delivery_id),))
     held = {(row["product_id"], row["serial"]): row for (pk,) in ids for row in [uow.get(_INSTALLED, pk.hex(), deleted=True)]}
-    for product, serial in sorted(wanted):
+    for (product, serial), batch in sorted(wanted.items()):
         row = held.get((product, serial)) or _known(uow, delivery, product, serial)
-        _stands(uow, delivery, product, serial, row)
+        _stands(uow, delivery, product, serial, row, batch)
     for key, row in held.items():
         if key not in wanted and not row["deleted"]:
             _is_gone(uow, row)
@@ -184,11 +190,12 @@ def _known(uow: UnitOfWork, delivery: Record, product: str, serial: str) -> Reco
     return next((row for row in rows if row["delivery_id"] is None and row["returned_on"] is None), None)
 
 
-def _stands(uow: UnitOfWork, delivery: Record, product: str, serial: str, row: Record | None) -> None:
+def _stands(uow: UnitOfWork, delivery: Record, product: str, serial: str, row: Record | None, batch: str | None) -> None:
     months = uow.get(_PRODUCT, product, deleted=True)["warranty_months"]
     sold = delivery["date"]
     came_back = delivery["status"] == DeliveryStatus.RETURNED
     says = {"customer_id": delivery["customer_id"], "order_id": delivery["order_id"], "delivery_id": delivery["id"]}
+    says |= {"batch": batch} if batch else {}
     if row is None:
         values = {**says, "product_id": product, "serial": serial, "sold_on": sold, "warranty_until": warranty_end(sold, months)}
         uow.insert(_INSTALLED, _INSTALLED.validate({**values, "returned_on": today(uow) if came_back else None}))
@@ -211,8 +218,9 @@ def _is_gone(uow: UnitOfWork, row: Record) -> None:
         uow.set_deleted(_INSTALLED, row["id"], deleted=True)
 
 
-def follow_lines(uow: UnitOfWork, actor: Actor, delivery_id: str) -> None:  # noqa: ARG001
-    """What stands at the customer follows the goods of a delivery."""
+def follow_lines(uow: UnitOfWork, actor: Actor, delivery_id: str) -> None:
+    """No more goes than was ordered, and what stands at the customer follows the goods of a delivery."""
+    sent.require_ordered(uow, actor, uow.get(_DELIVERY, delivery_id))
     settle(uow, delivery_id)
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
 from localcrm.domain.sales.entities import DeliveryLine
 from localcrm.domain.sales.installed import read_serials
-from localcrm.kernel.errors import AppError
+from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import gettext as _
+from localcrm.kernel.money import parse_decimal
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.lines import heads
 from localcrm.ui.kit.picker import picker
@@ -21,6 +25,9 @@ if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
 LINE = DeliveryLine.entity_type
+_TYPED = ("quantity", "batch", "serials", "over_reason")
+#: Of a product that its order does not name.
+_NOTHING = {"ordered": "0", "before": "0"}
 
 
 @dataclass(slots=True)
@@ -31,7 +38,9 @@ class Row:
     product_id: str
     name: str
     quantity: str
+    batch: str
     serials: str
+    over_reason: str
 
 
 class GoodsDialog:
@@ -41,6 +50,8 @@ class GoodsDialog:
         self.session, self.delivery_id = session, delivery_id
         self.rows: list[Row] = []
         self.may_change = False
+        self.order: dict[str, dict[str, str]] = {}
+        self.share = Decimal(1)
 
     async def ask(self) -> bool:
         """Show what is in it and let it be changed; whether it was."""
@@ -48,8 +59,15 @@ class GoodsDialog:
         if not outcome.ok:
             return False
         self.may_change = outcome.value["own"] and self.session.may("delivery.update")
+        self.order, self.share = outcome.value["order"], 1 + Decimal(outcome.value["allowed"])
         self.rows = [
-            Row(line["id"], line["product_id"], line.get("description") or "", _plain(line.get("quantity")), line.get("serials") or "")
+            Row(
+                line["id"],
+                line["product_id"],
+                line.get("description") or "",
+                _plain(line.get("quantity")),
+                *(line.get(key) or "" for key in ("batch", "serials", "over_reason")),
+            )
             for line in outcome.value["lines"]
         ]
         with ui.dialog() as self.dialog, ui.card().classes("lc-dialog lc-wide").mark("goods"):
@@ -64,6 +82,8 @@ class GoodsDialog:
             self.table = ui.element("div").classes("lc-scroll")
             self._draw()
             if self.may_change:
+                self.besides = ui.element("div").classes("lc-row lc-wrap-row").mark("besides")
+                self._offer()
                 with ui.element("div").classes("lc-field"):
                     ui.label(_("Add a product")).classes("lc-label")
                     self.adder = picker(self.session, "product", None, self._add, create=False)
@@ -79,8 +99,13 @@ class GoodsDialog:
             if not self.rows:
                 ui.label(_("Nothing has been entered yet.")).classes("lc-muted")
                 return
-            with ui.element("table").classes("lc-table lc-rows"):
-                heads(LINE.fields["product_id"].label, (LINE.fields["quantity"].label, "lc-num"), LINE.fields["serials"].label, "")
+            number = "lc-num"
+            of_order = ((_("Ordered quantity"), number), (_("Sent before"), number)) if self.order else ()
+            still_open = ((_("Not sent yet"), number),) if self.order else ()
+            quantity = (_("Sent now") if self.order else LINE.fields["quantity"].label, number)
+            names = (LINE.fields[key].label for key in ("batch", "serials"))
+            with ui.element("table").classes("lc-table lc-rows lc-goods"):
+                heads(LINE.fields["product_id"].label, *of_order, quantity, *still_open, *names, "")
                 for row in self.rows:
                     self._row(row)
 
@@ -88,44 +113,94 @@ class GoodsDialog:
         with ui.element("tr"):
             with ui.element("td"):
                 ui.label(row.name)
-            with ui.element("td").classes("lc-num").style("width:110px"):
-                if self.may_change:
-                    label = LINE.fields["quantity"].label
-                    quantity = ui.input(value=row.quantity).props(
-                        f'outlined dense hide-bottom-space inputmode=decimal aria-label="{label}"'
-                    )
-                    quantity.bind_value_to(row, "quantity").mark("quantity")
-                else:
-                    ui.label(row.quantity)
-            with ui.element("td").style("flex:1 1 100%"):
-                if self.may_change:
-                    label = LINE.fields["serials"].label
-                    serials = ui.textarea(value=row.serials).props(f'outlined dense autogrow hide-bottom-space rows=2 aria-label="{label}"')
-                    serials.classes("w-full").bind_value_to(row, "serials").mark("serials")
-                    count = ui.label(_counted(row.serials)).classes("lc-small-text lc-muted")
-                    serials.on_value_change(lambda event, count=count: count.set_text(_counted(event.value)))
-                else:
-                    ui.label(row.serials or "—").style("white-space:pre-line")
+            known = self.order.get(row.product_id, _NOTHING)
+            if self.order:
+                for label, key in ((_("Ordered quantity"), "ordered"), (_("Sent before"), "before")):
+                    with _cell(label, "lc-num"):
+                        ui.label(_plain(known[key]))
+            with _cell(_("Sent now") if self.order else LINE.fields["quantity"].label, "lc-num"):
+                quantity = self._input(row, "quantity", ui.input, "inputmode=decimal").style("width:90px")
+            if self.order:
+                with _cell(_("Not sent yet"), "lc-num"):
+                    still_open = ui.label().mark("open")
+            with _cell(LINE.fields["batch"].label):
+                self._input(row, "batch", ui.input, "maxlength=200").style("width:110px")
+            with _cell(LINE.fields["serials"].label).style("flex:1 1 100%;min-width:180px"):
+                serials = self._input(row, "serials", ui.textarea, "autogrow rows=2").classes("w-full")
+                count = ui.label(_counted(row.serials)).classes("lc-small-text lc-muted")
+                if self.order:
+                    why = self._input(row, "over_reason", ui.input, f'maxlength=200 label="{LINE.fields["over_reason"].label}" stack-label')
             with ui.element("td").style("width:44px"):
                 if self.may_change:
-                    away = ui.button(icon="close", on_click=lambda row=row: self._remove(row)).props("flat dense size=sm")
+                    away = ui.button(icon="close", on_click=lambda: self._remove(row)).props("flat dense size=sm")
                     away.props(f'aria-label="{_("Remove row")}"')
+        if isinstance(serials, ui.textarea):
+            serials.on_value_change(lambda event: count.set_text(_counted(event.value)))
+        if not self.order:
+            return
+
+        def tell() -> None:
+            ordered, left = Decimal(known["ordered"]), self._left(row.product_id)
+            still_open.set_text("—" if left is None else _plain(left))
+            over = left is not None and ordered - left > ordered * self.share
+            still_open.classes(add="lc-bad-text" if over else "", remove="" if over else "lc-bad-text")
+            why.set_visibility(over or bool(row.over_reason))
+
+        tell()
+        if isinstance(quantity, ui.input):
+            quantity.on_value_change(tell)
+
+    def _input(self, row: Row, key: str, kind: type[ui.input | ui.textarea], props: str) -> ui.input | ui.textarea | ui.label:
+        """A field of a line to type into, or to read where it is not to be changed."""
+        text = getattr(row, key)
+        if not self.may_change:
+            return ui.label(text or "—").style("white-space:pre-line")
+        field = kind(value=text).props(f'outlined dense hide-bottom-space aria-label="{LINE.fields[key].label}" {props}')
+        return field.bind_value_to(row, key).mark(key)
+
+    def _left(self, product: str) -> Decimal | None:
+        """What is still open of a product of the order once all rows have gone; None while one of them holds no number."""
+        known, left = self.order.get(product, _NOTHING), Decimal(0)
+        with suppress(InvalidInput):
+            left = sum((parse_decimal(row.quantity or "0") for row in self.rows if row.product_id == product), left)
+            return Decimal(known["ordered"]) - Decimal(known["before"]) - left
+        return None
+
+    def _offer(self) -> None:
+        """Products of the order that are not in this delivery and still open, to be taken along."""
+        self.besides.clear()
+        held = {row.product_id for row in self.rows}
+        rest = {product: left for product in self.order if product not in held and (left := self._left(product)) and left > 0}
+        with self.besides:
+            for product, left in rest.items():
+                text = f"＋ {self.order[product]['name']} × {_plain(left)}"
+                ui.button(text, on_click=partial(self._take_along, product, _plain(left))).props("flat dense no-caps size=sm").classes(
+                    "lc-chip"
+                )
+
+    def _take_along(self, product: str, quantity: str) -> None:
+        self.rows.append(Row("", product, self.order[product]["name"], quantity, "", "", ""))
+        self._changed()
+
+    def _changed(self) -> None:
+        self._draw()
+        self._offer()
 
     def _add(self, product: str | None) -> None:
         if product is None:
             return
         name = self.adder.title
-        self.rows.append(Row("", product, name, "1", ""))
+        self.rows.append(Row("", product, name, "1", "", "", ""))
         self.adder.set_value(None, None)
-        self._draw()
+        self._changed()
 
     def _remove(self, row: Row) -> None:
         self.rows.remove(row)
-        self._draw()
+        self._changed()
 
     async def _save(self) -> None:
         lines: list[dict[str, Any]] = [
-            {"product_id": row.product_id, "quantity": row.quantity, "serials": row.serials} | ({"id": row.id} if row.id else {})
+            {"product_id": row.product_id, **{key: getattr(row, key) for key in _TYPED}} | ({"id": row.id} if row.id else {})
             for row in self.rows
         ]
         parameters = {"delivery_id": self.delivery_id, "lines": lines}
@@ -137,6 +212,11 @@ class GoodsDialog:
         self.problem.set_text(error.message)
         self.problem.set_visibility(True)
         return True
+
+
+def _cell(label: str, classes: str = "") -> ui.element:
+    """One cell; on a phone its name stands before it."""
+    return ui.element("td").classes(classes).props(f'data-label="{label}"')
 
 
 def _counted(serials: str) -> str:

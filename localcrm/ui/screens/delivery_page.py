@@ -24,7 +24,7 @@ from localcrm.ui.kit.menu import Action, action_button, action_keys
 from localcrm.ui.kit.qr import qr_address
 from localcrm.ui.kit.reaching import EMAIL, reach
 from localcrm.ui.kit.theme import asset
-from localcrm.ui.kit.values import show, tone
+from localcrm.ui.kit.values import exact, show, tone
 from localcrm.ui.operations import run_service, toast
 from localcrm.ui.registry import Screen, register
 from localcrm.ui.screens.records import Further, history_dialog
@@ -203,13 +203,16 @@ def draw_note(note: Note, signature: Picture | None) -> None:
 def _goods(note: Note) -> None:
     fields = LINE.fields
     with ui.element("div").classes("lc-scroll"), ui.element("table").classes("lc-table lc-note-goods"):
-        heads("#", fields["product_id"].label, (fields["quantity"].label, "lc-num"), _("Unit"), fields["serials"].label)
+        with_batch = [fields["batch"].label] if any(line.get("batch") for line in note.lines) else []
+        heads("#", fields["product_id"].label, (fields["quantity"].label, "lc-num"), _("Unit"), *with_batch, fields["serials"].label)
         for place, line in enumerate(note.lines, start=1):
             with ui.element("tr"):
                 cell(str(place), "lc-muted")
                 cell(" ".join(filter(None, (str(line["code"]), str(line.get("description") or "")))))
                 cell(_of(line, "quantity"), "lc-num")
                 cell(str(line["unit"]))
+                if with_batch:
+                    cell(_of(line, "batch"))
                 cell(", ".join(_of(line, "serials").split()), "lc-wrap")
 
 
@@ -221,8 +224,9 @@ def _fact(label: str, *texts: str, wide: bool = False) -> None:
 
 
 def _told(note: Note, key: str) -> str:
-    """A field of the delivery in words; "" where it is empty, or not to be seen."""
-    return show(DELIVERY.fields[key], note.delivery.get(key), note.names.get(key)) or ""
+    """A field of the delivery in words, days in full; "" where it is empty, or not to be seen."""
+    value = note.delivery.get(key)
+    return (exact(value) or show(DELIVERY.fields[key], value, note.names.get(key)) or "") if value is not None else ""
 
 
 def _of(line: Mapping[str, Any], key: str) -> str:

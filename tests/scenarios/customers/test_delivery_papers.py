@@ -88,3 +88,32 @@ def test_the_receiver_signs_on_the_screen_for_what_he_got(company: Company, hq: 
     hq.set("delivery", delivery, status="returned")
     assert code(sign) == "came_back"
     assert branch.get("delivery", delivery)["received_by"] == "王芳"
+
+
+def test_no_more_is_sent_than_was_ordered_but_for_a_reason(hq: Installation, mill: str, machine: str) -> None:
+    gift = hq.new("product", code="G1", name="线轴", price="5", tax_rate="0.13")
+    order = hq.order(mill, machine, quantity="100")
+    first = hq.new("delivery", order_id=order)
+    held = line(hq, first)
+
+    def say(quantity: str, **more: str) -> Any:
+        return hq.run("sales.save_goods", delivery_id=first, lines=[{"id": held["id"], "quantity": quantity, **more}])
+
+    say("60", batch="B7")
+    second = hq.new("delivery", order_id=order)
+    told = hq.run("sales.goods", delivery_id=second)
+    assert (line(hq, second)["quantity"], told["order"][machine]) == ("40", {"name": "绣花机", "ordered": "100", "before": "60"})
+    assert code(say, "61") == "over_delivery", "two send at once: the second one loses"
+    hq.run("options.set_company_option", key="over_delivery", value="5%")
+    say("65")
+    assert (code(say, "66"), code(say, "66", over_reason=" ")) == ("over_delivery", "over_delivery")
+    say("66", over_reason="客户要多备一台")
+    row = line(hq, first)
+    assert [row[key] for key in ("quantity", "batch", "over_reason")] == ["66", "B7", "客户要多备一台"]
+    lines = [{"product_id": gift, "quantity": "1"}]
+    assert code(hq.run, "sales.save_goods", delivery_id=second, lines=lines) == "over_delivery", "nobody ordered it"
+    hq.run("sales.save_goods", delivery_id=second, lines=[{**lines[0], "over_reason": "赠品"}])
+    hq.set("delivery", first, status="returned")
+    assert hq.run("sales.goods", delivery_id=hq.new("delivery", order_id=order))["lines"][0]["quantity"] == "100", (
+        "what came back is open again"
+    )

@@ -1,0 +1,90 @@
+"""What of an order was sent: for each product what was ordered, and what other deliveries take along.
+
+More than was ordered, beyond the share that the company allows, goes only with a reason, which stays with the line. Two branches that send
+the same apart are not refused when they meet; what is open then is less than nothing, and says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from localcrm.domain import policy
+from localcrm.domain.options.company import company_share
+from localcrm.domain.policy import Actor
+from localcrm.domain.sales.entities import Delivery, DeliveryLine, DeliveryStatus, SalesOrder, SalesOrderLine
+from localcrm.kernel.errors import InvalidInput
+from localcrm.kernel.i18n import N_
+from localcrm.kernel.schema import plain_decimal
+from localcrm.store.query import Record
+from localcrm.store.uow import UnitOfWork
+
+_DELIVERY, _LINE = Delivery.entity_type, DeliveryLine.entity_type
+_ORDER, _ORDER_LINE = SalesOrder.entity_type, SalesOrderLine.entity_type
+#: The company's option: the share of what was ordered that may go beyond it.
+ALLOWED = "over_delivery"
+
+
+@dataclass(slots=True)
+class Sent:
+    """Of one product of an order: what it is called there, how much was ordered, and how much goes with other deliveries."""
+
+    name: str = ""
+    ordered: Decimal = Decimal(0)
+    before: Decimal = Decimal(0)
+
+
+def sent_of_order(uow: UnitOfWork, delivery: Record) -> dict[str, Sent]:
+    """By product, in the order of the lines, as far as the order of a delivery goes; what came back counts as not sent."""
+    found: dict[str, Sent] = {}
+    if not delivery["order_id"]:
+        return found
+    for line in sorted(uow.where(_ORDER_LINE, order_id=delivery["order_id"]), key=lambda line: line["position"]):
+        one = found.setdefault(line["product_id"], Sent(line["description"] or ""))
+        one.ordered += line["quantity"]
+    for other in uow.where(_DELIVERY, order_id=delivery["order_id"]):
+        if other["status"] != DeliveryStatus.RETURNED and other["id"] != delivery["id"]:
+            for line in uow.where(_LINE, delivery_id=other["id"]):
+                found.setdefault(line["product_id"], Sent(line["description"] or "")).before += line["quantity"]
+    return found
+
+
+def require_ordered(uow: UnitOfWork, actor: Actor, delivery: Record) -> None:
+    """Refuse more of a product than was ordered where no line of it says why; raises InvalidInput("over_delivery")."""
+    if not delivery["order_id"] or delivery["status"] == DeliveryStatus.RETURNED:
+        return
+    now: dict[str, Decimal] = {}
+    lines = uow.where(_LINE, delivery_id=delivery["id"])
+    for line in lines:
+        now[line["product_id"]] = now.get(line["product_id"], Decimal(0)) + line["quantity"]
+    sent, share = sent_of_order(uow, delivery), 1 + company_share(uow.connection, uow.node, ALLOWED)
+    excused = {line["product_id"] for line in lines if line["over_reason"]}
+    for line in sorted(lines, key=lambda line: line["position"]):
+        product, known = line["product_id"], sent.get(line["product_id"], Sent())
+        if product in excused or known.before + now[product] <= known.ordered * share:
+            continue
+        if _may_see(uow, actor, delivery):
+            told = {
+                key: plain_decimal(value) for key, value in (("ordered", known.ordered), ("before", known.before), ("now", now[product]))
+            }
+            text = N_("“{product}”: {ordered} ordered, {before} sent before, {now} now. Say why more goes than was ordered.")
+        else:
+            told, text = {}, N_("“{product}”: this is more than was ordered. Say why.")
+        raise InvalidInput("over_delivery", text, product=line["description"] or "", **told, field="over_reason")
+
+
+def told_of_order(uow: UnitOfWork, actor: Actor, delivery: Record) -> dict[str, dict[str, Any]]:
+    """The same for the screen, in JSON form; empty where the actor does not see the order or what was ordered."""
+    if not _may_see(uow, actor, delivery):
+        return {}
+    return {
+        product: {"name": one.name, "ordered": plain_decimal(one.ordered), "before": plain_decimal(one.before)}
+        for product, one in sent_of_order(uow, delivery).items()
+    }
+
+
+def _may_see(uow: UnitOfWork, actor: Actor, delivery: Record) -> bool:
+    lines = policy.seen(actor, _ORDER_LINE)
+    shown = lines is not None and all(map(lines.shows, ("product_id", "description", "quantity")))
+    return shown and bool(delivery["order_id"]) and policy.visible(uow.connection, actor, _ORDER, delivery["order_id"])
