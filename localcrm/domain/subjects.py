@@ -124,6 +124,7 @@ arrivals.FOLLOWERS |= {
     "pool_claim": arrivals.Follower(pools.answer_claims),
     "pool": arrivals.Follower(pools.answer_claims),
     "delivery": arrivals.Follower(installed.follow_arrived),
+    "delivery_line": arrivals.Follower(installed.follow_arrived_lines),
     "customer": arrivals.Follower(tags.bring_together, "tags"),
     "ticket": arrivals.Follower(tickets.open_circles),
 }

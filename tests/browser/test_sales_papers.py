@@ -126,5 +126,18 @@ def test_a_quote_is_written_beside_the_customer_and_accepted_in_the_list(open_pa
     page.locator(".q-dialog").get_by_text("保存", exact=True).click()
     expect(page.locator(".lc-note-signature")).to_be_visible()
     expect(page.locator(".lc-head .lc-chip")).to_have_text("已签收")
+
+    page.locator(".lc-head").get_by_text("操作").click()
+    page.get_by_text("退货、换货…", exact=True).last.click()
+    page.locator(".q-dialog").get_by_label("序列号", exact=True).click()
+    page.locator(".q-menu .q-item", has_text="SN-1").click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_label("本次退回")).to_have_value("1")
+    page.locator(".q-dialog .q-checkbox", has_text="换货").click()
+    page.locator(".q-dialog").get_by_text("保存", exact=True).click()
+    page.get_by_label("序列号", exact=True).fill("SN-3")  # what goes in exchange
+    page.locator(".q-dialog").get_by_text("保存", exact=True).click()
+    expect(page.locator(".lc-head .lc-chip", has_text="已退回 DN-")).to_be_visible()
     page = open_page("/records/installed_product")
     expect(row(page, "SN-2")).to_contain_text("报价试样厂")
+    expect(row(page, "SN-1")).to_contain_text("今天")  # back again

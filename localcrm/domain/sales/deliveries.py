@@ -13,6 +13,8 @@ from localcrm.domain.records import Behaviour
 from localcrm.domain.sales import installed, sent
 from localcrm.domain.sales.entities import Delivery, DeliveryStatus, SalesOrder
 from localcrm.domain.spans import check_span
+from localcrm.kernel.errors import Refused
+from localcrm.kernel.i18n import N_
 from localcrm.store.query import Record
 from localcrm.store.uow import UnitOfWork
 
@@ -42,7 +44,12 @@ def prepare_delivery(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old:
 
 
 def check_delivery(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
-    """It arrives after it left, and goes to the customer of its order."""
+    """It arrives after it left, and goes to the customer of its order; what came back of it, and that it did, stays so."""
+    if old is not None and new["status"] != old["status"]:
+        if old["returns_id"]:
+            raise Refused("is_return", N_("What came back stays what it is. If it did not come back, delete this record."))
+        if new["status"] == DeliveryStatus.PACKED and uow.where(_DELIVERY, returns_id=old["id"]):
+            raise Refused("came_back_in_part", N_("Goods of this delivery came back, so it did go."))
     check_span(_DELIVERY, new, "date", "received_on")
     check_same_customer(uow, _DELIVERY, new, "order_id")
 
@@ -56,4 +63,8 @@ def follow_delivery(uow: UnitOfWork, actor: Actor, record: Record, old: Record |
     installed.settle(uow, record["id"])
 
 
-BEHAVIOURS = {"delivery": Behaviour(prepare=prepare_delivery, check=check_delivery, after=follow_delivery)}
+BEHAVIOURS = {
+    "delivery": Behaviour(
+        prepare=prepare_delivery, check=check_delivery, after=follow_delivery, binned=installed.follow_bin, restored=installed.follow_bin
+    )
+}

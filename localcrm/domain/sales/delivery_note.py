@@ -31,7 +31,8 @@ class Note:
     """One delivery on paper.
 
     names: of what it refers to, by field and id · lines: its goods in their order, each with ``code`` and ``unit`` of its product ·
-    company: the name it is sent in · phone: of the customer; "" where there is none, or none to be seen.
+    company: the name it is sent in · phone: of the customer; "" where there is none, or none to be seen · beside: what came back of it, or
+    what it came back from, and what goes in exchange.
     """
 
     delivery: Record
@@ -39,6 +40,7 @@ class Note:
     lines: Sequence[Mapping[str, Any]]
     company: str
     phone: str
+    beside: Sequence[Record]
 
 
 def note_of(connection: Connection, actor: Actor, delivery_id: str) -> Note:
@@ -52,7 +54,20 @@ def note_of(connection: Connection, actor: Actor, delivery_id: str) -> Note:
     lines = sorted(_seen(connection, actor, _LINE, "delivery_id", delivery["id"]), key=lambda line: line.get("position") or 0)
     products = _products(connection, actor, lines)
     told = [{**line, **{key: products.get(str(line.get("product_id")), {}).get(key) or "" for key in ("code", "unit")}} for line in lines]
-    return Note(delivery, ref_titles(connection, _DELIVERY, found), told, _company(connection, actor, delivery), str(phone or ""))
+    return Note(
+        delivery,
+        ref_titles(connection, _DELIVERY, found),
+        told,
+        _company(connection, actor, delivery),
+        str(phone or ""),
+        _beside(connection, actor, delivery),
+    )
+
+
+def _beside(connection: Connection, actor: Actor, delivery: Record) -> list[Record]:
+    named = [("id", delivery.get("returns_id")), ("id", delivery.get("replaces_id"))]
+    naming = [("returns_id", delivery["id"]), ("replaces_id", delivery["id"])]
+    return [one for key, identity in (*named, *naming) for one in _seen(connection, actor, _DELIVERY, key, identity)]
 
 
 def _seen(connection: Connection, actor: Actor, kind: EntityType, key: str, value: Any) -> list[Record]:

@@ -218,7 +218,10 @@ class Delivery(
     series="DN",
     order_by="-date",
 ):
-    """How goods went to a customer: with whom, under which number, who took them in, with the paper or a picture to prove it."""
+    """How goods went to a customer: with whom, under which number, who took them in, with the paper or a picture to prove it.
+
+    One that names another in ``returns_id`` went the other way: it is what came back of that one.
+    """
 
     number: Annotated[Text | None, F(1, N_("Delivery no."), column=1, index=True, search=9)] = None
     customer_id: Annotated[Id, F(2, N_("Customer"), ref="customer", column=2)]
@@ -238,6 +241,8 @@ class Delivery(
     remark: Annotated[LongText | None, F(16, N_("Remark"), widget="longtext")] = None
     signature: Annotated[Attachments | None, F(17, N_("Signature of the receiver"), index=True, widget="files", editable=False)] = None
     signed_at: Annotated[Moment | None, F(18, N_("Signed at"), editable=False)] = None
+    returns_id: Annotated[Id | None, F(19, N_("Comes back from"), ref="delivery", editable=False)] = None
+    replaces_id: Annotated[Id | None, F(20, N_("In exchange for"), ref="delivery", editable=False)] = None
 
 
 class QuoteLine(

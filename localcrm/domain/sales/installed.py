@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import calendar
 import datetime as dt
-import re
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +20,7 @@ from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
 from localcrm.domain.sales import sent
 from localcrm.domain.sales.entities import Delivery, DeliveryLine, DeliveryStatus, InstalledProduct
+from localcrm.domain.sales.serials import read_serials
 from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
@@ -28,7 +29,6 @@ from localcrm.store.uow import UnitOfWork
 
 _DELIVERY, _LINE, _INSTALLED = Delivery.entity_type, DeliveryLine.entity_type, InstalledProduct.entity_type
 _PRODUCT = Product.entity_type
-_BETWEEN = re.compile(r"[\s,;\uff0c\uff1b\u3001]+")
 #: Once it is that far, the customer has the goods, or will have them.
 _GONE = frozenset({DeliveryStatus.SHIPPED, DeliveryStatus.RECEIVED, DeliveryStatus.RETURNED})
 
@@ -36,11 +36,6 @@ _GONE = frozenset({DeliveryStatus.SHIPPED, DeliveryStatus.RECEIVED, DeliveryStat
 def today(uow: UnitOfWork) -> dt.date:
     """The day it is by the clock of the data file."""
     return moment(uow).astimezone().date()
-
-
-def read_serials(text: str | None) -> list[str]:
-    """Serial numbers as they are typed or scanned: one a line, or with commas or spaces between."""
-    return list(filter(None, _BETWEEN.split(text or "")))
 
 
 def warranty_end(sold: dt.date | None, months: int | None) -> dt.date | None:
@@ -56,7 +51,7 @@ def warranty_end(sold: dt.date | None, months: int | None) -> dt.date | None:
 
 def goods_of_order(uow: UnitOfWork, delivery: Record) -> None:
     """A new delivery of an order begins with what of its goods no other delivery takes along."""
-    if not delivery["order_id"]:
+    if not delivery["order_id"] or delivery["status"] == DeliveryStatus.RETURNED:
         return
     left = {product: one.ordered - one.before for product, one in sent.sent_of_order(uow, delivery).items()}
     products = {product: uow.get(_PRODUCT, product, deleted=True) for product, quantity in left.items() if quantity > 0}
@@ -96,7 +91,7 @@ def check_line(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record |
         raise InvalidInput("serial_twice", N_("The serial number “{serial}” is there twice."), serial=twice[:60], field="serials")
     if len(serials) > new["quantity"]:
         raise InvalidInput("more_serials", N_("There are more serial numbers than pieces."), field="serials")
-    for serial in serials:
+    for serial in serials if not uow.get(_DELIVERY, new["delivery_id"])["returns_id"] else ():
         _check_free(uow, new, serial)
 
 
@@ -119,9 +114,15 @@ def _check_free(uow: UnitOfWork, line: Mapping[str, Any], serial: str) -> None:
     delivery = uow.get(_DELIVERY, line["delivery_id"])
     for row in uow.where(_INSTALLED, product_id=line["product_id"], serial=serial):
         mine = row["delivery_id"] == delivery["id"] or (row["delivery_id"] is None and row["customer_id"] == delivery["customer_id"])
-        if row["returned_on"] is None and not mine:
+        if row["returned_on"] is None and not mine and not _is_back(uow, row):
             text = N_("The piece with the serial number “{serial}” is at a customer already. Say first that it came back.")
             raise InvalidInput("serial_in_use", text, serial=serial, field="serials")
+
+
+def _is_back(uow: UnitOfWork, piece: Record) -> bool:
+    """Whether a piece came back here, and the branch that sent it has only not written that down yet."""
+    back = sent.came_back(uow, piece["delivery_id"]).get(piece["product_id"]) if piece["delivery_id"] else None
+    return back is not None and piece["serial"] in back.serials
 
 
 def check_delivery_of_lines(uow: UnitOfWork, actor: Actor, delivery_id: str) -> None:  # noqa: ARG001
@@ -166,19 +167,25 @@ def goods(uow: UnitOfWork, actor: Actor, *, delivery_id: RecordId) -> dict[str, 
 def settle(uow: UnitOfWork, delivery_id: str) -> None:
     """Bring the products in use of a delivery to what it says now; only where it was sent from."""
     delivery = uow.find(_DELIVERY, delivery_id, deleted=True)
-    if delivery is None or delivery["branch_id"] != uow.node.branch_id:
+    if delivery is not None and delivery["returns_id"]:
+        delivery = uow.find(_DELIVERY, delivery["returns_id"], deleted=True)  # what came back is no more where that one left it
+    if delivery is None or delivery["branch_id"] != uow.node.branch_id or delivery["returns_id"]:
         return
     gone = not delivery["deleted"] and delivery["status"] in _GONE
     wanted = {
         (line["product_id"], serial): line["batch"]
-        for line in (uow.where(_LINE, delivery_id=delivery_id) if gone else [])
+        for line in (uow.where(_LINE, delivery_id=delivery["id"]) if gone else [])
         for serial in read_serials(line["serials"])
     }
-    ids = uow.connection.all("SELECT id FROM installed_product WHERE delivery_id = ? ORDER BY rid", (bytes.fromhex(delivery_id),))
+    ids = uow.connection.all("SELECT id FROM installed_product WHERE delivery_id = ? ORDER BY rid", (bytes.fromhex(delivery["id"]),))
     held = {(row["product_id"], row["serial"]): row for (pk,) in ids for row in [uow.get(_INSTALLED, pk.hex(), deleted=True)]}
+    back = sent.came_back(uow, delivery["id"])
     for (product, serial), batch in sorted(wanted.items()):
         row = held.get((product, serial)) or _known(uow, delivery, product, serial)
-        _stands(uow, delivery, product, serial, row, batch)
+        returned = back[product].serials.get(serial) if product in back else None
+        if returned is None and delivery["status"] == DeliveryStatus.RETURNED:
+            returned = (row and row["returned_on"]) or today(uow)
+        _stands(uow, delivery, (product, serial), row, {"returned_on": returned} | ({"batch": batch} if batch else {}))
     for key, row in held.items():
         if key not in wanted and not row["deleted"]:
             _is_gone(uow, row)
@@ -190,19 +197,16 @@ def _known(uow: UnitOfWork, delivery: Record, product: str, serial: str) -> Reco
     return next((row for row in rows if row["delivery_id"] is None and row["returned_on"] is None), None)
 
 
-def _stands(uow: UnitOfWork, delivery: Record, product: str, serial: str, row: Record | None, batch: str | None) -> None:
-    months = uow.get(_PRODUCT, product, deleted=True)["warranty_months"]
-    sold = delivery["date"]
-    came_back = delivery["status"] == DeliveryStatus.RETURNED
-    says = {"customer_id": delivery["customer_id"], "order_id": delivery["order_id"], "delivery_id": delivery["id"]}
-    says |= {"batch": batch} if batch else {}
+def _stands(uow: UnitOfWork, delivery: Record, piece: tuple[str, str], row: Record | None, says: dict[str, Any]) -> None:
+    product, serial = piece
+    months, sold = uow.get(_PRODUCT, product, deleted=True)["warranty_months"], delivery["date"]
+    says |= {"customer_id": delivery["customer_id"], "order_id": delivery["order_id"], "delivery_id": delivery["id"]}
     if row is None:
         values = {**says, "product_id": product, "serial": serial, "sold_on": sold, "warranty_until": warranty_end(sold, months)}
-        uow.insert(_INSTALLED, _INSTALLED.validate({**values, "returned_on": today(uow) if came_back else None}))
+        uow.insert(_INSTALLED, _INSTALLED.validate(values))
         return
     if row["deleted"]:
         uow.set_deleted(_INSTALLED, row["id"], deleted=False)
-    says["returned_on"] = (row["returned_on"] or today(uow)) if came_back else None
     if row["sold_on"] != sold:
         # A warranty that somebody extended by hand is his word; one that followed from the day follows it.
         follows = row["warranty_until"] in {None, warranty_end(row["sold_on"], months)}
@@ -219,9 +223,23 @@ def _is_gone(uow: UnitOfWork, row: Record) -> None:
 
 
 def follow_lines(uow: UnitOfWork, actor: Actor, delivery_id: str) -> None:
-    """No more goes than was ordered, and what stands at the customer follows the goods of a delivery."""
-    sent.require_ordered(uow, actor, uow.get(_DELIVERY, delivery_id))
-    settle(uow, delivery_id)
+    """No more goes than was ordered or comes back than was sent, and what stands at the customer follows the goods of a delivery."""
+    delivery = uow.get(_DELIVERY, delivery_id)
+    if delivery["returns_id"]:
+        sent.require_returnable(uow, delivery)
+    else:
+        sent.require_ordered(uow, actor, delivery)
+    follow_bin(uow, actor, delivery)
+
+
+def follow_bin(uow: UnitOfWork, actor: Actor, delivery: Record) -> None:  # noqa: ARG001
+    """What stands at the customer follows; of a return that is taken away nothing stands again that has gone to somebody else since."""
+    settle(uow, delivery["id"])
+    for piece in uow.where(_INSTALLED, delivery_id=delivery["returns_id"]) if delivery["returns_id"] else ():
+        standing = uow.where(_INSTALLED, product_id=piece["product_id"], serial=piece["serial"], returned_on=None)
+        if piece["returned_on"] is None and piece["serial"] and len(standing) > 1:
+            text = N_("The piece with the serial number “{serial}” has gone to a customer since it came back.")
+            raise Refused("serial_in_use", text, serial=piece["serial"])
 
 
 def _follow_bin(uow: UnitOfWork, actor: Actor, line: Record) -> None:  # noqa: ARG001
@@ -232,6 +250,16 @@ def follow_arrived(uow: UnitOfWork, ids: Sequence[str]) -> None:
     """The same for deliveries of this branch of which somebody elsewhere said what became."""
     for identity in ids:
         settle(uow, identity)
+
+
+def follow_arrived_lines(uow: UnitOfWork, ids: Sequence[str]) -> None:
+    """And for what another branch wrote down of goods of this branch that came back there."""
+    rows = uow.connection.all(
+        """SELECT DISTINCT lower(hex(d.id)) FROM delivery_line l JOIN delivery d ON d.id = l.delivery_id
+           WHERE l.id IN (SELECT unhex(value) FROM json_each(?)) AND d.returns_id IS NOT NULL ORDER BY d.rid""",
+        (json.dumps(list(ids)),),
+    )
+    follow_arrived(uow, [identity for (identity,) in rows])
 
 
 BEHAVIOURS = {

@@ -1,4 +1,4 @@
-"""What of an order was sent: for each product what was ordered, and what other deliveries take along.
+"""What of an order was sent: for each product what was ordered, what other deliveries take along, and what came back of them.
 
 More than was ordered, beyond the share that the company allows, goes only with a reason, which stays with the line. Two branches that send
 the same apart are not refused when they meet; what is open then is less than nothing, and says so.
@@ -6,7 +6,9 @@ the same apart are not refused when they meet; what is open then is less than no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +16,7 @@ from localcrm.domain import policy
 from localcrm.domain.options.company import company_share
 from localcrm.domain.policy import Actor
 from localcrm.domain.sales.entities import Delivery, DeliveryLine, DeliveryStatus, SalesOrder, SalesOrderLine
+from localcrm.domain.sales.serials import read_serials
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import plain_decimal
@@ -38,7 +41,7 @@ class Sent:
 def sent_of_order(uow: UnitOfWork, delivery: Record) -> dict[str, Sent]:
     """By product, in the order of the lines, as far as the order of a delivery goes; what came back counts as not sent."""
     found: dict[str, Sent] = {}
-    if not delivery["order_id"]:
+    if not delivery["order_id"] or delivery["returns_id"]:
         return found
     for line in sorted(uow.where(_ORDER_LINE, order_id=delivery["order_id"]), key=lambda line: line["position"]):
         one = found.setdefault(line["product_id"], Sent(line["description"] or ""))
@@ -47,7 +50,57 @@ def sent_of_order(uow: UnitOfWork, delivery: Record) -> dict[str, Sent]:
         if other["status"] != DeliveryStatus.RETURNED and other["id"] != delivery["id"]:
             for line in uow.where(_LINE, delivery_id=other["id"]):
                 found.setdefault(line["product_id"], Sent(line["description"] or "")).before += line["quantity"]
+        if other["status"] != DeliveryStatus.RETURNED:
+            for product, back in came_back(uow, other["id"]).items():
+                found.setdefault(product, Sent()).before -= back.quantity
     return found
+
+
+@dataclass(slots=True)
+class Back:
+    """What came back of one product of a delivery: how much, and the day of each serial number."""
+
+    quantity: Decimal = Decimal(0)
+    serials: dict[str, dt.date] = field(default_factory=dict)
+
+
+def came_back(uow: UnitOfWork, delivery_id: str, *, but: str = "") -> dict[str, Back]:
+    """By product, what the returns of a delivery took back, but for one of them."""
+    return _brought(uow, [one for one in uow.where(_DELIVERY, returns_id=delivery_id) if one["id"] != but])
+
+
+def _brought(uow: UnitOfWork, returns: Sequence[Record]) -> dict[str, Back]:
+    found: dict[str, Back] = {}
+    for one in returns:
+        for line in uow.where(_LINE, delivery_id=one["id"]):
+            back = found.setdefault(line["product_id"], Back())
+            back.quantity += line["quantity"]
+            for serial in read_serials(line["serials"]):
+                back.serials.setdefault(serial, one["date"])
+    return found
+
+
+def require_returnable(uow: UnitOfWork, back: Record) -> None:
+    """Refuse a return of more than was sent, all returns together, or of pieces that were not."""
+    before = came_back(uow, back["returns_id"], but=back["id"])
+    sent = uow.where(_LINE, delivery_id=back["returns_id"])
+    for product, one in _brought(uow, [back]).items():
+        lines = [line for line in sent if line["product_id"] == product]
+        name, known = (lines[0]["description"] if lines else "") or "", before.get(product, Back())
+        left = sum((line["quantity"] for line in lines), Decimal(0)) - known.quantity
+        if one.quantity > left:
+            text = N_("“{product}”: at most {left} can still come back.")
+            raise InvalidInput("over_return", text, product=name, left=plain_decimal(left), field="quantity")
+        serials = [serial for line in lines for serial in read_serials(line["serials"])]
+        for serial in one.serials:
+            if serial not in serials or serial in known.serials:
+                text = N_("The piece with the serial number “{serial}” was not in this delivery, or is back already.")
+                raise InvalidInput("not_of_delivery", text, serial=serial[:60], field="serials")
+        nameless = left + len(known.serials) - len(serials)  # pieces without a number that are still there
+        if one.quantity - len(one.serials) > max(nameless, 0):
+            raise InvalidInput(
+                "which_pieces", N_("“{product}”: say by serial number which pieces came back."), product=name, field="serials"
+            )
 
 
 def require_ordered(uow: UnitOfWork, actor: Actor, delivery: Record) -> None:

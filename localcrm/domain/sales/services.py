@@ -23,7 +23,7 @@ from localcrm.domain.numbering import next_number
 from localcrm.domain.options.company import company_value, company_yes
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
-from localcrm.domain.sales import contracts, deliveries, installed, level_prices, lines as sale_lines, quotes, rules, signing
+from localcrm.domain.sales import contracts, deliveries, installed, level_prices, lines as sale_lines, quotes, returns, rules, signing
 from localcrm.domain.sales.contracts import check_contract_of_order
 from localcrm.domain.sales.entities import OrderStatus, SalesOrder, SalesOrderLine
 from localcrm.domain.stock.entities import MoveType, StockMove
@@ -385,6 +385,7 @@ VERBS = (
     *contracts.VERBS,
     *installed.VERBS,
     *signing.VERBS,
+    *returns.VERBS,
     Verb(save_order, N_("Save a sales order")),
     Verb(order_with_lines, N_("Show a sales order"), "sales_order.read", record="order_id"),
     Verb(post_order, N_("Post a sales order"), "sales_order.post", record="order_id"),

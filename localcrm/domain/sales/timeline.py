@@ -44,7 +44,7 @@ SOURCES = [
     Source(SalesOrder.entity_type, "date", "owner_id", ("number", "status", "gross")),
     Source(Quote.entity_type, "date", "owner_id", ("number", "title", "amount", "status")),
     Source(Contract.entity_type, "signed_on", "owner_id", ("number", "title", "amount")),
-    Source(Delivery.entity_type, "date", "owner_id", ("number", "content", "carrier", "tracking_no")),
+    Source(Delivery.entity_type, "date", "owner_id", ("number", "status", "content", "carrier", "tracking_no")),
     Source(Receipt.entity_type, "date", "", ("number", "amount", "method")),
 ]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nicegui import ui
 
 from localcrm.domain.sales.entities import DeliveryLine
-from localcrm.domain.sales.installed import read_serials
+from localcrm.domain.sales.serials import read_serials
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import gettext as _
 from localcrm.kernel.money import parse_decimal

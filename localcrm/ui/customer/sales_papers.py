@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from nicegui import ui
+from nicegui import context, ui
 
 from localcrm.domain.sales.entities import Contract, Delivery, Quote
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.ui.customer.tables import record_tab
 from localcrm.ui.kit.menu import Action
+from localcrm.ui.screens.records import Further
 from localcrm.ui.screens.sales_papers import DELIVERY_ACTIONS, note
 
 if TYPE_CHECKING:
@@ -32,8 +33,13 @@ async def _open_delivery(bench: Workbench, identity: str) -> None:
 
 def _delivery_actions(bench: Workbench, identity: str) -> list[Action]:
     """What is done with deliveries in their list; a change is drawn when it is heard of."""
+
+    async def do(action: Further) -> None:
+        with context.client.content:  # the rows are drawn anew meanwhile, and a second dialog would go with them
+            await action.run(bench.session, identity)
+
     offered = [one for one in DELIVERY_ACTIONS if bench.session.may(one.permission)]
-    return [Action(one.id, gettext(one.label_msgid), partial(one.run, bench.session, identity)) for one in offered]
+    return [Action(one.id, gettext(one.label_msgid), partial(do, one)) for one in offered]
 
 
 QUOTES = record_tab(

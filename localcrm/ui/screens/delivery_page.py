@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from nicegui import ui
+from nicegui import context, ui
 
 from localcrm.domain.admin.pictures import Picture
 from localcrm.domain.crm.entities import Customer
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 CUSTOMER, DELIVERY, LINE = Customer.entity_type, Delivery.entity_type, DeliveryLine.entity_type
 _SHOWN = frozenset({"delivery", "delivery_line", "customer", "product"})
 #: What the head of the note says, in the order of the paper; what is empty is left out.
-_FACTS = ("order_id", "date", "carrier", "tracking_no", "parcels", "owner_id", "branch_id")
+_FACTS = ("order_id", "returns_id", "replaces_id", "date", "carrier", "tracking_no", "parcels", "owner_id", "branch_id")
 #: What has a button of its own beside the menu.
 _BUTTONS = ("goods", "sign")
 #: In which states something is no use any more, by action.
@@ -44,6 +44,7 @@ _DONE: Mapping[str, frozenset[str]] = {
     "shipped": frozenset({DeliveryStatus.SHIPPED, DeliveryStatus.RECEIVED, DeliveryStatus.RETURNED}),
     "received": frozenset({DeliveryStatus.RECEIVED, DeliveryStatus.RETURNED}),
     "sign": frozenset({DeliveryStatus.RETURNED}),
+    "back": frozenset({DeliveryStatus.PACKED, DeliveryStatus.RETURNED}),
 }
 
 
@@ -100,6 +101,9 @@ class _Page:
             status = DELIVERY.fields["status"]
             if text := show(status, self.note.delivery.get("status")):
                 ui.label(text).classes("lc-chip").props(f"data-tone={tone(status, self.note.delivery['status']) or 'plain'}").mark("status")
+            for other in self.note.beside:
+                with ui.element("a").props(f'href="/deliveries/{other["id"]}"').classes("lc-chip").mark("beside"):
+                    ui.label(f"{_beside(self.note, other)} {other.get('number') or ''}".strip())
             ui.space()
             with ui.element("div").classes("lc-row lc-page-tools"):
                 ui.button(_("To the list"), on_click=lambda: ui.navigate.to("/records/delivery")).props("unelevated no-caps").classes(
@@ -137,22 +141,35 @@ class _Page:
         return [one for one in offered if status not in _DONE.get(one.id, frozenset())]
 
     async def _do(self, action: Further) -> None:
-        await action.run(self.session, self.identity)  # what it changed is drawn when it is heard of
+        with context.client.content:  # the head is drawn anew when a change is heard of, and the dialogs would go with it
+            await action.run(self.session, self.identity)
 
     async def _edit(self) -> None:
-        await edit_dialog(self.session, DELIVERY, identity=self.identity)
+        with context.client.content:
+            await edit_dialog(self.session, DELIVERY, identity=self.identity)
 
     async def _history(self) -> None:
-        await history_dialog(self.session, DELIVERY, self.identity)
+        with context.client.content:
+            await history_dialog(self.session, DELIVERY, self.identity)
 
     async def _write(self) -> None:
-        customer, title = self.note.delivery.get("customer_id"), f"{_('Delivery note')} {self.note.delivery.get('number') or ''}".strip()
+        customer, title = self.note.delivery.get("customer_id"), f"{_title(self.note)} {self.note.delivery.get('number') or ''}".strip()
         letter = f"?subject={quote(title)}&body={quote(note_text(self.note).replace(chr(10), chr(13) + chr(10)))}"
-        await reach(self.session, CUSTOMER, str(customer), EMAIL, letter=letter)
+        with context.client.content:
+            await reach(self.session, CUSTOMER, str(customer), EMAIL, letter=letter)
 
     def _copy(self) -> None:
         ui.run_javascript(f"navigator.clipboard && navigator.clipboard.writeText({json.dumps(note_text(self.note))})")
         toast(_("Copied"))
+
+
+def _beside(note: Note, other: Mapping[str, Any]) -> str:
+    """What another delivery is to this one."""
+    if other["id"] == note.delivery.get("returns_id"):
+        return DELIVERY.fields["returns_id"].label
+    if other["id"] == note.delivery.get("replaces_id"):
+        return DELIVERY.fields["replaces_id"].label
+    return _("Came back") if other.get("returns_id") == note.delivery["id"] else _("Goes in exchange")
 
 
 # the paper ---------------------------------------------------------------------------------------------------------------
@@ -164,12 +181,17 @@ def draw_note(note: Note, signature: Picture | None) -> None:
     with ui.element("div").classes("lc-note-head"):
         with ui.element("div"):
             ui.label(note.company).classes("lc-strong")
-            ui.label(_("Delivery note")).classes("lc-note-title")
+            ui.label(_title(note)).classes("lc-note-title")
             ui.label(_told(note, "number")).classes("lc-note-number")
         if number := _told(note, "number"):
             ui.element("img").props(f'src="{qr_address(number)}" alt="{number}"').classes("lc-note-code")
     with ui.element("div").classes("lc-note-facts"):
-        _fact(_("Receiver"), " · ".join(filter(None, (_told(note, "customer_id"), note.phone))), _told(note, "address"), wide=True)
+        _fact(
+            _("From customer") if note.delivery.get("returns_id") else _("Receiver"),
+            " · ".join(filter(None, (_told(note, "customer_id"), note.phone))),
+            _told(note, "address"),
+            wide=True,
+        )
         for key in _FACTS:
             if text := _told(note, key):
                 _fact(DELIVERY.fields[key].label, text)
@@ -196,8 +218,12 @@ def draw_note(note: Note, signature: Picture | None) -> None:
         signed = _("Signed on the screen {time}").format(time=_told(note, "signed_at"))
         late = "" if signature else f" · {_('The picture comes with one of the next exchanges.')}"
         ui.label(f"{signed} · SHA-256 {files[-1].hash[:16]}…{late}").classes("lc-muted lc-small-text")
-    elif delivery.get("number"):
+    elif not delivery.get("returns_id"):
         ui.label(_("Please check the goods on arrival and send one signed copy back.")).classes("lc-muted lc-small-text")
+
+
+def _title(note: Note) -> str:
+    return _("Return note") if note.delivery.get("returns_id") else _("Delivery note")
 
 
 def _goods(note: Note) -> None:
@@ -235,8 +261,8 @@ def _of(line: Mapping[str, Any], key: str) -> str:
 
 def note_text(note: Note) -> str:
     """The note as plain text, for a message."""
-    head = [f"{_('Delivery note')} {_told(note, 'number')}".strip(), note.company]
-    facts = [f"{DELIVERY.fields[key].label}: {text}" for key in ("customer_id", "address", *_FACTS[:4]) if (text := _told(note, key))]
+    head = [f"{_title(note)} {_told(note, 'number')}".strip(), note.company]
+    facts = [f"{DELIVERY.fields[key].label}: {text}" for key in ("customer_id", "address", *_FACTS[:6]) if (text := _told(note, key))]
     goods = [
         f"{place}. {line.get('description') or ''} × {_of(line, 'quantity')} {line['unit']}".rstrip()
         + (f" ({', '.join(serials)})" if (serials := _of(line, "serials").split()) else "")

@@ -13,6 +13,7 @@ from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.store.query import Record
 from localcrm.store.view import Masked
 from localcrm.ui.customer.delivery_goods import goods
+from localcrm.ui.customer.delivery_returns import came_back
 from localcrm.ui.customer.delivery_signing import sign
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import edit_dialog, load_typed
@@ -154,6 +155,7 @@ DELIVERY_ACTIONS = (
     Further(
         "received", N_("The customer has it"), "delivery.update", _becomes("delivery", DeliveryStatus.RECEIVED, N_("Noted: signed for"))
     ),
+    Further("back", N_("Goods came back…"), "delivery.create", came_back),
 )
 
 register(

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from localcrm.domain.sales.installed import read_serials, warranty_end
+from localcrm.domain.sales.installed import warranty_end
+from localcrm.domain.sales.serials import read_serials
 from tests.factories import Company, Installation
 from tests.scenarios.customers.test_traps import code
 
