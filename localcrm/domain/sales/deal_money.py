@@ -72,8 +72,11 @@ def deal_money(connection: Connection, actor: Actor, opportunity_id: str) -> Dea
     if not found:
         raise no_such_record(_DEAL)
     amount = found[0].get("amount")
-    papers = {kind.key: _sum(connection, actor, kind, opportunity_id, (key,), states) for kind, (key, states) in PAPERS.items()}
-    costs = {name: _sum(connection, actor, kind, opportunity_id, factors) for name, (kind, factors) in COSTS.items()}
+    papers = {
+        kind.key: sum_of(connection, actor, kind, "opportunity_id", opportunity_id, (key,), states)
+        for kind, (key, states) in PAPERS.items()
+    }
+    costs = {name: sum_of(connection, actor, kind, "opportunity_id", opportunity_id, factors) for name, (kind, factors) in COSTS.items()}
     views = [policy.seen(actor, kind) for kind in (*PAPERS, _EXPENSE, _TASK)]
     return DealMoney(
         papers={key: value for key, value in papers.items() if value is not None},
@@ -83,33 +86,35 @@ def deal_money(connection: Connection, actor: Actor, opportunity_id: str) -> Dea
     )
 
 
-def _sum(
+def sum_of(
     connection: Connection,
     actor: Actor,
     kind: EntityType,
-    opportunity_id: str,
+    by: str,
+    identity: str,
     factors: tuple[str, ...],
     states: frozenset[str] = frozenset(),
 ) -> Decimal | None:
-    """The sum over a kind's records of a deal of the product of some fields, each record rounded; None where one of them may not be read.
+    """The sum over a kind's records that name a deal, or another record, in ``by`` of the product of some fields, each record rounded; None
+    where one of them may not be read.
 
     Expenses that a flow asks about count once they were approved.
     """
     seen = policy.seen(actor, kind)
-    if seen is None or not all(map(seen.shows, (*factors, "opportunity_id", *(["status"] if states else [])))):
+    if seen is None or not all(map(seen.shows, (*factors, by, *(["status"] if states else [])))):
         return None
     condition, params = seen.condition("d")
     # The plus keeps the index of the state out of it: few records hang on one deal, many are accepted.
     counts = f"AND +d.status IN ({','.join('?' * len(states))})" if states else ""
     rows = connection.all(
         f"""SELECT d.id, {", ".join(f'd."{key}"' for key in factors)} FROM "{kind.key}" d
-            WHERE d.opportunity_id = ? AND d.deleted = 0 {counts} AND {condition}""",
-        [bytes.fromhex(opportunity_id), *sorted(states), *params],
+            WHERE d."{by}" = ? AND d.deleted = 0 {counts} AND {condition}""",
+        [bytes.fromhex(identity), *sorted(states), *params],
     )
     among = counted(connection, [row[0].hex() for row in rows]) if kind is _EXPENSE else None
     total = Decimal(0)
-    for identity, *row in rows:
-        if among is not None and identity.hex() not in among:
+    for one, *row in rows:
+        if among is not None and one.hex() not in among:
             continue
         product = Decimal(1)
         for key, stored in zip(factors, row, strict=True):

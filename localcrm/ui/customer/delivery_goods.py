@@ -129,7 +129,7 @@ class GoodsDialog:
                 serials = self._input(row, "serials", ui.textarea, "autogrow rows=2").classes("w-full")
                 count = ui.label(_counted(row.serials)).classes("lc-small-text lc-muted")
                 if self.order:
-                    why = self._input(row, "over_reason", ui.input, f'maxlength=200 label="{LINE.fields["over_reason"].label}" stack-label')
+                    why = self._input(row, "over_reason", ui.input, f'maxlength=200 placeholder="{LINE.fields["over_reason"].label}"')
             with ui.element("td").style("width:44px"):
                 if self.may_change:
                     away = ui.button(icon="close", on_click=lambda: self._remove(row)).props("flat dense size=sm")

@@ -16,6 +16,7 @@ from localcrm.domain.approvals.rules import State
 from localcrm.domain.catalog.entities import Warehouse
 from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.records import blank_record, records_json
+from localcrm.domain.sales.order_money import order_money
 from localcrm.kernel.errors import Forbidden, NotFound, Refused
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.ids import parse_id
@@ -102,12 +103,27 @@ def _of_order(connection: Connection, session: Session, order: Record) -> Sheet:
         "open": money(Decimal(progress.get("open") or 0)) if "open" in progress else "—",
         "open_plain": progress.get("open") or "0.00",
         "receipts": _receipts(connection, session, order["id"]),
+        "margin": _margin(connection, session, order) if state == "posted" else None,
         "deliveries": sent_with(connection, session, order["id"]),
         "deeds": [{"id": "deliver", "label": _("New delivery"), "look": ""}]
         if state == "posted" and session.may("delivery.create")
         else [],
         "reverses": others.get(order.get("reverses_id") or ""),
         "reversed_by": others.get(progress.get("reversed_by") or ""),
+    }
+
+
+def _margin(connection: Connection, session: Session, order: Record) -> dict[str, str] | None:
+    """What the goods cost, what was spent, and what is left; None for whoever may not see that."""
+    found = order_money(connection, session.actor, order)
+    if found is None:
+        return None
+    share = f" · {found.percent}%" if found.percent is not None else ""
+    return {
+        "goods": money(found.goods),
+        "expenses": money(found.expenses) if found.expenses else "",
+        "left": "—" if found.margin is None else f"{money(found.margin)}{share}",
+        "unknown": _("Of {count} products no cost is known.").format(count=found.unknown) if found.unknown else "",
     }
 
 

@@ -44,7 +44,9 @@ class OrderPage:
     title = N_("Sales order")
     list_id, list_path = "orders", "/orders"
     #: Kinds of records whose changes it shows.
-    shows = frozenset({"sales_order", "sales_order_line", "receipt", "delivery", "stock_move", "approval_request", "approval_step"})
+    shows = frozenset(
+        {"sales_order", "sales_order_line", "receipt", "delivery", "expense", "stock_move", "approval_request", "approval_step"}
+    )
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -212,6 +214,7 @@ def words(session: Session, paper: order_form.Paper = order_form.ORDERS) -> dict
         "dealsHint": _("What this customer last paid for the product under the cursor."),
         "receipts": _("Payments received"),
         "deliveries": _("Deliveries"),
+        "margin": {"head": _("Cost and margin"), "goods": _("Cost of the goods"), "expenses": _("Expenses"), "left": _("Margin")},
         "below": _("Below the lowest price: {reason}"),
         "why": _("Reason for this price"),
         "rowMenu": _("Row menu"),

@@ -779,6 +779,18 @@
         }
         side.append(box);
       }
+      if (this.sheet.margin) {
+        const words = this.words.margin, box = make("div", "oe-receipts oe-inside");
+        box.append(make("b", "", words.head));
+        for (const key of ["goods", "expenses", "left"]) {
+          if (!this.sheet.margin[key]) continue;
+          const line = make("div", "oe-pair");
+          line.append(make("span", "lc-muted", words[key]), make("span", "", this.sheet.margin[key]));
+          box.append(line);
+        }
+        if (this.sheet.margin.unknown) box.append(make("div", "lc-muted oe-small", this.sheet.margin.unknown));
+        side.append(box);
+      }
       if (this.sheet.deliveries?.length) {
         const box = make("div", "oe-receipts");
         box.append(make("b", "", this.words.deliveries));

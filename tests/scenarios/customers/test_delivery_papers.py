@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from localcrm.domain.policy import Actor
+from localcrm.domain.policy import Actor, Rights
+from localcrm.domain.roles import BasicRole, FieldRule
 from localcrm.domain.sales.delivery_note import Note, note_of
+from localcrm.domain.sales.order_money import order_money
 from localcrm.domain.sales.signing import signature_of
-from localcrm.kernel.schema import plain_decimal
+from localcrm.kernel.schema import entity, plain_decimal
 from localcrm.store import blobs
+from localcrm.store.query import records_by_id
 from tests.factories import Company, Installation
 from tests.scenarios.customers.test_traps import code
 
@@ -176,3 +181,31 @@ def test_pieces_come_back_and_others_go_in_exchange(company: Company, hq: Instal
     hq.delete("delivery", again)
     assert hq.run("sales.returnable", delivery_id=delivery)[0]["left"] == "3"
     assert len(standing(hq)) == 6, "sold again it has one record for each time"
+
+
+def test_what_is_left_of_an_order_counts_what_goods_cost_when_they_went(hq: Installation, mill: str, machine: str) -> None:
+    hq.new("warehouse", code="W1", name="主仓")
+    plain = hq.new("product", code="X1", name="线轴", price="11.30", tax_rate="0.13", stocked=False)
+
+    def left(order: str, actor: Actor | None = None) -> Any:
+        with hq.store.read() as connection:
+            return order_money(connection, actor or hq.actor, records_by_id(connection, entity("sales_order"), [order])[0])
+
+    order, other = hq.order(mill, machine, quantity="2"), hq.order(mill, machine, plain)
+    assert left(order) is None, "nothing is left of a draft"
+    for one in (order, other):
+        hq.run("sales.post_order", order_id=one)
+    hq.clock.forward(minutes=5)  # type: ignore[attr-defined]
+    hq.set("product", machine, cost="900")
+    hq.new("expense", order_id=order, purpose="送货", amount="69.91")
+    found = left(order)
+    assert (found.net, found.goods, found.expenses) == (Decimal("1769.91"), 1200, Decimal("69.91"))
+    assert (found.margin, found.percent) == (500, Decimal("28.3"))
+    assert (left(other).margin, left(other).unknown) == (None, 1)
+    hq.set("product", plain, cost="4")  # better late than never
+    assert left(other).margin == Decimal("894.96") - 604
+
+    seller = replace(hq.actor, role=BasicRole.STAFF)
+    assert left(order, seller) == left(order)
+    for kind, field in (("product", "cost"), ("sales_order", "net"), ("expense", "amount")):
+        assert left(order, replace(seller, rights=Rights(rules={kind: {field: FieldRule.HIDDEN}}))) is None, field
