@@ -39,6 +39,7 @@ from localcrm.domain.sales import (
     overpaid,
     paper_questions,
     questions as sales_questions,
+    quote_approval,
     services as sales,
     timeline,
     warranties,
@@ -92,6 +93,7 @@ timeline.SOURCES.append(timeline.Source(Ticket.entity_type, "opened_at", "assign
 
 # Which documents can need an approval, and that those who are asked see them while they wait.
 documents.DOCUMENTS["sales_order"] = approval.ORDER
+documents.DOCUMENTS["quote"] = quote_approval.QUOTE
 documents.DOCUMENTS["expense"] = expense_approval.EXPENSE
 rights.ALSO_SEEN["approvals"] = documents.shown_to_approver
 

@@ -21,7 +21,7 @@ from localcrm.domain.approvals.entities import ApprovalFlow, ApprovalRequest, Ap
 from localcrm.domain.approvals.rules import Company, Fact, Seat, State
 from localcrm.kernel.errors import Refused
 from localcrm.kernel.i18n import N_, gettext
-from localcrm.kernel.schema import EntityType, Field, Kind, entities, entity as entity_type
+from localcrm.kernel.schema import EntityType, Field, entities, entity as entity_type
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record, load_record, record_columns
 from localcrm.store.uow import UnitOfWork
@@ -30,10 +30,31 @@ _FLOW, _REQUEST, _STEP = ApprovalFlow.entity_type, ApprovalRequest.entity_type, 
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """What people are told of a kind of document (msgids): that it was approved as it is, needs no approval, needs one."""
+
+    approved: str
+    needless: str
+    needed: str
+
+
+POSTED = Words(
+    N_("This was approved just as it is; it can be posted."),
+    N_("It needs no approval; it can be posted."),
+    N_("This has to be approved before it can be posted."),
+)
+COUNTS = Words(
+    N_("This was approved just as it is; it counts."),
+    N_("It needs no approval; it counts."),
+    N_("This has to be approved before it counts."),
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """How a kind of document is bound: the facts conditions may ask for, how they are found, one line that says which it is, and what
-    refuses a draft that lacks something it is not posted without: nobody is asked about that one. ``is_posted``: False for what is never
-    posted, such as an expense: it may be submitted as long as it is there, and counts once it was approved as it is.
+    refuses a draft that lacks something it is not posted without: nobody is asked about that one. ``is_posted``: False for what never stops
+    being a draft, such as an expense: it may be submitted as long as it is there, and counts once it was approved as it is.
     """
 
     facts: tuple[Fact, ...]
@@ -41,6 +62,7 @@ class Document:
     describe: Callable[[Connection, Mapping[str, Any]], str]
     check_ready: Callable[[UnitOfWork, Record], None]
     is_posted: bool = True
+    words: Words = POSTED
 
     def is_open(self, document: Mapping[str, Any]) -> bool:
         """Whether a document may still be submitted."""
@@ -195,7 +217,7 @@ def content(connection: Connection, kind: EntityType, document: Record) -> dict[
     """A digest of every part of a document that people enter: by field, of lines by column."""
     parts = {f"{kind.key}.{field.key}": _digest(field, [document]) for field in kind.fields.values() if field.f.editable}
     for line in entities():
-        if line.kind is Kind.LINE and line.parent and line.fields[line.parent].f.ref == kind.key:
+        if line.parent and line.fields[line.parent].f.ref == kind.key:
             rows = rows_of(connection, line, f'"{line.parent}" = ? AND deleted = 0', (bytes.fromhex(document["id"]),))
             rows.sort(key=lambda row: row["id"])
             fields = [field for field in line.fields.values() if field.f.editable and field.key not in {line.parent, line.order_by}]
@@ -224,7 +246,7 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, str]) -> tuple[str, ..
         if before.get(key, "") != digest:
             kind, field = entity_type(key.partition(".")[0]), key.partition(".")[2]
             label = kind.fields[field].label
-            found.append(gettext(N_("{label} of the lines")).format(label=label) if kind.kind is Kind.LINE else label)
+            found.append(gettext(N_("{label} of the lines")).format(label=label) if kind.parent else label)
     return tuple(found)
 
 

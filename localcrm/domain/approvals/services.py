@@ -45,11 +45,9 @@ def submit(uow: UnitOfWork, actor: Actor, *, entity: str, id: RecordId, comment:
     check_editable(uow.connection, kind, document)
     now = standing(uow.connection, kind, document)
     if now.is_approved:
-        posted, counts = N_("This was approved just as it is; it can be posted."), N_("This was approved just as it is; it counts.")
-        raise Refused("already_approved", posted if binding.is_posted else counts)
+        raise Refused("already_approved", binding.words.approved)
     if now.flow is None:
-        posted, counts = N_("It needs no approval; it can be posted."), N_("It needs no approval; it counts.")
-        raise Refused("no_flow", posted if binding.is_posted else counts)
+        raise Refused("no_flow", binding.words.needless)
     binding.check_ready(uow, document)
     owner = document[kind.owner] if kind.owner else None
     plan = _plan(uow, kind, now.flow, author, {author, owner} - {None}, now.request)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from localcrm.domain import policy
-from localcrm.domain.approvals.documents import Document, Standing, standing
+from localcrm.domain.approvals.documents import COUNTS, Document, Standing, standing
 from localcrm.domain.approvals.rules import Fact, State
 from localcrm.domain.finance.entities import EXPENSE_TYPES, Expense
 from localcrm.domain.people.entities import User
@@ -43,7 +43,7 @@ def _check_ready(uow: UnitOfWork, expense: Record) -> None:
     """An expense that could be saved lacks nothing."""
 
 
-EXPENSE = Document(_FACTS, _facts, _describe, _check_ready, is_posted=False)
+EXPENSE = Document(_FACTS, _facts, _describe, _check_ready, is_posted=False, words=COUNTS)
 
 
 def _is_asked(connection: Connection) -> bool:

@@ -10,13 +10,14 @@ import datetime as dt
 from typing import Any
 
 from localcrm.domain import policy
+from localcrm.domain.approvals.documents import check_editable
 from localcrm.domain.crm.checks import check_same_customer, filled_from
 from localcrm.domain.crm.entities import Customer, DealState, Opportunity
 from localcrm.domain.numbering import next_number
 from localcrm.domain.options.company import company_yes
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour, create_record, update_record
-from localcrm.domain.sales import lines as sale_lines, rules
+from localcrm.domain.sales import lines as sale_lines, quote_approval, rules
 from localcrm.domain.sales.entities import Quote, QuoteLine, QuoteStatus, SalesOrder, SalesOrderLine
 from localcrm.domain.spans import check_span
 from localcrm.domain.verbs import RecordId, Verb
@@ -55,6 +56,8 @@ def check_quote(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record 
     """It holds until a day after its own, is for the customer of its opportunity and contact, and comes to what its lines come to."""
     check_span(_QUOTE, new, "date", "valid_until")
     check_same_customer(uow, _QUOTE, new, "opportunity_id", "contact_id")
+    if old is not None:
+        check_editable(uow.connection, _QUOTE, old)
     if old is None or all(old[key] == new[key] for key in ("amount", "tax_included")) or not uow.where(_LINE, quote_id=old["id"]):
         return
     if old["amount"] != new["amount"]:
@@ -70,6 +73,7 @@ def _check_changeable(uow: UnitOfWork, quote: Record) -> None:
             N_("The lines of “{number}” belong to the branch that wrote it. Write a new version; it takes them along."),
             number=quote["number"],
         )
+    check_editable(uow.connection, _QUOTE, quote)
     if quote["status"] != QuoteStatus.DRAFT:
         raise Refused("quote_no_draft", N_("“{number}” is no draft any more. Write a new version instead."), number=quote["number"])
 
@@ -108,6 +112,7 @@ def follow_quote(uow: UnitOfWork, actor: Actor, record: Record, old: Record | No
     if old is not None and old["tax_included"] != record["tax_included"]:
         sale_lines.reprice(uow, actor, _LINE, record)
         _refresh(uow, record["id"])
+    quote_approval.require_agreed(uow, uow.get(_QUOTE, record["id"]), old)
     if record["status"] != QuoteStatus.ACCEPTED or (old is not None and all(old[key] == record[key] for key in ("status", "amount"))):
         return
     opportunity = uow.find(_OPPORTUNITY, record["opportunity_id"]) if record["opportunity_id"] else None

@@ -120,7 +120,7 @@ class ApprovalStrip:
 
     def _read(self) -> Progress | None:
         session, identity = self.session, self.identity
-        if identity is None or self.entity not in DOCUMENTS:  # quotes have the same page, and need nobody's consent
+        if identity is None:
             return None
         with session.store.read() as connection:
             try:
@@ -150,9 +150,7 @@ class ApprovalStrip:
                 )
             ).classes("lc-bad-text")
         elif now.request is None:
-            posted = DOCUMENTS[self.entity].is_posted
-            text = _("This has to be approved before it can be posted.") if posted else _("This has to be approved before it counts.")
-            ui.label(text).classes("lc-muted")
+            ui.label(gettext(DOCUMENTS[self.entity].words.needed)).classes("lc-muted")
         with ui.element("ol").classes("lc-approval-steps"):
             for place in shown.places:
                 _draw_place(place, waiting=now.is_waiting)

@@ -15,11 +15,13 @@ from localcrm.store.connection import Connection
 from localcrm.store.node import Node
 from localcrm.store.query import Condition, ListQuery, Record, select
 from localcrm.ui.kit.values import TONES, grouped
+from localcrm.ui.order_form.approving import approval_of
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
 QUOTE, ORDER = Quote.entity_type, SalesOrder.entity_type
+NOTHING_ASKED: Mapping[str, Any] = {"waiting": False, "needed": False, "chips": []}
 #: An exchange that is younger says nothing new about prices.
 LATELY = timedelta(days=1)
 
@@ -33,11 +35,17 @@ def of_quote(connection: Connection, session: Session, quote: Record) -> dict[st
     )
     if as_of := fresh_as_of(connection, session.store.node):
         chips.append({"label": _("Prices and stock as of the exchange of {day}").format(day=f"{as_of.astimezone():%m-%d}"), "tone": "warn"})
+    draft = state == QuoteStatus.DRAFT and not quote["deleted"]
+    approval = approval_of(connection, QUOTE, quote["id"]) if draft else NOTHING_ASKED
     return {
+        "waiting": approval["waiting"],
+        "submit": approval["needed"],
         "state": {"key": state, "label": gettext(QuoteStatus(state).label) if state else "—", "tone": TONES.get(state, "")},
-        "progress": chips,
+        "progress": chips + approval["chips"],
         "ordered": ordered,
-        "deeds": [] if quote["deleted"] else _deeds(session, state, quote, ordered),
+        "deeds": []
+        if quote["deleted"]
+        else _deeds(session, state, quote, ordered, agreed=not approval["waiting"] and not approval["needed"]),
         "receipts": [],
     }
 
@@ -71,16 +79,16 @@ def _order_of(connection: Connection, session: Session, quote_id: str) -> dict[s
     return {"id": rows[0]["id"], "number": rows[0].get("number") or _("draft")} if rows else None
 
 
-def _deeds(session: Session, state: str, quote: Record, ordered: Mapping[str, str] | None) -> list[dict[str, str]]:
+def _deeds(session: Session, state: str, quote: Record, ordered: Mapping[str, str] | None, *, agreed: bool) -> list[dict[str, str]]:
     """What can be done with a quote in this state: id of the action, its words, and how the button looks."""
     update, create = session.may("quote.update"), session.may("quote.create")
-    open_ = state in {QuoteStatus.DRAFT, QuoteStatus.SENT}
+    open_ = agreed and state in {QuoteStatus.DRAFT, QuoteStatus.SENT}
     found = [
         ("edit", _("Details and files…"), "", update),
         ("compare", _("Versions side by side…"), "", bool(quote.get("replaces_id")) or state == QuoteStatus.REPLACED),
         ("version", _("New version"), "", create and update and state not in {QuoteStatus.ACCEPTED, QuoteStatus.REPLACED}),
         ("turned-down", _("The customer declines"), "", update and state == QuoteStatus.SENT),
-        ("sent", _("Sent to the customer"), "primary", update and state == QuoteStatus.DRAFT),
+        ("sent", _("Sent to the customer"), "primary", update and open_ and state == QuoteStatus.DRAFT),
         ("accepted", _("The customer accepts"), "primary" if state == QuoteStatus.SENT else "", update and open_),
         ("order", _("Make a sales order"), "primary", session.may("sales_order.create") and state == QuoteStatus.ACCEPTED and not ordered),
     ]

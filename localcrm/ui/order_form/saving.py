@@ -10,9 +10,9 @@ from localcrm.domain import verbs
 from localcrm.kernel.errors import AppError, Refused
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.ui.order_form.grid import TYPED, checked_rows, line_summary
-from localcrm.ui.order_form.head import ORDER, blank, header_keys, header_text, header_value
+from localcrm.ui.order_form.head import blank, header_keys, header_text, header_value
 from localcrm.ui.order_form.own import entered_fields
-from localcrm.ui.order_form.papers import ORDERS, paper_of
+from localcrm.ui.order_form.papers import ORDERS, Paper, paper_of
 from localcrm.ui.order_form.sheet import Sheet, load_sheet, rest_key
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def save(session: Session, body: Mapping[str, Any]) -> Sheet:
     _keep_rest(session, saved["id"], rest)
     if paper is ORDERS and body.get("post"):
         return _post(session, saved["id"], rest)
-    if paper is ORDERS and body.get("submit"):
-        return _submit(session, saved["id"], rest)
+    if body.get("submit"):
+        return _submit(session, paper, saved["id"], rest)
     ids = [line["id"] for line in sorted(saved["lines"], key=lambda line: line["position"])]
     return {**load_sheet(session, saved["id"], paper), "ids": dict(zip(keys, ids, strict=True))}
 
@@ -71,9 +71,9 @@ def _post(session: Session, order_id: str, rest: Sequence[Any]) -> Sheet:
     return {**load_sheet(session, order_id), "warnings": warnings}
 
 
-def _submit(session: Session, order_id: str, rest: Sequence[Any]) -> Sheet:
-    asked = _finish(session, order_id, rest, "approvals.submit", {"entity": ORDER.key, "id": order_id})["asked"]
-    return {**load_sheet(session, order_id), "asked": asked}
+def _submit(session: Session, paper: Paper, identity: str, rest: Sequence[Any]) -> Sheet:
+    asked = _finish(session, identity, rest, "approvals.submit", {"entity": paper.kind.key, "id": identity})["asked"]
+    return {**load_sheet(session, identity, paper), "asked": asked}
 
 
 def _finish(session: Session, order_id: str, rest: Sequence[Any], verb: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

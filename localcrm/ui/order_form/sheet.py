@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 from localcrm.domain import policy
 from localcrm.domain.admin.entities import LegalEntity
 from localcrm.domain.admin.organisation import company_of_branch
-from localcrm.domain.approvals.documents import standing
-from localcrm.domain.approvals.rules import State
 from localcrm.domain.catalog.entities import Warehouse
 from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.records import blank_record, records_json
@@ -22,11 +20,11 @@ from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.ids import parse_id
 from localcrm.kernel.money import ZERO_AMOUNTS, capital_amount
 from localcrm.store.connection import Connection
-from localcrm.store.query import Condition, ListQuery, Record, records_by_id, ref_titles, select, titles
-from localcrm.ui.kit.approval import TONES as APPROVAL_TONES
+from localcrm.store.query import Condition, ListQuery, Record, ref_titles, select, titles
 from localcrm.ui.kit.columns import DELIVERY, ORDER_STATES, PAYMENT
 from localcrm.ui.kit.qr import qr_address
 from localcrm.ui.kit.values import TONES, in_chinese, show
+from localcrm.ui.order_form.approving import approval_of
 from localcrm.ui.order_form.deliveries import sent_with
 from localcrm.ui.order_form.from_deal import deal_head, deal_lines
 from localcrm.ui.order_form.grid import LINE, line_texts, lines_of, money, priced, products_of, shown_amounts, totals
@@ -84,7 +82,7 @@ def _of_order(connection: Connection, session: Session, order: Record) -> Sheet:
     """What only orders have: progress, receipts, approval, reversal."""
     progress = records_json(connection, session.actor, ORDER, [order])[0]
     others = _other_numbers(connection, [order.get("reverses_id"), progress.get("reversed_by")])
-    approval = _approval(connection, order)
+    approval = approval_of(connection, ORDER, order["id"])
     state = str(progress.get("state") or "")
     draft = state == "draft" and not order["deleted"]
     names = {key: found.get(order.get(key) or "", "") for key, found in ref_titles(connection, ORDER, [order]).items()}
@@ -203,15 +201,6 @@ def _names_when_posted(order: Mapping[str, Any]) -> dict[str, str]:
     """What a posted order says stays, whatever its customer or our own company is called since."""
     kept = {"customer_id": order.get("customer_name"), "legal_entity_id": order.get("legal_entity_name")}
     return {key: name for key, name in kept.items() if name}
-
-
-def _approval(connection: Connection, order: Record) -> dict[str, Any]:
-    """Whether the order waits for an approval or needs one before it is posted, and the chip that says so."""
-    now = standing(connection, ORDER, records_by_id(connection, ORDER, [order["id"]])[0])
-    chips = []
-    if now.request is not None and now.request.state != State.WITHDRAWN and not (now.request.state == State.APPROVED and now.changed):
-        chips = [{"label": gettext(now.request.state.label), "tone": APPROVAL_TONES[now.request.state]}]
-    return {"waiting": now.is_waiting, "needed": now.flow is not None, "chips": chips}
 
 
 def _with_rest(lines: list[dict[str, Any]], rest: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

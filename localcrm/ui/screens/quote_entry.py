@@ -29,7 +29,7 @@ class QuotePage(order_entry.OrderPage):
     paper = order_form.QUOTES
     title = N_("Quote")
     list_id, list_path = "quote", "/records/quote"
-    shows = frozenset({"quote", "quote_line", "sales_order", "product"})
+    shows = frozenset({"quote", "quote_line", "sales_order", "product", "approval_request", "approval_step"})
 
     def words(self) -> dict[str, Any]:
         """The words of orders, but for what only those have."""

@@ -15,11 +15,12 @@ from localcrm.store.view import Masked
 from localcrm.ui.customer.delivery_goods import goods
 from localcrm.ui.customer.delivery_returns import came_back
 from localcrm.ui.customer.delivery_signing import sign
+from localcrm.ui.kit.approval import asked_text
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.values import show
-from localcrm.ui.operations import run_service, run_verb
+from localcrm.ui.operations import run_service, run_verb, toast
 from localcrm.ui.registry import Screen, register
 from localcrm.ui.screens.records import Further, list_screen
 
@@ -49,6 +50,15 @@ async def order(session: Session, quote: str) -> str | None:
     if outcome.ok:
         ui.navigate.to(f"/orders/{outcome.value['id']}")
     return None
+
+
+async def submit(session: Session, quote: str) -> str | None:
+    """Ask those whose word a quote needs."""
+    outcome = await run_verb(session, "approvals.submit", {"entity": "quote", "id": quote})
+    if not outcome.ok:
+        return None
+    toast(asked_text(outcome.value["asked"]))
+    return quote
 
 
 async def compare(session: Session, quote: str) -> str | None:
@@ -134,6 +144,7 @@ def _becomes(kind: str, status: str, done: str) -> Callable[[Session, str], Awai
 
 
 QUOTE_ACTIONS = (
+    Further("submit", N_("Submit for approval"), "quote.update", submit),
     Further("sent", N_("Sent to the customer"), "quote.update", _becomes("quote", QuoteStatus.SENT, N_("Noted: sent"))),
     Further("accepted", N_("The customer accepts"), "quote.update", _becomes("quote", QuoteStatus.ACCEPTED, N_("Noted: accepted"))),
     Further("turned-down", N_("The customer declines"), "quote.update", _becomes("quote", QuoteStatus.REJECTED, N_("Noted: declined"))),

@@ -158,10 +158,9 @@
       }
       if (isNew) {
         history.replaceState(null, "", this.words.path + "/" + id);
-        this.sheet.deeds = saved.deeds;
-        this.drawDeeds();
         this.emit("saved");
       }
+      if (JSON.stringify(this.sheet.deeds) !== JSON.stringify(saved.deeds)) (this.sheet.deeds = saved.deeds), this.drawDeeds();
       if (turn === this.turn) this.setDirty(false), this.drawTotals();
       const now = new Date();
       this.words.saved = this.words.savedAt.replace("{time}", `${String(now.getHours()).padStart(2, "0")}:${String(now.getMinutes()).padStart(2, "0")}`);
