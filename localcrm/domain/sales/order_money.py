@@ -47,13 +47,13 @@ class OrderMoney:
 
 
 def order_money(connection: Connection, actor: Actor, order: Mapping[str, Any]) -> OrderMoney | None:
-    """The sums of an order as the actor sees that; None for a draft, and for whoever may not see a part of what they are made of."""
+    """The sums of an order as the actor sees that; None for a draft or an opening balance, and for whoever may not see a part of what they are made of."""
     orders, lines, products = (policy.seen(actor, kind) for kind in (_ORDER, _LINE, _PRODUCT))
     if orders is None or lines is None or products is None or not products.shows("cost"):
         return None
     if not all(map(lines.shows, ("product_id", "quantity"))) or not all(map(orders.shows, ("net", "status", "posted_at"))):
         return None
-    if order["status"] != OrderStatus.POSTED:
+    if order["status"] != OrderStatus.POSTED or order.get("opening"):
         return None
     expenses = sum_of(connection, actor, _EXPENSE, "order_id", order["id"], ("amount",))
     if expenses is None:
