@@ -25,7 +25,7 @@ from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.schema import EntityType
 from localcrm.store.connection import Connection
 from localcrm.store.query import ref_titles, select
-from localcrm.ui.customer.tables import cell, heads
+from localcrm.ui.customer.tables import column_cell, column_heads
 from localcrm.ui.endpoints import record_path
 from localcrm.ui.kit.columns import Column, columns, row_json
 from localcrm.ui.kit.files import file_links
@@ -115,13 +115,13 @@ def under_way_table(found: Found) -> None:
     kind = found.part.kind
     with ui.element("table").classes("lc-table lc-rows").mark(f"under-way-{kind.key}"):
         with ui.element("tr"):
-            heads(found.columns)
+            column_heads(found.columns)
             ui.element("th")  # on a phone the last head alone is shown
         for row in found.rows:
             with ui.element("tr"):
                 for column in found.columns:
                     path = record_path(kind.key, row["id"]) if column.key in {"title", "name", kind.title_field} else ""
-                    cell(column, row, span=2 if column is found.columns[-1] else 1, path=path)
+                    column_cell(column, row, span=2 if column is found.columns[-1] else 1, path=path)
 
 
 def files_list(found: Sequence[Attached]) -> None:
