@@ -441,7 +441,9 @@ def remembered(answer: Callable[..., Answer]) -> Callable[..., Answer]:
 
     @wraps(answer)
     def ask(self: Oracle, *question: Any) -> Answer:
-        if any(isinstance(part, dict) and "id" not in part for part in question):  # of a record that is yet to be
+        if any(
+            isinstance(part, dict) and id(part) not in self.own for part in question
+        ):  # of a record that is yet to be, or as it would be
             return answer(self, *question)
         asked = (answer.__name__, *map(named, question))
         if asked not in self.known:
@@ -457,6 +459,7 @@ class Oracle:
     def __init__(self, company: Company) -> None:
         self.company, self.rows = company, company.rows
         self.by_id = {(key, row["id"]): row for key, rows in self.rows.items() for row in rows}
+        self.own = {id(row) for row in self.by_id.values()}
         self.shares = defaultdict[str, list[Row]](list)
         for share in self.rows["share"]:
             self.shares[share["record"]].append(share)
