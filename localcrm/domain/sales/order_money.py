@@ -47,13 +47,16 @@ class OrderMoney:
 
 
 def order_money(connection: Connection, actor: Actor, order: Mapping[str, Any]) -> OrderMoney | None:
-    """The sums of an order as the actor sees that; None for a draft or an opening balance, and for whoever may not see a part of what they are made of."""
+    """The sums of an order as the actor sees that.
+
+    None for a draft, for whoever may not see a part of what they are made of, and where no cost is known at all, as of an opening balance.
+    """
     orders, lines, products = (policy.seen(actor, kind) for kind in (_ORDER, _LINE, _PRODUCT))
     if orders is None or lines is None or products is None or not products.shows("cost"):
         return None
     if not all(map(lines.shows, ("product_id", "quantity"))) or not all(map(orders.shows, ("net", "status", "posted_at"))):
         return None
-    if order["status"] != OrderStatus.POSTED or order.get("opening"):
+    if order["status"] != OrderStatus.POSTED:
         return None
     expenses = sum_of(connection, actor, _EXPENSE, "order_id", order["id"], ("amount",))
     if expenses is None:
@@ -63,6 +66,8 @@ def order_money(connection: Connection, actor: Actor, order: Mapping[str, Any]) 
     )
     posted = _posted(connection, order)
     costs = {product: _cost(connection, product, posted) for product in {row[0] for row in rows}}
+    if all(cost is None for cost in costs.values()):
+        return None
     goods = sum(
         (round_to(_LINE.fields["quantity"].load(quantity) * (costs[product] or 0), MONEY_SCALE) for product, quantity in rows), Decimal(0)
     )

@@ -779,7 +779,7 @@
         side.append(box);
       }
       if (this.sheet.margin) {
-        const words = this.words.margin, box = make("div", "oe-receipts oe-inside");
+        const words = this.words.margin, box = make("div", "oe-list oe-inside");
         box.append(make("b", "", words.head));
         for (const key of ["goods", "expenses", "left"]) {
           if (!this.sheet.margin[key]) continue;
@@ -791,7 +791,7 @@
         side.append(box);
       }
       if (this.sheet.deliveries?.length) {
-        const box = make("div", "oe-receipts");
+        const box = make("div", "oe-list");
         box.append(make("b", "", this.words.deliveries));
         for (const one of this.sheet.deliveries) {
           const line = make("div", "oe-pair"), link = make("a", "", `${one.number} ${one.date}`);
