@@ -9,16 +9,17 @@ from localcrm.domain.crm.checks import check_same_customer
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
-from localcrm.domain.records import Behaviour
+from localcrm.domain.records import Behaviour, create_record
 from localcrm.domain.sales import installed, sent
-from localcrm.domain.sales.entities import Delivery, DeliveryStatus, SalesOrder
+from localcrm.domain.sales.entities import Delivery, DeliveryLine, DeliveryStatus, SalesOrder
 from localcrm.domain.spans import check_span
+from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import Refused
 from localcrm.kernel.i18n import N_
 from localcrm.store.query import Record
 from localcrm.store.uow import UnitOfWork
 
-_DELIVERY, _ORDER, _CUSTOMER = Delivery.entity_type, SalesOrder.entity_type, Customer.entity_type
+_DELIVERY, _LINE, _ORDER, _CUSTOMER = Delivery.entity_type, DeliveryLine.entity_type, SalesOrder.entity_type, Customer.entity_type
 
 
 def prepare_delivery(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:
@@ -63,8 +64,18 @@ def follow_delivery(uow: UnitOfWork, actor: Actor, record: Record, old: Record |
     installed.settle(uow, record["id"])
 
 
+def deliver_order(uow: UnitOfWork, actor: Actor, *, order_id: RecordId) -> Record:
+    """A new delivery of what is left of an order; raises Refused("nothing_to_send") where nothing is."""
+    policy.require_record(uow.connection, actor, _ORDER, order_id, "read")
+    made = create_record(uow, actor, entity=_DELIVERY.key, values={"order_id": order_id})
+    if not uow.where(_LINE, delivery_id=made["id"]):
+        raise Refused("nothing_to_send", N_("Nothing of this order is left to send."))
+    return made
+
+
 BEHAVIOURS = {
     "delivery": Behaviour(
         prepare=prepare_delivery, check=check_delivery, after=follow_delivery, binned=installed.follow_bin, restored=installed.follow_bin
     )
 }
+VERBS = (Verb(deliver_order, N_("Send what is left of an order")),)

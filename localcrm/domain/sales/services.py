@@ -407,6 +407,7 @@ BEHAVIOURS = {
 VERBS = (
     *quotes.VERBS,
     *contracts.VERBS,
+    *deliveries.VERBS,
     *installed.VERBS,
     *signing.VERBS,
     *returns.VERBS,

@@ -194,7 +194,7 @@ def draw_note(note: Note, signature: Picture | None) -> None:
         )
         for key in _FACTS:
             if text := _told(note, key):
-                _fact(DELIVERY.fields[key].label, text)
+                _fact(_label(note, key), text)
     if note.lines:
         _goods(note)
     elif content := _told(note, "content"):
@@ -220,6 +220,12 @@ def draw_note(note: Note, signature: Picture | None) -> None:
         ui.label(f"{signed} · SHA-256 {files[-1].hash[:16]}…{late}").classes("lc-muted lc-small-text")
     elif not delivery.get("returns_id"):
         ui.label(_("Please check the goods on arrival and send one signed copy back.")).classes("lc-muted lc-small-text")
+
+
+def _label(note: Note, key: str) -> str:
+    """What a field is called; of goods that came back not as of goods that went."""
+    other = {"date": _("Came back on"), "owner_id": _("Taken back by"), "customer_id": _("From customer")}
+    return other.get(key, DELIVERY.fields[key].label) if note.delivery.get("returns_id") else DELIVERY.fields[key].label
 
 
 def _title(note: Note) -> str:
@@ -262,7 +268,7 @@ def _of(line: Mapping[str, Any], key: str) -> str:
 def note_text(note: Note) -> str:
     """The note as plain text, for a message."""
     head = [f"{_title(note)} {_told(note, 'number')}".strip(), note.company]
-    facts = [f"{DELIVERY.fields[key].label}: {text}" for key in ("customer_id", "address", *_FACTS[:6]) if (text := _told(note, key))]
+    facts = [f"{_label(note, key)}: {text}" for key in ("customer_id", "address", *_FACTS[:6]) if (text := _told(note, key))]
     goods = [
         f"{place}. {line.get('description') or ''} × {_of(line, 'quantity')} {line['unit']}".rstrip()
         + (f" ({', '.join(serials)})" if (serials := _of(line, "serials").split()) else "")

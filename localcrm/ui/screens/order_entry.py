@@ -112,8 +112,7 @@ class OrderPage:
     async def do(self, deed: str) -> None:
         """What a button of the sheet asks for (``Sheet["deeds"]``): the goods of an order that have not gone yet as a new delivery."""
         if deed == "deliver":
-            parameters = {"entity": "delivery", "values": {"order_id": self.order_id}}
-            outcome = await run_verb(self.session, "records.create_record", parameters, done=_("Delivery written"))
+            outcome = await run_verb(self.session, "sales.deliver_order", {"order_id": self.order_id}, done=_("Delivery written"))
             if outcome.ok:
                 ui.navigate.to(f"/deliveries/{outcome.value['id']}")
 
