@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import pytest
 
@@ -73,12 +73,12 @@ class Halting:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
 
-    def __enter__(self) -> Halting:
+    def __enter__(self) -> Self:
         self._file.__enter__()
         return self
 
-    def __exit__(self, *error: Any) -> None:
-        self._file.__exit__(*error)
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
 
 
 @pytest.fixture(scope="module", params=["HQ", "BR01"])
