@@ -441,9 +441,7 @@ def remembered(answer: Callable[..., Answer]) -> Callable[..., Answer]:
 
     @wraps(answer)
     def ask(self: Oracle, *question: Any) -> Answer:
-        if any(
-            isinstance(part, dict) and id(part) not in self.own for part in question
-        ):  # of a record that is yet to be, or as it would be
+        if any(isinstance(part, dict) and id(part) not in self.stored for part in question):  # of a record that is yet to be, or to change
             return answer(self, *question)
         asked = (answer.__name__, *map(named, question))
         if asked not in self.known:
@@ -459,10 +457,10 @@ class Oracle:
     def __init__(self, company: Company) -> None:
         self.company, self.rows = company, company.rows
         self.by_id = {(key, row["id"]): row for key, rows in self.rows.items() for row in rows}
-        self.own = {id(row) for row in self.by_id.values()}
         self.shares = defaultdict[str, list[Row]](list)
         for share in self.rows["share"]:
             self.shares[share["record"]].append(share)
+        self.stored = {id(row) for rows in self.rows.values() for row in rows}
         self.known: dict[tuple[Any, ...], Any] = {}
 
     # functions and rows
