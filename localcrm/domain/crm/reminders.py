@@ -46,7 +46,7 @@ _MORNING = dt.time(9)
 MOST = 500
 #: What there is to be reminded of; how each looks says ``ui/kit/reminders``.
 KINDS = (
-    "next birthday dormant reclaim warranty quote contract certificate task step registration outrun mention own ticket revisit claim hands "
+    "next birthday dormant reclaim warranty consumable quote contract certificate task step registration outrun mention own ticket revisit claim hands "
     "overpaid locks"
 ).split()
 _KEY = re.compile(rf"({'|'.join(KINDS)}):[0-9a-f]{{32}}(:[0-9-]{{1,20}})?", re.ASCII)

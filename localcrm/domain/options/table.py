@@ -397,6 +397,16 @@ OPTIONS: tuple[Option, ...] = (
         high=365,
     ),
     Option(
+        "consumable_days",
+        _NUMBER,
+        "7",
+        N_("Consumables due ahead"),
+        N_("So many days before a product in use needs its next consumable the salesperson is reminded of it. 0: never."),
+        "customers",
+        _COMPANY,
+        high=365,
+    ),
+    Option(
         "quote_days",
         _NUMBER,
         "7",

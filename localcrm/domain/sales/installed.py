@@ -25,6 +25,8 @@ from localcrm.store.uow import UnitOfWork
 
 _DELIVERY, _LINE, _INSTALLED = Delivery.entity_type, DeliveryLine.entity_type, InstalledProduct.entity_type
 _PRODUCT, _ORDER_LINE = Product.entity_type, SalesOrderLine.entity_type
+#: Days that follow from the day of sale, and the months of the product that say how.
+_DAYS = (("warranty_until", "warranty_months"), ("consumable_on", "consumable_months"))
 _BETWEEN = re.compile(r"[\s,;\uff0c\uff1b\u3001]+")
 #: Once it is that far, the customer has the goods, or will have them.
 _GONE = frozenset({DeliveryStatus.SHIPPED, DeliveryStatus.RECEIVED, DeliveryStatus.RETURNED})
@@ -35,12 +37,12 @@ def read_serials(text: str | None) -> list[str]:
     return list(filter(None, _BETWEEN.split(text or "")))
 
 
-def warranty_end(sold: dt.date | None, months: int | None) -> dt.date | None:
-    """The day until which a warranty of so many months runs; a month that is too short ends with its last day."""
-    if sold is None or not months:
+def months_after(day: dt.date | None, months: int | None) -> dt.date | None:
+    """The day until which a warranty of so many months runs, or a consumable lasts; a month that is too short ends with its last day."""
+    if day is None or not months:
         return None
-    year, month = divmod(sold.year * 12 + sold.month - 1 + months, 12)
-    return dt.date(year, month + 1, min(sold.day, calendar.monthrange(year, month + 1)[1]))
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return dt.date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
 # what was sent -------------------------------------------------------------------------------------------------------------
@@ -171,21 +173,28 @@ def _known(uow: UnitOfWork, delivery: Record, product: str, serial: str) -> Reco
 
 
 def _stands(uow: UnitOfWork, delivery: Record, product: str, serial: str, row: Record | None) -> None:
-    months = uow.get(_PRODUCT, product, deleted=True)["warranty_months"]
+    sort = uow.get(_PRODUCT, product, deleted=True)
     sold = delivery["date"]
     came_back = delivery["status"] == DeliveryStatus.RETURNED
     says = {"customer_id": delivery["customer_id"], "order_id": delivery["order_id"], "delivery_id": delivery["id"]}
     if row is None:
-        values = {**says, "product_id": product, "serial": serial, "sold_on": sold, "warranty_until": warranty_end(sold, months)}
+        values = {
+            **says,
+            "product_id": product,
+            "serial": serial,
+            "sold_on": sold,
+            **{day: months_after(sold, sort[of]) for day, of in _DAYS},
+        }
         uow.insert(_INSTALLED, _INSTALLED.validate({**values, "returned_on": dt.date.today() if came_back else None}))
         return
     if row["deleted"]:
         uow.set_deleted(_INSTALLED, row["id"], deleted=False)
     says["returned_on"] = (row["returned_on"] or dt.date.today()) if came_back else None
     if row["sold_on"] != sold:
-        # A warranty that somebody extended by hand is his word; one that followed from the day follows it.
-        follows = row["warranty_until"] in {None, warranty_end(row["sold_on"], months)}
-        says |= {"sold_on": sold} | ({"warranty_until": warranty_end(sold, months)} if follows else {})
+        # A warranty that somebody extended by hand is his word, and a consumable that was supplied since is due by that; what followed from the
+        # day follows it.
+        follow = [(day, of) for day, of in _DAYS if row[day] in {None, months_after(row["sold_on"], sort[of])}]
+        says |= {"sold_on": sold} | {day: months_after(sold, sort[of]) for day, of in follow}
     uow.update(_INSTALLED, row["id"], says)
 
 

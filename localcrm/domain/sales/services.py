@@ -23,7 +23,7 @@ from localcrm.domain.numbering import next_number
 from localcrm.domain.options.company import company_value, company_yes
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
-from localcrm.domain.sales import contracts, deliveries, installed, level_prices, lines as sale_lines, quotes, rules
+from localcrm.domain.sales import consumables, contracts, deliveries, installed, level_prices, lines as sale_lines, quotes, rules
 from localcrm.domain.sales.contracts import check_contract_of_order
 from localcrm.domain.sales.entities import OrderStatus, SalesOrder, SalesOrderLine
 from localcrm.domain.stock.entities import MoveType, StockMove
@@ -371,7 +371,7 @@ BEHAVIOURS = {
     **deliveries.BEHAVIOURS,
     **level_prices.BEHAVIOURS,
     **installed.BEHAVIOURS,
-    "installed_product": Behaviour(check=check_installed),
+    "installed_product": Behaviour(prepare=consumables.prepare_installed, check=check_installed),
     "sales_order": Behaviour(begin=begin_order, prepare=prepare_order, check=check_order, after=reprice_order, derive=derive_order),
     "sales_order_line": Behaviour(
         prepare=sale_lines.preparing(_LINE),
@@ -384,6 +384,7 @@ VERBS = (
     *quotes.VERBS,
     *contracts.VERBS,
     *installed.VERBS,
+    *consumables.VERBS,
     Verb(save_order, N_("Save a sales order")),
     Verb(order_with_lines, N_("Show a sales order"), "sales_order.read", record="order_id"),
     Verb(post_order, N_("Post a sales order"), "sales_order.post", record="order_id"),
