@@ -370,6 +370,17 @@ def morning(day: dt.date) -> dt.datetime:
     return dt.datetime.combine(day, _MORNING).astimezone()
 
 
+def before(ask: Ask, day: dt.date, numbers: Sequence[int]) -> tuple[dt.datetime, str] | None:
+    """When something that ends on a day is told, of several numbers of days before it, and what tells that occasion from the others; None: not yet.
+
+    What has come last counts, and what is to come only where nothing has. The first of them has no mark of its own, as where there is but one.
+    """
+    told = [(morning(day - dt.timedelta(days=number)), number) for number in sorted(numbers, reverse=True)]
+    come = [one for one in told if one[0] <= ask.now]
+    due, number = come[-1] if come else told[0]
+    return None if due > ask.until else (due, "" if number == max(numbers) else f"-{number}")
+
+
 def _ms(at: dt.datetime) -> int:
     return round(at.timestamp() * 1000)
 
