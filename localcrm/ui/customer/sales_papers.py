@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nicegui import ui
 
 from localcrm.domain.sales.entities import Contract, Delivery, Quote
-from localcrm.kernel.i18n import N_
+from localcrm.kernel.i18n import N_, gettext, gettext as _
+from localcrm.kernel.schema import EntityType
+from localcrm.ui.customer import renewals  # noqa: F401 -- the form of a contract shows what carries it on
 from localcrm.ui.customer.tables import record_tab
+from localcrm.ui.kit.menu import Action
+from localcrm.ui.screens.records import Further
+from localcrm.ui.screens.sales_papers import CONTRACT_ACTIONS, DELIVERY_ACTIONS, QUOTE_ACTIONS
 
 if TYPE_CHECKING:
     from localcrm.ui.screens.customers import Workbench
@@ -23,6 +30,23 @@ async def _open_quote(_bench: Workbench, identity: str) -> None:
     ui.navigate.to(f"/quotes/{identity}")
 
 
+def _offered(kind: EntityType, further: Sequence[Further]) -> Callable[[Workbench, str], list[Action]]:
+    """By right-click on a paper what its list offers too."""
+
+    def actions(bench: Workbench, identity: str) -> list[Action]:
+        opens = partial(_open_quote, bench) if kind is Quote.entity_type else bench.opening(kind)
+        allowed = [one for one in further if bench.session.may(one.permission)]
+        return [
+            Action("open", _("Open record"), partial(opens, identity)),
+            *(
+                Action(one.id, gettext(one.label_msgid), partial(one.run, bench.session, identity), divided=place == 0)
+                for place, one in enumerate(allowed)
+            ),
+        ]
+
+    return actions
+
+
 QUOTES = record_tab(
     Quote.entity_type,
     ("number", "title", "version_no", "amount", "status", "valid_until", "owner_id"),
@@ -33,6 +57,7 @@ QUOTES = record_tab(
     sort="-date",
     start=new_quote,
     open_row=_open_quote,
+    actions=_offered(Quote.entity_type, QUOTE_ACTIONS),
 )
 CONTRACTS = record_tab(
     Contract.entity_type,
@@ -43,6 +68,7 @@ CONTRACTS = record_tab(
     empty=N_("No contracts yet."),
     sort="-signed_on",
     shows=frozenset({"sales_order", "receipt"}),
+    actions=_offered(Contract.entity_type, CONTRACT_ACTIONS),
 )
 DELIVERIES = record_tab(
     Delivery.entity_type,
@@ -52,4 +78,5 @@ DELIVERIES = record_tab(
     new=N_("＋ New delivery"),
     empty=N_("Nothing was sent to this customer yet."),
     sort="-date",
+    actions=_offered(Delivery.entity_type, DELIVERY_ACTIONS),
 )

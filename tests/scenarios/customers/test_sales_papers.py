@@ -10,6 +10,7 @@ import pytest
 
 from localcrm.domain.crm.reminders import reminders
 from localcrm.domain.records import BEHAVIOURS
+from localcrm.domain.sales.contracts import chain_of
 from localcrm.domain.sales.timeline import customer_timeline
 from localcrm.domain.sales.versions import versions_of
 from localcrm.kernel.clock import now_utc
@@ -143,6 +144,18 @@ def test_a_contract_is_carried_on_for_as_long_again(hq):
     with pytest.raises(AppError) as again:
         hq.run("sales.renew_contract", contract_id=first)
     assert again.value.code == "contract_renewed"
+    third = hq.run("sales.renew_contract", contract_id=second["id"])
+    hq.new("contract", title="别的", customer_id=customer)
+    with hq.store.read() as connection:
+        chains = [[row["id"] for row in chain_of(connection, hq.actor, one)] for one in (first, second["id"], third["id"])]
+    assert chains == [[first, second["id"], third["id"]]] * 3
+    deal = hq.new("opportunity", title="保养", customer_id=customer)
+    plan = hq.get("service_plan", hq.new("service_plan", opportunity_id=deal, title="季度保养", contract_id=first))
+    assert plan["until"] == "2026-12-31"
+    elsewhere = hq.new("opportunity", title="保养", customer_id=hq.new("customer", name="别家"))
+    with pytest.raises(AppError) as foreign:
+        hq.new("service_plan", opportunity_id=elsewhere, title="季度保养", contract_id=first)
+    assert foreign.value.code == "another_customer"
 
 
 def test_a_delivery_goes_to_the_address_of_the_customer_and_is_signed_for_today(hq):
