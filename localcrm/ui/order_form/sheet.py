@@ -14,6 +14,7 @@ from localcrm.domain.admin.organisation import company_of_branch
 from localcrm.domain.approvals.documents import standing
 from localcrm.domain.approvals.rules import State
 from localcrm.domain.catalog.entities import Warehouse
+from localcrm.domain.crm.contacts import main_contact
 from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.records import blank_record, records_json
 from localcrm.kernel.errors import Forbidden, NotFound, Refused
@@ -138,6 +139,9 @@ def new_sheet(
         if piece:
             header, named, lines = of_piece(connection, session, paper, parse_id(piece), header, consumable=bool(consumable))
             names |= named
+        if paper is QUOTES and header["customer_id"] and not header["contact_id"]:
+            main = main_contact(connection, actor, header["customer_id"])
+            header["contact_id"], names["contact_id"] = (main["id"], main["name"]) if main else (None, "")
     if copy_of:
         other = load_sheet(session, parse_id(copy_of))
         for key in ("customer_id", "warehouse_id", "legal_entity_id", "tax_included"):

@@ -136,6 +136,18 @@ def standing(node: Installation, contract: str) -> dict[str, str]:
         return derive(connection, node.actor, records)[0]
 
 
+def test_whom_a_new_deal_and_quote_go_to_is_the_main_contact(hq):
+    customer = hq.new("customer", name="绍兴宏达")
+    other, main = (hq.new("contact", customer_id=customer, name=name, is_main=name == "周总") for name in ("小李", "周总"))
+    made = [
+        hq.new(kind, title="面料", customer_id=customer, **who) for kind in ("opportunity", "quote") for who in ({}, {"contact_id": other})
+    ]
+    kinds = ("opportunity", "opportunity", "quote", "quote")
+    assert [hq.get(kind, one)["contact_id"] for kind, one in zip(kinds, made, strict=True)] == [main, other] * 2
+    quote = hq.new("quote", title="面料", opportunity_id=made[1])
+    assert hq.get("quote", quote)["contact_id"] == other, "as the deal says"
+
+
 def test_a_contract_is_carried_on_for_as_long_again(hq):
     customer = hq.new("customer", name="绍兴宏达")
     first = hq.new("contract", title="年度供货", customer_id=customer, amount="5", starts_on="2026-01-01", ends_on="2026-12-31")
