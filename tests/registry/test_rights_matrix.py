@@ -30,7 +30,7 @@ from localcrm.domain import policy, records, subjects, verbs
 from localcrm.domain.admin.services import set_up_office
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import OTHER_PERMISSIONS, Actor
-from localcrm.domain.roles import ADMIN_ONLY, STAFF_READS
+from localcrm.domain.roles import ADMIN_ONLY, BY_ROLE_ALONE, STAFF_READS
 from localcrm.domain.sales.glance import customer_glances
 from localcrm.domain.sales.offers import last_deals
 from localcrm.domain.stock.services import stock_list
@@ -439,7 +439,8 @@ class Oracle:
         kind, action = self._of_document(who, kind, action)
         found = [(grant, grant.rights[kind.key][action]) for grant in who.grants if action in grant.rights.get(kind.key, {})]
         if who.basic == "staff" and not any(kind.key in grant.rights for grant in who.grants):
-            return [everything] if kind.key not in ADMIN_ONLY or f"{kind.key}.{action}" in STAFF_READS else []
+            right = f"{kind.key}.{action}"
+            return [everything] if right in STAFF_READS or (ADMIN_ONLY.isdisjoint((kind.key, right)) and right not in BY_ROLE_ALONE) else []
         return found
 
     def _of_document(self, who: Person, kind: EntityType, action: str) -> tuple[EntityType, str]:

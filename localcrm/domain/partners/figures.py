@@ -121,7 +121,7 @@ def by_month(connection: Connection, actor: Actor, months: Sequence[str], partne
         condition, more = orders.condition("o")
         sql = f"""{members} SELECT member.partner, substr(o.date, 1, 7), sum(o.gross)
             FROM member CROSS JOIN sales_order o INDEXED BY sales_order__customer_id ON o.customer_id = member.id
-            WHERE o.deleted = 0 AND +o.status = 'posted' AND o.date BETWEEN ? AND ? AND {condition} GROUP BY 1, 2"""
+            WHERE o.deleted = 0 AND +o.status = 'posted' AND o.opening = 0 AND o.date BETWEEN ? AND ? AND {condition} GROUP BY 1, 2"""
         for who, month, amount in connection.all(sql, [*given, *span, *more]):
             found[who.hex(), month].ordered = _MONEY.load(amount)
     if receipts is not None and all(map(receipts.shows, _NEEDS[2][1])):

@@ -14,6 +14,7 @@ from localcrm.domain.policy import Actor
 from localcrm.domain.sales.entities import SalesOrder, SalesOrderLine
 from localcrm.domain.sales.glance import customer_glances
 from localcrm.domain.sales.level_prices import level_prices
+from localcrm.domain.sales.overdue import overdue
 from localcrm.domain.stock.services import stock_list
 from localcrm.kernel.schema import Field
 from localcrm.store.connection import Connection
@@ -100,7 +101,7 @@ def last_deals(connection: Connection, actor: Actor, customer_id: str, product_i
 
 
 def customer_account(connection: Connection, actor: Actor, *, customer_id: str) -> dict[str, Any] | None:
-    """{name, level, credit_limit, unpaid, last_order} of a customer; None when there is none."""
+    """{name, level, credit_limit, credit_days, unpaid, overdue, last_order} of a customer; None when there is none."""
     customer = Customer.entity_type
     query = ListQuery(customer, where=(Condition("id", "=", customer_id),), limit=1, restrict=policy.view(actor, customer))
     page = select(connection, query)
@@ -113,7 +114,7 @@ def customer_account(connection: Connection, actor: Actor, *, customer_id: str) 
         is_his, customers = one_of(connection, Customer.entity_type, customer_id)
         newest = connection.value(
             f"""SELECT max(date) FROM sales_order
-                WHERE customer_id {is_his} AND +status = 'posted' AND reverses_id IS NULL AND deleted = 0 AND {condition}""",
+                WHERE customer_id {is_his} AND +status = 'posted' AND reverses_id IS NULL AND opening = 0 AND deleted = 0 AND {condition}""",
             (*customers, *params),
         )
     unpaid = customer_glances(connection, actor, [customer_id])[customer_id].unpaid
@@ -121,6 +122,8 @@ def customer_account(connection: Connection, actor: Actor, *, customer_id: str) 
         "name": record["name"],
         "level": record.get("level"),
         "credit_limit": record.get("credit_limit"),
+        "credit_days": record.get("credit_days"),
         "unpaid": unpaid,
+        "overdue": overdue(connection, actor, customer_id, unpaid, record.get("credit_days"), date.today()),
         "last_order": date.fromisoformat(newest) if newest else None,
     }

@@ -91,7 +91,8 @@ def _of_order(connection: Connection, session: Session, order: Record) -> Sheet:
         "submit": draft and approval["needed"],
         "state": {"key": state, "label": gettext(ORDER_STATES[state]) if state in ORDER_STATES else state, "tone": TONES.get(state, "")},
         "titles": {**names, **_names_when_posted(order)},
-        "progress": [
+        "progress": ([{"label": gettext(N_("Opening balance")), "tone": "acc"}] if order.get("opening") else [])
+        + [
             {"label": gettext(words[progress[key]]), "tone": TONES.get(str(progress[key]), "")}
             for key, words in PROGRESS_WORDS.items()
             if state == "posted" and progress.get(key) in words
