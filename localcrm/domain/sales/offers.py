@@ -30,10 +30,11 @@ def find_products(
 ) -> list[dict[str, Any]]:
     """Products for what was typed, an exact code or barcode first, then codes that begin so; with stock and the customer's last price (see ``offer``)."""
     restrict = policy.view(actor, _PRODUCT)
+    offered = (Condition("active", "=", True),) if restrict.shows("active") else ()
     typed = text.strip()
     found: dict[str, Record] = {record["id"]: record for record in exact_products(connection, actor, [typed]).values()}
-    matching = ListQuery(_PRODUCT, search=typed, limit=limit, restrict=restrict)
-    beginning = ListQuery(_PRODUCT, where=(Condition("code", "starts", typed),), limit=limit, restrict=restrict)
+    matching = ListQuery(_PRODUCT, where=offered, search=typed, limit=limit, restrict=restrict)
+    beginning = ListQuery(_PRODUCT, where=(Condition("code", "starts", typed), *offered), limit=limit, restrict=restrict)
     for query in (beginning, matching) if restrict.shows("code") else (matching,):
         if len(found) < limit:
             found.update({record["id"]: record for record in select(connection, query).rows if record["id"] not in found})

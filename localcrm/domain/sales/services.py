@@ -18,6 +18,7 @@ from localcrm.domain.catalog.entities import Product, Warehouse
 from localcrm.domain.crm.checks import check_same_customer, filled_from
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance.entities import Receipt
+from localcrm.domain.in_use import check_in_use
 from localcrm.domain.ledgers import check_own
 from localcrm.domain.numbering import next_number
 from localcrm.domain.options.company import company_value, company_yes
@@ -71,7 +72,7 @@ def prepare_order(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Re
 
 def _first_warehouse(uow: UnitOfWork, actor: Actor) -> str | None:
     """The oldest warehouse of the branch, else of the company, among those the actor deals with."""
-    known = [house for house in uow.where(Warehouse.entity_type) if policy.is_within(actor, "warehouse", house["id"])]
+    known = [house for house in uow.where(Warehouse.entity_type, active=True) if policy.is_within(actor, "warehouse", house["id"])]
     own = [house for house in known if house["branch_id"] == uow.node.branch_id]
     return next((house["id"] for house in own or known), None)
 
@@ -89,6 +90,7 @@ def check_order(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record 
                 name=customer["name"],
                 field="customer_id",
             )
+    check_in_use(uow, _ORDER, new, old, "warehouse_id")
     check_contract_of_order(uow, new)
     check_same_customer(uow, _ORDER, new, "opportunity_id")
 

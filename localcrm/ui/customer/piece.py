@@ -20,7 +20,7 @@ from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import EntityType
 from localcrm.store.query import Record, ref_titles
 from localcrm.store.view import Masked
-from localcrm.ui.customer.tables import cell, heads
+from localcrm.ui.customer.tables import column_cell, column_heads
 from localcrm.ui.kit.columns import columns as shown_columns, row_json
 from localcrm.ui.kit.detail import facts, ref_names
 from localcrm.ui.kit.dialogs import answer_of
@@ -114,13 +114,13 @@ def _table(session: Session, kind: EntityType, head: str, keys: tuple[str, ...],
             return
         with ui.element("div").style("overflow-x:auto"), ui.element("table").classes("lc-table lc-rows").mark(f"piece-{kind.key}-rows"):
             with ui.element("tr"):
-                heads(shown)
+                column_heads(shown)
                 ui.element("th")  # on a phone the last one stays
             for row in rows:
                 with ui.element("tr"):
                     for column in shown:
                         leads = f"/tickets/{row['id']}" if kind is TICKET and column is shown[0] else ""
-                        cell(column, row, span=2 if column is shown[-1] else 1, path=leads)
+                        column_cell(column, row, span=2 if column is shown[-1] else 1, path=leads)
 
 
 # deeds -----------------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from localcrm.domain.sales.contracts import chain_of
 from localcrm.domain.sales.entities import Contract
 from localcrm.kernel.i18n import gettext as _
 from localcrm.store.query import ref_titles
-from localcrm.ui.customer.tables import cell, heads
+from localcrm.ui.customer.tables import column_cell, column_heads
 from localcrm.ui.kit.columns import columns as shown_columns, row_json
 from localcrm.ui.kit.form import ADVISERS, Form
 from localcrm.ui.operations import run_service
@@ -57,12 +57,12 @@ def _draw(session: Session, identity: str, rows: list[dict[str, Any]]) -> None:
     ui.label(_("Renewals")).classes("lc-section")
     with ui.element("div").style("overflow-x:auto"), ui.element("table").classes("lc-table lc-rows"):
         with ui.element("tr"):
-            heads(shown)
+            column_heads(shown)
             ui.element("th")  # on a phone the last one stays
         for row in rows:
             with ui.element("tr").style("font-weight:650" if row["id"] == identity else ""):
                 for column in shown:
-                    cell(column, row, span=2 if column is shown[-1] else 1)
+                    column_cell(column, row, span=2 if column is shown[-1] else 1)
 
 
 def advise(session: Session, form: Form, identity: str | None) -> Chain | None:

@@ -169,10 +169,12 @@ def new_sheet(
 def _from_here(connection: Connection, session: Session, header: dict[str, Any], names: dict[str, str]) -> None:
     """Of an order: the branch's first warehouse, and the company it belongs to."""
     node, actor, house = session.store.node, session.actor, Warehouse.entity_type
+    view = policy.seen(actor, house)
+    in_use = (Condition("active", "=", True),) if view is not None and view.shows("active") else ()
     pages = (
         select(connection, ListQuery(house, where=where, limit=1, restrict=view))
-        for where in ((Condition("branch_id", "=", node.branch_id),), ())
-        if (view := policy.seen(actor, house)) is not None
+        for where in ((Condition("branch_id", "=", node.branch_id), *in_use), in_use)
+        if view is not None
     )
     warehouse = next((page.rows[0] for page in pages if page.rows), None)
     if warehouse:
