@@ -33,7 +33,9 @@ def of_piece(
     serial = piece.get("serial") or "" if view.shows("serial") else ""
     called = " ".join(filter(None, (names.get("product_id", ""), serial)))
     head = header | {"customer_id": piece["customer_id"]} | ({"title": called} if "title" in paper.head else {})
-    wanted: dict[str, Any] = {"product_id": piece["product_id"], "description": called, "quantity": piece.get("quantity"), "price": None}
+    wanted: dict[str, Any] = {"product_id": piece["product_id"], "description": called, "quantity": Decimal(1), "price": None}
+    if view.shows("quantity"):
+        wanted["quantity"] = piece["quantity"]
     if consumable:
         wanted |= {"product_id": _consumable_of(connection, session, piece["product_id"]), "description": None, "quantity": Decimal(1)}
     lines = lines_for(connection, session, paper, [wanted], head) if wanted["product_id"] else []
