@@ -7,7 +7,7 @@ from typing import Any
 
 from localcrm.domain import policy
 from localcrm.domain.policy import Actor
-from localcrm.kernel.attachments import Attachment, read_attachments
+from localcrm.kernel.attachments import Attachment, media_type, read_attachments
 from localcrm.kernel.errors import InvalidInput, NotFound
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.ids import parse_id
@@ -31,8 +31,8 @@ def check_here(uow: UnitOfWork, kind: EntityType, new: Mapping[str, Any], old: M
                 )
 
 
-def open_file(store: Store, actor: Actor, *, entity: str, id: str, field: str, hash: str) -> tuple[Attachment, Iterator[bytes]]:
-    """A file that a record names in a field the actor sees, and its content in parts; raises NotFound for anything else."""
+def find_file(store: Store, actor: Actor, *, entity: str, id: str, field: str, hash: str) -> Attachment:
+    """A file that a record names in a field the actor sees; raises NotFound for anything else."""
     kind = entity_type(entity)
     view = policy.view(actor, kind)
     query = ListQuery(kind, where=(Condition("id", "=", parse_id(id)),), limit=1, restrict=view)
@@ -43,6 +43,17 @@ def open_file(store: Store, actor: Actor, *, entity: str, id: str, field: str, h
     file = next((one for one in read_attachments(rows[0][field]) if one.hash == hash), None) if is_seen else None
     if file is None:
         raise NotFound("no_such_file", N_("There is no file “{name}”."), name=hash[:12])
-    content = blobs.read(store, bytes.fromhex(file.hash))
-    store.log("export", user_id=actor.user_id, detail=f"{entity} {file.name}")
-    return file, content
+    return file
+
+
+def shown_type(store: Store, file: Attachment) -> str | None:
+    """As what a content may be shown (see ``kernel.attachments``); None where it is only handed out."""
+    return media_type(next(blobs.read(store, bytes.fromhex(file.hash), upto=64)))
+
+
+def open_file(store: Store, actor: Actor, file: Attachment, *, entity: str, at: int, upto: int, note: bool) -> Iterator[bytes]:
+    """Bytes of a file that was found, in parts; ``note`` for one that leaves the program: what is shown in place is a part of the screen."""
+    content = blobs.read(store, bytes.fromhex(file.hash), at=at, upto=upto)
+    if note:
+        store.log("export", user_id=actor.user_id, detail=f"{entity} {file.name}")
+    return content

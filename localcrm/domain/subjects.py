@@ -34,6 +34,7 @@ from localcrm.domain.purchase import payables, reminding as certificates, servic
 from localcrm.domain.purchase.entities import Supplier
 from localcrm.domain.sales import (
     approval,
+    consumables,
     expiring,
     installed,
     overpaid,
@@ -78,6 +79,7 @@ records.BEHAVIOURS["product"] = replace(records.BEHAVIOURS["product"], derive=st
 
 # Warranties, quotes and contracts belong to what is sold, which customers know nothing of, and so do partners.
 reminders.FURTHER |= {"installed_product": warranties.ending, "quote": expiring.quotes, "contract": expiring.contracts}
+reminders.FURTHER["product"] = consumables.remind  # it says after how many months
 reminders.FURTHER["reclaim_rule"] = reclaim.remind
 reminders.FURTHER |= {"project_task": deals_due.tasks, "opportunity": deals_due.steps}
 reminders.FURTHER["supplier_certificate"] = certificates.certificates
@@ -112,6 +114,7 @@ conditions.add_questions(Opportunity.entity_type, deals_due.DEAL_QUESTIONS, deal
 conditions.add_questions(Quote.entity_type, paper_questions.QUOTE_QUESTIONS, paper_questions.QUOTE_PRESETS)
 conditions.add_questions(Contract.entity_type, paper_questions.CONTRACT_QUESTIONS, paper_questions.CONTRACT_PRESETS)
 conditions.add_questions(InstalledProduct.entity_type, paper_questions.WARRANTY_QUESTIONS, paper_questions.WARRANTY_PRESETS)
+conditions.add_questions(InstalledProduct.entity_type, consumables.QUESTIONS, consumables.PRESETS)
 
 # Suppliers whom we owe something.
 conditions.add_questions(Supplier.entity_type, payables.QUESTIONS, payables.PRESETS)

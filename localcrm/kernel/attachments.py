@@ -44,6 +44,47 @@ def clean_name(name: str) -> str:
     return fit
 
 
+#: What a browser shows of a file, by the suffix of its name.
+_SHOWN = {
+    "picture": ("png", "jpg", "jpeg", "jfif", "webp", "gif"),
+    "sound": ("mp3", "m4a", "aac", "wav", "ogg", "oga", "opus", "flac"),
+    "paper": ("pdf",),
+}
+
+
+def shown_as(name: str) -> str:
+    """How a file of this name is shown in the program: picture, sound, paper; "" for one that is only handed out."""
+    suffix = name.rpartition(".")[2].lower()
+    return next((kind for kind, suffixes in _SHOWN.items() if suffix in suffixes), "")
+
+
+def media_type(begin: bytes) -> str | None:
+    """What a content that may be shown is, told by its first bytes, never by its name; None for all else. What can carry scripts for
+    a page (HTML, SVG, XML) is not among them.
+    """
+    if begin[:4] == b"RIFF":
+        return {b"WEBP": "image/webp", b"WAVE": "audio/wav"}.get(begin[8:12])
+    if begin[4:8] == b"ftyp":
+        return "audio/mp4" if begin[8:11] in {b"M4A", b"M4B", b"mp4", b"iso", b"3gp"} else None
+    if begin[:2] in {b"\xff\xf1", b"\xff\xf9"}:
+        return "audio/aac"
+    if begin[:2] in {b"\xff\xfb", b"\xff\xf3", b"\xff\xf2"}:
+        return "audio/mpeg"
+    return next((type_ for sign, type_ in _SIGNS if begin.startswith(sign)), None)
+
+
+_SIGNS = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"ID3", "audio/mpeg"),
+    (b"OggS", "audio/ogg"),
+    (b"fLaC", "audio/flac"),
+    (b"%PDF-", "application/pdf"),
+)
+
+
 def read_attachments(text: str | None) -> list[Attachment]:
     """The files that a field names; lines that name none are passed over, for a text may come from anywhere."""
     found = (_LINE.fullmatch(line) for line in (text or "").split("\n"))

@@ -96,13 +96,24 @@ def add(store: Store, name: str, data: bytes) -> Attachment:
     return Attachment(found.hexdigest(), len(data), name)
 
 
-def read(store: Store, digest: bytes) -> Iterator[bytes]:
-    """The content in parts; raises NotFound("file_not_here") before the first one, StoreError("file_damaged") at a part that was altered."""
+def read(store: Store, digest: bytes, *, at: int = 0, upto: int | None = None) -> Iterator[bytes]:
+    """The content, or its bytes from ``at`` to before ``upto``, in parts; raises NotFound("file_not_here") before the first one,
+    StoreError("file_damaged") at a part that was altered.
+    """
     with store.read() as connection:
         row = connection.one("SELECT size FROM blob WHERE hash = ? AND state IN ('here', 'new')", (digest,))
     if row is None or not _path(store, digest).is_file():
         raise NotFound("file_not_here", N_("This file has not arrived here yet. It comes with one of the next exchanges."))
-    return _read_parts(store, _path(store, digest), digest, size=row[0])
+    end = row[0] if upto is None else min(row[0], upto)
+    return _between(_read_parts(store, _path(store, digest), digest, size=row[0], at=at // PART * PART, upto=end), at % PART, end - at)
+
+
+def _between(parts: Iterator[bytes], skipped: int, length: int) -> Iterator[bytes]:
+    """So many bytes of what comes in parts, after the first few."""
+    for part in parts:
+        wanted = part[skipped : skipped + length]
+        skipped, length = 0, length - len(wanted)
+        yield wanted
 
 
 def piece(store: Store, digest: bytes, size: int, at: int) -> bytes:

@@ -137,6 +137,10 @@ def texts(session: Session) -> dict[str, str]:
         "settings": _("Settings"),
         "create": _("New “{text}”"),
         "offline": _("The program does not answer. What you typed is still here."),
+        "close": _("Close"),
+        "previous": _("Previous picture"),
+        "next": _("Next picture"),
+        "save_file": _("Save the file"),
         "leave": _("There are changes that were not saved."),
         "loading": _("Loading…"),
     }

@@ -16,6 +16,7 @@ from localcrm.domain.crm.birthdays import kept_within, next_birthday
 from localcrm.domain.crm.entities import Contact, Customer, Opportunity, ProjectTask
 from localcrm.domain.crm.questions import BIRTHDAY_DAYS
 from localcrm.domain.crm.reminders import reminders
+from localcrm.domain.sales.entities import InstalledProduct
 from localcrm.domain.sales.glance import customer_glances
 from localcrm.domain.service.desk import Line as TicketLine, Wanted, undone
 from localcrm.domain.service.rules import RUNNING
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 #: Records that a card names, and among how many of a list it looks for those that come first.
 MOST_NAMED, AMONG = 5, 60
 _CUSTOMER, _CONTACT = Customer.entity_type, Contact.entity_type
+_PIECE = InstalledProduct.entity_type
 _TASK, _DEAL = ProjectTask.entity_type, Opportunity.entity_type
 
 
@@ -165,6 +167,11 @@ def _asked_of(kind: EntityType, key: str) -> Callable[[Session], bool]:
     return lambda session: session.may(f"{kind.key}.read") and is_askable(kind, tree, Asking(session.actor))
 
 
+def _asked_plainly(kind: EntityType, key: str) -> Callable[[Session], bool]:
+    """Whether a user may ask a preset of some kind."""
+    return lambda session: session.may(f"{kind.key}.read") and is_askable(kind, PRESETS[kind.key][key].tree, Asking(session.actor))
+
+
 def _due(kind: EntityType, key: str, day: str, path: Callable[[Record], str], session: Session, mine: bool) -> Found:
     """Records that a preset finds, by the ``day`` they are due."""
     tree = PRESETS[kind.key][key].tree
@@ -172,6 +179,21 @@ def _due(kind: EntityType, key: str, day: str, path: Callable[[Record], str], se
     with session.store.read() as connection:
         page = select(connection, query)
     return Found(page.total, tuple(Line(str(row.get(kind.title_field) or ""), near_day(row[day]), path(row)) for row in page.rows))
+
+
+def _consumables(session: Session, mine: bool) -> Found:
+    """Products in use whose consumable is due, the longest due first."""
+    tree = PRESETS[_PIECE.key]["consumable_mine" if mine else "consumable"].tree
+    query = tree_query(_PIECE, tree, Asking(session.actor), sort="consumable_on", limit=MOST_NAMED)
+    with session.store.read() as connection:
+        page = select(connection, query)
+        names = ref_titles(connection, _PIECE, page.rows)
+    lines = []
+    for row in page.rows:
+        customer, product = (names.get(key, {}).get(str(row.get(key)), "") for key in ("customer_id", "product_id"))
+        path = f"/customers?open={row.get('customer_id')}&tab=products"
+        lines.append(Line(" · ".join(filter(None, (customer, product))), near_day(row["consumable_on"]), path))
+    return Found(page.total, tuple(lines))
 
 
 # service ------------------------------------------------------------------------------------------------------------------
@@ -308,6 +330,16 @@ CARDS: list[Card] = [
         tone="warn",
         place=15,
         asked=_asked_of(_DEAL, "step_due"),
+    ),
+    Card(
+        id="consumables",
+        label_msgid=N_("Consumables due"),
+        icon="autorenew",
+        path=lambda mine: f"/records/installed_product?query=consumable{'_mine' if mine else ''}",
+        look=_consumables,
+        entities=frozenset({"installed_product", "customer"}),
+        place=16,
+        asked=_asked_plainly(_PIECE, "consumable"),
     ),
     Card(
         id="reminders",

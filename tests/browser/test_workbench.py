@@ -87,7 +87,7 @@ def test_right_click_offers_the_actions_of_the_row(open_page: OpenPage) -> None:
     page = open_page()
     row(page, "柯桥金龙布业").click(button="right")
     menu = page.locator(".q-menu.lc-menu")
-    expect(menu.locator(".q-item")).to_have_count(23)
+    expect(menu.locator(".q-item")).to_have_count(24)
     expect(page.locator(".ag-row-selected")).to_contain_text("柯桥金龙布业")
     menu.locator(".q-item").nth(4).click()
     field(page, "content").fill("确认样布")

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from localcrm.kernel.attachments import MOST, Attachment, check_attachments, clean_name, read_attachments, write_attachments
+from localcrm.kernel.attachments import (
+    MOST,
+    Attachment,
+    check_attachments,
+    clean_name,
+    media_type,
+    read_attachments,
+    shown_as,
+    write_attachments,
+)
 
 HASH = "a" * 64
 
@@ -60,3 +69,27 @@ def test_a_field_holds_so_many_files_and_no_more():
     assert check_attachments("\n".join(lines[:MOST])) == "\n".join(lines[:MOST])
     with pytest.raises(ValueError, match="too_many_files"):
         check_attachments("\n".join(lines))
+
+
+def test_what_a_file_is_follows_from_its_bytes_and_how_it_is_offered_from_its_name():
+    assert [shown_as(name) for name in ("厂房.JPG", "通话.m4a", "合同.pdf", "图.svg", "pdf", "")] == [
+        "picture",
+        "sound",
+        "paper",
+        "",
+        "paper",
+        "",
+    ]
+    begins = {
+        b"\xff\xd8\xff\xe0": "image/jpeg",
+        b"RIFF\x00\x00\x00\x00WEBPVP8 ": "image/webp",
+        b"RIFF\x00\x00\x00\x00AVI LIST": None,
+        b"\x00\x00\x00\x18ftypM4A ": "audio/mp4",
+        b"\x00\x00\x00\x18ftypheic": None,
+        b"\xff\xfb\x90\x44": "audio/mpeg",
+        b"<!doctype html>": None,
+        b"<svg": None,
+        b" %PDF-1.7": None,
+        b"": None,
+    }
+    assert {begin: media_type(begin) for begin in begins} == begins

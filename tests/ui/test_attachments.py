@@ -53,6 +53,51 @@ async def test_a_file_comes_back_as_it_went_in_and_only_to_be_saved(office: Offi
     assert "sandbox" in answer.headers.get_list("content-security-policy")
 
 
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
+SOUND = b"OggS" + bytes(range(256)) * 600
+
+
+async def test_what_can_be_shown_is_shown_as_what_its_content_is(office: Office, browser: httpx.AsyncClient, field: str) -> None:
+    path = await attach(office, browser, field, "厂房.png", PNG)
+    shown = await browser.get(path, params={"show": "1"})
+    assert (shown.content, shown.headers["content-type"]) == (PNG, "image/png")
+    assert shown.headers["content-disposition"].startswith("inline; ")
+    assert "sandbox" in shown.headers.get_list("content-security-policy")
+    assert shown.headers["x-content-type-options"] == "nosniff"
+    assert noted(office) == 0  # on the screen like any other field
+    saved = await browser.get(path)
+    assert (saved.headers["content-type"], noted(office)) == ("application/octet-stream", 1)
+    paper = await browser.get(await attach(office, browser, field, "合同.pdf", b"%PDF-1.7 x"), params={"show": "1"})
+    assert (paper.headers["content-type"], noted(office)) == ("application/pdf", 2)
+    assert "default-src 'none'" in paper.headers.get_list("content-security-policy")
+
+
+async def test_what_is_only_called_a_picture_stays_a_file(office: Office, browser: httpx.AsyncClient, field: str) -> None:
+    drawing = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
+    for name, data in (("页面.png", PAGE), ("页面.pdf", PAGE), ("页面.svg", drawing), ("页面.jpg", drawing), ("页面.mp3", b"RIFF....AVI ")):
+        answer = await browser.get(await attach(office, browser, field, name, data), params={"show": "1"})
+        assert answer.headers["content-type"] == "application/octet-stream"
+        assert answer.headers["content-disposition"].startswith("attachment; ")
+
+
+async def test_of_a_sound_any_stretch_can_be_had(office: Office, browser: httpx.AsyncClient, field: str) -> None:
+    path, size = await attach(office, browser, field, "通话.ogg", SOUND), len(SOUND)
+    for asked, begin, end in (("0-1", 0, 2), ("65530-65545", 65530, 65546), ("70000-", 70000, size), ("-5", size - 5, size)):
+        answer = await browser.get(path, params={"show": "1"}, headers={"Range": f"bytes={asked}"})
+        assert (answer.status_code, answer.headers["content-range"]) == (206, f"bytes {begin}-{end - 1}/{size}")
+        assert answer.content == SOUND[begin:end]
+    for asked in (f"bytes={size}-", "bytes=5-2", "bytes=-", "bytes=0-1,4-5", "rows=0-1"):
+        answer = await browser.get(path, params={"show": "1"}, headers={"Range": asked})
+        assert (answer.status_code, answer.content) == (200, SOUND)
+    part = await browser.get(path, headers={"Range": "bytes=1-"})  # one that is saved comes whole, and is noted
+    assert (part.status_code, noted(office)) == (200, 1)
+
+
+def noted(office: Office) -> int:
+    with office.store.read() as connection:
+        return int(connection.value("SELECT count(*) FROM event_log WHERE kind = 'export'"))
+
+
 async def test_who_does_not_see_the_field_or_the_record_gets_nothing(office: Office, browser: httpx.AsyncClient, field: str) -> None:
     path = await attach(office, browser, field)
     office.new("user", login="mei", name="小美", role="staff", password=PASSWORD)

@@ -68,6 +68,22 @@ def test_what_can_be_done_with_a_quote_follows_its_state(session: Session, shop:
         saved(session, form | {"id": quote["id"], "version": sheet["version"]})
 
 
+def test_a_quote_begins_with_a_product_in_use_or_with_its_consumable(session: Session, shop: Office):
+    mill, needles, machine = only(shop, "customer"), *(only(shop, "product", code=code) for code in ("XF75-07", "XF75-03"))
+    changed(shop, "product", machine, consumable_id=needles)
+    boss = shop.new("contact", customer_id=mill, name="周总", is_main=True)["id"]
+    piece = shop.new("installed_product", customer_id=mill, product_id=machine, serial="S1", quantity="2")["id"]
+    found = []
+    for consumable in (None, "1"):
+        sheet = order_form.new_sheet(session, order_form.QUOTES, piece=piece, consumable=consumable)
+        (line,) = sheet["lines"]
+        assert (sheet["header"]["contact_id"], sheet["titles"]["contact_id"]) == (boss, "周总")
+        found.append((sheet["header"]["customer_id"], sheet["header"]["title"], line["product_id"], line["quantity"], line["gross"]))
+    assert found == [(mill, "雪纺 75D 藏青 S1", machine, "2", "19.60"), (mill, "雪纺 75D 藏青 S1", needles, "1", "10.00")]
+    changed(shop, "product", machine, consumable_id="")
+    assert order_form.new_sheet(session, order_form.QUOTES, piece=piece, consumable="1")["lines"] == []
+
+
 def test_a_branch_that_has_not_exchanged_lately_says_from_when_its_prices_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     company = copy_company(tmp_path, branches=1)
     branch = company.branches["BR01"]

@@ -26,6 +26,8 @@ class Product(Entity, key="product", no=20, label=N_("Product"), kind=Kind.MASTE
     floor_price: Annotated[Price | None, Bounds(ge=0), F(10, N_("Lowest price"), merge="always_show")] = None
     cost: Annotated[Price | None, Bounds(ge=0), F(11, N_("Cost price without tax"), merge="always_show")] = None
     warranty_months: Annotated[int | None, Bounds(ge=0, le=600), F(12, N_("Months of warranty"))] = None
+    consumable_id: Annotated[Id | None, F(13, N_("Its consumable"), ref="product")] = None
+    consumable_months: Annotated[int | None, Bounds(ge=0, le=600), F(14, N_("Consumable due every so many months"))] = None
     active: Annotated[bool, F(20, N_("In use"))] = True
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from localcrm.domain import policy
-from localcrm.domain.crm.checks import check_same_customer, filled_from
+from localcrm.domain.crm.checks import check_same_customer, checked_list, filled_from
 from localcrm.domain.crm.entities import Activity, Comment
 from localcrm.domain.options.company import company_number
 from localcrm.domain.people.services import actor_by_id
@@ -18,6 +18,7 @@ from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.clock import moment
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
+from localcrm.store.connection import Connection
 from localcrm.store.query import Record, record_json
 from localcrm.store.uow import UnitOfWork
 
@@ -32,6 +33,8 @@ _BEFORE_NAME = re.compile(r"[A-Za-z0-9._%+-]", re.ASCII)
 def prepare_activity(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:
     """A new record is of now and by the one who enters it, of the customer of the deal or contract it is about; that it was entered later than it happened is noted."""
     filled = dict(values)
+    if isinstance(filled.get("participants"), str) and (old is None or filled["participants"] != old["participants"]):
+        filled["participants"] = checked_list(uow, "user", filled["participants"]) or None
     if old is None:
         filled = filled_from(uow, actor, _ACTIVITY, filled, "contract_id", "customer_id", "opportunity_id")
         filled = filled_from(uow, actor, _ACTIVITY, filled, "opportunity_id", "customer_id")
@@ -153,5 +156,21 @@ def _aware(at: datetime) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-BEHAVIOURS = {"activity": Behaviour(prepare=prepare_activity, check=check_activity)}
+def derive_activities(connection: Connection, actor: Actor, records: list[Record]) -> list[dict[str, Any]]:
+    """Of each: how many comments the actor sees of it; nothing where there is none."""
+    seen = policy.seen(actor, _COMMENT)
+    if seen is None or not records:
+        return [{} for _record in records]
+    condition, params = seen.condition("comment")
+    ids = [bytes.fromhex(record["id"]) for record in records]
+    rows = connection.all(
+        f"""SELECT activity_id, count(*) FROM comment WHERE activity_id IN ({",".join("?" * len(ids))}) AND deleted = 0 AND {condition}
+            GROUP BY activity_id""",
+        [*ids, *params],
+    )
+    counts = {identity.hex(): count for identity, count in rows}
+    return [{"comments": counts[record["id"]]} if record["id"] in counts else {} for record in records]
+
+
+BEHAVIOURS = {"activity": Behaviour(prepare=prepare_activity, check=check_activity, derive=derive_activities)}
 VERBS = (Verb(comment, N_("Comment on an activity record"), "activity.read", record="activity"),)

@@ -14,9 +14,9 @@ from typing import Any
 
 from localcrm.domain import policy
 from localcrm.domain.crm import pool_admins, pool_limits
+from localcrm.domain.crm.checks import checked_list
 from localcrm.domain.crm.custody import MOST, Move, moment, move
 from localcrm.domain.crm.entities import AllotRule, ChangeKind, Customer, Pool
-from localcrm.domain.crm.pools import checked_list
 from localcrm.domain.people.entities import User
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour

@@ -9,6 +9,7 @@ from localcrm.domain import policy
 from localcrm.domain.policy import Actor
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
+from localcrm.kernel.ids import parse_id
 from localcrm.kernel.schema import EntityType, entity
 from localcrm.store.uow import UnitOfWork
 
@@ -34,3 +35,11 @@ def filled_from(uow: UnitOfWork, actor: Actor, kind: EntityType, values: Mapping
         return dict(values)
     wanted = [one for one in keys if seen.shows(one) and values.get(one) in (None, "") and above[one] is not None]
     return {**values, **{one: above[one] for one in wanted}}
+
+
+def checked_list(uow: UnitOfWork, kind: str, ids: str) -> str:
+    """Ids of records of a kind, each once; raises NotFound or InvalidInput for one that there is not."""
+    found = dict.fromkeys(ids.split())
+    for identity in found:
+        uow.get(entity(kind), parse_id(identity))
+    return " ".join(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from localcrm.domain import policy
 from localcrm.domain.admin.persons import keep_erased
 from localcrm.domain.crm.birthdays import next_birthday, read_lunar
 from localcrm.domain.crm.entities import Contact
@@ -13,8 +14,9 @@ from localcrm.domain.records import Behaviour
 from localcrm.kernel.clock import moment
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
+from localcrm.kernel.ids import is_id
 from localcrm.store.connection import Connection
-from localcrm.store.query import Record
+from localcrm.store.query import Condition, ListQuery, Record, select
 from localcrm.store.uow import UnitOfWork
 from localcrm.store.view import Masked
 
@@ -60,6 +62,24 @@ def _next(record: Record, today: dt.date) -> str | None:
         return None
     day = next_birthday(birthday, lunar, today)
     return day.isoformat() if day else None
+
+
+def main_contact(connection: Connection, actor: Actor, customer_id: str) -> Record | None:
+    """The main contact of a customer, as far as the actor sees who that is."""
+    seen = policy.seen(actor, _CONTACT)
+    if seen is None or not all(map(seen.shows, ("customer_id", "is_main", "name"))):
+        return None
+    where = (Condition("customer_id", "=", customer_id), Condition("is_main", "=", True))
+    return next(iter(select(connection, ListQuery(_CONTACT, where=where, limit=1, restrict=seen), count=False).rows), None)
+
+
+def with_main_contact(uow: UnitOfWork, actor: Actor, values: dict[str, Any]) -> dict[str, Any]:
+    """Values of a new record of a customer; where they name no contact it is the main one."""
+    customer = values.get("customer_id")
+    if values.get("contact_id") or not isinstance(customer, str) or not is_id(customer):
+        return values
+    main = main_contact(uow.connection, actor, customer)
+    return values if main is None else {**values, "contact_id": main["id"]}
 
 
 BEHAVIOURS = {"contact": Behaviour(prepare=prepare_contact, check=check_contact, after=follow_contact, derive=derive_contact)}

@@ -6,6 +6,7 @@ import datetime
 from typing import Any
 
 from localcrm.domain import policy, records
+from localcrm.domain.crm.checks import check_same_customer, named
 from localcrm.domain.crm.entities import DealState, Opportunity, ServicePlan
 from localcrm.domain.crm.pipeline_rules import visit_after
 from localcrm.domain.policy import SYSTEM, Actor
@@ -25,7 +26,9 @@ _AT_LEAST_AHEAD = datetime.timedelta(hours=1)
 
 
 def prepare_plan(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:
-    """A new plan is served where the opportunity says, by whoever enters it, from its first visit on; a new first day begins it anew."""
+    """A new plan is served where the opportunity says, by whoever enters it, from its first visit on until its contract
+    ends; a new first day begins it anew.
+    """
     filled = dict(values)
     if old is None:
         above = uow.find(_OPPORTUNITY, values["opportunity_id"]) if isinstance(values.get("opportunity_id"), str) else None
@@ -33,6 +36,9 @@ def prepare_plan(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Rec
         filled["branch_id"] = values.get("branch_id") or served or uow.node.branch_id
         filled["user_id"] = values.get("user_id") or actor.user_id
         filled["starts_on"] = values.get("starts_on") or datetime.date.today()
+    contract = named(uow, _PLAN, values, "contract_id")
+    if contract is not None and old is None and not filled.get("until"):
+        filled["until"] = contract["ends_on"]
     begins_anew = "starts_on" in filled and (old is None or filled["starts_on"] not in (old["starts_on"], str(old["starts_on"])))
     if begins_anew and not filled.get("next_on"):
         filled["next_on"] = filled["starts_on"]
@@ -40,8 +46,11 @@ def prepare_plan(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Rec
 
 
 def check_plan(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
-    """It does not end before its first visit."""
+    """It does not end before its first visit, and its contract is with the customer of the deal."""
     check_span(_PLAN, new, "starts_on", "until")
+    deal = uow.find(_OPPORTUNITY, new["opportunity_id"])
+    if deal is not None and new["contract_id"] and (old is None or new["contract_id"] != old["contract_id"]):
+        check_same_customer(uow, _PLAN, {**new, "customer_id": deal["customer_id"]}, "contract_id")
 
 
 def due_plans(connection: Connection, branch_id: str, today: datetime.date) -> list[str]:

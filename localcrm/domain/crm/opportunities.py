@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from localcrm.domain import policy, records
+from localcrm.domain.crm.contacts import with_main_contact
 from localcrm.domain.crm.entities import DealState, Opportunity, Phase, ProjectTask, Stage, StageChange, StageTick
 from localcrm.domain.crm.pipeline_rules import checklist
 from localcrm.domain.crm.stage_sets import set_of, stages_of
@@ -32,10 +33,15 @@ OPPORTUNITY, STAGE, CHANGE, TICK, TASK = (kind.entity_type for kind in (Opportun
 
 
 def prepare_opportunity(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:
-    """A new one gets a number, belongs to whoever enters it where that happens, and begins in the first stage."""
+    """A new one gets a number, belongs to whoever enters it where that happens, begins in the first stage, and is spoken of
+    with the main contact.
+    """
     if old is not None:
         return values
-    filled = {**values, "number": values.get("number") or next_number(uow, OPPORTUNITY, datetime.date.today())}
+    filled = {
+        **with_main_contact(uow, actor, values),
+        "number": values.get("number") or next_number(uow, OPPORTUNITY, datetime.date.today()),
+    }
     filled.setdefault("owner_id", actor.user_id)
     filled.setdefault("branch_id", uow.node.branch_id)
     filled["stage_id"] = _first_stage(uow, Phase.OPPORTUNITY, filled["owner_id"])

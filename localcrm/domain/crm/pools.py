@@ -12,6 +12,7 @@ from typing import Any
 
 from localcrm.domain import policy
 from localcrm.domain.crm import custody, pool_admins, pool_limits
+from localcrm.domain.crm.checks import checked_list
 from localcrm.domain.crm.custody import Move, end_shares, moment, move, wanted
 from localcrm.domain.crm.entities import POOL_FIELDS, ChangeKind, ClaimAnswer, ClaimOutcome, Customer, Pool, PoolClaim, ReclaimRule
 from localcrm.domain.people.entities import Share, User
@@ -21,8 +22,6 @@ from localcrm.domain.roles import ShareLevel
 from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import Forbidden, InvalidInput, Refused
 from localcrm.kernel.i18n import N_, gettext
-from localcrm.kernel.ids import parse_id
-from localcrm.kernel.schema import entity as entity_type
 from localcrm.store.connection import Connection
 from localcrm.store.merged import survivor
 from localcrm.store.query import Condition, ListQuery, Page, Record, load_record, record_columns, select, titles
@@ -365,14 +364,6 @@ def prepare_pool(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Rec
     if filled.get("shown") is not None:
         filled["shown"] = " ".join(key for key in POOL_FIELDS if key in str(filled["shown"]).split())
     return filled
-
-
-def checked_list(uow: UnitOfWork, kind: str, ids: str) -> str:
-    """Ids of records of a kind, each once; raises NotFound or InvalidInput for one that there is not."""
-    found = dict.fromkeys(ids.split())
-    for identity in found:
-        uow.get(entity_type(kind), parse_id(identity))
-    return " ".join(found)
 
 
 def check_pool(uow: UnitOfWork, actor: Actor, values: Mapping[str, Any], old: Record | None) -> None:  # noqa: ARG001

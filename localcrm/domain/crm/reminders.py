@@ -46,7 +46,7 @@ _MORNING = dt.time(9)
 MOST = 500
 #: What there is to be reminded of; how each looks says ``ui/kit/reminders``.
 KINDS = (
-    "next birthday dormant reclaim warranty quote contract certificate task step registration outrun mention own ticket revisit claim hands "
+    "next birthday dormant reclaim warranty consumable quote contract certificate task step registration outrun mention own ticket revisit claim hands "
     "overpaid locks"
 ).split()
 _KEY = re.compile(rf"({'|'.join(KINDS)}):[0-9a-f]{{32}}(:[0-9-]{{1,20}})?", re.ASCII)
@@ -368,6 +368,17 @@ def _checked(keys: Sequence[str]) -> list[str]:
 def morning(day: dt.date) -> dt.datetime:
     """When something that is due on a day is told."""
     return dt.datetime.combine(day, _MORNING).astimezone()
+
+
+def before(ask: Ask, day: dt.date, numbers: Sequence[int]) -> tuple[dt.datetime, str] | None:
+    """When something that ends on a day is told, of several numbers of days before it, and what tells that occasion from the others; None: not yet.
+
+    What has come last counts, and what is to come only where nothing has. The first of them has no mark of its own, as where there is but one.
+    """
+    told = [(morning(day - dt.timedelta(days=number)), number) for number in sorted(numbers, reverse=True)]
+    come = [one for one in told if one[0] <= ask.now]
+    due, number = come[-1] if come else told[0]
+    return None if due > ask.until else (due, "" if number == max(numbers) else f"-{number}")
 
 
 def _ms(at: dt.datetime) -> int:

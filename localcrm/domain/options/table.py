@@ -397,10 +397,22 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "warranty_days",
-        _NUMBER,
-        "30",
+        _TEXT,
+        "7, 15, 30",
         N_("Ends of warranties ahead"),
-        N_("So many days before the warranty of a product in use ends the salesperson is reminded of it. 0: never."),
+        N_(
+            "So many days before the warranty of a product in use ends the salesperson is reminded of it; several numbers, such as 7, 15, 30, for several reminders. 0: never."
+        ),
+        "customers",
+        _COMPANY,
+        read=read_days,
+    ),
+    Option(
+        "consumable_days",
+        _NUMBER,
+        "7",
+        N_("Consumables due ahead"),
+        N_("So many days before a product in use needs its next consumable the salesperson is reminded of it. 0: never."),
         "customers",
         _COMPANY,
         high=365,
@@ -417,13 +429,15 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "contract_days",
-        _NUMBER,
-        "30",
+        _TEXT,
+        "7, 15, 30",
         N_("Ends of contracts ahead"),
-        N_("So many days before a signed contract ends the salesperson is reminded of it. 0: never."),
+        N_(
+            "So many days before a signed contract ends the salesperson is reminded of it; several numbers, such as 7, 15, 30, for several reminders. 0: never."
+        ),
         "customers",
         _COMPANY,
-        high=365,
+        read=read_days,
     ),
     Option(
         "registration_days",

@@ -19,10 +19,12 @@ from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.store.connection import Connection
-from localcrm.store.query import Record
+from localcrm.store.query import Condition, ListQuery, Record, select
 from localcrm.store.uow import UnitOfWork
 
 _CONTRACT, _ORDER, _RECEIPT = Contract.entity_type, SalesOrder.entity_type, Receipt.entity_type
+#: Contracts of a chain that are looked for.
+_LONGEST = 50
 _COPIED = ("title", "customer_id", "opportunity_id", "contact_id", "amount", "owner_id")
 
 
@@ -112,6 +114,35 @@ def renew_contract(uow: UnitOfWork, actor: Actor, *, contract_id: RecordId) -> R
     made = create_record(uow, actor, entity="contract", values=values)
     uow.update(_CONTRACT, made["id"], {"previous_id": contract_id})
     return policy.shown(actor, _CONTRACT, uow.get(_CONTRACT, made["id"]))
+
+
+def chain_of(connection: Connection, actor: Actor, contract_id: str) -> list[Record]:
+    """A contract among those that it carries on and those that carry it on, the oldest first, as far as the actor sees them.
+
+    Two branches may each have carried the same one on, so one may have several after it.
+    """
+    seen = policy.seen(actor, _CONTRACT)
+    if seen is None or not seen.shows("previous_id"):
+        return []
+
+    def found(key: str, value: str) -> list[Record]:
+        return select(connection, ListQuery(_CONTRACT, where=(Condition(key, "=", value),), restrict=seen), count=False).rows
+
+    chain = found("id", contract_id)
+    known = {row["id"] for row in chain}
+    while chain and len(chain) < _LONGEST and (previous := chain[0]["previous_id"]) and previous not in known:
+        before = found("id", previous)
+        if not before:
+            break
+        known.add(previous)
+        chain = before + chain
+    waiting = [contract_id]
+    while waiting and len(chain) < _LONGEST:
+        later = [row for row in found("previous_id", waiting.pop(0))[::-1] if row["id"] not in known]
+        known |= {row["id"] for row in later}
+        waiting += [row["id"] for row in later]
+        chain += later
+    return chain
 
 
 BEHAVIOURS = {"contract": Behaviour(prepare=prepare_contract, check=check_contract, derive=derive_contract)}

@@ -112,6 +112,7 @@ class InstalledProduct(
     remark: Annotated[Text | None, F(10, N_("Remark"))] = None
     delivery_id: Annotated[Id | None, F(11, N_("Delivery"), ref="delivery", editable=False)] = None
     returned_on: Annotated[Day | None, F(12, N_("Came back on"), column=8)] = None
+    consumable_on: Annotated[Day | None, F(13, N_("Consumable due on"), column=9, index=True)] = None
 
 
 class QuoteStatus(Choice):

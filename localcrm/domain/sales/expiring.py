@@ -6,8 +6,8 @@ import datetime as dt
 from collections.abc import Iterator
 
 from localcrm.domain.crm.entities import Customer
-from localcrm.domain.crm.reminders import MOST, Ask, Reminding, morning
-from localcrm.domain.options.company import company_number
+from localcrm.domain.crm.reminders import MOST, Ask, Reminding, before, morning
+from localcrm.domain.options.company import company_days
 from localcrm.domain.sales.entities import Contract, ContractStatus, Quote, QuoteStatus
 from localcrm.kernel.schema import EntityType
 
@@ -20,16 +20,16 @@ def quotes(ask: Ask) -> Iterator[Reminding]:
 
 
 def contracts(ask: Ask) -> Iterator[Reminding]:
-    """Signed contracts of the user's own that end within some days."""
+    """Signed contracts of the user's own that end, some days before, once or several times."""
     yield from _ending(ask, Contract.entity_type, "contract", "ends_on", ContractStatus.SIGNED, "contract_days")
 
 
 def _ending(ask: Ask, kind: EntityType, occasion: str, until: str, status: str, option: str) -> Iterator[Reminding]:
-    days = company_number(ask.connection, ask.node, option)
+    numbers = company_days(ask.connection, ask.node, option)
     customers, seen = ask.view(_CUSTOMER, "name"), ask.view(kind, until, "status", "customer_id", "owner_id", "title")
-    if not days or seen is None:
+    if not numbers or seen is None:
         return
-    first, last = ask.now.astimezone().date(), ask.until.astimezone().date() + dt.timedelta(days=days)
+    first, last = ask.now.astimezone().date(), ask.until.astimezone().date() + dt.timedelta(days=max(numbers))
     condition, params = seen.condition("d")
     rows = ask.connection.all(
         f"""SELECT d.id, d."{until}", d.title, customer.id, customer.name FROM "{kind.key}" d INDEXED BY "{kind.key}__{until}"
@@ -40,10 +40,10 @@ def _ending(ask: Ask, kind: EntityType, occasion: str, until: str, status: str, 
     )
     for identity, day_text, title, customer, name in rows:
         day = dt.date.fromisoformat(day_text)
-        due = morning(day - dt.timedelta(days=days))
-        if due <= ask.until:
+        if found := before(ask, day, numbers):
+            due, mark = found
             yield Reminding(
-                key=f"{occasion}:{identity.hex()}:{day_text}",
+                key=f"{occasion}:{identity.hex()}:{day_text}{mark}",
                 kind=occasion,
                 due=due,
                 at=morning(day),

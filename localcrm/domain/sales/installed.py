@@ -29,6 +29,8 @@ from localcrm.store.uow import UnitOfWork
 
 _DELIVERY, _LINE, _INSTALLED = Delivery.entity_type, DeliveryLine.entity_type, InstalledProduct.entity_type
 _PRODUCT = Product.entity_type
+#: Days that follow from the day of sale, and the months of the product that say how.
+_DAYS = (("warranty_until", "warranty_months"), ("consumable_on", "consumable_months"))
 #: Once it is that far, the customer has the goods, or will have them.
 _GONE = frozenset({DeliveryStatus.SHIPPED, DeliveryStatus.RECEIVED, DeliveryStatus.RETURNED})
 
@@ -38,12 +40,12 @@ def today(uow: UnitOfWork) -> dt.date:
     return moment(uow).astimezone().date()
 
 
-def warranty_end(sold: dt.date | None, months: int | None) -> dt.date | None:
-    """The day until which a warranty of so many months runs; a month that is too short ends with its last day."""
-    if sold is None or not months:
+def months_after(day: dt.date | None, months: int | None) -> dt.date | None:
+    """The day until which a warranty of so many months runs, or a consumable lasts; a month that is too short ends with its last day."""
+    if day is None or not months:
         return None
-    year, month = divmod(sold.year * 12 + sold.month - 1 + months, 12)
-    return dt.date(year, month + 1, min(sold.day, calendar.monthrange(year, month + 1)[1]))
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return dt.date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
 # what was sent -------------------------------------------------------------------------------------------------------------
@@ -199,18 +201,20 @@ def _known(uow: UnitOfWork, delivery: Record, product: str, serial: str) -> Reco
 
 def _stands(uow: UnitOfWork, delivery: Record, piece: tuple[str, str], row: Record | None, says: dict[str, Any]) -> None:
     product, serial = piece
-    months, sold = uow.get(_PRODUCT, product, deleted=True)["warranty_months"], delivery["date"]
+    sort, sold = uow.get(_PRODUCT, product, deleted=True), delivery["date"]
     says |= {"customer_id": delivery["customer_id"], "order_id": delivery["order_id"], "delivery_id": delivery["id"]}
     if row is None:
-        values = {**says, "product_id": product, "serial": serial, "sold_on": sold, "warranty_until": warranty_end(sold, months)}
+        days = {day: months_after(sold, sort[of]) for day, of in _DAYS}
+        values = {**says, "product_id": product, "serial": serial, "sold_on": sold, **days}
         uow.insert(_INSTALLED, _INSTALLED.validate(values))
         return
     if row["deleted"]:
         uow.set_deleted(_INSTALLED, row["id"], deleted=False)
     if row["sold_on"] != sold:
-        # A warranty that somebody extended by hand is his word; one that followed from the day follows it.
-        follows = row["warranty_until"] in {None, warranty_end(row["sold_on"], months)}
-        says |= {"sold_on": sold} | ({"warranty_until": warranty_end(sold, months)} if follows else {})
+        # A warranty that somebody extended by hand is his word, and a consumable that was supplied since is due by that; what followed from the
+        # day follows it.
+        follow = [(day, of) for day, of in _DAYS if row[day] in {None, months_after(row["sold_on"], sort[of])}]
+        says |= {"sold_on": sold} | {day: months_after(sold, sort[of]) for day, of in follow}
     uow.update(_INSTALLED, row["id"], says)
 
 

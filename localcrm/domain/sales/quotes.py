@@ -12,6 +12,7 @@ from typing import Any
 from localcrm.domain import policy
 from localcrm.domain.approvals.documents import check_editable
 from localcrm.domain.crm.checks import check_same_customer, filled_from
+from localcrm.domain.crm.contacts import with_main_contact
 from localcrm.domain.crm.entities import Customer, DealState, Opportunity
 from localcrm.domain.numbering import next_number
 from localcrm.domain.options.company import company_yes
@@ -43,13 +44,15 @@ def begin_quote(connection: Connection, node: Node) -> dict[str, Any]:
 
 
 def prepare_quote(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:
-    """A new quote is numbered and of today, by whoever writes it; what it does not say itself it takes from its opportunity."""
+    """A new quote is numbered and of today, by whoever writes it; what it does not say itself it takes from its opportunity,
+    or it goes to the main contact.
+    """
     if old is not None:
         return values
     day = _QUOTE.fields["date"].load(str(values["date"])) if values.get("date") else dt.date.today()
     filled = {**values, "date": day, "number": values.get("number") or next_number(uow, _QUOTE, day), "branch_id": uow.node.branch_id}
     filled["owner_id"] = filled.get("owner_id") or actor.user_id
-    return filled_from(uow, actor, _QUOTE, filled, "opportunity_id", "customer_id", "contact_id", "title")
+    return with_main_contact(uow, actor, filled_from(uow, actor, _QUOTE, filled, "opportunity_id", "customer_id", "contact_id", "title"))
 
 
 def check_quote(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001

@@ -25,6 +25,7 @@ from localcrm.domain.options.company import company_value, company_yes
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
 from localcrm.domain.sales import (
+    consumables,
     contracts,
     deliveries,
     installed,
@@ -395,7 +396,7 @@ BEHAVIOURS = {
     **deliveries.BEHAVIOURS,
     **level_prices.BEHAVIOURS,
     **installed.BEHAVIOURS,
-    "installed_product": Behaviour(check=check_installed),
+    "installed_product": Behaviour(prepare=consumables.prepare_installed, check=check_installed),
     "sales_order": Behaviour(begin=begin_order, prepare=prepare_order, check=check_order, after=reprice_order, derive=derive_order),
     "sales_order_line": Behaviour(
         prepare=sale_lines.preparing(_LINE),
@@ -411,6 +412,7 @@ VERBS = (
     *installed.VERBS,
     *signing.VERBS,
     *returns.VERBS,
+    *consumables.VERBS,
     *opening.VERBS,
     Verb(save_order, N_("Save a sales order")),
     Verb(order_with_lines, N_("Show a sales order"), "sales_order.read", record="order_id"),

@@ -7,21 +7,21 @@ from collections.abc import Iterator
 
 from localcrm.domain.catalog.entities import Product
 from localcrm.domain.crm.entities import Customer
-from localcrm.domain.crm.reminders import MOST, Ask, Reminding, morning
-from localcrm.domain.options.company import company_number
+from localcrm.domain.crm.reminders import MOST, Ask, Reminding, before, morning
+from localcrm.domain.options.company import company_days
 from localcrm.domain.sales.entities import InstalledProduct
 
 _CUSTOMER, _PRODUCT, _INSTALLED = Customer.entity_type, Product.entity_type, InstalledProduct.entity_type
 
 
 def ending(ask: Ask) -> Iterator[Reminding]:
-    """Products in use at customers of the user's own whose warranty ends within some days; until the day it ends."""
-    days = company_number(ask.connection, ask.node, "warranty_days")
+    """Products in use at customers of the user's own whose warranty ends, some days before, once or several times; until the day it ends."""
+    numbers = company_days(ask.connection, ask.node, "warranty_days")
     customers, installed = ask.view(_CUSTOMER, "owner_id"), ask.view(_INSTALLED, "warranty_until", "customer_id", "product_id")
-    if not days or customers is None or installed is None:
+    if not numbers or customers is None or installed is None:
         return
     products = ask.view(_PRODUCT, "name")
-    first, last = ask.now.astimezone().date(), ask.until.astimezone().date() + dt.timedelta(days=days)
+    first, last = ask.now.astimezone().date(), ask.until.astimezone().date() + dt.timedelta(days=max(numbers))
     condition, params = installed.condition("installed_product")
     rows = ask.connection.all(
         f"""SELECT installed_product.id, warranty_until, serial, product.name, customer.id, customer.name
@@ -33,11 +33,11 @@ def ending(ask: Ask) -> Iterator[Reminding]:
     )
     for identity, until, serial, product, customer, name in rows:
         day = dt.date.fromisoformat(until)
-        due = morning(day - dt.timedelta(days=days))
-        if due <= ask.until:
+        if found := before(ask, day, numbers):
+            due, mark = found
             what = [product if products is not None else "", serial if installed.shows("serial") else ""]
             yield Reminding(
-                key=f"warranty:{identity.hex()}:{until}",
+                key=f"warranty:{identity.hex()}:{until}{mark}",
                 kind="warranty",
                 due=due,
                 at=morning(day),

@@ -175,7 +175,7 @@ def ticket_sheet(connection: Connection, actor: Actor, ticket_id: str, now: dt.d
         raise no_such_record(TICKET)
     (line,) = _lines(connection, actor, rows, now)
     ids = family(connection, ticket_id)
-    events, parts = (_hanging(connection, actor, kind, ids) for kind in (EVENT, PART))
+    events, parts = (hanging(connection, actor, kind, ids) for kind in (EVENT, PART))
     merged = ListQuery(TICKET, where=(Condition("merged_into", "in", ids),), restrict=view)
     others = select(connection, merged, count=False).rows if view.shows("merged_into") else []
     seen_parts, canned = policy.seen(actor, PART), policy.seen(actor, CANNED)
@@ -193,7 +193,8 @@ def ticket_sheet(connection: Connection, actor: Actor, ticket_id: str, now: dt.d
     )
 
 
-def _hanging(connection: Connection, actor: Actor, kind: Any, ids: list[str]) -> list[Row]:
+def hanging(connection: Connection, actor: Actor, kind: Any, ids: list[str]) -> list[Row]:
+    """Events or parts of some tickets, as far as the actor sees them, the oldest first."""
     seen = policy.seen(actor, kind)
     if seen is None or not seen.shows("ticket_id"):
         return []

@@ -103,6 +103,7 @@ class Ticket(
     merged_into: Annotated[Id | None, F(22, N_("Goes on in"), ref="ticket", editable=False)] = None
     order_id: Annotated[Id | None, F(23, N_("Billed by"), ref="sales_order", editable=False)] = None
     files: Annotated[Attachments | None, F(24, N_("Files"), index=True, widget="files", section=N_("Details"))] = None
+    opportunity_id: Annotated[Id | None, F(25, N_("Opportunity"), ref="opportunity", section=N_("Details"))] = None
 
 
 class EventKind(Choice):

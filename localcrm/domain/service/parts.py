@@ -161,6 +161,7 @@ def _expense(uow: UnitOfWork, actor: Actor, ticket: Record, product: Record, par
     values = {
         "date": part["at"].astimezone().date(),
         "customer_id": ticket["customer_id"],
+        "opportunity_id": ticket["opportunity_id"],
         "type": "warranty",
         "amount": part["cost"],
         "user_id": actor.user_id,

@@ -11,13 +11,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from localcrm.domain import policy, records
+from localcrm.domain.crm.checks import check_same_customer, filled_from
 from localcrm.domain.crm.entities import Contact
+from localcrm.domain.finance.entities import Expense
 from localcrm.domain.numbering import next_number
 from localcrm.domain.options.company import company_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
 from localcrm.domain.sales.entities import InstalledProduct
-from localcrm.domain.service.entities import CannedAnswer, EventKind, Ticket, TicketEvent, TicketState
+from localcrm.domain.service.entities import CannedAnswer, EventKind, Ticket, TicketEvent, TicketPart, TicketState
 from localcrm.domain.service.promises import work_calendar
 from localcrm.domain.service.rules import UNDONE
 from localcrm.domain.verbs import RecordId, Verb
@@ -40,11 +42,12 @@ _REMARKS = (EventKind.REMARK, EventKind.VISIT)
 
 
 def prepare_ticket(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:
-    """A new ticket gets a number, is of this moment and of this branch; its serial number says what it is about.
+    """A new ticket gets a number, is of this moment and of this branch; its serial number says what it is about, its deal
+    with whom.
 
     It is nobody's until somebody takes it up, unless whoever enters it sees only his own.
     """
-    filled = dict(values)
+    filled = filled_from(uow, actor, TICKET, values, "opportunity_id", "customer_id", "contact_id")
     if old is None:
         now = moment(uow.store.clock)
         filled["number"] = values.get("number") or next_number(uow, TICKET, now.astimezone().date())
@@ -103,11 +106,13 @@ def products_by_serial(connection: Connection, actor: Actor, serial: str) -> lis
 
 
 def check_ticket(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
-    """The contact is one of the customer's, nothing was reported in the future, and one that has used parts is not deleted."""
+    """Contact and deal are of the customer, nothing was reported in the future, and one that has used parts is not deleted."""
     if new is old and has_parts(uow, old["id"]):
         raise Refused("ticket_has_parts", N_("“{title}” has used parts. Put them back first, or leave the ticket."), title=old["title"])
     if new["opened_at"] is not None and new["opened_at"] > moment(uow.store.clock) + _CLOCKS:
         raise InvalidInput("reported_later", N_("“{label}” lies in the future."), label=TICKET.fields["opened_at"].label, field="opened_at")
+    if old is None or any(new[key] != old[key] for key in ("opportunity_id", "customer_id")):
+        check_same_customer(uow, TICKET, new, "opportunity_id")
     if new["contact_id"] is None or (old is not None and all(new[key] == old[key] for key in ("contact_id", "customer_id"))):
         return
     contact = uow.find(_CONTACT, new["contact_id"])
@@ -116,10 +121,14 @@ def check_ticket(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record
 
 
 def follow_ticket(uow: UnitOfWork, actor: Actor, record: Record, old: Record | None) -> None:
-    """That it was entered, handed to somebody else or became more pressing is an event."""
+    """That it was entered, handed to somebody else or became more pressing is an event; what it cost us goes to its deal."""
     if old is None:
         _note(uow, actor, record, EventKind.OPENED, user_id=record["assignee_id"])
         return
+    if record["opportunity_id"] != old["opportunity_id"]:
+        for part in uow.where(TicketPart.entity_type, ticket_id=record["id"]):
+            if part["expense_id"] and uow.find(Expense.entity_type, part["expense_id"]):
+                uow.update(Expense.entity_type, part["expense_id"], {"opportunity_id": record["opportunity_id"]})
     if record["assignee_id"] != old["assignee_id"]:
         _note(uow, actor, record, EventKind.ASSIGNED, user_id=record["assignee_id"])
     if record["priority"] != old["priority"]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from localcrm.ui.screens.customers import Workbench
 
 ACTIVITY = Activity.entity_type
-_COLUMNS = ("at", "type", "content", "result", "contact_id", "next_at", "user_id")
+_COLUMNS = ("at", "type", "content", "comments", "result", "contact_id", "next_at", "user_id")
 _QUICK = ("type", "content", "contact_id", "next_at")
 
 
@@ -65,5 +65,5 @@ ACTIVITIES = Tab(
     count=counting(ACTIVITY),
     read=reading(ACTIVITY),
     draw=_draw,
-    shows=frozenset({"activity", "contact"}),
+    shows=frozenset({"activity", "contact", "comment"}),
 )

@@ -9,6 +9,7 @@ from nicegui import ui
 
 from localcrm.domain.crm.opportunities import OPPORTUNITY
 from localcrm.kernel.i18n import N_
+from localcrm.ui.customer import main_contact  # noqa: F401 -- the form of a new one begins with whom it is spoken of
 from localcrm.ui.customer.tables import record_tab
 from localcrm.ui.deals.sheet import DealSheet
 from localcrm.ui.kit.theme import asset

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nicegui import ui
+from nicegui import context, ui
 
 from localcrm.domain import policy
 from localcrm.domain.crm.entities import Activity, Comment
@@ -25,8 +25,8 @@ _MOST = 200
 
 
 async def activity_dialog(session: Session, identity: str) -> None:
-    """Show a record until it is closed."""
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-wide").mark("activity-record"):
+    """Show a record until it is closed; a tab that is drawn anew, for a comment among others, leaves it there."""
+    with context.client.content, ui.dialog() as dialog, ui.card().classes("lc-dialog lc-wide").mark("activity-record"):
         with ui.element("div").classes("lc-row"):
             ui.label(ACTIVITY.label).classes("lc-dialog-title grow")
             ui.button(icon="close", on_click=dialog.close).props(f'flat dense round size=sm aria-label="{_("Close")}"')

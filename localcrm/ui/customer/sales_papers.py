@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from nicegui import context, ui
 
 from localcrm.domain.sales.entities import Contract, Delivery, Quote
-from localcrm.kernel.i18n import N_, gettext
+from localcrm.kernel.i18n import N_, gettext, gettext as _
+from localcrm.kernel.schema import EntityType
+from localcrm.ui.customer import renewals  # noqa: F401 -- the form of a contract shows what carries it on
 from localcrm.ui.customer.tables import record_tab
 from localcrm.ui.kit.menu import Action
 from localcrm.ui.screens.records import Further
-from localcrm.ui.screens.sales_papers import DELIVERY_ACTIONS, note
+from localcrm.ui.screens.sales_papers import CONTRACT_ACTIONS, DELIVERY_ACTIONS, QUOTE_ACTIONS, note
 
 if TYPE_CHECKING:
     from localcrm.ui.screens.customers import Workbench
@@ -31,15 +34,25 @@ async def _open_delivery(bench: Workbench, identity: str) -> None:
     await note(bench.session, identity)
 
 
-def _delivery_actions(bench: Workbench, identity: str) -> list[Action]:
-    """What is done with deliveries in their list; a change is drawn when it is heard of."""
+_OPENS = {Quote.entity_type: _open_quote, Delivery.entity_type: _open_delivery}
 
-    async def do(action: Further) -> None:
-        with context.client.content:  # the rows are drawn anew meanwhile, and a second dialog would go with them
-            await action.run(bench.session, identity)
 
-    offered = [one for one in DELIVERY_ACTIONS if bench.session.may(one.permission)]
-    return [Action(one.id, gettext(one.label_msgid), partial(do, one)) for one in offered]
+def _offered(kind: EntityType, further: Sequence[Further]) -> Callable[[Workbench, str], list[Action]]:
+    """By right-click on a paper what its list offers too; a change is drawn when it is heard of."""
+
+    def actions(bench: Workbench, identity: str) -> list[Action]:
+        async def do(action: Further) -> None:
+            with context.client.content:  # the rows are drawn anew meanwhile, and a second dialog would go with them
+                await action.run(bench.session, identity)
+
+        opens = partial(_OPENS[kind], bench) if kind in _OPENS else bench.opening(kind)
+        allowed = [one for one in further if bench.session.may(one.permission)]
+        return [
+            Action("open", _("Open record"), partial(opens, identity)),
+            *(Action(one.id, gettext(one.label_msgid), partial(do, one), divided=place == 0) for place, one in enumerate(allowed)),
+        ]
+
+    return actions
 
 
 QUOTES = record_tab(
@@ -52,6 +65,7 @@ QUOTES = record_tab(
     sort="-date",
     start=new_quote,
     open_row=_open_quote,
+    actions=_offered(Quote.entity_type, QUOTE_ACTIONS),
 )
 CONTRACTS = record_tab(
     Contract.entity_type,
@@ -62,6 +76,7 @@ CONTRACTS = record_tab(
     empty=N_("No contracts yet."),
     sort="-signed_on",
     shows=frozenset({"sales_order", "receipt"}),
+    actions=_offered(Contract.entity_type, CONTRACT_ACTIONS),
 )
 DELIVERIES = record_tab(
     Delivery.entity_type,
@@ -72,5 +87,5 @@ DELIVERIES = record_tab(
     empty=N_("Nothing was sent to this customer yet."),
     sort="-date",
     open_row=_open_delivery,
-    actions=_delivery_actions,
+    actions=_offered(Delivery.entity_type, DELIVERY_ACTIONS),
 )

@@ -14,6 +14,7 @@ from localcrm.domain.crm.entities import Activity, Phase
 from localcrm.domain.finance.entities import Expense
 from localcrm.domain.sales.deal_money import DealMoney, deal_money
 from localcrm.domain.sales.entities import Contract, Quote, SalesOrder
+from localcrm.domain.service.tickets import TICKET
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import EntityType
 from localcrm.store.connection import Connection
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 ACTIVITY, QUOTE, CONTRACT, ORDER, EXPENSE = (kind.entity_type for kind in (Activity, Quote, Contract, SalesOrder, Expense))
 #: Papers that have a page of their own.
-_PAGES = {ORDER: "/orders", QUOTE: "/quotes"}
+_PAGES = {ORDER: "/orders", QUOTE: "/quotes", TICKET: "/tickets"}
 #: Rows of each kind; more are in the lists.
 MOST = 50
 
@@ -71,6 +72,13 @@ PARTS = (
         sum=N_("Spent: {sum}"),
         sort="-date",
     ),
+    Part(
+        kind=TICKET,
+        columns=("number", "title", "type", "state", "assignee_id", "opened_at"),
+        new=N_("＋ New ticket"),
+        taken=("contact_id",),
+        sort="-opened_at",
+    ),
 )
 #: What each part of the cost is called.
 COST_WORDS = {"expenses": N_("Expenses"), "tasks": N_("Paid for tasks"), "hours": N_("Cost of hours")}
@@ -104,7 +112,7 @@ def read_papers(session: Session, connection: Connection, opportunity_id: str) -
 
 async def new_paper(session: Session, record: Mapping[str, Any], part: Part) -> None:
     """Enter a record of a kind for a deal, with what the deal says already."""
-    if part.kind in _PAGES:
+    if part.kind in (ORDER, QUOTE):
         ui.navigate.to(f"{_PAGES[part.kind]}/new?opportunity={record['id']}")
         return
     known = {key: record.get(key) for key in ("customer_id", *part.taken)}

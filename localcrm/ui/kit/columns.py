@@ -46,6 +46,7 @@ PAYMENT = {"none": N_("Not paid"), "part": N_("Partly paid"), "all": N_("Paid in
 
 DERIVED: Mapping[str, tuple[Derived, ...]] = {
     "ticket": (Derived("left", N_("Time left"), "clock", after="state"),),
+    "activity": (Derived("comments", N_("Comments"), "integer", after="result"),),
     "supplier": (Derived("owed", N_("We owe"), "money", after="rating"), Derived("overdue", N_("Overdue"), "money", after="owed")),
     "product": (Derived("on_hand", N_("On hand"), "quantity", after="unit"),),
     "sales_order": (

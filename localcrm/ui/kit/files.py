@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import events, ui
 
-from localcrm.kernel.attachments import Attachment, read_attachments, write_attachments
+from localcrm.kernel.attachments import Attachment, read_attachments, shown_as, write_attachments
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.ui.kit.values import file_size
@@ -23,19 +23,34 @@ def files_path(entity: EntityType, identity: str, field: Field) -> str:
 
 
 def file_links(entity: EntityType, identity: str, field: Field, value: str) -> None:
-    """The files of a record, each a link that saves it."""
+    """The files of a record: pictures and papers to look at, sounds to listen to, others to save."""
     with ui.element("div").classes("lc-files"):
         for file in read_attachments(value):
             _shown(file, files_path(entity, identity, field))
 
 
+_ICONS = {"picture": "image", "sound": "graphic_eq", "paper": "picture_as_pdf", "": "attach_file"}
+#: What a click does, beside following the link: a picture opens over the page (``static/viewer.js``), a paper in a tab of its own.
+_LINKS = {"picture": "data-picture", "sound": "download", "paper": "target=_blank rel=noopener", "": "download"}
+
+
 def _shown(file: Attachment, path: str | None) -> None:
-    """Name and size; a link where the file can be had."""
-    link = f'href="{path}/{file.hash}" download' if path else ""
+    """Name and size; where the file can be had, a link with a small picture, or something that plays it."""
+    kind = shown_as(file.name)
+    link = f'href="{file_path(path, file)}" {_LINKS[kind]}' if path else ""
     with ui.element("a" if path else "div").classes("lc-file").props(link).mark("file"):
-        ui.icon("attach_file")
+        if path and kind == "picture":
+            ui.element("img").classes("lc-thumb").props(f'src="{file_path(path, file)}" alt="" loading=lazy')
+        ui.icon(_ICONS[kind])
         ui.label(file.name).classes("lc-file-name")
         ui.label(file_size(file.size)).classes("lc-muted lc-small-text")
+    if path and kind == "sound":
+        ui.element("audio").classes("lc-sound").props(f'src="{file_path(path, file)}?show=1" controls preload=none')
+
+
+def file_path(path: str, file: Attachment) -> str:
+    """Where a file is handed out, or shown where a click on it shows it."""
+    return f"{path}/{file.hash}{'?show=1' if shown_as(file.name) in {'picture', 'paper'} else ''}"
 
 
 class FilesInput(ui.element):
@@ -50,15 +65,21 @@ class FilesInput(ui.element):
         self._locked = False
         with self:
             self._list = ui.element("div").classes("lc-files")
-            with (
-                ui.element("label").classes("lc-add-file").props("data-upload=/api/upload/attachment data-local tabindex=0") as self._place
-            ):
-                ui.icon("attach_file")
-                ui.label(_("Add a file, or drop it here"))
-                ui.element("input").props(f'type=file multiple aria-label="{label}"').mark("file-chooser").style("display:none")
-                ui.element("progress").props("max=100 value=0").style("display:none;width:120px")
-            self._place.on("uploaded", self._arrived, args=["detail"])
+            with ui.element("div").classes("lc-files-more") as self._places:
+                self._place("attach_file", _("Add a file, or drop it here"), f'type=file multiple aria-label="{label}"')
+                photo = _("Take a photo")
+                camera = f'type=file accept="image/*" capture=environment aria-label="{photo}"'
+                self._place("photo_camera", photo, camera).classes("lc-touch-only")
         ui.timer(0.05, lambda: ui.run_javascript("localcrm.uploads()"), once=True)
+
+    def _place(self, icon: str, text: str, chooser: str) -> ui.element:
+        """Where files come from, by a chooser with these properties."""
+        with ui.element("label").classes("lc-add-file").props("data-upload=/api/upload/attachment data-local tabindex=0") as place:
+            ui.icon(icon)
+            ui.label(text)
+            ui.element("input").props(chooser).mark("file-chooser").style("display:none")
+            ui.element("progress").props("max=100 value=0").style("display:none;width:120px")
+        return place.on("uploaded", self._arrived, args=["detail"])
 
     @property
     def value(self) -> str | None:
@@ -75,7 +96,7 @@ class FilesInput(ui.element):
     def protect(self) -> None:
         """They may be read, not changed."""
         self._locked = True
-        self._place.set_visibility(False)
+        self._places.set_visibility(False)
         self._draw()
 
     def _draw(self) -> None:
@@ -98,9 +119,9 @@ class FilesInput(ui.element):
         answer = event.args.get("detail") or {}
         if "error" in answer:
             show_failure(InvalidInput("upload_failed", N_("{reason}"), reason=str(answer["error"])[:300]))
-            return
         for file in read_attachments(str(answer.get("line", ""))):
             if file not in self._files:
                 self._files.append(file)
         self._draw()
-        self._changed()
+        if not answer.get("left"):  # whoever saves them at once may draw this anew, and what comes after it would be lost
+            self._changed()

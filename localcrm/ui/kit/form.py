@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 #: What a telephone's own keyboard offers for a field.
 _KEYBOARDS = {"phone": "tel", "email": "email"}
+#: Records that a field of several offers.
+_OFFERED = 500
 #: A draft is written at most this often.
 DRAFT_SECONDS = 1.5
 
@@ -83,8 +85,8 @@ class FieldInput:
     def value(self) -> Any:
         """What was typed, in the form that verbs take; None for an empty field."""
         raw = self.widget.value if isinstance(self.widget, Picker | FilesInput) else getattr(self.widget, "value", None)
-        if self.field.kind == "choices":
-            raw = "\n".join(raw or ())
+        if self.field.kind == "choices" or self.field.f.refs:
+            raw = (" " if self.field.f.refs else "\n").join(raw or ())
         if isinstance(raw, str):
             raw = raw.strip() if self.field.kind != "longtext" else raw
         if raw is None or raw == "":
@@ -108,6 +110,10 @@ class FieldInput:
             widget.set_value(str(value) if value else None)
         elif self.field.kind == "boolean":
             widget.set_value(value in {True, "true", "1"})
+        elif self.field.f.refs:
+            named = str(value or "").split()
+            widget.set_options({**self._named([one for one in named if one not in widget.options]), **widget.options})
+            widget.set_value(named)
         elif isinstance(widget, ui.select):
             chosen = split_choices(str(value or "")) if self.field.kind == "choices" else [str(value)] if value not in {None, ""} else []
             more = {one: gettext(self.field.options.get(one, one)) for one in chosen if one not in widget.options}
@@ -161,6 +167,8 @@ class FieldInput:
                 label=field.label,
                 clearable=not field.required,
             )
+        if field.f.refs:
+            return self._several()
         if field.f.widget == "area":
             area = AreaPicker(self.session, label=field.label, clearable=not field.required)
             return area.on_change(lambda _area: self._notify())
@@ -214,6 +222,23 @@ class FieldInput:
         return widget.props(
             f'outlined dense options-dense hide-bottom-space use-chips hide-dropdown-icon aria-label="{_plain(self.field.label)}"'
         )
+
+    def _several(self) -> Element:
+        """Records of a kind by name, several of them; those no longer in use are not offered."""
+        kind = entity_type(self.field.f.refs or "")
+        seen, names = policy.seen(self.session.actor, kind), {}
+        if seen is not None and seen.shows(kind.title_field):
+            with self.session.store.read() as connection:
+                rows = select(connection, ListQuery(kind, sort=kind.title_field, limit=_OFFERED, restrict=seen), count=False).rows
+            names = {row["id"]: str(row[kind.title_field] or "") for row in rows if row.get("active", True)}
+        widget = ui.select(names, multiple=True, clearable=True, with_input=True, on_change=self._notify)
+        return widget.props(f'outlined dense options-dense hide-bottom-space use-chips aria-label="{_plain(self.field.label)}"')
+
+    def _named(self, ids: Sequence[str]) -> dict[str, str]:
+        """What records are called that are named already, though they are not offered."""
+        with self.session.store.read() as connection:
+            found = titles(connection, entity_type(self.field.f.refs or ""), list(ids)) if ids else {}
+        return {one: found.get(one, "…") for one in ids}
 
     def _notify(self, _event: Any = None) -> None:
         for callback in self.changed:
@@ -606,6 +631,9 @@ async def difference_dialog(session: Session, entity: EntityType, *, base: Recor
         for field in entity.refs:
             ids = [record[field.key] for record in (base, yours, theirs) if record.get(field.key)]
             names[field.key] = titles(connection, entity_type(field.f.ref or ""), ids)
+        for field in (field for field in entity.fields.values() if field.f.refs):
+            ids = [one for record in (base, yours, theirs) for one in str(record.get(field.key) or "").split()]
+            names[field.key] = titles(connection, entity_type(field.f.refs or ""), ids)
     with ui.dialog().props("persistent") as dialog, ui.card().classes("lc-dialog").mark("difference"):
         ui.label(_("Somebody else saved this record first")).classes("lc-dialog-title")
         ui.label(_("Nothing of theirs was overwritten, and nothing of yours is lost. Choose what to keep.")).classes("lc-muted")

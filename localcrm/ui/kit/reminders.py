@@ -40,6 +40,7 @@ ICONS: Mapping[str, str] = {
     "birthday": "cake",
     "dormant": "bedtime",
     "warranty": "verified_user",
+    "consumable": "autorenew",
     "quote": "request_page",
     "contract": "history_edu",
     "certificate": "workspace_premium",
@@ -63,6 +64,7 @@ HEADS: Mapping[str, str] = {
     "birthday": N_("Birthday"),
     "dormant": N_("Not in contact for a while"),
     "warranty": N_("Warranty ends"),
+    "consumable": N_("Consumable due"),
     "quote": N_("Quote expires"),
     "contract": N_("Contract ends"),
     "certificate": N_("A supplier's certificate runs out"),
@@ -271,6 +273,7 @@ def when(one: Reminding) -> str:
             "dormant",
             "reclaim",
             "warranty",
+            "consumable",
             "quote",
             "contract",
             "certificate",
@@ -282,6 +285,17 @@ def when(one: Reminding) -> str:
         }
         else near_moment(one.at)
     )
+
+
+#: Tab of the customer in which stands what a reminder is about.
+_TABS = {
+    "claim": "overview",
+    "hands": "owners",
+    "warranty": "products",
+    "consumable": "products",
+    "quote": "quotes",
+    "contract": "contracts",
+}
 
 
 def place_of(one: Reminding) -> str:
@@ -296,8 +310,8 @@ def place_of(one: Reminding) -> str:
         return "/pools?box=claims"
     if one.kind == "locks":
         return "/customers"
-    tab = {"claim": "&tab=overview", "hands": "&tab=owners"}.get(one.kind, "")
-    return f"/customers?open={one.customer}{tab}" if one.customer else ""
+    tab = _TABS.get(one.kind)
+    return f"/customers?open={one.customer}{f'&tab={tab}' if tab else ''}" if one.customer else ""
 
 
 async def settle(session: Session, one: Reminding) -> None:

@@ -27,6 +27,7 @@ def apply(session: Session, texts: Mapping[str, str]) -> None:
     ui.add_head_html(f"<script>window.localcrmTexts = {script_value(dict(texts))};</script>")
     ui.add_head_html(f"<script>window.localcrmKeys = {script_value(pressed_keys(session.look))};</script>")
     ui.add_head_html(f'<script src="{asset("localcrm.js")}"></script><script src="{asset("upload.js")}"></script>')
+    ui.add_head_html(f'<script src="{asset("viewer.js")}"></script>')
     ui.add_head_html('<link rel="icon" href="/static/icon.svg" type="image/svg+xml">')
     _dark[context.client] = ui.dark_mode(value=session.dark)
     ui.query("body").classes(body_classes(session))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -51,9 +51,16 @@ def deal_lines(
         return []
     where = (Condition("opportunity_id", "=", opportunity_id), Condition("product_id", "filled"))
     rows = select(connection, ListQuery(WANTED, where=where, limit=MOST, sort="", restrict=view), count=False).rows[::-1]
-    products = priced(connection, session, products_of(connection, session, [row["product_id"] for row in rows]), header["customer_id"])
+    return lines_for(connection, session, paper, rows, header)
+
+
+def lines_for(
+    connection: Connection, session: Session, paper: Paper, wanted: Sequence[Mapping[str, Any]], header: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Products as rows of the form: {product_id, description, quantity, price}; without a price at what the product costs this customer."""
+    products = priced(connection, session, products_of(connection, session, [row["product_id"] for row in wanted]), header["customer_id"])
     lines = []
-    for row in rows:
+    for row in wanted:
         product = products.get(row["product_id"])
         if product is None or product["deleted"]:
             continue

@@ -12,6 +12,7 @@ from localcrm.domain import policy
 from localcrm.domain.admin.entities import LegalEntity
 from localcrm.domain.admin.organisation import company_of_branch
 from localcrm.domain.catalog.entities import Warehouse
+from localcrm.domain.crm.contacts import main_contact
 from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.records import blank_record, records_json
 from localcrm.domain.sales.order_money import order_money
@@ -27,6 +28,7 @@ from localcrm.ui.kit.values import TONES, in_chinese, show
 from localcrm.ui.order_form.approving import approval_of
 from localcrm.ui.order_form.deliveries import sent_with
 from localcrm.ui.order_form.from_deal import deal_head, deal_lines
+from localcrm.ui.order_form.from_piece import of_piece
 from localcrm.ui.order_form.grid import LINE, line_texts, lines_of, money, priced, products_of, shown_amounts, totals
 from localcrm.ui.order_form.head import CUSTOMER, ORDER
 from localcrm.ui.order_form.own import own_fields, own_inputs, own_names, own_values, without_fixed
@@ -133,8 +135,12 @@ def new_sheet(
     customer_id: str | None = None,
     copy_of: str | None = None,
     opportunity_id: str | None = None,
+    piece: str | None = None,
+    consumable: str | None = None,
 ) -> Sheet:
-    """An order or quote nobody has saved yet: of today, by whoever enters it, from the branch's first warehouse; of a deal, or like another order."""
+    """An order or quote nobody has saved yet: of today, by whoever enters it, from the branch's first warehouse; of a deal, for a
+    product in use (``piece``) or its consumable, or like another order.
+    """
     node, actor = session.store.node, session.actor
     header: dict[str, Any] = dict.fromkeys(paper.head)
     header |= {"date": date.today().isoformat(), "owner_id": actor.user_id}
@@ -152,6 +158,12 @@ def new_sheet(
             head, named = deal_head(connection, session, parse_id(opportunity_id))
             header, names = header | {key: head[key] for key in head if key in paper.head}, names | named
             lines = deal_lines(connection, session, paper, parse_id(opportunity_id), header) if head else []
+        if piece:
+            header, named, lines = of_piece(connection, session, paper, parse_id(piece), header, consumable=bool(consumable))
+            names |= named
+        if paper is QUOTES and header["customer_id"] and not header["contact_id"]:
+            main = main_contact(connection, actor, header["customer_id"])
+            header["contact_id"], names["contact_id"] = (main["id"], main["name"]) if main else (None, "")
     if copy_of:
         other = load_sheet(session, parse_id(copy_of))
         for key in ("customer_id", "warehouse_id", "legal_entity_id", "tax_included"):

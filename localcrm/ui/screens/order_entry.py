@@ -33,7 +33,7 @@ ROUTES = order_form.ROUTES
 
 
 async def order_entry(session: Session, parameters: Mapping[str, str]) -> None:
-    """Build the page: /orders/new (with ?customer=, ?opportunity= or ?copy=) or /orders/{id}."""
+    """Build the page: /orders/new (with ?customer=, ?opportunity=, ?piece= or ?copy=) or /orders/{id}."""
     await OrderPage(session).build(parameters)
 
 
@@ -60,8 +60,9 @@ class OrderPage:
             offered: dict[str, Any] = {"pickers": order_form.pickers(session, paper), "taxRates": order_form.tax_rates(session)}
             offered |= order_form.inputs_of(session, paper)
             if wish == "new":
-                given = {"customer_id": "customer", "copy_of": "copy", "opportunity_id": "opportunity"}
-                return order_form.new_sheet(session, paper, **{key: parameters.get(name) for key, name in given.items()}), offered
+                names = {"customer": "customer_id", "copy": "copy_of", "opportunity": "opportunity_id"}
+                given = {names.get(key, key): parameters.get(key) for key in (*names, "piece", "consumable")}
+                return order_form.new_sheet(session, paper, **given), offered
             return order_form.load_sheet(session, wish, paper), offered
 
         with page_frame(session, title=_(self.title), active=self.list_id):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def quote_entry(session: Session, parameters: Mapping[str, str]) -> None:
-    """Build the page: /quotes/new (with ?customer= or ?opportunity=) or /quotes/{id}."""
+    """Build the page: /quotes/new (with ?customer=, ?opportunity= or ?piece=, perhaps &consumable=1) or /quotes/{id}."""
     await QuotePage(session).build(parameters)
 
 

@@ -351,7 +351,6 @@ def _screen(entity_key: str, label: str, icon: str, section: str | None, place: 
 
 register(
     _screen("activity", N_("Activity records"), "forum", "customers", 30),
-    _screen("installed_product", N_("Products in use"), "devices", "service", 20),
     _screen("product", N_("Products"), "inventory_2", "trade"),
     _screen("level_price", N_("Prices by level"), "sell", "trade", office=True),
     _screen("warehouse", N_("Warehouses"), "warehouse", "trade"),

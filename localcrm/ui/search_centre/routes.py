@@ -15,7 +15,7 @@ from localcrm.domain.finding.narrowing import Narrowing, Whose
 from localcrm.domain.finding.rules import LONGEST, PERIODS, read_recent, with_recent
 from localcrm.domain.finding.services import is_told_of_others
 from localcrm.domain.people.preferences import preferences
-from localcrm.kernel.attachments import read_attachments
+from localcrm.kernel.attachments import read_attachments, shown_as
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.ids import parse_id
@@ -25,6 +25,7 @@ from localcrm.store.erase import SEARCHES
 from localcrm.store.query import Record, ref_titles
 from localcrm.store.view import Masked
 from localcrm.ui.endpoints import Ways, answering, second_line
+from localcrm.ui.kit.files import file_path, files_path
 from localcrm.ui.kit.values import exact, file_size, show, tone
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def beyond(session: Session, _parameters: Mapping[str, str], body: Any) -> dict[
 
 
 def show_preview(session: Session, parameters: Mapping[str, str], _body: Any) -> dict[str, Any]:
-    """One record to look at: {label, title, path, facts: [{label, text, tone, whole}], files: [{name, size, path}], below: [{label, count, rows}]}."""
+    """One record to look at: {label, title, path, facts: [{label, text, tone, whole}], files: [{name, size, path, shown}], below: [{label, count, rows}]}."""
     text, kind = parameters.get("q", "")[:LONGEST].strip(), entity_type(parameters.get("entity", ""))
     with session.store.read() as connection:
         found = preview(connection, session.actor, kind, parameters.get("id", ""))
@@ -171,7 +172,8 @@ def _files(found: Preview, text: str) -> list[dict[str, Any]]:
         {
             "name": marked(file.name, text),
             "size": file_size(file.size),
-            "path": f"/api/file/{found.kind.key}/{found.record['id']}/{field.key}/{file.hash}",
+            "path": file_path(files_path(found.kind, found.record["id"], field), file),
+            "shown": shown_as(file.name),
         }
         for field in found.kind.fields.values()
         if field.kind == "files" and not isinstance(found.record.get(field.key), Masked)

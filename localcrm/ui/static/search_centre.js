@@ -334,7 +334,9 @@
   const file = (one) => {
     const link = make("a", "lc-find-under");
     link.href = one.path;
-    link.setAttribute("download", "");
+    if (one.shown === "picture") link.dataset.picture = "";
+    else if (one.shown === "paper") Object.assign(link, { target: "_blank", rel: "noopener" });
+    else link.setAttribute("download", "");
     link.append(marked(make("span", "lc-cut"), one.name), make("small", "lc-muted", one.size));
     return link;
   };

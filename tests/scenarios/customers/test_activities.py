@@ -118,6 +118,10 @@ def test_a_comment_names_colleagues_who_may_see_the_record(hq: Installation) -> 
     as_(hq, zhou, "crm.comment", activity=call, text="好的", mentions=[lin.user_id])
     assert refused(hq, hq.actor, "crm.comment", activity=call, text="  ") == "required"
     assert hq.value("SELECT count(*) FROM comment") == 3
+    assert [hq.get("activity", one).get("comments") for one in (call, hq.new("activity", customer_id=mill, content="又一个"))] == [3, None]
+    hq.set("activity", call, participants=f"{lin.user_id}  {zhou.user_id} {lin.user_id}")
+    assert hq.get("activity", call)["participants"] == f"{lin.user_id} {zhou.user_id}"
+    assert refused(hq, hq.actor, "records.update_record", entity="activity", id=call, values={"participants": mill}) == "not_found"
     colleague(hq, "lin2", "林晓")
     assert refused(hq, hq.actor, "crm.comment", activity=call, text="@林晓 看") == "ambiguous_mention"
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
-from localcrm.domain.sales.installed import warranty_end
+from localcrm.domain.conditions import PRESETS, Asking, tree_query
+from localcrm.domain.sales.entities import InstalledProduct
+from localcrm.domain.sales.installed import months_after
 from localcrm.domain.sales.serials import read_serials
+from localcrm.domain.service.pieces import life_of
+from localcrm.kernel.clock import moment
+from localcrm.store.query import select
 from tests.factories import Company, Installation
 from tests.scenarios.customers.test_traps import code
+
+_INSTALLED = InstalledProduct.entity_type
 
 
 @pytest.fixture
@@ -30,11 +37,11 @@ def standing(node: Installation, *keys: str) -> list[tuple[Any, ...]]:
     return [tuple(row[key] for key in ("serial", *keys)) for row in found]
 
 
-def test_serial_numbers_are_read_as_they_are_scanned_and_a_warranty_ends_with_its_month() -> None:
+def test_serial_numbers_are_read_as_they_are_scanned_and_a_months_afters_with_its_month() -> None:
     assert read_serials(" A1\nA2,A3；A4、 A5 ") == ["A1", "A2", "A3", "A4", "A5"]
-    ends = [str(warranty_end(date(*day), months)) for day, months in (((2026, 8, 31), 18), ((2026, 12, 1), 12), ((2026, 1, 31), 1))]
+    ends = [str(months_after(date(*day), months)) for day, months in (((2026, 8, 31), 18), ((2026, 12, 1), 12), ((2026, 1, 31), 1))]
     assert ends == ["2028-02-29", "2027-12-01", "2026-02-28"]
-    assert warranty_end(date(2026, 1, 1), None) is None
+    assert months_after(date(2026, 1, 1), None) is None
 
 
 def test_a_delivery_brings_what_it_leaves_and_takes_it_back(hq: Installation, mill: str, machine: str) -> None:
@@ -113,3 +120,39 @@ def test_a_delivery_confirmed_elsewhere_leaves_each_piece_once(company: Company,
     company.exchange()
     assert [bool(row[1]) for node in company.nodes for row in standing(node, "returned_on")] == [True, True]
     assert len(company.digests) == 1
+
+
+def test_a_consumable_falls_due_again_and_again_and_the_life_of_a_piece_stands_in_one_place(hq: Installation, mill: str) -> None:
+    today = moment(hq.store.clock).astimezone().date()
+    needles = hq.new("product", code="N1", name="机针", price="12", tax_rate="0.13")
+    machine = hq.new("product", code="F2", name="绣花机", price="1000", consumable_id=needles, consumable_months=3)
+    piece = {"customer_id": mill, "product_id": machine}
+    worn = hq.new("installed_product", **piece, serial="W1", sold_on=str(today - timedelta(days=100)))
+    fresh = hq.new("installed_product", **piece, serial="W2", sold_on=str(today))
+    hq.new("installed_product", **piece, serial="W3", consumable_on=str(today), returned_on=str(today))
+    due = date.fromisoformat(hq.get("installed_product", worn)["consumable_on"])
+    assert due == months_after(today - timedelta(days=100), 3)
+
+    def told() -> list[tuple[str, str]]:
+        rows = hq.run("crm.list_reminders")["rows"]
+        return [(row["title"], row["text"]) for row in rows if row["kind"] == "consumable"]
+
+    def listed(preset: str) -> list[str]:
+        with hq.store.read() as connection:
+            query = tree_query(_INSTALLED, PRESETS[_INSTALLED.key][preset].tree, Asking(hq.actor))
+            return [row["serial"] for row in select(connection, query).rows]
+
+    assert (told(), listed("consumable"), listed("consumable_mine")) == ([("绍兴恒远纺织", "绣花机 W1")], ["W1"], ["W1"])
+    hq.run("sales.supply_consumable", installed_id=worn)
+    assert hq.get("installed_product", worn)["consumable_on"] == str(months_after(today, 3))
+    assert (told(), listed("consumable"), listed("consumable_mine")) == ([], [], [])
+    hq.set("installed_product", fresh, product_id=needles)
+    assert code(hq.run, "sales.supply_consumable", installed_id=fresh) == "no_consumable"
+
+    ticket = hq.new("ticket", customer_id=mill, title="断针", installed_id=worn)
+    hq.new("ticket", customer_id=mill, title="别的事")
+    hq.run("service.add_remark", ticket_id=ticket, text="上门看过", kind="visit")
+    hq.run("service.add_remark", ticket_id=ticket, text="等配件")
+    with hq.store.read() as connection:
+        life = life_of(connection, hq.actor, worn)
+    assert ([row["title"] for row in life.tickets], [row["text"] for row in life.visits], life.parts) == (["断针"], ["上门看过"], [])

@@ -170,14 +170,23 @@ def test_a_customer_nobody_ever_spoke_to_counts_from_the_day_he_came(hq: Install
         assert refused.value.code == "bad_option_value"
 
 
-def test_a_warranty_that_ends_within_thirty_days(hq: Installation, clock: HandClock) -> None:
+def test_a_warranty_that_ends_is_told_thirty_fifteen_and_seven_days_before(hq: Installation, clock: HandClock) -> None:
     mill, loom = hq.new("customer", name="绍兴恒远纺织"), hq.new("product", code="L1", name="喷气织机")
     machine = hq.new("installed_product", customer_id=mill, product_id=loom, serial="JT-0075", warranty_until="2026-12-22")
     assert told(hq) == []
     clock.forward(days=2)
     assert told(hq) == [("warranty", "绍兴恒远纺织", "喷气织机 JT-0075")]
+    contract = hq.new("contract", customer_id=mill, title="维保", ends_on="2026-12-22", status="signed")
+    assert told(hq)[0] == ("contract", "绍兴恒远纺织", "维保")
+    for mark, days in (("", 15), ("-15", 8), ("-7", 10)):
+        due = [key for key in keys(hq) if not key.startswith("dormant")]
+        assert sorted(due) == [f"{kind}:2026-12-22{mark}" for kind in (f"contract:{contract}", f"warranty:{machine}")]
+        hq.run("crm.settle_reminders", keys=[key for key in due if key.startswith("warranty")])  # the other is passed over and told once
+        assert [kind for kind, *_rest in told(hq)] == ["contract"]
+        clock.forward(days=days)
+    assert [key for key in keys(hq) if not key.startswith("dormant")] == [], "it is over"
     hq.set("installed_product", machine, warranty_until="2027-12-22")  # it was prolonged
-    assert told(hq) == []
+    assert "warranty" not in dict.fromkeys(kind for kind, *_rest in told(hq))
 
 
 def test_a_certificate_of_a_supplier_that_runs_out(hq: Installation, clock: HandClock) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from localcrm.domain.crm.reminders import reminders
 from localcrm.domain.records import BEHAVIOURS
+from localcrm.domain.sales.contracts import chain_of
 from localcrm.domain.sales.timeline import customer_timeline
 from localcrm.domain.sales.versions import versions_of
 from localcrm.kernel.clock import now_utc
@@ -135,6 +136,18 @@ def standing(node: Installation, contract: str) -> dict[str, str]:
         return derive(connection, node.actor, records)[0]
 
 
+def test_whom_a_new_deal_and_quote_go_to_is_the_main_contact(hq):
+    customer = hq.new("customer", name="绍兴宏达")
+    other, main = (hq.new("contact", customer_id=customer, name=name, is_main=name == "周总") for name in ("小李", "周总"))
+    made = [
+        hq.new(kind, title="面料", customer_id=customer, **who) for kind in ("opportunity", "quote") for who in ({}, {"contact_id": other})
+    ]
+    kinds = ("opportunity", "opportunity", "quote", "quote")
+    assert [hq.get(kind, one)["contact_id"] for kind, one in zip(kinds, made, strict=True)] == [main, other] * 2
+    quote = hq.new("quote", title="面料", opportunity_id=made[1])
+    assert hq.get("quote", quote)["contact_id"] == other, "as the deal says"
+
+
 def test_a_contract_is_carried_on_for_as_long_again(hq):
     customer = hq.new("customer", name="绍兴宏达")
     first = hq.new("contract", title="年度供货", customer_id=customer, amount="5", starts_on="2026-01-01", ends_on="2026-12-31")
@@ -143,6 +156,18 @@ def test_a_contract_is_carried_on_for_as_long_again(hq):
     with pytest.raises(AppError) as again:
         hq.run("sales.renew_contract", contract_id=first)
     assert again.value.code == "contract_renewed"
+    third = hq.run("sales.renew_contract", contract_id=second["id"])
+    hq.new("contract", title="别的", customer_id=customer)
+    with hq.store.read() as connection:
+        chains = [[row["id"] for row in chain_of(connection, hq.actor, one)] for one in (first, second["id"], third["id"])]
+    assert chains == [[first, second["id"], third["id"]]] * 3
+    deal = hq.new("opportunity", title="保养", customer_id=customer)
+    plan = hq.get("service_plan", hq.new("service_plan", opportunity_id=deal, title="季度保养", contract_id=first))
+    assert plan["until"] == "2026-12-31"
+    elsewhere = hq.new("opportunity", title="保养", customer_id=hq.new("customer", name="别家"))
+    with pytest.raises(AppError) as foreign:
+        hq.new("service_plan", opportunity_id=elsewhere, title="季度保养", contract_id=first)
+    assert foreign.value.code == "another_customer"
 
 
 def test_a_delivery_goes_to_the_address_of_the_customer_and_is_signed_for_today(hq):

@@ -12,6 +12,7 @@ import pytest
 from localcrm.domain import verbs
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
+from localcrm.domain.sales.deal_money import deal_money
 from localcrm.domain.sales.timeline import customer_timeline
 from localcrm.domain.service.desk import Wanted, clocks_of, ticket_sheet, undone
 from localcrm.domain.service.rules import Clocks
@@ -213,11 +214,21 @@ def test_parts_under_warranty_are_our_expense_and_others_are_asked_for(desk: Ins
     part = run(desk, "use_part", ours, product_id=needle, quantity="2")
     assert (part["covered"], part["amount"], part["cost"]) == (True, "0.00", "8.00")
     expense = desk.get("expense", part["expense_id"])
-    assert (expense["type"], expense["amount"]) == ("warranty", "8.00")
+    assert (expense["type"], expense["amount"], expense["opportunity_id"]) == ("warranty", "8.00", None)
+    mill = known(desk, "customer", name="绍兴恒远纺织品有限公司")
+    deal = desk.new("opportunity", title="绣花机八台", customer_id=mill, amount="1000")
+    desk.set("ticket", ours, opportunity_id=deal)  # what was spent goes along, and what is spent from now on counts at once
+    run(desk, "use_part", ours, product_id=needle, quantity="1")
+    with desk.store.read() as connection:
+        assert deal_money(connection, desk.actor, deal).cost == 12
+    assert desk.get("ticket", desk.new("ticket", title="再看一次", opportunity_id=deal))["customer_id"] == mill
+    with pytest.raises(InvalidInput) as refused:
+        desk.new("ticket", title="别家的", customer_id=desk.new("customer", name="别家"), opportunity_id=deal)
+    assert refused.value.code == "another_customer"
     theirs = ticket(desk, serial="SN-OLD", fee="100")
     charged = run(desk, "use_part", theirs, product_id=needle, quantity="3")
     assert (charged["covered"], charged["amount"], charged["expense_id"]) == (False, "37.50", None)
-    assert stock(desk) == before - 5
+    assert stock(desk) == before - 6
     with pytest.raises(Refused, match="保修"):
         verbs.run(desk.store, desk.actor, "service.bill_ticket", {"ticket_id": ours, "product_id": known(desk, "product", code="S-1")})
     with pytest.raises(InvalidInput, match="库存"):
@@ -225,7 +236,7 @@ def test_parts_under_warranty_are_our_expense_and_others_are_asked_for(desk: Ins
     order = desk.run("service.bill_ticket", ticket_id=theirs, product_id=known(desk, "product", code="S-1"))
     assert order["gross"] == "137.50"
     desk.run("sales.post_order", order_id=order["id"])
-    assert stock(desk) == before - 5, "the parts had left already"
+    assert stock(desk) == before - 6, "the parts had left already"
     with pytest.raises(Refused, match="SO-HQ"):
         desk.run("service.bill_ticket", ticket_id=theirs, product_id=known(desk, "product", code="S-1"))
 

@@ -207,3 +207,4 @@ class ServicePlan(
     user_id: Annotated[Id | None, F(9, N_("Who goes"), ref="user", column=7)] = None
     branch_id: Annotated[Id | None, F(10, N_("Branch that serves"), ref="branch", column=8)] = None
     active: Annotated[bool, F(11, N_("In use"), column=9)] = True
+    contract_id: Annotated[Id | None, F(12, N_("Contract"), ref="contract", column=10)] = None
