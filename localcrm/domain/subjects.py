@@ -28,7 +28,7 @@ from localcrm.domain.finance import approval as expense_approval, services as fi
 from localcrm.domain.finding import services as finding
 from localcrm.domain.netting import services as netting
 from localcrm.domain.options import services as options
-from localcrm.domain.partners import registrations, services as partners
+from localcrm.domain.partners import registrations, services as partners, terms
 from localcrm.domain.people import handing, rights, services as people
 from localcrm.domain.purchase import payables, reminding as certificates, services as purchase
 from localcrm.domain.purchase.entities import Supplier
@@ -36,6 +36,7 @@ from localcrm.domain.sales import (
     approval,
     expiring,
     installed,
+    level_prices,
     overpaid,
     paper_questions,
     questions as sales_questions,
@@ -82,6 +83,7 @@ reminders.FURTHER |= {"project_task": deals_due.tasks, "opportunity": deals_due.
 reminders.FURTHER["supplier_certificate"] = certificates.certificates
 reminders.FURTHER["partner_registration"] = registrations.remind
 alike.ALSO_KNOWN.append(registrations.registered_already)
+level_prices.FURTHER_TERMS.append(terms.terms_of)
 reminders.FURTHER["receipt"] = overpaid.remind
 
 # Tickets run out, which whoever is responsible hears of; customers are asked again some days after one was closed.

@@ -7,12 +7,10 @@ from typing import Annotated
 
 from pydantic import Field as Bounds
 
+from localcrm.domain.crm.entities.customers import PARTNER_LEVELS
 from localcrm.domain.finance.entities import PaymentMethod
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import Attachments, Choice, Day, Entity, F, Id, Kind, LongText, Moment, Money, Name, Quantity, Rate, Text, Total
-
-#: Levels of partners offered; a company may write others of its own.
-PARTNER_LEVELS = {"general": N_("General agent"), "core": N_("Core partner"), "ordinary": N_("Ordinary partner")}
 
 
 class RebateBasis(Choice):
