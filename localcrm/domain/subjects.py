@@ -28,7 +28,7 @@ from localcrm.domain.finance import approval as expense_approval, services as fi
 from localcrm.domain.finding import services as finding
 from localcrm.domain.netting import services as netting
 from localcrm.domain.options import services as options
-from localcrm.domain.partners import registrations, services as partners, terms
+from localcrm.domain.partners import registrations, services as partners, terms, territories
 from localcrm.domain.people import handing, rights, services as people
 from localcrm.domain.purchase import payables, reminding as certificates, services as purchase
 from localcrm.domain.purchase.entities import Supplier
@@ -83,6 +83,7 @@ reminders.FURTHER |= {"project_task": deals_due.tasks, "opportunity": deals_due.
 reminders.FURTHER["supplier_certificate"] = certificates.certificates
 reminders.FURTHER["partner_registration"] = registrations.remind
 alike.ALSO_KNOWN.append(registrations.registered_already)
+alike.AGAINST.append(territories.told_of_customer)
 level_prices.FURTHER_TERMS.append(terms.terms_of)
 reminders.FURTHER["receipt"] = overpaid.remind
 

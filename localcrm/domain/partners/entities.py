@@ -84,6 +84,7 @@ class PartnerRegistration(
     owner_id: Annotated[Id | None, F(10, N_("Salesperson"), ref="user", column=6)] = None
     branch_id: Annotated[Id | None, F(11, N_("Branch"), ref="branch", column=7, editable=False)] = None
     remark: Annotated[LongText | None, F(12, N_("Remark"), widget="longtext")] = None
+    area: Annotated[Text | None, F(13, N_("Area"), column=9, widget="area", editable=False)] = None
 
 
 class RebateTier(Entity, key="rebate_tier", no=103, label=N_("Rebate tier"), kind=Kind.MASTER, title_field="remark", order_by="level"):

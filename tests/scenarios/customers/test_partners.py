@@ -116,6 +116,30 @@ def test_a_company_that_is_ours_already_is_registered_only_on_purpose(hq):
     assert register(hq, partner, "宏达", tax_no="91330600ma2xxxxx1a", although=True)["id"]
 
 
+def test_a_company_outside_the_partners_area_or_in_that_of_another_is_told_and_taken_down_on_purpose(hq):
+    """The narrowest area that holds it counts; who holds it registers without a word."""
+    province, city = hq.new("partner", name="浙江代理", area="浙江省"), hq.new("partner", name="绍兴经销", area="浙江省/绍兴市")
+    north = hq.new("partner", name="苏北经销", area="江苏省")
+
+    def against(partner: str, area: str, **values: Any) -> list[tuple[str, str]]:
+        found = register(hq, partner, f"某厂{area}", area=area, **values)
+        assert (found["id"] is None) == bool(found["territory"]) or values
+        return [(one["territory"], one["partner"]) for one in found["territory"]]
+
+    assert against(province, "浙江绍兴柯桥") == [("held", "绍兴经销")]
+    assert against(north, "浙江绍兴柯桥") == [("outside", ""), ("held", "绍兴经销")]
+    assert against(city, "浙江绍兴柯桥") == [] and against(province, "杭州市") == []
+    assert against(north, "广东省", although=True) == [("outside", "")]
+    assert hq.value("SELECT area FROM partner_registration WHERE partner_id = ?", bytes.fromhex(city)) == "浙江省/绍兴市/柯桥区"
+
+    customer = hq.new("customer", name="宏达", area="浙江省/绍兴市")
+    rows = hq.run("crm.advise_customer", values={"partner_id": north}, id=customer)["rows"]
+    assert [(row["territory"], row["partner"]) for row in rows] == [("outside", ""), ("held", "绍兴经销")]
+    assert hq.run("crm.advise_customer", values={"partner_id": city}, id=customer)["rows"] == []
+    hq.set("partner", city, starts_on="2020-01-01", ends_on="2020-12-31")
+    assert hq.run("crm.advise_customer", values={"partner_id": province}, id=customer)["rows"] == []
+
+
 def test_somebody_without_the_right_to_see_it_learns_only_whom_to_ask_and_the_log_knows(hq):
     partner = hq.new("partner", name="华东代理")
     register(hq, partner, "杭州恒远纺织")
