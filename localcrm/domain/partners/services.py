@@ -8,7 +8,7 @@ from typing import Any
 
 from localcrm.domain import policy
 from localcrm.domain.numbering import next_number
-from localcrm.domain.partners import deposits, figures, registrations, stock, targets
+from localcrm.domain.partners import deposits, figures, registrations, sales, stock, targets
 from localcrm.domain.partners.entities import RebateWay
 from localcrm.domain.partners.figures import PARTNER, SETTLED, TIER
 from localcrm.domain.partners.rules import first_day, month_of, months_until, period_of, periods_at
@@ -144,6 +144,7 @@ BEHAVIOURS = {
     **targets.BEHAVIOURS,
     **deposits.BEHAVIOURS,
     **stock.BEHAVIOURS,
+    **sales.BEHAVIOURS,
     "partner": Behaviour(prepare=prepare_partner, check=check_partner, derive=targets.derive_partner),
     "rebate_tier": Behaviour(check=check_tier, distinct=("from_amount",)),
 }

@@ -370,6 +370,10 @@ register(
         "partner_stock", "/records/partner_stock", N_("Partners' stock"), "inventory", "partner_stock.read",
         list_screen("partner_stock", "partner_stock"), "partners", 35, lists="partner_stock",
     ),
+    Screen(
+        "partner_sale", "/records/partner_sale", N_("Partners' sales"), "point_of_sale", "partner_sale.read",
+        list_screen("partner_sale", "partner_sale"), "partners", 36, lists="partner_sale",
+    ),
     Screen("partner-figures", FIGURES, N_("Partner figures"), "leaderboard", "partner.read", partner_figures, "partners", 30),
     Screen(
         "rebate_tier", "/records/rebate_tier", N_("Rebate tiers"), "stairs", "rebate_tier.read",
