@@ -128,7 +128,7 @@ def by_month(connection: Connection, actor: Actor, months: Sequence[str], partne
         condition, more = receipts.condition("r")
         sql = f"""{members} SELECT member.partner, substr(r.date, 1, 7), sum(r.amount)
             FROM member CROSS JOIN receipt r INDEXED BY receipt__customer_id ON r.customer_id = member.id
-            WHERE r.deleted = 0 AND r.date BETWEEN ? AND ? AND {condition} GROUP BY 1, 2"""
+            WHERE r.deleted = 0 AND r.date BETWEEN ? AND ? AND r.method <> 'rebate' AND {condition} GROUP BY 1, 2"""
         for who, month, amount in connection.all(sql, [*given, *span, *more]):
             found[who.hex(), month].received = _MONEY.load(amount)
     return found

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
-from localcrm.domain.finance.entities import Receipt
+from localcrm.domain.finance.entities import PaymentMethod, Receipt
+from localcrm.domain.partners.credits import credit_for
 from localcrm.domain.sales.entities import OrderStatus
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
@@ -195,10 +197,18 @@ async def reverse_dialog(session: Session, order_id: str) -> dict[str, Any] | No
 
 async def receive_dialog(session: Session, order_id: str) -> dict[str, Any] | None:
     """Enter money received; the whole open amount is proposed. Returns the receipt."""
-    outcome = await run_service(session, lambda: order_form.load_sheet(session, order_id))
+
+    def read() -> tuple[order_form.Sheet, Decimal]:
+        sheet = order_form.load_sheet(session, order_id)
+        customer = sheet["header"].get("customer_id")
+        with session.store.read() as connection:
+            return sheet, (credit_for(connection, session.actor, customer) if customer else None) or Decimal(0)
+
+    outcome = await run_service(session, read)
     if not outcome.ok:
         return None
-    sheet, receipt = outcome.value, Receipt.entity_type
+    (sheet, credit), receipt = outcome.value, Receipt.entity_type
+    unpaid = Decimal(sheet["open_plain"])
     with ui.dialog().props("persistent") as dialog, ui.card().classes("lc-dialog lc-narrow").mark("receive"):
         ui.label(_("Receive payment")).classes("lc-dialog-title")
         ui.label(f"{sheet['number']} · {sheet['titles'].get('customer_id', '')}").classes("lc-muted")
@@ -206,7 +216,18 @@ async def receive_dialog(session: Session, order_id: str) -> dict[str, Any] | No
         problem = ui.label().classes("lc-notice").props('role="alert"')
         problem.set_visibility(False)
         fields = [receipt.fields[key] for key in ("amount", "date", "method", "account_id", "remark")]
-        preset = {"amount": Decimal(sheet["open_plain"]), "date": date.today()}
+        elsewhere = {PaymentMethod.SET_OFF.value} | (set() if credit > 0 else {PaymentMethod.REBATE.value})
+        fields = [replace(field, withdrawn=field.withdrawn | elsewhere) if field.key == "method" else field for field in fields]
+        preset = {"amount": unpaid, "date": date.today()}
+        if credit > 0 and unpaid > 0:
+
+            def use_credit() -> None:
+                form.inputs["method"].set_value(PaymentMethod.REBATE.value)
+                form.inputs["amount"].set_value(min(credit, unpaid))
+
+            with ui.element("div").classes("lc-row"):
+                ui.label(_("Rebate credit left: {amount}").format(amount=f"{credit:,.2f}")).classes("grow")
+                ui.button(_("Pay with it"), on_click=use_credit).props("flat dense no-caps size=sm").mark("use-credit")
         form = Form(session, receipt, fields=fields, preset=preset, two=True)
 
         def failed(error: AppError) -> bool:

@@ -14,7 +14,7 @@ from nicegui import ui
 
 from localcrm.domain import policy
 from localcrm.domain.crm.entities import Customer
-from localcrm.domain.partners import deposits, sales, stock, targets
+from localcrm.domain.partners import credits, deposits, sales, stock, targets
 from localcrm.domain.partners.deposits import DEPOSIT
 from localcrm.domain.partners.entities import RegistrationState
 from localcrm.domain.partners.figures import PARTNER, Sums, by_month, sees_all
@@ -58,7 +58,18 @@ HANGING = (
     ),
     Part(Customer.entity_type, None, N_("Customers through this partner"), ("name", "level", "unpaid", "owner_id"), "name"),
 )
-_SHOWS = {PARTNER.key, TARGET.key, DEPOSIT.key, STOCK.key, SALE.key, REGISTRATION.key, "customer", "sales_order", "receipt"}
+_SHOWS = {
+    PARTNER.key,
+    TARGET.key,
+    DEPOSIT.key,
+    STOCK.key,
+    SALE.key,
+    REGISTRATION.key,
+    "rebate_settlement",
+    "customer",
+    "sales_order",
+    "receipt",
+}
 #: Entries of a deposit that stand on the page.
 _MOST = 30
 
@@ -70,6 +81,7 @@ class _Found:
     year: Sums
     targets: Sequence[Reached]
     held: Decimal | None
+    credit: Decimal | None
     deposits: Sequence[Record]
     reversed: frozenset[str]
     stock: Sequence[Level]
@@ -100,6 +112,7 @@ def _read(session: Session, identity: str) -> _Found:
             year,
             targets.reached(connection, session.actor, partner=identity),
             deposits.held(connection, identity) if may_deposits else None,
+            credits.left(connection, identity) if credits.sees_credit(session.actor) else None,
             entries,
             frozenset(row[0].hex() for row in gone),
             stock.newest(connection, session.actor, identity),
@@ -182,7 +195,9 @@ class _Page:
 
     def _figures(self, found: _Found) -> None:
         with _card(_("Sales this year")):
-            sums = ((_("Ordered"), found.year.ordered), (_("Received"), found.year.received))
+            sums = [(_("Ordered"), found.year.ordered), (_("Received"), found.year.received)]
+            if found.credit:
+                sums.append((_("Rebate credit left") if found.credit > 0 else _("Rebate credit: used too much"), abs(found.credit)))
             with ui.element("div").classes("lc-figures"):
                 for label, amount in sums:
                     with ui.element("div"):

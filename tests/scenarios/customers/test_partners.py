@@ -13,6 +13,7 @@ import pytest
 
 from localcrm.domain import verbs
 from localcrm.domain.crm.reminders import reminders
+from localcrm.domain.partners.credits import credit_for
 from localcrm.domain.partners.rules import months_until
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.records import BEHAVIOURS
@@ -297,6 +298,34 @@ def test_too_much_given_shows_and_can_be_taken_back(office, partner):
     assert refused(office, "partners.settle_rebate", partner_id=partner, month=LAST, amount="-18.01") == "rebate_settled"
     office.run("partners.settle_rebate", partner_id=partner, month=LAST)
     assert rebates(office)[0][-2:] == ("9.00", "0.00")
+
+
+def test_a_rebate_given_as_credit_pays_for_orders_of_the_partner_and_is_used_once(shop, office, partner):
+    office.run("partners.settle_rebate", partner_id=partner, month=LAST)
+    buyer, product = office.new("customer", name="华东代理"), office.value("SELECT lower(hex(id)) FROM product")
+    order = office.order(buyer, product)
+    office.run("sales.post_order", order_id=order)
+    pay = {"order_id": order, "method": "rebate"}
+    assert refused(office, "finance.receive_payment", **pay, amount="10") == "no_partner"
+    office.set("partner", partner, customer_id=buyer)
+    assert refused(office, "finance.receive_payment", **pay, amount="18.01") == "more_than_credit"
+    paid = office.run("finance.receive_payment", **pay, amount="18")
+    assert paid["account_id"] is None and office.get("sales_order", order)["open"] == "82.00"
+    assert refused(office, "finance.receive_payment", **pay, amount="0.01") == "more_than_credit"
+    office.run("finance.receive_payment", **pay, amount="-5")
+    office.set("customer", buyer, partner_id=partner)
+    shop.exchange()
+    for node in shop.nodes:
+        with node.store.read() as connection:
+            assert credit_for(connection, node.actor, buyer) == 5
+    sums = {row["month"]: row["basis"] for row in office.run("partners.list_rebates", months=3)["rows"]}
+    assert Decimal(sums.get(NOW, 0)) == 0  # what was paid with a rebate brings none
+    assert (
+        refused(
+            office, "records.create_record", entity="partner_deposit", values={"partner_id": partner, "amount": "1", "method": "rebate"}
+        )
+        == "credit_for_goods"
+    )
 
 
 def test_rebates_are_settled_by_head_office_for_months_that_are_over(shop, office, partner):
