@@ -28,7 +28,7 @@ from localcrm.domain.finance import approval as expense_approval, services as fi
 from localcrm.domain.finding import services as finding
 from localcrm.domain.netting import services as netting
 from localcrm.domain.options import services as options
-from localcrm.domain.partners import credits, registrations, services as partners, terms, territories
+from localcrm.domain.partners import rebate_credit, registrations, services as partners, terms, territories
 from localcrm.domain.people import handing, rights, services as people
 from localcrm.domain.purchase import payables, reminding as certificates, services as purchase
 from localcrm.domain.purchase.entities import Supplier
@@ -84,7 +84,7 @@ reminders.FURTHER["supplier_certificate"] = certificates.certificates
 reminders.FURTHER["partner_registration"] = registrations.remind
 alike.ALSO_KNOWN.append(registrations.registered_already)
 alike.AGAINST.append(territories.told_of_customer)
-finance.ASKED_OF["rebate"] = credits.check_credit
+finance.ASKED_OF["rebate"] = rebate_credit.check_credit
 level_prices.FURTHER_TERMS.append(terms.terms_of)
 reminders.FURTHER["receipt"] = overpaid.remind
 

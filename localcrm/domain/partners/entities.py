@@ -18,6 +18,7 @@ class RebateBasis(Choice):
 
     RECEIVED = "received", N_("Money received")
     ORDERED = "ordered", N_("Orders posted")
+    SHIPPED = "shipped", N_("Goods shipped")
 
 
 class Partner(

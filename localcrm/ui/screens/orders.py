@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nicegui import ui
 
 from localcrm.domain.finance.entities import PaymentMethod, Receipt
-from localcrm.domain.partners.credits import credit_for
+from localcrm.domain.partners.rebate_credit import credit_for
 from localcrm.domain.sales.entities import OrderStatus
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _

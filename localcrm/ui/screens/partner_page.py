@@ -14,7 +14,7 @@ from nicegui import ui
 
 from localcrm.domain import policy
 from localcrm.domain.crm.entities import Customer
-from localcrm.domain.partners import credits, deposits, sales, stock, targets
+from localcrm.domain.partners import deposits, rebate_credit, sales, stock, targets
 from localcrm.domain.partners.deposits import DEPOSIT
 from localcrm.domain.partners.entities import RegistrationState
 from localcrm.domain.partners.figures import PARTNER, Sums, by_month, sees_all
@@ -112,7 +112,7 @@ def _read(session: Session, identity: str) -> _Found:
             year,
             targets.reached(connection, session.actor, partner=identity),
             deposits.held(connection, identity) if may_deposits else None,
-            credits.left(connection, identity) if credits.sees_credit(session.actor) else None,
+            rebate_credit.left(connection, identity) if rebate_credit.sees_credit(session.actor) else None,
             entries,
             frozenset(row[0].hex() for row in gone),
             stock.newest(connection, session.actor, identity),

@@ -13,7 +13,7 @@ import pytest
 
 from localcrm.domain import verbs
 from localcrm.domain.crm.reminders import reminders
-from localcrm.domain.partners.credits import credit_for
+from localcrm.domain.partners.rebate_credit import credit_for
 from localcrm.domain.partners.rules import months_until
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.records import BEHAVIOURS
@@ -277,6 +277,17 @@ def test_a_rebate_follows_from_what_every_branch_sold_and_is_given_once(shop, of
     assert rebates(office) == [(LAST, "900.00", "0.0200", "18.00", "0.00", "18.00")]
     office.set("partner", partner, rebate_on="ordered")
     assert rebates(office) == [(LAST, "1100.00", "0.0350", "38.50", "0.00", "38.50")]
+    customer, order = office.rows("SELECT lower(hex(customer_id)), lower(hex(id)) FROM sales_order WHERE gross = 60000")[0]
+    office.set("partner", partner, rebate_on="shipped")
+    assert rebates(office)[0][1] == "0.00"
+    sent = office.new("delivery", customer_id=customer, order_id=order, status="shipped", date=f"{LAST}-18")
+    goods = office.new("delivery_line", delivery_id=sent, product_id=office.value("SELECT lower(hex(id)) FROM product"), quantity="6")
+    assert rebates(office) == [(LAST, "600.00", "0.0200", "12.00", "0.00", "12.00")]
+    office.set("delivery_line", goods, quantity="5.5")
+    assert rebates(office)[0][1] == "550.00"
+    office.set("delivery", sent, status="returned")
+    assert rebates(office)[0][1] == "0.00"
+    office.set("partner", partner, rebate_on="ordered")
     part = office.run("partners.settle_rebate", partner_id=partner, month=LAST, amount="8.50")
     assert (part["amount"], part["basis"], part["way"]) == ("8.50", "1100.00", "credit")
     assert refused(office, "partners.settle_rebate", partner_id=partner, month=LAST, amount="30.01") == "rebate_settled"
