@@ -21,6 +21,7 @@ from localcrm.kernel.errors import AppError, Forbidden
 from localcrm.kernel.schema import entity
 from localcrm.store.store import Store
 from tests.factories import Company, Installation, copy_company, fast_folder
+from tests.scenarios.customers.test_traps import code
 
 PEOPLE = {"chen": None, "lin": "BR01", "zhou": "BR02", "wu": "BR02"}
 
@@ -666,6 +667,23 @@ def test_what_nobody_looks_after_goes_to_the_pool_and_what_is_spared_stays(day: 
     assert reclaim.run(day.hq.store) == 0
     assert {name for name, one in made.items() if day.owner(day.hq, one) is None} == {"没人管", "意向"}
     assert day.chain(day.hq, made["没人管"]) == [("reclaim", "chen", None)]
+
+
+def test_every_rule_of_a_level_counts_and_protection_that_runs_out_is_a_reason(day: Day) -> None:
+    pool = day.pool()
+    day.hq.new("reclaim_rule", name="三十天", pool_id=pool, days=30)
+    day.hq.new("reclaim_rule", name="保护到期", pool_id=pool, days=0, after_protection=True)
+    assert code(day.hq.new, "reclaim_rule", name="空", pool_id=pool, days=0) == "rule_asks_nothing"
+    made = {name: day.hq.new("customer", name=name, owner_id=day.users["chen"]) for name in ("没人管", "受保护")}
+    until = custody_moment(day.hq.store).astimezone().date() + timedelta(days=9)
+    with day.hq.store.unit_of_work(None) as uow:
+        uow.update(entity("customer"), made["受保护"], {"protected_until": until})
+    with day.hq.store.read() as connection:
+        found = reclaim.due_of(connection, custody_moment(day.hq.store), list(made.values()))
+    assert {name: (found[one].days, found[one].rule["name"]) for name, one in made.items()} == {
+        "没人管": (30, "三十天"),
+        "受保护": (10, "保护到期"),
+    }
 
 
 def test_a_rule_switched_on_again_counts_from_then_and_a_branch_that_is_cut_off_keeps_its_own(apart: Day) -> None:
