@@ -81,7 +81,7 @@ DERIVED: Mapping[str, tuple[Derived, ...]] = {
         Derived("next_contact", N_("Next contact"), "due", after="phone"),
         Derived("unpaid", N_("Unpaid"), "money", after="next_contact"),
         Derived("latest", N_("Latest"), "muted", after="owner_id"),
-        Derived("reclaimed_in", N_("Reclaimed in"), "clock", after="owner_id", folded=True),
+        Derived("reclaimed_in", N_("Reclaimed in"), "clock", after="latest", folded=True),
     ),
 }
 
