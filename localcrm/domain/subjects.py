@@ -28,7 +28,7 @@ from localcrm.domain.finance import approval as expense_approval, services as fi
 from localcrm.domain.finding import services as finding
 from localcrm.domain.netting import services as netting
 from localcrm.domain.options import services as options
-from localcrm.domain.partners import rebate_credit, registrations, services as partners, terms, territories
+from localcrm.domain.partners import questions as partner_questions, rebate_credit, registrations, services as partners, terms, territories
 from localcrm.domain.people import handing, rights, services as people
 from localcrm.domain.purchase import payables, reminding as certificates, services as purchase
 from localcrm.domain.purchase.entities import Supplier
@@ -105,6 +105,7 @@ reminders.FURTHER |= {"claim_answer": notices.answered, "owner_change": notices.
 # What lists of customers can be asked; of orders and money know the subjects above them.
 for questions in (crm_questions, sales_questions):
     conditions.add_questions(Customer.entity_type, questions.QUESTIONS, questions.PRESETS, questions.MEASURES)
+conditions.add_questions(Customer.entity_type, partner_questions.QUESTIONS, ())
 
 # What is due of deals.
 conditions.add_questions(ProjectTask.entity_type, deals_due.TASK_QUESTIONS, deals_due.TASK_PRESETS)
