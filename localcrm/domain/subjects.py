@@ -40,11 +40,12 @@ from localcrm.domain.sales import (
     overpaid,
     paper_questions,
     questions as sales_questions,
+    repriced,
     services as sales,
     timeline,
     warranties,
 )
-from localcrm.domain.sales.entities import Contract, InstalledProduct, Quote
+from localcrm.domain.sales.entities import Contract, InstalledProduct, Quote, SalesOrder
 from localcrm.domain.service import reminding, services as service, tickets
 from localcrm.domain.service.entities import Ticket
 from localcrm.domain.stock import services as stock
@@ -113,6 +114,8 @@ conditions.add_questions(Opportunity.entity_type, deals_due.DEAL_QUESTIONS, deal
 
 # Quotes and contracts that want an answer, run, or run out.
 conditions.add_questions(Quote.entity_type, paper_questions.QUOTE_QUESTIONS, paper_questions.QUOTE_PRESETS)
+conditions.add_questions(Quote.entity_type, repriced.QUOTE_QUESTIONS, repriced.QUOTE_PRESETS)
+conditions.add_questions(SalesOrder.entity_type, repriced.ORDER_QUESTIONS, repriced.ORDER_PRESETS)
 conditions.add_questions(Contract.entity_type, paper_questions.CONTRACT_QUESTIONS, paper_questions.CONTRACT_PRESETS)
 conditions.add_questions(InstalledProduct.entity_type, paper_questions.WARRANTY_QUESTIONS, paper_questions.WARRANTY_PRESETS)
 

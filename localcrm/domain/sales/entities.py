@@ -85,6 +85,7 @@ class SalesOrderLine(
     gross: Annotated[Money, F(12, N_("Total"), column=11, editable=False)] = NOTHING
     remark: Annotated[Text | None, F(13, N_("Remark"), column=12)] = None
     below_reason: Annotated[Text | None, F(14, N_("Why below the lowest price"))] = None
+    list_price: Annotated[Price | None, F(15, N_("Price of the house then"), editable=False)] = None
 
 
 class InstalledProduct(

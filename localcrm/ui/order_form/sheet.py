@@ -16,6 +16,7 @@ from localcrm.domain.approvals.rules import State
 from localcrm.domain.catalog.entities import Warehouse
 from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.records import blank_record, records_json
+from localcrm.domain.sales.entities import OrderStatus
 from localcrm.kernel.errors import Forbidden, NotFound, Refused
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.ids import parse_id
@@ -30,7 +31,7 @@ from localcrm.ui.order_form.grid import LINE, line_texts, lines_of, money, price
 from localcrm.ui.order_form.head import CUSTOMER, ORDER
 from localcrm.ui.order_form.own import own_fields, own_inputs, own_names, own_values, without_fixed
 from localcrm.ui.order_form.papers import ORDERS, QUOTES, Paper
-from localcrm.ui.order_form.quoted import mark_changed, of_quote
+from localcrm.ui.order_form.quoted import fresh_chips, mark_changed, of_quote
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -52,7 +53,7 @@ def load_sheet(session: Session, identity: str, paper: Paper = ORDERS) -> Sheet:
         rows = [line_texts(line, products, fields, named) for line in lines]
         own = record.get("branch_id") == session.store.node.branch_id
         more = (_of_order if paper is ORDERS else of_quote)(connection, session, record)
-        if paper is QUOTES:
+        if paper is QUOTES or record.get("status") == OrderStatus.DRAFT:
             mark_changed(rows, lines, priced(connection, session, products, record.get("customer_id")))
     draft = more["state"]["key"] == "draft" and not record["deleted"]
     rest = json.loads(session.setting(rest_key(identity)) or "[]") if draft else []
@@ -94,7 +95,7 @@ def _of_order(connection: Connection, session: Session, order: Record) -> Sheet:
             for key, words in PROGRESS_WORDS.items()
             if state == "posted" and progress.get(key) in words
         ]
-        + (approval["chips"] if draft else []),
+        + ([*approval["chips"], *fresh_chips(connection, session)] if draft else []),
         "received": money(Decimal(progress.get("received") or 0)) if "received" in progress else "—",
         "open": money(Decimal(progress.get("open") or 0)) if "open" in progress else "—",
         "open_plain": progress.get("open") or "0.00",

@@ -23,6 +23,7 @@ from localcrm.ui.kit.form import Form
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, action_button
+from localcrm.ui.kit.presets import Presets
 from localcrm.ui.kit.sharing import share_dialog
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import apart, run_service, run_verb, toast
@@ -34,16 +35,17 @@ if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
 
-def orders(session: Session, parameters: Mapping[str, str]) -> None:  # noqa: ARG001 -- every builder gets them
-    """Build the screen."""
-    OrderList(session).build()
+def orders(session: Session, parameters: Mapping[str, str]) -> None:
+    """Build the screen; ``query`` and ``mine`` as in ``kit.presets``."""
+    OrderList(session, parameters).build()
 
 
 class OrderList:
     """The state of one open list."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, parameters: Mapping[str, str]) -> None:
         self.session = session
+        self.presets = Presets(session, ORDER, parameters)
         self.chosen_status: str | None = None
         self.chips: dict[str | None, ui.button] = {}
 
@@ -61,6 +63,7 @@ class OrderList:
                             ui.button(label).props("flat dense no-caps").classes("lc-chip").mark(f"state-{status or 'all'}")
                         )
                         chip.on("click", lambda status=status: self._narrow(status))
+                    self.presets.draw(self._ask, everything=False)
                 ui.space()
                 with ui.element("div").classes("lc-row"):
                     right = ui.element("div").classes("lc-row")
@@ -68,7 +71,7 @@ class OrderList:
                         with ui.button(on_click=self.new).props("unelevated no-caps data-key=n").classes("lc-pri").mark("new"):
                             ui.label(_("＋ New order"))
                             ui.label(own_key("n")).classes("lc-kbd")
-            self.grid = RecordGrid(session, ORDER, actions=actions, on_open=self.open, empty=self._empty)
+            self.grid = RecordGrid(session, ORDER, actions=actions, on_open=self.open, empty=self._empty, tree=self.presets.tree)
             with tools:
                 self.grid.search_box(_("Order no., customer, pinyin"))
                 self.grid.total()
@@ -86,6 +89,10 @@ class OrderList:
         self.chosen_status = status
         self.grid.narrow("status", ("status", "=", status) if status else None)
         self._show_chips()
+
+    def _ask(self) -> None:
+        self.grid.tree = self.presets.tree
+        self.grid.requery()
 
     def _show_chips(self) -> None:
         for status, chip in self.chips.items():
