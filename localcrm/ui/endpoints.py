@@ -381,7 +381,7 @@ async def export(request: Request) -> Response:
     return FileResponse(path, headers={"Content-Disposition": disposition}, background=BackgroundTask(folder.cleanup))
 
 
-def _write_export(session: Session, query: ListQuery, path: Path, keys: Sequence[str], note: str) -> None:
+def _write_export(session: Session, query: ListQuery, path: Path, keys: Sequence[str], note: str = "") -> None:
     from localcrm.reports.export import write_table
 
     hidden = query.restrict.hidden if query.restrict else frozenset()

@@ -87,16 +87,21 @@ class OrderList:
 
     def _narrow(self, status: str | None) -> None:
         self.chosen_status = status
+        if status is None:
+            self.presets.take("")
+            self.grid.tree = self.presets.tree
         self.grid.narrow("status", ("status", "=", status) if status else None)
         self._show_chips()
 
     def _ask(self) -> None:
         self.grid.tree = self.presets.tree
         self.grid.requery()
+        self._show_chips()
 
     def _show_chips(self) -> None:
         for status, chip in self.chips.items():
-            chip.classes(add="lc-acc" if status == self.chosen_status else "", remove="" if status == self.chosen_status else "lc-acc")
+            on = status == self.chosen_status and not (status is None and self.presets.key)
+            chip.classes(add="lc-acc" if on else "", remove="" if on else "lc-acc")
 
     # actions -------------------------------------------------------------------------------------------------------
 
