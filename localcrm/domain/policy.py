@@ -41,6 +41,7 @@ ACTIONS: Mapping[str, str] = {
     "release": N_("Put into a pool"),
     "lock": N_("Lock"),
     "undersell": N_("Sell below the lowest price"),
+    "opening": N_("Enter opening balances"),
 }
 _EVERYWHERE = ("read", "create", "update", "delete", "import", "export")
 #: Actions that only some kinds of records have.
@@ -48,7 +49,7 @@ _SPECIAL: Mapping[str, tuple[str, ...]] = {
     "sales_order": ("post", "reverse", "undersell"),
     "conflict": ("resolve",),
     "activity": ("amend",),
-    "customer": ("assign", "pick", "release", "lock", "merge"),
+    "customer": ("assign", "pick", "release", "lock", "merge", "opening"),
     "partner_registration": ("create",),
     "rebate_settlement": ("create",),
 }

@@ -75,7 +75,7 @@ ADMIN_ONLY = _SET_UP | frozenset(
 #: Of these, those that only administrators' verbs write: the right to write them is granted to nobody else.
 BY_ADMINISTRATORS = ADMIN_ONLY - _SET_UP
 #: Rights that no basic role gives but that of an administrator.
-BY_ROLE_ALONE = frozenset({"activity.amend", "sales_order.undersell"})
+BY_ROLE_ALONE = frozenset({"activity.amend", "sales_order.undersell", "customer.opening"})
 #: What staff may read of them: names are needed wherever a record names a person or a place.
 STAFF_READS = frozenset(
     {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from localcrm.kernel.clock import next_stamp
@@ -55,6 +56,11 @@ class UnitOfWork:
     def node(self) -> Node:
         """The node that writes."""
         return self.store.node
+
+    @property
+    def today(self) -> date:
+        """The day it is where the program runs, by the clock of the data file."""
+        return datetime.fromtimestamp(self.store.clock.now_ms() / 1000, tz=UTC).astimezone().date()
 
     # reading -----------------------------------------------------------------------------------------------------
 

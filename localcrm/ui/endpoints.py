@@ -274,7 +274,8 @@ def second_line(entity: EntityType, record: Mapping[str, Any], names: Mapping[st
         for field in entity.columns
         if field.key in record and field.key != entity.title_field and field.kind in {"text", "ref", "date", "datetime", "choice"}
     )
-    return " · ".join([part for part in parts if part][:3])
+    retired = _("Out of use") if record.get("active") is False else ""
+    return " · ".join([part for part in (retired, *parts) if part][:3])
 
 
 def find(session: Session, parameters: Mapping[str, str], body: Any) -> dict[str, Any]:  # noqa: ARG001

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from localcrm.domain import verbs
 from localcrm.store import blobs
-from tests.browser.conftest import OpenPage, Running, beside
+from tests.browser.conftest import OpenPage, Running, beside, pick, picture
 
 pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
 
@@ -26,15 +26,23 @@ def test_a_salesperson_opens_everything_about_a_customer_by_key(open_page: OpenP
             verbs.run(store, actor, "records.create_record", {"entity": kind, "values": more | {"customer_id": identity}})
     page = open_page(f"/customers?open={identity}")
     expect(page.locator(".ag-row-selected")).to_contain_text("全貌纺织")
+    page.locator(".ag-row-selected .ag-cell").nth(1).click(button="right")
+    pick(page, "期初余额")
+    page.locator(".q-dialog [data-field='amount'] input").fill("1200.50")
+    picture(page, "opening-balance")
+    page.locator(".q-dialog [data-commit]").click()
+    expect(page.locator(".q-dialog")).to_have_count(0)
     page.keyboard.press("p")
     expect(page).to_have_url(re.compile(f"/customers/{identity}$"))
-    expect(page.locator(".lc-figures")).to_contain_text("5,000.00")
+    expect(page.locator(".lc-figures")).to_contain_text("1,200.50")
+    expect(page.locator(".lc-figures")).to_contain_text("3,799.50")  # of a limit of 5,000.00
     for told in ("88,000.00", "送样布", "窗帘报价", "年度框架", "盖章合同.pdf"):
         expect(page.locator(".lc-customer-page")).to_contain_text(told)
     with beside(office) as (store, actor):
         values = {"customer_id": identity, "content": "电话里谈了价"}
         verbs.run(store, actor, "records.create_record", {"entity": "activity", "values": values})
     expect(page.locator(".lc-timeline")).to_contain_text("电话里谈了价")
+    picture(page, "customer-page")
     page.get_by_text("返回列表").click()
     expect(page.locator(".ag-row-selected")).to_contain_text("全貌纺织")
     page.locator(".lc-lower .q-tab", has_text="附件").click()

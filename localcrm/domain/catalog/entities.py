@@ -26,6 +26,7 @@ class Product(Entity, key="product", no=20, label=N_("Product"), kind=Kind.MASTE
     floor_price: Annotated[Price | None, Bounds(ge=0), F(10, N_("Lowest price"), merge="always_show")] = None
     cost: Annotated[Price | None, Bounds(ge=0), F(11, N_("Cost price without tax"), merge="always_show")] = None
     warranty_months: Annotated[int | None, Bounds(ge=0, le=600), F(12, N_("Months of warranty"))] = None
+    active: Annotated[bool, F(20, N_("In use"))] = True
 
 
 class Warehouse(Entity, key="warehouse", no=21, label=N_("Warehouse"), kind=Kind.MASTER, title_field="name", order_by="code"):
@@ -35,6 +36,7 @@ class Warehouse(Entity, key="warehouse", no=21, label=N_("Warehouse"), kind=Kind
     name: Annotated[Name, F(2, N_("Name"), column=2, search=10)]
     branch_id: Annotated[Id | None, F(3, N_("Branch"), ref="branch", column=3)] = None
     address: Annotated[Text | None, F(4, N_("Address"), column=4)] = None
+    active: Annotated[bool, F(5, N_("In use"), column=5)] = True
 
 
 class ListName(Choice):

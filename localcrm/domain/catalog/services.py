@@ -9,7 +9,7 @@ from localcrm.domain.catalog.entities import ListEntry, ListName, Product, Wareh
 from localcrm.domain.options.company import company_share
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
-from localcrm.kernel.errors import InvalidInput
+from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.money import QUANTITY_SCALE
 from localcrm.kernel.schema import EntityType
@@ -49,7 +49,16 @@ def check_warehouse(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Rec
 
 
 def check_entry(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
-    """A name stands once in its list, a unit is no finer than quantities are, and a tax rate has a rate."""
+    """A name stands once in its list, a unit is no finer than quantities are and stays while products have it, and a tax rate has a rate."""
+    if old is not None and old["list"] == ListName.UNIT and (new is old or new["name"] != old["name"]) and not old["deleted"]:
+        having = uow.connection.value("SELECT count(*) FROM product WHERE unit = ? AND deleted = 0", (old["name"],))
+        if having:
+            raise Refused(
+                "unit_in_use",
+                N_("{count} products are counted in “{name}”. Give them another unit first; nothing was changed."),
+                count=having,
+                name=old["name"],
+            )
     if any(other["id"] != (old or {}).get("id") for other in uow.where(_ENTRY, list=new["list"], name=new["name"])):
         raise InvalidInput("in_list_already", N_("“{name}” is in the list already."), name=new["name"], field="name")
     if new["decimals"] > QUANTITY_SCALE:

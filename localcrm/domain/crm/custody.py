@@ -158,7 +158,7 @@ def sold_under(connection: Connection, actor: Actor, customer: str) -> list[Sold
     condition, params = seen.condition("sales_order")
     rows = connection.all(
         f"""SELECT id, date, posted_at, gross, reverses_id FROM sales_order
-            WHERE customer_id = ? AND deleted = 0 AND +status = 'posted' AND {condition} ORDER BY reverses_id IS NOT NULL""",
+            WHERE customer_id = ? AND deleted = 0 AND +status = 'posted' AND opening = 0 AND {condition} ORDER BY reverses_id IS NOT NULL""",
         [bytes.fromhex(customer), *params],
     )
     holder = _holders(connection, customer)

@@ -59,7 +59,7 @@ LAST_DAYS: Mapping[str, str] = {
         FROM opportunity w WHERE w.customer_id = {{customer}} AND w.deleted = 0)""",
     "deal_days": f"""(SELECT max(day) FROM (
         SELECT max(w.date) AS day FROM sales_order w WHERE w.customer_id = {{customer}} AND w.deleted = 0 AND +w.status = 'posted'
-            AND w.reverses_id IS NULL AND NOT {_WAS_REVERSED}
+            AND w.reverses_id IS NULL AND w.opening = 0 AND NOT {_WAS_REVERSED}
         UNION ALL SELECT max(w.signed_on) FROM contract w WHERE w.customer_id = {{customer}} AND w.deleted = 0 AND +w.status IN ('signed', 'fulfilled')
         UNION ALL SELECT max(w.decided_on) FROM opportunity w WHERE w.customer_id = {{customer}} AND w.deleted = 0 AND +w.state IN ('won', 'closed')))""",
     "contract_days": f"""(SELECT max(CASE WHEN w.ends_on IS NULL OR w.ends_on >= {{today}} THEN '{LASTS}' ELSE w.ends_on END)

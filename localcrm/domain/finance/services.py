@@ -12,6 +12,7 @@ from localcrm.domain.approvals.documents import check_editable
 from localcrm.domain.crm.checks import check_same_customer, filled_from
 from localcrm.domain.finance.approval import derive_expense
 from localcrm.domain.finance.entities import Account, Expense, PaymentMethod, Receipt
+from localcrm.domain.in_use import check_in_use
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour, create_record, update_record
@@ -54,13 +55,13 @@ def prepare_receipt(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: 
     return {**filled, "date": day, "number": next_number(uow, _RECEIPT, day)}
 
 
-def check_receipt(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
+def check_receipt(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:
     """Money belongs to a posted order, never exceeds what is open, and a refund never exceeds what was received."""
     orders = entity("sales_order")
     order = uow.get(orders, new["order_id"])
     if order["status"] != "posted":
         raise Refused("not_posted", N_("Money can be received for posted orders only. Post the order first."))
-    check_account_in_use(uow, new["account_id"])
+    check_in_use(uow, _RECEIPT, new, old, "account_id")
     if new["method"] == PaymentMethod.SET_OFF and new["supplier_entry_id"] is None:
         raise InvalidInput(
             "set_off_at_supplier", N_("What is set off is entered on the supplier's page, on both sides at once."), field="method"
@@ -153,13 +154,6 @@ def check_account(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Recor
     twins = [one for one in uow.where(_ACCOUNT, name=new["name"]) if one["branch_id"] == new["branch_id"]]
     if any(old is None or one["id"] != old["id"] for one in twins):
         raise InvalidInput("name_taken", N_("There is already “{name}”."), name=new["name"], field="name")
-
-
-def check_account_in_use(uow: UnitOfWork, account_id: str | None) -> None:
-    """Refuse money on an account that is given up."""
-    account = uow.find(_ACCOUNT, account_id) if account_id else None
-    if account is not None and not account["active"]:
-        raise InvalidInput("not_in_use", N_("“{name}” is no longer in use. Choose another one."), name=account["name"], field="account_id")
 
 
 def accounts_here(uow: UnitOfWork, actor: Actor) -> list[Record]:

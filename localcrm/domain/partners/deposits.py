@@ -8,7 +8,8 @@ from typing import Any
 
 from localcrm.domain import policy
 from localcrm.domain.finance.entities import PaymentMethod
-from localcrm.domain.finance.services import accounts_here, check_account_in_use
+from localcrm.domain.finance.services import accounts_here
+from localcrm.domain.in_use import check_in_use
 from localcrm.domain.ledgers import add_opposite
 from localcrm.domain.numbering import next_number
 from localcrm.domain.partners.entities import DepositKind, PartnerDeposit
@@ -48,7 +49,7 @@ def check_deposit(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Recor
         )
     if new["method"] == PaymentMethod.REBATE:
         raise InvalidInput("credit_for_goods", N_("Rebate credit is for goods: it pays for orders of the partner."), field="method")
-    check_account_in_use(uow, new["account_id"])
+    check_in_use(uow, DEPOSIT, new, old, "account_id")
     _check_there(uow.connection, new["partner_id"], new["held"])
 
 

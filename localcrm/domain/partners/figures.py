@@ -140,7 +140,7 @@ def by_month(connection: Connection, actor: Actor, months: Sequence[str], partne
         condition, more = orders.condition("o")
         sql = f"""{members} SELECT member.partner, substr(o.date, 1, 7), sum(o.gross)
             FROM member CROSS JOIN sales_order o INDEXED BY sales_order__customer_id ON o.customer_id = member.id
-            WHERE o.deleted = 0 AND +o.status = 'posted' AND o.date BETWEEN ? AND ? AND {condition} GROUP BY 1, 2"""
+            WHERE o.deleted = 0 AND +o.status = 'posted' AND o.opening = 0 AND o.date BETWEEN ? AND ? AND {condition} GROUP BY 1, 2"""
         for who, month, amount in connection.all(sql, [*given, *span, *more]):
             found[who.hex(), month].ordered = _MONEY.load(amount)
         if sees_shipped(actor):
@@ -160,7 +160,7 @@ def _add_shipped(connection: Connection, found: dict[tuple[str, str], Sums], mem
     sent = connection.all(
         f"""{members}, paid AS (SELECT member.partner, o.id, o.date, o.gross FROM member
                 CROSS JOIN sales_order o INDEXED BY sales_order__customer_id ON o.customer_id = member.id
-                WHERE o.deleted = 0 AND +o.status = 'posted' AND o.reverses_id IS NULL AND {condition}
+                WHERE o.deleted = 0 AND +o.status = 'posted' AND o.reverses_id IS NULL AND o.opening = 0 AND {condition}
                 AND NOT EXISTS (SELECT 1 FROM sales_order r WHERE r.reverses_id = o.id AND r.deleted = 0)),
             sent AS (SELECT p.partner, substr(d.date, 1, 7) AS month, p.id AS order_id, s.product_id, sum(s.quantity) AS quantity
                 FROM paid p CROSS JOIN delivery d INDEXED BY delivery__order_id ON d.order_id = p.id CROSS JOIN delivery_line s ON s.delivery_id = d.id
@@ -176,7 +176,7 @@ def _add_shipped(connection: Connection, found: dict[tuple[str, str], Sums], mem
     back = connection.all(
         f"""{members} SELECT member.partner, substr(o.date, 1, 7), sum(o.gross)
             FROM member CROSS JOIN sales_order o INDEXED BY sales_order__customer_id ON o.customer_id = member.id
-            WHERE o.deleted = 0 AND +o.status = 'posted' AND o.reverses_id IS NULL AND o.gross < 0 AND {condition}
+            WHERE o.deleted = 0 AND +o.status = 'posted' AND o.reverses_id IS NULL AND o.opening = 0 AND o.gross < 0 AND {condition}
             AND NOT EXISTS (SELECT 1 FROM sales_order r WHERE r.reverses_id = o.id AND r.deleted = 0) AND o.date BETWEEN ? AND ? GROUP BY 1, 2""",
         params,
     )

@@ -41,6 +41,7 @@ class Supplier(Entity, key="supplier", no=80, label=N_("Supplier"), kind=Kind.MA
     customer_id: Annotated[Id | None, F(15, N_("Also our customer"), ref="customer", section=N_("Details"))] = None
     remark: Annotated[LongText | None, F(16, N_("Remark"), widget="longtext", section=N_("Details"))] = None
     files: Annotated[Attachments | None, F(17, N_("Files"), index=True, widget="files", section=N_("Details"))] = None
+    active: Annotated[bool, F(18, N_("In use"), section=N_("Details"))] = True
 
 
 class SupplierPrice(

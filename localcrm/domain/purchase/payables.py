@@ -12,7 +12,8 @@ from localcrm.domain import policy
 from localcrm.domain.conditions import Asking, Preset, Question, mine_by
 from localcrm.domain.crm.alike import Reader, seen_customers
 from localcrm.domain.crm.entities import Customer
-from localcrm.domain.finance.services import accounts_here, check_account_in_use
+from localcrm.domain.finance.services import accounts_here
+from localcrm.domain.in_use import check_in_use
 from localcrm.domain.ledgers import add_opposite
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
@@ -80,7 +81,7 @@ def check_entry(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record 
         )
     if new["amount"] == 0:
         raise InvalidInput("no_amount", N_("The amount must not be zero."), field="amount")
-    check_account_in_use(uow, new["account_id"])
+    check_in_use(uow, ENTRY, new, old, "account_id")
     if new["kind"] == EntryKind.BILL and new["invoice_no"]:
         same = uow.where(ENTRY, supplier_id=new["supplier_id"], invoice_no=new["invoice_no"], kind=EntryKind.BILL)
         standing = {one["id"] for one in same} - {one["reverses_id"] for one in same}

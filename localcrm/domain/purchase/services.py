@@ -67,7 +67,7 @@ def compare_prices(uow: UnitOfWork, actor: Actor, *, product_id: RecordId, quant
         fitting = price_for(scale, wanted, date.today())
         step = fitting or smallest(scale, date.today())
         supplier = known.get(supplier_id)
-        if step is not None and supplier is not None and not supplier["deleted"]:
+        if step is not None and supplier is not None and supplier["active"] and not supplier["deleted"]:
             told = suppliers.of(supplier)
             rows.append(
                 {

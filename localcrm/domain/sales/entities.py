@@ -56,6 +56,7 @@ class SalesOrder(
     legal_entity_name: Annotated[Text | None, F(61, N_("Own company's name when posted"), editable=False)] = None
     contract_id: Annotated[Id | None, F(62, N_("Contract"), ref="contract")] = None
     quote_id: Annotated[Id | None, F(63, N_("Quote"), ref="quote", editable=False)] = None
+    opening: Annotated[bool, F(66, N_("Opening balance"), editable=False)] = False
 
 
 class SalesOrderLine(

@@ -13,6 +13,7 @@ from localcrm.domain import policy, records
 from localcrm.domain.catalog.entities import Product
 from localcrm.domain.catalog.rules import check_decimals
 from localcrm.domain.catalog.services import unit_decimals
+from localcrm.domain.in_use import check_in_use
 from localcrm.domain.policy import Actor
 from localcrm.domain.sales import floors, rules
 from localcrm.domain.sales.level_prices import level_prices, terms_of
@@ -106,6 +107,7 @@ def checking(kind: EntityType) -> Callable[[UnitOfWork, Actor, dict[str, Any], R
     def check(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:
         if new is old:
             return
+        check_in_use(uow, kind, new, old, "product_id")
         check_decimals(new["quantity"], new["unit"], unit_decimals(uow.connection))
         if old is None or any(new[key] != old[key] for key in (*floors.DECIDES, "below_reason")):
             _check_floor(uow, actor, uow.get(document_of(kind), new[str(kind.parent)]), new)

@@ -14,6 +14,7 @@ from localcrm.domain.policy import Actor
 from localcrm.domain.sales.entities import SalesOrder, SalesOrderLine
 from localcrm.domain.sales.glance import customer_glances
 from localcrm.domain.sales.level_prices import level_prices, terms_of
+from localcrm.domain.sales.overdue import overdue
 from localcrm.domain.stock.services import stock_list
 from localcrm.kernel.schema import Field
 from localcrm.store.connection import Connection
@@ -29,10 +30,11 @@ def find_products(
 ) -> list[dict[str, Any]]:
     """Products for what was typed, an exact code or barcode first, then codes that begin so; with stock and the customer's last price (see ``offer``)."""
     restrict = policy.view(actor, _PRODUCT)
+    offered = (Condition("active", "=", True),) if restrict.shows("active") else ()
     typed = text.strip()
     found: dict[str, Record] = {record["id"]: record for record in exact_products(connection, actor, [typed]).values()}
-    matching = ListQuery(_PRODUCT, search=typed, limit=limit, restrict=restrict)
-    beginning = ListQuery(_PRODUCT, where=(Condition("code", "starts", typed),), limit=limit, restrict=restrict)
+    matching = ListQuery(_PRODUCT, where=offered, search=typed, limit=limit, restrict=restrict)
+    beginning = ListQuery(_PRODUCT, where=(Condition("code", "starts", typed), *offered), limit=limit, restrict=restrict)
     for query in (beginning, matching) if restrict.shows("code") else (matching,):
         if len(found) < limit:
             found.update({record["id"]: record for record in select(connection, query).rows if record["id"] not in found})
@@ -105,7 +107,7 @@ def last_deals(connection: Connection, actor: Actor, customer_id: str, product_i
 
 
 def customer_account(connection: Connection, actor: Actor, *, customer_id: str) -> dict[str, Any] | None:
-    """{name, level, credit_limit, unpaid, last_order} of a customer; None when there is none."""
+    """{name, level, credit_limit, credit_days, unpaid, overdue, last_order} of a customer; None when there is none."""
     customer = Customer.entity_type
     query = ListQuery(customer, where=(Condition("id", "=", customer_id),), limit=1, restrict=policy.view(actor, customer))
     page = select(connection, query)
@@ -118,7 +120,7 @@ def customer_account(connection: Connection, actor: Actor, *, customer_id: str) 
         is_his, customers = one_of(connection, Customer.entity_type, customer_id)
         newest = connection.value(
             f"""SELECT max(date) FROM sales_order
-                WHERE customer_id {is_his} AND +status = 'posted' AND reverses_id IS NULL AND deleted = 0 AND {condition}""",
+                WHERE customer_id {is_his} AND +status = 'posted' AND reverses_id IS NULL AND opening = 0 AND deleted = 0 AND {condition}""",
             (*customers, *params),
         )
     unpaid = customer_glances(connection, actor, [customer_id])[customer_id].unpaid
@@ -126,6 +128,8 @@ def customer_account(connection: Connection, actor: Actor, *, customer_id: str) 
         "name": record["name"],
         "level": record.get("level"),
         "credit_limit": record.get("credit_limit"),
+        "credit_days": record.get("credit_days"),
         "unpaid": unpaid,
+        "overdue": overdue(connection, actor, customer_id, unpaid, record.get("credit_days"), date.today()),
         "last_order": date.fromisoformat(newest) if newest else None,
     }

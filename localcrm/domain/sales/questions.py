@@ -23,7 +23,7 @@ def _days(preset: int) -> Parameter:
 
 
 def _posted_since(asking: Asking, days: int) -> Node:
-    return All((_POSTED, within("date", True, "last", days, asking)))
+    return All((_POSTED, Condition("opening", "=", False), within("date", True, "last", days, asking)))
 
 
 def _sold(asking: Asking, given: Mapping[str, Any]) -> Node:

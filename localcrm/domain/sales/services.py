@@ -18,12 +18,13 @@ from localcrm.domain.catalog.entities import Product, Warehouse
 from localcrm.domain.crm.checks import check_same_customer, filled_from
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance.entities import Receipt
+from localcrm.domain.in_use import check_in_use
 from localcrm.domain.ledgers import check_own
 from localcrm.domain.numbering import next_number
 from localcrm.domain.options.company import company_value, company_yes
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
-from localcrm.domain.sales import contracts, deliveries, installed, level_prices, lines as sale_lines, quotes, rules
+from localcrm.domain.sales import contracts, deliveries, installed, level_prices, lines as sale_lines, opening, quotes, rules
 from localcrm.domain.sales.contracts import check_contract_of_order
 from localcrm.domain.sales.entities import OrderStatus, SalesOrder, SalesOrderLine
 from localcrm.domain.stock.entities import MoveType, StockMove
@@ -32,6 +33,7 @@ from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
+from localcrm.kernel.money import LineAmounts
 from localcrm.kernel.schema import EntityType
 from localcrm.store.connection import Connection
 from localcrm.store.node import Node
@@ -70,7 +72,7 @@ def prepare_order(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Re
 
 def _first_warehouse(uow: UnitOfWork, actor: Actor) -> str | None:
     """The oldest warehouse of the branch, else of the company, among those the actor deals with."""
-    known = [house for house in uow.where(Warehouse.entity_type) if policy.is_within(actor, "warehouse", house["id"])]
+    known = [house for house in uow.where(Warehouse.entity_type, active=True) if policy.is_within(actor, "warehouse", house["id"])]
     own = [house for house in known if house["branch_id"] == uow.node.branch_id]
     return next((house["id"] for house in own or known), None)
 
@@ -88,6 +90,7 @@ def check_order(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record 
                 name=customer["name"],
                 field="customer_id",
             )
+    check_in_use(uow, _ORDER, new, old, "warehouse_id")
     check_contract_of_order(uow, new)
     check_same_customer(uow, _ORDER, new, "opportunity_id")
 
@@ -181,8 +184,11 @@ def reverse_order(uow: UnitOfWork, actor: Actor, *, order_id: RecordId, remark: 
         "legal_entity_name",
         "contract_id",
         "opportunity_id",
+        "opening",
     )
     values = {key: order[key] for key in copied} | {"reverses_id": order_id, "date": datetime.date.today(), "remark": remark}
+    if order["opening"]:
+        values |= {key: -order[key] for key in ("net", "tax", "gross")}
     own = {key: order[key] for key, field in _ORDER.fields.items() if field.custom and not field.custom.unique}
     reversal_id = uow.insert(_ORDER, {**_ORDER.validate(values), **own})  # what may be written today does not bind what was written then
     for line in order_lines(uow, order_id):
@@ -202,7 +208,7 @@ def _post(uow: UnitOfWork, actor: Actor, order: Record, lines: list[Record], sto
     if moved and order["warehouse_id"] is None:
         raise InvalidInput("no_warehouse", N_("Choose the warehouse the goods leave from before posting."), field="warehouse_id")
     customer = uow.get(Customer.entity_type, order["customer_id"], deleted=True)
-    amounts = rules.totals(lines)
+    amounts = _amounts(order, lines)
     day = order["date"] or datetime.date.today()
     if moved:
         require_enough(uow, order["warehouse_id"], _leaving(moved))
@@ -324,7 +330,9 @@ def _progress(connection: Connection, order: Record, moves: View) -> dict[str, A
     open_amount = order["gross"] - received if state == "posted" else Decimal("0.00")
     return {
         "state": state,
-        "delivered": rules.delivery_state([(quantity.load(ordered), quantity.load(moved)) for ordered, moved in pairs]),
+        "delivered": None
+        if order.get("opening")
+        else rules.delivery_state([(quantity.load(ordered), quantity.load(moved)) for ordered, moved in pairs]),
         "paid": rules.payment_state(order["gross"], received) if posted else "none",
         "received": money.to_json(received),
         "open": money.to_json(open_amount),
@@ -344,8 +352,13 @@ def _moved(moves: View, order: bytes) -> tuple[str, list[Any]]:
 
 
 def _refresh_totals(uow: UnitOfWork, order_id: str) -> bool:
-    amounts = rules.totals(order_lines(uow, order_id))
+    amounts = _amounts(uow.get(_ORDER, order_id), order_lines(uow, order_id))
     return uow.update(_ORDER, order_id, {"net": amounts.net, "tax": amounts.tax, "gross": amounts.gross})
+
+
+def _amounts(order: Record, lines: list[Record]) -> LineAmounts:
+    """What an order comes to: the sum of its lines, and of an opening balance what was entered."""
+    return LineAmounts(order["net"], order["tax"], order["gross"]) if order["opening"] else rules.totals(lines)
 
 
 def _check_editable_here(uow: UnitOfWork, order: Record) -> None:
@@ -384,6 +397,7 @@ VERBS = (
     *quotes.VERBS,
     *contracts.VERBS,
     *installed.VERBS,
+    *opening.VERBS,
     Verb(save_order, N_("Save a sales order")),
     Verb(order_with_lines, N_("Show a sales order"), "sales_order.read", record="order_id"),
     Verb(post_order, N_("Post a sales order"), "sales_order.post", record="order_id"),

@@ -19,8 +19,8 @@ from localcrm.store.query import titles
 _ORDER, _LINE, _PRODUCT = SalesOrder.entity_type, SalesOrderLine.entity_type, Product.entity_type
 #: Orders that tell the rhythm: older ones say little of how somebody buys today.
 _LAST_ORDERS = 12
-#: A posted order that stands: not reversed, and no reversal itself.
-_STANDS = """+o.status = 'posted' AND o.deleted = 0 AND o.reverses_id IS NULL
+#: A posted order that stands: not reversed, no reversal itself, and no opening balance.
+_STANDS = """+o.status = 'posted' AND o.deleted = 0 AND o.reverses_id IS NULL AND o.opening = 0
     AND NOT EXISTS (SELECT 1 FROM sales_order r WHERE r.reverses_id = o.id AND r.deleted = 0)"""
 
 

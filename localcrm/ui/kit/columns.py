@@ -133,7 +133,7 @@ def _orders(connection: Connection, actor: Actor, records: Sequence[Record]) -> 
     found = goods_of(connection, actor, [record["id"] for record in records])
     told = {order: goods_text(goods) for order, goods in found.items()}
     return [
-        {**more, "goods": told.get(record["id"])}
+        {**more, "goods": gettext(N_("Opening balance")) if record.get("opening") else told.get(record["id"])}
         for record, more in zip(records, derive_order(connection, actor, list(records)), strict=True)
     ]
 

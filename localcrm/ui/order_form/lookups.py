@@ -90,6 +90,9 @@ def account(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
         chips.append({"text": text, "tone": "bad" if unpaid > limit else "warn" if unpaid * 5 > limit * 3 else ""})
     else:
         chips.append({"text": _("Unpaid {unpaid}").format(unpaid=money(unpaid)), "tone": "warn" if unpaid else ""})
+    if found["overdue"]:
+        text = _("Overdue {amount} (more than {days} days)").format(amount=money(found["overdue"]), days=found["credit_days"])
+        chips.append({"text": text, "tone": "bad"})
     if found["level"]:
         chips.append({"text": _("Level: {level}").format(level=show(CUSTOMER.fields["level"], found["level"])), "tone": ""})
     if found["last_order"]:

@@ -90,7 +90,8 @@ def _of_order(connection: Connection, session: Session, order: Record) -> Sheet:
         "submit": draft and approval["needed"],
         "state": {"key": state, "label": gettext(ORDER_STATES[state]) if state in ORDER_STATES else state, "tone": TONES.get(state, "")},
         "titles": {**names, **_names_when_posted(order)},
-        "progress": [
+        "progress": ([{"label": gettext(N_("Opening balance")), "tone": "acc"}] if order.get("opening") else [])
+        + [
             {"label": gettext(words[progress[key]]), "tone": TONES.get(str(progress[key]), "")}
             for key, words in PROGRESS_WORDS.items()
             if state == "posted" and progress.get(key) in words
@@ -157,10 +158,12 @@ def new_sheet(
 def _from_here(connection: Connection, session: Session, header: dict[str, Any], names: dict[str, str]) -> None:
     """Of an order: the branch's first warehouse, and the company it belongs to."""
     node, actor, house = session.store.node, session.actor, Warehouse.entity_type
+    view = policy.seen(actor, house)
+    in_use = (Condition("active", "=", True),) if view is not None and view.shows("active") else ()
     pages = (
         select(connection, ListQuery(house, where=where, limit=1, restrict=view))
-        for where in ((Condition("branch_id", "=", node.branch_id),), ())
-        if (view := policy.seen(actor, house)) is not None
+        for where in ((Condition("branch_id", "=", node.branch_id), *in_use), in_use)
+        if view is not None
     )
     warehouse = next((page.rows[0] for page in pages if page.rows), None)
     if warehouse:

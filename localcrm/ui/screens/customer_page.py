@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
@@ -15,6 +16,7 @@ from localcrm.domain.crm.files import Attached, customer_files
 from localcrm.domain.purchase.payables import Owed, suppliers_of
 from localcrm.domain.sales.entities import SalesOrder
 from localcrm.domain.sales.glance import Glance, customer_glances
+from localcrm.domain.sales.overdue import overdue
 from localcrm.domain.sales.rules import Rhythm
 from localcrm.domain.sales.standing import LastPrice, last_prices, purchase_rhythm
 from localcrm.domain.sales.timeline import Event, customer_timeline, kinds
@@ -55,6 +57,7 @@ class _Found:
     customer: Record
     names: Mapping[str, Mapping[str, str]]
     glance: Glance
+    overdue: Decimal | None
     rhythm: Rhythm | None
     prices: Sequence[LastPrice]
     contacts: Sequence[Mapping[str, Any]]
@@ -70,10 +73,12 @@ def _read(session: Session, identity: str) -> _Found:
     names = ref_names(session, CUSTOMER, customer)
     may = session.may
     with session.store.read() as connection:
+        glance = customer_glances(connection, session.actor, [identity])[identity]
         return _Found(
             customer,
             names,
-            customer_glances(connection, session.actor, [identity])[identity],
+            glance,
+            overdue(connection, session.actor, identity, glance.unpaid, customer.get("credit_days"), date.today()),
             purchase_rhythm(connection, session.actor, identity, date.today()),
             last_prices(connection, session.actor, identity),
             reading(CONTACT)(session, connection, identity) if may("contact.read") else [],
@@ -187,6 +192,9 @@ class _Page:
             lines.append((_("Unpaid"), show_kind("money", glance.unpaid)))
             if limit:
                 lines.append((_("Credit left"), show_kind("money", limit - glance.unpaid)))
+        if found.overdue is not None:
+            words = _("Overdue (more than {days} days)").format(days=found.customer.get("credit_days"))
+            lines.append((words, show_kind("money", found.overdue)))
         if found.rhythm:
             words = _("every {every} days; last {since} days ago").format(every=found.rhythm.every, since=found.rhythm.since)
             lines.append((_("Buys"), words))

@@ -26,6 +26,7 @@ from localcrm.ui.customer.history import HISTORY
 from localcrm.ui.customer.left import SHOWN_IN_GROUPS, Left, preset_of
 from localcrm.ui.customer.mass import mass_button
 from localcrm.ui.customer.merge import living
+from localcrm.ui.customer.opening import OPENING
 from localcrm.ui.customer.opportunities import OPPORTUNITIES
 from localcrm.ui.customer.orders import ORDERS
 from localcrm.ui.customer.overview import OVERVIEW
@@ -98,7 +99,7 @@ class Workbench:
         session = self.session
         title = CUSTOMER.shape.names.get(current_language()) or _("Customers")
         with page_frame(session, title=title, active="customers"):
-            actions = menu_of(self, (*ACTIONS, *SERVICE, *CUSTODY))
+            actions = menu_of(self, (*ACTIONS, *OPENING, *SERVICE, *CUSTODY))
             with page_head(title):
                 tools = ui.element("div").classes("lc-row")
                 self.chips = ui.element("div").classes("lc-quick").mark("filters")

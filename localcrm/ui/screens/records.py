@@ -295,7 +295,37 @@ async def copy_title(session: Session, entity: EntityType, identity: str) -> Non
 async def delete_with_undo(
     session: Session, entity: EntityType, identity: str, *, on_error: Callable[[AppError], bool] | None = None
 ) -> bool:
-    """Ask, delete, say so with the way back; returns whether it was deleted. ``on_error`` as in ``run_verb``."""
+    """Ask, delete, say so with the way back; returns whether it was deleted. ``on_error`` as in ``run_verb``.
+
+    What cannot be deleted because it is used somewhere may be put out of use instead, where its kind knows that.
+    """
+    used: list[AppError] = []
+
+    def note(error: AppError) -> bool:
+        if error.code == "referenced" and _may_put_out_of_use(session, entity):
+            used.append(error)
+            return True
+        return on_error(error) if on_error else False
+
+    if await _delete_with_undo(session, entity, identity, on_error=note):
+        return True
+    if used and await confirm(
+        used[0].message,
+        detail=_("It can be put out of use instead: it stays in everything that names it, and nothing new is begun with it."),
+        yes=_("Put out of use"),
+    ):
+        wish = {"entity": entity.key, "id": identity, "values": {"active": False}}
+        undo = Undo("records.update_record", {**wish, "values": {"active": True}}, _("Taken back"))
+        await run_verb(session, "records.update_record", wish, done=_("Put out of use"), undo=undo)
+    return False
+
+
+def _may_put_out_of_use(session: Session, entity: EntityType) -> bool:
+    field = entity.fields.get("active")
+    return field is not None and session.may(f"{entity.key}.update") and policy.may_write(session.actor, entity, field)
+
+
+async def _delete_with_undo(session: Session, entity: EntityType, identity: str, *, on_error: Callable[[AppError], bool]) -> bool:
     outcome = await run_service(session, lambda: load_typed(session, entity, identity))
     if not outcome.ok:
         return False
