@@ -167,6 +167,19 @@ async def test_staff_see_what_they_may(office: Office) -> None:
         office.token("lin")
 
 
+async def test_the_list_counts_the_days_until_a_customer_goes_to_a_pool(browser: Browser, office: Office) -> None:
+    """The countdown is folded away at first; nobody's customer and one that is spared have none."""
+    pool = office.new("pool", name="公海")["id"]
+    office.new("reclaim_rule", name="三十天", pool_id=pool, days="30", remind_days="30")
+    office.new("customer", name="刚录入的")
+    office.new("customer", name="老成交", level="deal")
+    rows = {row["name"]: row for row in (await browser.list("customer"))["rows"]}
+    assert [(rows[name]["reclaimed_in"], rows[name]["_tone"]["reclaimed_in"]) for name in ("刚录入的", "老成交")] == [
+        ("30 天", "warn"),
+        ("", ""),
+    ]
+
+
 async def test_an_export_holds_the_filtered_list_as_shown(browser: Browser, tmp_path: Any) -> None:
     query = json.dumps({"where": [["level", "=", "deal"]], "sortModel": [{"colId": "name", "sort": "asc"}]})
     answer = await browser.client.get("/api/export/customer.xlsx", params={"columns": "name,level,credit_limit,owner_id", "query": query})

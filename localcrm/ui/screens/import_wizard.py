@@ -164,7 +164,7 @@ class ImportPage:
                     ui.checkbox(_("Only if every row is valid"), value=job.only_whole, on_change=self._set_whole).props(
                         "dense data-act=only-whole"
                     ).mark("only-whole")
-            self.preview_card = ui.element("div").classes("lc-card lc-scroll").style("max-height:44vh").mark("preview")
+            self.preview_card = ui.element("div").classes("lc-card lc-scroll").style("max-height:44vh;min-height:170px").mark("preview")
             self.result_place = ui.element("div").classes("lc-col")
             self.buttons = ui.element("div").classes("lc-row").style("justify-content:flex-end;flex-wrap:wrap")
             with self.buttons:
