@@ -19,7 +19,8 @@ from localcrm.ui.search_centre.coverage import coverage, in_short
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
-#: What no system takes in the name of a file.
+#: Bytes of a file's name that every system takes, without its suffix; and what none takes in it.
+_LONGEST = 200
 _NOT_IN_NAMES = re.compile(r'[\x00-\x1f<>:"/\\|?*]+')
 
 
@@ -34,8 +35,8 @@ class Note:
 
     def file_name(self, suffix: str) -> str:
         """A name that says the same in short."""
-        name = " ".join(part for part in (self.kind.label, self.query, f"{self.at.astimezone():%Y-%m-%d %H%M}") if part)
-        return f"{_NOT_IN_NAMES.sub(' ', name).strip()[:120]}.{suffix}"
+        name = " ".join(part for part in (self.kind.label[:30], self.query[:30], f"{self.at.astimezone():%Y-%m-%d %H%M}") if part)
+        return f"{_NOT_IN_NAMES.sub(' ', name).strip().encode()[:_LONGEST].decode(errors='ignore')}.{suffix}"
 
 
 def note_of(session: Session, kind: EntityType, tree: Mapping[str, Any] | None, *, search: str = "", narrowed: bool = False) -> Note:

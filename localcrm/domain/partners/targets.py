@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from localcrm.domain import policy
-from localcrm.domain.partners.entities import PartnerTarget
-from localcrm.domain.partners.figures import PARTNER, Sums, by_month, partners, sees_all
+from localcrm.domain.partners.entities import PartnerTarget, RebateBasis
+from localcrm.domain.partners.figures import PARTNER, Sums, by_month, partners, sees_all, sees_shipped
 from localcrm.domain.partners.rules import months_of, percent_of, period_of, periods_at
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
@@ -78,7 +78,7 @@ def reached(connection: Connection, actor: Actor, *, partner: str | None = None,
     return [
         Reached(row["id"], row["partner_id"], row["period"], row["amount"], _came_in(sums, known[row["partner_id"]], row["period"]))
         for row in rows
-        if row["partner_id"] in known
+        if row["partner_id"] in known and (known[row["partner_id"]]["rebate_on"] != RebateBasis.SHIPPED or sees_shipped(actor))
     ]
 
 

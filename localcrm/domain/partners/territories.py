@@ -14,12 +14,15 @@ from localcrm.domain.areas import canonical
 from localcrm.domain.options.company import today
 from localcrm.domain.partners.entities import Partner
 from localcrm.domain.policy import Actor
+from localcrm.kernel.ids import is_id
 from localcrm.store.query import load_record, record_columns
 from localcrm.store.uow import UnitOfWork
 
 PARTNER = Partner.entity_type
 #: Where a company lies that a partner is named for: beyond his area, in somebody else's.
 OUTSIDE, HELD = "outside", "held"
+#: Characters of an area that are looked at.
+_LONGEST = 200
 
 
 def conflicts(uow: UnitOfWork, actor: Actor, partner_id: str | None, area: str | None) -> list[dict[str, Any]]:
@@ -27,9 +30,10 @@ def conflicts(uow: UnitOfWork, actor: Actor, partner_id: str | None, area: str |
 
     outside: the area is his own · held: it is that of ``partner``, whose name is empty for an actor who may not see it.
     """
-    if not partner_id or not area:
+    seen = policy.seen(actor, PARTNER)
+    if not partner_id or not is_id(partner_id) or not area or seen is None or not seen.shows("area"):
         return []
-    wanted, day = canonical(area), today()
+    wanted, day = canonical(area[:_LONGEST]), today()
     parts = wanted.split("/")
     holding = ["/".join(parts[:count]) for count in range(len(parts), 0, -1)]
     rows = uow.connection.all(
@@ -42,12 +46,11 @@ def conflicts(uow: UnitOfWork, actor: Actor, partner_id: str | None, area: str |
     if any(one["id"] == partner_id for one in nearest):
         return []
     own = uow.find(PARTNER, partner_id)
-    seen = policy.seen(actor, PARTNER)
     told = []
-    if own is not None and own["area"] and own["area"] not in holding and seen is not None and seen.shows("area"):
+    if own is not None and own["area"] and own["area"] not in holding:
         told.append({"territory": OUTSIDE, "area": own["area"], "partner": ""})
     for other in nearest:
-        known = seen is not None and seen.shows("name") and policy.visible(uow.connection, actor, PARTNER, other["id"])
+        known = seen.shows("name") and policy.visible(uow.connection, actor, PARTNER, other["id"])
         told.append({"territory": HELD, "area": other["area"], "partner": other["name"] if known else ""})
     return told
 

@@ -137,6 +137,8 @@ def test_a_company_outside_the_partners_area_or_in_that_of_another_is_told_and_t
     rows = hq.run("crm.advise_customer", values={"partner_id": north}, id=customer)["rows"]
     assert [(row["territory"], row["partner"]) for row in rows] == [("outside", ""), ("held", "绍兴经销")]
     assert hq.run("crm.advise_customer", values={"partner_id": city}, id=customer)["rows"] == []
+    for hostile in ({"partner_id": "zz", "area": "x"}, {"partner_id": north, "area": "/" * 90_000}):
+        assert all("territory" in row for row in hq.run("crm.advise_customer", values=hostile)["rows"])
     hq.set("partner", city, starts_on="2020-01-01", ends_on="2020-12-31")
     assert hq.run("crm.advise_customer", values={"partner_id": province}, id=customer)["rows"] == []
 
@@ -325,7 +327,7 @@ def test_a_rebate_given_as_credit_pays_for_orders_of_the_partner_and_is_used_onc
     assert refused(office, "finance.receive_payment", **pay, amount="0.01") == "more_than_credit"
     office.run("finance.receive_payment", **pay, amount="-5")
     office.set("customer", buyer, partner_id=partner)
-    shop.exchange()
+    shop.down("BR01")
     for node in shop.nodes:
         with node.store.read() as connection:
             assert credit_for(connection, node.actor, buyer) == 5
