@@ -21,6 +21,9 @@ def test_a_salesperson_opens_everything_about_a_customer_by_key(open_page: OpenP
         for kind, more in (
             ("opportunity", {"title": "窗帘工程", "amount": "88000", "next_step": "送样布"}),
             ("quote", {"title": "窗帘报价", "status": "sent"}),
+            ("delivery", {"content": "窗帘布 30 米", "tracking_no": "SF1001", "status": "shipped"}),
+            ("ticket", {"title": "缩水投诉"}),
+            ("expense", {"purpose": "招待晚餐", "amount": "380"}),
             ("contract", {"title": "年度框架", "status": "signed", "files": blobs.add(store, "盖章合同.pdf", b"signed").line}),
         ):
             verbs.run(store, actor, "records.create_record", {"entity": kind, "values": more | {"customer_id": identity}})
@@ -36,7 +39,7 @@ def test_a_salesperson_opens_everything_about_a_customer_by_key(open_page: OpenP
     expect(page).to_have_url(re.compile(f"/customers/{identity}$"))
     expect(page.locator(".lc-figures")).to_contain_text("1,200.50")
     expect(page.locator(".lc-figures")).to_contain_text("3,799.50")  # of a limit of 5,000.00
-    for told in ("88,000.00", "送样布", "窗帘报价", "年度框架", "盖章合同.pdf"):
+    for told in ("88,000.00", "送样布", "窗帘报价", "年度框架", "盖章合同.pdf", "SF1001", "缩水投诉", "招待晚餐"):
         expect(page.locator(".lc-customer-page")).to_contain_text(told)
     with beside(office) as (store, actor):
         values = {"customer_id": identity, "content": "电话里谈了价"}

@@ -96,6 +96,10 @@ def test_another_host_is_served_over_https_beside_loopback(office, is_right_kind
         ):
             tls.sendall(f"GET /alive HTTP/1.1\r\nHost: {shown}:{found[1]}\r\nConnection: close\r\n\r\n".encode())
             assert tls.recv(100).startswith(b"HTTP/1.1 200")
+        # The same folder once more: no second program writes into it, whoever starts one is led to the first (trap 45).
+        second = run("--no-browser", LOCALCRM_DATA=str(office.folder))
+        assert (second.returncode, "already running at http://127.0.0.1:" in second.stdout) == (0, True)
+        assert process.poll() is None
     finally:
         process.send_signal(signal.SIGTERM)
         rest = process.communicate(timeout=20)[0]

@@ -88,7 +88,7 @@ def record_table(
     under_cursor = {"id": rows[0]["id"]}  # one menu for all rows, about that one
     with ui.element("table").classes("lc-table lc-rows").mark(f"table-{kind.key}"):
         with ui.element("tr"):
-            heads(shown)
+            column_heads(shown)
             with ui.element("th").classes("lc-num"):
                 if may_add:
                     ui.button(new_label, on_click=new).props("flat dense no-caps size=sm").mark(f"new-{kind.key}")
@@ -100,7 +100,7 @@ def record_table(
             line.on("dblclick", opens).on("keydown.enter", opens).on("click", opens, js_handler=_TAPPED)
             with line:
                 for column in shown:
-                    cell(column, row, span=2 if column is shown[-1] and not also else 1)
+                    column_cell(column, row, span=2 if column is shown[-1] and not also else 1)
                 if also:
                     with ui.element("td").classes("lc-num"):
                         button = ui.button(also[0]).props("flat dense no-caps size=sm").mark("also")
@@ -118,14 +118,14 @@ def _again(actions: Callable[[str], list[Action]], under_cursor: Mapping[str, st
     return lambda: next(one for one in actions(under_cursor["id"]) if one.id == which).run()
 
 
-def heads(shown: Sequence[Column]) -> None:
+def column_heads(shown: Sequence[Column]) -> None:
     """The names of columns, inside a row of a table."""
     for column in shown:
         with ui.element("th").classes("lc-num" if column.number else ""):
             ui.label(column.label)
 
 
-def cell(column: Column, row: dict[str, Any], *, span: int, path: str = "") -> None:
+def column_cell(column: Column, row: dict[str, Any], *, span: int, path: str = "") -> None:
     """What a row holds in a column, inside a row of a table; with ``path`` it leads there and needs no name on a phone."""
     text, is_title = row.get(column.key), bool(path) or column.key in row["_tone"]
     place = ui.element("td").classes("lc-num" if column.number else "").props(f"colspan={span}")

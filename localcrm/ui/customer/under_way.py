@@ -1,4 +1,5 @@
-"""Cards of what is under way with a customer: open deals, quotes without an answer, running contracts; and all his files.
+"""Cards of what is under way with a customer: open deals, quotes without an answer, running contracts, deliveries that have not arrived, open tickets;
+of what he has of us and what was spent for him; and all his files.
 
 Other pages show what hangs on their record in the same way (``parts``).
 """
@@ -15,13 +16,16 @@ from localcrm.domain.conditions import Asking, is_askable, tree_query
 from localcrm.domain.crm.deals_due import UNDER_WAY
 from localcrm.domain.crm.entities import Opportunity
 from localcrm.domain.crm.files import Attached
-from localcrm.domain.sales.entities import Contract, Quote
+from localcrm.domain.finance.entities import Expense
+from localcrm.domain.sales.entities import Contract, Delivery, DeliveryStatus, InstalledProduct, Quote
 from localcrm.domain.sales.paper_questions import RUNNING, UNANSWERED
+from localcrm.domain.service.entities import Ticket
+from localcrm.domain.service.rules import UNDONE
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.schema import EntityType
 from localcrm.store.connection import Connection
 from localcrm.store.query import ref_titles, select
-from localcrm.ui.customer.tables import cell, heads
+from localcrm.ui.customer.tables import column_cell, column_heads
 from localcrm.ui.endpoints import record_path
 from localcrm.ui.kit.columns import Column, columns, row_json
 from localcrm.ui.kit.files import file_links
@@ -43,12 +47,34 @@ class Part:
     label_msgid: str
     columns: tuple[str, ...]
     sort: str
+    most: int = MOST
 
 
 PARTS = (
     Part(Opportunity.entity_type, UNDER_WAY, N_("Open deals"), ("title", "stage_id", "amount", "next_step", "next_on"), "expected_on"),
     Part(Quote.entity_type, UNANSWERED, N_("Unanswered quotes"), ("number", "title", "amount", "valid_until"), "valid_until"),
     Part(Contract.entity_type, RUNNING, N_("Running contracts"), ("number", "title", "amount", "unreceived", "ends_on"), "ends_on"),
+)
+
+
+#: What stands beside his orders on his page.
+AFTER_SALE = (
+    Part(
+        Delivery.entity_type,
+        {"field": "status", "op": "in", "value": [DeliveryStatus.PACKED.value, DeliveryStatus.SHIPPED.value]},
+        N_("Deliveries under way"),
+        ("number", "date", "content", "tracking_no"),
+        "-date",
+    ),
+    Part(
+        Ticket.entity_type,
+        {"field": "state", "op": "in", "value": [state.value for state in UNDONE]},
+        N_("Open tickets"),
+        ("number", "title", "priority", "state"),
+        "-opened_at",
+    ),
+    Part(InstalledProduct.entity_type, None, N_("Products in use"), ("product_id", "serial", "quantity", "warranty_until"), "-sold_on", 10),
+    Part(Expense.entity_type, None, N_("Latest expenses"), ("date", "type", "amount", "purpose"), "-date", 5),
 )
 
 
@@ -73,10 +99,10 @@ def under_way(
         asking = Asking(session.actor)
         if not session.may(f"{part.kind.key}.read") or not is_askable(part.kind, tree, asking):
             continue
-        query = tree_query(part.kind, tree, asking, limit=MOST)
+        query = tree_query(part.kind, tree, asking, limit=part.most)
         known = {column.key: column for column in columns(query.restrict)} if query.restrict else {}
-        if part.sort in known and known[part.sort].sortable:
-            query = tree_query(part.kind, tree, asking, limit=MOST, sort=part.sort)
+        if (by_key := part.sort.removeprefix("-")) in known and known[by_key].sortable:
+            query = tree_query(part.kind, tree, asking, limit=part.most, sort=part.sort)
         rows = select(connection, query, count=False).rows
         if rows:
             shown = row_json(connection, session.actor, part.kind, rows, ref_titles(connection, part.kind, rows))
@@ -89,13 +115,13 @@ def under_way_table(found: Found) -> None:
     kind = found.part.kind
     with ui.element("table").classes("lc-table lc-rows").mark(f"under-way-{kind.key}"):
         with ui.element("tr"):
-            heads(found.columns)
+            column_heads(found.columns)
             ui.element("th")  # on a phone the last head alone is shown
         for row in found.rows:
             with ui.element("tr"):
                 for column in found.columns:
-                    path = record_path(kind.key, row["id"]) if column.key in {"title", "name"} else ""
-                    cell(column, row, span=2 if column is found.columns[-1] else 1, path=path)
+                    path = record_path(kind.key, row["id"]) if column.key in {"title", "name", kind.title_field} else ""
+                    column_cell(column, row, span=2 if column is found.columns[-1] else 1, path=path)
 
 
 def files_list(found: Sequence[Attached]) -> None:

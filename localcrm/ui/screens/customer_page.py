@@ -28,7 +28,7 @@ from localcrm.ui.customer.activities import ACTIVITY
 from localcrm.ui.customer.merge import living
 from localcrm.ui.customer.tables import reading
 from localcrm.ui.customer.timeline import timeline
-from localcrm.ui.customer.under_way import Found as UnderWay, files_list, under_way, under_way_table
+from localcrm.ui.customer.under_way import AFTER_SALE, Found as UnderWay, files_list, under_way, under_way_table
 from localcrm.ui.endpoints import record_path
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.detail import facts, ref_names
@@ -49,7 +49,7 @@ CUSTOMER, CONTACT, ORDER = Customer.entity_type, Contact.entity_type, SalesOrder
 #: What stands in the head of the page or in a card of its own instead of among the facts.
 _ELSEWHERE = frozenset({"name", "level", "stage", "number", "files"})
 _ORDERS, _EVENTS = 8, 40
-_SHOWN = kinds() | {"customer", "contact", "opportunity", "stage", "supplier", "supplier_entry"}
+_SHOWN = kinds() | {"customer", "contact", "opportunity", "stage", "supplier", "supplier_entry", *(part.kind.key for part in AFTER_SALE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,7 @@ class _Found:
     orders: Sequence[Mapping[str, Any]]
     events: Sequence[Event]
     under_way: Sequence[UnderWay]
+    after_sale: Sequence[UnderWay]
     files: Sequence[Attached]
     suppliers: Sequence[tuple[Record, Owed | None]]
 
@@ -85,6 +86,7 @@ def _read(session: Session, identity: str) -> _Found:
             reading(ORDER, most=_ORDERS)(session, connection, identity) if may("sales_order.read") else [],
             customer_timeline(connection, session.actor, identity, limit=_EVENTS),
             under_way(session, connection, identity),
+            under_way(session, connection, identity, parts=AFTER_SALE),
             customer_files(connection, session.actor, identity),
             suppliers_of(connection, session.actor, identity),
         )
@@ -141,6 +143,9 @@ class _Page:
                 self._details(found)
             with ui.element("div").classes("lc-col"):
                 self._orders(found)
+                for one in found.after_sale:
+                    with _card(gettext(one.part.label_msgid)):
+                        under_way_table(one)
                 if found.files:
                     with _card(_("Files")):
                         files_list(found.files)

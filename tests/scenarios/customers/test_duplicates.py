@@ -72,6 +72,8 @@ def test_one_is_left_of_two_and_everything_is_with_it(company: Company) -> None:
     hq.new("contact", customer_id=one, name="陈总", is_main=True)
     wang = hq.new("contact", customer_id=two, name="王工", is_main=True)
     call = hq.new("activity", customer_id=two, content="问价")
+    for each, tags in ((one, "老客户;展会"), (two, "外贸;老客户")):
+        hq.set("customer", each, tags=tags)
     order = posted(hq, two)
     posted(hq, one, "2")
     draft = hq.order(two)
@@ -80,6 +82,7 @@ def test_one_is_left_of_two_and_everything_is_with_it(company: Company) -> None:
 
     left = hq.get("customer", one)
     assert (left["tax_no"], left["credit_limit"], left["phone"]) == (TAX, "500.00", "0575-84123367; 13905751234")
+    assert set(str(left["tags"]).split("\n")) == {"老客户", "展会", "外贸"}
     assert (left["number"], left["former_numbers"], left["former_names"]) == (numbers[0], numbers[1], "绍兴（华美）纺织")
     assert hq.is_deleted("customer", two)
     assert {hq.get(kind, each)["customer_id"] for kind, each in (("contact", wang), ("activity", call), ("sales_order", draft))} == {one}
