@@ -42,7 +42,7 @@ class Adviser:
         self.session, self.form, self.identity = session, form, identity
         along = ASKED_ALONG if form.entity is CUSTOMER and all(key in form.inputs for key in ASKED_ALONG) else ()
         self.keys = [*(field.key for field in marked(form.entity) if field.key in form.inputs), *along]
-        self.asked = self._typed()
+        self.asked = {key: form.loaded.get(key) for key in self.keys}  # a draft that was taken up again is asked about
         self.found: list[dict[str, Any]] = []
         self.agreed: set[str] = set()
         self._waiting: asyncio.Task[None] | None = None
