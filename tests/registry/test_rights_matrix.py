@@ -441,7 +441,7 @@ def remembered(answer: Callable[..., Answer]) -> Callable[..., Answer]:
 
     @wraps(answer)
     def ask(self: Oracle, *question: Any) -> Answer:
-        if any(isinstance(part, dict) and "id" not in part for part in question):  # of a record that is yet to be
+        if any(isinstance(part, dict) and id(part) not in self.stored for part in question):  # of a record that is yet to be, or to change
             return answer(self, *question)
         asked = (answer.__name__, *map(named, question))
         if asked not in self.known:
@@ -460,6 +460,7 @@ class Oracle:
         self.shares = defaultdict[str, list[Row]](list)
         for share in self.rows["share"]:
             self.shares[share["record"]].append(share)
+        self.stored = {id(row) for rows in self.rows.values() for row in rows}
         self.known: dict[tuple[Any, ...], Any] = {}
 
     # functions and rows
