@@ -71,6 +71,6 @@ def _question(kind: EntityType) -> Question:
     return Question("repriced", N_("Prices have changed since it was written"), answer)
 
 
-_PRESET = Preset("repriced", N_("Prices changed since"), {"ask": "repriced"})
+_PRESET = Preset("repriced", N_("Prices changed"), {"ask": "repriced"})
 QUOTE_QUESTIONS, QUOTE_PRESETS = (_question(Quote.entity_type),), (_PRESET,)
 ORDER_QUESTIONS, ORDER_PRESETS = (mine_by("owner_id"), _question(SalesOrder.entity_type)), (_PRESET,)
