@@ -173,7 +173,16 @@ def test_42_no_text_runs_as_a_formula_and_comes_back_as_it_was(hq: Installation,
 
 
 def test_43_numbers_as_people_type_them(hq: Installation) -> None:
-    read = {"1,234.5": "1234.50", "１２３": "123.00", "－0": "0.00", "-0": "0.00", "\N{MINUS SIGN}0": "0.00", "¥ 1,000": "1000.00", "": "0.00", "1e3": "1000.00"}
+    read = {
+        "1,234.5": "1234.50",
+        "１２３": "123.00",
+        "－0": "0.00",
+        "-0": "0.00",
+        "\N{MINUS SIGN}0": "0.00",
+        "¥ 1,000": "1000.00",
+        "": "0.00",
+        "1e3": "1000.00",
+    }
     mill = hq.new("customer", name="绍兴恒远纺织")
     for typed, kept in read.items():
         hq.set("customer", mill, credit_limit=typed)
