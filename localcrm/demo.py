@@ -75,6 +75,8 @@ PARTNERS = (
 REGISTERED = (
     ("金华双龙服饰有限公司", "0579-82311101"), ("常熟虞美人制衣厂", "0512-52873302"), ("即墨锦程针织有限公司", "0532-88513303"), ("东阳木楠家纺有限公司", "0579-86644404"),
 )  # fmt: skip
+#: To whom partners sold on, beside customers of ours.
+BUYERS = ("嵊州领带城三区12号", "诸暨大唐袜业门市", "新昌儒岙制衣社")
 PRODUCTS = (
     ("XF75-03", "75D雪纺", "75D×75D 90g 148cm", "9.80"), ("XF100-01", "100D雪纺", "100D 110g 150cm", "11.50"),
     ("DTF190", "190T涤塔夫", "63D×63D 150cm", "3.20"), ("DTF210", "210T涤塔夫", "68D×68D 150cm", "3.65"),
@@ -652,6 +654,8 @@ class _Company:
         for number, (name, phone) in enumerate(REGISTERED):
             given = {"partner_id": partners[number % len(partners)], "name": name, "phone": phone}
             run(node.application.store, node.staff[0], "partners.register_customer", given)
+        with node.application.store.read() as connection:
+            ours = records.read_record(connection, self._admin, entity="customer", id=node.customers[0])["name"]
         for number, partner in enumerate(partners):
             day = self._today()
             for period, target in ((f"{day:%Y}", 120_000), (f"{day:%Y}-Q{(day.month + 2) // 3}", 20_000)):
@@ -665,6 +669,11 @@ class _Company:
                     for place, (product, _price) in enumerate(self._products[:5])
                 ]
                 node.add(self._admin, "partner_stock", [{**row, "partner_id": partner, "date": self._today(back)} for row in rows])
+            sold = [
+                {"buyer": buyer, "product_id": product, "quantity": str(120 - 20 * place), "amount": str(1200 - 150 * place)}
+                for place, (buyer, (product, _price)) in enumerate(zip((*BUYERS, ours), self._products[:4], strict=False))
+            ]
+            node.add(self._admin, "partner_sale", [{**row, "partner_id": partner, "date": self._today(12)} for row in sold])
 
     # what the days of those who look after customers are made of ------------------------------------------------------
 

@@ -28,12 +28,20 @@ _FILE = click.Path(path_type=Path)
 @option("--map", "mapping", multiple=True, metavar="COLUMN=FIELD", help=N_("Which column is which field; may be repeated."))
 @option("--update-on", metavar="FIELD", help=N_("Change the record that has the same value in this field instead of adding one."))
 @option("--dry-run", is_flag=True, help=N_("Try everything, keep nothing."))
+@option("--whole", is_flag=True, help=N_("Keep nothing where a single row is refused."))
 @option("--errors", "errors_file", type=_FILE, metavar="FILE", help=N_("Write the refused rows with the reasons to this csv or xlsx file."))
 def import_file(
-    session: Session, entity: str, file: Path, mapping: tuple[str, ...], update_on: str | None, dry_run: bool, errors_file: Path | None
+    session: Session,
+    entity: str,
+    file: Path,
+    mapping: tuple[str, ...],
+    update_on: str | None,
+    dry_run: bool,
+    whole: bool,
+    errors_file: Path | None,
 ) -> None:
     from localcrm.channels.tables import read_table
-    from localcrm.domain.importing import import_rows
+    from localcrm.domain.importing import import_rows, import_whole
     from localcrm.kernel.schema import entity as entity_type
 
     actor = session.actor
@@ -44,7 +52,12 @@ def import_file(
     fields = _chosen(table, kind, mapping) if mapping else _guessed(table, kind)
     for _row in table:  # a file damaged half way is refused before anything of it is written
         pass
-    result = import_rows(session.store, actor, entity=entity, rows=_cells(table, fields), update_on=update_on, dry_run=dry_run)
+    if whole and not dry_run:
+        result = import_whole(
+            session.store, actor, entity=entity, rows=lambda: _cells(table, fields), update_on=update_on, readable=not table.errors
+        )
+    else:
+        result = import_rows(session.store, actor, entity=entity, rows=_cells(table, fields), update_on=update_on, dry_run=dry_run)
     for error in table.errors:
         result.refuse(error.row, None, error.code, error.message)
     result.errors.sort(key=lambda error: error["row"])

@@ -103,6 +103,27 @@ def import_rows(
     return result
 
 
+def import_whole(
+    store: Store,
+    actor: Actor,
+    *,
+    entity: str,
+    rows: Callable[[], Iterable[TextRow]],
+    update_on: str | None = None,
+    readable: bool = True,
+    progress: Callable[[ImportResult], None] | None = None,
+) -> ImportResult:
+    """As ``import_rows``, but only if every row is valid: all are tried first, and where one is refused nothing is written.
+
+    ``rows`` gives them anew, for they are read twice · readable: False where the file has other rows that cannot be read at all. What somebody writes between the two can still have a row refused, which the result says;
+    one transaction over all of them would keep everybody else from saving meanwhile.
+    """
+    tried = import_rows(store, actor, entity=entity, rows=rows(), update_on=update_on, dry_run=True, progress=progress)
+    if tried.failed or not readable:
+        return ImportResult(failed=tried.failed, errors=tried.errors)
+    return import_rows(store, actor, entity=entity, rows=rows(), update_on=update_on, progress=progress)
+
+
 _CAUSES = {
     "disk_full": N_("the disk is full"),
     "busy": N_("another program is writing to the data file"),

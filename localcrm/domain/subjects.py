@@ -28,7 +28,7 @@ from localcrm.domain.finance import approval as expense_approval, services as fi
 from localcrm.domain.finding import services as finding
 from localcrm.domain.netting import services as netting
 from localcrm.domain.options import services as options
-from localcrm.domain.partners import registrations, services as partners
+from localcrm.domain.partners import questions as partner_questions, rebate_credit, registrations, services as partners, terms, territories
 from localcrm.domain.people import handing, rights, services as people
 from localcrm.domain.purchase import payables, reminding as certificates, services as purchase
 from localcrm.domain.purchase.entities import Supplier
@@ -37,15 +37,17 @@ from localcrm.domain.sales import (
     consumables,
     expiring,
     installed,
+    level_prices,
     overpaid,
     paper_questions,
     questions as sales_questions,
     quote_approval,
+    repriced,
     services as sales,
     timeline,
     warranties,
 )
-from localcrm.domain.sales.entities import Contract, InstalledProduct, Quote
+from localcrm.domain.sales.entities import Contract, InstalledProduct, Quote, SalesOrder
 from localcrm.domain.service import reminding, services as service, tickets
 from localcrm.domain.service.entities import Ticket
 from localcrm.domain.stock import services as stock
@@ -85,6 +87,9 @@ reminders.FURTHER |= {"project_task": deals_due.tasks, "opportunity": deals_due.
 reminders.FURTHER["supplier_certificate"] = certificates.certificates
 reminders.FURTHER["partner_registration"] = registrations.remind
 alike.ALSO_KNOWN.append(registrations.registered_already)
+alike.AGAINST.append(territories.told_of_customer)
+finance.ASKED_OF["rebate"] = rebate_credit.check_credit
+level_prices.FURTHER_TERMS.append(terms.terms_of)
 reminders.FURTHER["receipt"] = overpaid.remind
 
 # Tickets run out, which whoever is responsible hears of; customers are asked again some days after one was closed.
@@ -105,6 +110,7 @@ reminders.FURTHER |= {"claim_answer": notices.answered, "owner_change": notices.
 # What lists of customers can be asked; of orders and money know the subjects above them.
 for questions in (crm_questions, sales_questions):
     conditions.add_questions(Customer.entity_type, questions.QUESTIONS, questions.PRESETS, questions.MEASURES)
+conditions.add_questions(Customer.entity_type, partner_questions.QUESTIONS, ())
 
 # What is due of deals.
 conditions.add_questions(ProjectTask.entity_type, deals_due.TASK_QUESTIONS, deals_due.TASK_PRESETS)
@@ -112,6 +118,8 @@ conditions.add_questions(Opportunity.entity_type, deals_due.DEAL_QUESTIONS, deal
 
 # Quotes and contracts that want an answer, run, or run out.
 conditions.add_questions(Quote.entity_type, paper_questions.QUOTE_QUESTIONS, paper_questions.QUOTE_PRESETS)
+conditions.add_questions(Quote.entity_type, repriced.QUOTE_QUESTIONS, repriced.QUOTE_PRESETS)
+conditions.add_questions(SalesOrder.entity_type, repriced.ORDER_QUESTIONS, repriced.ORDER_PRESETS)
 conditions.add_questions(Contract.entity_type, paper_questions.CONTRACT_QUESTIONS, paper_questions.CONTRACT_PRESETS)
 conditions.add_questions(InstalledProduct.entity_type, paper_questions.WARRANTY_QUESTIONS, paper_questions.WARRANTY_PRESETS)
 conditions.add_questions(InstalledProduct.entity_type, consumables.QUESTIONS, consumables.PRESETS)

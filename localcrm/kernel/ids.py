@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from datetime import UTC, datetime
 
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
@@ -27,6 +28,11 @@ def new_id() -> str:
     milliseconds, counter = stamp >> 12, stamp & 0xFFF
     tail = int.from_bytes(os.urandom(8)) & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
     return f"{milliseconds & 0xFFFF_FFFF_FFFF:012x}7{counter:03x}{tail:016x}"
+
+
+def made_at(identity: str) -> datetime:
+    """When an id was made, in UTC, by the clock of the machine that made it."""
+    return datetime.fromtimestamp(int(identity[:12], 16) / 1000, tz=UTC)
 
 
 def parse_id(text: str) -> str:

@@ -33,6 +33,8 @@ from localcrm.store.files import open_atomically
 FORMULA_STARTS = "=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 XLSX_ROWS = 1_048_576
 XLSX_TEXT = 32_767
+#: Characters of a note at the foot of a page; Excel takes 255, with signs that stand for two.
+_FOOT = 120
 
 _RISKY = re.compile(f"'*[{FORMULA_STARTS}]")
 _LOOKS_ESCAPED = re.compile(f"'+[{FORMULA_STARTS}]")
@@ -50,17 +52,24 @@ _DAY, _MOMENT, _TEXT = "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss", "@"
 
 
 def write_table(
-    path: Path, headers: Sequence[str], rows: Iterable[Sequence[Any]], *, kinds: Sequence[str], keys: Sequence[str] | None = None
+    path: Path,
+    headers: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    kinds: Sequence[str],
+    keys: Sequence[str] | None = None,
+    note: str = "",
 ) -> int:
     """Write a table in the format that the suffix names; returns the number of rows.
 
     ``kinds`` are those of ``kernel.schema.Field``, one per column; ``keys`` are the field keys that jsonl and vCard go by
-    (default: the headers). A failure leaves no new file, and an old one as it was. Raises InvalidInput with the codes
+    (default: the headers). ``note`` says what the table is: an xlsx file has it among its properties and at the foot of each printed page,
+    where no import reads it; the other formats have no place for it. A failure leaves no new file, and an old one as it was. Raises InvalidInput with the codes
     unknown_format, too_many_rows_for_excel, text_too_long_for_excel, and what ``atomic_file`` raises.
     """
     write = _writer(path)
     with atomic_file(path) as file:
-        return write(file, _Sheet(headers, rows, kinds, keys or headers))
+        return write(file, _Sheet(headers, rows, kinds, keys or headers, note))
 
 
 def write_error_rows(path: Path, headers: Sequence[str], error_rows: Iterable[tuple[int, Sequence[str], str]]) -> int:
@@ -120,6 +129,7 @@ class _Sheet:
     rows: Iterable[Sequence[Any]]
     kinds: Sequence[str]
     keys: Sequence[str]
+    note: str = ""
 
     def typed(self, row: Sequence[Any]) -> list[Any]:
         """The values of a row as what they are; beyond the header only texts can be."""
@@ -231,6 +241,9 @@ def _write_xlsx(file: IO[bytes], sheet: _Sheet) -> int:
         book = xlsxwriter.Workbook(file, options)
         book.use_zip64()
         page = book.add_worksheet()
+        if note := _CONTROL.sub(" ", sheet.note):
+            book.set_properties({"comments": note})
+            page.set_footer(f"&L{note[:_FOOT].replace('&', '&&')}&R&P / &N")
         formats = {code: book.add_format({"num_format": code}) for code in (*_NUMBER_FORMATS.values(), _DAY, _MOMENT, _TEXT)}
         rows = iter(sheet.rows)
         first = list(islice(rows, 100))

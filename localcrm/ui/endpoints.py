@@ -34,6 +34,7 @@ from localcrm.store import search
 from localcrm.store.connection import Connection
 from localcrm.store.query import Condition, Cursor, ListQuery, ref_titles, select, titles
 from localcrm.store.view import Masked
+from localcrm.ui.export_note import note_of
 from localcrm.ui.finding import OPTIONS_PATH, SEARCH_PATH, find_options, find_screens
 from localcrm.ui.kit.columns import row_json
 from localcrm.ui.kit.values import show
@@ -368,8 +369,12 @@ async def export(request: Request) -> Response:
         body = json.loads(request.query_params.get("query", "{}"))
         keys = [key for key in request.query_params.get("columns", "").split(",") if key in entity.fields and not entity.fields[key].secret]
         folder = await asyncio.to_thread(tempfile.TemporaryDirectory)
-        path = Path(folder.name) / f"{entity.label}.{suffix}"
-        await asyncio.to_thread(_write_export, session, list_query(session, entity, read_request(body), "export"), path, keys)
+        asked = read_request(body)
+        query = list_query(session, entity, asked, "export")
+        narrowed = bool(asked.where or asked.filter_model)
+        note = await asyncio.to_thread(note_of, session, entity, asked.tree, search=asked.search, narrowed=narrowed)
+        path = Path(folder.name) / note.file_name(suffix)
+        await asyncio.to_thread(_write_export, session, query, path, keys, note.text)
     except AppError as error:
         return _refusal(error)
     except ValueError:
@@ -378,7 +383,7 @@ async def export(request: Request) -> Response:
     return FileResponse(path, headers={"Content-Disposition": disposition}, background=BackgroundTask(folder.cleanup))
 
 
-def _write_export(session: Session, query: ListQuery, path: Path, keys: Sequence[str]) -> None:
+def _write_export(session: Session, query: ListQuery, path: Path, keys: Sequence[str], note: str = "") -> None:
     from localcrm.reports.export import write_table
 
     hidden = query.restrict.hidden if query.restrict else frozenset()
@@ -406,7 +411,7 @@ def _write_export(session: Session, query: ListQuery, path: Path, keys: Sequence
                 part = replace(part, after=page.next)
 
     names = ["company" if is_card and field.key == "customer_id" else field.key for field in fields]
-    count = write_table(path, [field.label for field in fields], rows(), kinds=kinds, keys=names)
+    count = write_table(path, [field.label for field in fields], rows(), kinds=kinds, keys=names, note=note)
     log_event(session.store, "export", user_id=session.user_id, detail=f"{query.entity.key} {path.suffix} {count}")
 
 

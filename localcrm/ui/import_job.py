@@ -15,7 +15,7 @@ from localcrm.channels.columns import recognise_columns
 from localcrm.channels.tables import MAX_BYTES, Table, read_table
 from localcrm.domain import policy
 from localcrm.domain.import_columns import Column, column_of, columns_of
-from localcrm.domain.importing import ImportResult, import_rows
+from localcrm.domain.importing import ImportResult, import_rows, import_whole
 from localcrm.domain.typed import read_text
 from localcrm.kernel.errors import InvalidInput, NotFound
 from localcrm.kernel.i18n import N_
@@ -104,6 +104,7 @@ class ImportJob:
         # Of somebody with several people there each row names one, and his company once more.
         names_others = any("." in key for key in self.mapping.values()) and kind.title_field in self.mapping.values()
         self.update_on: str | None = kind.title_field if names_others else None
+        self.only_whole = False
         self.progress = Progress()
         self.total = 0
         self._stop = False
@@ -171,7 +172,7 @@ class ImportJob:
         return {**known, **faults} if self.update_on is None else faults
 
     def run(self, *, dry_run: bool) -> Progress:
-        """Import, or only try. Stops between two portions when cancelled; whole rows stay."""
+        """Import, or only try; with ``only_whole`` nothing is written where a row is refused. Stops between two portions when cancelled; whole rows stay."""
         self._stop = False
         self.progress = Progress(total=self.total or self.count())
 
@@ -181,16 +182,12 @@ class ImportJob:
             if self._stop:
                 raise Cancelled
 
+        how: dict[str, Any] = {"entity": self.kind.key, "update_on": self.update_on, "progress": heard}
         try:
-            result = import_rows(
-                self.store,
-                self.actor,
-                entity=self.kind.key,
-                rows=self._cells(self.table),
-                update_on=self.update_on,
-                dry_run=dry_run,
-                progress=heard,
-            )
+            if self.only_whole and not dry_run:
+                result = import_whole(self.store, self.actor, rows=lambda: self._cells(self.table), readable=not self.table.errors, **how)
+            else:
+                result = import_rows(self.store, self.actor, rows=self._cells(self.table), dry_run=dry_run, **how)
         except Cancelled:
             self.progress.cancelled = True
             return self.progress

@@ -56,6 +56,11 @@ def test_a_gbk_file_is_understood_its_faults_stand_beside_the_cells_and_the_mend
     act(page, "dry-run")
     expect(page.locator(".lc-chip[data-tone=good]")).to_contain_text("1")
     assert customers(office, "甲公司") == []  # tried, nothing kept
+    act(page, "only-whole")
+    act(page, "import")
+    expect(page.locator("[data-act=failed-rows]")).to_be_visible()
+    assert customers(office, "甲公司") == []  # one is refused, so none is taken
+    act(page, "only-whole")
     act(page, "import")
     expect(page.locator("[data-act=next-file]")).to_be_visible()
     assert counts(page) == ["1", "0", "0", "2"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from localcrm.domain import verbs
-from localcrm.domain.importing import PORTION, import_rows
+from localcrm.domain.importing import PORTION, import_rows, import_whole
 from localcrm.domain.policy import Actor
 from localcrm.domain.roles import BasicRole
 from localcrm.kernel.errors import Forbidden, InvalidInput, NotFound, Refused, StoreError
@@ -44,6 +44,13 @@ def test_a_bad_row_stops_no_other_and_takes_no_number(bring, rows) -> None:
     done = bring("customer", {"name": "甲"}, {"name": "", "phone": "1"}, {"name": "x" * 501}, {"name": "乙"})
     assert done == {"created": 2, "failed": 2, "errors": [(3, "name", "required"), (4, "name", "too_long")]}
     assert [row["number"] for row in rows("customer")] == ["C-HQ-000001", "C-HQ-000002"]
+
+
+def test_only_if_every_row_is_valid(store, admin, rows) -> None:
+    good = [(number, {"name": f"客户{number}"}) for number in range(2, 5)]
+    for table, counts in (([*good, (5, {"phone": "1"})], (0, 0, 1)), (good, (3, 0, 0))):
+        done = import_whole(store, admin, entity="customer", rows=lambda table=table: iter(table))
+        assert (done.created, done.updated, done.failed) == counts == (len(rows("customer")), 0, len(table) - 3)
 
 
 def test_choices_are_read_in_both_languages(bring, rows) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
 from openpyxl import load_workbook
 from starlette.applications import Starlette
 
-from localcrm.domain import verbs
+from localcrm.domain import conditions, verbs
 from localcrm.ui import endpoints
 from localcrm.ui.pages import load_screens
 from tests.ui.conftest import COOKIE, HOST, Office, guarded
@@ -165,17 +167,45 @@ async def test_staff_see_what_they_may(office: Office) -> None:
         office.token("lin")
 
 
+async def test_the_list_counts_the_days_until_a_customer_goes_to_a_pool(browser: Browser, office: Office) -> None:
+    """The countdown is folded away at first; nobody's customer and one that is spared have none."""
+    pool = office.new("pool", name="公海")["id"]
+    office.new("reclaim_rule", name="三十天", pool_id=pool, days="30", remind_days="30")
+    office.new("customer", name="刚录入的")
+    office.new("customer", name="老成交", level="deal")
+    rows = {row["name"]: row for row in (await browser.list("customer"))["rows"]}
+    assert [(rows[name]["reclaimed_in"], rows[name]["_tone"]["reclaimed_in"]) for name in ("刚录入的", "老成交")] == [
+        ("30 天", "warn"),
+        ("", ""),
+    ]
+
+
 async def test_an_export_holds_the_filtered_list_as_shown(browser: Browser, tmp_path: Any) -> None:
     query = json.dumps({"where": [["level", "=", "deal"]], "sortModel": [{"colId": "name", "sort": "asc"}]})
     answer = await browser.client.get("/api/export/customer.xlsx", params={"columns": "name,level,credit_limit,owner_id", "query": query})
     assert answer.status_code == 200
     (tmp_path / "list.xlsx").write_bytes(answer.content)
-    rows = list(load_workbook(tmp_path / "list.xlsx").active.iter_rows(values_only=True))
+    page = load_workbook(tmp_path / "list.xlsx").active
+    rows = list(page.iter_rows(values_only=True))
     assert rows == [
         ("客户名称", "等级", "信用额度", "业务员"),
         ("柯桥金龙布业", "成交客户", 50000.5, "王芳"),
         ("绍兴恒远纺织品有限公司", "成交客户", 100000, "王芳"),
     ]
+    assert (
+        page.oddFooter.left.text.startswith("客户 · 按列表筛选 · 截至") and page.oddFooter.left.text == page.parent.properties.description
+    )
+
+
+async def test_an_export_is_named_after_its_query_and_the_moment(browser: Browser) -> None:
+    """Where an import does not read it: the table begins with its head as ever."""
+    tree = dict(conditions.PRESETS["customer"]["never_contacted"].tree)
+    for asked, name in ((tree, "从未联系"), ({"ask": "contacts", "op": "=", "number": 3}, "自定条件"), (None, "")):
+        query = json.dumps({"tree": asked, "search": "布"})
+        answer = await browser.client.get("/api/export/customer.csv", params={"columns": "name", "query": query})
+        told = unquote(answer.headers["content-disposition"].rpartition("''")[2])
+        assert re.fullmatch(rf"客户 {name} ?\d{{4}}-\d\d-\d\d \d{{4}}\.csv", told), told
+        assert answer.content.decode("utf-8-sig").startswith("客户名称\r\n")
 
 
 async def test_an_export_of_order_lines_has_the_companys_own_columns(browser: Browser, office: Office, tmp_path: Any) -> None:

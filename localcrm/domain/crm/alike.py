@@ -216,13 +216,21 @@ def find_alike(uow: UnitOfWork, actor: Actor, *, values: dict[str, str | None], 
 #: shape with "until", and whether there are others that the actor is not told of.
 ALSO_KNOWN: list[Callable[[UnitOfWork, Actor, Mapping[str, str | None]], tuple[list[dict[str, Any]], bool]]] = []
 
+#: What stands against a customer as he is typed, though nobody is like him: rows of the same shape, asked with all of his fields that bear on it.
+ASKED_ALONG = ("partner_id", "area")
+AGAINST: list[Callable[[UnitOfWork, Actor, Mapping[str, Any]], list[dict[str, Any]]]] = []
+
 
 def advise_customer(uow: UnitOfWork, actor: Actor, *, values: dict[str, str | None], id: RecordId | None = None) -> dict[str, Any]:
-    """Who is there already while a customer is typed: as ``find_alike``, and of a new one what else is known of such a company."""
+    """Who is there already while a customer is typed: as ``find_alike``, of a new one what else is known of such a company, and what stands against him."""
     found = find_alike(uow, actor, values=values, id=id)
     for known in ALSO_KNOWN if id is None else ():
         rows, braked = known(uow, actor, values)
         found = {"rows": [*found["rows"], *rows], "braked": found["braked"] or braked}
+    if any(values.get(key) for key in ASKED_ALONG):
+        was = policy.shown(actor, _CUSTOMER, uow.get(_CUSTOMER, id)) if id and policy.visible(uow.connection, actor, _CUSTOMER, id) else {}
+        typed = {key: values.get(key, was.get(key)) for key in ASKED_ALONG}
+        found["rows"] += [row for tell in AGAINST for row in tell(uow, actor, typed)]
     return found
 
 

@@ -98,11 +98,16 @@ class Care:
     contract_on: date | None = None
 
 
-def rule_for(rules: Sequence[Mapping[str, Any]], level: str | None) -> Mapping[str, Any] | None:
-    """The active rule of a level: its own, else one for all; the strictest of several."""
+def rules_for(rules: Sequence[Mapping[str, Any]], level: str | None) -> list[Mapping[str, Any]]:
+    """The active rules of a level: its own, else those for all. Each of several counts."""
     active = [rule for rule in rules if rule["active"]]
-    own = [rule for rule in active if rule["level"] and rule["level"] == level]
-    return min(own or [rule for rule in active if not rule["level"]], key=lambda rule: (rule["days"] or 10_000, rule["id"]), default=None)
+    return [rule for rule in active if rule["level"] and rule["level"] == level] or [rule for rule in active if not rule["level"]]
+
+
+def first_due(rules: Sequence[Mapping[str, Any]], care: Care) -> tuple[date, Mapping[str, Any]] | None:
+    """The day on which the first of some rules takes a customer, and that rule; None where all spare it."""
+    found = [(day, rule["id"], rule) for rule in rules if (day := due_day(rule, care)) is not None]
+    return (one[0], one[2]) if (one := min(found, key=lambda each: each[:2], default=None)) else None
 
 
 def due_day(rule: Mapping[str, Any], care: Care) -> date | None:
@@ -110,7 +115,7 @@ def due_day(rule: Mapping[str, Any], care: Care) -> date | None:
 
     Days count from the latest of three: since it has its salesperson, since the last record (opportunity, deal, contract), since the
     rule was switched on, so that a rule that is switched off and on again starts anew. Nothing counts while it lasts, nor the end of a
-    contract where there was none.
+    contract or of a protection where there was none.
     """
     if care.locked or (rule["spare_deals"] and care.level == "deal") or (rule["spare_open"] and care.has_open):
         return None
@@ -123,6 +128,8 @@ def due_day(rule: Mapping[str, Any], care: Care) -> date | None:
         )
         if rule.get(key)
     ]  # fmt: skip
+    if rule.get("after_protection"):
+        terms.append(max([care.protected_until + timedelta(days=1), *begun]) if care.protected_until else None)
     known = [day for day in terms if day is not None]
     if not known or (rule.get("together") == "all" and len(known) < len(terms)):
         return None

@@ -115,6 +115,7 @@ PRESETS = (
     Preset("near_pool", N_("Soon back to a pool"), {"ask": "near_pool"}),
     Preset("shared_to_me", N_("Shared with me"), {"ask": "shared_to_me"}),
     Preset("shared_by_me", N_("Shared by me"), {"ask": "shared_by_me"}),
+    Preset("nobodys", N_("Nobody's, in no pool"), {"all": [{"field": "owner_id", "op": "blank"}, {"field": "pool_id", "op": "blank"}]}),
     Preset("to_contact", N_("To contact"), {"ask": "to_contact", "days": 1}),
     Preset("due_today", N_("To contact today"), {"ask": "due_today"}),
     Preset("overdue", N_("Contact overdue"), {"ask": "overdue"}),

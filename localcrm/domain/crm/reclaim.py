@@ -107,14 +107,14 @@ def _present(now: datetime) -> tuple[Any, str]:
 def _dues(given: Sequence[Record], rows: Iterable[tuple[Any, ...]], now: datetime) -> Iterator[Due]:
     today, fields = now.astimezone().date(), _CUSTOMER.fields
     for _rid, pk, level, since, locked, until, last, has_open, *last_days in rows:
-        rule = rules.rule_for(given, level)
-        if rule is None:
+        asked = rules.rules_for(given, level)
+        if not asked:
             continue
         protected = fields["protected_until"].load(until)
         days = (date.fromisoformat(day) if day else None for day in last_days)
         care = rules.Care(fields["owner_since"].load(since), _AT.load(last), level, bool(locked), protected, bool(has_open), *days)
-        day = rules.due_day(rule, care)
-        if day is not None:
+        if first := rules.first_due(asked, care):
+            day, rule = first
             yield Due(pk.hex(), rule, day, (day - today).days)
 
 
@@ -251,7 +251,7 @@ def prepare_rule(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Rec
 
 def check_rule(uow: UnitOfWork, actor: Actor, values: Mapping[str, Any], old: Record | None) -> None:  # noqa: ARG001
     """A rule in force fills an open pool, and asks for something."""
-    if values is not old and not any(values[key] for key in ("days", *LAST_DAYS)):
+    if values is not old and not any(values[key] for key in ("days", *LAST_DAYS, "after_protection")):
         raise InvalidInput("rule_asks_nothing", N_("Enter after how many days of what a customer goes to the pool."), field="days")
     pool = uow.find(_POOL, values["pool_id"])
     if values is not old and values["active"] and (pool is None or not pool["active"]):

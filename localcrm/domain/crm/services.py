@@ -29,6 +29,7 @@ from localcrm.domain.crm import (
     ties,
 )
 from localcrm.domain.crm.entities import Customer
+from localcrm.domain.crm.protection import check_protected
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
@@ -48,6 +49,12 @@ def prepare_customer(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old:
     return custody.begin(uow, filled)
 
 
+def check_customer(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> None:
+    """Nobody gets round what a salesperson may have, or round the protection of another one's customer."""
+    custody.check_owner(uow, actor, values, old)
+    check_protected(uow, actor, values, old)
+
+
 def bin_customer(uow: UnitOfWork, actor: Actor, record: Record) -> None:  # noqa: ARG001
     """What hangs on a customer goes along into the recycle bin."""
     apart.into_bin(uow, record["id"])
@@ -61,7 +68,7 @@ def restore_customer(uow: UnitOfWork, actor: Actor, record: Record) -> None:
 
 BEHAVIOURS = {
     "customer": Behaviour(
-        prepare=prepare_customer, check=custody.check_owner, after=custody.follow_owner, restored=restore_customer, binned=bin_customer
+        prepare=prepare_customer, check=check_customer, after=custody.follow_owner, restored=restore_customer, binned=bin_customer
     ),
     **contacts.BEHAVIOURS,
     **activities.BEHAVIOURS,

@@ -19,6 +19,7 @@ class PaymentMethod(Choice):
     ALIPAY = "alipay", N_("Alipay")
     CHEQUE = "cheque", N_("Cheque")
     SET_OFF = "set_off", N_("Set off")
+    REBATE = "rebate", N_("Rebate credit")
 
 
 class AccountType(Choice):

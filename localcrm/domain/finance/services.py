@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -34,6 +35,11 @@ _ABOUT = {
 #: What the parts of an expense have in common.
 _SHARED = ("date", "type", "user_id", "invoice_no", "purpose", "branch_id", "files")
 
+#: Ways in which no money moves, so that no account is named.
+WITHOUT_MONEY = frozenset({PaymentMethod.SET_OFF, PaymentMethod.REBATE})
+#: What more is asked of a receipt by its way of payment. Filled by the table of subjects: what it is paid with is known to those above.
+ASKED_OF: dict[str, Callable[[UnitOfWork, Actor, Mapping[str, Any]], None]] = {}
+
 
 def prepare_receipt(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
     """A receipt is of today, of the order's customer, goes to the branch's account where it has but one, and is numbered at once."""
@@ -41,7 +47,9 @@ def prepare_receipt(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: 
     filled = {**values, "branch_id": uow.node.branch_id}
     if order is not None:
         filled["customer_id"] = order["customer_id"]
-    if "account_id" not in values and len(own := accounts_here(uow, actor)) == 1:
+    if values.get("method") in WITHOUT_MONEY:
+        filled["account_id"] = None
+    elif "account_id" not in values and len(own := accounts_here(uow, actor)) == 1:
         filled["account_id"] = own[0]["id"]
     day = _RECEIPT.fields["date"].load(str(values["date"])) if values.get("date") else datetime.date.today()
     return {**filled, "date": day, "number": next_number(uow, _RECEIPT, day)}
@@ -70,6 +78,8 @@ def check_receipt(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Recor
             received=_sum_for(actor, _RECEIPT, "amount", received),
             amount=f"{amount:,.2f}",
         )
+    if ask := ASKED_OF.get(new["method"]):
+        ask(uow, actor, new)
 
 
 def prepare_expense(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:

@@ -47,6 +47,8 @@ def check_deposit(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Recor
         raise InvalidInput(
             "set_off_at_supplier", N_("What is set off is entered on the supplier's page, on both sides at once."), field="method"
         )
+    if new["method"] == PaymentMethod.REBATE:
+        raise InvalidInput("credit_for_goods", N_("Rebate credit is for goods: it pays for orders of the partner."), field="method")
     check_in_use(uow, DEPOSIT, new, old, "account_id")
     _check_there(uow.connection, new["partner_id"], new["held"])
 

@@ -7,12 +7,10 @@ from typing import Annotated
 
 from pydantic import Field as Bounds
 
+from localcrm.domain.crm.entities.customers import PARTNER_LEVELS
 from localcrm.domain.finance.entities import PaymentMethod
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import Attachments, Choice, Day, Entity, F, Id, Kind, LongText, Moment, Money, Name, Quantity, Rate, Text, Total
-
-#: Levels of partners offered; a company may write others of its own.
-PARTNER_LEVELS = {"general": N_("General agent"), "core": N_("Core partner"), "ordinary": N_("Ordinary partner")}
 
 
 class RebateBasis(Choice):
@@ -20,6 +18,7 @@ class RebateBasis(Choice):
 
     RECEIVED = "received", N_("Money received")
     ORDERED = "ordered", N_("Orders posted")
+    SHIPPED = "shipped", N_("Goods shipped")
 
 
 class Partner(
@@ -86,6 +85,7 @@ class PartnerRegistration(
     owner_id: Annotated[Id | None, F(10, N_("Salesperson"), ref="user", column=6)] = None
     branch_id: Annotated[Id | None, F(11, N_("Branch"), ref="branch", column=7, editable=False)] = None
     remark: Annotated[LongText | None, F(12, N_("Remark"), widget="longtext")] = None
+    area: Annotated[Text | None, F(13, N_("Area"), column=9, widget="area", editable=False)] = None
 
 
 class RebateTier(Entity, key="rebate_tier", no=103, label=N_("Rebate tier"), kind=Kind.MASTER, title_field="remark", order_by="level"):
@@ -202,3 +202,26 @@ class PartnerStock(
     date: Annotated[Day | None, F(3, N_("As of"), column=3, index=True)] = None
     quantity: Annotated[Quantity, Bounds(ge=0), F(4, N_("Quantity"), column=4)]
     remark: Annotated[Text | None, F(5, N_("Remark"), column=5, search=4)] = None
+
+
+class PartnerSale(
+    Entity,
+    key="partner_sale",
+    no=111,
+    label=N_("Partner's sale"),
+    kind=Kind.MASTER,
+    title_field="buyer",
+    under="partner_id",
+    order_by="-date",
+):
+    """What a partner sold on to whom, as he reported it; a return is negative."""
+
+    partner_id: Annotated[Id, F(1, N_("Channel partner"), ref="partner", column=1)]
+    date: Annotated[Day | None, F(2, N_("Date"), column=2, index=True)] = None
+    buyer: Annotated[Name, F(3, N_("Sold to"), column=3, index=True, search=6)]
+    product_id: Annotated[Id, F(4, N_("Product"), ref="product", column=4)]
+    quantity: Annotated[Quantity, F(5, N_("Quantity"), column=5)]
+    amount: Annotated[Money | None, F(6, N_("Amount"), column=6)] = None
+    number: Annotated[Text | None, F(7, N_("Paper no."), column=7, search=6)] = None
+    customer_id: Annotated[Id | None, F(8, N_("Also our customer"), ref="customer", column=8)] = None
+    remark: Annotated[Text | None, F(9, N_("Remark"), column=9, search=4)] = None

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from localcrm.domain import policy
 from localcrm.domain.crm.entities import Customer
@@ -14,13 +15,15 @@ from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.partners.entities import Partner, RebateBasis, RebateSettlement, RebateTier
 from localcrm.domain.partners.rules import first_day, months_until, rebate, tiers_of
 from localcrm.domain.policy import Actor
-from localcrm.domain.sales.entities import SalesOrder
+from localcrm.domain.sales.entities import Delivery, DeliveryLine, SalesOrder, SalesOrderLine
+from localcrm.kernel.money import MONEY_SCALE, round_to
 from localcrm.kernel.schema import EntityType
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record, load_record, record_columns
 
 PARTNER, TIER, SETTLED = Partner.entity_type, RebateTier.entity_type, RebateSettlement.entity_type
 _CUSTOMER, _ORDER, _RECEIPT = Customer.entity_type, SalesOrder.entity_type, Receipt.entity_type
+_DELIVERY, _SENT, _LINE = Delivery.entity_type, DeliveryLine.entity_type, SalesOrderLine.entity_type
 _MONEY = _ORDER.fields["gross"]
 #: What each figure is made of.
 _NEEDS: tuple[tuple[EntityType, tuple[str, ...]], ...] = (
@@ -33,10 +36,15 @@ _NOTHING = Decimal("0.00")
 
 @dataclass(slots=True)
 class Sums:
-    """What customers of a partner ordered and paid."""
+    """What customers of a partner ordered, were sent and paid."""
 
     ordered: Decimal = _NOTHING
     received: Decimal = _NOTHING
+    shipped: Decimal = _NOTHING
+
+    def on(self, basis: str) -> Decimal:
+        """What counts on the basis of a rebate."""
+        return {RebateBasis.ORDERED: self.ordered, RebateBasis.SHIPPED: self.shipped}.get(RebateBasis(basis), self.received)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,17 @@ def sees_all(actor: Actor) -> bool:
     return True
 
 
+def sees_shipped(actor: Actor) -> bool:
+    """Whether he sees every delivery, its goods, and what lines of orders come to."""
+    needs: tuple[tuple[EntityType, tuple[str, ...]], ...] = (
+        (_DELIVERY, ("order_id", "status", "date")),
+        (_SENT, ("product_id", "quantity")),
+        (_LINE, ("product_id", "quantity", "gross")),
+    )
+    views = [(policy.seen(actor, kind), fields) for kind, fields in needs]
+    return all(seen is not None and seen.rows is None and all(map(seen.shows, fields)) for seen, fields in views)
+
+
 def partners(connection: Connection, actor: Actor) -> dict[str, Record]:
     """Every partner the actor sees, by id; whole, for it is reckoned with what may be hidden from him."""
     seen = policy.seen(actor, PARTNER)
@@ -124,14 +143,45 @@ def by_month(connection: Connection, actor: Actor, months: Sequence[str], partne
             WHERE o.deleted = 0 AND +o.status = 'posted' AND o.opening = 0 AND o.date BETWEEN ? AND ? AND {condition} GROUP BY 1, 2"""
         for who, month, amount in connection.all(sql, [*given, *span, *more]):
             found[who.hex(), month].ordered = _MONEY.load(amount)
+        if sees_shipped(actor):
+            _add_shipped(connection, found, members, [*given, *more, *span], condition)
     if receipts is not None and all(map(receipts.shows, _NEEDS[2][1])):
         condition, more = receipts.condition("r")
         sql = f"""{members} SELECT member.partner, substr(r.date, 1, 7), sum(r.amount)
             FROM member CROSS JOIN receipt r INDEXED BY receipt__customer_id ON r.customer_id = member.id
-            WHERE r.deleted = 0 AND r.date BETWEEN ? AND ? AND {condition} GROUP BY 1, 2"""
+            WHERE r.deleted = 0 AND r.date BETWEEN ? AND ? AND r.method <> 'rebate' AND {condition} GROUP BY 1, 2"""
         for who, month, amount in connection.all(sql, [*given, *span, *more]):
             found[who.hex(), month].received = _MONEY.load(amount)
     return found
+
+
+def _add_shipped(connection: Connection, found: dict[tuple[str, str], Sums], members: str, params: Sequence[Any], condition: str) -> None:
+    """Add what deliveries of posted orders brought, each product at what it comes to in its order; what came back by an order is taken off by its day."""
+    sent = connection.all(
+        f"""{members}, paid AS (SELECT member.partner, o.id, o.date, o.gross FROM member
+                CROSS JOIN sales_order o INDEXED BY sales_order__customer_id ON o.customer_id = member.id
+                WHERE o.deleted = 0 AND +o.status = 'posted' AND o.reverses_id IS NULL AND o.opening = 0 AND {condition}
+                AND NOT EXISTS (SELECT 1 FROM sales_order r WHERE r.reverses_id = o.id AND r.deleted = 0)),
+            sent AS (SELECT p.partner, substr(d.date, 1, 7) AS month, p.id AS order_id, s.product_id, sum(s.quantity) AS quantity
+                FROM paid p CROSS JOIN delivery d INDEXED BY delivery__order_id ON d.order_id = p.id CROSS JOIN delivery_line s ON s.delivery_id = d.id
+                WHERE d.deleted = 0 AND s.deleted = 0 AND +d.status IN ('shipped', 'received') AND d.date BETWEEN ? AND ? GROUP BY 1, 2, 3, 4)
+            SELECT sent.partner, sent.month, sent.quantity, sum(l.quantity), sum(l.gross) FROM sent
+                CROSS JOIN sales_order_line l ON l.order_id = sent.order_id AND +l.product_id = sent.product_id
+                WHERE l.deleted = 0 GROUP BY sent.partner, sent.month, sent.order_id, sent.product_id""",
+        params,
+    )
+    for who, month, quantity, ordered, gross in sent:
+        share = Decimal(min(quantity, ordered)) / ordered if ordered > 0 else Decimal(0)
+        found[who.hex(), month].shipped += round_to(_MONEY.load(gross) * share, MONEY_SCALE)
+    back = connection.all(
+        f"""{members} SELECT member.partner, substr(o.date, 1, 7), sum(o.gross)
+            FROM member CROSS JOIN sales_order o INDEXED BY sales_order__customer_id ON o.customer_id = member.id
+            WHERE o.deleted = 0 AND +o.status = 'posted' AND o.reverses_id IS NULL AND o.opening = 0 AND o.gross < 0 AND {condition}
+            AND NOT EXISTS (SELECT 1 FROM sales_order r WHERE r.reverses_id = o.id AND r.deleted = 0) AND o.date BETWEEN ? AND ? GROUP BY 1, 2""",
+        params,
+    )
+    for who, month, amount in back:
+        found[who.hex(), month].shipped += _MONEY.load(amount)
 
 
 def accrued(connection: Connection, actor: Actor, months: Sequence[str], partner: str | None = None) -> list[Accrued]:
@@ -145,8 +195,10 @@ def accrued(connection: Connection, actor: Actor, months: Sequence[str], partner
         one, start = known.get(who), first_day(month)
         if one is None or start is None or (partner is not None and who != partner):
             continue
+        if one["rebate_on"] == RebateBasis.SHIPPED and not sees_shipped(actor):
+            continue
         both = sums.get((who, month), Sums())
-        basis = both.ordered if one["rebate_on"] == RebateBasis.ORDERED else both.received
+        basis = both.on(one["rebate_on"])
         due = rebate(tiers_of(tiers, one, start), basis)
         rows.append(Accrued(who, month, basis, due.percent, due.amount, settled.get((who, month), _NOTHING)))
     rows.sort(key=lambda row: (-row.amount, row.partner_id))

@@ -12,10 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from localcrm.domain import policy
+from localcrm.domain.areas import canonical
 from localcrm.domain.crm.alike import find_alike, may_be_told
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.crm.reminders import MOST, Ask, Reminding, morning
 from localcrm.domain.options.company import company_number
+from localcrm.domain.partners import territories
 from localcrm.domain.partners.entities import Partner, PartnerRegistration, RegistrationState
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour, create_record, update_record
@@ -92,14 +94,15 @@ def register_customer(
     phone: str | None = None,
     tax_no: str | None = None,
     contact: str | None = None,
+    area: str | None = None,
     remark: str | None = None,
     although: bool = False,
 ) -> dict[str, Any]:
-    """Register a company for a partner. Returns {"id", "registrations", "customers", "braked"}; without id nothing was registered.
+    """Register a company for a partner. Returns {"id", "registrations", "customers", "territory", "braked"}; without id nothing was registered.
 
     registrations: those that run for the same company, which refuse it: {"partner", "name", "until", "owner", "branch", "reasons"}, of one beyond
     his rights {"masked": true} and no names of partner or company · customers: of ours that look like it, as ``crm.find_alike`` tells of
-    them; they refuse it unless ``although``.
+    them · territory: whose area it lies in, where that is not this partner's (see ``territories``). Both refuse it unless ``although``.
     """
     policy.require(actor, "partner_registration.create")
     policy.require_record(uow.connection, actor, PARTNER, partner_id, "read")
@@ -109,15 +112,16 @@ def register_customer(
             "agreement_over", N_("The agreement with “{partner}” ended on {day}."), partner=partner["name"], day=partner["ends_on"]
         )
     typed: dict[str, str | None] = {"name": name, "phone": phone, "tax_no": tax_no}
-    given = {**typed, "partner_id": partner_id, "contact": contact, "remark": remark}
+    given = {**typed, "partner_id": partner_id, "contact": contact, "area": area and canonical(area), "remark": remark}
     policy.require_fields(actor, REGISTRATION, {key: value for key, value in given.items() if value}, dict.fromkeys(REGISTRATION.fields))
     values = REGISTRATION.validate({**given, **_begins(uow, company_number(uow.connection, uow.node, "registration_days"))})
     values |= {"owner_id": partner["owner_id"] or actor.user_id, "branch_id": uow.node.branch_id}
     found = _running(uow, typed)
     told, braked = _tell(uow, actor, found)
     alike = find_alike(uow, actor, values=typed)
-    result = {"id": None, "registrations": told, "customers": alike["rows"], "braked": braked or alike["braked"]}
-    if found or ((alike["rows"] or alike["braked"]) and not although):
+    against = territories.conflicts(uow, actor, partner_id, area)
+    result = {"id": None, "registrations": told, "customers": alike["rows"], "territory": against, "braked": braked or alike["braked"]}
+    if found or ((alike["rows"] or alike["braked"] or against) and not although):
         return result
     return {**result, "id": uow.insert(REGISTRATION, values)}
 
@@ -156,7 +160,7 @@ def turn_into_customer(uow: UnitOfWork, actor: Actor, *, registration_id: Record
     record = _live(uow, registration_id)
     _require_first(uow, record)
     if customer_id is None:
-        values = {key: record[key] for key in ("name", "phone", "tax_no", "partner_id") if record[key]}
+        values = {key: record[key] for key in ("name", "phone", "tax_no", "area", "partner_id") if record[key]}
         if record["owner_id"]:
             values["owner_id"] = record["owner_id"]
         customer_id = str(create_record(uow, actor, entity=_CUSTOMER.key, values=values)["id"])

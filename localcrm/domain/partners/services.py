@@ -8,8 +8,8 @@ from typing import Any
 
 from localcrm.domain import policy
 from localcrm.domain.numbering import next_number
-from localcrm.domain.partners import deposits, figures, registrations, stock, targets
-from localcrm.domain.partners.entities import RebateWay
+from localcrm.domain.partners import deposits, figures, registrations, sales, stock, targets
+from localcrm.domain.partners.entities import RebateBasis, RebateWay
 from localcrm.domain.partners.figures import PARTNER, SETTLED, TIER
 from localcrm.domain.partners.rules import first_day, month_of, months_until, period_of, periods_at
 from localcrm.domain.policy import Actor
@@ -112,10 +112,11 @@ def settle_rebate(
     policy.require(actor, f"{SETTLED.key}.create")
     if not uow.node.is_office:
         raise Refused("office_settles", N_("Rebates are settled at head office, which knows the orders of every branch."))
-    if not figures.sees_all(actor) or not figures.sees_rebates(actor):
-        raise Forbidden("sees_part", N_("You do not see all orders and receipts, so you cannot settle rebates."))
     policy.require_record(uow.connection, actor, PARTNER, partner_id, "read")
     partner, start = uow.get(PARTNER, partner_id), first_day(month)
+    by_goods = partner["rebate_on"] == RebateBasis.SHIPPED
+    if not figures.sees_all(actor) or not figures.sees_rebates(actor) or (by_goods and not figures.sees_shipped(actor)):
+        raise Forbidden("sees_part", N_("You do not see all orders and receipts, so you cannot settle rebates."))
     if start is None:
         raise InvalidInput("bad_month", N_("Write a month as 2026-11."), field="month")
     if month >= month_of(registrations.today(uow)):
@@ -144,6 +145,7 @@ BEHAVIOURS = {
     **targets.BEHAVIOURS,
     **deposits.BEHAVIOURS,
     **stock.BEHAVIOURS,
+    **sales.BEHAVIOURS,
     "partner": Behaviour(prepare=prepare_partner, check=check_partner, derive=targets.derive_partner),
     "rebate_tier": Behaviour(check=check_tier, distinct=("from_amount",)),
 }

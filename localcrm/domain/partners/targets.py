@@ -10,7 +10,7 @@ from typing import Any
 
 from localcrm.domain import policy
 from localcrm.domain.partners.entities import PartnerTarget, RebateBasis
-from localcrm.domain.partners.figures import PARTNER, Sums, by_month, partners, sees_all
+from localcrm.domain.partners.figures import PARTNER, Sums, by_month, partners, sees_all, sees_shipped
 from localcrm.domain.partners.rules import months_of, percent_of, period_of, periods_at
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
@@ -78,14 +78,13 @@ def reached(connection: Connection, actor: Actor, *, partner: str | None = None,
     return [
         Reached(row["id"], row["partner_id"], row["period"], row["amount"], _came_in(sums, known[row["partner_id"]], row["period"]))
         for row in rows
-        if row["partner_id"] in known
+        if row["partner_id"] in known and (known[row["partner_id"]]["rebate_on"] != RebateBasis.SHIPPED or sees_shipped(actor))
     ]
 
 
 def _came_in(sums: dict[tuple[str, str], Sums], partner: Record, period: str) -> Decimal:
     found = [sums[partner["id"], month] for month in months_of(period) if (partner["id"], month) in sums]
-    ordered = partner["rebate_on"] == RebateBasis.ORDERED
-    return sum((one.ordered if ordered else one.received for one in found), _NOTHING)
+    return sum((one.on(partner["rebate_on"]) for one in found), _NOTHING)
 
 
 def at_present(connection: Connection, actor: Actor, day: dt.date) -> dict[str, Reached]:

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from localcrm.domain import policy
 from localcrm.domain.people.entities import Share, User
 from localcrm.domain.policy import Actor
+from localcrm.kernel.ids import made_at
 from localcrm.kernel.schema import EntityType, entities, entity as entity_type
 from localcrm.store.changelog import history
 from localcrm.store.connection import Connection
@@ -26,7 +27,7 @@ ENDED_LATELY = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class SharedWith:
-    """One share of a record. ``ended``: ended, ``ended_at`` and ``ended_by`` ("" for the program), ``over``: its last day has passed.
+    """One share of a record, ``by`` whom and ``since`` when it is known to be. ``ended``: ended, ``ended_at`` and ``ended_by`` ("" for the program), ``over``: its last day has passed.
 
     ``waits_for``: the branch that has not heard of this share, or of its end, yet ("" where everybody concerned has, or where
     that is not known here) · ``last_heard``: when that branch exchanged last.
@@ -40,6 +41,12 @@ class SharedWith:
     last_heard: datetime | None = None
     ended_at: datetime | None = None
     ended_by: str = ""
+    by: str = ""
+
+    @property
+    def since(self) -> datetime:
+        """When it was shared: its id tells."""
+        return made_at(self.share["id"])
 
 
 def shares_of(connection: Connection, node: Node, actor: Actor, kind: EntityType, identity: str, *, today: date) -> list[SharedWith]:
@@ -50,20 +57,23 @@ def shares_of(connection: Connection, node: Node, actor: Actor, kind: EntityType
         f"SELECT {record_columns(_SHARE)} FROM share WHERE record = ? AND entity = ? ORDER BY deleted, rid DESC LIMIT {MOST}",
         (identity, kind.key),
     )
-    found = []
+    found, sharers = [], dict[str, str]()
     for share in (load_record(_SHARE, row) for row in rows):
         name = _name(connection, share)
         if not name:
             continue
+        if share["shared_by"] and share["shared_by"] not in sharers:
+            sharers |= titles(connection, _USER, [share["shared_by"]])
+        by = sharers.get(share["shared_by"], "")
         branch, heard = _waiting(connection, node, share)
         over = share["until"] is not None and share["until"] < today
         if not share["deleted"]:
-            found.append(SharedWith(share, name, ended=False, over=over, waits_for=branch, last_heard=heard))
+            found.append(SharedWith(share, name, ended=False, over=over, waits_for=branch, last_heard=heard, by=by))
             continue
-        at, by = _ended(connection, share["id"])
+        at, ended_by = _ended(connection, share["id"])
         is_news = at is not None and at.astimezone().date() >= today - ENDED_LATELY and share["shared_by"] != share["user_id"]
         if branch or is_news:
-            found.append(SharedWith(share, name, True, over, branch, heard, at, by))
+            found.append(SharedWith(share, name, True, over, branch, heard, at, ended_by, by))
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field as Bounds
 
-from localcrm.domain.crm.entities.customers import PRICE_LEVELS
+from localcrm.domain.crm.entities.customers import PARTNER_LEVELS, PRICE_LEVELS
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import Attachments, Choice, Day, Entity, F, Id, Kind, LongText, Moment, Money, Name, Price, Quantity, Rate, Text
 
@@ -86,6 +86,7 @@ class SalesOrderLine(
     gross: Annotated[Money, F(12, N_("Total"), column=11, editable=False)] = NOTHING
     remark: Annotated[Text | None, F(13, N_("Remark"), column=12)] = None
     below_reason: Annotated[Text | None, F(14, N_("Why below the lowest price"))] = None
+    list_price: Annotated[Price | None, F(15, N_("Price of the house then"), editable=False)] = None
 
 
 class InstalledProduct(
@@ -277,10 +278,10 @@ class QuoteLine(
 
 
 class LevelPrice(Entity, key="level_price", no=109, label=N_("Price by level"), kind=Kind.HUB, title_field="level", order_by="product_id"):
-    """What a product costs customers of a price level, as list prices are meant; head office sets it. Others pay the list price."""
+    """What a product costs customers of a price level, or partners of a level, as list prices are meant; head office sets it. Others pay the list price."""
 
     product_id: Annotated[Id, F(1, N_("Product"), ref="product", column=1)]
-    level: Annotated[Text, F(2, N_("Price level"), column=2, index=True, options=PRICE_LEVELS)]
+    level: Annotated[Text, F(2, N_("Price level"), column=2, index=True, options=PRICE_LEVELS | PARTNER_LEVELS)]
     price: Annotated[Price, Bounds(ge=0), F(3, N_("Unit price"), column=3)]
     remark: Annotated[Text | None, F(4, N_("Remark"), column=4)] = None
 

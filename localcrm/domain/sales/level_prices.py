@@ -1,9 +1,13 @@
-"""Prices by level: what a product costs a customer of a price level. Head office sets them; a new line takes them before anything else."""
+"""Prices by level: what a product costs a customer of a price level. Head office sets them; a new line takes them before anything else.
+
+A customer without a price level of his own may be somebody to whom more was promised, as channel partners are (``FURTHER_TERMS``).
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -21,14 +25,36 @@ from localcrm.store.uow import UnitOfWork
 _LEVEL_PRICE, _CUSTOMER = LevelPrice.entity_type, Customer.entity_type
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What was agreed with somebody who is a customer too: at prices of which level he buys, and which share of the list price he pays elsewhere."""
+
+    level: str | None = None
+    discount: Decimal | None = None
+
+
+#: Who else knows what was agreed with a customer, as far as the actor may see it; the first one that knows anything is heard.
+FURTHER_TERMS: list[Callable[[Connection, Actor, str], Terms | None]] = []
+
+
+def terms_of(connection: Connection, actor: Actor, customer_id: str | None) -> Terms:
+    """What was agreed with a customer: his own price level goes before that of anything else he is."""
+    if not customer_id:
+        return Terms()
+    agreed = next((terms for ask in FURTHER_TERMS if (terms := ask(connection, actor, customer_id))), Terms())
+    seen = policy.seen(actor, _CUSTOMER)
+    if seen is None or not seen.shows("price_level"):
+        return agreed
+    own = next((customer["price_level"] for customer in records_by_id(connection, _CUSTOMER, [customer_id])), None)
+    return Terms(own or agreed.level, agreed.discount)
+
+
 def level_prices(connection: Connection, actor: Actor, product_ids: Sequence[str], customer_id: str | None) -> dict[str, Decimal]:
     """Prices of a customer's level by product; a product without one is left out, and all are where the actor may not see level or price."""
-    prices, customers = policy.seen(actor, _LEVEL_PRICE), policy.seen(actor, _CUSTOMER)
-    if not customer_id or not product_ids or prices is None or customers is None or not customers.shows("price_level"):
+    prices = policy.seen(actor, _LEVEL_PRICE)
+    if not product_ids or prices is None or not all(map(prices.shows, ("product_id", "level", "price"))):
         return {}
-    if not all(map(prices.shows, ("product_id", "level", "price"))):
-        return {}
-    level = next((customer["price_level"] for customer in records_by_id(connection, _CUSTOMER, [customer_id])), None)
+    level = terms_of(connection, actor, customer_id).level
     if not level:
         return {}
     condition, params = prices.condition("p")

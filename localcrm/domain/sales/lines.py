@@ -16,7 +16,7 @@ from localcrm.domain.catalog.services import unit_decimals
 from localcrm.domain.in_use import check_in_use
 from localcrm.domain.policy import Actor
 from localcrm.domain.sales import floors, rules
-from localcrm.domain.sales.level_prices import level_prices
+from localcrm.domain.sales.level_prices import level_prices, terms_of
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.money import LineAmounts
@@ -54,12 +54,14 @@ def _prepare(kind: EntityType, uow: UnitOfWork, actor: Actor, values: dict[str, 
     product = uow.find(_PRODUCT, product_id) if product_id else None
     prices = policy.seen(actor, _PRODUCT)
     changed_product = old is not None and product_id != old["product_id"]
-    house = _house_price(kind, uow, actor, merged, product)
+    house, agreed = _house_price(kind, uow, actor, merged, product)
     for key, source in _FROM_PRODUCT:
         shown = prices is not None and prices.shows(source)  # a price one may not see is not learnt from a document either
         if product and (merged.get(key) is None or (changed_product and key not in values)):
             if key == "price":
                 merged[key] = house
+                if agreed is not None and "discount" not in values:
+                    merged["discount"] = agreed
             elif shown:
                 merged[key] = product[source]
     checked = kind.validate({**merged, **dict.fromkeys(AMOUNTS, 0)})
@@ -81,17 +83,22 @@ def _prepare(kind: EntityType, uow: UnitOfWork, actor: Actor, values: dict[str, 
 
 def _house_price(
     kind: EntityType, uow: UnitOfWork, actor: Actor, line: Mapping[str, Any], product: Mapping[str, Any] | None
-) -> Decimal | None:
-    """What a product costs the customer of a line's document: the price of his level, else the list price; None where it may not be seen."""
+) -> tuple[Decimal | None, Decimal | None]:
+    """What a product costs the customer of a line's document: the price of his level, else the list price and the discount agreed with him on it.
+
+    None for what may not be seen or was not agreed.
+    """
     if product is None:
-        return None
+        return None, None
     parent = line.get(str(kind.parent))
     document = uow.find(document_of(kind), parent) if isinstance(parent, str) and parent else None
     customer = document["customer_id"] if document else None
     found = level_prices(uow.connection, actor, [product["id"]], customer).get(product["id"])
+    if found is not None:
+        return found, None
     seen = policy.seen(actor, _PRODUCT)
     listed: Decimal | None = product["price"] if seen is not None and seen.shows("price") else None
-    return listed if found is None else found
+    return listed, terms_of(uow.connection, actor, customer).discount
 
 
 def checking(kind: EntityType) -> Callable[[UnitOfWork, Actor, dict[str, Any], Record | None], None]:

@@ -13,7 +13,7 @@ from localcrm.domain.crm.entities import Customer
 from localcrm.domain.policy import Actor
 from localcrm.domain.sales.entities import SalesOrder, SalesOrderLine
 from localcrm.domain.sales.glance import customer_glances
-from localcrm.domain.sales.level_prices import level_prices
+from localcrm.domain.sales.level_prices import level_prices, terms_of
 from localcrm.domain.sales.overdue import overdue
 from localcrm.domain.stock.services import stock_list
 from localcrm.kernel.schema import Field
@@ -62,10 +62,14 @@ def exact_products(connection: Connection, actor: Actor, texts: Sequence[str]) -
 def offers(
     connection: Connection, actor: Actor, products: Sequence[Record], *, customer_id: str | None, warehouse_id: str | None
 ) -> list[dict[str, Any]]:
-    """Each product with ``available`` (in the warehouse), ``elsewhere`` [(warehouse, quantity)], ``level_price`` and ``last_price`` of this customer."""
+    """Each product with ``available`` (in the warehouse), ``elsewhere`` [(warehouse, quantity)], ``level_price`` and ``last_price`` of this customer.
+
+    discount: the share of the list price that was agreed with him, 1 where his level has a price; None where nothing was agreed.
+    """
     stock = stock_list(connection, actor, product_ids=[product["id"] for product in products]) if products else []
     names = titles(connection, _WAREHOUSE, [row["warehouse_id"] for row in stock])
     levels = level_prices(connection, actor, [product["id"] for product in products], customer_id)
+    agreed = terms_of(connection, actor, customer_id).discount
     result = []
     for product in products:
         own = [row for row in stock if row["product_id"] == product["id"]]
@@ -73,7 +77,8 @@ def offers(
         others = [(names[row["warehouse_id"]], row["quantity"]) for row in own if warehouse_id not in {None, row["warehouse_id"]}]
         deals = last_deals(connection, actor, customer_id, product["id"], limit=1) if customer_id else []
         last = deals[0]["price"] if deals else None
-        prices = {"level_price": levels.get(product["id"]), "last_price": last}
+        share = agreed if agreed is None or product["id"] not in levels else Decimal(1)
+        prices = {"level_price": levels.get(product["id"]), "last_price": last, "discount": share}
         result.append({**product, "available": here, "elsewhere": [pair for pair in others if pair[1] > 0], **prices})
     return result
 

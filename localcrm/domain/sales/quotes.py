@@ -178,7 +178,8 @@ def order_from_quote(uow: UnitOfWork, actor: Actor, *, quote_id: RecordId) -> di
     quote = uow.get(_QUOTE, quote_id)
     if quote["status"] != QuoteStatus.ACCEPTED:
         raise Refused("quote_not_accepted", N_("“{number}” has not been accepted yet."), number=quote["number"])
-    lines = sale_lines.lines_of(uow, _LINE, quote_id)
+    # What was accepted is not asked again, whatever the product costs by then.
+    lines = [{**line, "list_price": None} for line in sale_lines.lines_of(uow, _LINE, quote_id)]
     if not lines:
         raise Refused("quote_without_lines", N_("“{number}” has no lines that could be ordered."), number=quote["number"])
     if made := order_of_quote(uow, quote_id):

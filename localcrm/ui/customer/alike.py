@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import background_tasks, ui
 
+from localcrm.domain.crm.alike import ASKED_ALONG
 from localcrm.domain.crm.entities import Contact, Customer
+from localcrm.domain.partners.territories import OUTSIDE
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import gettext as _
 from localcrm.store.marks import marked
@@ -38,8 +40,9 @@ class Adviser:
 
     def __init__(self, session: Session, form: Form, identity: str | None) -> None:
         self.session, self.form, self.identity = session, form, identity
-        self.keys = [field.key for field in marked(form.entity) if field.key in form.inputs]
-        self.asked = self._typed()
+        along = ASKED_ALONG if form.entity is CUSTOMER and all(key in form.inputs for key in ASKED_ALONG) else ()
+        self.keys = [*(field.key for field in marked(form.entity) if field.key in form.inputs), *along]
+        self.asked = {key: form.loaded.get(key) for key in self.keys}  # a draft that was taken up again is asked about
         self.found: list[dict[str, Any]] = []
         self.agreed: set[str] = set()
         self._waiting: asyncio.Task[None] | None = None
@@ -59,6 +62,8 @@ class Adviser:
     async def sure(self) -> bool:
         """The question before one is saved who looks like those found."""
         title = _("This customer may be there already")
+        if all("territory" in row for row in self.found):
+            return await _sure(_("This is not the partner's area"), self.form, self.found, _("Save anyway"))
         return await _sure(title, self.form, self.found, _("Save as a new customer") if self.identity is None else _("Save anyway"))
 
     def _changed(self) -> None:
@@ -114,19 +119,28 @@ def _pass_over(_error: AppError) -> bool:
 
 
 def _key(row: Mapping[str, Any]) -> str:
-    return str(row.get("id") or (row["owner"], row["branch"], *row["reasons"]))
+    return str(row.get("id") or (row["owner"], row["branch"], row.get("territory"), row.get("partner"), row.get("area"), *row["reasons"]))
 
 
 def _draw(row: Mapping[str, Any]) -> None:
     with ui.element("div").classes("lc-alike-row").props("data-masked" if row.get("masked") else "data-hit"):
         ui.icon("person_search").props("size=16px")
-        if row.get("masked") or "until" in row:
+        if row.get("masked") or "until" in row or "territory" in row:
             ui.label(_words(row))
         else:
             ui.link(_words(row), record_path("customer", row["id"]), new_tab=True)
 
 
+def territory_words(row: Mapping[str, Any]) -> str:
+    """What stands against a partner by his area, or that of another."""
+    if row["territory"] == OUTSIDE:
+        return _("Outside the partner's area ({area})").format(area=row["area"])
+    return _("In the area of {partner} ({area})").format(partner=row["partner"] or _("another partner"), area=row["area"])
+
+
 def _words(row: Mapping[str, Any]) -> str:
+    if "territory" in row:
+        return territory_words(row)
     whose = " · ".join(str(part) for part in (row["owner"], row["branch"]) if part)
     if "until" in row:
         words = {
@@ -144,7 +158,8 @@ def _words(row: Mapping[str, Any]) -> str:
 async def _sure(title: str, form: Form, rows: list[dict[str, Any]], yes: str) -> bool:
     with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("alike-dialog"):
         ui.label(title).classes("lc-dialog-title")
-        ui.label(_("Alike by {fields}:").format(fields=_fields(form, rows))).classes("lc-muted")
+        if fields := _fields(form, rows):
+            ui.label(_("Alike by {fields}:").format(fields=fields)).classes("lc-muted")
         for row in rows:
             _draw(row)
         with ui.element("div").classes("lc-dialog-buttons"):
@@ -154,7 +169,7 @@ async def _sure(title: str, form: Form, rows: list[dict[str, Any]], yes: str) ->
 
 
 def _fields(form: Form, rows: list[dict[str, Any]]) -> str:
-    keys = dict.fromkeys(key for row in rows for key in row["reasons"])
+    keys = dict.fromkeys(key for row in rows if "territory" not in row for key in row["reasons"])
     return _(", ").join(form.entity.fields[key].label for key in keys)
 
 

@@ -17,7 +17,7 @@ from localcrm.store.connection import Connection
 from localcrm.ui.customer.custody import present
 from localcrm.ui.customer.tabs import Tab
 from localcrm.ui.kit.lines import cell, heads
-from localcrm.ui.kit.sharing import share_dialog
+from localcrm.ui.kit.sharing import share_dialog, shared_words
 from localcrm.ui.kit.values import ago, near_day, near_moment
 from localcrm.ui.operations import run_verb
 
@@ -52,6 +52,7 @@ def _draw(bench: Workbench, shares: list[SharedWith]) -> None:
             with ui.element("tr"):
                 with ui.element("td"):
                     ui.label(one.name)
+                    ui.label(shared_words(one.by, one.since)).classes("lc-muted lc-small-text")
                     if one.share["reason"]:
                         ui.label(one.share["reason"]).classes("lc-muted lc-small-text")
                 with ui.element("td"):

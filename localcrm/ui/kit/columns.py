@@ -6,10 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from localcrm.domain import policy
+from localcrm.domain.crm.entities import Customer
+from localcrm.domain.crm.reclaim import Due, due_of
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import BEHAVIOURS
 from localcrm.domain.sales.glance import customer_glances
 from localcrm.domain.sales.goods import Goods
+from localcrm.kernel.clock import now_utc
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Field, plain_decimal
 from localcrm.store.connection import Connection
@@ -78,6 +82,7 @@ DERIVED: Mapping[str, tuple[Derived, ...]] = {
         Derived("next_contact", N_("Next contact"), "due", after="phone"),
         Derived("unpaid", N_("Unpaid"), "money", after="next_contact"),
         Derived("latest", N_("Latest"), "muted", after="owner_id"),
+        Derived("reclaimed_in", N_("Reclaimed in"), "clock", after="latest", folded=True),
     ),
 }
 
@@ -92,14 +97,26 @@ FOLDED: Mapping[str, frozenset[str]] = {
 def _glances(connection: Connection, actor: Actor, records: Sequence[Record]) -> list[dict[str, Any]]:
     from localcrm.domain.crm.entities import ActivityType
 
-    found = customer_glances(connection, actor, [record["id"] for record in records])
+    ids = [record["id"] for record in records]
+    found = customer_glances(connection, actor, ids)
+    shows_owner = policy.view(actor, Customer.entity_type).shows("owner_id")
+    dues = due_of(connection, now_utc(), ids) if shows_owner else {}
     rows = []
     for record in records:
         glance = found[record["id"]]
         way = gettext(ActivityType(glance.last_type).label) if glance.last_type else ""
         latest = " ".join(part for part in (show_kind("datetime", glance.last_at), way, (glance.last_content or "").split("\n")[0]) if part)
-        rows.append({"contact": glance.contact, "next_contact": glance.next_contact, "unpaid": glance.unpaid, "latest": latest or None})
+        row = {"contact": glance.contact, "next_contact": glance.next_contact, "unpaid": glance.unpaid, "latest": latest or None}
+        rows.append(row | ({"reclaimed_in": _countdown(dues.get(record["id"]))} if shows_owner else {}))
     return rows
+
+
+def _countdown(due: Due | None) -> tuple[str, str]:
+    """In how many days a customer goes to a pool; nothing where no rule takes it."""
+    if due is None:
+        return "", ""
+    text = gettext(N_("{days} days")).format(days=due.days) if due.days > 0 else gettext(N_("due now"))
+    return text, "bad" if due.days <= 0 else "warn" if due.is_near else ""
 
 
 def _clocks(connection: Connection, actor: Actor, records: Sequence[Record]) -> list[dict[str, Any]]:

@@ -78,6 +78,7 @@ CARDS: Mapping[str, tuple[str, str, str, str]] = {
     "partner_target": ("", "amount", "partner_id", "period"),
     "partner_deposit": ("kind", "amount", "partner_id", "date"),
     "partner_stock": ("", "quantity", "partner_id", "product_id"),
+    "partner_sale": ("", "amount", "partner_id", "product_id"),
     "level_price": ("", "price", "product_id", "remark"),
     "warehouse": ("", "code", "address", "branch_id"),
     "account": ("type", "number", "bank", "branch_id"),

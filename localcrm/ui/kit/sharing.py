@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
@@ -11,11 +12,13 @@ from localcrm.domain.people.entities import Share
 from localcrm.domain.roles import ShareLevel
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import gettext, gettext as _
+from localcrm.kernel.ids import made_at
 from localcrm.kernel.schema import EntityType
 from localcrm.store.query import Condition, ListQuery, Record, ref_titles, select
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.moments import moment_input
 from localcrm.ui.kit.picker import Picker, picker
+from localcrm.ui.kit.values import near_moment
 from localcrm.ui.operations import run_service, run_verb
 
 if TYPE_CHECKING:
@@ -28,6 +31,12 @@ TARGETS = ("user_id", "department_id", "branch_id")
 async def share_dialog(session: Session, entity: EntityType, identity: str) -> None:
     """The shares of a record, and a new one."""
     await _Sharing(session, entity, identity).open()
+
+
+def shared_words(by: str, since: datetime) -> str:
+    """By whom something was shared, and from when on."""
+    day = near_moment(since)
+    return _("by {name}, since {when}").format(name=by, when=day) if by else _("since {when}").format(when=day)
 
 
 class _Sharing:
@@ -94,7 +103,7 @@ class _Sharing:
         with self.place:
             self.picker: Picker = picker(self.session, field.f.ref or "", None, lambda _id: None, create=False, label=_("Name"))
 
-    def _read(self) -> list[tuple[Record, str]]:
+    def _read(self) -> list[tuple[Record, str, str]]:
         view = policy.seen(self.session.actor, SHARE)
         if view is None:
             return []
@@ -102,7 +111,14 @@ class _Sharing:
         with self.session.store.read() as connection:
             rows = select(connection, ListQuery(SHARE, where=where, limit=200, restrict=view)).rows
             names = ref_titles(connection, SHARE, rows)
-        return [(row, next((names[key].get(row[key], "…") for key in TARGETS if row[key]), "…")) for row in rows]
+        return [
+            (
+                row,
+                next((names[key].get(row[key], "…") for key in TARGETS if row[key]), "…"),
+                shared_words(names["shared_by"].get(row.get("shared_by") or "", ""), made_at(row["id"])),
+            )
+            for row in rows
+        ]
 
     async def _draw(self) -> None:
         outcome = await run_service(self.session, self._read, on_error=self._failed)
@@ -110,9 +126,11 @@ class _Sharing:
             return
         self.list.clear()
         with self.list:
-            for row, name in outcome.value:
+            for row, name, told in outcome.value:
                 with ui.element("div").classes("lc-line"):
-                    ui.label(name).classes("grow lc-cut")
+                    with ui.element("div").classes("grow").style("min-width:0"):
+                        ui.label(name).classes("lc-cut")
+                        ui.label(told).classes("lc-muted lc-small-text lc-cut")
                     if row["reason"]:
                         ui.label(row["reason"]).classes("lc-muted lc-cut").tooltip(row["reason"])
                     ui.label(gettext(ShareLevel(row["level"]).label)).classes("lc-chip")

@@ -71,7 +71,7 @@ def lines_for(
             "description": row.get("description"),
             "quantity": row["quantity"],
             "price": price,
-            "discount": Decimal(1),
+            "discount": Decimal(1) if row["price"] is not None else product["discount"],
             "tax_rate": product.get("tax_rate"),
         }
         whole = all(isinstance(line[key], Decimal) for key in ("quantity", "price", "tax_rate"))

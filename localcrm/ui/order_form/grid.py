@@ -13,7 +13,7 @@ from localcrm.domain.catalog.rules import check_decimals
 from localcrm.domain.catalog.services import offered_tax_rates, unit_decimals
 from localcrm.domain.own_fields import check_offered
 from localcrm.domain.sales import floors, rules
-from localcrm.domain.sales.level_prices import level_prices
+from localcrm.domain.sales.level_prices import level_prices, terms_of
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.ids import parse_id
@@ -61,9 +61,14 @@ def products_of(connection: Connection, session: Session, ids: Sequence[str]) ->
 
 
 def priced(connection: Connection, session: Session, products: dict[str, Record], customer_id: str | None) -> dict[str, Record]:
-    """Products at the prices of a customer's level, where they have one."""
-    levels = level_prices(connection, session.actor, list(products), parse_id(customer_id) if customer_id else None)
-    return {key: {**product, "price": levels[key]} if key in levels else product for key, product in products.items()}
+    """Products at the prices of a customer's level, where they have one, and with the ``discount`` that is agreed with him elsewhere."""
+    customer = parse_id(customer_id) if customer_id else None
+    levels = level_prices(connection, session.actor, list(products), customer)
+    share = terms_of(connection, session.actor, customer).discount if products else None
+    return {
+        key: {**product, **({"price": levels[key], "discount": Decimal(1)} if key in levels else {"discount": share or Decimal(1)})}
+        for key, product in products.items()
+    }
 
 
 def line_texts(

@@ -33,16 +33,20 @@ def products(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def offer_texts(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A product as the list of offers and a row show it."""
+    """A product as the list of offers and a row show it. ``first_price`` and ``discount`` (None: as it is in the row) are what a row begins with."""
+    price = number_text(row, "price", lambda price: grouped(price, "price"))
+    level, last = (grouped(row[key], "price") if row[key] is not None else "" for key in ("level_price", "last_price"))
     return {
         "product_id": row["id"],
         "code": row.get("code") or "",
         "name": row["name"],
         "spec": row.get("spec") or "",
         "unit": row.get("unit") or "",
-        "price": number_text(row, "price", lambda price: grouped(price, "price")),
-        "level_price": grouped(row["level_price"], "price") if row["level_price"] is not None else "",
-        "last_price": grouped(row["last_price"], "price") if row["last_price"] is not None else "",
+        "price": price,
+        "level_price": level,
+        "last_price": last,
+        "first_price": level or ("" if row["discount"] is not None else last) or price,
+        "discount": None if row["discount"] is None else "" if row["discount"] == 1 else percent(row["discount"]),
         "tax_rate": number_text(row, "tax_rate", percent),
         "stocked": row.get("stocked", True),
         "available": grouped(row["available"]),

@@ -45,7 +45,8 @@ def pasted(session: Session, body: Mapping[str, Any]) -> dict[str, Any]:
             result.append(
                 {
                     **product,
-                    "price": product["level_price"] or product["last_price"] or product["price"],
+                    "price": product["first_price"],
+                    "discount": product["discount"] or "",
                     **filled,
                     "code": product["code"],
                     "name": product["name"],

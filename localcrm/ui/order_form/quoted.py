@@ -33,21 +33,26 @@ def of_quote(connection: Connection, session: Session, quote: Record) -> dict[st
     chips = (
         [] if quote.get("version_no") in {None, 1} else [{"label": _("Version {number}").format(number=quote["version_no"]), "tone": ""}]
     )
-    if as_of := fresh_as_of(connection, session.store.node):
-        chips.append({"label": _("Prices and stock as of the exchange of {day}").format(day=f"{as_of.astimezone():%m-%d}"), "tone": "warn"})
     draft = state == QuoteStatus.DRAFT and not quote["deleted"]
     approval = approval_of(connection, QUOTE, quote["id"]) if draft else NOTHING_ASKED
     return {
         "waiting": approval["waiting"],
         "submit": approval["needed"],
         "state": {"key": state, "label": gettext(QuoteStatus(state).label) if state else "—", "tone": TONES.get(state, "")},
-        "progress": chips + approval["chips"],
+        "progress": [*chips, *fresh_chips(connection, session), *approval["chips"]],
         "ordered": ordered,
         "deeds": []
         if quote["deleted"]
         else _deeds(session, state, quote, ordered, agreed=not approval["waiting"] and not approval["needed"]),
         "receipts": [],
     }
+
+
+def fresh_chips(connection: Connection, session: Session) -> list[dict[str, str]]:
+    """A chip that says how old prices and stock of the others are, where that is longer than lately."""
+    as_of = fresh_as_of(connection, session.store.node)
+    text = _("Prices and stock as of the exchange of {day}").format(day=f"{as_of.astimezone():%m-%d}") if as_of else ""
+    return [{"label": text, "tone": "warn"}] if text else []
 
 
 def fresh_as_of(connection: Connection, node: Node) -> datetime | None:

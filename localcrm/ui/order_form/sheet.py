@@ -15,6 +15,7 @@ from localcrm.domain.catalog.entities import Warehouse
 from localcrm.domain.crm.contacts import main_contact
 from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.records import blank_record, records_json
+from localcrm.domain.sales.entities import OrderStatus
 from localcrm.domain.sales.order_money import order_money
 from localcrm.kernel.errors import Forbidden, NotFound, Refused
 from localcrm.kernel.i18n import N_, gettext, gettext as _
@@ -33,7 +34,7 @@ from localcrm.ui.order_form.grid import LINE, line_texts, lines_of, money, price
 from localcrm.ui.order_form.head import CUSTOMER, ORDER
 from localcrm.ui.order_form.own import own_fields, own_inputs, own_names, own_values, without_fixed
 from localcrm.ui.order_form.papers import ORDERS, QUOTES, Paper
-from localcrm.ui.order_form.quoted import mark_changed, of_quote
+from localcrm.ui.order_form.quoted import fresh_chips, mark_changed, of_quote
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -55,7 +56,7 @@ def load_sheet(session: Session, identity: str, paper: Paper = ORDERS) -> Sheet:
         rows = [line_texts(line, products, fields, named) for line in lines]
         own = record.get("branch_id") == session.store.node.branch_id
         more = (_of_order if paper is ORDERS else of_quote)(connection, session, record)
-        if paper is QUOTES:
+        if paper is QUOTES or record.get("status") == OrderStatus.DRAFT:
             mark_changed(rows, lines, priced(connection, session, products, record.get("customer_id")))
     draft = more["state"]["key"] == "draft" and not record["deleted"]
     rest = json.loads(session.setting(rest_key(identity)) or "[]") if draft else []
@@ -86,7 +87,7 @@ def _of_order(connection: Connection, session: Session, order: Record) -> Sheet:
     others = _other_numbers(connection, [order.get("reverses_id"), progress.get("reversed_by")])
     approval = approval_of(connection, ORDER, order["id"])
     state = str(progress.get("state") or "")
-    draft = state == "draft" and not order["deleted"]
+    draft, is_sale = state == "draft" and not order["deleted"], state == "posted" and not order.get("opening")
     names = {key: found.get(order.get(key) or "", "") for key, found in ref_titles(connection, ORDER, [order]).items()}
     return {
         "waiting": approval["waiting"],
@@ -99,15 +100,15 @@ def _of_order(connection: Connection, session: Session, order: Record) -> Sheet:
             for key, words in PROGRESS_WORDS.items()
             if state == "posted" and progress.get(key) in words
         ]
-        + (approval["chips"] if draft else []),
+        + ([*approval["chips"], *fresh_chips(connection, session)] if draft else []),
         "received": money(Decimal(progress.get("received") or 0)) if "received" in progress else "—",
         "open": money(Decimal(progress.get("open") or 0)) if "open" in progress else "—",
         "open_plain": progress.get("open") or "0.00",
         "receipts": _receipts(connection, session, order["id"]),
-        "margin": _margin(connection, session, order) if state == "posted" else None,
+        "margin": _margin(connection, session, order) if is_sale else None,
         "deliveries": sent_with(connection, session, order["id"]),
         "deeds": [{"id": "deliver", "label": _("New delivery"), "look": ""}]
-        if state == "posted" and session.may("delivery.create")
+        if is_sale and session.may("delivery.create")
         else [],
         "reverses": others.get(order.get("reverses_id") or ""),
         "reversed_by": others.get(progress.get("reversed_by") or ""),

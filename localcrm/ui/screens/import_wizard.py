@@ -161,7 +161,10 @@ class ImportPage:
                         .props("data-act=update-on")
                         .mark("update-on")
                     )
-            self.preview_card = ui.element("div").classes("lc-card lc-scroll").style("max-height:44vh").mark("preview")
+                    ui.checkbox(_("Only if every row is valid"), value=job.only_whole, on_change=self._set_whole).props(
+                        "dense data-act=only-whole"
+                    ).mark("only-whole")
+            self.preview_card = ui.element("div").classes("lc-card lc-scroll").style("max-height:44vh;min-height:170px").mark("preview")
             self.result_place = ui.element("div").classes("lc-col")
             self.buttons = ui.element("div").classes("lc-row").style("justify-content:flex-end;flex-wrap:wrap")
             with self.buttons:
@@ -216,6 +219,9 @@ class ImportPage:
         text = _("No column gives: {fields}").format(fields=_(", ").join(column.label for column in missing)) if missing else ""
         self.missing_label.set_text(text)
         self.missing_label.set_visibility(bool(text))
+
+    def _set_whole(self, event: events.ValueChangeEventArguments[Any]) -> None:
+        self._job.only_whole = bool(event.value)
 
     async def _matched(self, event: events.ValueChangeEventArguments[Any]) -> None:
         wish = event.value or None
@@ -302,11 +308,14 @@ class ImportPage:
     def _show_result(self, *, dry_run: bool) -> None:
         progress = self._job.progress
         result = progress.result
+        kept_out = self._job.only_whole and result.failed and not result.created + result.updated + result.skipped
         with ui.element("div").classes("lc-card").style("padding:14px 16px;display:flex;flex-direction:column;gap:10px").mark("result"):
             if progress.cancelled:
                 title = _("Stopped. What was imported so far stays; import the file again with “is updated” to go on.")
             elif dry_run:
                 title = _("Tried; nothing was saved. This is what would happen:")
+            elif kept_out:
+                title = _("Nothing was imported, because rows were refused:")
             else:
                 title = _("Import finished")
             ui.label(title).classes("lc-sub")
@@ -331,10 +340,10 @@ class ImportPage:
                         "data-act=failed-rows"
                     ).mark("failed-rows")
                     ui.label(_("Mend them in the spreadsheet and import that file.")).classes("lc-muted")
-                if not dry_run:
+                if not dry_run and not kept_out:
                     path = "/customers" if self.kind.key == "customer" else f"/records/{self.kind.key}"
                     ui.button(_("Show the records"), on_click=lambda: ui.navigate.to(path)).props("unelevated no-caps").classes("lc-btn")
-        if not dry_run:
+        if not dry_run and not kept_out:
             self.buttons.set_visibility(False)
             with self.result_place, ui.element("div").classes("lc-row").style("justify-content:flex-end"):
                 ui.button(_("Import another file"), on_click=self._again).props("unelevated no-caps").classes("lc-pri").props(

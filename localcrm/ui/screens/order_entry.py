@@ -209,6 +209,7 @@ def words(session: Session, paper: order_form.Paper = order_form.ORDERS) -> dict
         "outOfStock": _("out of stock"),
         "lastPrice": _("last {price}"),
         "levelPrice": _("level price {price}"),
+        "agreedShare": _("agreed {share}"),
         "deals": _("Last deals"),
         "noDeals": _("This customer has not bought it yet."),
         "dealsHint": _("What this customer last paid for the product under the cursor."),

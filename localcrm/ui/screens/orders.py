@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
-from localcrm.domain.finance.entities import Receipt
+from localcrm.domain.finance.entities import PaymentMethod, Receipt
+from localcrm.domain.partners.rebate_credit import credit_for
 from localcrm.domain.sales.entities import OrderStatus
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
@@ -21,6 +23,7 @@ from localcrm.ui.kit.form import Form
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, action_button
+from localcrm.ui.kit.presets import Presets
 from localcrm.ui.kit.sharing import share_dialog
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import apart, run_service, run_verb, toast
@@ -32,16 +35,17 @@ if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
 
-def orders(session: Session, parameters: Mapping[str, str]) -> None:  # noqa: ARG001 -- every builder gets them
-    """Build the screen."""
-    OrderList(session).build()
+def orders(session: Session, parameters: Mapping[str, str]) -> None:
+    """Build the screen; ``query`` and ``mine`` as in ``kit.presets``."""
+    OrderList(session, parameters).build()
 
 
 class OrderList:
     """The state of one open list."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, parameters: Mapping[str, str]) -> None:
         self.session = session
+        self.presets = Presets(session, ORDER, parameters)
         self.chosen_status: str | None = None
         self.chips: dict[str | None, ui.button] = {}
 
@@ -59,6 +63,7 @@ class OrderList:
                             ui.button(label).props("flat dense no-caps").classes("lc-chip").mark(f"state-{status or 'all'}")
                         )
                         chip.on("click", lambda status=status: self._narrow(status))
+                    self.presets.draw(self._ask, everything=False)
                 ui.space()
                 with ui.element("div").classes("lc-row"):
                     right = ui.element("div").classes("lc-row")
@@ -66,7 +71,7 @@ class OrderList:
                         with ui.button(on_click=self.new).props("unelevated no-caps data-key=n").classes("lc-pri").mark("new"):
                             ui.label(_("＋ New order"))
                             ui.label(own_key("n")).classes("lc-kbd")
-            self.grid = RecordGrid(session, ORDER, actions=actions, on_open=self.open, empty=self._empty)
+            self.grid = RecordGrid(session, ORDER, actions=actions, on_open=self.open, empty=self._empty, tree=self.presets.tree)
             with tools:
                 self.grid.search_box(_("Order no., customer, pinyin"))
                 self.grid.total()
@@ -82,12 +87,21 @@ class OrderList:
 
     def _narrow(self, status: str | None) -> None:
         self.chosen_status = status
+        if status is None:
+            self.presets.take("")
+            self.grid.tree = self.presets.tree
         self.grid.narrow("status", ("status", "=", status) if status else None)
+        self._show_chips()
+
+    def _ask(self) -> None:
+        self.grid.tree = self.presets.tree
+        self.grid.requery()
         self._show_chips()
 
     def _show_chips(self) -> None:
         for status, chip in self.chips.items():
-            chip.classes(add="lc-acc" if status == self.chosen_status else "", remove="" if status == self.chosen_status else "lc-acc")
+            on = status == self.chosen_status and not (status is None and self.presets.key)
+            chip.classes(add="lc-acc" if on else "", remove="" if on else "lc-acc")
 
     # actions -------------------------------------------------------------------------------------------------------
 
@@ -195,10 +209,18 @@ async def reverse_dialog(session: Session, order_id: str) -> dict[str, Any] | No
 
 async def receive_dialog(session: Session, order_id: str) -> dict[str, Any] | None:
     """Enter money received; the whole open amount is proposed. Returns the receipt."""
-    outcome = await run_service(session, lambda: order_form.load_sheet(session, order_id))
+
+    def read() -> tuple[order_form.Sheet, Decimal]:
+        sheet = order_form.load_sheet(session, order_id)
+        customer = sheet["header"].get("customer_id")
+        with session.store.read() as connection:
+            return sheet, (credit_for(connection, session.actor, customer) if customer else None) or Decimal(0)
+
+    outcome = await run_service(session, read)
     if not outcome.ok:
         return None
-    sheet, receipt = outcome.value, Receipt.entity_type
+    (sheet, credit), receipt = outcome.value, Receipt.entity_type
+    unpaid = Decimal(sheet["open_plain"])
     with ui.dialog().props("persistent") as dialog, ui.card().classes("lc-dialog lc-narrow").mark("receive"):
         ui.label(_("Receive payment")).classes("lc-dialog-title")
         ui.label(f"{sheet['number']} · {sheet['titles'].get('customer_id', '')}").classes("lc-muted")
@@ -206,7 +228,18 @@ async def receive_dialog(session: Session, order_id: str) -> dict[str, Any] | No
         problem = ui.label().classes("lc-notice").props('role="alert"')
         problem.set_visibility(False)
         fields = [receipt.fields[key] for key in ("amount", "date", "method", "account_id", "remark")]
-        preset = {"amount": Decimal(sheet["open_plain"]), "date": date.today()}
+        elsewhere = {PaymentMethod.SET_OFF.value} | (set() if credit > 0 else {PaymentMethod.REBATE.value})
+        fields = [replace(field, withdrawn=field.withdrawn | elsewhere) if field.key == "method" else field for field in fields]
+        preset = {"amount": unpaid, "date": date.today()}
+        if credit > 0 and unpaid > 0:
+
+            def use_credit() -> None:
+                form.inputs["method"].set_value(PaymentMethod.REBATE.value)
+                form.inputs["amount"].set_value(min(credit, unpaid))
+
+            with ui.element("div").classes("lc-row"):
+                ui.label(_("Rebate credit left: {amount}").format(amount=f"{credit:,.2f}")).classes("grow")
+                ui.button(_("Pay with it"), on_click=use_credit).props("flat dense no-caps size=sm").mark("use-credit")
         form = Form(session, receipt, fields=fields, preset=preset, two=True)
 
         def failed(error: AppError) -> bool:

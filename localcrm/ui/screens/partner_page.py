@@ -14,12 +14,13 @@ from nicegui import ui
 
 from localcrm.domain import policy
 from localcrm.domain.crm.entities import Customer
-from localcrm.domain.partners import deposits, stock, targets
+from localcrm.domain.partners import deposits, rebate_credit, sales, stock, targets
 from localcrm.domain.partners.deposits import DEPOSIT
 from localcrm.domain.partners.entities import RegistrationState
 from localcrm.domain.partners.figures import PARTNER, Sums, by_month, sees_all
 from localcrm.domain.partners.registrations import REGISTRATION
 from localcrm.domain.partners.rules import months_until
+from localcrm.domain.partners.sales import SALE, Sold
 from localcrm.domain.partners.stock import STOCK, Level
 from localcrm.domain.partners.targets import TARGET, Reached
 from localcrm.kernel.clock import moment
@@ -57,7 +58,18 @@ HANGING = (
     ),
     Part(Customer.entity_type, None, N_("Customers through this partner"), ("name", "level", "unpaid", "owner_id"), "name"),
 )
-_SHOWS = {PARTNER.key, TARGET.key, DEPOSIT.key, STOCK.key, REGISTRATION.key, "customer", "sales_order", "receipt"}
+_SHOWS = {
+    PARTNER.key,
+    TARGET.key,
+    DEPOSIT.key,
+    STOCK.key,
+    SALE.key,
+    REGISTRATION.key,
+    "rebate_settlement",
+    "customer",
+    "sales_order",
+    "receipt",
+}
 #: Entries of a deposit that stand on the page.
 _MOST = 30
 
@@ -69,9 +81,11 @@ class _Found:
     year: Sums
     targets: Sequence[Reached]
     held: Decimal | None
+    credit: Decimal | None
     deposits: Sequence[Record]
     reversed: frozenset[str]
     stock: Sequence[Level]
+    sold: Sequence[Sold]
     hanging: Sequence[UnderWay]
 
 
@@ -98,9 +112,11 @@ def _read(session: Session, identity: str) -> _Found:
             year,
             targets.reached(connection, session.actor, partner=identity),
             deposits.held(connection, identity) if may_deposits else None,
+            rebate_credit.left(connection, identity) if rebate_credit.sees_credit(session.actor) else None,
             entries,
             frozenset(row[0].hex() for row in gone),
             stock.newest(connection, session.actor, identity),
+            sales.sold(connection, session.actor, identity, day.replace(month=1, day=1)),
             under_way(session, connection, identity, parts=HANGING, by="partner_id"),
         )
 
@@ -151,6 +167,7 @@ class _Page:
                 self._deposit(found)
             with ui.element("div").classes("lc-col"):
                 self._stock(found)
+                self._sold(found)
                 for one in found.hanging:
                     with _card(gettext(one.part.label_msgid)):
                         under_way_table(one)
@@ -178,7 +195,9 @@ class _Page:
 
     def _figures(self, found: _Found) -> None:
         with _card(_("Sales this year")):
-            sums = ((_("Ordered"), found.year.ordered), (_("Received"), found.year.received))
+            sums = [(_("Ordered"), found.year.ordered), (_("Received"), found.year.received)]
+            if found.credit:
+                sums.append((_("Rebate credit left") if found.credit > 0 else _("Rebate credit: used too much"), abs(found.credit)))
             with ui.element("div").classes("lc-figures"):
                 for label, amount in sums:
                     with ui.element("div"):
@@ -250,6 +269,24 @@ class _Page:
                         cell(show_kind("quantity", one.quantity) or "", "lc-num")
                         cell(show_kind("quantity", one.before) or "—", "lc-num lc-muted lc-hide-phone")
             ui.link(_("All reports"), f"/records/{STOCK.key}").style("display:block;padding:8px 14px")
+
+    def _sold(self, found: _Found) -> None:
+        if not self.session.may(f"{SALE.key}.read"):
+            return
+        with _card(_("What he sold on this year"), self._adding(SALE, _("＋ New sale"))):
+            if not found.sold:
+                ui.label(_("No sales were reported yet. Reports can be imported from a spreadsheet.")).classes("lc-muted lc-pad")
+                return
+            with ui.element("table").classes("lc-table").mark("sold"):
+                heads(_("Product"), (_("Quantity"), "lc-num"), (_("Amount"), "lc-num"), (_("Buyers"), "lc-num"), (_("Ours"), "lc-num"))
+                for one in found.sold:
+                    with ui.element("tr"):
+                        cell(one.product, "lc-strong")
+                        cell(show_kind("quantity", one.quantity) or "", "lc-num")
+                        cell(_money(one.amount), "lc-num")
+                        cell(str(one.buyers), "lc-num")
+                        cell(str(one.known), "lc-num lc-muted", tip=_("Buyers who are customers of ours too"))
+            ui.link(_("All sales reported"), f"/records/{SALE.key}").style("display:block;padding:8px 14px")
 
     # what can be done ----------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from localcrm.domain.partners.rules import month_of, months_until
 from localcrm.domain.partners.targets import Reached, at_present
 from localcrm.kernel.clock import moment
 from localcrm.kernel.i18n import N_, gettext, gettext as _
+from localcrm.ui.customer.alike import territory_words
 from localcrm.ui.endpoints import record_path
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import answer_of
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 SETTLED = RebateSettlement.entity_type
 FIGURES = "/partners/figures"
 #: What is typed to register a company.
-_TYPED = ("partner_id", "name", "phone", "tax_no", "contact", "remark")
+_TYPED = ("partner_id", "name", "phone", "tax_no", "area", "contact", "remark")
 
 
 # registrations ---------------------------------------------------------------------------------------------------------
@@ -103,11 +104,15 @@ def _say_found(result: Mapping[str, Any]) -> bool:
                 ui.link(text, record_path("customer", row["id"]), new_tab=True)
             else:
                 ui.label(text)
+    for one in result["territory"]:
+        with ui.element("div").classes("lc-alike-row").props("data-hit"):
+            ui.icon("map").props("size=16px")
+            ui.label(territory_words(one))
     if result["braked"]:
         ui.label(_("You were told of many customers of others within an hour; no more are shown. Ask an administrator.")).classes(
             "lc-alike-row"
         )
-    refused = bool(result["registrations"]) or not result["customers"]
+    refused = bool(result["registrations"]) or not (result["customers"] or result["territory"])
     text = _("It was not registered.") if refused else _("It was not registered yet. Press “Register” once more if that was agreed.")
     ui.label(text).classes("lc-notice")
     return not refused
@@ -364,6 +369,10 @@ register(
     Screen(
         "partner_stock", "/records/partner_stock", N_("Partners' stock"), "inventory", "partner_stock.read",
         list_screen("partner_stock", "partner_stock"), "partners", 35, lists="partner_stock",
+    ),
+    Screen(
+        "partner_sale", "/records/partner_sale", N_("Partners' sales"), "point_of_sale", "partner_sale.read",
+        list_screen("partner_sale", "partner_sale"), "partners", 36, lists="partner_sale",
     ),
     Screen("partner-figures", FIGURES, N_("Partner figures"), "leaderboard", "partner.read", partner_figures, "partners", 30),
     Screen(

@@ -273,6 +273,7 @@ def _terms(rule: Record) -> str:
         "contract_days": _("{days} days after its last contract"),
     }
     terms = [word.format(days=rule[key]) for key, word in words.items() if rule[key]]
+    terms += [_("its protection has run out")] if rule["after_protection"] else []
     return (_(" and ") if rule["together"] == Together.ALL else _(" or ")).join(terms)
 
 

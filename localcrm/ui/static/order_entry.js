@@ -689,14 +689,15 @@
       const elsewhere = found.short && found.elsewhere ? found.elsewhere : "";
       const last = found.last_price ? this.words.lastPrice.replace("{price}", found.last_price) : "";
       const level = found.level_price ? this.words.levelPrice.replace("{price}", found.level_price) : "";
-      right.textContent = [stock, elsewhere, level, last].filter(Boolean).join(" · ");
+      const share = found.discount ? this.words.agreedShare.replace("{share}", found.discount) : "";
+      right.textContent = [stock, elsewhere, level, share, last].filter(Boolean).join(" · ");
       return [left, right];
     }
     choose(row, found) {
       const { product_id, code, name, spec, unit, tax_rate } = found;
-      Object.assign(row, { product_id, code, name, spec, unit, tax_rate, price: found.level_price || found.last_price || found.price, tidy: null, mark: "", below_reason: "" });
+      Object.assign(row, { product_id, code, name, spec, unit, tax_rate, price: found.first_price, discount: found.discount ?? row.discount, tidy: null, mark: "", below_reason: "" });
       if (!(row.quantity || "").trim()) row.quantity = "1";
-      for (const key of ["quantity", "price", "tax_rate"]) row.inputs[key].value = row[key];
+      for (const key of ["quantity", "price", "discount", "tax_rate"]) row.inputs[key].value = row[key] || "";
       row.inputs.product.value = code;
       row.fault = null;
       this.showRow(row);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +13,8 @@ from localcrm.domain import policy, verbs
 from localcrm.domain.conditions import Asking, tree_query
 from localcrm.domain.crm import custody, custody_rules, reclaim
 from localcrm.domain.people.services import actor_by_id
+from localcrm.domain.people.shared_with import shares_of
+from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import AppError, Forbidden
 from localcrm.kernel.schema import entity
 from localcrm.store.query import ListQuery, select
@@ -217,6 +219,9 @@ def test_nobody_shares_more_than_he_may_do_himself(day: Day) -> None:
     run(day, "chen", "people.share_record", **share)
     assert asked(day, "chen", "shared_by_me") == asked(day, "lin", "shared_to_me") == ["甲"]
     assert asked(day, "lin", "shared_by_me") == []
+    with day.hq.store.read() as connection:
+        (told,) = shares_of(connection, day.hq.store.node, day.hq.actor, entity("customer"), customer, today=date(2026, 11, 20))
+    assert told.by == "chen" and abs(told.since - now_utc()) < timedelta(minutes=5)
 
 
 def asked(day: Day, who: str, question: str) -> list[str]:

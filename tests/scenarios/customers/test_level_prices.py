@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from localcrm.domain import verbs
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.sales.offers import find_products
@@ -59,3 +61,32 @@ def test_who_may_not_see_prices_by_level_sells_at_the_list_price(hq: Installatio
     assert asked() == "8.5"
     hq.run("people.set_field_rule", login="wang", entity="level_price", field="price", rule="hidden")
     assert asked() == "10"
+
+
+def test_a_partner_who_buys_himself_is_offered_prices_of_his_level_or_the_share_agreed_with_him(hq: Installation) -> None:
+    cloth = hq.new("product", code="F1", name="雪纺", price="10", tax_rate="0.13", stocked=False)
+    other = hq.new("product", code="F2", name="里料", price="3", tax_rate="0.13", stocked=False)
+    buyer = hq.new("customer", name="华东代理")
+    partner = hq.new("partner", name="华东代理", level="core", discount="0.9", customer_id=buyer)
+    level = hq.new("level_price", product_id=cloth, level="core", price="8")
+
+    def line(kind: str, product: str, **typed: str) -> tuple[str, str]:
+        made = hq.run(f"sales.save_{kind}", header={"customer_id": buyer}, lines=[{"product_id": product, "quantity": "1", **typed}])[
+            "lines"
+        ][0]
+        return made["price"], made["discount"]
+
+    for kind in ("order", "quote"):
+        assert line(kind, cloth) == ("8", "1")  # never taken off twice
+        assert line(kind, other) == ("3", "0.9")
+        assert line(kind, other, price="2.5") == ("2.5", "1")
+        assert line(kind, other, discount="0.8") == ("3", "0.8")
+    with hq.store.read() as connection:
+        (offer,) = find_products(connection, hq.actor, text="里料", customer_id=buyer)
+    assert offer["discount"] == Decimal("0.9")
+    hq.set("customer", buyer, price_level="trade")
+    assert line("order", cloth) == ("10", "0.9")
+    hq.set("customer", buyer, price_level="")
+    hq.set("partner", partner, starts_on="2020-01-01", ends_on="2020-12-31")
+    assert line("order", cloth) == ("10", "1") and line("order", other) == ("3", "1")
+    hq.delete("level_price", level)

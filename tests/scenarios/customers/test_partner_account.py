@@ -11,6 +11,7 @@ from localcrm.channels.columns import recognise_columns
 from localcrm.channels.tables import read_table
 from localcrm.domain.importing import ImportResult, import_rows
 from localcrm.domain.partners.rules import months_of, period_of
+from localcrm.domain.partners.sales import sold
 from localcrm.domain.partners.stock import newest
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.schema import entity
@@ -30,9 +31,9 @@ def brought_in(at: Installation, partner: str, price: str) -> str:
     return order
 
 
-def bring(at: Installation, path: Path) -> ImportResult:
+def bring(at: Installation, path: Path, key: str = "partner_stock") -> ImportResult:
     """A file as the wizard brings it in."""
-    table, kind = read_table(path), entity("partner_stock")
+    table, kind = read_table(path), entity(key)
     columns = recognise_columns(table.headers, kind)
     return import_rows(at.store, at.actor, entity=kind.key, rows=((number, table.wanted(cells, columns)) for number, cells in table))
 
@@ -113,3 +114,25 @@ def test_what_a_partner_reports_is_imported_and_the_newest_counts(hq: Installati
     assert found == [("坯布", TODAY.isoformat(), "25.5000", "40.0000"), ("绣花线", yesterday, "7.0000", None)]
     again = bring(hq, table)
     assert (again.created, again.failed) == (0, 3)
+
+
+def test_what_a_partner_sold_on_is_imported_and_matched_with_our_customers(hq: Installation, tmp_path: Path):
+    partner = hq.new("partner", name="华东代理")
+    hq.new("product", code="A", name="坯布", price="1")
+    ours = hq.new("customer", name="绍兴宏达有限公司")
+    for _time in range(2):
+        hq.new("customer", name="同名厂")
+    table = tmp_path / "销售.csv"
+    table.write_text(
+        "渠道伙伴,日期,销售对象,商品,数量,金额,单据号\n"
+        f"华东代理,{TODAY},（绍兴）宏达,坯布,40,400,X1\n华东代理,{TODAY},同名厂,坯布,5,50,X2\n华东代理,{TODAY},绍兴宏达,坯布,-2,-20,X3\n",
+        encoding="utf-8",
+    )
+    done = bring(hq, table, "partner_sale")
+    assert (done.created, done.errors) == (3, [])
+    found = dict(hq.rows("SELECT number, lower(hex(customer_id)) FROM partner_sale"))
+    assert found == {"X1": ours, "X2": "", "X3": ours}
+    with hq.store.read() as connection:
+        (cloth,) = sold(connection, hq.actor, partner, TODAY)
+    assert (cloth.product, str(cloth.quantity), str(cloth.amount), cloth.buyers, cloth.known) == ("坯布", "43.0000", "430.00", 3, 1)
+    assert bring(hq, table, "partner_sale").failed == 3

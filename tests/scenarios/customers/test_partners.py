@@ -13,6 +13,7 @@ import pytest
 
 from localcrm.domain import verbs
 from localcrm.domain.crm.reminders import reminders
+from localcrm.domain.partners.rebate_credit import credit_for
 from localcrm.domain.partners.rules import months_until
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.records import BEHAVIOURS
@@ -114,6 +115,32 @@ def test_a_company_that_is_ours_already_is_registered_only_on_purpose(hq):
     found = register(hq, partner, "宏达", tax_no="91330600ma2xxxxx1a")
     assert found["id"] is None and found["customers"][0]["name"] == "绍兴宏达"
     assert register(hq, partner, "宏达", tax_no="91330600ma2xxxxx1a", although=True)["id"]
+
+
+def test_a_company_outside_the_partners_area_or_in_that_of_another_is_told_and_taken_down_on_purpose(hq):
+    """The narrowest area that holds it counts; who holds it registers without a word."""
+    province, city = hq.new("partner", name="浙江代理", area="浙江省"), hq.new("partner", name="绍兴经销", area="浙江省/绍兴市")
+    north = hq.new("partner", name="苏北经销", area="江苏省")
+
+    def against(partner: str, area: str, **values: Any) -> list[tuple[str, str]]:
+        found = register(hq, partner, f"某厂{area}", area=area, **values)
+        assert (found["id"] is None) == bool(found["territory"]) or values
+        return [(one["territory"], one["partner"]) for one in found["territory"]]
+
+    assert against(province, "浙江绍兴柯桥") == [("held", "绍兴经销")]
+    assert against(north, "浙江绍兴柯桥") == [("outside", ""), ("held", "绍兴经销")]
+    assert against(city, "浙江绍兴柯桥") == [] and against(province, "杭州市") == []
+    assert against(north, "广东省", although=True) == [("outside", "")]
+    assert hq.value("SELECT area FROM partner_registration WHERE partner_id = ?", bytes.fromhex(city)) == "浙江省/绍兴市/柯桥区"
+
+    customer = hq.new("customer", name="宏达", area="浙江省/绍兴市")
+    rows = hq.run("crm.advise_customer", values={"partner_id": north}, id=customer)["rows"]
+    assert [(row["territory"], row["partner"]) for row in rows] == [("outside", ""), ("held", "绍兴经销")]
+    assert hq.run("crm.advise_customer", values={"partner_id": city}, id=customer)["rows"] == []
+    for hostile in ({"partner_id": "zz", "area": "x"}, {"partner_id": north, "area": "/" * 90_000}):
+        assert all("territory" in row for row in hq.run("crm.advise_customer", values=hostile)["rows"])
+    hq.set("partner", city, starts_on="2020-01-01", ends_on="2020-12-31")
+    assert hq.run("crm.advise_customer", values={"partner_id": province}, id=customer)["rows"] == []
 
 
 def test_somebody_without_the_right_to_see_it_learns_only_whom_to_ask_and_the_log_knows(hq):
@@ -252,6 +279,17 @@ def test_a_rebate_follows_from_what_every_branch_sold_and_is_given_once(shop, of
     assert rebates(office) == [(LAST, "900.00", "0.0200", "18.00", "0.00", "18.00")]
     office.set("partner", partner, rebate_on="ordered")
     assert rebates(office) == [(LAST, "1100.00", "0.0350", "38.50", "0.00", "38.50")]
+    customer, order = office.rows("SELECT lower(hex(customer_id)), lower(hex(id)) FROM sales_order WHERE gross = 60000")[0]
+    office.set("partner", partner, rebate_on="shipped")
+    assert rebates(office)[0][1] == "0.00"
+    sent = office.new("delivery", customer_id=customer, order_id=order, status="shipped", date=f"{LAST}-18")
+    goods = office.new("delivery_line", delivery_id=sent, product_id=office.value("SELECT lower(hex(id)) FROM product"), quantity="6")
+    assert rebates(office) == [(LAST, "600.00", "0.0200", "12.00", "0.00", "12.00")]
+    office.set("delivery_line", goods, quantity="5.5")
+    assert rebates(office)[0][1] == "550.00"
+    office.set("delivery", sent, status="returned")
+    assert rebates(office)[0][1] == "0.00"
+    office.set("partner", partner, rebate_on="ordered")
     part = office.run("partners.settle_rebate", partner_id=partner, month=LAST, amount="8.50")
     assert (part["amount"], part["basis"], part["way"]) == ("8.50", "1100.00", "credit")
     assert refused(office, "partners.settle_rebate", partner_id=partner, month=LAST, amount="30.01") == "rebate_settled"
@@ -273,6 +311,34 @@ def test_too_much_given_shows_and_can_be_taken_back(office, partner):
     assert refused(office, "partners.settle_rebate", partner_id=partner, month=LAST, amount="-18.01") == "rebate_settled"
     office.run("partners.settle_rebate", partner_id=partner, month=LAST)
     assert rebates(office)[0][-2:] == ("9.00", "0.00")
+
+
+def test_a_rebate_given_as_credit_pays_for_orders_of_the_partner_and_is_used_once(shop, office, partner):
+    office.run("partners.settle_rebate", partner_id=partner, month=LAST)
+    buyer, product = office.new("customer", name="华东代理"), office.value("SELECT lower(hex(id)) FROM product")
+    order = office.order(buyer, product)
+    office.run("sales.post_order", order_id=order)
+    pay = {"order_id": order, "method": "rebate"}
+    assert refused(office, "finance.receive_payment", **pay, amount="10") == "no_partner"
+    office.set("partner", partner, customer_id=buyer)
+    assert refused(office, "finance.receive_payment", **pay, amount="18.01") == "more_than_credit"
+    paid = office.run("finance.receive_payment", **pay, amount="18")
+    assert paid["account_id"] is None and office.get("sales_order", order)["open"] == "82.00"
+    assert refused(office, "finance.receive_payment", **pay, amount="0.01") == "more_than_credit"
+    office.run("finance.receive_payment", **pay, amount="-5")
+    office.set("customer", buyer, partner_id=partner)
+    shop.down("BR01")
+    for node in shop.nodes:
+        with node.store.read() as connection:
+            assert credit_for(connection, node.actor, buyer) == 5
+    sums = {row["month"]: row["basis"] for row in office.run("partners.list_rebates", months=3)["rows"]}
+    assert Decimal(sums.get(NOW, 0)) == 0  # what was paid with a rebate brings none
+    assert (
+        refused(
+            office, "records.create_record", entity="partner_deposit", values={"partner_id": partner, "amount": "1", "method": "rebate"}
+        )
+        == "credit_for_goods"
+    )
 
 
 def test_rebates_are_settled_by_head_office_for_months_that_are_over(shop, office, partner):

@@ -21,6 +21,7 @@ from localcrm.kernel.errors import AppError, Forbidden
 from localcrm.kernel.schema import entity
 from localcrm.store.store import Store
 from tests.factories import Company, Installation, copy_company, fast_folder
+from tests.scenarios.customers.test_traps import code as fault_of
 
 PEOPLE = {"chen": None, "lin": "BR01", "zhou": "BR02", "wu": "BR02"}
 
@@ -354,6 +355,26 @@ def test_what_lies_in_a_pool_is_not_taken_by_the_form_without_the_right_to_assig
     assert apart.chain(apart.hq, customer)[-1] == ("assign", None, "chen")
 
 
+def test_a_protected_customer_is_not_entered_a_second_time_by_a_colleague(day: Day) -> None:
+    """Whoever may assign customers can; so can everybody once the days are over."""
+    pool = day.pool(protect_days=10)
+    (made,) = day.in_pool("绍兴宏达有限公司", pool=pool)
+    day.hq.run("people.set_rights", login="lin", entity="customer", actions=["read", "create", "import"], scope="own")
+    lin = actor_by_id(day.hq.store, day.users["lin"])
+    assert lin is not None
+
+    def again(name: str) -> str:
+        return str(verbs.run(day.hq.store, lin, "records.create_record", {"entity": "customer", "values": {"name": name}})["id"])
+
+    assert again("（绍兴）宏达")  # nobody's yet
+    day.do(day.hq, "chen", "pick", customers=[made])
+    assert fault_of(again, "绍兴宏达") == "protected_customer"
+    assert import_rows(day.hq.store, lin, entity="customer", rows=[(1, {"name": "绍兴 宏达"})]).failed == 1
+    assert again("绍兴宏达二厂") and day.hq.new("customer", name="绍兴宏达")
+    day.hq.clock.forward(days=11)  # type: ignore[attr-defined]
+    assert again("绍兴宏达")
+
+
 def test_a_pool_shows_what_it_is_said_to_show_and_only_to_its_members(day: Day) -> None:
     pool = day.pool(members=day.users["lin"], shown="name area phone", mask_phone=True)
     day.in_pool("盛宏袜业")
@@ -666,6 +687,23 @@ def test_what_nobody_looks_after_goes_to_the_pool_and_what_is_spared_stays(day: 
     assert reclaim.run(day.hq.store) == 0
     assert {name for name, one in made.items() if day.owner(day.hq, one) is None} == {"没人管", "意向"}
     assert day.chain(day.hq, made["没人管"]) == [("reclaim", "chen", None)]
+
+
+def test_every_rule_of_a_level_counts_and_protection_that_runs_out_is_a_reason(day: Day) -> None:
+    pool = day.pool()
+    day.hq.new("reclaim_rule", name="三十天", pool_id=pool, days=30)
+    day.hq.new("reclaim_rule", name="保护到期", pool_id=pool, days=0, after_protection=True)
+    assert fault_of(day.hq.new, "reclaim_rule", name="空", pool_id=pool, days=0) == "rule_asks_nothing"
+    made = {name: day.hq.new("customer", name=name, owner_id=day.users["chen"]) for name in ("没人管", "受保护")}
+    until = custody_moment(day.hq.store).astimezone().date() + timedelta(days=9)
+    with day.hq.store.unit_of_work(None) as uow:
+        uow.update(entity("customer"), made["受保护"], {"protected_until": until})
+    with day.hq.store.read() as connection:
+        found = reclaim.due_of(connection, custody_moment(day.hq.store), list(made.values()))
+    assert {name: (found[one].days, found[one].rule["name"]) for name, one in made.items()} == {
+        "没人管": (30, "三十天"),
+        "受保护": (10, "保护到期"),
+    }
 
 
 def test_a_rule_switched_on_again_counts_from_then_and_a_branch_that_is_cut_off_keeps_its_own(apart: Day) -> None:

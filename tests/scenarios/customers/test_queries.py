@@ -262,3 +262,16 @@ def test_days_are_told_from_today() -> None:
     assert bounds("last_month", 0, date(2027, 1, 31)) == (date(2026, 12, 1), date(2027, 1, 1))
     assert bounds("next_month", 0, date(2026, 12, 31)) == (date(2027, 1, 1), date(2027, 2, 1))
     assert bounds("before", 30, friday) == (None, date(2026, 10, 21))
+
+
+def test_who_else_a_customer_is_and_who_is_nobodys(office: Installation) -> None:
+    both, free, pooled = customer(office, "又买又卖"), customer(office, "没人管", owner_id=""), customer(office, "公海里", owner_id="")
+    customer(office, "普通客户")
+    office.new("supplier", name="又买又卖", customer_id=both)
+    office.new("partner", name="又买又卖", customer_id=both)
+    pool = office.new("pool", name="公海")
+    office.run("crm.release", customers=[pooled], pool_id=pool, reason="无人")
+    assert asked(office, {"ask": "also_supplier"}) == asked(office, {"ask": "also_partner"}) == {"又买又卖"}
+    assert asked(office, preset("nobodys")) == {"没人管"} and free
+    lin = hired(office, "lin")
+    assert not is_askable(CUSTOMER, {"ask": "also_supplier"}, Asking(lin))

@@ -10,8 +10,10 @@ import pytest
 
 from localcrm.domain import verbs
 from localcrm.domain.people.services import actor_by_id
+from localcrm.domain.sales.repriced import repriced
 from localcrm.domain.sales.versions import versions_of
 from localcrm.kernel.errors import AppError
+from localcrm.kernel.schema import entity as entity_type
 from tests.factories import Company, Installation
 
 TODAY = dt.date.today()
@@ -91,6 +93,37 @@ def test_an_accepted_quote_is_what_the_deal_is_worth_and_becomes_an_order_with_o
     hq.run("sales.reverse_order", order_id=order["id"])
     again = hq.run("sales.order_from_quote", quote_id=made["id"])["id"]
     assert again != order["id"]
+
+
+def test_what_rests_on_old_prices_is_listed_once_new_ones_have_come(company: Company, hq, customer, cloth):
+    """Head office changes a price, and one of a level; the branch hears of both and looks again at what it has under way."""
+    company.down("BR01")
+    branch = company.branches["BR01"]
+    trade = branch.new("customer", name="批发行", price_level="trade")
+    line = [{"product_id": cloth, "quantity": "1"}]
+    made = {
+        (kind, whom): branch.run(f"sales.save_{kind}", header={"customer_id": whom}, lines=line)["id"]
+        for kind in ("quote", "order")
+        for whom in (customer, trade)
+    }
+    accepted = branch.run("sales.save_quote", header={"customer_id": customer}, lines=line)["id"]
+    branch.set("quote", accepted, status="accepted")
+    branch.run("sales.order_from_quote", quote_id=accepted)
+
+    def listed() -> set[str]:
+        with branch.store.read() as connection:
+            return {one for kind in ("quote", "sales_order") for one in repriced(connection, branch.actor, entity_type(kind))}
+
+    assert listed() == set()
+    hq.set("product", cloth, price="11")
+    level = hq.new("level_price", product_id=cloth, level="trade", price="9.80")
+    company.down("BR01")
+    assert listed() == {made["quote", customer], made["order", customer]}
+    hq.set("level_price", level, price="9")
+    branch.run("sales.save_order", header={}, order_id=made["order", customer], lines=line)
+    branch.run("sales.post_order", order_id=made["order", trade])
+    company.down("BR01")
+    assert listed() == {made["quote", customer], made["quote", trade]}
 
 
 def test_lines_belong_to_the_branch_that_wrote_the_quote(company: Company, hq, customer, cloth):

@@ -45,6 +45,8 @@ SOURCES = {
     "advert": N_("Advertisement"),
 }
 PRICE_LEVELS = {"retail": N_("Retail price"), "trade": N_("Trade price"), "member": N_("Member price"), "special": N_("Special price")}
+#: Levels of channel partners offered; prices may be set for them too. A company may write others of its own.
+PARTNER_LEVELS = {"general": N_("General agent"), "core": N_("Core partner"), "ordinary": N_("Ordinary partner")}
 
 
 class Customer(

@@ -138,6 +138,7 @@ class ReclaimRule(Entity, key="reclaim_rule", no=63, label=N_("Reclaim rule"), k
     opportunity_days: Annotated[int | None, Bounds(ge=1, le=3650), F(10, N_("Days without an open opportunity"))] = None
     deal_days: Annotated[int | None, Bounds(ge=1, le=3650), F(11, N_("Days without a deal"))] = None
     contract_days: Annotated[int | None, Bounds(ge=1, le=3650), F(12, N_("Days since its last contract ended"))] = None
+    after_protection: Annotated[bool, F(14, N_("When its protection has run out"))] = False
     together: Annotated[Together, F(13, N_("Where several are asked"))] = Together.ANY
 
 
