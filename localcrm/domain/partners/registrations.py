@@ -40,11 +40,6 @@ _MOST_ALIKE, _MOST_TOLD = 200, 8
 _DAY = REGISTRATION.fields["protected_until"]
 
 
-def today(uow: UnitOfWork) -> dt.date:
-    """The day at the clock of the data file."""
-    return moment(uow.store.clock).astimezone().date()
-
-
 # how they stand --------------------------------------------------------------------------------------------------------
 
 
@@ -107,7 +102,7 @@ def register_customer(
     policy.require(actor, "partner_registration.create")
     policy.require_record(uow.connection, actor, PARTNER, partner_id, "read")
     partner = uow.get(PARTNER, partner_id)
-    if partner["ends_on"] is not None and partner["ends_on"] < today(uow):
+    if partner["ends_on"] is not None and partner["ends_on"] < uow.today:
         raise Refused(
             "agreement_over", N_("The agreement with “{partner}” ended on {day}."), partner=partner["name"], day=partner["ends_on"]
         )
@@ -137,7 +132,7 @@ def extend_registration(uow: UnitOfWork, actor: Actor, *, registration_id: Recor
     if not 1 <= days <= 3650:
         raise InvalidInput("bad_days", N_("A registration runs for 1 to 3650 days."), field="days")
     begins = _begins(uow, days)
-    if standing(record, today(uow), first=True) == EXPIRED:
+    if standing(record, uow.today, first=True) == EXPIRED:
         if any(other["id"] != registration_id for other in _running(uow, record)):
             raise Refused("registered_meanwhile", N_("“{name}” is registered for another partner now."), name=record["name"])
     else:
@@ -176,7 +171,7 @@ def turn_into_customer(uow: UnitOfWork, actor: Actor, *, registration_id: Record
 
 
 def _begins(uow: UnitOfWork, days: int) -> dict[str, Any]:
-    return {"since": moment(uow.store.clock), "protected_until": today(uow) + dt.timedelta(days=days)}
+    return {"since": moment(uow.store.clock), "protected_until": uow.today + dt.timedelta(days=days)}
 
 
 def _live(uow: UnitOfWork, identity: str) -> Record:
@@ -187,7 +182,7 @@ def _live(uow: UnitOfWork, identity: str) -> Record:
 
 
 def _require_first(uow: UnitOfWork, record: Record) -> None:
-    if record["id"] in outrun(uow.connection, [record["id"]], today(uow)):
+    if record["id"] in outrun(uow.connection, [record["id"]], uow.today):
         raise Refused("outrun", N_("Another partner had registered “{name}” before; that one is protected."), name=record["name"])
 
 
@@ -199,7 +194,7 @@ def _running(uow: UnitOfWork, values: Mapping[str, Any]) -> list[dict[str, Any]]
         for known in marks.known_by(uow.connection, mark, plain, limit=_MOST_ALIKE):
             if known.by == REGISTRATION.no:
                 reasons[known.id].add(field.key)
-    day = today(uow).isoformat()
+    day = uow.today.isoformat()
     rows = _rows(uow.connection, reasons, "state IN ('live', 'won') AND protected_until >= ? ORDER BY since, id", day)
     return [{**row, "reasons": sorted(reasons[row["id"]])} for row in rows]
 

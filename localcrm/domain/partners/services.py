@@ -65,7 +65,7 @@ def list_rebates(uow: UnitOfWork, actor: Actor, *, months: int = 12) -> dict[str
     """
     if not figures.sees_rebates(actor):
         return {"rows": [], "whole": False}
-    found = figures.accrued(uow.connection, actor, months_until(registrations.today(uow), min(max(months, 1), 60)))
+    found = figures.accrued(uow.connection, actor, months_until(uow.today, min(max(months, 1), 60)))
     return {"rows": [_row(one) for one in found], "whole": figures.sees_all(actor)}
 
 
@@ -76,7 +76,7 @@ def _row(one: figures.Accrued) -> dict[str, Any]:
 
 def list_ranking(uow: UnitOfWork, actor: Actor) -> dict[str, Any]:
     """Partners by what their customers ordered in the last twelve months: {"rows": [{partner_id, customers, ordered, received}], "whole"}."""
-    found = figures.ranking(uow.connection, actor, registrations.today(uow))
+    found = figures.ranking(uow.connection, actor, uow.today)
     rows = [
         {"partner_id": one.partner_id, "customers": one.customers, "ordered": one.sums.ordered, "received": one.sums.received}
         for one in found
@@ -86,7 +86,7 @@ def list_ranking(uow: UnitOfWork, actor: Actor) -> dict[str, Any]:
 
 def list_targets(uow: UnitOfWork, actor: Actor, *, period: str | None = None) -> dict[str, Any]:
     """Targets of a year or quarter, else those of today's, the best first: {"rows": [{partner_id, period, target, reached, percent}], "whole"}."""
-    wanted = [period_of(period) or period] if period else periods_at(registrations.today(uow))
+    wanted = [period_of(period) or period] if period else periods_at(uow.today)
     found = sorted(targets.reached(uow.connection, actor, periods=wanted), key=lambda one: (-one.percent, one.partner_id))
     rows = [
         {"partner_id": one.partner_id, "period": one.period, "target": one.target, "reached": one.reached, "percent": one.percent}
@@ -119,7 +119,7 @@ def settle_rebate(
         raise Forbidden("sees_part", N_("You do not see all orders and receipts, so you cannot settle rebates."))
     if start is None:
         raise InvalidInput("bad_month", N_("Write a month as 2026-11."), field="month")
-    if month >= month_of(registrations.today(uow)):
+    if month >= month_of(uow.today):
         raise Refused("month_runs", N_("{month} is not over yet."), month=month)
     due = next((one for one in figures.accrued(uow.connection, actor, [month], partner_id)), None)
     given = sum((row["amount"] for row in uow.where(SETTLED, partner_id=partner_id, month=month)), _NOTHING)
@@ -136,7 +136,7 @@ def settle_rebate(
         )
     values = {"partner_id": partner_id, "month": month, "amount": what, "way": way or RebateWay.CREDIT, "remark": remark}
     values |= {"basis": due.basis if due else _NOTHING, "percent": due.percent if due else Decimal(0)}
-    values |= {"date": registrations.today(uow), "user_id": actor.user_id, "branch_id": uow.node.branch_id}
+    values |= {"date": uow.today, "user_id": actor.user_id, "branch_id": uow.node.branch_id}
     return record_json(SETTLED, uow.get(SETTLED, uow.insert(SETTLED, SETTLED.validate(values))))
 
 

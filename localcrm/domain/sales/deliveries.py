@@ -26,7 +26,7 @@ def prepare_delivery(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old:
     """A new delivery is numbered, goes to its order's customer, and to his address unless another is given; days follow the state."""
     filled = dict(values)
     if old is None:
-        filled["number"] = filled.get("number") or next_number(uow, _DELIVERY, installed.today(uow))
+        filled["number"] = filled.get("number") or next_number(uow, _DELIVERY, uow.today)
         filled["branch_id"] = uow.node.branch_id
         filled["owner_id"] = filled.get("owner_id") or actor.user_id
         order = uow.find(_ORDER, filled["order_id"]) if filled.get("order_id") else None
@@ -40,7 +40,7 @@ def prepare_delivery(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old:
     gone = status in {DeliveryStatus.SHIPPED, DeliveryStatus.RECEIVED}
     for key, due in (("date", gone), ("received_on", status == DeliveryStatus.RECEIVED)):
         if due and not filled.get(key, old[key] if old else None):
-            filled[key] = installed.today(uow)
+            filled[key] = uow.today
     return filled
 
 

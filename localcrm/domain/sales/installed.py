@@ -14,7 +14,6 @@ from typing import Any
 
 from localcrm.domain import policy, records
 from localcrm.domain.catalog.entities import Product
-from localcrm.domain.crm.custody import moment
 from localcrm.domain.options.company import company_share
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
@@ -33,11 +32,6 @@ _PRODUCT = Product.entity_type
 _DAYS = (("warranty_until", "warranty_months"), ("consumable_on", "consumable_months"))
 #: Once it is that far, the customer has the goods, or will have them.
 _GONE = frozenset({DeliveryStatus.SHIPPED, DeliveryStatus.RECEIVED, DeliveryStatus.RETURNED})
-
-
-def today(uow: UnitOfWork) -> dt.date:
-    """The day it is by the clock of the data file."""
-    return moment(uow).astimezone().date()
 
 
 def months_after(day: dt.date | None, months: int | None) -> dt.date | None:
@@ -186,7 +180,7 @@ def settle(uow: UnitOfWork, delivery_id: str) -> None:
         row = held.get((product, serial)) or _known(uow, delivery, product, serial)
         returned = back[product].serials.get(serial) if product in back else None
         if returned is None and delivery["status"] == DeliveryStatus.RETURNED:
-            returned = (row and row["returned_on"]) or today(uow)
+            returned = (row and row["returned_on"]) or uow.today
         _stands(uow, delivery, (product, serial), row, {"returned_on": returned} | ({"batch": batch} if batch else {}))
     for key, row in held.items():
         if key not in wanted and not row["deleted"]:
@@ -221,7 +215,7 @@ def _stands(uow: UnitOfWork, delivery: Record, piece: tuple[str, str], row: Reco
 def _is_gone(uow: UnitOfWork, row: Record) -> None:
     """It was not delivered after all: into the recycle bin, or where a ticket names it, noted as come back."""
     if records.references(uow.connection, _INSTALLED, row["id"]):
-        uow.update(_INSTALLED, row["id"], {"returned_on": row["returned_on"] or today(uow)})
+        uow.update(_INSTALLED, row["id"], {"returned_on": row["returned_on"] or uow.today})
     else:
         uow.set_deleted(_INSTALLED, row["id"], deleted=True)
 

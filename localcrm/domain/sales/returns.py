@@ -13,7 +13,6 @@ from localcrm.domain import policy, records
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.sales.entities import Delivery, DeliveryLine, DeliveryStatus
-from localcrm.domain.sales.installed import today
 from localcrm.domain.sales.sent import Back, came_back
 from localcrm.domain.sales.serials import read_serials
 from localcrm.domain.verbs import RecordId, Verb
@@ -85,7 +84,7 @@ def _has_gone(delivery: Record) -> bool:
 
 def _write(uow: UnitOfWork, actor: Actor, original: Record, values: dict[str, Any]) -> str:
     """A delivery beside another one, of today, of this branch."""
-    day = today(uow)
+    day = uow.today
     kept = {key: original[key] for key in ("customer_id", "order_id")} | {"branch_id": uow.node.branch_id, "owner_id": actor.user_id}
     back = {"date": day} if values.get("returns_id") else {}
     made = uow.insert(_DELIVERY, _DELIVERY.validate({**kept, **back, "number": next_number(uow, _DELIVERY, day), **values}))

@@ -11,7 +11,6 @@ from localcrm.domain.admin.pictures import MAX_BYTES, Picture, check_picture
 from localcrm.domain.crm.custody import moment
 from localcrm.domain.policy import Actor
 from localcrm.domain.sales.entities import Delivery, DeliveryStatus
-from localcrm.domain.sales.installed import today
 from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.attachments import read_attachments
 from localcrm.kernel.errors import InvalidInput, NotFound, Refused, StoreError
@@ -39,7 +38,7 @@ def sign_delivery(uow: UnitOfWork, actor: Actor, *, delivery_id: RecordId, signa
     now = moment(uow)
     signed = {"signature": _picture(uow, before, signature), "signed_at": now}
     policy.require_fields(actor, _DELIVERY, signed, before)
-    values = {"status": DeliveryStatus.RECEIVED.value, "received_by": received_by.strip(), "received_on": today(uow).isoformat()}
+    values = {"status": DeliveryStatus.RECEIVED.value, "received_by": received_by.strip(), "received_on": uow.today.isoformat()}
     records.update_record(uow, actor, entity=_DELIVERY.key, id=delivery_id, values=values)
     uow.update(_DELIVERY, delivery_id, signed)
     return policy.shown(actor, _DELIVERY, uow.get(_DELIVERY, delivery_id))

@@ -107,9 +107,7 @@ def _of_order(connection: Connection, session: Session, order: Record) -> Sheet:
         "receipts": _receipts(connection, session, order["id"]),
         "margin": _margin(connection, session, order) if is_sale else None,
         "deliveries": sent_with(connection, session, order["id"]),
-        "deeds": [{"id": "deliver", "label": _("New delivery"), "look": ""}]
-        if is_sale and session.may("delivery.create")
-        else [],
+        "deeds": [{"id": "deliver", "label": _("New delivery"), "look": ""}] if is_sale and session.may("delivery.create") else [],
         "reverses": others.get(order.get("reverses_id") or ""),
         "reversed_by": others.get(progress.get("reversed_by") or ""),
     }
