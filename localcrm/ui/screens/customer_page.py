@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -30,20 +29,17 @@ from localcrm.ui.customer.tables import reading
 from localcrm.ui.customer.timeline import timeline
 from localcrm.ui.customer.under_way import AFTER_SALE, Found as UnderWay, files_list, under_way, under_way_table
 from localcrm.ui.endpoints import record_path
-from localcrm.ui.frame import page_frame, page_head
+from localcrm.ui.frame import page_head
 from localcrm.ui.kit.detail import facts, ref_names
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.links import link_pieces
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.qr import qr_address
-from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import show, show_kind, tone
-from localcrm.ui.operations import run_service
+from localcrm.ui.record_page import RecordPage, card
 from localcrm.ui.registry import Screen, register
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from localcrm.ui.sessions import Session
 
 CUSTOMER, CONTACT, ORDER = Customer.entity_type, Contact.entity_type, SalesOrder.entity_type
@@ -70,90 +66,67 @@ class _Found:
     suppliers: Sequence[tuple[Record, Owed | None]]
 
 
-def _read(session: Session, identity: str) -> _Found:
-    customer = load_typed(session, CUSTOMER, identity)
-    names = ref_names(session, CUSTOMER, customer)
-    may = session.may
-    with session.store.read() as connection:
-        glance = customer_glances(connection, session.actor, [identity])[identity]
-        return _Found(
-            customer,
-            names,
-            glance,
-            overdue(connection, session.actor, identity, glance.unpaid, customer.get("credit_days"), date.today()),
-            purchase_rhythm(connection, session.actor, identity, date.today()),
-            last_prices(connection, session.actor, identity),
-            reading(CONTACT)(session, connection, identity) if may("contact.read") else [],
-            reading(ORDER, most=_ORDERS)(session, connection, identity) if may("sales_order.read") else [],
-            customer_timeline(connection, session.actor, identity, limit=_EVENTS),
-            under_way(session, connection, identity),
-            under_way(session, connection, identity, parts=AFTER_SALE),
-            customer_files(connection, session.actor, identity),
-            suppliers_of(connection, session.actor, identity),
-        )
-
-
 async def customer_page(session: Session, parameters: Mapping[str, str]) -> None:
     """Build the page."""
     try:
         identity = str(living(session, parse_id(parameters["id"])))
     except AppError:
         identity = ""
-    page = _Page(session, identity)
-    await page.build()
+    await _Page(session, identity).build()
 
 
-class _Page:
+class _Page(RecordPage[_Found]):
     """The state of one open page."""
 
-    def __init__(self, session: Session, identity: str) -> None:
-        self.session, self.identity = session, identity
+    active, mark = "customers", "customer-page"
+    title_msgid = N_("Customer")
+    missing_msgid = N_("This customer does not exist, was deleted, or is not yours to see.")
+    shows = _SHOWN
 
-    async def build(self) -> None:
-        session = self.session
-        outcome = await run_service(session, lambda: _read(session, self.identity), on_error=lambda _error: True)
-        with page_frame(session, title=_("Customer"), active="customers"):
-            ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
-            self.head = ui.element("div")
-            self.body = ui.element("div").classes("lc-customer-page").mark("customer-page")
-        if not outcome.ok:
-            with self.body:
-                ui.label(_("This customer does not exist, was deleted, or is not yours to see.")).classes("lc-empty lc-muted")
-            return
-        self._draw(outcome.value)
-        session.subscribe(_SHOWN, lambda _changes: self._again())
+    def read(self) -> _Found:
+        session, identity = self.session, self.identity
+        customer = load_typed(session, CUSTOMER, identity)
+        names = ref_names(session, CUSTOMER, customer)
+        may = session.may
+        with session.store.read() as connection:
+            glance = customer_glances(connection, session.actor, [identity])[identity]
+            return _Found(
+                customer,
+                names,
+                glance,
+                overdue(connection, session.actor, identity, glance.unpaid, customer.get("credit_days"), date.today()),
+                purchase_rhythm(connection, session.actor, identity, date.today()),
+                last_prices(connection, session.actor, identity),
+                reading(CONTACT)(session, connection, identity) if may("contact.read") else [],
+                reading(ORDER, most=_ORDERS)(session, connection, identity) if may("sales_order.read") else [],
+                customer_timeline(connection, session.actor, identity, limit=_EVENTS),
+                under_way(session, connection, identity),
+                under_way(session, connection, identity, parts=AFTER_SALE),
+                customer_files(connection, session.actor, identity),
+                suppliers_of(connection, session.actor, identity),
+            )
 
-    async def _again(self) -> None:
-        outcome = await run_service(self.session, lambda: _read(self.session, self.identity), on_error=lambda _error: True)
-        if outcome.ok:
-            self._draw(outcome.value)
+    def draw_body(self, found: _Found) -> None:
+        with ui.element("div").classes("lc-col"):
+            self._account(found)
+            for one in found.under_way:
+                with card(gettext(one.part.label_msgid)):
+                    under_way_table(one)
+            self._people(found)
+            self._prices(found.prices)
+            self._details(found)
+        with ui.element("div").classes("lc-col"):
+            self._orders(found)
+            for one in found.after_sale:
+                with card(gettext(one.part.label_msgid)):
+                    under_way_table(one)
+            if found.files:
+                with card(_("Files")):
+                    files_list(found.files)
+            with card(_("Timeline")):
+                timeline(found.events)
 
-    def _draw(self, found: _Found) -> None:
-        self.head.clear()
-        with self.head:
-            self._draw_head(found)
-        self.body.clear()
-        with self.body:
-            with ui.element("div").classes("lc-col"):
-                self._account(found)
-                for one in found.under_way:
-                    with _card(gettext(one.part.label_msgid)):
-                        under_way_table(one)
-                self._people(found)
-                self._prices(found.prices)
-                self._details(found)
-            with ui.element("div").classes("lc-col"):
-                self._orders(found)
-                for one in found.after_sale:
-                    with _card(gettext(one.part.label_msgid)):
-                        under_way_table(one)
-                if found.files:
-                    with _card(_("Files")):
-                        files_list(found.files)
-                with _card(_("Timeline")):
-                    timeline(found.events)
-
-    def _draw_head(self, found: _Found) -> None:
+    def draw_head(self, found: _Found) -> None:
         session, customer = self.session, found.customer
         with page_head(str(customer["name"])):
             for key in ("level", "stage"):
@@ -206,7 +179,7 @@ class _Page:
         if found.rhythm:
             words = _("every {every} days; last {since} days ago").format(every=found.rhythm.every, since=found.rhythm.since)
             lines.append((_("Buys"), words))
-        with _card(_("How it stands")), ui.element("div").classes("lc-figures").mark("figures"):
+        with card(_("How it stands")), ui.element("div").classes("lc-figures").mark("figures"):
             for label, text in lines:
                 with ui.element("div"):
                     ui.label(label).classes("lc-label")
@@ -223,7 +196,7 @@ class _Page:
     def _people(self, found: _Found) -> None:
         if not self.session.may("contact.read"):
             return
-        with _card(_("Contacts")):
+        with card(_("Contacts")):
             if not found.contacts:
                 ui.label(_("No contact person yet.")).classes("lc-muted lc-pad")
                 return
@@ -240,7 +213,7 @@ class _Page:
     def _prices(self, prices: Sequence[LastPrice]) -> None:
         if not prices:
             return
-        with _card(_("Last prices")), ui.element("table").classes("lc-table").mark("last-prices"):
+        with card(_("Last prices")), ui.element("table").classes("lc-table").mark("last-prices"):
             with ui.element("tr"):
                 for head, number in ((_("Product"), False), (_("Unit price"), True), (_("Quantity"), True), (_("Date"), False)):
                     with ui.element("th").classes("lc-num" if number else ""):
@@ -256,7 +229,7 @@ class _Page:
     def _orders(self, found: _Found) -> None:
         if not self.session.may("sales_order.read"):
             return
-        with _card(_("Orders")):
+        with card(_("Orders")):
             if not found.orders:
                 ui.label(_("No orders yet.")).classes("lc-muted lc-pad")
                 return
@@ -273,15 +246,8 @@ class _Page:
 
     def _details(self, found: _Found) -> None:
         filled = [f for f in CUSTOMER.readable if f.key not in _ELSEWHERE and found.customer.get(f.key) not in (None, "", False)]
-        with _card(_("Details")):
+        with card(_("Details")):
             facts(CUSTOMER, found.customer, found.names, filled)
-
-
-@contextmanager
-def _card(title: str) -> Iterator[None]:
-    with ui.element("div").classes("lc-card"):
-        ui.label(title).classes("lc-sub lc-card-title")
-        yield
 
 
 register(Screen("customer", "/customers/{id}", N_("Customer"), "person", "customer.read", customer_page, None))

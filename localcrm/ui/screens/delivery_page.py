@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from nicegui import context, ui
+from nicegui import ui
 
 from localcrm.domain.admin.pictures import Picture
 from localcrm.domain.crm.entities import Customer
@@ -17,15 +17,15 @@ from localcrm.domain.sales.entities import Delivery, DeliveryLine, DeliveryStatu
 from localcrm.domain.sales.signing import signature_of
 from localcrm.kernel.attachments import read_attachments
 from localcrm.kernel.i18n import N_, gettext, gettext as _
-from localcrm.ui.frame import page_frame, page_head
+from localcrm.ui.frame import page_head
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.menu import Action, action_button, action_keys
 from localcrm.ui.kit.qr import qr_address
 from localcrm.ui.kit.reaching import EMAIL, reach
-from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import exact, show, tone
-from localcrm.ui.operations import run_service, toast
+from localcrm.ui.operations import toast
+from localcrm.ui.record_page import RecordPage
 from localcrm.ui.registry import Screen, register
 from localcrm.ui.screens.records import Further, history_dialog
 from localcrm.ui.screens.sales_papers import DELIVERY_ACTIONS
@@ -53,45 +53,27 @@ async def delivery_page(session: Session, parameters: Mapping[str, str]) -> None
     await _Page(session, parameters["id"]).build()
 
 
-class _Page:
+class _Page(RecordPage[tuple[Note, Picture | None]]):
     """One open page."""
 
-    def __init__(self, session: Session, identity: str) -> None:
-        self.session, self.identity = session, identity
+    active, mark, looks = "delivery", "delivery-note", "lc-note"
+    title_msgid = DELIVERY.label_msgid
+    missing_msgid = N_("This delivery does not exist, was deleted, or is not yours to see.")
+    shows = _SHOWN
 
-    async def build(self) -> None:
-        session = self.session
-        outcome = await run_service(session, self._read, on_error=lambda _error: True)
-        with page_frame(session, title=DELIVERY.label, active="delivery"):
-            ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
-            self.head = ui.element("div").classes("lc-no-print")
-            self.paper = ui.element("div").classes("lc-note").mark("delivery-note")
-        if not outcome.ok:
-            with self.paper:
-                ui.label(_("This delivery does not exist, was deleted, or is not yours to see.")).classes("lc-empty lc-muted")
-            return
-        self.identity = outcome.value[0].delivery["id"]
-        self._draw(*outcome.value)
-        session.subscribe(_SHOWN, lambda _changes: self._again())
-
-    def _read(self) -> tuple[Note, Picture | None]:
+    def read(self) -> tuple[Note, Picture | None]:
         with self.session.store.read() as connection:
             note = note_of(connection, self.session.actor, self.identity)
         return note, signature_of(self.session.store, note.delivery)
 
-    async def _again(self) -> None:
-        outcome = await run_service(self.session, self._read, on_error=lambda _error: True)
-        if outcome.ok:
-            self._draw(*outcome.value)
-
-    def _draw(self, note: Note, signature: Picture | None) -> None:
-        self.note = note
-        self.head.clear()
-        with self.head:
+    def draw_head(self, found: tuple[Note, Picture | None]) -> None:
+        self.note = found[0]
+        self.identity = self.note.delivery["id"]
+        with ui.element("div").classes("lc-no-print"):
             self._tools()
-        self.paper.clear()
-        with self.paper:
-            draw_note(note, signature)
+
+    def draw_body(self, found: tuple[Note, Picture | None]) -> None:
+        draw_note(*found)
 
     # what can be done ----------------------------------------------------------------------------------------------------
 
@@ -141,21 +123,21 @@ class _Page:
         return [one for one in offered if status not in _DONE.get(one.id, frozenset())]
 
     async def _do(self, action: Further) -> None:
-        with context.client.content:  # the head is drawn anew when a change is heard of, and the dialogs would go with it
+        with self.aside:
             await action.run(self.session, self.identity)
 
     async def _edit(self) -> None:
-        with context.client.content:
+        with self.aside:
             await edit_dialog(self.session, DELIVERY, identity=self.identity)
 
     async def _history(self) -> None:
-        with context.client.content:
+        with self.aside:
             await history_dialog(self.session, DELIVERY, self.identity)
 
     async def _write(self) -> None:
         customer, title = self.note.delivery.get("customer_id"), f"{_title(self.note)} {self.note.delivery.get('number') or ''}".strip()
         letter = f"?subject={quote(title)}&body={quote(note_text(self.note).replace(chr(10), chr(13) + chr(10)))}"
-        with context.client.content:
+        with self.aside:
             await reach(self.session, CUSTOMER, str(customer), EMAIL, letter=letter)
 
     def _copy(self) -> None:

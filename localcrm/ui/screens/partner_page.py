@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -31,20 +30,18 @@ from localcrm.kernel.schema import EntityType
 from localcrm.store.query import Condition, ListQuery, Record, select
 from localcrm.ui.customer.under_way import Found as UnderWay, Part, under_way, under_way_table
 from localcrm.ui.endpoints import record_path
-from localcrm.ui.frame import page_frame, page_head
+from localcrm.ui.frame import page_head
 from localcrm.ui.kit.detail import facts, ref_names
 from localcrm.ui.kit.dialogs import confirm
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.look import own_key
-from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import show, show_kind
-from localcrm.ui.operations import run_service, run_verb
+from localcrm.ui.operations import run_verb
+from localcrm.ui.record_page import RecordPage, card
 from localcrm.ui.registry import Screen, register
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from localcrm.ui.sessions import Session
 
 #: What hangs on a partner: companies that he has registered, customers who came through him.
@@ -89,38 +86,6 @@ class _Found:
     hanging: Sequence[UnderWay]
 
 
-def _read(session: Session, identity: str) -> _Found:
-    partner = load_typed(session, PARTNER, identity)
-    day = moment(session.store.clock).astimezone().date()
-    may_deposits = deposits.sees_deposits(session.actor)
-    with session.store.read() as connection:
-        year = Sums()
-        for sums in by_month(connection, session.actor, months_until(day, day.month), identity).values():
-            year.ordered += sums.ordered
-            year.received += sums.received
-        entries: Sequence[Record] = []
-        if may_deposits:
-            where, view = (Condition("partner_id", "=", identity),), policy.view(session.actor, DEPOSIT)
-            entries = select(connection, ListQuery(DEPOSIT, where=where, sort="-date", limit=_MOST, restrict=view), count=False).rows
-        gone = connection.all(
-            "SELECT reverses_id FROM partner_deposit WHERE partner_id = ? AND reverses_id IS NOT NULL AND deleted = 0",
-            (bytes.fromhex(identity),),
-        )
-        return _Found(
-            partner,
-            ref_names(session, PARTNER, partner),
-            year,
-            targets.reached(connection, session.actor, partner=identity),
-            deposits.held(connection, identity) if may_deposits else None,
-            rebate_credit.left(connection, identity) if rebate_credit.sees_credit(session.actor) else None,
-            entries,
-            frozenset(row[0].hex() for row in gone),
-            stock.newest(connection, session.actor, identity),
-            sales.sold(connection, session.actor, identity, day.replace(month=1, day=1)),
-            under_way(session, connection, identity, parts=HANGING, by="partner_id"),
-        )
-
-
 async def partner_page(session: Session, parameters: Mapping[str, str]) -> None:
     """Build the page."""
     try:
@@ -130,56 +95,62 @@ async def partner_page(session: Session, parameters: Mapping[str, str]) -> None:
     await _Page(session, identity).build()
 
 
-class _Page:
+class _Page(RecordPage[_Found]):
     """The state of one open page."""
 
-    def __init__(self, session: Session, identity: str) -> None:
-        self.session, self.identity = session, identity
+    active, mark = "partner", "partner-page"
+    title_msgid = PARTNER.label_msgid
+    missing_msgid = N_("This channel partner does not exist, was deleted, or is not yours to see.")
+    shows = _SHOWS
 
-    async def build(self) -> None:
-        session = self.session
-        outcome = await run_service(session, lambda: _read(session, self.identity), on_error=lambda _error: True)
-        with page_frame(session, title=PARTNER.label, active="partner"):
-            ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
-            self.head = ui.element("div")
-            self.body = ui.element("div").classes("lc-customer-page").mark("partner-page")
-            self.aside = ui.element("div")  # a question stands while the page behind it is drawn anew
-        if not outcome.ok:
-            with self.body:
-                ui.label(_("This channel partner does not exist, was deleted, or is not yours to see.")).classes("lc-empty lc-muted")
-            return
-        self._draw(outcome.value)
-        session.subscribe(_SHOWS, lambda _changes: self._again())
+    def read(self) -> _Found:
+        session, identity = self.session, self.identity
+        partner = load_typed(session, PARTNER, identity)
+        day = moment(session.store.clock).astimezone().date()
+        may_deposits = deposits.sees_deposits(session.actor)
+        with session.store.read() as connection:
+            year = Sums()
+            for sums in by_month(connection, session.actor, months_until(day, day.month), identity).values():
+                year.ordered += sums.ordered
+                year.received += sums.received
+            entries: Sequence[Record] = []
+            if may_deposits:
+                where, view = (Condition("partner_id", "=", identity),), policy.view(session.actor, DEPOSIT)
+                entries = select(connection, ListQuery(DEPOSIT, where=where, sort="-date", limit=_MOST, restrict=view), count=False).rows
+            gone = connection.all(
+                "SELECT reverses_id FROM partner_deposit WHERE partner_id = ? AND reverses_id IS NOT NULL AND deleted = 0",
+                (bytes.fromhex(identity),),
+            )
+            return _Found(
+                partner,
+                ref_names(session, PARTNER, partner),
+                year,
+                targets.reached(connection, session.actor, partner=identity),
+                deposits.held(connection, identity) if may_deposits else None,
+                rebate_credit.left(connection, identity) if rebate_credit.sees_credit(session.actor) else None,
+                entries,
+                frozenset(row[0].hex() for row in gone),
+                stock.newest(connection, session.actor, identity),
+                sales.sold(connection, session.actor, identity, day.replace(month=1, day=1)),
+                under_way(session, connection, identity, parts=HANGING, by="partner_id"),
+            )
 
-    async def _again(self) -> None:
-        outcome = await run_service(self.session, lambda: _read(self.session, self.identity), on_error=lambda _error: True)
-        if outcome.ok:
-            self._draw(outcome.value)
+    def draw_body(self, found: _Found) -> None:
+        with ui.element("div").classes("lc-col"):
+            self._figures(found)
+            self._deposit(found)
+        with ui.element("div").classes("lc-col"):
+            self._stock(found)
+            self._sold(found)
+            for one in found.hanging:
+                with card(gettext(one.part.label_msgid)):
+                    under_way_table(one)
+            with card(_("Details")):
+                elsewhere = {"name", "level", "files"}
+                told = [f for f in PARTNER.readable if f.key not in elsewhere and found.partner.get(f.key) not in (None, "")]
+                facts(PARTNER, found.partner, found.names, told)
 
-    def _draw(self, found: _Found) -> None:
-        self.head.clear()
-        with self.head:
-            self._draw_head(found)
-        self.body.clear()
-        with self.body:
-            with ui.element("div").classes("lc-col"):
-                self._figures(found)
-                self._deposit(found)
-            with ui.element("div").classes("lc-col"):
-                self._stock(found)
-                self._sold(found)
-                for one in found.hanging:
-                    with _card(gettext(one.part.label_msgid)):
-                        under_way_table(one)
-                with _card(_("Details")):
-                    told = [
-                        f
-                        for f in PARTNER.readable
-                        if f.key not in {"name", "level", "files"} and found.partner.get(f.key) not in (None, "")
-                    ]
-                    facts(PARTNER, found.partner, found.names, told)
-
-    def _draw_head(self, found: _Found) -> None:
+    def draw_head(self, found: _Found) -> None:
         with page_head(str(found.partner["name"])):
             if level := show(PARTNER.fields["level"], found.partner.get("level")):
                 ui.label(level).classes("lc-chip").props("data-tone=acc")
@@ -194,7 +165,7 @@ class _Page:
                         ui.label(own_key("e")).classes("lc-kbd q-ml-sm")
 
     def _figures(self, found: _Found) -> None:
-        with _card(_("Sales this year")):
+        with card(_("Sales this year")):
             sums = [(_("Ordered"), found.year.ordered), (_("Received"), found.year.received)]
             if found.credit:
                 sums.append((_("Rebate credit left") if found.credit > 0 else _("Rebate credit: used too much"), abs(found.credit)))
@@ -207,7 +178,7 @@ class _Page:
                 ui.label(_("Only orders and receipts that you may see are counted.")).classes("lc-muted lc-pad")
         if not self.session.may(f"{TARGET.key}.read"):
             return
-        with _card(_("Targets"), self._adding(TARGET, _("＋ New target"))):
+        with card(_("Targets"), self._adding(TARGET, _("＋ New target"))):
             basis = show(PARTNER.fields["rebate_on"], found.partner.get("rebate_on"))
             if not found.targets:
                 ui.label(_("No targets of this partner yet.")).classes("lc-muted lc-pad")
@@ -225,7 +196,7 @@ class _Page:
     def _deposit(self, found: _Found) -> None:
         if found.held is None:
             return
-        with _card(_("Deposit"), self._adding(DEPOSIT, _("＋ New entry"))):
+        with card(_("Deposit"), self._adding(DEPOSIT, _("＋ New entry"))):
             short = found.held < 0
             with ui.element("div").classes("lc-figures"), ui.element("div"):
                 ui.label(_("More was used than was there") if short else _("We hold")).classes("lc-label")
@@ -256,7 +227,7 @@ class _Page:
     def _stock(self, found: _Found) -> None:
         if not self.session.may(f"{STOCK.key}.read"):
             return
-        with _card(_("Stock, as last reported"), self._adding(STOCK, _("＋ New report"))):
+        with card(_("Stock, as last reported"), self._adding(STOCK, _("＋ New report"))):
             if not found.stock:
                 ui.label(_("No stock was reported yet. Reports can be imported from a spreadsheet.")).classes("lc-muted lc-pad")
                 return
@@ -273,7 +244,7 @@ class _Page:
     def _sold(self, found: _Found) -> None:
         if not self.session.may(f"{SALE.key}.read"):
             return
-        with _card(_("What he sold on this year"), self._adding(SALE, _("＋ New sale"))):
+        with card(_("What he sold on this year"), self._adding(SALE, _("＋ New sale"))):
             if not found.sold:
                 ui.label(_("No sales were reported yet. Reports can be imported from a spreadsheet.")).classes("lc-muted lc-pad")
                 return
@@ -321,16 +292,6 @@ class _Page:
 
 def _money(amount: Decimal) -> str:
     return show_kind("money", amount) or ""
-
-
-@contextmanager
-def _card(title: str, button: Callable[[], None] | None = None) -> Iterator[None]:
-    with ui.element("div").classes("lc-card"):
-        with ui.element("div").classes("lc-row lc-card-title"):
-            ui.label(title).classes("lc-sub grow")
-            if button:
-                button()
-        yield
 
 
 async def open_page(_session: Session, partner: str) -> str | None:
