@@ -96,7 +96,7 @@ def sees_all(actor: Actor) -> bool:
 def sees_shipped(actor: Actor) -> bool:
     """Whether he sees every delivery, its goods, and what lines of orders come to."""
     needs: tuple[tuple[EntityType, tuple[str, ...]], ...] = (
-        (_DELIVERY, ("order_id", "status", "date")),
+        (_DELIVERY, ("order_id", "status", "date", "returns_id")),
         (_SENT, ("product_id", "quantity")),
         (_LINE, ("product_id", "quantity", "gross")),
     )
@@ -144,7 +144,7 @@ def by_month(connection: Connection, actor: Actor, months: Sequence[str], partne
         for who, month, amount in connection.all(sql, [*given, *span, *more]):
             found[who.hex(), month].ordered = _MONEY.load(amount)
         if sees_shipped(actor):
-            _add_shipped(connection, found, members, [*given, *more, *span], condition)
+            _add_shipped(connection, found, members, [*given, *more], condition, months)
     if receipts is not None and all(map(receipts.shows, _NEEDS[2][1])):
         condition, more = receipts.condition("r")
         sql = f"""{members} SELECT member.partner, substr(r.date, 1, 7), sum(r.amount)
@@ -155,33 +155,50 @@ def by_month(connection: Connection, actor: Actor, months: Sequence[str], partne
     return found
 
 
-def _add_shipped(connection: Connection, found: dict[tuple[str, str], Sums], members: str, params: Sequence[Any], condition: str) -> None:
-    """Add what deliveries of posted orders brought, each product at what it comes to in its order; what came back by an order is taken off by its day."""
+def _add_shipped(
+    connection: Connection, found: dict[tuple[str, str], Sums], members: str, params: Sequence[Any], condition: str, months: Sequence[str]
+) -> None:
+    """Add what deliveries of posted orders brought, each product at what it comes to in its order, and take off what came back, each by its own day.
+
+    What goes in exchange counts like what went first, and all of it together never as more than was ordered.
+    """
     sent = connection.all(
-        f"""{members}, paid AS (SELECT member.partner, o.id, o.date, o.gross FROM member
+        f"""{members}, paid AS (SELECT member.partner, o.id FROM member
                 CROSS JOIN sales_order o INDEXED BY sales_order__customer_id ON o.customer_id = member.id
                 WHERE o.deleted = 0 AND +o.status = 'posted' AND o.reverses_id IS NULL AND o.opening = 0 AND {condition}
                 AND NOT EXISTS (SELECT 1 FROM sales_order r WHERE r.reverses_id = o.id AND r.deleted = 0)),
-            sent AS (SELECT p.partner, substr(d.date, 1, 7) AS month, p.id AS order_id, s.product_id, sum(s.quantity) AS quantity
-                FROM paid p CROSS JOIN delivery d INDEXED BY delivery__order_id ON d.order_id = p.id CROSS JOIN delivery_line s ON s.delivery_id = d.id
-                WHERE d.deleted = 0 AND s.deleted = 0 AND +d.status IN ('shipped', 'received') AND d.date BETWEEN ? AND ? GROUP BY 1, 2, 3, 4)
-            SELECT sent.partner, sent.month, sent.quantity, sum(l.quantity), sum(l.gross) FROM sent
+            sent AS (SELECT p.partner, substr(d.date, 1, 7) AS month, p.id AS order_id, s.product_id,
+                    sum(CASE WHEN d.returns_id IS NULL THEN s.quantity ELSE -s.quantity END) AS quantity
+                FROM paid p CROSS JOIN delivery d INDEXED BY delivery__order_id ON d.order_id = p.id
+                LEFT JOIN delivery first ON first.id = d.returns_id CROSS JOIN delivery_line s ON s.delivery_id = d.id
+                WHERE d.deleted = 0 AND s.deleted = 0 AND d.date <= ? AND coalesce(first.deleted, 0) = 0
+                AND coalesce(first.status, d.status) IN ('shipped', 'received') GROUP BY 1, 2, 3, 4)
+            SELECT sent.partner, sent.month, sent.order_id, sent.product_id, sent.quantity, sum(l.quantity), sum(l.gross) FROM sent
                 CROSS JOIN sales_order_line l ON l.order_id = sent.order_id AND +l.product_id = sent.product_id
-                WHERE l.deleted = 0 GROUP BY sent.partner, sent.month, sent.order_id, sent.product_id""",
-        params,
+                WHERE l.deleted = 0 GROUP BY sent.partner, sent.month, sent.order_id, sent.product_id ORDER BY sent.month""",
+        [*params, f"{max(months)}-32"],
     )
-    for who, month, quantity, ordered, gross in sent:
-        share = Decimal(min(quantity, ordered)) / ordered if ordered > 0 else Decimal(0)
-        found[who.hex(), month].shipped += round_to(_MONEY.load(gross) * share, MONEY_SCALE)
+    so_far: dict[tuple[bytes, bytes], int] = defaultdict(int)
+    for who, month, order, product, quantity, ordered, gross in sent:
+        before = so_far[order, product]
+        so_far[order, product] = after = before + quantity
+        if month >= min(months) and (change := _worth(gross, after, ordered) - _worth(gross, before, ordered)):
+            found[who.hex(), month].shipped += change
     back = connection.all(
         f"""{members} SELECT member.partner, substr(o.date, 1, 7), sum(o.gross)
             FROM member CROSS JOIN sales_order o INDEXED BY sales_order__customer_id ON o.customer_id = member.id
             WHERE o.deleted = 0 AND +o.status = 'posted' AND o.reverses_id IS NULL AND o.opening = 0 AND o.gross < 0 AND {condition}
             AND NOT EXISTS (SELECT 1 FROM sales_order r WHERE r.reverses_id = o.id AND r.deleted = 0) AND o.date BETWEEN ? AND ? GROUP BY 1, 2""",
-        params,
+        [*params, f"{min(months)}-01", f"{max(months)}-32"],
     )
     for who, month, amount in back:
         found[who.hex(), month].shipped += _MONEY.load(amount)
+
+
+def _worth(gross: int, quantity: int, ordered: int) -> Decimal:
+    """What so much of an ordered product comes to: nothing where none is there, never more than all of it (stored units)."""
+    share = Decimal(min(max(quantity, 0), ordered)) / ordered if ordered > 0 else Decimal(0)
+    return round_to(_MONEY.load(gross) * share, MONEY_SCALE)
 
 
 def accrued(connection: Connection, actor: Actor, months: Sequence[str], partner: str | None = None) -> list[Accrued]:

@@ -287,8 +287,15 @@ def test_a_rebate_follows_from_what_every_branch_sold_and_is_given_once(shop, of
     assert rebates(office) == [(LAST, "600.00", "0.0200", "12.00", "0.00", "12.00")]
     office.set("delivery_line", goods, quantity="5.5")
     assert rebates(office)[0][1] == "550.00"
+    back = [{"product_id": office.get("delivery_line", goods)["product_id"], "quantity": "2"}]
+    exchanged = office.run("sales.take_back", delivery_id=sent, lines=back, exchange=True)["replacement"]
+    assert [row[:2] for row in rebates(office)] == [(NOW, "-200.00"), (LAST, "550.00")]  # by the day on which it came back
+    office.set("delivery", exchanged, status="shipped")
+    assert [row[:2] for row in rebates(office)] == [(LAST, "550.00")]
+    office.run("sales.take_back", delivery_id=exchanged, lines=back)
+    assert [row[:2] for row in rebates(office)] == [(NOW, "-200.00"), (LAST, "550.00")]
     office.set("delivery", sent, status="returned")
-    assert rebates(office)[0][1] == "0.00"
+    assert {row[1] for row in rebates(office)} == {"0.00"}  # all of it came back, in part and then as a whole
     office.set("partner", partner, rebate_on="ordered")
     part = office.run("partners.settle_rebate", partner_id=partner, month=LAST, amount="8.50")
     assert (part["amount"], part["basis"], part["way"]) == ("8.50", "1100.00", "credit")
