@@ -62,10 +62,8 @@ def check_receipt(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Recor
     if order["status"] != "posted":
         raise Refused("not_posted", N_("Money can be received for posted orders only. Post the order first."))
     check_in_use(uow, _RECEIPT, new, old, "account_id")
-    if new["method"] == PaymentMethod.SET_OFF and new["supplier_entry_id"] is None:
-        raise InvalidInput(
-            "set_off_at_supplier", N_("What is set off is entered on the supplier's page, on both sides at once."), field="method"
-        )
+    if new["supplier_entry_id"] is None and new["method"] != PaymentMethod.REBATE:
+        check_moves_money(new["method"])
     amount: Decimal = new["amount"]
     if amount == 0:
         raise InvalidInput("no_amount", N_("The amount must not be zero."), field="amount")
@@ -80,6 +78,16 @@ def check_receipt(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Recor
         )
     if ask := ASKED_OF.get(new["method"]):
         ask(uow, actor, new)
+
+
+def check_moves_money(method: str | None) -> None:
+    """Refuse ways of payment in which no money moves, where some is paid out or left with us."""
+    if method == PaymentMethod.SET_OFF:
+        raise InvalidInput(
+            "set_off_at_supplier", N_("What is set off is entered on the supplier's page, on both sides at once."), field="method"
+        )
+    if method == PaymentMethod.REBATE:
+        raise InvalidInput("credit_for_goods", N_("Rebate credit is for goods: it pays for orders of the partner."), field="method")
 
 
 def prepare_expense(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from localcrm.domain import policy
-from localcrm.domain.finance.entities import PaymentMethod
-from localcrm.domain.finance.services import accounts_here
+from localcrm.domain.finance.services import accounts_here, check_moves_money
 from localcrm.domain.in_use import check_in_use
 from localcrm.domain.ledgers import add_opposite
 from localcrm.domain.numbering import next_number
@@ -43,12 +42,7 @@ def check_deposit(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Recor
     """It is over something, and no more is used or paid back than is there."""
     if new["amount"] <= 0:
         raise InvalidInput("not_positive_amount", N_("The amount must be more than 0."), field="amount")
-    if new["method"] == PaymentMethod.SET_OFF:
-        raise InvalidInput(
-            "set_off_at_supplier", N_("What is set off is entered on the supplier's page, on both sides at once."), field="method"
-        )
-    if new["method"] == PaymentMethod.REBATE:
-        raise InvalidInput("credit_for_goods", N_("Rebate credit is for goods: it pays for orders of the partner."), field="method")
+    check_moves_money(new["method"])
     check_in_use(uow, DEPOSIT, new, old, "account_id")
     _check_there(uow.connection, new["partner_id"], new["held"])
 

@@ -12,7 +12,7 @@ from localcrm.domain import policy
 from localcrm.domain.conditions import Asking, Preset, Question, mine_by
 from localcrm.domain.crm.alike import Reader, seen_customers
 from localcrm.domain.crm.entities import Customer
-from localcrm.domain.finance.services import accounts_here
+from localcrm.domain.finance.services import accounts_here, check_moves_money
 from localcrm.domain.in_use import check_in_use
 from localcrm.domain.ledgers import add_opposite
 from localcrm.domain.numbering import next_number
@@ -81,6 +81,7 @@ def check_entry(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record 
         )
     if new["amount"] == 0:
         raise InvalidInput("no_amount", N_("The amount must not be zero."), field="amount")
+    check_moves_money(new["method"])
     check_in_use(uow, ENTRY, new, old, "account_id")
     if new["kind"] == EntryKind.BILL and new["invoice_no"]:
         same = uow.where(ENTRY, supplier_id=new["supplier_id"], invoice_no=new["invoice_no"], kind=EntryKind.BILL)

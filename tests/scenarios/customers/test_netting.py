@@ -71,6 +71,8 @@ def test_the_account_of_a_supplier_is_added_to_and_never_changed(hq: Installatio
         ({"amount": "0"}, "不能为零"),
         ({"amount": "9", "invoice_no": "F-1"}, "已经录入"),
         ({"amount": "9", "kind": "set_off"}, "对冲"),
+        ({"amount": "9", "kind": "payment", "method": "set_off"}, "对冲"),
+        ({"amount": "9", "kind": "payment", "method": "rebate"}, "返利"),
     ):
         with pytest.raises(AppError, match=said):
             hq.new("supplier_entry", supplier_id=supplier, **wrong)
