@@ -78,3 +78,11 @@ def test_a_rebate_is_paid_out_where_the_ranking_stands(open_page: OpenPage, offi
     expect(page.locator("[data-act=ranking]")).to_contain_text("闽北总代")
     page.locator(".q-dialog [data-act=by-money]").click()
     expect(line).to_contain_text("已兑付")
+
+    with beside(office) as (store, actor):  # a partner whose credit is used up is given it back all the same
+        verbs.run(store, actor, "records.update_record", {"entity": "partner", "id": partner, "values": {"customer_id": customer}})
+    page = open_page("/orders")
+    row(page, "返利试样厂").click(button="right")
+    page.get_by_text("收款…", exact=True).last.click()
+    page.locator("[data-field=method] .q-select, .lc-field:has-text('收款方式') .q-select").first.click()
+    expect(page.locator(".q-menu:visible")).to_contain_text("返利抵扣")

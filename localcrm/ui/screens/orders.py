@@ -210,11 +210,11 @@ async def reverse_dialog(session: Session, order_id: str) -> dict[str, Any] | No
 async def receive_dialog(session: Session, order_id: str) -> dict[str, Any] | None:
     """Enter money received; the whole open amount is proposed. Returns the receipt."""
 
-    def read() -> tuple[order_form.Sheet, Decimal]:
+    def read() -> tuple[order_form.Sheet, Decimal | None]:
         sheet = order_form.load_sheet(session, order_id)
         customer = sheet["header"].get("customer_id")
         with session.store.read() as connection:
-            return sheet, (credit_for(connection, session.actor, customer) if customer else None) or Decimal(0)
+            return sheet, credit_for(connection, session.actor, customer) if customer else None
 
     outcome = await run_service(session, read)
     if not outcome.ok:
@@ -228,10 +228,10 @@ async def receive_dialog(session: Session, order_id: str) -> dict[str, Any] | No
         problem = ui.label().classes("lc-notice").props('role="alert"')
         problem.set_visibility(False)
         fields = [receipt.fields[key] for key in ("amount", "date", "method", "account_id", "remark")]
-        elsewhere = {PaymentMethod.SET_OFF.value} | (set() if credit > 0 else {PaymentMethod.REBATE.value})
+        elsewhere = {PaymentMethod.SET_OFF.value} | ({PaymentMethod.REBATE.value} if credit is None else set())
         fields = [replace(field, withdrawn=field.withdrawn | elsewhere) if field.key == "method" else field for field in fields]
         preset = {"amount": unpaid, "date": date.today()}
-        if credit > 0 and unpaid > 0:
+        if credit is not None and min(credit, unpaid) > 0:
 
             def use_credit() -> None:
                 form.inputs["method"].set_value(PaymentMethod.REBATE.value)
