@@ -8,7 +8,7 @@ from typing import Any
 
 from localcrm.domain import policy
 from localcrm.domain.numbering import next_number
-from localcrm.domain.partners import deposits, figures, registrations, sales, stock, targets
+from localcrm.domain.partners import deposits, figures, rebate_credit, registrations, sales, stock, targets
 from localcrm.domain.partners.entities import RebateBasis, RebateWay
 from localcrm.domain.partners.figures import PARTNER, SETTLED, TIER
 from localcrm.domain.partners.rules import first_day, month_of, months_until, period_of, periods_at
@@ -36,8 +36,9 @@ def prepare_partner(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: 
 
 
 def check_partner(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
-    """His agreement ends after it began."""
+    """His agreement ends after it began, and whose orders he paid with his credit stays his customer."""
     check_span(PARTNER, new, "starts_on", "ends_on")
+    rebate_credit.check_customer(uow, new, old)
 
 
 def check_tier(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001

@@ -332,14 +332,24 @@ def test_a_rebate_given_as_credit_pays_for_orders_of_the_partner_and_is_used_onc
     paid = office.run("finance.receive_payment", **pay, amount="18")
     assert paid["account_id"] is None and office.get("sales_order", order)["open"] == "82.00"
     assert refused(office, "finance.receive_payment", **pay, amount="0.01") == "more_than_credit"
+    other = office.new("customer", name="别家")
+    for changed in (other, ""):
+        assert refused(office, "records.update_record", entity="partner", id=partner, values={"customer_id": changed}) == "credit_was_used"
+    office.run("finance.receive_payment", order_id=order, amount="50")
+    assert refused(office, "finance.receive_payment", **pay, amount="-18.01") == "more_than_paid_with_credit"
     office.run("finance.receive_payment", **pay, amount="-5")
+    twin = office.new("customer", name="华东代理公司")
+    office.run("crm.merge_customers", kept=twin, merged=buyer)  # what was merged goes on being his
+    assert office.get("partner", partner)["customer_id"] == twin
+    assert refused(office, "records.update_record", entity="partner", id=partner, values={"customer_id": other}) == "credit_was_used"
+    buyer = twin
     office.set("customer", buyer, partner_id=partner)
     shop.down("BR01")
     for node in shop.nodes:
         with node.store.read() as connection:
             assert credit_for(connection, node.actor, buyer) == 5
     sums = {row["month"]: row["basis"] for row in office.run("partners.list_rebates", months=3)["rows"]}
-    assert Decimal(sums.get(NOW, 0)) == 0  # what was paid with a rebate brings none
+    assert Decimal(sums[NOW]) == 50  # what was paid with a rebate brings none
     assert (
         refused(
             office, "records.create_record", entity="partner_deposit", values={"partner_id": partner, "amount": "1", "method": "rebate"}
