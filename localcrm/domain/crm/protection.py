@@ -22,20 +22,21 @@ _MOST = 50
 
 
 def check_protected(uow: UnitOfWork, actor: Actor, new: Mapping[str, Any], old: Record | None) -> None:
-    """Refuse a new customer that is alike, by name, telephone or tax number, to one of somebody else's that is protected.
+    """Refuse a customer that is or becomes alike, by name, telephone or tax number, to one of somebody else's that is protected.
 
     Whoever may assign customers decides otherwise by entering it. What the actor may not compare by does not count, nor is whose it is told:
     ``alike.advise_customer`` tells of him what may be told.
     """
-    if old is not None or policy.may(actor, "customer.assign"):
+    entered = [field for field in marks.marked(_CUSTOMER) if old is None or new[field.key] != old[field.key]]
+    if not entered or policy.may(actor, "customer.assign"):
         return
     reader = Reader(actor)
     known = {
         one.id
-        for _field, mark, plain in marks.marks_of(marks.marked(_CUSTOMER), new)
+        for _field, mark, plain in marks.marks_of(entered, new)
         for one in marks.known_by(uow.connection, mark, plain, limit=_MOST)
         if reader.reads(mark, one.by)
-    }
+    } - {old["id"] if old else ""}
     if not known:
         return
     found = uow.connection.one(

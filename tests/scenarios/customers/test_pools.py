@@ -370,7 +370,21 @@ def test_a_protected_customer_is_not_entered_a_second_time_by_a_colleague(day: D
     day.do(day.hq, "chen", "pick", customers=[made])
     assert fault_of(again, "绍兴宏达") == "protected_customer"
     assert import_rows(day.hq.store, lin, entity="customer", rows=[(1, {"name": "绍兴 宏达"})]).failed == 1
-    assert again("绍兴宏达二厂") and day.hq.new("customer", name="绍兴宏达")
+    other = again("绍兴宏达二厂")
+    assert day.hq.new("customer", name="绍兴宏达")
+    day.hq.set("customer", made, phone="0575-84123367")
+    day.hq.run("people.set_rights", login="lin", entity="customer", actions=["read", "create", "import", "update"], scope="all")
+    lin = actor_by_id(day.hq.store, day.users["lin"])
+    assert lin is not None
+
+    def change(customer: str, **values: str) -> Any:
+        given = {"entity": "customer", "id": customer, "values": values}
+        return verbs.run(day.hq.store, lin, "records.update_record", given)
+
+    for disguise in ({"name": "绍兴宏达有限公司"}, {"phone": "057584123367"}):  # nor by way of another name
+        assert fault_of(change, other, **disguise) == "protected_customer"
+    assert change(other, remark="二厂") and change(made, name="绍兴宏达集团")  # what it says already, and the protected one itself
+    change(made, name="绍兴宏达有限公司")
     day.hq.clock.forward(days=11)  # type: ignore[attr-defined]
     assert again("绍兴宏达")
 
