@@ -21,6 +21,7 @@ from localcrm.kernel.i18n import N_
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record, records_by_id
 from localcrm.store.uow import UnitOfWork
+from localcrm.store.view import View
 
 _LEVEL_PRICE, _CUSTOMER = LevelPrice.entity_type, Customer.entity_type
 
@@ -49,10 +50,22 @@ def terms_of(connection: Connection, actor: Actor, customer_id: str | None) -> T
     return Terms(own or agreed.level, agreed.discount)
 
 
+def sees_prices(actor: Actor) -> View | None:
+    """What the actor sees of prices by level; None where he may not see which product costs what at which."""
+    prices = policy.seen(actor, _LEVEL_PRICE)
+    return prices if prices is not None and all(map(prices.shows, ("product_id", "level", "price"))) else None
+
+
+def sees_levels(actor: Actor) -> bool:
+    """Whether he sees them, and at which of them a customer buys."""
+    customers = policy.seen(actor, _CUSTOMER)
+    return sees_prices(actor) is not None and customers is not None and customers.shows("price_level")
+
+
 def level_prices(connection: Connection, actor: Actor, product_ids: Sequence[str], customer_id: str | None) -> dict[str, Decimal]:
     """Prices of a customer's level by product; a product without one is left out, and all are where the actor may not see level or price."""
-    prices = policy.seen(actor, _LEVEL_PRICE)
-    if not product_ids or prices is None or not all(map(prices.shows, ("product_id", "level", "price"))):
+    prices = sees_prices(actor)
+    if not product_ids or prices is None:
         return {}
     level = terms_of(connection, actor, customer_id).level
     if not level:

@@ -55,6 +55,8 @@ def _prepare(kind: EntityType, uow: UnitOfWork, actor: Actor, values: dict[str, 
     prices = policy.seen(actor, _PRODUCT)
     changed_product = old is not None and product_id != old["product_id"]
     house, agreed = _house_price(kind, uow, actor, merged, product)
+    if changed_product and "discount" not in values:
+        merged["discount"] = Decimal(1)  # the other one's
     for key, source in _FROM_PRODUCT:
         shown = prices is not None and prices.shows(source)  # a price one may not see is not learnt from a document either
         if product and (merged.get(key) is None or (changed_product and key not in values)):

@@ -15,7 +15,7 @@ from localcrm.domain.catalog.entities import Product
 from localcrm.domain.conditions import Asking, Preset, Question, mine_by
 from localcrm.domain.policy import Actor
 from localcrm.domain.sales.entities import OrderStatus, Quote, QuoteLine, QuoteStatus, SalesOrder, SalesOrderLine
-from localcrm.domain.sales.level_prices import level_prices
+from localcrm.domain.sales.level_prices import level_prices, sees_levels
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import EntityType
 from localcrm.store.connection import Connection
@@ -52,6 +52,8 @@ def repriced(connection: Connection, actor: Actor, kind: EntityType) -> list[str
     )
     wanted: dict[str, set[str]] = defaultdict(set)
     if connection.value("SELECT 1 FROM level_price WHERE deleted = 0 LIMIT 1"):
+        if not sees_levels(actor):
+            return []
         for _document, customer, product, _then, _now in rows:
             wanted[customer or ""].add(product)
     levels = {customer: level_prices(connection, actor, sorted(asked), customer or None) for customer, asked in wanted.items()}

@@ -7,6 +7,8 @@ from decimal import Decimal
 from localcrm.domain import verbs
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.sales.offers import find_products
+from localcrm.domain.sales.repriced import repriced
+from localcrm.kernel.schema import entity
 from tests.factories import Company, Installation
 from tests.scenarios.customers.test_traps import code
 
@@ -58,9 +60,15 @@ def test_who_may_not_see_prices_by_level_sells_at_the_list_price(hq: Installatio
         order = {"header": {"customer_id": trade}, "lines": [{"product_id": cloth, "quantity": "1"}]}
         return str(verbs.run(hq.store, wang, "sales.save_order", order)["lines"][0]["price"])
 
-    assert asked() == "8.5"
+    def changed() -> list[str]:
+        wang = actor_by_id(hq.store, user)
+        assert wang is not None
+        with hq.store.read() as connection:
+            return repriced(connection, wang, entity("sales_order"))
+
+    assert asked() == "8.5" and changed() == []
     hq.run("people.set_field_rule", login="wang", entity="level_price", field="price", rule="hidden")
-    assert asked() == "10"
+    assert asked() == "10" and changed() == []  # whether 8.5 is still the price he cannot know
 
 
 def test_a_partner_who_buys_himself_is_offered_prices_of_his_level_or_the_share_agreed_with_him(hq: Installation) -> None:
@@ -81,6 +89,11 @@ def test_a_partner_who_buys_himself_is_offered_prices_of_his_level_or_the_share_
         assert line(kind, other) == ("3", "0.9")
         assert line(kind, other, price="2.5") == ("2.5", "1")
         assert line(kind, other, discount="0.8") == ("3", "0.8")
+        made = hq.run(f"sales.save_{kind}", header={"customer_id": buyer}, lines=[{"product_id": other, "quantity": "1"}])["lines"][0]["id"]
+        lines = "sales_order_line" if kind == "order" else "quote_line"
+        for product, price, share in ((cloth, "8", "1"), (other, "3", "0.9")):  # each product by what was agreed on it
+            hq.set(lines, made, product_id=product)
+            assert [Decimal(str(hq.get(lines, made)[key])) for key in ("price", "discount")] == [Decimal(price), Decimal(share)]
     with hq.store.read() as connection:
         (offer,) = find_products(connection, hq.actor, text="里料", customer_id=buyer)
     assert offer["discount"] == Decimal("0.9")
