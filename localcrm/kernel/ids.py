@@ -15,6 +15,8 @@ from localcrm.kernel.i18n import N_
 
 _lock = threading.Lock()
 _last = 0
+#: A day before years have five digits: whichever zone it is told in, it is a date.
+_LAST_SECOND = datetime(9999, 12, 30, tzinfo=UTC).timestamp()
 
 
 def new_id() -> str:
@@ -31,8 +33,8 @@ def new_id() -> str:
 
 
 def made_at(identity: str) -> datetime:
-    """When an id was made, in UTC, by the clock of the machine that made it."""
-    return datetime.fromtimestamp(int(identity[:12], 16) / 1000, tz=UTC)
+    """When an id was made, in UTC, by the clock of the machine that made it; at the end of the calendar for one that says it was made after it."""
+    return datetime.fromtimestamp(min(int(identity[:12], 16) / 1000, _LAST_SECOND), tz=UTC)
 
 
 def parse_id(text: str) -> str:

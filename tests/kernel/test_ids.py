@@ -3,7 +3,7 @@
 import pytest
 
 from localcrm.kernel.errors import InvalidInput
-from localcrm.kernel.ids import id_bytes, new_id, parse_id
+from localcrm.kernel.ids import id_bytes, made_at, new_id, parse_id
 
 
 def test_ids_grow_and_never_repeat() -> None:
@@ -25,3 +25,9 @@ def test_ids_are_read_as_people_write_them() -> None:
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
         parse_id(text)
+
+
+def test_an_id_that_names_no_day_of_the_calendar_was_made_at_its_end():
+    for hostile in ("f" * 32, "ffffffffffff7000800000000000abcd"):
+        assert made_at(hostile).astimezone().year == 9999
+    assert made_at("0" * 32).year == 1970
