@@ -28,10 +28,13 @@ _LONGEST = 200
 def conflicts(uow: UnitOfWork, actor: Actor, partner_id: str | None, area: str | None) -> list[dict[str, Any]]:
     """What stands against a partner dealing with a company of an area: [{"territory": "outside" | "held", "area", "partner"}].
 
-    outside: the area is his own · held: it is that of ``partner``, whose name is empty for an actor who may not see it.
+    outside: the area is his own · held: it is that of ``partner``, whose name is empty for an actor who may not see it. Nothing is told of a
+    partner whom the actor does not see.
     """
     seen = policy.seen(actor, PARTNER)
     if not partner_id or not is_id(partner_id) or not area or seen is None or not seen.shows("area"):
+        return []
+    if not policy.visible(uow.connection, actor, PARTNER, partner_id):
         return []
     wanted, day = canonical(area[:_LONGEST]), today()
     parts = wanted.split("/")

@@ -139,6 +139,13 @@ def test_a_company_outside_the_partners_area_or_in_that_of_another_is_told_and_t
     assert hq.run("crm.advise_customer", values={"partner_id": city}, id=customer)["rows"] == []
     for hostile in ({"partner_id": "zz", "area": "x"}, {"partner_id": north, "area": "/" * 90_000}):
         assert all("territory" in row for row in hq.run("crm.advise_customer", values=hostile)["rows"])
+    user = hq.new("user", login="wang", name="王芳")
+    for kind, scope in (("customer", "all"), ("partner", "own")):
+        hq.run("people.set_rights", login="wang", entity=kind, actions=["read", "create"], scope=scope)
+    wang = actor_by_id(hq.store, user)
+    assert wang is not None
+    typed = {"values": {"partner_id": north, "area": "浙江省/绍兴市"}}
+    assert verbs.run(hq.store, wang, "crm.advise_customer", typed)["rows"] == []  # of a partner he does not see, not even the area
     hq.set("partner", city, starts_on="2020-01-01", ends_on="2020-12-31")
     assert hq.run("crm.advise_customer", values={"partner_id": province}, id=customer)["rows"] == []
 
