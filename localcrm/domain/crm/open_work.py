@@ -65,3 +65,16 @@ LAST_DAYS: Mapping[str, str] = {
     "contract_days": f"""(SELECT max(CASE WHEN w.ends_on IS NULL OR w.ends_on >= {{today}} THEN '{LASTS}' ELSE w.ends_on END)
         FROM contract w WHERE w.customer_id = {{customer}} AND w.deleted = 0 AND +w.status IN ('signed', 'fulfilled'))""",
 }
+#: Of which fields, by kind of record, what a rule asks for is worked out, by the field of the rule.
+FOLLOWS_FROM: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "days": {"activity": ("at",)},
+    "spare_open": {
+        "opportunity": ("state",),
+        "contract": ("status", "ends_on"),
+        "sales_order": ("status", "gross"),
+        "receipt": ("order_id", "amount"),
+    },
+    "opportunity_days": {"opportunity": ("state", "decided_on")},
+    "deal_days": {"sales_order": ("status", "date"), "contract": ("status", "signed_on"), "opportunity": ("state", "decided_on")},
+    "contract_days": {"contract": ("status", "ends_on")},
+}

@@ -15,7 +15,7 @@ from localcrm.domain import policy
 from localcrm.domain.crm import custody_rules as rules, pools
 from localcrm.domain.crm.custody import moment
 from localcrm.domain.crm.entities import Activity, ChangeKind, Customer, Pool, ReclaimRule
-from localcrm.domain.crm.open_work import LAST_DAYS, WORK, sparing
+from localcrm.domain.crm.open_work import FOLLOWS_FROM, LAST_DAYS, WORK, sparing
 from localcrm.domain.crm.reminders import MOST, Ask, Reminding, morning
 from localcrm.domain.people.entities import User
 from localcrm.domain.policy import SYSTEM, Actor
@@ -23,6 +23,7 @@ from localcrm.domain.records import Behaviour
 from localcrm.domain.verbs import Verb
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
+from localcrm.kernel.schema import entity
 from localcrm.store.connection import Connection
 from localcrm.store.node import Node
 from localcrm.store.query import Record, load_record, record_columns, titles
@@ -88,6 +89,19 @@ def due_of(connection: Connection, now: datetime, customers: Sequence[str]) -> d
     marks = ",".join(f"?{place}" for place in range(3, len(customers) + 3))
     rows = connection.all(f"{_care(given)} AND c.id IN ({marks})", (*_present(now), *map(bytes.fromhex, customers)))
     return {due.customer: due for due in _dues(given, rows, now)}
+
+
+def dues_told(connection: Connection, actor: Actor, now: datetime, customers: Sequence[str]) -> dict[str, Due] | None:
+    """The same for an actor; None where a field that it is worked out of is hidden from him: a day would tell what it says."""
+    needs: dict[str, set[str]] = {_CUSTOMER.key: {"owner_id", "owner_since", "level", "locked", "protected_until"}}
+    for rule in rules_in_force(connection):
+        for asked in (FOLLOWS_FROM[key] for key in FOLLOWS_FROM if rule[key]):
+            for kind, fields in asked.items():
+                needs.setdefault(kind, {"customer_id"}).update(fields)
+    views = [(policy.seen(actor, entity(kind)), fields) for kind, fields in needs.items()]
+    if not all(seen is not None and all(map(seen.shows, fields)) for seen, fields in views):
+        return None
+    return due_of(connection, now, customers)
 
 
 def due_of_owner(connection: Connection, now: datetime, user: str) -> list[Due]:

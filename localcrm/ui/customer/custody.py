@@ -65,7 +65,7 @@ class _Custody:
 def _read(session: Session, connection: Connection, identity: str) -> _Custody:
     customer = load_typed(session, CUSTOMER, identity)
     links = custody.chain(connection, session.actor, identity)
-    due = reclaim.due_of(connection, present(session), [identity]).get(identity) if customer.get("owner_id") else None
+    due = (reclaim.dues_told(connection, session.actor, present(session), [identity]) or {}).get(identity)
     pools = [str(one) for one in (customer.get("pool_id"), due.rule["pool_id"] if due else None) if one]
     sold = custody.sold_under(connection, session.actor, identity)
     people = custody.names_of(connection, [*links, {"to_id": customer.get("owner_id")}, *({"to_id": one.user} for one in sold)])

@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from localcrm.domain import policy
-from localcrm.domain.crm.entities import Customer
-from localcrm.domain.crm.reclaim import Due, due_of
+from localcrm.domain.crm.reclaim import Due, dues_told
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import BEHAVIOURS
 from localcrm.domain.sales.glance import customer_glances
@@ -99,15 +97,14 @@ def _glances(connection: Connection, actor: Actor, records: Sequence[Record]) ->
 
     ids = [record["id"] for record in records]
     found = customer_glances(connection, actor, ids)
-    shows_owner = policy.view(actor, Customer.entity_type).shows("owner_id")
-    dues = due_of(connection, now_utc(), ids) if shows_owner else {}
+    dues = dues_told(connection, actor, now_utc(), ids)
     rows = []
     for record in records:
         glance = found[record["id"]]
         way = gettext(ActivityType(glance.last_type).label) if glance.last_type else ""
         latest = " ".join(part for part in (show_kind("datetime", glance.last_at), way, (glance.last_content or "").split("\n")[0]) if part)
         row = {"contact": glance.contact, "next_contact": glance.next_contact, "unpaid": glance.unpaid, "latest": latest or None}
-        rows.append(row | ({"reclaimed_in": _countdown(dues.get(record["id"]))} if shows_owner else {}))
+        rows.append(row | ({} if dues is None else {"reclaimed_in": _countdown(dues.get(record["id"]))}))
     return rows
 
 

@@ -19,7 +19,9 @@ from localcrm.domain.people.shared_with import shares_of
 from localcrm.domain.policy import Actor
 from localcrm.kernel.errors import AppError, Forbidden
 from localcrm.kernel.schema import entity
+from localcrm.store.query import records_by_id
 from localcrm.store.store import Store
+from localcrm.ui.kit.columns import row_json
 from tests.factories import Company, Installation, copy_company, fast_folder
 from tests.scenarios.customers.test_traps import code as fault_of
 
@@ -718,6 +720,23 @@ def test_every_rule_of_a_level_counts_and_protection_that_runs_out_is_a_reason(d
         "没人管": (30, "三十天"),
         "受保护": (10, "保护到期"),
     }
+
+    def told() -> str | None:
+        """What the list says of the protected one to somebody who may read all it follows from, but for what is hidden from him."""
+        lin = actor_by_id(day.hq.store, day.users["lin"])
+        assert lin is not None
+        with day.hq.store.read() as connection:
+            records = records_by_id(connection, entity("customer"), [made["受保护"]])
+            return row_json(connection, lin, entity("customer"), records, {})[0].get("reclaimed_in")
+
+    for kind in ("customer", "activity", "opportunity", "contract", "sales_order", "receipt"):
+        day.hq.run("people.set_rights", login="lin", entity=kind, actions=["read"], scope="all")
+    assert told()
+    for kind, field in (("customer", "protected_until"), ("activity", "at"), ("receipt", "amount")):
+        rule = {"login": "lin", "entity": kind, "field": field}
+        day.hq.run("people.set_field_rule", **rule, rule="hidden")
+        assert told() is None
+        day.hq.run("people.set_field_rule", **rule, rule="editable")
 
 
 def test_a_rule_switched_on_again_counts_from_then_and_a_branch_that_is_cut_off_keeps_its_own(apart: Day) -> None:
