@@ -1,4 +1,4 @@
-"""Fields that hold a set, such as tags: what each place added and took away counts, wherever it was done apart.
+"""Fields that hold a set, such as tags or colleagues: what each place added and took away counts, wherever it was done apart.
 
 Like any field one column travels and the last writer's value stands first (ADR 0004). At head office, where changes made apart come together, the
 set is then worked out anew from the log, which holds the value before and after each change, and written where it differs (ADR 0049).
@@ -28,16 +28,17 @@ def bring_together(uow: UnitOfWork, kind: EntityType, ids: Sequence[str]) -> Non
     """At head office, after a merge: let the sets of these records hold what all places made of them."""
     if not uow.node.is_office:
         return
-    for no, field in columns(kind).items():
+    for field in columns(kind).values():
         for start in range(0, len(ids), _AT_ONCE):
-            for identity, whole in _apart(uow, kind, no, [bytes.fromhex(one) for one in ids[start : start + _AT_ONCE]]):
+            for identity, whole in _apart(uow, kind, field, [bytes.fromhex(one) for one in ids[start : start + _AT_ONCE]]):
                 record = uow.find(kind, identity)
                 if record is not None and record[field.key] != whole:
                     uow.update(kind, identity, {field.key: whole})
 
 
-def _apart(uow: UnitOfWork, kind: EntityType, no: int, ids: Sequence[bytes]) -> Iterator[tuple[str, str | None]]:
+def _apart(uow: UnitOfWork, kind: EntityType, field: Field, ids: Sequence[bytes]) -> Iterator[tuple[str, str | None]]:
     """Those of some records whose set was changed at more than one node, with what all of it comes to."""
+    no = field.no
     touched = [
         row[0]
         for row in uow.connection.all(
@@ -56,23 +57,23 @@ def _apart(uow: UnitOfWork, kind: EntityType, no: int, ids: Sequence[bytes]) -> 
             places[change.pk].add(node)
     for pk, found in steps.items():
         if len(places[pk]) > 1:
-            yield pk.hex(), together([found[place] for place in sorted(found)])
+            yield pk.hex(), together([found[place] for place in sorted(found)], field.between)
 
 
-def together(steps: Sequence[tuple[Stored, Stored]]) -> str | None:
+def together(steps: Sequence[tuple[Stored, Stored]], between: str = "\n") -> str | None:
     """What changes (before, after) in their order come to, whichever of them their authors had seen.
 
     >>> together([("x", "x\\ny"), ("x", "x\\nz")]).split()
     ['x', 'y', 'z']
     """
-    found = _values(steps[0][0])
+    found = _values(steps[0][0], between)
     for before, after in steps:
-        was, is_now = _values(before), _values(after)
+        was, is_now = _values(before, between), _values(after, between)
         found = {key: tag for key, tag in found.items() if key in is_now or key not in was}
         found |= {key: tag for key, tag in is_now.items() if key not in was}
-    return write_set(found) or None
+    return write_set(found, between) or None
 
 
-def _values(stored: Stored) -> dict[str, str]:
+def _values(stored: Stored, between: str) -> dict[str, str]:
     """A stored set; what comes from elsewhere is taken as it is."""
-    return as_set(part for part in str(stored).split("\n") if part) if stored else {}
+    return as_set(part for part in str(stored).split(between) if part) if stored else {}

@@ -10,6 +10,7 @@ from localcrm.domain.approvals import documents, services as approvals
 from localcrm.domain.calls import services as calls
 from localcrm.domain.catalog import services as catalog
 from localcrm.domain.crm import (
+    activities,
     alike,
     apart,
     custody,
@@ -139,6 +140,7 @@ arrivals.FOLLOWERS |= {
     "delivery": arrivals.Follower(installed.follow_arrived),
     "delivery_line": arrivals.Follower(installed.follow_arrived_lines),
     "customer": arrivals.Follower(tags.bring_together, "tags"),
+    "activity": arrivals.Follower(activities.bring_together, "participants"),
     "ticket": arrivals.Follower(tickets.open_circles),
 }
 

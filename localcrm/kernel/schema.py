@@ -172,9 +172,9 @@ def as_set(values: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def write_set(found: Mapping[str, str]) -> str:
+def write_set(found: Mapping[str, str], between: str = "\n") -> str:
     """The text of a field that holds them: the same for the same values, wherever they were put together."""
-    return "\n".join(found[key] for key in sorted(found))
+    return between.join(found[key] for key in sorted(found))
 
 
 def _check_tags(text: str) -> str:
@@ -260,6 +260,11 @@ class Field:
     def offered(self) -> Mapping[str, str]:
         """Of these, the ones that may still be chosen."""
         return {value: label for value, label in self.options.items() if value not in self.withdrawn}
+
+    @property
+    def between(self) -> str:
+        """What stands between several values in one text: ids have no spaces, words may."""
+        return " " if self.f.refs else "\n"
 
     @property
     def is_used(self) -> bool:

@@ -13,7 +13,9 @@ from openpyxl import load_workbook
 from starlette.applications import Starlette
 
 from localcrm.domain import conditions, verbs
+from localcrm.kernel.schema import entity
 from localcrm.ui import endpoints
+from localcrm.ui.kit import form
 from localcrm.ui.pages import load_screens
 from tests.ui.conftest import COOKIE, HOST, Office, guarded
 
@@ -149,6 +151,16 @@ async def test_a_picker_finds_by_pinyin_and_narrows(browser: Browser, office: Of
     office.new("contact", customer_id=customers[0]["id"], name="李娟")
     office.new("contact", customer_id=(await browser.get("/api/pick/customer?q=rx"))["rows"][0]["id"], name="王建国")
     assert [row["title"] for row in (await browser.get(f"/api/pick/contact?w.customer_id={customers[0]['id']}"))["rows"]] == ["李娟"]
+
+
+def test_a_field_of_several_offers_some_and_whoever_else_is_typed(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(form, "_OFFERED", 2)
+    users = {name: office.new("user", login=f"u{number}", name=name)["id"] for number, name in enumerate(("A甲", "A乙", "林晓", "林走"))}
+    office.run("records.update_record", entity="user", id=users["林走"], values={"active": "false"})
+    session = office.program.sessions.resolve(office.token())
+    assert session is not None
+    assert len(form.offered(session, entity("user"), "")) == 2
+    assert form.offered(session, entity("user"), "林") == {users["林晓"]: "林晓"}  # who has left is not offered
 
 
 async def test_the_palette_finds_records_of_every_kind(browser: Browser, office: Office) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from localcrm.domain import policy
+from localcrm.domain import policy, sets
 from localcrm.domain.crm.checks import check_same_customer, checked_list, filled_from
 from localcrm.domain.crm.entities import Activity, Comment
 from localcrm.domain.options.company import company_number
@@ -48,6 +48,11 @@ def prepare_activity(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old:
     if isinstance(filled["at"], datetime) and written:
         filled["late"] = _aware(filled["at"]) < written - SOON
     return filled
+
+
+def bring_together(uow: UnitOfWork, ids: Sequence[str]) -> None:
+    """Colleagues who were named apart all stay."""
+    sets.bring_together(uow, _ACTIVITY, ids)
 
 
 def check_activity(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:

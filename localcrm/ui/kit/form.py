@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 #: What a telephone's own keyboard offers for a field.
 _KEYBOARDS = {"phone": "tel", "email": "email"}
-#: Records that a field of several offers.
-_OFFERED = 500
+#: Records that a field of several offers at a time.
+_OFFERED = 100
 #: A draft is written at most this often.
 DRAFT_SECONDS = 1.5
 
@@ -86,7 +86,7 @@ class FieldInput:
         """What was typed, in the form that verbs take; None for an empty field."""
         raw = self.widget.value if isinstance(self.widget, Picker | FilesInput) else getattr(self.widget, "value", None)
         if self.field.kind == "choices" or self.field.f.refs:
-            raw = (" " if self.field.f.refs else "\n").join(raw or ())
+            raw = self.field.between.join(raw or ())
         if isinstance(raw, str):
             raw = raw.strip() if self.field.kind != "longtext" else raw
         if raw is None or raw == "":
@@ -112,7 +112,7 @@ class FieldInput:
             widget.set_value(value in {True, "true", "1"})
         elif self.field.f.refs:
             named = str(value or "").split()
-            widget.set_options({**self._named([one for one in named if one not in widget.options]), **widget.options})
+            self._know(self._named([one for one in named if one not in widget.options]))
             widget.set_value(named)
         elif isinstance(widget, ui.select):
             chosen = split_choices(str(value or "")) if self.field.kind == "choices" else [str(value)] if value not in {None, ""} else []
@@ -224,15 +224,22 @@ class FieldInput:
         )
 
     def _several(self) -> Element:
-        """Records of a kind by name, several of them; those no longer in use are not offered."""
-        kind = entity_type(self.field.f.refs or "")
-        seen, names = policy.seen(self.session.actor, kind), {}
-        if seen is not None and seen.shows(kind.title_field):
-            with self.session.store.read() as connection:
-                rows = select(connection, ListQuery(kind, sort=kind.title_field, limit=_OFFERED, restrict=seen), count=False).rows
-            names = {row["id"]: str(row[kind.title_field] or "") for row in rows if row.get("active", True)}
-        widget = ui.select(names, multiple=True, clearable=True, with_input=True, on_change=self._notify)
+        """Records of a kind by name, several of them: some are offered, others as their names are typed."""
+        widget = ui.select({}, multiple=True, clearable=True, with_input=True, on_change=self._notify)
+        widget.on("input-value", lambda event: self._offer(str(event.args or "")), throttle=0.2, leading_events=False)
+        ui.timer(0, self._offer, once=True)
         return widget.props(f'outlined dense options-dense hide-bottom-space use-chips aria-label="{_plain(self.field.label)}"')
+
+    async def _offer(self, text: str = "") -> None:
+        outcome = await run_service(self.session, lambda: offered(self.session, entity_type(self.field.f.refs or ""), text))
+        if outcome.ok and not self.widget.is_deleted:
+            self._know(outcome.value)
+
+    def _know(self, names: Mapping[str, str]) -> None:
+        """Offer these too. The browser tells a choice by its place, so what is offered keeps the one it has."""
+        widget: Any = self.widget
+        if names.keys() - widget.options.keys():
+            widget.set_options({**widget.options, **names})
 
     def _named(self, ids: Sequence[str]) -> dict[str, str]:
         """What records are called that are named already, though they are not offered."""
@@ -243,6 +250,18 @@ class FieldInput:
     def _notify(self, _event: Any = None) -> None:
         for callback in self.changed:
             callback()
+
+
+def offered(session: Session, kind: EntityType, text: str) -> dict[str, str]:
+    """Names by id of some records that somebody sees, in use, whose name holds what was typed."""
+    seen, title = policy.seen(session.actor, kind), kind.title_field
+    if seen is None or not seen.shows(title):
+        return {}
+    where = [Condition("active", "=", True)] if "active" in kind.fields and seen.shows("active") else []
+    where += [Condition(title, "contains", text[:100])] if text else []
+    with session.store.read() as connection:
+        rows = select(connection, ListQuery(kind, where=tuple(where), sort=title, limit=_OFFERED, restrict=seen), count=False).rows
+    return {row["id"]: str(row[title] or "") for row in rows}
 
 
 def _units(session: Session) -> dict[str, str]:

@@ -152,8 +152,11 @@ def test_an_old_systems_history_comes_with_its_authors_and_times(hq: Installatio
 def test_what_branches_say_about_one_record_apart_comes_together(company: Company) -> None:
     hq, branch = company.hq, company.branches["BR01"]
     mill = hq.new("customer", name="绍兴恒远纺织")
-    call = hq.new("activity", customer_id=mill, content="电话")
+    lin, zhou, wu = (hq.new("user", login=login, name=login) for login in ("lin", "zhou", "wu"))
+    call = hq.new("activity", customer_id=mill, content="电话", participants=lin)
     company.exchange()
+    hq.set("activity", call, participants=f"{lin} {wu}")
+    branch.set("activity", call, participants=zhou)  # lin was not there after all
     hq.run("crm.comment", activity=call, text="总部：价格可以再谈")
     branch.run("crm.comment", activity=call, text="分公司：已寄样")
     hq.set("activity", call, result="interested")
@@ -162,6 +165,7 @@ def test_what_branches_say_about_one_record_apart_comes_together(company: Compan
     assert len(company.digests) == 1
     assert {row[0] for row in branch.rows("SELECT text FROM comment")} == {"总部：价格可以再谈", "分公司：已寄样"}
     assert (hq.get("activity", call)["result"], hq.get("activity", call)["next_plan"]) == ("interested", "带样布上门")
+    assert [node.get("activity", call)["participants"] for node in company.nodes] == [f"{zhou} {wu}"] * 2 and hq.conflicts() == []
     # a record that was written before it locked arrives after: the merge is never refused
     branch.set("activity", call, subject="改于锁定之前")
     clock(company).forward(days=30)

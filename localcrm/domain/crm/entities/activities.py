@@ -58,7 +58,7 @@ class Activity(
     author: Annotated[Text | None, F(14, N_("Original author"))] = None
     opportunity_id: Annotated[Id | None, F(15, N_("Opportunity"), ref="opportunity")] = None
     contract_id: Annotated[Id | None, F(16, N_("Contract"), ref="contract")] = None
-    participants: Annotated[LongText | None, F(17, N_("Colleagues who were there"), refs="user")] = None
+    participants: Annotated[LongText | None, F(17, N_("Colleagues who were there"), refs="user", merge="set")] = None
 
 
 class Comment(
