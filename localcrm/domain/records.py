@@ -167,8 +167,8 @@ def _delete(uow: UnitOfWork, actor: Actor, entity: str, id: str, behaviour: Beha
         raise Refused("posted_document", N_("A posted document is never changed. Reverse it instead."))
     if behaviour.check:
         behaviour.check(uow, actor, record, record)
+    _check_documents(uow, actor, kind, behaviour, record)
     if kind.kind is Kind.LINE:
-        _check_documents(uow, actor, kind, behaviour, record)
         uow.remove(kind, record["id"])
         if behaviour.after:
             behaviour.after(uow, actor, record, record)
@@ -182,6 +182,7 @@ def _delete(uow: UnitOfWork, actor: Actor, entity: str, id: str, behaviour: Beha
     uow.set_deleted(kind, record["id"], deleted=True)
     if behaviour.binned:
         behaviour.binned(uow, actor, record)
+    _follow_documents(uow, actor, kind, behaviour, record)
     return {"id": record["id"]}
 
 
@@ -198,9 +199,11 @@ def undelete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> d
         behaviour = BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
         if behaviour.check:
             behaviour.check(uow, actor, dict(record), record)
+        _check_documents(uow, actor, kind, behaviour, record)
         uow.set_deleted(kind, record["id"], deleted=False)
         if behaviour.restored:
             behaviour.restored(uow, actor, record)
+        _follow_documents(uow, actor, kind, behaviour, record)
     return {"id": record["id"]}
 
 

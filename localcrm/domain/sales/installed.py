@@ -72,8 +72,7 @@ def prepare_line(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Rec
 def check_line(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:
     """No more serial numbers than pieces, none twice, and none that stands at a customer already."""
     _check_unsigned(uow, new, old)
-    if old is not None and new == old:
-        check_delivery_of_lines(uow, actor, new["delivery_id"])
+    if old is not None and new == old and not old["deleted"]:  # into the recycle bin
         return
     serials = read_serials(new["serials"])
     others = [
@@ -227,6 +226,7 @@ def follow_lines(uow: UnitOfWork, actor: Actor, delivery_id: str) -> None:
         sent.require_returnable(uow, delivery)
     else:
         sent.require_ordered(uow, actor, delivery)
+        sent.require_came_back(uow, delivery)
     follow_bin(uow, actor, delivery)
 
 
@@ -238,10 +238,6 @@ def follow_bin(uow: UnitOfWork, actor: Actor, delivery: Record) -> None:  # noqa
         if piece["returned_on"] is None and piece["serial"] and len(standing) > 1:
             text = N_("The piece with the serial number “{serial}” has gone to a customer since it came back.")
             raise Refused("serial_in_use", text, serial=piece["serial"])
-
-
-def _follow_bin(uow: UnitOfWork, actor: Actor, line: Record) -> None:  # noqa: ARG001
-    settle(uow, line["delivery_id"])
 
 
 def follow_arrived(uow: UnitOfWork, ids: Sequence[str]) -> None:
@@ -266,8 +262,6 @@ BEHAVIOURS = {
         check=check_line,
         check_document=check_delivery_of_lines,
         after_document=follow_lines,
-        binned=_follow_bin,
-        restored=_follow_bin,
     )
 }
 VERBS = (

@@ -103,6 +103,16 @@ def require_returnable(uow: UnitOfWork, back: Record) -> None:
             )
 
 
+def require_came_back(uow: UnitOfWork, delivery: Record) -> None:
+    """Refuse where less of a product stands in a delivery than came back of it, or a piece that did not; raises InvalidInput("came_back_in_part")."""
+    lines = uow.where(_LINE, delivery_id=delivery["id"])
+    for product, back in came_back(uow, delivery["id"]).items():
+        own = [line for line in lines if line["product_id"] == product]
+        serials = {serial for line in own for serial in read_serials(line["serials"])}
+        if sum((line["quantity"] for line in own), Decimal(0)) < back.quantity or not back.serials.keys() <= serials:
+            raise InvalidInput("came_back_in_part", N_("What came back of this delivery did go with it. Mend the return first."))
+
+
 def require_ordered(uow: UnitOfWork, actor: Actor, delivery: Record) -> None:
     """Refuse more of a product than was ordered where no line of it says why; raises InvalidInput("over_delivery")."""
     if not delivery["order_id"] or delivery["status"] == DeliveryStatus.RETURNED:

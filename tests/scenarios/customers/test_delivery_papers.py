@@ -170,6 +170,11 @@ def test_pieces_come_back_and_others_go_in_exchange(company: Company, hq: Instal
     assert standing(hq) == now
     assert hq.run("sales.goods", delivery_id=hq.new("delivery", order_id=order))["lines"] == [], "five are there again"
 
+    went = line(hq, delivery)["id"]
+    for kept in ([], [{"id": went, "serials": "S1 S3"}]):
+        assert code(hq.run, "sales.save_goods", delivery_id=delivery, lines=kept) == "came_back_in_part"
+    assert code(hq.delete, "delivery_line", went) == "came_back_in_part"
+
     assert code(branch.delete, "delivery", made["id"]) == "referenced", "something went for it"
     branch.run("sales.save_goods", delivery_id=made["id"], lines=[{"id": line(branch, made["id"])["id"], "serials": "S3"}])
     company.up("BR01")  # the number was misread
