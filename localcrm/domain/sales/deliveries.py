@@ -19,6 +19,8 @@ from localcrm.kernel.i18n import N_
 from localcrm.store.query import Record
 from localcrm.store.uow import UnitOfWork
 
+#: It is on its way to the customer, or with him.
+GONE = frozenset({DeliveryStatus.SHIPPED, DeliveryStatus.RECEIVED})
 _DELIVERY, _LINE, _ORDER, _CUSTOMER = Delivery.entity_type, DeliveryLine.entity_type, SalesOrder.entity_type, Customer.entity_type
 
 
@@ -37,7 +39,7 @@ def prepare_delivery(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old:
         if customer is not None and seen is not None and seen.shows("address"):
             filled["address"] = filled.get("address") or customer["address"]
     status = filled.get("status", old["status"] if old else None)
-    gone = status in {DeliveryStatus.SHIPPED, DeliveryStatus.RECEIVED}
+    gone = status in GONE
     for key, due in (("date", gone), ("received_on", status == DeliveryStatus.RECEIVED)):
         if due and not filled.get(key, old[key] if old else None):
             filled[key] = uow.today
@@ -62,6 +64,8 @@ def follow_delivery(uow: UnitOfWork, actor: Actor, record: Record, old: Record |
     elif record["order_id"] != old["order_id"] or old["status"] == DeliveryStatus.RETURNED:
         sent.require_ordered(uow, actor, record)
     installed.settle(uow, record["id"])
+    if old is not None and record["status"] in GONE and old["status"] not in GONE:
+        installed.require_free(uow, record["id"], installed.pieces_of(uow, record["id"]))
 
 
 def deliver_order(uow: UnitOfWork, actor: Actor, *, order_id: RecordId) -> Record:
@@ -75,7 +79,11 @@ def deliver_order(uow: UnitOfWork, actor: Actor, *, order_id: RecordId) -> Recor
 
 BEHAVIOURS = {
     "delivery": Behaviour(
-        prepare=prepare_delivery, check=check_delivery, after=follow_delivery, binned=installed.follow_bin, restored=installed.follow_bin
+        prepare=prepare_delivery,
+        check=check_delivery,
+        after=follow_delivery,
+        binned=installed.follow_bin,
+        restored=installed.follow_restored,
     )
 }
 VERBS = (Verb(deliver_order, N_("Send what is left of an order")),)

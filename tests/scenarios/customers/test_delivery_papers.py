@@ -185,6 +185,7 @@ def test_pieces_come_back_and_others_go_in_exchange(company: Company, hq: Instal
     misread = back(hq, "1", "S1")["id"]
     hq.run("sales.save_goods", delivery_id=other, lines=[{"product_id": machine, "quantity": "2", "serials": "S1 S3"}])
     assert code(hq.delete, "delivery", misread) == "serial_in_use", "it stands elsewhere by now"
+    assert code(hq.run, "sales.save_goods", delivery_id=misread, lines=[]) == "serial_in_use"
     assert code(hq.set, "delivery", delivery, status="packed") == "came_back_in_part"
     hq.delete("delivery", again)
     assert hq.run("sales.returnable", delivery_id=delivery)[0]["left"] == "3"

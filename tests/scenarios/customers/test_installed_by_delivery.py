@@ -99,9 +99,21 @@ def test_one_piece_stands_at_one_customer(hq: Installation, mill: str, machine: 
     other = hq.new("customer", name="甲公司")
     for serials, fault in (("S1", "serial_in_use"), ("S3 S3", "serial_twice"), ("S3 S4 S5", "more_serials")):
         assert code(send, other, serials) == fault
+    hq.set("installed_product", hq.value("SELECT lower(hex(id)) FROM installed_product WHERE serial = 'S2'"), returned_on="2026-11-19")
+    send(other, "S2", "1")
+    hq.set("delivery", sent, tracking_no="SF1")
+
+    def at() -> list[tuple[Any, ...]]:
+        return [row[:2] for row in standing(hq, "customer_id", "returned_on") if row[2] is None]
+
+    assert at() == [("S1", mill), ("S2", other)], "what somebody noted by hand stays"
+    hq.set("delivery", sent, status="returned")
+    hq.set("delivery", sent, status="received")
+    assert at() == [("S1", mill), ("S2", other)]
     hq.set("delivery", sent, status="returned")
     send(other, "S1", "1")
-    assert [row for row in standing(hq, "customer_id", "returned_on") if row[2] is None] == [("S1", other, None)]
+    assert at() == [("S1", other), ("S2", other)]
+    assert code(hq.set, "delivery", sent, status="received") == "serial_in_use"
 
 
 def test_a_delivery_confirmed_elsewhere_leaves_each_piece_once(company: Company, hq: Installation, mill: str, machine: str) -> None:
@@ -116,6 +128,15 @@ def test_a_delivery_confirmed_elsewhere_leaves_each_piece_once(company: Company,
     branch.set("delivery", delivery, status="shipped")
     company.exchange()
     assert [standing(node) for node in company.nodes] == [[("S1",)], [("S1",)]]
+    lines = [{"product_id": machine, "quantity": "1", "serials": "S1"}]
+    back = hq.run("sales.take_back", delivery_id=delivery, lines=lines)["id"]
+    company.exchange()
+    assert [bool(row[1]) for node in company.nodes for row in standing(node, "returned_on")] == [True, True]
+    again = hq.new("delivery", customer_id=hq.new("customer", name="甲公司"), status="shipped")
+    hq.run("sales.save_goods", delivery_id=again, lines=lines)
+    assert code(hq.delete, "delivery", back) == "serial_in_use", "here it stands elsewhere, whatever is written down there"
+    hq.set("delivery", again, status="packed")
+    hq.delete("delivery", back)
     hq.set("delivery", delivery, status="returned")
     company.exchange()
     assert [bool(row[1]) for node in company.nodes for row in standing(node, "returned_on")] == [True, True]
