@@ -46,8 +46,8 @@ def prepare_delivery(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old:
     return filled
 
 
-def check_delivery(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
-    """It arrives after it left, and goes to the customer of its order; what came back of it, and that it did, stays so."""
+def check_delivery(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:
+    """It arrives after it left, and goes to the customer of its order, no more than was ordered; what came back of it, and that it did, stays so."""
     if old is not None and new["status"] != old["status"]:
         if old["returns_id"]:
             raise Refused("is_return", N_("What came back stays what it is. If it did not come back, delete this record."))
@@ -55,14 +55,14 @@ def check_delivery(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Reco
             raise Refused("came_back_in_part", N_("Goods of this delivery came back, so it did go."))
     check_span(_DELIVERY, new, "date", "received_on")
     check_same_customer(uow, _DELIVERY, new, "order_id")
+    if old is not None and (new["order_id"] != old["order_id"] or old["status"] == DeliveryStatus.RETURNED != new["status"]):
+        sent.require_ordered(uow, actor, {**old, **new})
 
 
-def follow_delivery(uow: UnitOfWork, actor: Actor, record: Record, old: Record | None) -> None:
-    """It begins with the goods of its order and takes no more than was ordered, and what it leaves at the customer follows it."""
+def follow_delivery(uow: UnitOfWork, actor: Actor, record: Record, old: Record | None) -> None:  # noqa: ARG001
+    """It begins with the goods of its order, and what it leaves at the customer follows it."""
     if old is None:
         installed.goods_of_order(uow, record)
-    elif record["order_id"] != old["order_id"] or old["status"] == DeliveryStatus.RETURNED:
-        sent.require_ordered(uow, actor, record)
     installed.settle(uow, record["id"])
     if old is not None and record["status"] in GONE and old["status"] not in GONE:
         installed.require_free(uow, record["id"], installed.pieces_of(uow, record["id"]))

@@ -69,14 +69,12 @@ def prepare_line(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Rec
     return filled
 
 
-def check_line(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:
+def check_line(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
     """No more serial numbers than pieces, none twice, and none that stands at a customer already."""
     _check_unsigned(uow, new, old)
     binned = old is not None and new == old and not old["deleted"]
-    if old is not None and (back := uow.get(_DELIVERY, old["delivery_id"]))["returns_id"]:
-        kept = [] if binned or new["product_id"] != old["product_id"] else read_serials(new["serials"])
-        stand = [serial for serial in read_serials(old["serials"]) if serial not in kept]
-        require_free(uow, back["returns_id"], [(old["product_id"], serial) for serial in stand], but=back["id"])
+    if old is not None:
+        _check_stand_again(uow, {} if binned else new, old)
     if binned:
         return
     serials = read_serials(new["serials"])
@@ -101,6 +99,15 @@ def _check_unsigned(uow: UnitOfWork, new: Mapping[str, Any], old: Mapping[str, A
     stays = old is not None and new != old and all(new[key] == old[key] for key in ("delivery_id", "product_id", "quantity"))
     if not stays and any(uow.get(_DELIVERY, one["delivery_id"])["signature"] for one in (new, old) if one):
         raise Refused("signed_for", N_("The customer has signed for these goods. What comes back or goes again is entered by itself."))
+
+
+def _check_stand_again(uow: UnitOfWork, new: Mapping[str, Any], old: Record) -> None:
+    """What a line of a return does not say any more stands again where it had been delivered."""
+    back = uow.get(_DELIVERY, old["delivery_id"])
+    if back["returns_id"]:
+        kept = read_serials(new["serials"]) if new.get("product_id") == old["product_id"] else []
+        again = [(old["product_id"], serial) for serial in read_serials(old["serials"]) if serial not in kept]
+        require_free(uow, back["returns_id"], again, but=back["id"])
 
 
 def _check_free(uow: UnitOfWork, delivery: Record, product: str, serial: str) -> None:

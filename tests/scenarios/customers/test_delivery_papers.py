@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from localcrm.domain import verbs
 from localcrm.domain.policy import Actor, Rights, floor
 from localcrm.domain.roles import BasicRole, FieldRule
 from localcrm.domain.sales.delivery_note import Note, note_of
@@ -103,12 +104,15 @@ def test_no_more_is_sent_than_was_ordered_but_for_a_reason(hq: Installation, mil
     def say(quantity: str, **more: str) -> Any:
         return hq.run("sales.save_goods", delivery_id=first, lines=[{"id": held["id"], "quantity": quantity, **more}])
 
-    say("60", batch="B7")
+    cut = verbs.act(
+        hq.store, hq.actor, "sales.save_goods", {"delivery_id": first, "lines": [{"id": held["id"], "quantity": "60", "batch": "B7"}]}
+    )
     second = hq.run("sales.deliver_order", order_id=order)["id"]
     assert code(hq.run, "sales.deliver_order", order_id=order) == "nothing_to_send"
     told = hq.run("sales.goods", delivery_id=second)
     assert (line(hq, second)["quantity"], told["order"][machine]) == ("40", {"name": "绣花机", "ordered": "100", "before": "60"})
     assert code(say, "61") == "over_delivery", "two send at once: the second one loses"
+    assert code(hq.run, "admin.undo_action", change=cut.change) == "over_delivery", "nor does the way back lead there"
     hq.run("options.set_company_option", key="over_delivery", value="5%")
     say("65")
     assert (code(say, "66"), code(say, "66", over_reason=" ")) == ("over_delivery", "over_delivery")
@@ -118,10 +122,14 @@ def test_no_more_is_sent_than_was_ordered_but_for_a_reason(hq: Installation, mil
     lines = [{"product_id": gift, "quantity": "1"}]
     assert code(hq.run, "sales.save_goods", delivery_id=second, lines=lines) == "over_delivery", "nobody ordered it"
     hq.run("sales.save_goods", delivery_id=second, lines=[{**lines[0], "over_reason": "赠品"}])
-    hq.set("delivery", first, status="returned")
-    assert hq.run("sales.goods", delivery_id=hq.new("delivery", order_id=order))["lines"][0]["quantity"] == "100", (
-        "what came back is open again"
-    )
+    was = verbs.act(hq.store, hq.actor, "records.update_record", {"entity": "delivery", "id": first, "values": {"status": "returned"}})
+    third = hq.new("delivery", order_id=order)
+    assert line(hq, third)["quantity"] == "100", "what came back is open again"
+    hq.delete("delivery", third)
+    hq.new("delivery", order_id=order)
+    hq.run("sales.save_goods", delivery_id=first, lines=[{"id": held["id"], "over_reason": ""}])
+    assert code(hq.run, "admin.undo_action", change=was.change) == "over_delivery"
+    assert code(hq.undelete, "delivery", third) == "over_delivery"
 
 
 def test_pieces_come_back_and_others_go_in_exchange(company: Company, hq: Installation, mill: str, machine: str) -> None:
