@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from localcrm.domain import policy
@@ -21,6 +22,8 @@ from localcrm.store.uow import UnitOfWork
 
 #: It is on its way to the customer, or with him.
 GONE = frozenset({DeliveryStatus.SHIPPED, DeliveryStatus.RECEIVED})
+#: What a signature is for.
+_SIGNED = ("customer_id", "order_id", "received_by", "received_on")
 _DELIVERY, _LINE, _ORDER, _CUSTOMER = Delivery.entity_type, DeliveryLine.entity_type, SalesOrder.entity_type, Customer.entity_type
 
 
@@ -48,6 +51,8 @@ def prepare_delivery(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old:
 
 def check_delivery(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:
     """It arrives after it left, and goes to the customer of its order, no more than was ordered; what came back of it, and that it did, stays so."""
+    if old is not None and old["signature"] and new["signature"] == old["signature"]:
+        _check_signed(new, old)
     if old is not None and new["status"] != old["status"]:
         if old["returns_id"]:
             raise Refused("is_return", N_("What came back stays what it is. If it did not come back, delete this record."))
@@ -57,6 +62,15 @@ def check_delivery(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Reco
     check_same_customer(uow, _DELIVERY, new, "order_id")
     if old is not None and (new["order_id"] != old["order_id"] or old["status"] == DeliveryStatus.RETURNED != new["status"]):
         sent.require_ordered(uow, actor, {**old, **new})
+
+
+def _check_signed(new: Mapping[str, Any], old: Record) -> None:
+    """What somebody signed for stays what it was as long as his signature does; it may come back, or not have come back after all."""
+    if any(new[key] != old[key] for key in _SIGNED) or new["status"] not in {DeliveryStatus.RECEIVED, DeliveryStatus.RETURNED}:
+        raise Refused(
+            "signed_for",
+            N_("The customer has signed for this delivery: what was sent to whom, and who received it when, stays. He can sign again."),
+        )
 
 
 def follow_delivery(uow: UnitOfWork, actor: Actor, record: Record, old: Record | None) -> None:  # noqa: ARG001

@@ -14,7 +14,7 @@ from localcrm.domain.policy import Actor, Rights, floor
 from localcrm.domain.roles import BasicRole, FieldRule
 from localcrm.domain.sales.delivery_note import Note, note_of
 from localcrm.domain.sales.order_money import order_money
-from localcrm.domain.sales.signing import signature_of
+from localcrm.domain.sales.signing import signature_of, signer_of
 from localcrm.kernel.schema import entity, plain_decimal
 from localcrm.store import blobs
 from localcrm.store.query import records_by_id
@@ -90,7 +90,18 @@ def test_a_note_goes_along_and_the_receiver_signs_for_what_he_got(hq: Installati
     say(serials="S1")
     assert hq.value("SELECT serial FROM installed_product WHERE deleted = 0") == "S1", "a number that was mistyped is still mended"
 
+    elsewhere = hq.new("customer", name="甲公司")
+    for key, value in {"received_by": "李四", "received_on": "2026-11-19", "status": "packed", "customer_id": elsewhere}.items():
+        assert code(hq.set, "delivery", delivery, **{key: value}) == "signed_for"
+    assert code(hq.set, "delivery", delivery, order_id=hq.order(mill, machine)) == "signed_for"
+    hq.set("delivery", delivery, carrier="德邦")
+    sign(received_by="李四")
+    assert hq.get("delivery", delivery)["received_by"] == "李四", "who signs again is another one"
+    assert signer_of(hq.get("delivery", delivery)) == "李四"
+
     assert signature_of(hq.store, hq.get("delivery", delivery)) is not None
+    hq.set("delivery", delivery, status="returned")
+    hq.set("delivery", delivery, status="received")
     hq.set("delivery", delivery, status="returned")
     assert code(sign) == "came_back"
 
@@ -138,7 +149,7 @@ def test_pieces_come_back_and_others_go_in_exchange(company: Company, hq: Instal
     delivery = hq.new("delivery", order_id=order)
     assert code(hq.run, "sales.take_back", delivery_id=delivery, lines=[]) == "not_sent"
     hq.run("sales.save_goods", delivery_id=delivery, lines=[{"id": line(hq, delivery)["id"], "batch": "B7", "serials": "S1 S2 S3"}])
-    hq.set("delivery", delivery, status="received")
+    hq.set("delivery", delivery, status="received", received_by="王芳")
     company.down("BR01")
 
     def back(node: Installation, quantity: str, serials: str, **more: Any) -> dict[str, Any]:
@@ -198,6 +209,14 @@ def test_pieces_come_back_and_others_go_in_exchange(company: Company, hq: Instal
     hq.delete("delivery", again)
     assert hq.run("sales.returnable", delivery_id=delivery)[0]["left"] == "3"
     assert len(standing(hq)) == 6, "sold again it has one record for each time"
+
+    for node, who in ((branch, "李四/门卫"), (hq, "王芳")):
+        picture = blobs.add(node.store, "x.png", PNG).line
+        signed = node.run("sales.sign_delivery", delivery_id=delivery, signature=picture, received_by=who)
+        assert signer_of(signed) == who
+    company.up("BR01")
+    row = hq.get("delivery", delivery)
+    assert (row["received_by"], signer_of(row)) == ("李四/门卫", "王芳"), "a signature keeps its name"
 
 
 def test_what_is_left_of_an_order_counts_what_goods_cost_when_they_went(hq: Installation, mill: str, machine: str) -> None:
