@@ -142,6 +142,16 @@ def test_no_more_is_sent_than_was_ordered_but_for_a_reason(hq: Installation, mil
     assert code(hq.run, "admin.undo_action", change=was.change) == "over_delivery"
     assert code(hq.undelete, "delivery", third) == "over_delivery"
 
+    more = hq.new("delivery", order_id=hq.order(mill, machine, quantity="10"), status="shipped")
+    goods = [{"product_id": machine, "quantity": "12", "over_reason": "备用"}, {**lines[0], "over_reason": "赠品"}]
+    hq.run("sales.save_goods", delivery_id=more, lines=goods)
+    lines.append({"product_id": machine, "quantity": "3"})
+    instead = hq.run("sales.take_back", delivery_id=more, lines=lines, exchange=True)["replacement"]
+    of_gift, of_machine = hq.run("sales.goods", delivery_id=instead)["lines"]
+    assert (of_gift["quantity"], of_machine["quantity"]) == ("1", "3"), "what came back goes again, whyever it went"
+    again = [{"id": of_gift["id"]}, {"id": of_machine["id"], "quantity": "4"}]
+    assert code(hq.run, "sales.save_goods", delivery_id=instead, lines=again) == "over_delivery"
+
 
 def test_pieces_come_back_and_others_go_in_exchange(company: Company, hq: Installation, mill: str, machine: str) -> None:
     branch = company.branches["BR01"]
