@@ -12,7 +12,7 @@ from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour, create_record
 from localcrm.domain.sales import installed, sent
-from localcrm.domain.sales.entities import Delivery, DeliveryLine, DeliveryStatus, SalesOrder
+from localcrm.domain.sales.entities import Delivery, DeliveryLine, DeliveryStatus, OrderStatus, SalesOrder
 from localcrm.domain.spans import check_span
 from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import Refused
@@ -83,8 +83,13 @@ def follow_delivery(uow: UnitOfWork, actor: Actor, record: Record, old: Record |
 
 
 def deliver_order(uow: UnitOfWork, actor: Actor, *, order_id: RecordId) -> Record:
-    """A new delivery of what is left of an order; raises Refused("nothing_to_send") where nothing is."""
+    """A new delivery of what is left of a posted order; raises Refused("not_posted", "already_reversed", "nothing_to_send")."""
     policy.require_record(uow.connection, actor, _ORDER, order_id, "read")
+    order = uow.get(_ORDER, order_id)
+    if order["status"] != OrderStatus.POSTED:
+        raise Refused("not_posted", N_("Only a posted order is delivered. Post it first."))
+    if uow.where(_ORDER, reverses_id=order_id):
+        raise Refused("already_reversed", N_("{number} has already been reversed."), number=order["number"])
     made = create_record(uow, actor, entity=_DELIVERY.key, values={"order_id": order_id})
     if not uow.where(_LINE, delivery_id=made["id"]):
         raise Refused("nothing_to_send", N_("Nothing of this order is left to send."))

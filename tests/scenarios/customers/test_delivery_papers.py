@@ -108,6 +108,7 @@ def test_a_note_goes_along_and_the_receiver_signs_for_what_he_got(hq: Installati
 
 def test_no_more_is_sent_than_was_ordered_but_for_a_reason(hq: Installation, mill: str, machine: str) -> None:
     gift = hq.new("product", code="G1", name="线轴", price="5", tax_rate="0.13")
+    hq.new("warehouse", code="W1", name="主仓")
     order = hq.order(mill, machine, quantity="100")
     first = hq.new("delivery", order_id=order)
     held = line(hq, first)
@@ -118,6 +119,8 @@ def test_no_more_is_sent_than_was_ordered_but_for_a_reason(hq: Installation, mil
     cut = verbs.act(
         hq.store, hq.actor, "sales.save_goods", {"delivery_id": first, "lines": [{"id": held["id"], "quantity": "60", "batch": "B7"}]}
     )
+    assert code(hq.run, "sales.deliver_order", order_id=order) == "not_posted"
+    hq.run("sales.post_order", order_id=order)
     second = hq.run("sales.deliver_order", order_id=order)["id"]
     assert code(hq.run, "sales.deliver_order", order_id=order) == "nothing_to_send"
     told = hq.run("sales.goods", delivery_id=second)
@@ -140,6 +143,8 @@ def test_no_more_is_sent_than_was_ordered_but_for_a_reason(hq: Installation, mil
     hq.new("delivery", order_id=order)
     hq.run("sales.save_goods", delivery_id=first, lines=[{"id": held["id"], "over_reason": ""}])
     assert code(hq.run, "admin.undo_action", change=was.change) == "over_delivery"
+    hq.run("sales.reverse_order", order_id=order)
+    assert code(hq.run, "sales.deliver_order", order_id=order) == "already_reversed"
     assert code(hq.undelete, "delivery", third) == "over_delivery"
 
     more = hq.new("delivery", order_id=hq.order(mill, machine, quantity="10"), status="shipped")
