@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from localcrm.domain.conditions import PRESETS, Asking, tree_query
+from localcrm.domain.sales.consumables import consumable_of
 from localcrm.domain.sales.entities import InstalledProduct
 from localcrm.domain.sales.installed import months_after
 from localcrm.domain.sales.serials import read_serials
 from localcrm.domain.service.pieces import life_of
 from localcrm.kernel.clock import moment
 from localcrm.store.query import select
+from localcrm.ui.customer.piece import offered
+from localcrm.ui.sessions import Session
 from tests.factories import Company, Installation
 from tests.scenarios.customers.test_traps import code
 
@@ -167,6 +171,11 @@ def test_a_consumable_falls_due_again_and_again_and_the_life_of_a_piece_stands_i
     hq.run("sales.supply_consumable", installed_id=worn)
     assert hq.get("installed_product", worn)["consumable_on"] == str(months_after(today, 3))
     assert (told(), listed("consumable"), listed("consumable_mine")) == ([], [], [])
+    session = cast(Session, SimpleNamespace(may=lambda _permission: True))
+    with hq.store.read() as connection:
+        told_of = [{deed.id for deed in offered(session, consumable_of(connection, hq.actor, one))} for one in (machine, needles)]
+    assert told_of[0] - told_of[1] == {"quote-consumable", "supplied"}, "of what has one"
+    assert told_of[1] == {deed.id for deed in offered(session)}, "and where it is not known"
     hq.set("installed_product", fresh, product_id=needles)
     assert code(hq.run, "sales.supply_consumable", installed_id=fresh) == "no_consumable"
 
