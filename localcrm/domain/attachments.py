@@ -48,7 +48,7 @@ def find_file(store: Store, actor: Actor, *, entity: str, id: str, field: str, h
 
 def shown_type(store: Store, file: Attachment) -> str | None:
     """As what a content may be shown (see ``kernel.attachments``); None where it is only handed out."""
-    return media_type(next(blobs.read(store, bytes.fromhex(file.hash), upto=64)))
+    return media_type(next(blobs.read(store, bytes.fromhex(file.hash), upto=64), b""))
 
 
 def open_file(store: Store, actor: Actor, file: Attachment, *, entity: str, at: int, upto: int, note: bool) -> Iterator[bytes]:

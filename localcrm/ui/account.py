@@ -15,6 +15,7 @@ from localcrm.kernel.i18n import LANGUAGES, gettext as _
 from localcrm.ui.calls.deeds import extension_dialog
 from localcrm.ui.finding import OPTIONS_PATH
 from localcrm.ui.kit.menu import afterwards
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.shortcuts import show_sheet
 from localcrm.ui.kit.values import near_moment
 from localcrm.ui.operations import apart, run_verb, toast
@@ -35,7 +36,7 @@ def menu(session: Session) -> None:
     )
     dark.classes("lc-bar-button lc-dark").mark("dark").on("click", lambda: _switch_dark(session))
     actor = session.actor
-    with ui.button().props(f'flat dense round aria-label="{actor.name}"').classes("lc-avatar").mark("user-menu"):
+    with ui.button().props(f"flat dense round aria-label={quoted(actor.name)}").classes("lc-avatar").mark("user-menu"):
         ui.label(short_name(actor.name))
         with ui.menu().classes("lc-menu").props("anchor='bottom right' self='top right'"):
             afterwards(partial(_menu, session))

@@ -16,6 +16,7 @@ from localcrm.store.shapes import SHAPING
 from localcrm.ui import account, operations
 from localcrm.ui.calls import card as calls
 from localcrm.ui.kit import reminders, shortcuts, syncstate, theme
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.navigation import Navigation
 from localcrm.ui.registry import home_page
 
@@ -152,7 +153,7 @@ def _bar(session: Session) -> None:
         ui.button(icon="menu").props(f'flat dense aria-label="{_("Menu")}"').classes("lc-burger").on(
             "click", js_handler="() => document.body.classList.toggle('lc-nav-open')"
         )
-        with ui.element("a").props(f'href="{home_page(session)}"').classes("lc-brand"):
+        with ui.element("a").props(f"href={quoted(home_page(session))}").classes("lc-brand"):
             ui.element("i").classes("lc-logo")
             ui.label(syncstate.company_name(session.store))
         ui.label(f"{node.code} {node.name}").classes("lc-chip lc-acc lc-node").mark("node")

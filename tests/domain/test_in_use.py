@@ -41,6 +41,9 @@ def test_a_product_out_of_use_is_not_offered_and_stays_in_its_orders(tmp_path: P
     line = order["lines"][0]["id"]
     hq.run("sales.save_order", order_id=order["id"], header={"remark": "急"}, lines=[{"id": line, "quantity": "3"}])
     hq.run("sales.post_order", order_id=order["id"])
+    move = {"product_id": cloth, "warehouse_id": house, "type": "receipt"}
+    assert refusal(hq, "records.create_record", entity="stock_move", values={**move, "quantity": "5"})[0] == "not_in_use"
+    hq.new("stock_move", **{**move, "type": "adjust", "quantity": "-1"})  # what is out of use may be emptied
     company.close()
 
 

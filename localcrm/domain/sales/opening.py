@@ -11,6 +11,7 @@ from localcrm.domain.crm.entities import Customer
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.sales.entities import OrderStatus, SalesOrder
+from localcrm.domain.typed import read_text
 from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import InvalidInput
@@ -33,7 +34,10 @@ def enter_opening_balance(
     if owed == 0 or round_to(owed, MONEY_SCALE) != owed:
         raise InvalidInput("no_opening_amount", N_("Enter the amount, in cents at the finest; it must not be zero."), field="amount")
     customer = uow.get(_CUSTOMER, customer_id)
-    day = _ORDER.fields["date"].load(date) if date else uow.today
+    dated = _ORDER.fields["date"]
+    day = dated.load(str(read_text(dated, date))) if date else uow.today
+    if day > uow.today:
+        raise InvalidInput("opening_later", N_("“{label}” lies in the future."), label=dated.label, field="date")
     company = company_of_branch(uow.connection, uow.node.branch_id)
     values = {
         "customer_id": customer_id,

@@ -58,8 +58,9 @@ def order_money(connection: Connection, actor: Actor, order: Mapping[str, Any]) 
         return None
     if order["status"] != OrderStatus.POSTED:
         return None
+    spent = policy.seen(actor, _EXPENSE)
     expenses = sum_of(connection, actor, _EXPENSE, "order_id", order["id"], ("amount",))
-    if expenses is None:
+    if spent is None or spent.rows is not None or expenses is None:  # who sees some expenses only would read a margin that is too good
         return None
     rows = connection.all(
         "SELECT lower(hex(product_id)), quantity FROM sales_order_line WHERE order_id = ? AND deleted = 0", (bytes.fromhex(order["id"]),)

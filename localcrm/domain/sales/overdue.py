@@ -34,7 +34,7 @@ def overdue(
     is_his, customers = one_of(connection, _CUSTOMER, customer_id)
     coming = connection.value(
         f"""SELECT coalesce(sum(o.gross), 0) FROM sales_order o
-            WHERE o.customer_id {is_his} AND o.date >= ? AND +o.status = 'posted' AND o.deleted = 0 AND o.reverses_id IS NULL
+            WHERE o.customer_id {is_his} AND o.date >= ? AND +o.status = 'posted' AND o.deleted = 0 AND o.gross > 0 AND o.reverses_id IS NULL
               AND NOT EXISTS (SELECT 1 FROM sales_order r WHERE r.reverses_id = o.id AND r.deleted = 0) AND {condition}""",
         (*customers, (today - timedelta(days=days)).isoformat(), *params),
     )

@@ -61,6 +61,7 @@ def check_quote(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record 
     check_same_customer(uow, _QUOTE, new, "opportunity_id", "contact_id")
     if old is not None:
         check_editable(uow.connection, _QUOTE, old)
+        quote_approval.require_agreed(uow, {**old, **new}, old)
     if old is None or all(old[key] == new[key] for key in ("amount", "tax_included")) or not uow.where(_LINE, quote_id=old["id"]):
         return
     if old["amount"] != new["amount"]:

@@ -120,7 +120,7 @@ def take_part_back(uow: UnitOfWork, actor: Actor, *, part_id: RecordId) -> dict[
 
 def usual_warehouse(uow: UnitOfWork, actor: Actor) -> str | None:
     """The oldest warehouse of this branch among those the actor deals with."""
-    known = uow.where(_WAREHOUSE, branch_id=uow.node.branch_id)
+    known = uow.where(_WAREHOUSE, branch_id=uow.node.branch_id, active=True)
     return next((house["id"] for house in known if policy.is_within(actor, "warehouse", house["id"])), None)
 
 

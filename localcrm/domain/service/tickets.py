@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from localcrm.domain import policy, records
+from localcrm.domain.approvals.documents import standing
 from localcrm.domain.crm.checks import check_same_customer, filled_from
 from localcrm.domain.crm.entities import Contact
 from localcrm.domain.finance.entities import Expense
@@ -127,8 +128,12 @@ def follow_ticket(uow: UnitOfWork, actor: Actor, record: Record, old: Record | N
         return
     if record["opportunity_id"] != old["opportunity_id"]:
         for part in uow.where(TicketPart.entity_type, ticket_id=record["id"]):
-            if part["expense_id"] and uow.find(Expense.entity_type, part["expense_id"]):
-                uow.update(Expense.entity_type, part["expense_id"], {"opportunity_id": record["opportunity_id"]})
+            expense = uow.find(Expense.entity_type, part["expense_id"]) if part["expense_id"] else None
+            now = standing(uow.connection, Expense.entity_type, expense) if expense else None
+            if (
+                expense and now and not now.is_waiting and not now.is_approved
+            ):  # what somebody is asked about, or has agreed to, stays as it is
+                uow.update(Expense.entity_type, expense["id"], {"opportunity_id": record["opportunity_id"]})
     if record["assignee_id"] != old["assignee_id"]:
         _note(uow, actor, record, EventKind.ASSIGNED, user_id=record["assignee_id"])
     if record["priority"] != old["priority"]:

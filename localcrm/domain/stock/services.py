@@ -12,6 +12,7 @@ from localcrm.domain import policy
 from localcrm.domain.catalog.entities import Product
 from localcrm.domain.catalog.rules import check_decimals
 from localcrm.domain.catalog.services import unit_decimals
+from localcrm.domain.in_use import check_in_use
 from localcrm.domain.options.company import company_value
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
@@ -55,6 +56,8 @@ def check_move(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record |
     if not product["stocked"]:
         raise Refused("not_stocked", N_("“{product}” is not kept in stock."), product=product["name"])
     check_decimals(quantity, product["unit"], unit_decimals(uow.connection))
+    if quantity > 0:
+        check_in_use(uow, _MOVE, new, old, "warehouse_id")  # what is out of use may be emptied
     if quantity < 0:
         require_enough(uow, new["warehouse_id"], {new["product_id"]: quantity})
 

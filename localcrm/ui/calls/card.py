@@ -22,6 +22,7 @@ from localcrm.kernel.i18n import gettext as _
 from localcrm.ui.calls.deeds import CallAction, Card, link, offered
 from localcrm.ui.calls.words import shown_number
 from localcrm.ui.kit.look import own_key
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import near_moment, show, show_kind
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def draw_party(party: Mapping[str, Any], *, choose: Callable[[], Any] | None = N
             return
         with ui.element("div").classes("lc-row"):
             place = f"/customers/{party['id']}" if party["kind"] == "customer" else f"/suppliers?open={party['id']}"
-            with ui.element("a").props(f'href="{place}"').classes("lc-strong lc-cut grow"):
+            with ui.element("a").props(f"href={quoted(place)}").classes("lc-strong lc-cut grow"):
                 ui.label(str(party["name"] or "—")).classes("lc-cut")
             if party.get("level"):
                 ui.label(show(CUSTOMER.fields["level"], party["level"]) or "").classes("lc-chip").props("data-tone=good")

@@ -16,6 +16,7 @@ from localcrm.ui.calls.words import shown_number
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.picker import picker
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.operations import run_service, run_verb, toast
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ async def by_hand(session: Session) -> None:
         with ui.element("div").classes("lc-field"):
             ui.label(CALL.fields["number"].label).classes("lc-label")
             number = ui.input().props("outlined dense hide-bottom-space autofocus inputmode=tel data-act=number autocomplete=off")
-            number.props(f'aria-label="{CALL.fields["number"].label}"')
+            number.props(f"aria-label={quoted(CALL.fields['number'].label)}")
         way = ui.toggle({one.value: gettext(one.label) for one in Direction}, value=Direction.IN.value)
         way.props("no-caps unelevated dense padding='2px 14px'").classes("lc-choices")
         problem = ui.label().classes("lc-notice").props('role="alert"')

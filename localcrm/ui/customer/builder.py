@@ -25,6 +25,7 @@ from localcrm.kernel.schema import Field
 from localcrm.store.query import TOTAL_CAP, select
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.form import FieldInput
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.operations import run_service, run_verb
 
 if TYPE_CHECKING:
@@ -235,11 +236,11 @@ class _Builder:
             box = ui.select(
                 options, value=list(node.get("value") or []), multiple=True, on_change=lambda event: self._set(node, "value", event.value)
             )
-            box.props(f'{_SELECT} use-chips aria-label="{field.label}"').mark("value")
+            box.props(f"{_SELECT} use-chips aria-label={quoted(field.label)}").mark("value")
         elif field.kind == "boolean":
             answers = {True: _("Yes"), False: _("No")}
             box = ui.select(answers, value=node.get("value", True), on_change=lambda event: self._set(node, "value", event.value))
-            box.props(f'{_SELECT} aria-label="{field.label}"').mark("value")
+            box.props(f"{_SELECT} aria-label={quoted(field.label)}").mark("value")
         else:
             entry = FieldInput(self.session, field, compact=True)
             entry.set_value(node.get("value"))

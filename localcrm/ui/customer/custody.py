@@ -24,6 +24,7 @@ from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import load_typed
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.picker import Picker, picker
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import exact, near_day, near_moment, show_kind
 from localcrm.ui.operations import run_service, run_verb
 
@@ -205,13 +206,13 @@ class _Dialog:
     def text(self, label: str, *, required: bool = False) -> ui.input:
         """A line to type."""
         with self.field(label, required=required):
-            return ui.input().props(f'outlined dense hide-bottom-space aria-label="{label}"').mark("reason").props("data-act=reason")
+            return ui.input().props(f"outlined dense hide-bottom-space aria-label={quoted(label)}").mark("reason").props("data-act=reason")
 
     def choice(self, label: str, options: Mapping[str, str], value: str) -> ui.select:
         """One of several."""
         with self.field(label):
             box = ui.select(dict(options), value=value)
-            return box.props(f'outlined dense options-dense hide-bottom-space aria-label="{label}"')
+            return box.props(f"outlined dense options-dense hide-bottom-space aria-label={quoted(label)}")
 
     def buttons(self, yes: str, act: Any) -> None:
         """Cancel and the deed."""

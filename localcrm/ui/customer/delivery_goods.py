@@ -18,6 +18,7 @@ from localcrm.kernel.money import parse_decimal
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.lines import heads
 from localcrm.ui.kit.picker import picker
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import show_kind
 from localcrm.ui.operations import run_verb
 
@@ -129,7 +130,7 @@ class GoodsDialog:
             with _cell(LINE.fields["serials"].label).style("flex:1 1 100%;min-width:180px"):
                 serials = self._input(row, "serials", ui.textarea, "autogrow rows=2").classes("w-full")
                 count = ui.label(_counted(row.serials)).classes("lc-small-text lc-muted")
-                why = self._input(row, "over_reason", ui.input, f'maxlength=200 placeholder="{LINE.fields["over_reason"].label}"')
+                why = self._input(row, "over_reason", ui.input, f"maxlength=200 placeholder={quoted(LINE.fields['over_reason'].label)}")
             with ui.element("td").style("width:44px"):
                 if self.may_change:
                     away = ui.button(icon="close", on_click=lambda: self._remove(row)).props("flat dense size=sm")
@@ -156,7 +157,7 @@ class GoodsDialog:
         text = getattr(row, key)
         if not self.may_change:
             return ui.label(text or "—").style("white-space:pre-line")
-        field = kind(value=text).props(f'outlined dense hide-bottom-space aria-label="{LINE.fields[key].label}" {props}')
+        field = kind(value=text).props(f"outlined dense hide-bottom-space aria-label={quoted(LINE.fields[key].label)} {props}")
         return field.bind_value_to(row, key).mark(key)
 
     def _left(self, product: str) -> Decimal | None:
@@ -220,7 +221,7 @@ class GoodsDialog:
 
 def _cell(label: str, classes: str = "") -> ui.element:
     """One cell; on a phone its name stands before it."""
-    return ui.element("td").classes(classes).props(f'data-label="{label}"')
+    return ui.element("td").classes(classes).props(f"data-label={quoted(label)}")
 
 
 def _counted(serials: str) -> str:

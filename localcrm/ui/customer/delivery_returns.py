@@ -12,6 +12,7 @@ from localcrm.kernel.i18n import gettext as _
 from localcrm.ui.customer.delivery_goods import goods
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.lines import heads
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import show_kind
 from localcrm.ui.operations import run_verb
 
@@ -81,15 +82,17 @@ class _Dialog:
                 ui.label(show_kind("quantity", row["left"]) or "")
             with ui.element("td").classes("lc-num").props(f'data-label="{_("Came back now")}"'):
                 label = _("Came back now")
-                typed = ui.input().props(f'outlined dense hide-bottom-space inputmode=decimal aria-label="{label}"').style("width:90px")
+                typed = (
+                    ui.input().props(f"outlined dense hide-bottom-space inputmode=decimal aria-label={quoted(label)}").style("width:90px")
+                )
                 typed.bind_value_to(row, "quantity").mark("quantity")
-            with ui.element("td").style("flex:1 1 100%;min-width:200px").props(f'data-label="{LINE.fields["serials"].label}"'):
+            with ui.element("td").style("flex:1 1 100%;min-width:200px").props(f"data-label={quoted(LINE.fields['serials'].label)}"):
                 if not row["serials"]:
                     ui.label("—").classes("lc-muted")
                     return
                 label = LINE.fields["serials"].label
                 chosen = ui.select(row["serials"], multiple=True, value=[]).props(
-                    f'outlined dense use-chips hide-bottom-space aria-label="{label}"'
+                    f"outlined dense use-chips hide-bottom-space aria-label={quoted(label)}"
                 )
                 chosen.classes("w-full").bind_value_to(row, "chosen").mark("serials")
                 chosen.on_value_change(lambda event: typed.set_value(str(len(event.value)) if event.value else ""))

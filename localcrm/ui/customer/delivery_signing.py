@@ -13,6 +13,7 @@ from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.store.view import Masked
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import load_typed
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.operations import run_service, run_verb
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ async def sign(session: Session, delivery: str) -> str | None:
             ui.label(label).classes("lc-label lc-required")
             known = record.get("received_by")
             who = ui.input(value="" if isinstance(known, Masked) else known or "").mark("received-by")
-            who.props(f'outlined dense hide-bottom-space maxlength=200 aria-label="{label}"')
+            who.props(f"outlined dense hide-bottom-space maxlength=200 aria-label={quoted(label)}")
         with ui.element("div").classes("lc-field"):
             ui.label(_("Signature")).classes("lc-label lc-required")
             canvas = ui.element("canvas").classes("lc-draw").mark("draw").props(f'aria-label="{_("Sign here")}"')

@@ -27,6 +27,7 @@ from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.look import in_a_sentence
 from localcrm.ui.kit.menu import afterwards
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import show_kind, tags_of, tone
 from localcrm.ui.operations import run_service, run_verb
@@ -473,4 +474,4 @@ def shown_to_choices(session: Session) -> dict[str, str]:
 def _choice(label: str, options: Mapping[str, str], value: str | None, mark: str) -> ui.select:
     with ui.element("div").classes("lc-field"):
         ui.label(label).classes("lc-label")
-        return ui.select(dict(options), value=value).props(f'{_SELECT} aria-label="{label}"').mark(mark)
+        return ui.select(dict(options), value=value).props(f"{_SELECT} aria-label={quoted(label)}").mark(mark)

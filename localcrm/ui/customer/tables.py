@@ -19,6 +19,7 @@ from localcrm.ui.customer.tabs import Tab
 from localcrm.ui.kit.columns import Column, columns as shown_columns, row_json
 from localcrm.ui.kit.links import link_pieces
 from localcrm.ui.kit.menu import Action, context_menu
+from localcrm.ui.kit.props import quoted
 
 if TYPE_CHECKING:
     from localcrm.ui.screens.customers import Workbench
@@ -139,7 +140,7 @@ def column_cell(column: Column, row: dict[str, Any], *, span: int, path: str = "
         if found := row["_links"].get(column.key):
             link_pieces(found)
             return
-        with ui.element("a").props(f'href="{path}"') if path else nullcontext():
+        with ui.element("a").props(f"href={quoted(path)}") if path else nullcontext():
             label = ui.label(text if text not in {None, ""} else "—").classes("" if text or path else "lc-muted")
         if text and column.key in row["_tone"]:
             label.classes("lc-chip").props(f"data-tone={row['_tone'][column.key]}").style("width:fit-content")

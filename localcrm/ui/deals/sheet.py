@@ -21,6 +21,7 @@ from localcrm.ui.deals.papers import SHOWS as SHOWN_PAPERS, Papers, draw_papers,
 from localcrm.ui.kit.detail import facts
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.lines import cell, heads
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import NUMBERS, show, show_kind, tone
 from localcrm.ui.operations import run_service, run_verb
 from localcrm.ui.screens.records import delete_with_undo
@@ -251,7 +252,7 @@ class DealSheet:
             with ui.element("td").classes("lc-num"), ui.element("div").classes("lc-row-tools"):
                 for shown, icon, label, run in tools:
                     if shown and self.may_change and self.session.may(f"{kind.key}.update"):
-                        button = ui.button(icon=icon, on_click=run).props(f'flat dense round size=sm aria-label="{label}"')
+                        button = ui.button(icon=icon, on_click=run).props(f"flat dense round size=sm aria-label={quoted(label)}")
                         button.mark(f"{icon}-{kind.key}")
 
     def _way(self, sheet: Sheet) -> None:

@@ -16,6 +16,7 @@ from localcrm.kernel.errors import AppError, NotFound
 from localcrm.kernel.i18n import gettext, gettext as _
 from localcrm.kernel.schema import entity as entity_type
 from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import exact, near_moment
 from localcrm.ui.operations import run_service, run_verb, toast
 
@@ -64,7 +65,7 @@ async def _decide(session: Session, verb: str, request_id: str, question: str, y
         problem.set_visibility(False)
         with ui.element("div").classes("lc-field"):
             ui.label(label).classes("lc-label lc-required" if danger else "lc-label")
-            comment = ui.textarea().props(f'outlined dense autogrow autofocus hide-bottom-space aria-label="{label}"').mark("comment")
+            comment = ui.textarea().props(f"outlined dense autogrow autofocus hide-bottom-space aria-label={quoted(label)}").mark("comment")
 
         def failed(error: AppError) -> bool:
             problem.set_text(error.message)

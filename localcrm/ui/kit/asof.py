@@ -18,6 +18,7 @@ from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.history import word
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.moments import moment_input, parse_moment
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import NUMBERS
 from localcrm.ui.operations import run_service, run_verb
 
@@ -94,7 +95,7 @@ class _Look:
 
     def _step_button(self, icon: str, label: str, way: int) -> ui.button:
         button = ui.button(icon=icon, on_click=partial(self._step, way)).props(
-            f'flat dense round aria-label="{label}" data-act=as-of-{icon}'
+            f"flat dense round aria-label={quoted(label)} data-act=as-of-{icon}"
         )
         button.tooltip(label)
         return button

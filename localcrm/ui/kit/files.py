@@ -10,6 +10,7 @@ from nicegui import events, ui
 from localcrm.kernel.attachments import Attachment, read_attachments, shown_as, write_attachments
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import file_size
 from localcrm.ui.operations import show_failure
 
@@ -40,7 +41,7 @@ def _shown(file: Attachment, path: str | None) -> None:
     link = f'href="{file_path(path, file)}" {_LINKS[kind]}' if path else ""
     with ui.element("a" if path else "div").classes("lc-file").props(link).mark("file"):
         if path and kind == "picture":
-            ui.element("img").classes("lc-thumb").props(f'src="{file_path(path, file)}" alt="" loading=lazy')
+            ui.element("img").classes("lc-thumb").props(f'src={quoted(file_path(path, file))} alt="" loading=lazy')
         ui.icon(_ICONS[kind])
         ui.label(file.name).classes("lc-file-name")
         ui.label(file_size(file.size)).classes("lc-muted lc-small-text")
@@ -66,9 +67,9 @@ class FilesInput(ui.element):
         with self:
             self._list = ui.element("div").classes("lc-files")
             with ui.element("div").classes("lc-files-more") as self._places:
-                self._place("attach_file", _("Add a file, or drop it here"), f'type=file multiple aria-label="{label}"')
+                self._place("attach_file", _("Add a file, or drop it here"), f"type=file multiple aria-label={quoted(label)}")
                 photo = _("Take a photo")
-                camera = f'type=file accept="image/*" capture=environment aria-label="{photo}"'
+                camera = f'type=file accept="image/*" capture=environment aria-label={quoted(photo)}'
                 self._place("photo_camera", photo, camera).classes("lc-touch-only")
         ui.timer(0.05, lambda: ui.run_javascript("localcrm.uploads()"), once=True)
 

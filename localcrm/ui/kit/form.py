@@ -34,6 +34,7 @@ from localcrm.ui.kit.files import FilesInput, files_path
 from localcrm.ui.kit.look import in_a_sentence
 from localcrm.ui.kit.moments import moment_input, parse_day, parse_moment
 from localcrm.ui.kit.picker import AreaPicker, Picker, picker
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import NUMBERS, show
 from localcrm.ui.operations import run_service, run_verb, toast, way_back
 
@@ -173,7 +174,7 @@ class FieldInput:
             area = AreaPicker(self.session, label=field.label, clearable=not field.required)
             return area.on_change(lambda _area: self._notify())
         if field.kind == "files":
-            return FilesInput(_plain(field.label), on_change=self._notify)
+            return FilesInput(field.label, on_change=self._notify)
         if field.kind == "boolean":
             return ui.checkbox(field.label, on_change=self._notify).props("dense")
         if field.options:
@@ -184,13 +185,13 @@ class FieldInput:
             return self._choice(units)
         if field.kind == "longtext" and not self.compact:
             return ui.textarea(on_change=self._notify).props(
-                f'outlined dense autogrow debounce=150 hide-bottom-space aria-label="{_plain(field.label)}"'
+                f"outlined dense autogrow debounce=150 hide-bottom-space aria-label={quoted(field.label)}"
             )
         if field.kind in {"date", "datetime"}:
-            return moment_input(_plain(field.label), with_time=field.kind == "datetime", on_change=self._notify)
+            return moment_input(field.label, with_time=field.kind == "datetime", on_change=self._notify)
         secret = field.secret
         widget = ui.input(on_change=self._notify, password=secret, password_toggle_button=secret)
-        widget.props(f'outlined dense hide-bottom-space aria-label="{_plain(field.label)}"')
+        widget.props(f"outlined dense hide-bottom-space aria-label={quoted(field.label)}")
         if secret:
             widget.props("autocomplete=new-password")
         if field.f.widget == "lunar":
@@ -204,7 +205,7 @@ class FieldInput:
         return widget
 
     def _choice(self, labels: dict[str, str]) -> Element:
-        props = f'outlined dense options-dense hide-bottom-space aria-label="{_plain(self.field.label)}"'
+        props = f"outlined dense options-dense hide-bottom-space aria-label={quoted(self.field.label)}"
         if self.field.kind == "choices":
             return ui.select(labels, multiple=True, clearable=True, on_change=self._notify).props(f"{props} use-chips")
         if self.field.choices:
@@ -220,7 +221,7 @@ class FieldInput:
             known = tags_in_use(connection, self.session.actor)
         widget = ui.select(known, multiple=True, clearable=True, with_input=True, new_value_mode="add-unique", on_change=self._notify)
         return widget.props(
-            f'outlined dense options-dense hide-bottom-space use-chips hide-dropdown-icon aria-label="{_plain(self.field.label)}"'
+            f"outlined dense options-dense hide-bottom-space use-chips hide-dropdown-icon aria-label={quoted(self.field.label)}"
         )
 
     def _several(self) -> Element:
@@ -232,7 +233,7 @@ class FieldInput:
                 rows = select(connection, ListQuery(kind, sort=kind.title_field, limit=_OFFERED, restrict=seen), count=False).rows
             names = {row["id"]: str(row[kind.title_field] or "") for row in rows if row.get("active", True)}
         widget = ui.select(names, multiple=True, clearable=True, with_input=True, on_change=self._notify)
-        return widget.props(f'outlined dense options-dense hide-bottom-space use-chips aria-label="{_plain(self.field.label)}"')
+        return widget.props(f"outlined dense options-dense hide-bottom-space use-chips aria-label={quoted(self.field.label)}")
 
     def _named(self, ids: Sequence[str]) -> dict[str, str]:
         """What records are called that are named already, though they are not offered."""
@@ -278,10 +279,6 @@ def _is_moment(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _plain(text: str) -> str:
-    return text.replace('"', "")
 
 
 def form_fields(session: Session, entity: EntityType, *, new: bool, quick: bool = False) -> list[Field]:

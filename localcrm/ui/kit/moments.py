@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nicegui import ui
 
 from localcrm.kernel.i18n import gettext as _
+from localcrm.ui.kit.props import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +51,7 @@ def parse_moment(text: str, now: datetime) -> datetime | None:
 def moment_input(label: str, *, with_time: bool, on_change: Callable[..., Any]) -> ui.input:
     """A text field with a calendar behind its icon."""
     field = ui.input(on_change=on_change, placeholder=_("e.g. {example}").format(example="2026-01-31 15:00" if with_time else "2026-01-31"))
-    field.props(f'outlined dense hide-bottom-space autocomplete=off aria-label="{label}"')
+    field.props(f"outlined dense hide-bottom-space autocomplete=off aria-label={quoted(label)}")
     with field.add_slot("append"):
         icon = ui.icon("event").props("size=16px").classes("cursor-pointer")
     with field, ui.menu().props("no-parent-event no-focus") as calendar:

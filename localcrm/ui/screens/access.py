@@ -10,6 +10,7 @@ from nicegui import events, ui
 from localcrm.domain.admin.network import lan_is_on
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.ui.frame import page_frame, page_head
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.qr import qr_address
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import run_service, run_verb
@@ -89,7 +90,7 @@ def _draw_ways_in(lan: Lan) -> None:
     ui.label(first).classes("lc-code-block lc-answer-code lc-address").mark("lan-address")
     if others:
         ui.label(_("Also: {addresses}").format(addresses="  ".join(others))).classes("lc-muted lc-small-text lc-wrap")
-    ui.element("img").classes("lc-qr lc-qr-left").props(f'src="{qr_address(first)}" alt="{_("The address as a picture")}"')
+    ui.element("img").classes("lc-qr lc-qr-left").props(f'src={quoted(qr_address(first))} alt="{_("The address as a picture")}"')
     ui.label(
         _(
             "The browser there warns once, because the certificate was made on this computer. Look at the certificate, compare its SHA-256 fingerprint, then go on:"

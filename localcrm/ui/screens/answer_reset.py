@@ -13,6 +13,7 @@ from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.sync import resets
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.jobs import node_keys
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.qr import qr_address
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import near_moment
@@ -56,7 +57,7 @@ class _AnswerReset:
                 label = _("Code read out by the branch")
                 with ui.element("div").classes("lc-field"):
                     ui.label(label).classes("lc-label")
-                    self.field = ui.input(value=question).props(f'outlined dense autofocus spellcheck=false aria-label="{label}"')
+                    self.field = ui.input(value=question).props(f"outlined dense autofocus spellcheck=false aria-label={quoted(label)}")
                     self.field.classes("lc-mono").mark("question").on("keydown.enter", self._look)
                 with ui.element("div").classes("lc-row"):
                     ui.button(_("Who asks?"), on_click=self._look).props("unelevated no-caps").classes("lc-pri").mark("look")
@@ -120,7 +121,9 @@ class _AnswerReset:
                 ui.button(_("Save as a file"), on_click=lambda: ui.download.content(answer.code, "localcrm-answer.txt")).props(
                     "unelevated no-caps"
                 ).classes("lc-btn").mark("save-file")
-            ui.element("img").classes("lc-qr lc-qr-left").props(f'src="{qr_address(answer.code)}" alt="{_("The answer as a picture")}"')
+            ui.element("img").classes("lc-qr lc-qr-left").props(
+                f'src={quoted(qr_address(answer.code))} alt="{_("The answer as a picture")}"'
+            )
 
 
 register(Screen("answer_reset", "/answer-reset", N_("Answer a password reset"), "key", PERMISSION, answer_reset, section=None))

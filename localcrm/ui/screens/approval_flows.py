@@ -26,6 +26,7 @@ from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.look import in_a_sentence
 from localcrm.ui.kit.menu import Action, context_menu, menu_items
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import show_kind
 from localcrm.ui.operations import Undo, run_service, run_verb, toast
@@ -334,7 +335,7 @@ class FlowDialog:
         if fact.kind in {"money", "rate"}:
             hint = _("90% is a tenth off") if fact.kind == "rate" else ""
             box = ui.input(value=one["text"], on_change=lambda event: one.update(text=event.value))
-            box.props(f'outlined dense hide-bottom-space aria-label="{_("Value")}" placeholder="{hint}"').mark("value")
+            box.props(f'outlined dense hide-bottom-space aria-label="{_("Value")}" placeholder={quoted(hint)}').mark("value")
             return
         words = dict(self.offered.records[fact.ref]) if fact.ref else {key: gettext(label) for key, label in fact.options.items()}
         if fact.kind == "choice" and one["value"] and one["value"] not in words:
@@ -480,11 +481,11 @@ def _choice(words: Mapping[Any, str], value: Any, changed: Callable[[Any], Any],
         if hasattr(answer, "__await__"):
             await answer
 
-    ui.select(dict(words), value=value, on_change=heard).props(f'{_SELECT} aria-label="{label}"').mark(mark)
+    ui.select(dict(words), value=value, on_change=heard).props(f"{_SELECT} aria-label={quoted(label)}").mark(mark)
 
 
 def _icon(icon: str, word: str, act: Callable[[], Any]) -> None:
-    ui.button(icon=icon, on_click=act).props(f'flat dense round size=sm aria-label="{word}"').mark(icon)
+    ui.button(icon=icon, on_click=act).props(f"flat dense round size=sm aria-label={quoted(word)}").mark(icon)
 
 
 register(Screen("approval_flows", "/approval-flows", N_("Approval flows"), "rule", "approval_flow.update", approval_flows, "settings", 55))

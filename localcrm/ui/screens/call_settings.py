@@ -22,6 +22,7 @@ from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.hook import PATH
 from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import ago
 from localcrm.ui.operations import run_service, run_verb
@@ -130,7 +131,7 @@ class _Sources:
             ui.label(title).classes("lc-sub grow")
             if source is not None and state is not None:
                 self.fields[source.value] = ui.switch(value=state.settings[source.value], on_change=lambda: self._keep(source.value))
-                self.fields[source.value].props(f'dense aria-label="{title}" data-act=switch-{name}')
+                self.fields[source.value].props(f"dense aria-label={quoted(title)} data-act=switch-{name}")
         if source is not None:
             with card:
                 self.states[source] = ui.element("div").classes("lc-row").props(f"data-act=state-{name}")
@@ -153,14 +154,14 @@ class _Sources:
     def _text(self, state: _State, name: str, hint: str = "", *, password: bool = False) -> None:
         with self._labelled(name, hint):
             value = "" if name in SECRET else str(state.settings[name])
-            field = ui.input(value=value).props(f'outlined dense hide-bottom-space autocomplete=off aria-label="{label(name)}"')
+            field = ui.input(value=value).props(f"outlined dense hide-bottom-space autocomplete=off aria-label={quoted(label(name))}")
             self.fields[name] = field.props(f"data-act={name}" + (" type=password autocomplete=new-password" if password else ""))
 
     def _choice(self, state: _State, name: str, options: dict[str, str]) -> None:
         with self._labelled(name, ""):
             value = str(state.settings[name])
             field = ui.select({**options, value: options.get(value, value)}, value=value).props(
-                f'outlined dense options-dense aria-label="{label(name)}"'
+                f"outlined dense options-dense aria-label={quoted(label(name))}"
             )
             self.fields[name] = field.props(f"data-act={name}")
 

@@ -24,6 +24,7 @@ from localcrm.ui.kit.form import FieldInput
 from localcrm.ui.kit.history import history_lines, history_table
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, action_button, action_keys
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import Undo, run_service, run_verb
 from localcrm.ui.registry import Badge, Screen, register
@@ -168,7 +169,7 @@ class Inbox:
                     continue
                 options = {"": every[key], **labels, **({chosen: labels.get(chosen, chosen)} if chosen else {})}
                 box = ui.select(options, value=chosen, on_change=partial(self._filter, key))
-                box.props(f'{_SELECT} aria-label="{every[key]}"').classes("lc-log-filter").mark(f"filter-{key}").props(
+                box.props(f"{_SELECT} aria-label={quoted(every[key])}").classes("lc-log-filter").mark(f"filter-{key}").props(
                     f"data-act=filter-{key}"
                 )
             if self.may and self.tab == "open":
@@ -199,7 +200,7 @@ class Inbox:
         with ui.element("div").classes("lc-card lc-conflict-card").mark("conflict-card"):
             with ui.element("div").classes("lc-row lc-conflict-head"):
                 if card.path:
-                    with ui.element("a").props(f'href="{card.path}"').classes("lc-strong lc-wrap"):
+                    with ui.element("a").props(f"href={quoted(card.path)}").classes("lc-strong lc-wrap"):
                         ui.label(card.title)
                 else:
                     ui.label(card.title).classes("lc-strong lc-wrap")
@@ -517,7 +518,7 @@ def _kept_label(one: Told) -> str:
 def _value_box(side: Side, tag: str, *, mark: str, live: bool = False, path: str = "") -> None:
     with ui.element("div").classes("lc-value lc-kept" if live else "lc-value").mark(mark):
         if path:
-            with ui.element("a").props(f'href="{path}"').classes("lc-what"):
+            with ui.element("a").props(f"href={quoted(path)}").classes("lc-what"):
                 ui.label(side.text or "—")
         else:
             ui.label(side.text or "—").classes("lc-what")

@@ -34,6 +34,7 @@ from localcrm.ui.kit.detail import facts, ref_names
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.links import link_pieces
 from localcrm.ui.kit.look import own_key
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.qr import qr_address
 from localcrm.ui.kit.values import show, show_kind, tone
 from localcrm.ui.record_page import RecordPage, card
@@ -137,7 +138,7 @@ class _Page(RecordPage[_Found]):
             if customer.get("number"):
                 ui.label(str(customer["number"])).classes("lc-muted")
                 code = qr_address(str(customer["number"]))
-                ui.element("img").props(f'src="{code}" alt=""').classes("lc-print-code")
+                ui.element("img").props(f'src={quoted(code)} alt=""').classes("lc-print-code")
             ui.space()
             with ui.element("div").classes("lc-row lc-no-print lc-page-tools"):
                 ui.button(_("To the list"), on_click=lambda: ui.navigate.to(f"/customers?open={self.identity}")).props(

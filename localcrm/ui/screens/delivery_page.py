@@ -21,6 +21,7 @@ from localcrm.ui.frame import page_head
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.menu import Action, action_button, action_keys
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.qr import qr_address
 from localcrm.ui.kit.reaching import EMAIL, reach
 from localcrm.ui.kit.values import exact, show, tone
@@ -166,7 +167,7 @@ def draw_note(note: Note, signature: Picture | None) -> None:
             ui.label(_title(note)).classes("lc-note-title")
             ui.label(_told(note, "number")).classes("lc-note-number")
         if number := _told(note, "number"):
-            ui.element("img").props(f'src="{qr_address(number)}" alt="{number}"').classes("lc-note-code")
+            ui.element("img").props(f"src={quoted(qr_address(number))} alt={quoted(number)}").classes("lc-note-code")
     with ui.element("div").classes("lc-note-facts"):
         _fact(
             _("From customer") if note.delivery.get("returns_id") else _("Receiver"),
@@ -194,7 +195,7 @@ def draw_note(note: Note, signature: Picture | None) -> None:
                 with ui.element("div").classes("lc-note-line"):
                     if signature and label == _("Received by"):
                         told = f"data:{signature.media_type};base64,{signature.text}"
-                        ui.element("img").props(f'src="{told}" alt="{_("Signature")}"').classes("lc-note-signature").mark("signature")
+                        ui.element("img").props(f'src={quoted(told)} alt="{_("Signature")}"').classes("lc-note-signature").mark("signature")
                     ui.label(text)
     if files := read_attachments(delivery.get("signature")):
         signed = _("Signed on the screen {time}").format(time=_told(note, "signed_at"))

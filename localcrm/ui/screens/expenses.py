@@ -15,6 +15,7 @@ from localcrm.ui.kit.approval import ApprovalStrip, asked_text
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import load_typed
 from localcrm.ui.kit.picker import picker
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import show_kind
 from localcrm.ui.operations import run_service, run_verb, toast
 from localcrm.ui.registry import Screen, register
@@ -85,7 +86,7 @@ async def split_dialog(session: Session, expense: str) -> str | None:
                 with ui.element("div").classes("grow"):
                     picker(session, CUSTOMER.key, chosen[place], picked, create=False)
                 amount = ui.input().props(
-                    f'outlined dense hide-bottom-space inputmode=decimal aria-label="{EXPENSE.fields["amount"].label}"'
+                    f"outlined dense hide-bottom-space inputmode=decimal aria-label={quoted(EXPENSE.fields['amount'].label)}"
                 )
                 amounts.append(amount.style("width:110px"))
 

@@ -31,6 +31,7 @@ from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, context_menu, menu_items
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import run_service, run_verb, toast
 from localcrm.ui.registry import Screen, register
@@ -402,7 +403,9 @@ async def _options_dialog(session: Session, kind: EntityType, field: Field) -> N
                         retired = ui.checkbox(_("retired"), value=bool(entry["retired"]), on_change=partial(_keep, entry, "retired"))
                         retired.props("dense").mark(f"option-retired-{place}")
                         for icon, step, word in (("arrow_upward", -1, _("Move up")), ("arrow_downward", 1, _("Move down"))):
-                            ui.button(icon=icon, on_click=partial(swap, place, step)).props(f'flat dense round size=sm aria-label="{word}"')
+                            ui.button(icon=icon, on_click=partial(swap, place, step)).props(
+                                f"flat dense round size=sm aria-label={quoted(word)}"
+                            )
                         ui.button(icon="close", on_click=partial(take_out, place)).props(
                             f'flat dense round size=sm aria-label="{_("Remove")}"'
                         )
@@ -479,7 +482,7 @@ def _labelled(label: str, *, required: bool = False) -> ui.element:
 
 def _text(label: str, value: str | None, mark: str, *, required: bool = False) -> ui.input:
     with _labelled(label, required=required):
-        return ui.input(value=value or "").props(f'outlined dense hide-bottom-space aria-label="{label.replace(chr(34), "")}"').mark(mark)
+        return ui.input(value=value or "").props(f"outlined dense hide-bottom-space aria-label={quoted(label)}").mark(mark)
 
 
 def _show(one: ui.element, visible: bool, label: str | None = None) -> None:

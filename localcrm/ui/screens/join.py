@@ -23,6 +23,7 @@ from localcrm.kernel.i18n import N_, gettext as _, use_language
 from localcrm.kernel.spoken import write_words
 from localcrm.sync import enrol, joining, node_sync
 from localcrm.ui.kit import plain
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.syncstate import company_name
 from localcrm.ui.kit.values import in_two_lines
 from localcrm.ui.screens.first_run import LOOPBACK
@@ -221,7 +222,7 @@ def _asked(store: Store, keys: NodeKeys, request: Request) -> str:
     return (
         f'<p class="lc-muted">{escape(f"{node.code} {node.name}")}</p>'
         f"<h2>{escape(_('1. Send the request to head office'))}</h2>"
-        f'<p class="lc-plain-tools"><a href="{escape(_address(request, "/join/request"))}" id="request" download>'
+        f'<p class="lc-plain-tools"><a href={quoted(escape(_address(request, "/join/request")))} id="request" download>'
         f"{escape(_('Save the request file'))}</a></p>"
         f"<h2>{escape(_('2. Compare by telephone'))}</h2>"
         + _compared(keys, told)

@@ -17,6 +17,7 @@ from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import Form
 from localcrm.ui.kit.lines import cell, heads
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import show
 from localcrm.ui.operations import run_service, run_verb
@@ -104,7 +105,7 @@ class _Lists:
             ("edit", _("Edit"), partial(self._edit, name, row, 0)),
             ("delete", _("Delete"), partial(delete_with_undo, self.session, ENTRY, row["id"])),
         ):
-            ui.button(icon=icon, on_click=run).props(f'flat dense round size=sm aria-label="{label}" data-act={icon}')
+            ui.button(icon=icon, on_click=run).props(f"flat dense round size=sm aria-label={quoted(label)} data-act={icon}")
 
     async def _edit(self, name: ListName, row: Record | None, position: int) -> None:
         keys = ("name", LISTS[name][2], "position")

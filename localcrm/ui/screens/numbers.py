@@ -19,6 +19,7 @@ from localcrm.kernel.schema import entity as entity_type
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.lines import cell, heads
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import ago, exact
 from localcrm.ui.operations import run_service, run_verb
@@ -206,7 +207,7 @@ class _FormatDialog:
                     ui.space()
                     for icon, label, step in (("arrow_upward", _("Up"), -1), ("arrow_downward", _("Down"), 1)):
                         button = ui.button(icon=icon, on_click=partial(self._move, place, step))
-                        button.props(f'flat dense round size=sm aria-label="{label}"')
+                        button.props(f"flat dense round size=sm aria-label={quoted(label)}")
                         button.set_enabled(0 <= place + step < len(self.parts))
                     fixed = part == BRANCH or part.startswith("{0")  # without them numbers would repeat
                     button = ui.button(icon="close", on_click=partial(self._remove, place))
@@ -226,10 +227,12 @@ class _FormatDialog:
             ui.label(self.session.store.node.number_code).classes("lc-chip lc-acc")
         elif options:
             box = ui.select(options, value=part, on_change=lambda event: self._set(place, str(event.value)))
-            box.props(f'outlined dense options-dense aria-label="{label}"').style("flex:0 1 220px;min-width:0")
+            box.props(f"outlined dense options-dense aria-label={quoted(label)}").style("flex:0 1 220px;min-width:0")
         else:
             field = ui.input(value=part, on_change=lambda event: self._set(place, str(event.value or "")))
-            field.props(f'outlined dense debounce=200 maxlength=20 aria-label="{label}" data-text').style("flex:0 1 220px;min-width:0")
+            field.props(f"outlined dense debounce=200 maxlength=20 aria-label={quoted(label)} data-text").style(
+                "flex:0 1 220px;min-width:0"
+            )
 
     async def _add(self, part: str) -> None:
         self.parts.insert(len(self.parts) - 1, part)

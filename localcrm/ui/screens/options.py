@@ -26,6 +26,7 @@ from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.history import Line, history_lines, history_table
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.moments import moment_input, parse_day
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import exact, near_moment
 from localcrm.ui.navigation import redraw_navigation
@@ -325,7 +326,7 @@ class _Options:
             if not changed and not for_all and kind is None and not may_plan:
                 return
             more = ui.button(icon="more_vert").props("flat dense round size=sm").classes("lc-bar-button").mark(f"more-{one.key}")
-            more.props(f'aria-label="{_("More about “{label}”").format(label=one.label)}"')
+            more.props(f"aria-label={quoted(_('More about “{label}”').format(label=one.label))}")
             with more, ui.menu().classes("lc-menu").props("auto-close"):
                 if may_plan:
                     ui.menu_item(_("From a later day…"), partial(self._plan, one)).mark(f"plan-{one.key}")
@@ -518,7 +519,9 @@ Editor = Callable[["_Options | _Plan", Option, str, bool], None]
 
 
 def _switch(page: _Options | _Plan, one: Option, value: str, locked: bool) -> None:
-    box = ui.switch(value=value == YES).props(f'dense aria-label="{one.label}"' + (" disable" if locked else "")).mark(f"set-{one.key}")
+    box = (
+        ui.switch(value=value == YES).props(f"dense aria-label={quoted(one.label)}" + (" disable" if locked else "")).mark(f"set-{one.key}")
+    )
     box.on_value_change(lambda event: page.set(one, YES if event.value else NO))
 
 
@@ -533,7 +536,7 @@ def _choices(page: _Options | _Plan, one: Option, value: str, locked: bool) -> N
 
 def _list(page: _Options | _Plan, one: Option, labels: Mapping[str, str], value: str, locked: bool) -> None:
     box = ui.select(dict(labels), value=value if value in labels else None)
-    box.props(f'outlined dense options-dense aria-label="{one.label}"' + (" disable" if locked else "")).classes("lc-option-box")
+    box.props(f"outlined dense options-dense aria-label={quoted(one.label)}" + (" disable" if locked else "")).classes("lc-option-box")
     box.mark(f"set-{one.key}").on_value_change(lambda event: page.set(one, str(event.value or "")))
 
 
@@ -541,7 +544,7 @@ def _typed(page: _Options | _Plan, one: Option, value: str, locked: bool) -> Non
     """Saved when the field is left, or by Enter."""
     box = ui.input(value=one.show(value)).classes("lc-option-number").mark(f"set-{one.key}")
     box.props(
-        f'outlined dense hide-bottom-space autocomplete=off aria-label="{one.label}"'
+        f"outlined dense hide-bottom-space autocomplete=off aria-label={quoted(one.label)}"
         + (" inputmode=decimal" if one.kind is not OptionKind.TEXT else "")
         + (" disable" if locked else "")
     )
@@ -574,7 +577,7 @@ def _pages(page: _Options | _Plan, one: Option, value: str, locked: bool) -> Non
         .classes("lc-option-box lc-option-pages")
         .mark(f"set-{one.key}")
     )
-    box.props(f'outlined dense options-dense use-chips aria-label="{one.label}"')
+    box.props(f"outlined dense options-dense use-chips aria-label={quoted(one.label)}")
 
     async def save() -> None:
         if box.value != before:
@@ -612,7 +615,7 @@ def _order(page: _Options | _Plan, one: Option, value: str, locked: bool) -> Non
                         ):
                             beside = members[other].id if 0 <= other < len(members) else ""
                             button = ui.button(icon=icon, on_click=partial(move, screen.id, beside)).props("flat dense round size=sm")
-                            button.props(f'aria-label="{text.format(page=screen.label)}"' + ("" if beside else " disable"))
+                            button.props(f"aria-label={quoted(text.format(page=screen.label))}" + ("" if beside else " disable"))
                             button.mark(f"{icon}-{screen.id}")
 
 
@@ -636,7 +639,7 @@ def _keys(page: _Options | _Plan, one: Option, value: str, locked: bool) -> None
             with ui.element("div").classes("lc-line"):
                 ui.label(_(label)).classes("grow")
                 box = ui.input(value=key_name(own[standard])).classes("lc-option-key").mark(f"key-for-{standard}")
-                box.props(f'outlined dense readonly data-key-for="{standard}" aria-label="{_(label)}"')
+                box.props(f"outlined dense readonly data-key-for={quoted(standard)} aria-label={quoted(_(label))}")
                 box.on("keydown", partial(pressed, standard), js_handler=_PRESSED)
     problem = ui.label().classes("lc-field-error").props('role="alert"').mark("key-problem")
 
@@ -723,7 +726,7 @@ def _draw_others(found: Sequence[Screen]) -> None:
     ui.label(_("Other settings")).classes("lc-sub")
     with ui.element("div").classes("lc-card lc-option-card"):
         for screen in found:
-            with ui.element("a").classes("lc-option lc-option-link").props(f'href="{screen.path}"').mark(f"settings-{screen.id}"):
+            with ui.element("a").classes("lc-option lc-option-link").props(f"href={quoted(screen.path)}").mark(f"settings-{screen.id}"):
                 ui.icon(screen.icon)
                 ui.label(screen.label).classes("grow lc-option-name")
                 ui.icon("chevron_right").classes("lc-muted")

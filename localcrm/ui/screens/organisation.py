@@ -28,6 +28,7 @@ from localcrm.ui.endpoints import session_of
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.lines import cell, heads
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import ago, exact
 from localcrm.ui.operations import run_service, run_verb, show_failure, toast
@@ -119,7 +120,7 @@ class _Organisation:
         ui.run_javascript("localcrm.uploads()")
 
     def _draw_company(self, company: Record, accounts: Sequence[Record]) -> None:
-        with ui.element("div").classes("lc-card lc-pad").props(f'data-company="{company["id"]}"').mark("company"):
+        with ui.element("div").classes("lc-card lc-pad").props(f"data-company={quoted(company['id'])}").mark("company"):
             with ui.element("div").classes("lc-row").style("flex-wrap:wrap"):
                 ui.label(str(company["short_name"] or company["name"])).classes("lc-sub grow")
                 if self.may["legal_entity"]:
@@ -165,7 +166,7 @@ class _Organisation:
                     ("edit", _("Edit"), partial(self._edit, ACCOUNT, account["id"])),
                     ("delete", _("Delete"), partial(delete_with_undo, self.session, ACCOUNT, account["id"])),
                 ):
-                    ui.button(icon=icon, on_click=run).props(f'flat dense round size=sm aria-label="{label}"')
+                    ui.button(icon=icon, on_click=run).props(f"flat dense round size=sm aria-label={quoted(label)}")
 
     def _draw_branches(self, state: State) -> None:
         names = {company["id"]: company["short_name"] or company["name"] for company in state.companies}
@@ -176,7 +177,7 @@ class _Organisation:
             )  # fmt: skip
             for branch in sorted(state.branches, key=lambda one: one["node_no"]):
                 office = branch["node_no"] == OFFICE_NO
-                with ui.element("tr").props(f'data-branch="{branch["code"]}"'):
+                with ui.element("tr").props(f"data-branch={quoted(branch['code'])}"):
                     with ui.element("td").style("" if office else "padding-left:26px"):
                         ui.label(branch["code"]).classes("lc-strong" if office else "")
                     cell(branch["name"])
@@ -257,7 +258,7 @@ def _picture(company: Record, use: str) -> None:
         .classes(f"lc-letter-{use}")
         .props(f'src="/api/picture/{company["id"]}/{use}?v={company["version"]}" data-picture={use}')
     )
-    image.props(f'alt="{_(PICTURES[use])}"')
+    image.props(f"alt={quoted(_(PICTURES[use]))}")
 
 
 # pictures over HTTP --------------------------------------------------------------------------------------------------

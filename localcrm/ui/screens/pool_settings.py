@@ -23,6 +23,7 @@ from localcrm.ui.kit.approval import joined
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import Form, edit_dialog, load_typed
 from localcrm.ui.kit.lines import cell, heads
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import run_service, run_verb, toast
 from localcrm.ui.registry import Screen, register
@@ -224,7 +225,7 @@ class _Settings:
                 ("edit", _("Edit"), edit),
                 ("delete", _("Delete"), partial(delete_with_undo, self.session, kind, identity)),
             ):
-                ui.button(icon=icon, on_click=run).props(f'flat dense round size=sm aria-label="{label}"')
+                ui.button(icon=icon, on_click=run).props(f"flat dense round size=sm aria-label={quoted(label)}")
 
     async def _new_pool(self) -> None:
         await pool_dialog(self.session, None)
@@ -355,7 +356,7 @@ async def _listed_dialog(session: Session, kind: EntityType, identity: str | Non
                         {**names, **gone}, multiple=True, clearable=True, value=[one for one in held if one in {**names, **gone}]
                     )
                     boxes[key] = box.props(
-                        f'outlined dense options-dense use-chips hide-bottom-space aria-label="{kind.fields[key].label}"'
+                        f"outlined dense options-dense use-chips hide-bottom-space aria-label={quoted(kind.fields[key].label)}"
                     )
 
         def failed(error: AppError) -> bool:

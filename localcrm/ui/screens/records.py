@@ -311,7 +311,7 @@ async def delete_with_undo(
         return True
     if used and await confirm(
         used[0].message,
-        detail=_("It can be put out of use instead: it stays in everything that names it, and nothing new is begun with it."),
+        detail=_("It can be put out of use instead: it stays in everything that names it, and no new order or quote is begun with it."),
         yes=_("Put out of use"),
     ):
         wish = {"entity": entity.key, "id": identity, "values": {"active": False}}

@@ -24,6 +24,7 @@ from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.lines import heads
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, context_menu
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.operations import run_service, run_verb, toast
 from localcrm.ui.registry import Screen, register
 
@@ -236,7 +237,7 @@ class _Roles:
 
     def _function(self, kind: EntityType, action: str) -> None:
         box = ui.checkbox(value=(kind.key, action) in self.shown.rights).props("dense").mark(f"right-{kind.key}-{action}")
-        box.props(f'aria-label="{kind.label}: {gettext(policy.ACTIONS[action])}"')
+        box.props(f"aria-label={quoted(kind.label + ': ' + gettext(policy.ACTIONS[action]))}")
         box.set_enabled(self.editable)
         box.on_value_change(lambda event: self._grant(kind, action, bool(event.value)))
 
@@ -304,7 +305,7 @@ class _Roles:
         with ui.element("div").classes("lc-row lc-limit").mark(f"limit-{kind.key}"):
             ui.label(label)
             box = ui.select(options, value=list(chosen), multiple=True, clearable=True)
-            box.props(f'outlined dense options-dense use-chips hide-bottom-space aria-label="{label}"')
+            box.props(f"outlined dense options-dense use-chips hide-bottom-space aria-label={quoted(label)}")
             ui.label(_("None chosen: all of them.")).classes("lc-muted lc-small-text")
             box.mark(f"limit-choice-{kind.key}").set_enabled(self.editable)
             box.on_value_change(lambda event: self._set_limit(kind, list(event.value or [])))
@@ -325,7 +326,7 @@ class _Roles:
         else:
             options = {scope.value: gettext(scope.label) for scope in possible}
             box = ui.select(options, value=str(right["scope"])).props(
-                f'outlined dense options-dense hide-bottom-space aria-label="{kind.label}: {gettext(policy.ACTIONS[action])}"'
+                f"outlined dense options-dense hide-bottom-space aria-label={quoted(kind.label + ': ' + gettext(policy.ACTIONS[action]))}"
             )
             box.mark(f"scope-{kind.key}-{action}").style("min-width:128px").set_enabled(self.editable)
             box.on_value_change(lambda event: self._rescope(kind, action, str(event.value)))
@@ -372,7 +373,9 @@ class _Roles:
                         if column.key == kind.title_field:
                             options = {one.value: gettext(one.label) for one in (FieldRule.EDITABLE, FieldRule.READ_ONLY)}
                         choice = ui.select(options, value=str(rule["rule"]) if rule else FieldRule.EDITABLE.value)
-                        choice.props(f'outlined dense options-dense hide-bottom-space aria-label="{column.label}"').style("width:140px")
+                        choice.props(f"outlined dense options-dense hide-bottom-space aria-label={quoted(column.label)}").style(
+                            "width:140px"
+                        )
                         choice.mark(f"field-{column.key}").set_enabled(self.editable)
                         choice.on_value_change(lambda event, key=column.key: self._set_rule(key, str(event.value), None))
                     with ui.element("td"):

@@ -24,6 +24,7 @@ from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.lines import cell, heads
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import show
 from localcrm.ui.operations import run_service, run_verb
@@ -169,7 +170,7 @@ class _Settings:
                     for number, day in enumerate(Weekday):
                         ui.label(gettext(day.label))
                         box = ui.input(value=write_hours(week.get(number, ())) or "")
-                        boxes[day.value] = box.props(f'outlined dense hide-bottom-space aria-label="{gettext(day.label)}"').mark(
+                        boxes[day.value] = box.props(f"outlined dense hide-bottom-space aria-label={quoted(gettext(day.label))}").mark(
                             f"hours-{day.value}"
                         )
                 problem = ui.label().classes("lc-field-error").props('role="alert"')

@@ -23,6 +23,7 @@ from localcrm.ui.import_job import upload_place
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.jobs import do_job, working
 from localcrm.ui.kit.lines import cell, heads
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import ago, exact, file_size, near_moment
 from localcrm.ui.operations import run_service, toast
@@ -386,7 +387,7 @@ def _fact(label: str) -> ui.element:
 def _field(label: str, hint: str) -> ui.input:
     with ui.element("div").classes("lc-field"):
         ui.label(label).classes("lc-label")
-        field = ui.input().props(f'outlined dense hide-bottom-space autocomplete=off aria-label="{label}"')
+        field = ui.input().props(f"outlined dense hide-bottom-space autocomplete=off aria-label={quoted(label)}")
         ui.label(hint).classes("lc-muted lc-small-text")
     return field
 

@@ -17,6 +17,7 @@ from localcrm.store.query import Record
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.lines import cell, heads
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import run_service, run_verb
 from localcrm.ui.registry import Screen, register
@@ -132,7 +133,7 @@ class _Stages:
                 ]
                 for shown, icon, label, run in tools:
                     if shown:
-                        ui.button(icon=icon, on_click=run).props(f'flat dense round size=sm aria-label="{label}" data-act={icon}')
+                        ui.button(icon=icon, on_click=run).props(f"flat dense round size=sm aria-label={quoted(label)} data-act={icon}")
 
     async def _edit(self, identity: str | None, preset: dict[str, Any]) -> None:
         with self.cards.client.content:  # the cards are drawn anew when it is saved

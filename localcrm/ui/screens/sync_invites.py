@@ -13,6 +13,7 @@ from localcrm.sync import enrol, joining
 from localcrm.sync.identity import INVITE_HOURS
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.jobs import node_keys
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.qr import qr_address
 from localcrm.ui.operations import run_service, toast
 from localcrm.ui.screens.sync_keys import compare_digits
@@ -87,7 +88,9 @@ async def _show(code: str, made: Invitation, url: str) -> None:
             ui.label(url).classes("lc-code-block lc-address lc-wrap").mark("invite-url")
             ui.label(write_checked(made.spoken)).classes("lc-code-block lc-spoken").props("data-act=invite-words").mark("invite-words")
         ui.label(_("Or send it the picture, the text of the picture, or the file:")).classes("lc-label")
-        ui.element("img").classes("lc-qr").style("width:290px").props(f'src="{qr_address(picture)}" alt="{_("The invite as a picture")}"')
+        ui.element("img").classes("lc-qr").style("width:290px").props(
+            f'src={quoted(qr_address(picture))} alt="{_("The invite as a picture")}"'
+        )
         with ui.element("div").classes("lc-row lc-wrap-row").style("justify-content:center"):
             copy = ui.button(_("Copy the text"), on_click=lambda: _copy(picture)).props("unelevated no-caps").classes("lc-btn")
             copy.props("data-act=copy-invite").mark("copy-invite")

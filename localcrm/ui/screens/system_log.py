@@ -27,6 +27,7 @@ from localcrm.ui.import_job import upload_place
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.lines import heads
 from localcrm.ui.kit.moments import moment_input, parse_day
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import run_service, run_verb, toast
 from localcrm.ui.registry import Screen, register
@@ -173,10 +174,10 @@ class _SystemLog:
         kinds = {"": _("Every kind"), **{kind: gettext(label) for kind, label in KINDS.items()}}
         for options, wish, label in ((kinds, "kind", _("What")), ({"": _("Everybody"), **users}, "user_id", _("Done by"))):
             box = ui.select(options, value="", on_change=lambda event, wish=wish: self._narrow(**{wish: event.value or None}))
-            box.props(f'outlined dense options-dense aria-label="{label}"').classes("lc-log-filter").mark(f"log-{wish}")
+            box.props(f"outlined dense options-dense aria-label={quoted(label)}").classes("lc-log-filter").mark(f"log-{wish}")
         for label, wish in ((_("From day"), "since"), (_("To day"), "until")):
             day = moment_input(label, with_time=False, on_change=lambda event, wish=wish: self._day(wish, event))
-            day.props(f'debounce=300 placeholder="{label}"').classes("lc-log-filter").mark(f"log-{wish}")
+            day.props(f"debounce=300 placeholder={quoted(label)}").classes("lc-log-filter").mark(f"log-{wish}")
         find = ui.input(placeholder=_("Find in the detail"), on_change=lambda event: self._narrow(text=str(event.value or "")))
         find.props("outlined dense clearable debounce=200 data-find").classes("lc-log-filter").mark("log-text")
 

@@ -12,6 +12,7 @@ from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.ports import Changes
 from localcrm.store.query import TOTAL_CAP
 from localcrm.ui.frame import page_frame, page_head
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import quick_or_later, run_service
 from localcrm.ui.registry import Screen, register
@@ -84,7 +85,7 @@ class _Today:
         place = self.places[card.id]
         place.clear()
         with place:
-            with ui.element("a").classes("lc-today-head").props(f'href="{card.path(self.mine)}"').mark(f"open-{card.id}"):
+            with ui.element("a").classes("lc-today-head").props(f"href={quoted(card.path(self.mine))}").mark(f"open-{card.id}"):
                 ui.icon(card.icon)
                 ui.label(card.label).classes("grow lc-sub lc-cut")
                 count = f"{TOTAL_CAP:,}+" if found.count > TOTAL_CAP else f"{found.count:,}"
@@ -95,7 +96,7 @@ class _Today:
                 ui.label(found.note).classes("lc-muted")
             with ui.element("div"):
                 for line in found.lines:
-                    with ui.element("a").classes("lc-today-line").props(f'href="{line.path}"'):
+                    with ui.element("a").classes("lc-today-line").props(f"href={quoted(line.path)}"):
                         ui.label(line.title).classes("lc-cut")
                         ui.label(line.second)
 

@@ -18,6 +18,7 @@ from localcrm.store.query import Condition, ListQuery, Record, select
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.picker import Picker, picker
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.operations import Undo, run_service, run_verb
 from localcrm.ui.service import serials  # noqa: F401 -- the form of a ticket knows serial numbers
 
@@ -148,7 +149,7 @@ async def use_part(session: Session, ticket: Record) -> bool:
                     hint = {"price": _("as in the price list"), "cost": _("as the cheapest supplier asks")}.get(key, "")
                     chosen[key] = (
                         ui.input(value=value, placeholder=hint)
-                        .props(f'outlined dense hide-bottom-space inputmode=decimal aria-label="{label}"')
+                        .props(f"outlined dense hide-bottom-space inputmode=decimal aria-label={quoted(label)}")
                         .mark(key)
                     )
         whose = {True: _("We bear it (warranty)"), False: _("The customer pays")}
@@ -253,7 +254,7 @@ def _value(widget: Any) -> Any:
 def _text(label: str, value: str, *, mark: str, rows: int = 4, focus: bool = True) -> ui.textarea:
     with ui.element("div").classes("lc-field"):
         ui.label(label).classes("lc-label" + (" lc-required" if focus else ""))
-        box = ui.textarea(value=value).props(f'outlined dense autogrow rows={rows} hide-bottom-space aria-label="{label}"').mark(mark)
+        box = ui.textarea(value=value).props(f"outlined dense autogrow rows={rows} hide-bottom-space aria-label={quoted(label)}").mark(mark)
     if focus:
         box.props("autofocus")
     return box

@@ -22,6 +22,7 @@ from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, action_button, action_keys
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import exact, near_moment, show, show_kind, tone
 from localcrm.ui.operations import run_service, run_verb
 from localcrm.ui.screens.records import delete_with_undo, history_dialog
@@ -240,7 +241,7 @@ class TicketPage:
     def _reply_box(self) -> None:
         with ui.element("div").classes("lc-card lc-pad lc-no-print").mark("reply") as self.reply:
             self.entry = ui.textarea(placeholder=_("What the customer is told, or a note for colleagues")).props(
-                f'outlined dense autogrow rows=2 hide-bottom-space data-reply aria-label="{EVENT.fields["text"].label}"'
+                f"outlined dense autogrow rows=2 hide-bottom-space data-reply aria-label={quoted(EVENT.fields['text'].label)}"
             )
             self.entry.mark("say")
             self.problem = ui.label().classes("lc-field-error").props('role="alert"')

@@ -22,6 +22,7 @@ from localcrm.ui.endpoints import record_path
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.form import Form
 from localcrm.ui.kit.lines import cell, heads
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import show, show_kind
 from localcrm.ui.operations import run_verb
 
@@ -192,7 +193,7 @@ class AccountPart:
             if due:
                 ui.label(_("due {day}").format(day=show_kind("date", due))).classes("lc-muted lc-small-text")
         for label, here in ((_("Billed"), owing), (_("Paid to them"), not owing)):
-            with ui.element("td").classes("lc-num" if here else "lc-num lc-none-cell").props(f'data-label="{label}"'):
+            with ui.element("td").classes("lc-num" if here else "lc-num lc-none-cell").props(f"data-label={quoted(label)}"):
                 ui.label(_money(amount) if here else "")
         with ui.element("td").classes("lc-num").props(f'data-label="{_("Balance")}"'):
             ui.label(_money(row["balance"]))

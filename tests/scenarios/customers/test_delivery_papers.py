@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from localcrm.domain import verbs
-from localcrm.domain.policy import Actor, Rights, floor
+from localcrm.domain.policy import Actor, Reach, Rights, floor
 from localcrm.domain.roles import BasicRole, FieldRule
 from localcrm.domain.sales.delivery_note import Note, note_of
 from localcrm.domain.sales.order_money import order_money
@@ -259,3 +259,5 @@ def test_what_is_left_of_an_order_counts_what_goods_cost_when_they_went(hq: Inst
     assert left(order, clerk(hq)) == left(order)
     for kind, field in (("product", "cost"), ("sales_order", "net"), ("expense", "amount")):
         assert left(order, clerk(hq, **{kind: field})) is None, field
+    own = Reach(owners=frozenset({str(hq.actor.user_id)}))
+    assert left(order, replace(clerk(hq), rights=Rights({**floor(BasicRole.STAFF), "expense.read": own}))) is None, "too good otherwise"

@@ -61,9 +61,9 @@ def test_an_old_debt_is_owed_and_paid_and_is_no_sale(company: Company):
     wrong = hq.run("sales.enter_opening_balance", customer_id=mill, amount="99")
     back = hq.run("sales.reverse_order", order_id=wrong["id"], remark="录错")
     assert (back["gross"], back["opening"], unpaid(hq, mill)) == ("-99.00", True, "600.50")
-    for amount in ("0", "1.005", "一百"):
+    for amount, day in (("0", ""), ("1.005", ""), ("一百", ""), ("5", "昨天"), ("5", "2099-01-01")):
         with pytest.raises(AppError):
-            hq.run("sales.enter_opening_balance", customer_id=mill, amount=amount)
+            hq.run("sales.enter_opening_balance", customer_id=mill, amount=amount, date=day)
 
 
 def test_who_may_enter_orders_may_not_therefore_enter_opening_balances(hq: Installation):
@@ -89,7 +89,8 @@ def test_what_is_past_the_days_of_credit_is_told(hq: Installation):
 
     _old, _due_today, new, back = ordered(45, "1000"), ordered(30, "50"), ordered(3, "200"), ordered(2, "70")
     hq.run("sales.reverse_order", order_id=back)
-    hq.run("finance.receive_payment", order_id=new, amount="150")  # of whatever order it names, it pays the oldest
+    hq.run("sales.enter_opening_balance", customer_id=mill, amount="-100")  # in his favour, whenever it was
+    hq.run("finance.receive_payment", order_id=new, amount="50")  # of whatever order it names, it pays the oldest
     with hq.store.read() as connection:
         found = customer_account(connection, hq.actor, customer_id=mill)
     assert found is not None

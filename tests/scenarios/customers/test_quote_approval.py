@@ -47,3 +47,9 @@ def test_a_quote_above_an_amount_is_agreed_to_before_it_goes_out(hq: Installatio
     hq.set("quote", early, status="accepted")  # it was out before anybody asked
     late = hq.new("quote", title="一口价", customer_id=customer, amount="900", status="sent")
     assert code(hq.set, "quote", late, amount="1000") == "approval_needed"
+
+    # Nor by way of taking back that it was set back to a draft, after it came to more.
+    hq.set("quote", small["id"], status="draft")
+    change = hq.value("SELECT max(lseq) FROM sync_log")
+    save("500", small["id"], small["lines"][0]["id"])
+    assert code(hq.run, "admin.undo_action", change=change) == "approval_needed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -221,6 +222,17 @@ def test_parts_under_warranty_are_our_expense_and_others_are_asked_for(desk: Ins
     run(desk, "use_part", ours, product_id=needle, quantity="1")
     with desk.store.read() as connection:
         assert deal_money(connection, desk.actor, deal).cost == 12
+    flow = {
+        "name": "费用",
+        "entity": "expense",
+        "conditions": "[]",
+        "steps": json.dumps([{"who": "user", "id": desk.new("user", login="zong", name="总", role="staff")}]),
+    }
+    desk.run("records.create_record", entity="approval_flow", values=flow)
+    desk.run("approvals.submit", entity="expense", id=part["expense_id"])
+    desk.set("ticket", ours, opportunity_id="")  # what somebody is asked about stays as it is
+    assert desk.get("expense", part["expense_id"])["opportunity_id"] == deal
+    desk.set("ticket", ours, opportunity_id=deal)
     assert desk.get("ticket", desk.new("ticket", title="再看一次", opportunity_id=deal))["customer_id"] == mill
     with pytest.raises(InvalidInput) as refused:
         desk.new("ticket", title="别家的", customer_id=desk.new("customer", name="别家"), opportunity_id=deal)
