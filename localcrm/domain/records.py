@@ -167,8 +167,8 @@ def _delete(uow: UnitOfWork, actor: Actor, entity: str, id: str, behaviour: Beha
         raise Refused("posted_document", N_("A posted document is never changed. Reverse it instead."))
     if behaviour.check:
         behaviour.check(uow, actor, record, record)
+    _check_documents(uow, actor, kind, behaviour, record)
     if kind.kind is Kind.LINE:
-        _check_documents(uow, actor, kind, behaviour, record)
         uow.remove(kind, record["id"])
         if behaviour.after:
             behaviour.after(uow, actor, record, record)
@@ -182,11 +182,16 @@ def _delete(uow: UnitOfWork, actor: Actor, entity: str, id: str, behaviour: Beha
     uow.set_deleted(kind, record["id"], deleted=True)
     if behaviour.binned:
         behaviour.binned(uow, actor, record)
+    _follow_documents(uow, actor, kind, behaviour, record)
     return {"id": record["id"]}
 
 
 def undelete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> dict[str, str]:
     """Bring a record back from the recycle bin."""
+    return _undelete(uow, actor, entity, id, BEHAVIOURS.get(entity, _NO_BEHAVIOUR))
+
+
+def _undelete(uow: UnitOfWork, actor: Actor, entity: str, id: str, behaviour: Behaviour) -> dict[str, str]:
     kind = entity_type(entity)
     policy.require(actor, f"{entity}.delete")
     require_here(uow, kind)
@@ -195,12 +200,13 @@ def undelete_record(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> d
     _check_deletable(kind)
     if record["deleted"]:
         _check_parents(uow, kind, record)
-        behaviour = BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
         if behaviour.check:
             behaviour.check(uow, actor, dict(record), record)
+        _check_documents(uow, actor, kind, behaviour, record)
         uow.set_deleted(kind, record["id"], deleted=False)
         if behaviour.restored:
             behaviour.restored(uow, actor, record)
+        _follow_documents(uow, actor, kind, behaviour, record)
     return {"id": record["id"]}
 
 
@@ -242,7 +248,8 @@ def _versions(uow: UnitOfWork, kind: EntityType, where: Mapping[str, str]) -> di
 def put_values_back(uow: UnitOfWork, actor: Actor, *, entity: str, id: str, values: Mapping[str, Any]) -> None:
     """Give fields of a record values they had, typed, also those the program keeps.
 
-    By every rule that checks, and none that fills in or follows up: what followed from the change is put back beside it.
+    By every rule that checks, and none that fills in or follows up: what followed from the change is put back beside it. What a document
+    is asked about its lines is asked once all of them are put back (``follow_put_back``).
     """
     kind, behaviour = entity_type(entity), BEHAVIOURS.get(entity, _NO_BEHAVIOUR)
     policy.require(actor, f"{entity}.update")
@@ -286,6 +293,28 @@ def take_line_away(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> No
     _check_documents(uow, actor, kind, behaviour, record)
     uow.remove(kind, id)
     _touch_document(uow, kind, record)
+
+
+def put_in_bin(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> None:
+    """Put a record into the recycle bin again, among others that are put back with it."""
+    _delete(uow, actor, entity, id, _among_others(entity))
+
+
+def take_out_of_bin(uow: UnitOfWork, actor: Actor, *, entity: str, id: str) -> None:
+    """Take it out again, among others that are put back with it."""
+    _undelete(uow, actor, entity, id, _among_others(entity))
+
+
+def follow_put_back(uow: UnitOfWork, actor: Actor, documents: Iterable[tuple[str, str]]) -> None:
+    """Ask of documents what any change of their lines asks, now that all is put back: (kind of the lines, id of the document)."""
+    for entity, document in documents:
+        behaviour, kind = BEHAVIOURS.get(entity, _NO_BEHAVIOUR), entity_type(entity)
+        if behaviour.after_document and uow.find(entity_type(kind.fields[str(kind.parent)].f.ref or ""), document):
+            behaviour.after_document(uow, actor, document)
+
+
+def _among_others(entity: str) -> Behaviour:
+    return replace(BEHAVIOURS.get(entity, _NO_BEHAVIOUR), after_document=None)
 
 
 def _check_put_back(uow: UnitOfWork, actor: Actor, kind: EntityType, whole: Mapping[str, Any], current: Record | None) -> None:

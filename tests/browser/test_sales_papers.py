@@ -138,6 +138,22 @@ def test_a_quote_is_written_beside_the_customer_and_accepted_in_the_list(open_pa
     page.get_by_label("序列号", exact=True).fill("SN-3")  # what goes in exchange
     page.locator(".q-dialog").get_by_text("保存", exact=True).click()
     expect(page.locator(".lc-head .lc-chip", has_text="已退回 DN-")).to_be_visible()
+
+    with beside(office) as (store, actor):  # of an order without lines nothing is shown beside the goods
+        order = verbs.run(store, actor, "sales.save_order", {"header": {"customer_id": customer}, "lines": lines})["id"]
+        made = verbs.run(store, actor, "records.create_record", {"entity": "delivery", "values": {"order_id": order}})["id"]
+        verbs.run(store, actor, "sales.save_goods", {"delivery_id": made, "lines": [{"product_id": product, "quantity": "1"}]})
+        verbs.run(store, actor, "sales.save_order", {"header": {}, "lines": [], "order_id": order})
+    page = open_page(f"/deliveries/{made}")
+    page.locator(".lc-head").get_by_text("明细和序列号…").click()
+    why = page.get_by_label("超发原因")
+    expect(why).to_be_hidden()
+    page.get_by_label("数量", exact=True).fill("2")
+    page.locator(".q-dialog").get_by_text("保存", exact=True).click()
+    expect(page.locator(".q-dialog")).to_contain_text("请写明超发原因")
+    why.fill("样品")
+    page.locator(".q-dialog").get_by_text("保存", exact=True).click()
+    expect(page.locator(".q-dialog")).to_have_count(0)
     page = open_page("/records/installed_product")
     expect(row(page, "SN-2")).to_contain_text("报价试样厂")
     expect(row(page, "SN-1")).to_contain_text("今天")  # back again

@@ -178,7 +178,10 @@ def undo_action(uow: UnitOfWork, actor: Actor, *, change: int) -> dict[str, int]
         _check_unchanged(uow.connection, actor, one, touched)
     if way is not None:
         return {"undone": way.take_back(uow, actor, touched)}
-    return {"undone": sum(_undo(uow, actor, one, touched) for one in touched)}
+    documents = _documents(uow.connection, touched)
+    undone = sum(_undo(uow, actor, one, touched) for one in touched)
+    records.follow_put_back(uow, actor, documents)
+    return {"undone": undone}
 
 
 # which actions -----------------------------------------------------------------------------------------------------------
@@ -325,6 +328,18 @@ def _title(connection: Connection, actor: Actor, one: Touched) -> str:
     return titles(connection, one.entity, [one.id]).get(one.id) or one.entity.label
 
 
+def _documents(connection: Connection, touched: Sequence[Touched]) -> list[tuple[str, str]]:
+    """Where lines were touched: (kind of the lines, id of their document), both documents of a line that was moved."""
+    found: dict[tuple[str, str], None] = {}
+    for one in touched:
+        if one.entity.parent:
+            parent = one.entity.fields[one.entity.parent]
+            now = record_today(connection, one.entity, one.id)
+            was = [parent.load(value) for value in one.columns.get(parent.no, ()) if value is not None]
+            found |= dict.fromkeys((one.entity.key, str(document)) for document in (*was, *([now.values[parent.key]] if now else [])))
+    return list(found)
+
+
 # the way back --------------------------------------------------------------------------------------------------------------
 
 
@@ -344,15 +359,15 @@ def _undo(uow: UnitOfWork, actor: Actor, one: Touched, touched: Sequence[Touched
         records.take_line_away(uow, actor, **names)
     elif one.began:
         if not one.register[1]:
-            records.delete_record(uow, actor, **names)
+            records.put_in_bin(uow, actor, **names)
     else:
         was_deleted, is_deleted = one.register
         if is_deleted and not was_deleted:
-            records.undelete_record(uow, actor, **names)
+            records.take_out_of_bin(uow, actor, **names)
         if before:
             records.put_values_back(uow, actor, **names, values=before)
         if was_deleted and not is_deleted:
-            records.delete_record(uow, actor, **names)
+            records.put_in_bin(uow, actor, **names)
     return 1
 
 

@@ -19,8 +19,9 @@ from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.clock import moment
 from localcrm.kernel.errors import Refused
 from localcrm.kernel.i18n import N_
+from localcrm.kernel.ids import is_id
 from localcrm.store.connection import Connection
-from localcrm.store.query import Condition, Record
+from localcrm.store.query import Condition, ListQuery, Record, select
 from localcrm.store.tree import All, Listed, Node
 from localcrm.store.uow import UnitOfWork
 
@@ -42,6 +43,14 @@ def prepare_installed(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old
     except ValueError:  # said where the record is checked
         return values
     return {**values, "consumable_on": months_after(day, found["consumable_months"]) if found else None}
+
+
+def consumable_of(connection: Connection, actor: Actor, product_id: str) -> dict[str, Any]:
+    """What a product needs: ``consumable_id`` and ``consumable_months``, each None where there is none or the actor does not see it."""
+    view = policy.seen(actor, _PRODUCT)
+    query = ListQuery(_PRODUCT, where=(Condition("id", "=", product_id),), limit=1, restrict=view)
+    rows = select(connection, query, count=False).rows if view is not None and is_id(product_id) else []
+    return {key: rows[0][key] if rows and view is not None and view.shows(key) else None for key in ("consumable_id", "consumable_months")}
 
 
 def supply_consumable(uow: UnitOfWork, actor: Actor, *, installed_id: RecordId) -> dict[str, Any]:

@@ -114,6 +114,7 @@ class InstalledProduct(
     delivery_id: Annotated[Id | None, F(11, N_("Delivery"), ref="delivery", editable=False)] = None
     returned_on: Annotated[Day | None, F(12, N_("Came back on"), column=8)] = None
     consumable_on: Annotated[Day | None, F(13, N_("Consumable due on"), column=9, index=True)] = None
+    back_noted: Annotated[bool, F(14, N_("Its delivery says that it came back"), editable=False)] = False
 
 
 class QuoteStatus(Choice):

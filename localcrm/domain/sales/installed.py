@@ -9,7 +9,7 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from localcrm.domain import policy, records
@@ -69,13 +69,16 @@ def prepare_line(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Rec
     return filled
 
 
-def check_line(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:
+def check_line(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
     """No more serial numbers than pieces, none twice, and none that stands at a customer already."""
     _check_unsigned(uow, new, old)
-    if old is not None and new == old:
-        check_delivery_of_lines(uow, actor, new["delivery_id"])
+    binned = old is not None and new == old and not old["deleted"]
+    if old is not None:
+        _check_stand_again(uow, {} if binned else new, old)
+    if binned:
         return
     serials = read_serials(new["serials"])
+    delivery = uow.get(_DELIVERY, new["delivery_id"])
     others = [
         line
         for line in uow.where(_LINE, delivery_id=new["delivery_id"], product_id=new["product_id"])
@@ -87,8 +90,8 @@ def check_line(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record |
         raise InvalidInput("serial_twice", N_("The serial number “{serial}” is there twice."), serial=twice[:60], field="serials")
     if len(serials) > new["quantity"]:
         raise InvalidInput("more_serials", N_("There are more serial numbers than pieces."), field="serials")
-    for serial in serials if not uow.get(_DELIVERY, new["delivery_id"])["returns_id"] else ():
-        _check_free(uow, new, serial)
+    for serial in serials if not delivery["returns_id"] else ():
+        _check_free(uow, delivery, new["product_id"], serial)
 
 
 def _check_unsigned(uow: UnitOfWork, new: Mapping[str, Any], old: Mapping[str, Any] | None) -> None:
@@ -98,7 +101,16 @@ def _check_unsigned(uow: UnitOfWork, new: Mapping[str, Any], old: Mapping[str, A
         raise Refused("signed_for", N_("The customer has signed for these goods. What comes back or goes again is entered by itself."))
 
 
-def _check_free(uow: UnitOfWork, line: Mapping[str, Any], serial: str) -> None:
+def _check_stand_again(uow: UnitOfWork, new: Mapping[str, Any], old: Record) -> None:
+    """What a line of a return does not say any more stands again where it had been delivered."""
+    back = uow.get(_DELIVERY, old["delivery_id"])
+    if back["returns_id"]:
+        kept = read_serials(new["serials"]) if new.get("product_id") == old["product_id"] else []
+        again = [(old["product_id"], serial) for serial in read_serials(old["serials"]) if serial not in kept]
+        require_free(uow, back["returns_id"], again, but=back["id"])
+
+
+def _check_free(uow: UnitOfWork, delivery: Record, product: str, serial: str) -> None:
     if len(serial) > 200:
         raise InvalidInput(
             "too_long",
@@ -107,8 +119,7 @@ def _check_free(uow: UnitOfWork, line: Mapping[str, Any], serial: str) -> None:
             max_length=200,
             field="serials",
         )
-    delivery = uow.get(_DELIVERY, line["delivery_id"])
-    for row in uow.where(_INSTALLED, product_id=line["product_id"], serial=serial):
+    for row in uow.where(_INSTALLED, product_id=product, serial=serial):
         mine = row["delivery_id"] == delivery["id"] or (row["delivery_id"] is None and row["customer_id"] == delivery["customer_id"])
         if row["returned_on"] is None and not mine and not _is_back(uow, row):
             text = N_("The piece with the serial number “{serial}” is at a customer already. Say first that it came back.")
@@ -119,6 +130,21 @@ def _is_back(uow: UnitOfWork, piece: Record) -> bool:
     """Whether a piece came back here, and the branch that sent it has only not written that down yet."""
     back = sent.came_back(uow, piece["delivery_id"]).get(piece["product_id"]) if piece["delivery_id"] else None
     return back is not None and piece["serial"] in back.serials
+
+
+def require_free(uow: UnitOfWork, delivery_id: str, pieces: Iterable[tuple[str, str]], *, but: str = "") -> None:
+    """Refuse where pieces (product, serial) that stand where a delivery left them, but for what one return of it says, stand elsewhere too."""
+    delivery, back = uow.get(_DELIVERY, delivery_id, deleted=True), sent.came_back(uow, delivery_id, but=but)
+    for product, serial in pieces:
+        row = next(iter(uow.where(_INSTALLED, delivery_id=delivery_id, product_id=product, serial=serial)), None)
+        if _came_back(uow, delivery, back, (product, serial), row)["returned_on"] is None:
+            _check_free(uow, delivery, product, serial)
+
+
+def pieces_of(uow: UnitOfWork, delivery_id: str) -> dict[tuple[str, str], str | None]:
+    """The batch of each piece with a serial number in a delivery, by product and serial."""
+    lines = uow.where(_LINE, delivery_id=delivery_id)
+    return {(line["product_id"], serial): line["batch"] for line in lines for serial in read_serials(line["serials"])}
 
 
 def check_delivery_of_lines(uow: UnitOfWork, actor: Actor, delivery_id: str) -> None:  # noqa: ARG001
@@ -168,23 +194,31 @@ def settle(uow: UnitOfWork, delivery_id: str) -> None:
     if delivery is None or delivery["branch_id"] != uow.node.branch_id or delivery["returns_id"]:
         return
     gone = not delivery["deleted"] and delivery["status"] in _GONE
-    wanted = {
-        (line["product_id"], serial): line["batch"]
-        for line in (uow.where(_LINE, delivery_id=delivery["id"]) if gone else [])
-        for serial in read_serials(line["serials"])
-    }
+    wanted = pieces_of(uow, delivery["id"]) if gone else {}
     ids = uow.connection.all("SELECT id FROM installed_product WHERE delivery_id = ? ORDER BY rid", (bytes.fromhex(delivery["id"]),))
     held = {(row["product_id"], row["serial"]): row for (pk,) in ids for row in [uow.get(_INSTALLED, pk.hex(), deleted=True)]}
     back = sent.came_back(uow, delivery["id"])
     for (product, serial), batch in sorted(wanted.items()):
         row = held.get((product, serial)) or _known(uow, delivery, product, serial)
-        returned = back[product].serials.get(serial) if product in back else None
-        if returned is None and delivery["status"] == DeliveryStatus.RETURNED:
-            returned = (row and row["returned_on"]) or uow.today
-        _stands(uow, delivery, (product, serial), row, {"returned_on": returned} | ({"batch": batch} if batch else {}))
+        says = _came_back(uow, delivery, back, (product, serial), row)
+        _stands(uow, delivery, (product, serial), row, says | ({"batch": batch} if batch else {}))
     for key, row in held.items():
         if key not in wanted and not row["deleted"]:
             _is_gone(uow, row)
+
+
+def _came_back(
+    uow: UnitOfWork, delivery: Record, back: Mapping[str, sent.Back], piece: tuple[str, str], row: Record | None
+) -> dict[str, Any]:
+    """The day a piece came back, None where it stands, and whether its delivery says so; the day that somebody entered by hand stays."""
+    product, serial = piece
+    day = row["returned_on"] if row else None
+    if row is not None and day and not row["back_noted"]:
+        return {"returned_on": day, "back_noted": False}
+    returned = back[product].serials.get(serial) if product in back else None
+    if returned is None and delivery["status"] == DeliveryStatus.RETURNED:
+        returned = day or uow.today
+    return {"returned_on": returned, "back_noted": returned is not None}
 
 
 def _known(uow: UnitOfWork, delivery: Record, product: str, serial: str) -> Record | None:
@@ -215,7 +249,8 @@ def _stands(uow: UnitOfWork, delivery: Record, piece: tuple[str, str], row: Reco
 def _is_gone(uow: UnitOfWork, row: Record) -> None:
     """It was not delivered after all: into the recycle bin, or where a ticket names it, noted as come back."""
     if records.references(uow.connection, _INSTALLED, row["id"]):
-        uow.update(_INSTALLED, row["id"], {"returned_on": row["returned_on"] or uow.today})
+        if row["returned_on"] is None:
+            uow.update(_INSTALLED, row["id"], {"returned_on": uow.today, "back_noted": True})
     else:
         uow.set_deleted(_INSTALLED, row["id"], deleted=True)
 
@@ -227,21 +262,20 @@ def follow_lines(uow: UnitOfWork, actor: Actor, delivery_id: str) -> None:
         sent.require_returnable(uow, delivery)
     else:
         sent.require_ordered(uow, actor, delivery)
-    follow_bin(uow, actor, delivery)
+        sent.require_came_back(uow, delivery)
+    settle(uow, delivery_id)
 
 
 def follow_bin(uow: UnitOfWork, actor: Actor, delivery: Record) -> None:  # noqa: ARG001
     """What stands at the customer follows; of a return that is taken away nothing stands again that has gone to somebody else since."""
     settle(uow, delivery["id"])
-    for piece in uow.where(_INSTALLED, delivery_id=delivery["returns_id"]) if delivery["returns_id"] else ():
-        standing = uow.where(_INSTALLED, product_id=piece["product_id"], serial=piece["serial"], returned_on=None)
-        if piece["returned_on"] is None and piece["serial"] and len(standing) > 1:
-            text = N_("The piece with the serial number “{serial}” has gone to a customer since it came back.")
-            raise Refused("serial_in_use", text, serial=piece["serial"])
+    if delivery["returns_id"]:
+        require_free(uow, delivery["returns_id"], pieces_of(uow, delivery["id"]))
 
 
-def _follow_bin(uow: UnitOfWork, actor: Actor, line: Record) -> None:  # noqa: ARG001
-    settle(uow, line["delivery_id"])
+def follow_restored(uow: UnitOfWork, actor: Actor, delivery: Record) -> None:
+    """One that comes out of the recycle bin is asked what its lines are asked."""
+    follow_lines(uow, actor, delivery["id"])
 
 
 def follow_arrived(uow: UnitOfWork, ids: Sequence[str]) -> None:
@@ -261,14 +295,7 @@ def follow_arrived_lines(uow: UnitOfWork, ids: Sequence[str]) -> None:
 
 
 BEHAVIOURS = {
-    "delivery_line": Behaviour(
-        prepare=prepare_line,
-        check=check_line,
-        check_document=check_delivery_of_lines,
-        after_document=follow_lines,
-        binned=_follow_bin,
-        restored=_follow_bin,
-    )
+    "delivery_line": Behaviour(prepare=prepare_line, check=check_line, check_document=check_delivery_of_lines, after_document=follow_lines)
 }
 VERBS = (
     Verb(save_goods, N_("Say what is in a delivery")),

@@ -87,21 +87,10 @@ def check_quote_of_lines(uow: UnitOfWork, actor: Actor, quote_id: str) -> None: 
     _check_changeable(uow, uow.get(_QUOTE, quote_id))
 
 
-def check_quote_line(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:
-    """As lines of an order; into the recycle bin and out of it only while the quote may change."""
-    if old is not None and new == old:
-        check_quote_of_lines(uow, actor, new["quote_id"])
-    _check_line(uow, actor, new, old)
-
-
 def refresh_quote(uow: UnitOfWork, actor: Actor, quote_id: str) -> None:  # noqa: ARG001
     """The quote comes to what its lines come to; whoever still looks at it as it was must look again."""
     if not _refresh(uow, quote_id):
         uow.touch(_QUOTE, quote_id)
-
-
-def _follow_bin(uow: UnitOfWork, actor: Actor, line: Record) -> None:
-    refresh_quote(uow, actor, line["quote_id"])
 
 
 def _refresh(uow: UnitOfWork, quote_id: str) -> bool:
@@ -208,12 +197,7 @@ def order_of_quote(uow: UnitOfWork, quote_id: str) -> Record | None:
 BEHAVIOURS = {
     "quote": Behaviour(begin=begin_quote, prepare=prepare_quote, check=check_quote, after=follow_quote),
     "quote_line": Behaviour(
-        prepare=sale_lines.preparing(_LINE),
-        check=check_quote_line,
-        check_document=check_quote_of_lines,
-        after_document=refresh_quote,
-        binned=_follow_bin,
-        restored=_follow_bin,
+        prepare=sale_lines.preparing(_LINE), check=_check_line, check_document=check_quote_of_lines, after_document=refresh_quote
     ),
 }
 VERBS = (

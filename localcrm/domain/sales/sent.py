@@ -103,8 +103,21 @@ def require_returnable(uow: UnitOfWork, back: Record) -> None:
             )
 
 
+def require_came_back(uow: UnitOfWork, delivery: Record) -> None:
+    """Refuse where less of a product stands in a delivery than came back of it, or a piece that did not; raises InvalidInput("came_back_in_part")."""
+    lines = uow.where(_LINE, delivery_id=delivery["id"])
+    for product, back in came_back(uow, delivery["id"]).items():
+        own = [line for line in lines if line["product_id"] == product]
+        serials = {serial for line in own for serial in read_serials(line["serials"])}
+        if sum((line["quantity"] for line in own), Decimal(0)) < back.quantity or not back.serials.keys() <= serials:
+            raise InvalidInput("came_back_in_part", N_("What came back of this delivery did go with it. Mend the return first."))
+
+
 def require_ordered(uow: UnitOfWork, actor: Actor, delivery: Record) -> None:
-    """Refuse more of a product than was ordered where no line of it says why; raises InvalidInput("over_delivery")."""
+    """Refuse more of a product than was ordered where no line of it says why; raises InvalidInput("over_delivery").
+
+    What goes in exchange may be as much as came back for it, for whatever reason that had gone.
+    """
     if not delivery["order_id"] or delivery["status"] == DeliveryStatus.RETURNED:
         return
     now: dict[str, Decimal] = {}
@@ -113,9 +126,12 @@ def require_ordered(uow: UnitOfWork, actor: Actor, delivery: Record) -> None:
         now[line["product_id"]] = now.get(line["product_id"], Decimal(0)) + line["quantity"]
     sent, share = sent_of_order(uow, delivery), 1 + company_share(uow.connection, uow.node, ALLOWED)
     excused = {line["product_id"] for line in lines if line["over_reason"]}
+    back = uow.find(_DELIVERY, delivery["replaces_id"]) if delivery["replaces_id"] else None
+    brought = _brought(uow, [back] if back else [])
     for line in sorted(lines, key=lambda line: line["position"]):
         product, known = line["product_id"], sent.get(line["product_id"], Sent())
-        if product in excused or known.before + now[product] <= known.ordered * share:
+        goes_again = now[product] <= brought.get(product, Back()).quantity
+        if product in excused or goes_again or known.before + now[product] <= known.ordered * share:
             continue
         if _may_see(uow, actor, delivery):
             told = {

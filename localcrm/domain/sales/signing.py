@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from localcrm.domain import attachments, policy, records
@@ -12,7 +13,7 @@ from localcrm.domain.crm.custody import moment
 from localcrm.domain.policy import Actor
 from localcrm.domain.sales.entities import Delivery, DeliveryStatus
 from localcrm.domain.verbs import RecordId, Verb
-from localcrm.kernel.attachments import read_attachments
+from localcrm.kernel.attachments import clean_name, read_attachments
 from localcrm.kernel.errors import InvalidInput, NotFound, Refused, StoreError
 from localcrm.kernel.i18n import N_
 from localcrm.store import blobs
@@ -36,8 +37,9 @@ def sign_delivery(uow: UnitOfWork, actor: Actor, *, delivery_id: RecordId, signa
     if not received_by.strip():
         raise InvalidInput("required", N_("{label} is required."), label=_DELIVERY.fields["received_by"].label, field="received_by")
     now = moment(uow)
-    signed = {"signature": _picture(uow, before, signature), "signed_at": now}
+    signed = {"signature": _picture(uow, before, signature, received_by.strip()), "signed_at": now}
     policy.require_fields(actor, _DELIVERY, signed, before)
+    uow.update(_DELIVERY, delivery_id, dict.fromkeys(signed))  # what the first one was for is open again
     values = {"status": DeliveryStatus.RECEIVED.value, "received_by": received_by.strip(), "received_on": uow.today.isoformat()}
     records.update_record(uow, actor, entity=_DELIVERY.key, id=delivery_id, values=values)
     uow.update(_DELIVERY, delivery_id, signed)
@@ -52,14 +54,30 @@ def signature_of(store: Store, delivery: Mapping[str, Any]) -> Picture | None:
     return None
 
 
-def _picture(uow: UnitOfWork, delivery: Record, line: str) -> str:
-    """The line, if it names one picture that is here."""
+def signer_of(delivery: Mapping[str, Any]) -> str:
+    """Who signed, as the signature says, which is called after him; "" where there is none.
+
+    Two who let sign apart do not mix when they meet: of one the signature stays, and perhaps of the other what stands in ``received_by``.
+    """
+    files, told = read_attachments(delivery.get("signature")), delivery.get("received_by")
+    if not files:
+        return ""
+    name = files[-1].name
+    return told if isinstance(told, str) and name == _called(told) else name.rpartition(".")[0]
+
+
+def _called(signer: str) -> str:
+    return clean_name(f"{signer}.png".replace("/", "_").replace("\\", "_"))
+
+
+def _picture(uow: UnitOfWork, delivery: Record, line: str, signer: str) -> str:
+    """The line, if it names one picture that is here; the picture is called after who signed."""
     files = read_attachments(line)
     if len(files) != 1 or files[0].size > MAX_BYTES:
         raise InvalidInput("no_signature", N_("This is not a drawn signature. Sign again."), field="signature")
     attachments.check_here(uow, _DELIVERY, {**delivery, "signature": files[0].line}, delivery)
     check_picture(b"".join(blobs.read(uow.store, bytes.fromhex(files[0].hash))))
-    return files[0].line
+    return replace(files[0], name=_called(signer)).line
 
 
 VERBS = (Verb(sign_delivery, N_("Sign for a delivery"), "delivery.update", record="delivery_id"),)

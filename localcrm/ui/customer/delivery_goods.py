@@ -53,6 +53,7 @@ class GoodsDialog:
         self.may_change = False
         self.order: dict[str, dict[str, str]] = {}
         self.share = Decimal(1)
+        self.told_over = False  # that more goes than was ordered, which who does not see the order learns when saving
 
     async def ask(self) -> bool:
         """Show what is in it and let it be changed; whether it was."""
@@ -129,14 +130,14 @@ class GoodsDialog:
             with _cell(LINE.fields["serials"].label).style("flex:1 1 100%;min-width:180px"):
                 serials = self._input(row, "serials", ui.textarea, "autogrow rows=2").classes("w-full")
                 count = ui.label(_counted(row.serials)).classes("lc-small-text lc-muted")
-                if self.order:
-                    why = self._input(row, "over_reason", ui.input, f"maxlength=200 placeholder={quoted(LINE.fields['over_reason'].label)}")
+                why = self._input(row, "over_reason", ui.input, f"maxlength=200 placeholder={quoted(LINE.fields['over_reason'].label)}")
             with ui.element("td").style("width:44px"):
                 if self.may_change:
                     away = ui.button(icon="close", on_click=lambda: self._remove(row)).props("flat dense size=sm")
                     away.props(f'aria-label="{_("Remove row")}"')
         if isinstance(serials, ui.textarea):
             serials.on_value_change(lambda event: count.set_text(_counted(event.value)))
+        why.set_visibility(self.told_over or bool(row.over_reason))
         if not self.order:
             return
 
@@ -212,6 +213,9 @@ class GoodsDialog:
     def _tell(self, error: AppError) -> bool:
         self.problem.set_text(error.message)
         self.problem.set_visibility(True)
+        if error.code == "over_delivery" and not self.told_over:
+            self.told_over = True
+            self._draw()
         return True
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from nicegui import context, ui
 
 from localcrm.domain import policy
+from localcrm.domain.sales.consumables import consumable_of
 from localcrm.domain.sales.entities import InstalledProduct
 from localcrm.domain.service.parts import PART
 from localcrm.domain.service.pieces import life_of
@@ -44,11 +46,12 @@ _TOLD: tuple[tuple[EntityType, str, tuple[str, ...]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A product in use with what its references are called, and the rows told of it by kind."""
+    """A product in use with what its references are called, the rows told of it by kind, and what its product needs (see ``consumable_of``)."""
 
     record: Record
     names: dict[str, dict[str, str]]
     rows: dict[str, list[dict[str, Any]]]
+    needs: dict[str, Any]
 
 
 def _read(session: Session, identity: str) -> Piece:
@@ -59,7 +62,8 @@ def _read(session: Session, identity: str) -> Piece:
         rows = {
             kind.key: row_json(connection, session.actor, kind, some, ref_titles(connection, kind, some)) for kind, some in found.items()
         }
-    return Piece(record, ref_names(session, INSTALLED, record), rows)
+        needs = consumable_of(connection, session.actor, str(record.get("product_id")))
+    return Piece(record, ref_names(session, INSTALLED, record), rows, needs)
 
 
 async def show(session: Session, identity: str) -> str | None:
@@ -80,8 +84,8 @@ async def show(session: Session, identity: str) -> str | None:
         with ui.element("div").classes("lc-dialog-buttons").style("flex-wrap:wrap"):
             ui.button(_("Close"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
             ui.space()
-            for deed in DEEDS:
-                if deed.id != "show" and session.may(deed.permission):
+            for deed in offered(session, piece.needs):
+                if deed.id != "show":
                     button = ui.button(gettext(deed.label_msgid), on_click=partial(dialog.submit, deed))
                     button.props("unelevated no-caps").classes("lc-btn").mark(f"piece-{deed.id}")
     deed = await answer_of(dialog)
@@ -165,12 +169,16 @@ async def edit(session: Session, identity: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """One thing to do with a product in use; ``run`` returns the id of the record to choose then, or None."""
+    """One thing to do with a product in use; ``run`` returns the id of the record to choose then, or None.
+
+    ``needs``: what its product must say (see ``consumable_of``); "" for what is of use with every one.
+    """
 
     id: str
     label_msgid: str
     permission: str
     run: Callable[[Session, str], Awaitable[str | None]]
+    needs: str = ""
 
 
 DEEDS = (
@@ -178,15 +186,20 @@ DEEDS = (
     Deed("edit", N_("Edit"), "installed_product.update", edit),
     Deed("ticket", N_("New ticket"), "ticket.create", ticket),
     Deed("quote", N_("New quote"), "quote.create", quote),
-    Deed("quote-consumable", N_("Quote its consumable"), "quote.create", quote_consumable),
-    Deed("supplied", N_("Consumable supplied"), "installed_product.update", supplied),
+    Deed("quote-consumable", N_("Quote its consumable"), "quote.create", quote_consumable, "consumable_id"),
+    Deed("supplied", N_("Consumable supplied"), "installed_product.update", supplied, "consumable_months"),
 )
+
+
+def offered(session: Session, needs: Mapping[str, Any] = MappingProxyType({})) -> list[Deed]:
+    """What the user may do with a product in use whose product needs this; a menu that is the same for several asks for none of it."""
+    return [deed for deed in DEEDS if session.may(deed.permission) and (not deed.needs or needs.get(deed.needs))]
 
 
 def actions(bench: Workbench, identity: str) -> list[Action]:
     """What a right-click on one in the tab offers."""
     session = bench.session
-    allowed = [deed for deed in DEEDS if session.may(deed.permission)]
     return [
-        Action(deed.id, gettext(deed.label_msgid), partial(deed.run, session, identity), divided=deed.id == "ticket") for deed in allowed
+        Action(deed.id, gettext(deed.label_msgid), partial(deed.run, session, identity), divided=deed.id == "ticket")
+        for deed in offered(session)
     ]

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from localcrm.domain import policy
-from localcrm.domain.catalog.entities import Product
+from localcrm.domain.sales.consumables import consumable_of
 from localcrm.domain.sales.entities import InstalledProduct
 from localcrm.store.connection import Connection
 from localcrm.store.query import Condition, ListQuery, ref_titles, select
@@ -16,7 +16,7 @@ from localcrm.ui.order_form.papers import Paper
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
-_INSTALLED, _PRODUCT = InstalledProduct.entity_type, Product.entity_type
+_INSTALLED = InstalledProduct.entity_type
 
 
 def of_piece(
@@ -37,14 +37,7 @@ def of_piece(
     if view.shows("quantity"):
         wanted["quantity"] = piece["quantity"]
     if consumable:
-        wanted |= {"product_id": _consumable_of(connection, session, piece["product_id"]), "description": None, "quantity": Decimal(1)}
+        needed = consumable_of(connection, session.actor, piece["product_id"])["consumable_id"]
+        wanted |= {"product_id": needed, "description": None, "quantity": Decimal(1)}
     lines = lines_for(connection, session, paper, [wanted], head) if wanted["product_id"] else []
     return head, {"customer_id": names.get("customer_id", "")}, lines
-
-
-def _consumable_of(connection: Connection, session: Session, product: str) -> str | None:
-    view = policy.seen(session.actor, _PRODUCT)
-    if view is None or not view.shows("consumable_id"):
-        return None
-    rows = select(connection, ListQuery(_PRODUCT, where=(Condition("id", "=", product),), limit=1, restrict=view), count=False).rows
-    return rows[0]["consumable_id"] if rows else None

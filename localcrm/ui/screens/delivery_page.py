@@ -14,7 +14,7 @@ from localcrm.domain.admin.pictures import Picture
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.sales.delivery_note import Note, note_of
 from localcrm.domain.sales.entities import Delivery, DeliveryLine, DeliveryStatus
-from localcrm.domain.sales.signing import signature_of
+from localcrm.domain.sales.signing import signature_of, signer_of
 from localcrm.kernel.attachments import read_attachments
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.ui.frame import page_head
@@ -187,7 +187,7 @@ def draw_note(note: Note, signature: Picture | None) -> None:
     with ui.element("div").classes("lc-note-signs"):
         for label, text in (
             (_("Handed over by"), ""),
-            (_("Received by"), _told(note, "received_by")),
+            (_("Received by"), signer_of(delivery) or _told(note, "received_by")),
             (_("Received on"), _told(note, "received_on")),
         ):
             with ui.element("div"):

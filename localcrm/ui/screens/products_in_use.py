@@ -8,8 +8,8 @@ from localcrm.ui.registry import Screen, register
 from localcrm.ui.screens.records import Further, list_screen
 
 _KIND = "installed_product"
-#: The list itself has a way to change one.
-_FURTHER = [Further(deed.id, deed.label_msgid, deed.permission, deed.run) for deed in DEEDS if deed.id != "edit"]
+#: The list itself has a way to change one, and what not every product needs is offered with everything about one.
+_FURTHER = [Further(deed.id, deed.label_msgid, deed.permission, deed.run) for deed in DEEDS if deed.id != "edit" and not deed.needs]
 
 register(
     Screen(

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from localcrm.domain import verbs
 from localcrm.domain.policy import Actor, Reach, Rights, floor
 from localcrm.domain.roles import BasicRole, FieldRule
 from localcrm.domain.sales.delivery_note import Note, note_of
 from localcrm.domain.sales.order_money import order_money
-from localcrm.domain.sales.signing import signature_of
+from localcrm.domain.sales.signing import signature_of, signer_of
 from localcrm.kernel.schema import entity, plain_decimal
 from localcrm.store import blobs
 from localcrm.store.query import records_by_id
@@ -89,13 +90,25 @@ def test_a_note_goes_along_and_the_receiver_signs_for_what_he_got(hq: Installati
     say(serials="S1")
     assert hq.value("SELECT serial FROM installed_product WHERE deleted = 0") == "S1", "a number that was mistyped is still mended"
 
+    elsewhere = hq.new("customer", name="甲公司")
+    for key, value in {"received_by": "李四", "received_on": "2026-11-19", "status": "packed", "customer_id": elsewhere}.items():
+        assert code(hq.set, "delivery", delivery, **{key: value}) == "signed_for"
+    assert code(hq.set, "delivery", delivery, order_id=hq.order(mill, machine)) == "signed_for"
+    hq.set("delivery", delivery, carrier="德邦")
+    sign(received_by="李四")
+    assert hq.get("delivery", delivery)["received_by"] == "李四", "who signs again is another one"
+    assert signer_of(hq.get("delivery", delivery)) == "李四"
+
     assert signature_of(hq.store, hq.get("delivery", delivery)) is not None
+    hq.set("delivery", delivery, status="returned")
+    hq.set("delivery", delivery, status="received")
     hq.set("delivery", delivery, status="returned")
     assert code(sign) == "came_back"
 
 
 def test_no_more_is_sent_than_was_ordered_but_for_a_reason(hq: Installation, mill: str, machine: str) -> None:
     gift = hq.new("product", code="G1", name="线轴", price="5", tax_rate="0.13")
+    hq.new("warehouse", code="W1", name="主仓")
     order = hq.order(mill, machine, quantity="100")
     first = hq.new("delivery", order_id=order)
     held = line(hq, first)
@@ -103,12 +116,17 @@ def test_no_more_is_sent_than_was_ordered_but_for_a_reason(hq: Installation, mil
     def say(quantity: str, **more: str) -> Any:
         return hq.run("sales.save_goods", delivery_id=first, lines=[{"id": held["id"], "quantity": quantity, **more}])
 
-    say("60", batch="B7")
+    cut = verbs.act(
+        hq.store, hq.actor, "sales.save_goods", {"delivery_id": first, "lines": [{"id": held["id"], "quantity": "60", "batch": "B7"}]}
+    )
+    assert code(hq.run, "sales.deliver_order", order_id=order) == "not_posted"
+    hq.run("sales.post_order", order_id=order)
     second = hq.run("sales.deliver_order", order_id=order)["id"]
     assert code(hq.run, "sales.deliver_order", order_id=order) == "nothing_to_send"
     told = hq.run("sales.goods", delivery_id=second)
     assert (line(hq, second)["quantity"], told["order"][machine]) == ("40", {"name": "绣花机", "ordered": "100", "before": "60"})
     assert code(say, "61") == "over_delivery", "two send at once: the second one loses"
+    assert code(hq.run, "admin.undo_action", change=cut.change) == "over_delivery", "nor does the way back lead there"
     hq.run("options.set_company_option", key="over_delivery", value="5%")
     say("65")
     assert (code(say, "66"), code(say, "66", over_reason=" ")) == ("over_delivery", "over_delivery")
@@ -118,10 +136,26 @@ def test_no_more_is_sent_than_was_ordered_but_for_a_reason(hq: Installation, mil
     lines = [{"product_id": gift, "quantity": "1"}]
     assert code(hq.run, "sales.save_goods", delivery_id=second, lines=lines) == "over_delivery", "nobody ordered it"
     hq.run("sales.save_goods", delivery_id=second, lines=[{**lines[0], "over_reason": "赠品"}])
-    hq.set("delivery", first, status="returned")
-    assert hq.run("sales.goods", delivery_id=hq.new("delivery", order_id=order))["lines"][0]["quantity"] == "100", (
-        "what came back is open again"
-    )
+    was = verbs.act(hq.store, hq.actor, "records.update_record", {"entity": "delivery", "id": first, "values": {"status": "returned"}})
+    third = hq.new("delivery", order_id=order)
+    assert line(hq, third)["quantity"] == "100", "what came back is open again"
+    hq.delete("delivery", third)
+    hq.new("delivery", order_id=order)
+    hq.run("sales.save_goods", delivery_id=first, lines=[{"id": held["id"], "over_reason": ""}])
+    assert code(hq.run, "admin.undo_action", change=was.change) == "over_delivery"
+    hq.run("sales.reverse_order", order_id=order)
+    assert code(hq.run, "sales.deliver_order", order_id=order) == "already_reversed"
+    assert code(hq.undelete, "delivery", third) == "over_delivery"
+
+    more = hq.new("delivery", order_id=hq.order(mill, machine, quantity="10"), status="shipped")
+    goods = [{"product_id": machine, "quantity": "12", "over_reason": "备用"}, {**lines[0], "over_reason": "赠品"}]
+    hq.run("sales.save_goods", delivery_id=more, lines=goods)
+    lines.append({"product_id": machine, "quantity": "3"})
+    instead = hq.run("sales.take_back", delivery_id=more, lines=lines, exchange=True)["replacement"]
+    of_gift, of_machine = hq.run("sales.goods", delivery_id=instead)["lines"]
+    assert (of_gift["quantity"], of_machine["quantity"]) == ("1", "3"), "what came back goes again, whyever it went"
+    again = [{"id": of_gift["id"]}, {"id": of_machine["id"], "quantity": "4"}]
+    assert code(hq.run, "sales.save_goods", delivery_id=instead, lines=again) == "over_delivery"
 
 
 def test_pieces_come_back_and_others_go_in_exchange(company: Company, hq: Installation, mill: str, machine: str) -> None:
@@ -130,7 +164,7 @@ def test_pieces_come_back_and_others_go_in_exchange(company: Company, hq: Instal
     delivery = hq.new("delivery", order_id=order)
     assert code(hq.run, "sales.take_back", delivery_id=delivery, lines=[]) == "not_sent"
     hq.run("sales.save_goods", delivery_id=delivery, lines=[{"id": line(hq, delivery)["id"], "batch": "B7", "serials": "S1 S2 S3"}])
-    hq.set("delivery", delivery, status="received")
+    hq.set("delivery", delivery, status="received", received_by="王芳")
     company.down("BR01")
 
     def back(node: Installation, quantity: str, serials: str, **more: Any) -> dict[str, Any]:
@@ -170,6 +204,11 @@ def test_pieces_come_back_and_others_go_in_exchange(company: Company, hq: Instal
     assert standing(hq) == now
     assert hq.run("sales.goods", delivery_id=hq.new("delivery", order_id=order))["lines"] == [], "five are there again"
 
+    went = line(hq, delivery)["id"]
+    for kept in ([], [{"id": went, "serials": "S1 S3"}]):
+        assert code(hq.run, "sales.save_goods", delivery_id=delivery, lines=kept) == "came_back_in_part"
+    assert code(hq.delete, "delivery_line", went) == "came_back_in_part"
+
     assert code(branch.delete, "delivery", made["id"]) == "referenced", "something went for it"
     branch.run("sales.save_goods", delivery_id=made["id"], lines=[{"id": line(branch, made["id"])["id"], "serials": "S3"}])
     company.up("BR01")  # the number was misread
@@ -180,10 +219,19 @@ def test_pieces_come_back_and_others_go_in_exchange(company: Company, hq: Instal
     misread = back(hq, "1", "S1")["id"]
     hq.run("sales.save_goods", delivery_id=other, lines=[{"product_id": machine, "quantity": "2", "serials": "S1 S3"}])
     assert code(hq.delete, "delivery", misread) == "serial_in_use", "it stands elsewhere by now"
+    assert code(hq.run, "sales.save_goods", delivery_id=misread, lines=[]) == "serial_in_use"
     assert code(hq.set, "delivery", delivery, status="packed") == "came_back_in_part"
     hq.delete("delivery", again)
     assert hq.run("sales.returnable", delivery_id=delivery)[0]["left"] == "3"
     assert len(standing(hq)) == 6, "sold again it has one record for each time"
+
+    for node, who in ((branch, "李四/门卫"), (hq, "王芳")):
+        picture = blobs.add(node.store, "x.png", PNG).line
+        signed = node.run("sales.sign_delivery", delivery_id=delivery, signature=picture, received_by=who)
+        assert signer_of(signed) == who
+    company.up("BR01")
+    row = hq.get("delivery", delivery)
+    assert (row["received_by"], signer_of(row)) == ("李四/门卫", "王芳"), "a signature keeps its name"
 
 
 def test_what_is_left_of_an_order_counts_what_goods_cost_when_they_went(hq: Installation, mill: str, machine: str) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from localcrm.domain.conditions import PRESETS, Asking, tree_query
+from localcrm.domain.sales.consumables import consumable_of
 from localcrm.domain.sales.entities import InstalledProduct
 from localcrm.domain.sales.installed import months_after
 from localcrm.domain.sales.serials import read_serials
 from localcrm.domain.service.pieces import life_of
 from localcrm.kernel.clock import moment
 from localcrm.store.query import select
+from localcrm.ui.customer.piece import offered
+from localcrm.ui.sessions import Session
 from tests.factories import Company, Installation
 from tests.scenarios.customers.test_traps import code
 
@@ -99,9 +103,21 @@ def test_one_piece_stands_at_one_customer(hq: Installation, mill: str, machine: 
     other = hq.new("customer", name="甲公司")
     for serials, fault in (("S1", "serial_in_use"), ("S3 S3", "serial_twice"), ("S3 S4 S5", "more_serials")):
         assert code(send, other, serials) == fault
+    hq.set("installed_product", hq.value("SELECT lower(hex(id)) FROM installed_product WHERE serial = 'S2'"), returned_on="2026-11-19")
+    send(other, "S2", "1")
+    hq.set("delivery", sent, tracking_no="SF1")
+
+    def at() -> list[tuple[Any, ...]]:
+        return [row[:2] for row in standing(hq, "customer_id", "returned_on") if row[2] is None]
+
+    assert at() == [("S1", mill), ("S2", other)], "what somebody noted by hand stays"
+    hq.set("delivery", sent, status="returned")
+    hq.set("delivery", sent, status="received")
+    assert at() == [("S1", mill), ("S2", other)]
     hq.set("delivery", sent, status="returned")
     send(other, "S1", "1")
-    assert [row for row in standing(hq, "customer_id", "returned_on") if row[2] is None] == [("S1", other, None)]
+    assert at() == [("S1", other), ("S2", other)]
+    assert code(hq.set, "delivery", sent, status="received") == "serial_in_use"
 
 
 def test_a_delivery_confirmed_elsewhere_leaves_each_piece_once(company: Company, hq: Installation, mill: str, machine: str) -> None:
@@ -116,6 +132,15 @@ def test_a_delivery_confirmed_elsewhere_leaves_each_piece_once(company: Company,
     branch.set("delivery", delivery, status="shipped")
     company.exchange()
     assert [standing(node) for node in company.nodes] == [[("S1",)], [("S1",)]]
+    lines = [{"product_id": machine, "quantity": "1", "serials": "S1"}]
+    back = hq.run("sales.take_back", delivery_id=delivery, lines=lines)["id"]
+    company.exchange()
+    assert [bool(row[1]) for node in company.nodes for row in standing(node, "returned_on")] == [True, True]
+    again = hq.new("delivery", customer_id=hq.new("customer", name="甲公司"), status="shipped")
+    hq.run("sales.save_goods", delivery_id=again, lines=lines)
+    assert code(hq.delete, "delivery", back) == "serial_in_use", "here it stands elsewhere, whatever is written down there"
+    hq.set("delivery", again, status="packed")
+    hq.delete("delivery", back)
     hq.set("delivery", delivery, status="returned")
     company.exchange()
     assert [bool(row[1]) for node in company.nodes for row in standing(node, "returned_on")] == [True, True]
@@ -146,6 +171,11 @@ def test_a_consumable_falls_due_again_and_again_and_the_life_of_a_piece_stands_i
     hq.run("sales.supply_consumable", installed_id=worn)
     assert hq.get("installed_product", worn)["consumable_on"] == str(months_after(today, 3))
     assert (told(), listed("consumable"), listed("consumable_mine")) == ([], [], [])
+    session = cast(Session, SimpleNamespace(may=lambda _permission: True))
+    with hq.store.read() as connection:
+        told_of = [{deed.id for deed in offered(session, consumable_of(connection, hq.actor, one))} for one in (machine, needles)]
+    assert told_of[0] - told_of[1] == {"quote-consumable", "supplied"}, "of what has one"
+    assert told_of[1] == {deed.id for deed in offered(session)}, "and where it is not known"
     hq.set("installed_product", fresh, product_id=needles)
     assert code(hq.run, "sales.supply_consumable", installed_id=fresh) == "no_consumable"
 
