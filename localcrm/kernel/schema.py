@@ -64,7 +64,8 @@ class F:
     the default list · index: lists may be sorted by it quickly · search: weight in the search index · widget: how a
     form shows it when the type does not tell · section: form section · perm: permission key that guards it ·
     merge: rule of the exchange ("set": what each place added and took away counts, see ``domain.sets``) · options: suggested values with their labels · editable: False for what only verbs write · fixed: what a branch has once said of it stays, whoever changed the file ·
-    mark: values that are written differently and mean the same are found as one; of searched fields only.
+    mark: values that are written differently and mean the same are found as one; of searched fields only · like: the field whose rule for
+    a role holds for this one too, as it tells the same.
     """
 
     no: int
@@ -82,6 +83,7 @@ class F:
     editable: bool = True
     fixed: bool = False
     mark: Mark | None = None
+    like: str | None = None
 
 
 class Kind(StrEnum):

@@ -628,7 +628,11 @@ class Oracle:
 
     @remembered
     def rule(self, who: Person, kind: EntityType, field: str | None) -> str:
-        """What becomes of a field: the mildest among the roles that show the kind at all, unless a rule binds."""
+        """What becomes of a field: the mildest among the roles that show the kind at all, unless a rule binds; no milder than of what tells the same."""
+        like = kind.fields[field].f.like if field in kind.fields else None
+        return max(self.own_rule(who, kind, field), self.own_rule(who, kind, like) if like else "editable", key=SEVERITY.index)
+
+    def own_rule(self, who: Person, kind: EntityType, field: str | None) -> str:
         given = [(grant, grant.rules.get((kind.key, field or ""), ("editable", False))) for grant in who.grants]
         seen_with = self.above(kind) if kind.parent else kind
         mild = [rule for grant, (rule, _strict) in given if "read" in grant.rights.get(seen_with.key, {})]

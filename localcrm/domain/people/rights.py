@@ -148,6 +148,11 @@ def _rules(
         worst = max([min(mild, key=_SEVERITY.__getitem__, default=FieldRule.EDITABLE), *binding], key=_SEVERITY.__getitem__)
         if worst != FieldRule.EDITABLE:
             found[entity][field] = worst
+    for kind in entities():
+        for one in (one for one in kind.fields.values() if one.f.like):
+            both = [found[kind.key][key] for key in (one.key, one.f.like or "") if key in found.get(kind.key, ())]
+            if both:
+                found[kind.key][one.key] = max(both, key=_SEVERITY.__getitem__)
     return dict(found)
 
 

@@ -86,7 +86,7 @@ class SalesOrderLine(
     gross: Annotated[Money, F(12, N_("Total"), column=11, editable=False)] = NOTHING
     remark: Annotated[Text | None, F(13, N_("Remark"), column=12)] = None
     below_reason: Annotated[Text | None, F(14, N_("Why below the lowest price"))] = None
-    list_price: Annotated[Price | None, F(15, N_("Price of the house then"), editable=False)] = None
+    list_price: Annotated[Price | None, F(15, N_("Price of the house then"), editable=False, like="price")] = None
 
 
 class InstalledProduct(
@@ -274,7 +274,7 @@ class QuoteLine(
     tax: Annotated[Money, F(11, N_("Tax"), column=10, editable=False)] = NOTHING
     gross: Annotated[Money, F(12, N_("Total"), column=11, editable=False)] = NOTHING
     remark: Annotated[Text | None, F(13, N_("Remark"), column=12)] = None
-    list_price: Annotated[Price | None, F(14, N_("Price of the house then"), editable=False)] = None
+    list_price: Annotated[Price | None, F(14, N_("Price of the house then"), editable=False, like="price")] = None
     below_reason: Annotated[Text | None, F(15, N_("Why below the lowest price"))] = None
 
 
