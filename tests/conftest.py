@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,19 +16,6 @@ from tests.guarantees import proven
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("house"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "house")
-
-
-#: Bytes that must be free in memory, or folders of tests lie on the disk.
-ROOM = 4 << 30
-
-
-@pytest.hookimpl(tryfirst=True)  # before pytest chooses a place itself
-def pytest_configure(config: pytest.Config) -> None:
-    """Folders of tests lie in memory where there is room for them: not the disk is what is tried, and waiting for it takes a third of the time."""
-    memory = Path("/dev/shm")
-    if config.option.basetemp is None and memory.is_dir() and shutil.disk_usage(memory).free > ROOM:
-        config.option.basetemp = tempfile.mkdtemp(prefix="localcrm-", dir=memory)
-        config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
 
 
 @pytest.hookimpl(tryfirst=True)  # before -k chooses
