@@ -352,6 +352,33 @@ def customer_menu(page: Page) -> None:
     page.wait_for_selector(".lc-menu .q-item")
 
 
+def opening_balance(page: Page) -> None:
+    """What a customer owed before the books began."""
+    customer_menu(page)
+    page.locator(".lc-menu .q-item", has_text=re.compile("期初余额|Opening balance")).first.click()
+    page.wait_for_selector(".q-dialog .lc-field")
+
+
+def one_delivery(page: Page) -> None:
+    """The note of a delivery that is on its way."""
+    page.goto(page.url.split("/records")[0] + "/deliveries/" + first_of(page, "delivery", ["status", "=", "shipped"]))
+    page.wait_for_selector(".lc-note-signs")
+
+
+def goods_of_delivery(page: Page) -> None:
+    """What was ordered, sent before, and goes now."""
+    one_delivery(page)
+    page.locator("button", has_text=re.compile("明细和序列号|Goods and serial")).first.click()
+    page.wait_for_selector(".q-dialog .lc-dialog")
+
+
+def sign_delivery(page: Page) -> None:
+    """Room for a signature."""
+    one_delivery(page)
+    page.locator("button", has_text=re.compile("签名签收|Have it signed")).first.click()
+    page.wait_for_selector(".q-dialog canvas")
+
+
 def mass_change(page: Page) -> None:
     """One field of all that the list shows."""
     page.locator("[data-act=mass]").first.evaluate("button => button.click()")
@@ -411,6 +438,7 @@ FORMS = {
     "partner-target": "partner_target",
     "partner-deposit": "partner_deposit",
     "partner-stock": "partner_stock",
+    "partner-sale": "partner_sale",
     "price-by-level": "level_price",
 }
 
@@ -425,6 +453,7 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "customer-page": ("/customers", whole_customer),
     **{f"customer-{tab}": ("/customers", tab_of(tab, kind)) for tab, kind in TABS.items()},
     "customer-menu": ("/customers", customer_menu),
+    "customer-opening": ("/customers", opening_balance),
     "customer-new": ("/customers", new_record),
     "customers-mass": ("/customers", mass_change),
     "duplicates": ("/duplicates", None),
@@ -451,6 +480,9 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "quote-new": ("/quotes/new", new_order),
     "contracts": ("/records/contract", None),
     "deliveries": ("/records/delivery", None),
+    "delivery": ("/records/delivery", one_delivery),
+    "delivery-goods": ("/records/delivery", goods_of_delivery),
+    "delivery-sign": ("/records/delivery", sign_delivery),
     "partners": ("/records/partner", None),
     "registrations": ("/records/partner_registration", None),
     "partner-figures": ("/partners/figures", None),
@@ -460,6 +492,7 @@ SCREENS: dict[str, tuple[str, Callable[[Page], None] | None]] = {
     "partner-targets": ("/records/partner_target", None),
     "partner-deposits": ("/records/partner_deposit", None),
     "partner-stocks": ("/records/partner_stock", None),
+    "partner-sales": ("/records/partner_sale", None),
     "supplier-entries": ("/records/supplier_entry", None),
     "prices-by-level": ("/records/level_price", None),
     "satisfaction": ("/tickets/satisfaction", None),

@@ -220,7 +220,7 @@ class DealSheet:
                     new = _outside(partial(edit_dialog, self.session, kind, preset={"opportunity_id": self.identity}))
                     ui.button(add, on_click=new).props(f"flat dense no-caps size=sm data-act=new-{kind.key}")
             if rows:
-                with ui.element("table").classes("lc-table"):
+                with ui.element("table").classes("lc-table lc-rows"):
                     heads(*((kind.fields[key].label, "lc-num" if kind.fields[key].kind in NUMBERS else "") for key in keys), "")
                     for row in rows:
                         self._line(kind, row, keys)
@@ -248,7 +248,8 @@ class DealSheet:
         with ui.element("tr").classes("lc-hover").on("dblclick", edit):
             for key in keys:
                 field = kind.fields[key]
-                cell(show(field, row.record.get(key), row.names.get(key)) or "—", "lc-num" if field.kind in NUMBERS else "")
+                text, look = show(field, row.record.get(key), row.names.get(key)), "lc-num" if field.kind in NUMBERS else ""
+                cell(text or "—", look if text else f"{look} lc-none-cell", label=field.label)
             with ui.element("td").classes("lc-num"), ui.element("div").classes("lc-row-tools"):
                 for shown, icon, label, run in tools:
                     if shown and self.may_change and self.session.may(f"{kind.key}.update"):

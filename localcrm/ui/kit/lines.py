@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from nicegui import ui
 
+from localcrm.ui.kit.props import quoted
+
 
 def heads(*heads: str | tuple[str, str]) -> None:
     """The line of heads; a pair is a text with its classes."""
@@ -14,9 +16,9 @@ def heads(*heads: str | tuple[str, str]) -> None:
                 ui.label(text)
 
 
-def cell(text: str, classes: str = "", *, tip: str | None = None) -> None:
-    """One cell of text; ``tip`` is what a shortened text stands for."""
-    with ui.element("td").classes(classes):
-        label = ui.label(text)
+def cell(text: str, classes: str = "", *, tip: str | None = None, label: str = "") -> None:
+    """One cell of text; ``tip`` is what a shortened text stands for, ``label`` what stands before it on a telephone (tables of ``lc-rows``)."""
+    with ui.element("td").classes(classes).props(f"data-label={quoted(label)}" if label else ""):
+        shown = ui.label(text)
         if tip:
-            label.tooltip(tip)
+            shown.tooltip(tip)
