@@ -215,7 +215,7 @@ class _Figures:
                 ui.label(_("Only orders and receipts that you may see are counted.")).classes("lc-muted")
             elif not self.session.store.node.is_office:
                 ui.label(_("Counted is what is known at this branch. Rebates are settled at head office.")).classes("lc-muted")
-            with ui.element("div").classes("lc-row"):
+            with ui.element("div").classes("lc-row").style("flex-wrap:wrap"):
                 ui.label(_("The last twelve months")).classes("lc-sub")
                 if reached:
                     for by_target, label in ((False, _("By what was ordered")), (True, _("By the target reached"))):
