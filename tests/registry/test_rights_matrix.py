@@ -351,7 +351,7 @@ class Sample:
             pool = self.pools.get(field.f.ref or field.f.refs or "")
             return pool[(n + field.no) % len(pool)] if pool else None
         return {
-            "boolean": n % 2 == 0,
+            "boolean": n % 3 > 0 if field.key == "active" else n % 2 == 0,  # so that what is used together is in use together, too
             "integer": n + 1,
             "money": Decimal(f"{kind.no}{n:02}.{field.no:02}"),
             "quantity": Decimal(n + 1),

@@ -62,7 +62,7 @@ def check_receipt(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Recor
     order = uow.get(orders, new["order_id"])
     if order["status"] != "posted":
         raise Refused("not_posted", N_("Money can be received for posted orders only. Post the order first."))
-    check_in_use(uow, _RECEIPT, new, old, "account_id")
+    check_in_use(uow, actor, _RECEIPT, new, old, "account_id")
     if new["supplier_entry_id"] is None and new["method"] != PaymentMethod.REBATE:
         check_moves_money(new["method"])
     amount: Decimal = new["amount"]

@@ -38,12 +38,12 @@ def prepare_deposit(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: 
     return {**filled, "held": amount if kind == DepositKind.PAID_IN else -amount, "number": next_number(uow, DEPOSIT, day)}
 
 
-def check_deposit(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
+def check_deposit(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:
     """It is over something, and no more is used or paid back than is there."""
     if new["amount"] <= 0:
         raise InvalidInput("not_positive_amount", N_("The amount must be more than 0."), field="amount")
     check_moves_money(new["method"])
-    check_in_use(uow, DEPOSIT, new, old, "account_id")
+    check_in_use(uow, actor, DEPOSIT, new, old, "account_id")
     _check_there(uow.connection, new["partner_id"], new["held"])
 
 

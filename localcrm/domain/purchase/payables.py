@@ -73,7 +73,7 @@ def adds(kind: str, amount: Decimal) -> Decimal:
     return amount if kind in OWING else -amount
 
 
-def check_entry(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
+def check_entry(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:
     """It is over something, and one invoice of a supplier is entered once."""
     if new["kind"] == EntryKind.SET_OFF:
         raise InvalidInput(
@@ -82,7 +82,7 @@ def check_entry(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record 
     if new["amount"] == 0:
         raise InvalidInput("no_amount", N_("The amount must not be zero."), field="amount")
     check_moves_money(new["method"])
-    check_in_use(uow, ENTRY, new, old, "account_id")
+    check_in_use(uow, actor, ENTRY, new, old, "account_id")
     if new["kind"] == EntryKind.BILL and new["invoice_no"]:
         same = uow.where(ENTRY, supplier_id=new["supplier_id"], invoice_no=new["invoice_no"], kind=EntryKind.BILL)
         standing = {one["id"] for one in same} - {one["reverses_id"] for one in same}

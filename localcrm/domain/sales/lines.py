@@ -109,7 +109,7 @@ def checking(kind: EntityType) -> Callable[[UnitOfWork, Actor, dict[str, Any], R
     def check(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:
         if new is old:
             return
-        check_in_use(uow, kind, new, old, "product_id")
+        check_in_use(uow, actor, kind, new, old, "product_id")
         check_decimals(new["quantity"], new["unit"], unit_decimals(uow.connection))
         if old is None or any(new[key] != old[key] for key in (*floors.DECIDES, "below_reason")):
             _check_floor(uow, actor, uow.get(document_of(kind), new[str(kind.parent)]), new)

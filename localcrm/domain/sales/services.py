@@ -89,7 +89,7 @@ def _first_warehouse(uow: UnitOfWork, actor: Actor) -> str | None:
     return next((house["id"] for house in own or known), None)
 
 
-def check_order(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
+def check_order(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:
     """Only the owning branch edits a draft; nobody edits a posted order; who is no longer dealt with gets no new one."""
     if old is not None:
         _check_editable_here(uow, old)
@@ -102,7 +102,7 @@ def check_order(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record 
                 name=customer["name"],
                 field="customer_id",
             )
-    check_in_use(uow, _ORDER, new, old, "warehouse_id")
+    check_in_use(uow, actor, _ORDER, new, old, "warehouse_id")
     check_contract_of_order(uow, new)
     check_same_customer(uow, _ORDER, new, "opportunity_id")
 

@@ -37,7 +37,7 @@ def prepare_move(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Rec
     return {**values, "date": values.get("date") or datetime.date.today(), "branch_id": uow.node.branch_id}
 
 
-def check_move(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001
+def check_move(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:
     """Goods that are not kept in stock do not move, nothing is not a movement, and what is received comes in, what is issued goes out."""
     quantity = new["quantity"]
     if quantity == 0:
@@ -57,7 +57,7 @@ def check_move(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record |
         raise Refused("not_stocked", N_("“{product}” is not kept in stock."), product=product["name"])
     check_decimals(quantity, product["unit"], unit_decimals(uow.connection))
     if quantity > 0:
-        check_in_use(uow, _MOVE, new, old, "warehouse_id")  # what is out of use may be emptied
+        check_in_use(uow, actor, _MOVE, new, old, "warehouse_id")  # what is out of use may be emptied
     if quantity < 0:
         require_enough(uow, new["warehouse_id"], {new["product_id"]: quantity})
 
