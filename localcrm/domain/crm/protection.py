@@ -7,7 +7,6 @@ from typing import Any
 
 from localcrm.domain import policy
 from localcrm.domain.crm.alike import Reader
-from localcrm.domain.crm.custody import moment
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.policy import Actor
 from localcrm.kernel.errors import Refused
@@ -42,7 +41,7 @@ def check_protected(uow: UnitOfWork, actor: Actor, new: Mapping[str, Any], old: 
     found = uow.connection.one(
         f"""SELECT 1 FROM customer WHERE id IN ({",".join("?" * len(known))}) AND deleted = 0 AND protected_until >= ?
             AND owner_id IS NOT NULL AND owner_id IS NOT ? LIMIT 1""",
-        (*map(bytes.fromhex, known), moment(uow).astimezone().date().isoformat(), bytes.fromhex(actor.user_id) if actor.user_id else None),
+        (*map(bytes.fromhex, known), uow.today.isoformat(), bytes.fromhex(actor.user_id) if actor.user_id else None),
     )
     if found:
         raise Refused(

@@ -10,13 +10,13 @@ from localcrm.domain import policy
 from localcrm.domain.catalog.entities import Product
 from localcrm.domain.conditions import Asking, Parameter, Preset, Question
 from localcrm.domain.crm.entities import Customer
-from localcrm.domain.crm.reminders import MOST, Ask, Reminding, morning
+from localcrm.domain.crm.reminders import Ask, Reminding, morning
 from localcrm.domain.options.company import company_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.sales.entities import InstalledProduct
 from localcrm.domain.sales.installed import months_after
+from localcrm.domain.sales.warranties import pieces_due
 from localcrm.domain.verbs import RecordId, Verb
-from localcrm.kernel.clock import moment
 from localcrm.kernel.errors import Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.ids import is_id
@@ -58,7 +58,7 @@ def supply_consumable(uow: UnitOfWork, actor: Actor, *, installed_id: RecordId) 
     policy.require_record(uow.connection, actor, _INSTALLED, installed_id, "update")
     piece = uow.get(_INSTALLED, installed_id)
     product = uow.get(_PRODUCT, piece["product_id"], deleted=True)
-    due = months_after(moment(uow.store.clock).astimezone().date(), product["consumable_months"])
+    due = months_after(uow.today, product["consumable_months"])
     if due is None:
         raise Refused("no_consumable", N_("“{product}” needs no consumable: the product says no months for it."), product=product["name"])
     uow.update(_INSTALLED, installed_id, {"consumable_on": due})
@@ -68,34 +68,14 @@ def supply_consumable(uow: UnitOfWork, actor: Actor, *, installed_id: RecordId) 
 def remind(ask: Ask) -> Iterator[Reminding]:
     """Consumables due at customers of the user's own, some days ahead."""
     days = company_number(ask.connection, ask.node, "consumable_days")
-    customers, installed = ask.view(_CUSTOMER, "owner_id"), ask.view(_INSTALLED, "consumable_on", "customer_id", "product_id")
-    if not days or customers is None or installed is None:
+    if not days:
         return
-    products = ask.view(_PRODUCT, "name")
     first, last = (ask.now - _PAST).astimezone().date(), ask.until.astimezone().date() + dt.timedelta(days=days)
-    condition, params = installed.condition("installed_product")
-    rows = ask.connection.all(
-        f"""SELECT installed_product.id, consumable_on, serial, product.name, customer.id, customer.name
-            FROM installed_product INDEXED BY installed_product__consumable_on
-            CROSS JOIN customer ON customer.id = installed_product.customer_id JOIN product ON product.id = installed_product.product_id
-            WHERE installed_product.deleted = 0 AND returned_on IS NULL AND consumable_on >= ? AND consumable_on <= ? AND customer.deleted = 0
-            AND customer.owner_id = ? AND {condition} ORDER BY +consumable_on LIMIT {MOST}""",
-        [first.isoformat(), last.isoformat(), ask.user, *params],
-    )
-    for identity, day_text, serial, product, customer, name in rows:
-        day = dt.date.fromisoformat(day_text)
-        due = morning(day - dt.timedelta(days=days))
+    for one in pieces_due(ask, "consumable_on", first, last):
+        due = morning(one.day - dt.timedelta(days=days))
         if due <= ask.until:
-            what = [product if products is not None else "", serial or "" if installed.shows("serial") else ""]
-            yield Reminding(
-                key=f"consumable:{identity.hex()}:{day_text}",
-                kind="consumable",
-                due=due,
-                at=morning(day),
-                title=name if customers.shows("name") else "",
-                text=" ".join(filter(None, what)),
-                customer=customer.hex(),
-            )
+            key = f"consumable:{one.id}:{one.day.isoformat()}"
+            yield Reminding(key=key, kind="consumable", due=due, at=morning(one.day), title=one.title, text=one.text, customer=one.customer)
 
 
 # what the list of products in use is narrowed to -------------------------------------------------------------------------
