@@ -19,6 +19,7 @@ from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.approval import TONES, approve_dialog, joined, reject_dialog, withdraw_dialog
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.menu import Action, action_button, action_keys, context_menu
+from localcrm.ui.kit.places import place_of
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import exact, near_moment
 from localcrm.ui.operations import run_service, toast
@@ -81,13 +82,12 @@ class Inbox:
 
     async def draw(self) -> None:
         """Read and show; the chosen line stays chosen."""
-        chosen = self.entry.request.record["id"] if self.entry else None
         outcome = await run_service(self.session, self._read)
         if not outcome.ok:
             return
+        chosen = self.entry.request.record["id"] if self.entry else None
         self.entries, waiting = outcome.value
-        self.at = next((n for n, one in enumerate(self.entries) if one.request.record["id"] == chosen), min(self.at, len(self.entries) - 1))
-        self.at = max(self.at, 0)
+        self.at = place_of([one.request.record["id"] for one in self.entries], chosen, self.at)
         for box, chip in self.chips.items():
             chip.classes(add="lc-acc" if box == self.box else "", remove="" if box == self.box else "lc-acc")
         self.chips["waiting"].clear()

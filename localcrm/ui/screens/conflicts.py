@@ -24,6 +24,7 @@ from localcrm.ui.kit.form import FieldInput
 from localcrm.ui.kit.history import history_lines, history_table
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, action_button, action_keys
+from localcrm.ui.kit.places import place_of
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import Undo, run_service, run_verb
@@ -109,16 +110,16 @@ class Inbox:
 
     async def draw(self) -> None:
         """Read and show; the chosen one stays chosen."""
-        chosen = self.current.item.id if self.current else None
         outcome = await run_service(self.session, self._read)
         if not outcome.ok or self.list.is_deleted:
             return
+        chosen = self.current.item.id if self.current else None
         waiting, total, self.told, record = outcome.value
         self.shown = [one for one in self.told if self._fits(one)]
         self.ticked &= {one.item.id for one in self.shown}
         shown = cards(self.shown)
         self.shown = [one for card in shown for one in card.told]  # as they stand on the page
-        self.at = next((n for n, one in enumerate(self.shown) if one.item.id == chosen), min(self.at, max(0, len(self.shown) - 1)))
+        self.at = place_of([one.item.id for one in self.shown], chosen, self.at)
         now = (waiting, total, self.tab, record, self.mine, dict(self.filters), self.told, self.most, set(self.ticked))
         if now == self.drawn:  # nothing jumps while somebody reads
             return

@@ -19,6 +19,7 @@ from localcrm.ui.endpoints import record_path
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.look import in_a_sentence
 from localcrm.ui.kit.menu import Action, action_button, action_keys, context_menu
+from localcrm.ui.kit.places import place_of
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import show
 from localcrm.ui.operations import Undo, run_service, run_verb
@@ -73,13 +74,14 @@ class Duplicates:
             return pairs, known, ref_titles(connection, CUSTOMER, list(known.values())), len(likely)
 
     async def draw(self) -> None:
-        """Read and show; the place in the list stays."""
+        """Read and show; the chosen pair stays chosen."""
         outcome = await run_service(self.session, self._read)
         if not outcome.ok or (self.box, outcome.value) == self.shown:  # a button that is just being clicked stays where it is
             return
         self.shown = (self.box, outcome.value)
+        chosen = frozenset(self.pair.records) if self.pair else None
         self.pairs, known, names, count = outcome.value
-        self.at = max(0, min(self.at, len(self.pairs) - 1))
+        self.at = place_of([frozenset(pair.records) for pair in self.pairs], chosen, self.at)
         self._draw_boxes(count)
         self.list.clear()
         self.cards = []

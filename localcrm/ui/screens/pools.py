@@ -23,6 +23,7 @@ from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.look import records_in_words
 from localcrm.ui.kit.menu import Action, action_keys, context_menu
+from localcrm.ui.kit.places import place_of
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import exact, near_day, near_moment, show
 from localcrm.ui.operations import run_service, run_verb, toast, way_back
@@ -167,10 +168,10 @@ class _Pools:
 
     async def draw(self) -> None:
         """Read and show; the chosen line stays chosen."""
-        chosen = self.chosen["id"] if self.chosen else None
         outcome = await run_service(self.session, self._read)
         if not outcome.ok:
             return
+        chosen = self.chosen["id"] if self.chosen else None
         state: State = outcome.value
         if state.uncounted and not self.refused and await self._count_look(state.box):
             await self.draw()
@@ -181,8 +182,7 @@ class _Pools:
         self.find.set_visibility(state.box not in {DUE, CLAIMS})
         self.by_rules.set_visibility(state.gives and state.box in state.ruled)
         self.total.set_text(records_in_words(state.total))
-        keys = [row.get("id") for row in state.rows]
-        self.at = keys.index(chosen) if chosen in keys else max(0, min(self.at, len(keys) - 1))
+        self.at = place_of([row.get("id") for row in state.rows], chosen, self.at)
         here = {row["id"] for row in state.rows} - state.asked.keys() if not self._is_aside(state) else set()
         self.ticked = {one: name for one, name in self.ticked.items() if one in here}
         self._draw_bar()
