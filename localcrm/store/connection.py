@@ -75,6 +75,8 @@ class Connection:
     def __init__(self, path: Path, *, key: bytes | None, read_only: bool = False, scratch: bool = False) -> None:
         """``scratch``: the file is this program's alone and need not outlive it."""
         self._statements: set[str] = set()
+        #: Documents of the search index that the open transaction has yet to write; None where each is written at once (see ``search``).
+        self.unindexed: dict[int, Any] | None = None
         uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
         try:
             self._raw = driver.connect(uri, uri=True, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS)

@@ -14,10 +14,12 @@ import re
 import string
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from operator import add, itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from localcrm.kernel.schema import EntityType, Field, Stored, entities
 from localcrm.store import marks, pinyin
@@ -59,7 +61,7 @@ def _digits(text: str) -> str:
 # indexing ----------------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=2000)
+@lru_cache(maxsize=4000)
 def index_text(values: tuple[str, ...]) -> tuple[str, str, str, str]:
     """What is indexed for the searched values of one row: text, initials, syllables, tails of numbers.
 
@@ -108,9 +110,10 @@ def index_rows(connection: Connection, entity: EntityType, rids: Iterable[int], 
         index_new(connection, entity, rows)
         return
     live = {rid for rid, _values in rows}
-    connection.executemany("DELETE FROM search WHERE rowid = ?", [(doc_id(entity, rid),) for rid in ordered if rid not in live])
     marks.forget(connection, entity, ordered)
-    _write(connection, "REPLACE", entity, rows)
+    with _gathered(connection) as documents:
+        _take_out(documents, [doc_id(entity, rid) for rid in ordered if rid not in live])
+        _write(connection, entity, rows, "REPLACE")
 
 
 def forget(connection: Connection, entity: EntityType, rids: Iterable[int]) -> None:
@@ -118,20 +121,83 @@ def forget(connection: Connection, entity: EntityType, rids: Iterable[int]) -> N
     if entity.searched:
         leaving = sorted(rids)
         marks.forget(connection, entity, leaving)
-        connection.executemany("DELETE FROM search WHERE rowid = ?", [(doc_id(entity, rid),) for rid in leaving])
+        with _gathered(connection) as documents:
+            _take_out(documents, [doc_id(entity, rid) for rid in leaving])
 
 
 def index_new(connection: Connection, entity: EntityType, rows: Iterable[tuple[int, Iterable[Stored]]]) -> None:
     """Index live rows that were never indexed: row number in rising order, searched values."""
-    _write(connection, "INSERT", entity, rows)
+    _write(connection, entity, rows, "INSERT")
 
 
-def _write(connection: Connection, verb: str, entity: EntityType, rows: Iterable[tuple[int, Iterable[Stored]]]) -> None:
+@contextmanager
+def gathering(connection: Connection) -> Iterator[dict[int, _Document]]:
+    """Within a transaction: what is to be indexed is gathered, and written when somebody asks for it, when ``catch_up`` is called, or at
+    the end of the block.
+
+    After every other statement that might fail half-way the index writes what it holds as a piece of its own, and joins such pieces again
+    and again: gathered it costs half.
+    """
+    documents: dict[int, _Document] = {}
+    connection.unindexed = documents
+    try:
+        yield documents
+        catch_up(connection)
+    finally:
+        connection.unindexed = None
+
+
+def catch_up(connection: Connection, *, beyond: int = 0) -> None:
+    """Write what was gathered, where it is more than ``beyond`` documents."""
+    if len(connection.unindexed or ()) <= beyond:
+        return
+    assert connection.unindexed is not None
+    documents = dict(connection.unindexed)
+    connection.unindexed.clear()
+    # First, since the number of a row that is gone may have been given to another.
+    gone = sorted(number for number, document in documents.items() if document.verb == "DELETE")
+    connection.executemany("DELETE FROM search WHERE rowid = ?", [(number,) for number in gone])
+    # In rising order: the index starts a new piece whenever a number is lower than the one before.
+    for verb, numbers in groupby(sorted(documents.keys() - gone), key=lambda number: documents[number].verb):
+        connection.executemany(
+            f"{verb} INTO search(rowid, text, pinyin, full, tail) VALUES (?, ?, ?, ?, ?)",
+            [(number, *index_text(documents[number].texts)) for number in numbers],
+        )
+
+
+class _Document(NamedTuple):
+    """What is to be done with a row in the index: INSERT where nothing of it was indexed before, REPLACE or DELETE."""
+
+    verb: str
+    texts: tuple[str, ...] = ()
+
+
+@contextmanager
+def _gathered(connection: Connection) -> Iterator[dict[int, _Document]]:
+    """What is gathered already; else written at the end of the block."""
+    if connection.unindexed is not None:
+        yield connection.unindexed
+        return
+    with gathering(connection) as documents:
+        yield documents
+
+
+def _write(connection: Connection, entity: EntityType, rows: Iterable[tuple[int, Iterable[Stored]]], verb: str) -> None:
     rows = list(rows)
     marks.add(connection, entity, rows)
-    # In rising order: the index starts a new segment whenever a number is lower than the one before.
-    documents = [(doc_id(entity, rid), *index_text(searched_texts(values))) for rid, values in rows]
-    connection.executemany(f"{verb} INTO search(rowid, text, pinyin, full, tail) VALUES (?, ?, ?, ?, ?)", documents)
+    with _gathered(connection) as documents:
+        for rid, values in rows:
+            number = doc_id(entity, rid)
+            is_new = number in documents and documents[number].verb == "INSERT"
+            documents[number] = _Document("INSERT" if is_new else verb, searched_texts(values))
+
+
+def _take_out(documents: dict[int, _Document], numbers: Iterable[int]) -> None:
+    for number in numbers:
+        if number in documents and documents[number].verb == "INSERT":
+            del documents[number]
+        else:
+            documents[number] = _Document("DELETE")
 
 
 def _rows(
@@ -238,6 +304,7 @@ def find_rows(connection: Connection, view: View, text: str, limit: int | None =
 
 def _candidates(connection: Connection, view: View, asked: Question, limit: int | None, *, below: int = 1 << ROW_BITS) -> list[int]:
     """Row numbers the index names, newest first. Rows that may not be seen do not count towards the limit."""
+    catch_up(connection)
     low = doc_id(view.entity, 0)
     source, condition, params = "search", "1", list[Any]()
     if view.rows is not None:
@@ -320,6 +387,7 @@ def _score(query: str, value: str) -> int:
 
 def count_rows(connection: Connection, entity: EntityType) -> int:
     """How many rows of an entity are indexed."""
+    catch_up(connection)
     return int(
         connection.value(
             "SELECT count(*) FROM search WHERE rowid BETWEEN ? AND ?", (doc_id(entity, 0), doc_id(entity, (1 << ROW_BITS) - 1))
@@ -331,6 +399,7 @@ def lost_row(connection: Connection, entity: EntityType) -> int | None:
     """Number of a row that is indexed and not there, so that the row can be put back under it; None where there is none."""
     if not entity.searched:
         return None
+    catch_up(connection)
     found = connection.value(
         f'SELECT rowid FROM search s WHERE rowid BETWEEN ? AND ? AND NOT EXISTS (SELECT 1 FROM "{entity.key}" WHERE rid = s.rowid - ?) LIMIT 1',
         (doc_id(entity, 0), doc_id(entity, (1 << ROW_BITS) - 1), doc_id(entity, 0)),
@@ -341,6 +410,8 @@ def lost_row(connection: Connection, entity: EntityType) -> int | None:
 def reindex(connection: Connection) -> None:
     """Build the whole index anew from the tables."""
     connection.execute("INSERT INTO search(search) VALUES ('delete-all')")
+    if connection.unindexed:
+        connection.unindexed.clear()
     marks.forget_all(connection)
     for entity in entities():
         if entity.searched:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: Seconds that a portion works, as a rule: with its commit, and where the search index puts itself in order, it stays below 50 ms.
-BUDGET = 0.03
+BUDGET = 0.02
 #: Changes of the first portion, of the smallest, and of the largest one.
 _FIRST, _LEAST, _MOST = 500, 250, 2000
 

@@ -58,6 +58,8 @@ _INSERTED_AT_ONCE, _UPDATED_AT_ONCE = 32, 16
 #: all else about a log row. Hence also what stands for None and is never meant by it (an id has 16 bytes, no number is 0), and ``nullif``.
 _bound = bytearray
 _NOTHING = _bound()
+#: Documents of the search index that are gathered before they are written: whoever waits for the transaction to end waits for that too.
+_GATHERED = 1500
 #: A cursor before every number.
 _NOTHING_HEARD = -1
 
@@ -191,36 +193,34 @@ def _in_portions(store: Store, batch: Batch, merge: Callable[[Connection, Batch,
     """
     report, pace = Report(), store.pace
     left = iter([(batch, True)] if whole else portions(batch, pace))
-    part = _prepared(left, report)
+    part = next(left, None)
     while part:
         done = Report()
-        with store.merging() as connection:
+        if not report.duplicate:  # what comes again has been indexed
+            _prepare(part[0])
+        with store.merging() as connection, search.gathering(connection):
             while part:
                 begun = pace.now()
                 portion = merge(connection, *part)
                 pace.took(portion.applied, pace.now() - begun)
                 done.add(portion)
-                part = _prepared(left, done)
+                part = next(left, None)
                 if store.is_awaited:
                     break
+                search.catch_up(connection, beyond=_GATHERED)
         search.index_text.cache_clear()
         report.add(done)
     return report
 
 
-def _prepared(left: Iterator[tuple[Batch, bool]], before: Report) -> tuple[Batch, bool] | None:
-    """The next portion, and whether it is the last one. What takes long and needs nothing of the file is done: the search text of new
-    rows, which is remembered until they are written.
-    """
-    part = next(left, None)
-    if part and not before.duplicate:  # what comes again has been indexed
-        for group in Changes.of(part[0].changes).groups:
-            entity = entity_by_no(group.table)
-            if entity is not None and group.op == INSERT:
-                columns = dict(zip(group.columns, group.new, strict=True))
-                for values in zip(*(columns[field.no] for field in entity.searched if field.no in columns), strict=True):
-                    search.index_text(search.searched_texts(values))
-    return part
+def _prepare(part: Batch) -> None:
+    """Before it is our turn to write: what takes long and needs nothing of the file, the search text of new rows, which is remembered."""
+    for group in Changes.of(part.changes).groups:
+        entity = entity_by_no(group.table)
+        if entity is not None and group.op == INSERT:
+            columns = dict(zip(group.columns, group.new, strict=True))
+            for values in zip(*(columns[field.no] for field in entity.searched if field.no in columns), strict=True):
+                search.index_text(search.searched_texts(values))
 
 
 def carry_over(store: Store, connection: Connection, batch: Batch) -> Report:

@@ -14,9 +14,13 @@ from localcrm.domain import subjects  # noqa: F401
 from localcrm.kernel.ids import new_id
 from localcrm.kernel.schema import entity
 from localcrm.store import check, pinyin, query, search
+from localcrm.store.connection import Connection
 from localcrm.store.node import Node, save_node
 from localcrm.store.store import Store, create_store
+from localcrm.store.view import View
 
+CUSTOMER = entity("customer")
+Deeds = list[tuple[str, int, str]]
 NAMES = [
     "重庆长乐机械有限公司",
     "杭州昌通塑胶制品有限公司",
@@ -39,6 +43,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
             for n, name in enumerate(NAMES, start=8001)
         ]
         uow.insert_many(customer, rows)
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A data file of its own."""
+    store = _store(tmp_path_factory.mktemp("gathered"))
     yield store
     store.close()
 
@@ -130,3 +142,56 @@ def test_every_run_and_every_reading_is_indexed(name: str, data: st.DataObject) 
             assert asked.answered_by([name])
         indexed = search.index_text((name,))
         assert set(map("".join, itertools.pairwise(letters))) <= set(indexed[1].split())
+
+
+#: What may be done to one of four rows: entered, renamed, taken out of use and back, physically removed, written to the index so far.
+DEEDS = st.lists(
+    st.tuples(
+        st.sampled_from(["enter", "rename", "delete", "revive", "remove", "find", "catch up"]), st.integers(1, 4), st.sampled_from(NAMES)
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(before=DEEDS, gathered=DEEDS)
+def test_gathered_or_not_the_index_says_the_same(index: Store, before: Deeds, gathered: Deeds) -> None:
+    with index.merging() as connection:
+        _carry_out(connection, before)
+        with search.gathering(connection):
+            _carry_out(connection, gathered)
+    with index.merging() as connection:
+        rows = dict(connection.all("SELECT rid, name FROM customer WHERE deleted = 0"))
+        for name in NAMES:
+            found = search.find_rows(connection, View(CUSTOMER), name) or []
+            assert sorted(found) == sorted(rid for rid, written in rows.items() if written == name)
+        assert search.count_rows(connection, CUSTOMER) == len(rows)
+        connection.execute("DELETE FROM customer")
+        search.reindex(connection)
+
+
+def _carry_out(connection: Connection, deeds: Deeds) -> None:
+    for deed, rid, name in deeds:
+        there = connection.value("SELECT 1 + deleted FROM customer WHERE rid = ?", (rid,))
+        if deed == "enter" and not there:
+            connection.execute("INSERT INTO customer(rid, id, name) VALUES (?, ?, ?)", (rid, bytes.fromhex(new_id()), name))
+            search.index_new(connection, CUSTOMER, [(rid, _searched(connection, rid))])
+        elif deed in {"rename", "delete", "revive"} and there:
+            values = (name, rid) if deed == "rename" else (int(deed == "delete"), rid)
+            connection.execute(f"UPDATE customer SET {'name' if deed == 'rename' else 'deleted'} = ? WHERE rid = ?", values)
+            search.index_rows(connection, CUSTOMER, [rid])
+        elif deed == "remove" and there:
+            search.forget(connection, CUSTOMER, [rid])
+            connection.execute("DELETE FROM customer WHERE rid = ?", (rid,))
+        elif deed == "find":
+            live = connection.all("SELECT rid FROM customer WHERE deleted = 0 AND name = ?", (name,))
+            assert sorted(search.find_rows(connection, View(CUSTOMER), name) or []) == sorted(row[0] for row in live)
+        elif deed == "catch up":
+            search.catch_up(connection)
+
+
+def _searched(connection: Connection, rid: int) -> tuple[str, ...]:
+    columns = ", ".join(field.key for field in CUSTOMER.searched)
+    found = connection.one(f"SELECT {columns} FROM customer WHERE rid = ?", (rid,))
+    assert found is not None
+    return found

@@ -130,7 +130,7 @@ def whole(made: Sample, before: list[Any]) -> None:
     for node in (made.hq, made.company.branches["BR01"]):
         assert node.value("SELECT applying FROM sync_ctx") == 0
         problems = [problem for problem in check.check(node.store)["problems"] if problem["code"] not in ITS_OWN]
-        assert problems == [], node.code
+        assert problems == [], (node.code, problems)
     assert made.company.down("BR02")["quarantined"] == 0
     assert made.company.branches["BR02"].digest == made.hq.digest
 
