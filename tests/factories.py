@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,13 @@ def fast_folder() -> Path:
     return folder
 
 
+#: The day it is in a copied company before anybody sets its clock.
+FIRST_DAY = date(2026, 11, 20)
+
+
 @dataclass
 class HandClock:
-    """A wall clock that a test sets by hand; it starts at noon of 2026-11-20, UTC."""
+    """A wall clock that a test sets by hand; it starts at noon of ``FIRST_DAY``, UTC."""
 
     ms: int = 1_795_176_000_000
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from localcrm.domain import policy
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
@@ -46,7 +44,7 @@ def add_opposite(uow: UnitOfWork, actor: Actor, kind: EntityType, row: Record, *
         raise Refused("is_reversal", N_("{number} is itself a reversal and cannot be reversed."), number=row["number"])
     if uow.where(kind, reverses_id=row["id"]):
         raise Refused("already_reversed", N_("{number} has already been reversed."), number=row["number"])
-    day = dt.date.today()
+    day = uow.today
     declared = {key: row[key] for key, field in kind.fields.items() if field.custom is None}
     opposite = {key: -row[key] for key in amounts} | {"reverses_id": row["id"]}
     stamped = {"date": day, "number": next_number(uow, kind, day), "remark": remark}

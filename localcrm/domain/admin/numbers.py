@@ -64,7 +64,7 @@ def preview_number(uow: UnitOfWork, actor: Actor, *, series: str, format: str | 
     policy.require(actor, PERMISSION)
     kind = _numbered(series)
     form = current_format(uow.connection, kind) if format is None else _checked(uow.connection, kind, format, reset or "")
-    code, day = uow.node.number_code, datetime.date.today()
+    code, day = uow.node.number_code, uow.today
     last = uow.connection.value("SELECT last FROM number_series WHERE series = ? AND period = ?", (form.key(code), form.period(day)))
     return {"number": form.render(code, day, int(last or 0) + 1), "format": form.text, "reset": str(form.reset)}
 

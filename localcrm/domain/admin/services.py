@@ -51,7 +51,7 @@ def shorten_log(uow: UnitOfWork, actor: Actor, *, before: str) -> dict[str, int]
         raise InvalidInput(
             "bad_date", N_("{label}: “{value}” is not a date (write 2026-11-23)."), label="before", value=before[:60], field="before"
         ) from None
-    if day > date.today() - KEPT_AT_LEAST:
+    if day > uow.today - KEPT_AT_LEAST:
         raise Refused("log_too_young", N_("The rows of the last year always stay. Choose a day at least a year ago; nothing was removed."))
     store = uow.store
     midnight = int(datetime.combine(max(day, _FIRST_DAY), time()).astimezone().timestamp() * 1000)

@@ -35,7 +35,7 @@ def prepare_plan(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Rec
         served = above and (above["service_branch_id"] or above["branch_id"])
         filled["branch_id"] = values.get("branch_id") or served or uow.node.branch_id
         filled["user_id"] = values.get("user_id") or actor.user_id
-        filled["starts_on"] = values.get("starts_on") or datetime.date.today()
+        filled["starts_on"] = values.get("starts_on") or uow.today
     contract = named(uow, _PLAN, values, "contract_id")
     if contract is not None and old is None and not filled.get("until"):
         filled["until"] = contract["ends_on"]
@@ -70,7 +70,7 @@ def write_visits(uow: UnitOfWork, actor: Actor) -> dict[str, int]:
     Visits missed while the program was off come to one, and the plan goes on from today.
     """
     policy.require(actor, "settings.manage")
-    today = datetime.date.today()
+    today = uow.today
     due = due_plans(uow.connection, uow.node.branch_id, today)
     for identity in due:
         plan = uow.get(_PLAN, identity)

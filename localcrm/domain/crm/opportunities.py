@@ -6,7 +6,6 @@ changes of stage of both stay. How long it has been where it is, and which items
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,10 +37,7 @@ def prepare_opportunity(uow: UnitOfWork, actor: Actor, values: dict[str, Any], o
     """
     if old is not None:
         return values
-    filled = {
-        **with_main_contact(uow, actor, values),
-        "number": values.get("number") or next_number(uow, OPPORTUNITY, datetime.date.today()),
-    }
+    filled = {**with_main_contact(uow, actor, values), "number": values.get("number") or next_number(uow, OPPORTUNITY, uow.today)}
     filled.setdefault("owner_id", actor.user_id)
     filled.setdefault("branch_id", uow.node.branch_id)
     filled["stage_id"] = _first_stage(uow, Phase.OPPORTUNITY, filled["owner_id"])
@@ -142,7 +138,7 @@ def _decide(uow: UnitOfWork, actor: Actor, opportunity_id: str, state: DealState
         raise Refused("decided", N_("“{title}” is decided already. Reopen it first."), title=record["title"])
     if not reason.strip():
         raise InvalidInput("required", N_("{label} is required."), label=OPPORTUNITY.fields["reason"].label, field="reason")
-    _write(uow, actor, record, {"state": state, "reason": reason.strip(), "decided_on": datetime.date.today()}, remark)
+    _write(uow, actor, record, {"state": state, "reason": reason.strip(), "decided_on": uow.today}, remark)
     return _shown(uow, actor, opportunity_id)
 
 

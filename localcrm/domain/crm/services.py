@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any
 
 from localcrm.domain.crm import (
@@ -43,7 +42,7 @@ def prepare_customer(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old:
     """A new customer gets a number, and belongs to whoever enters it and to the branch where that happens."""
     if old is not None:
         return values
-    filled = {**values, "number": values.get("number") or next_number(uow, _CUSTOMER, datetime.date.today())}
+    filled = {**values, "number": values.get("number") or next_number(uow, _CUSTOMER, uow.today)}
     filled.setdefault("owner_id", actor.user_id)
     filled.setdefault("branch_id", uow.node.branch_id)
     return custody.begin(uow, filled)

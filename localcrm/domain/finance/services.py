@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -52,7 +51,7 @@ def prepare_receipt(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: 
         filled["account_id"] = None
     elif "account_id" not in values and len(own := accounts_here(uow, actor)) == 1:
         filled["account_id"] = own[0]["id"]
-    day = _RECEIPT.fields["date"].load(str(values["date"])) if values.get("date") else datetime.date.today()
+    day = _RECEIPT.fields["date"].load(str(values["date"])) if values.get("date") else uow.today
     return {**filled, "date": day, "number": next_number(uow, _RECEIPT, day)}
 
 
@@ -95,7 +94,7 @@ def prepare_expense(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: 
     """A new expense is of today, by whoever enters it, at the branch where that happens, for the customer and the deal of what it is about."""
     if old is not None:
         return values
-    filled = {**values, "date": values.get("date") or datetime.date.today(), "user_id": values.get("user_id") or actor.user_id}
+    filled = {**values, "date": values.get("date") or uow.today, "user_id": values.get("user_id") or actor.user_id}
     filled.setdefault("branch_id", uow.node.branch_id)
     for above, keys in _ABOUT.items():
         filled = filled_from(uow, actor, _EXPENSE, filled, above, *keys)

@@ -145,7 +145,7 @@ def set_off(
             they=f"{net.they_owe:,.2f}",
             most=f"{most:,.2f}",
         )
-    day = ENTRY.fields["date"].load(str(read_text(ENTRY.fields["date"], date))) if date else dt.date.today()
+    day = ENTRY.fields["date"].load(str(read_text(ENTRY.fields["date"], date))) if date else uow.today
     values = {"date": day, "supplier_id": supplier_id, "kind": EntryKind.SET_OFF, "amount": what, "owed": -what}
     values |= {"customer_id": net.customer, "branch_id": uow.node.branch_id, "number": next_number(uow, ENTRY, day), "remark": remark}
     entry = uow.insert(ENTRY, ENTRY.validate(values))
@@ -166,7 +166,7 @@ def take_back(uow: UnitOfWork, actor: Actor, *, entry_id: RecordId, remark: str 
     if entry["kind"] != EntryKind.SET_OFF:
         raise InvalidInput("not_set_off", N_("Nothing was set off by this entry; reverse it instead."), field="entry_id")
     opposite = insert_reversal(uow, actor, entry, remark)
-    day = dt.date.today()
+    day = uow.today
     receipts = [
         _receive(uow, actor, opposite, one["order_id"], -one["amount"], day, remark)
         for one in uow.where(_RECEIPT, supplier_entry_id=entry_id)

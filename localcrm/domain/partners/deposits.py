@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from decimal import Decimal
 from typing import Any
 
@@ -28,7 +27,7 @@ _HELD = DEPOSIT.fields["held"]
 def prepare_deposit(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
     """An entry is of today; money goes to and comes from the branch's account where it has but one."""
     kind = values.get("kind") or DepositKind.PAID_IN
-    day = DEPOSIT.fields["date"].load(str(values["date"])) if values.get("date") else dt.date.today()
+    day = DEPOSIT.fields["date"].load(str(values["date"])) if values.get("date") else uow.today
     filled = {**values, "kind": kind, "date": day, "branch_id": uow.node.branch_id}
     if kind == DepositKind.USED:
         filled |= {"method": None, "account_id": None}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from decimal import Decimal
 from typing import Any
 
@@ -29,7 +28,7 @@ def prepare_partner(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: 
     """A new partner gets a number, and belongs to whoever enters him and to the branch where that happens."""
     if old is not None:
         return values
-    filled = {**values, "number": values.get("number") or next_number(uow, PARTNER, dt.date.today())}
+    filled = {**values, "number": values.get("number") or next_number(uow, PARTNER, uow.today)}
     filled.setdefault("owner_id", actor.user_id)
     filled.setdefault("branch_id", uow.node.branch_id)
     return filled

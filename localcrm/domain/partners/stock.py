@@ -34,7 +34,7 @@ class Level:
 
 def prepare_stock(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
     """A report is of today unless it says otherwise."""
-    return values if old is not None or values.get("date") else {**values, "date": dt.date.today()}
+    return values if old is not None or values.get("date") else {**values, "date": uow.today}
 
 
 def check_stock(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:  # noqa: ARG001

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 from localcrm.domain import policy
@@ -56,7 +55,7 @@ def share_record(
     left_out = " ".join(other.key for other in policy.goes_with(kind) if other.key in (without or ()))
     how = {"level": level, "until": until or None, "without": left_out or None, "reason": (reason or "").strip() or None}
     values = _SHARE.validate({"entity": entity, "record": id, **target, **how, "shared_by": actor.user_id})
-    if values["until"] and values["until"] < date.today():
+    if values["until"] and values["until"] < uow.today:
         raise InvalidInput("end_passed", N_("The end of the share has passed already."), field="until")
     known = _same(uow, entity, id, target)
     if known:

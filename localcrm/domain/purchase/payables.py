@@ -52,7 +52,7 @@ _STANDS = "e.reverses_id IS NULL AND NOT EXISTS (SELECT 1 FROM supplier_entry r 
 def prepare_entry(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
     """An entry is of today; a bill falls due after the supplier's days of credit, a payment comes from the branch's account where it has but one."""
     kind = values.get("kind") or EntryKind.BILL
-    day = ENTRY.fields["date"].load(str(values["date"])) if values.get("date") else dt.date.today()
+    day = ENTRY.fields["date"].load(str(values["date"])) if values.get("date") else uow.today
     filled = {**values, "kind": kind, "date": day, "branch_id": uow.node.branch_id}
     if kind in OWING:
         filled |= {"method": None, "account_id": None, "due_on": values.get("due_on") or day + _credit(uow, values.get("supplier_id"))}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import date
 from typing import Any
 
 from localcrm.domain import policy
@@ -27,7 +26,7 @@ def prepare_supplier(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old:
     """A new supplier gets a number, and belongs to whoever enters it and to the branch where that happens."""
     if old is not None:
         return values
-    filled = {**values, "number": values.get("number") or next_number(uow, _SUPPLIER, date.today())}
+    filled = {**values, "number": values.get("number") or next_number(uow, _SUPPLIER, uow.today)}
     filled.setdefault("buyer_id", actor.user_id)
     filled.setdefault("branch_id", uow.node.branch_id)
     return filled
@@ -64,8 +63,8 @@ def compare_prices(uow: UnitOfWork, actor: Actor, *, product_id: RecordId, quant
     known = {supplier["id"]: supplier for supplier in records_by_id(uow.connection, _SUPPLIER, list(scales))}
     rows = []
     for supplier_id, scale in scales.items():
-        fitting = price_for(scale, wanted, date.today())
-        step = fitting or smallest(scale, date.today())
+        fitting = price_for(scale, wanted, uow.today)
+        step = fitting or smallest(scale, uow.today)
         supplier = known.get(supplier_id)
         if step is not None and supplier is not None and supplier["active"] and not supplier["deleted"]:
             told = suppliers.of(supplier)

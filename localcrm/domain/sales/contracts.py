@@ -36,9 +36,9 @@ def prepare_contract(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old:
     filled = dict(values)
     signed = filled.get("status", old["status"] if old else None) == ContractStatus.SIGNED
     if signed and not filled.get("signed_on", old["signed_on"] if old else None):
-        filled["signed_on"] = dt.date.today()
+        filled["signed_on"] = uow.today
     if old is None:
-        filled["number"] = filled.get("number") or next_number(uow, _CONTRACT, dt.date.today())
+        filled["number"] = filled.get("number") or next_number(uow, _CONTRACT, uow.today)
         filled["branch_id"] = uow.node.branch_id
         filled["owner_id"] = filled.get("owner_id") or actor.user_id
         filled = filled_from(uow, actor, _CONTRACT, filled, "opportunity_id", "customer_id", "contact_id", "title", "amount")

@@ -6,7 +6,6 @@ apart would add up to nothing. Who goes on with a quote elsewhere, or after it w
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from localcrm.domain import policy
@@ -49,7 +48,7 @@ def prepare_quote(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Re
     """
     if old is not None:
         return values
-    day = _QUOTE.fields["date"].load(str(values["date"])) if values.get("date") else dt.date.today()
+    day = _QUOTE.fields["date"].load(str(values["date"])) if values.get("date") else uow.today
     filled = {**values, "date": day, "number": values.get("number") or next_number(uow, _QUOTE, day), "branch_id": uow.node.branch_id}
     filled["owner_id"] = filled.get("owner_id") or actor.user_id
     return with_main_contact(uow, actor, filled_from(uow, actor, _QUOTE, filled, "opportunity_id", "customer_id", "contact_id", "title"))

@@ -73,7 +73,7 @@ def prepare_order(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Re
     if old is not None:
         return values
     filled = filled_from(uow, actor, _ORDER, {**values, "branch_id": uow.node.branch_id}, "opportunity_id", "customer_id")
-    filled["date"] = filled.get("date") or datetime.date.today()
+    filled["date"] = filled.get("date") or uow.today
     filled["owner_id"] = filled.get("owner_id") or actor.user_id
     if not filled.get("warehouse_id"):
         filled["warehouse_id"] = _first_warehouse(uow, actor)
@@ -198,7 +198,7 @@ def reverse_order(uow: UnitOfWork, actor: Actor, *, order_id: RecordId, remark: 
         "opportunity_id",
         "opening",
     )
-    values = {key: order[key] for key in copied} | {"reverses_id": order_id, "date": datetime.date.today(), "remark": remark}
+    values = {key: order[key] for key in copied} | {"reverses_id": order_id, "date": uow.today, "remark": remark}
     if order["opening"]:
         values |= {key: -order[key] for key in ("net", "tax", "gross")}
     own = {key: order[key] for key, field in _ORDER.fields.items() if field.custom and not field.custom.unique}
@@ -221,7 +221,7 @@ def _post(uow: UnitOfWork, actor: Actor, order: Record, lines: list[Record], sto
         raise InvalidInput("no_warehouse", N_("Choose the warehouse the goods leave from before posting."), field="warehouse_id")
     customer = uow.get(Customer.entity_type, order["customer_id"], deleted=True)
     amounts = _amounts(order, lines)
-    day = order["date"] or datetime.date.today()
+    day = order["date"] or uow.today
     if moved:
         require_enough(uow, order["warehouse_id"], _leaving(moved))
     for line in moved:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import Sequence
 from decimal import Decimal
@@ -34,7 +33,7 @@ _QUANTITY = _MOVE.fields["quantity"]
 
 def prepare_move(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
     """A movement is of today and of the branch that enters it."""
-    return {**values, "date": values.get("date") or datetime.date.today(), "branch_id": uow.node.branch_id}
+    return {**values, "date": values.get("date") or uow.today, "branch_id": uow.node.branch_id}
 
 
 def check_move(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record | None) -> None:

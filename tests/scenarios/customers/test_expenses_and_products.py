@@ -12,7 +12,7 @@ from localcrm.domain.conditions import PRESETS, Asking, tree_query
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.schema import entity
 from localcrm.store.query import Condition, ListQuery, select
-from tests.factories import Company, copy_company
+from tests.factories import FIRST_DAY, Company, copy_company
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_a_salesperson_writes_down_what_he_spent_and_need_not_say_when_and_who(c
     office = company.hq
     customer = office.new("customer", name="甲公司")
     spent = office.get("expense", office.new("expense", customer_id=customer, amount="128.5", purpose="请客户吃饭", type="hospitality"))
-    assert [spent[key] for key in ("date", "user_id", "amount")] == [date.today().isoformat(), office.actor.user_id, "128.50"]
+    assert [spent[key] for key in ("date", "user_id", "amount")] == [FIRST_DAY.isoformat(), office.actor.user_id, "128.50"]
     for wrong, said in (({"amount": "0"}, "大于"), ({"amount": "10", "tax": "10"}, "税额必须小于金额")):
         with pytest.raises(AppError, match=said):
             office.new("expense", customer_id=customer, purpose="误记", **wrong)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,9 +14,9 @@ from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.schema import entity
 from localcrm.store.query import select
-from tests.factories import Company, Installation
+from tests.factories import FIRST_DAY, Company, Installation
 
-TODAY = date.today()
+TODAY = FIRST_DAY
 
 
 def day(days: int) -> str:

@@ -17,9 +17,9 @@ from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.schema import entity
 from localcrm.store.query import Condition, ListQuery, select
-from tests.factories import Company, Installation, copy_company
+from tests.factories import FIRST_DAY, Company, Installation, copy_company
 
-TODAY = dt.date.today()
+TODAY = FIRST_DAY
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_a_delivery_goes_to_the_address_of_the_customer_and_is_signed_for_today(
 def test_what_is_about_to_run_out_is_an_occasion_to_call(hq):
     customer = hq.new("customer", name="绍兴宏达")
     now = now_utc()
-    soon, late = str(TODAY + dt.timedelta(days=3)), str(TODAY + dt.timedelta(days=90))
+    soon, late = (str(now.date() + dt.timedelta(days=days)) for days in (3, 90))
     quote = hq.new("quote", title="面料", customer_id=customer, amount="1", valid_until=soon)
     hq.new("quote", title="更晚", customer_id=customer, amount="1", valid_until=late, status="sent")
     contract = hq.new("contract", title="年度供货", customer_id=customer, ends_on=soon, status="signed")
