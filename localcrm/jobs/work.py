@@ -127,6 +127,20 @@ def reclaims(store: Store) -> bool:
     return reclaim.is_wanted(store)
 
 
+def note_branch_stock(store: Store, _keys: KeysOf) -> None:
+    """Note what lies at branches, for those that do not hold the others' movements."""
+    from localcrm.domain.stock import elsewhere
+
+    elsewhere.note(store)
+
+
+def tells_branch_stock(store: Store) -> bool:
+    """Whether some branch needs it."""
+    from localcrm.domain.stock import elsewhere
+
+    return elsewhere.is_wanted(store)
+
+
 #: Before anybody comes to work.
 _NIGHT = time(3)
 BACKUP = "backup"
@@ -144,6 +158,14 @@ JOBS = (
     Job("compact", N_("Condensing the change log"), timedelta(days=1), compact_log, lambda store: store.node.enrolled),
     Job("held", N_("Applying changes that were kept aside"), timedelta(minutes=1), apply_held, knows_more, "sync.manage"),
     Job("reclaim", N_("Reclaiming customers"), timedelta(days=1), reclaim_customers, reclaims, at=lambda _store: _NIGHT),
+    Job(
+        "branch_stock",
+        N_("Noting the stock of branches"),
+        timedelta(days=1),
+        note_branch_stock,
+        tells_branch_stock,
+        at=lambda _store: _NIGHT,
+    ),
     Job("digests", N_("Looking through all data"), timedelta(days=1), look_through, lambda store: store.node.enrolled),
     Job("visits", N_("Writing down maintenance visits"), timedelta(hours=1), write_visits, has_visits_due),
 )

@@ -43,3 +43,15 @@ class StockMove(
     order_line_id: Annotated[Id | None, F(7, N_("Order line"), ref="sales_order_line", editable=False)] = None
     branch_id: Annotated[Id | None, F(8, N_("Branch"), ref="branch", column=7, editable=False)] = None
     remark: Annotated[Text | None, F(9, N_("Remark"), column=8)] = None
+
+
+class BranchStock(
+    Entity, key="branch_stock", no=98, label=N_("Stock of a branch"), kind=Kind.HUB, title_field="branch", order_by="-as_of", by_hand=False
+):
+    """What lay in a branch's warehouse on a day, told to branches that do not hold its movements (``elsewhere``)."""
+
+    product_id: Annotated[Id, F(1, N_("Product"), ref="product", column=1, editable=False)]
+    warehouse_id: Annotated[Id, F(2, N_("Warehouse"), ref="warehouse", column=2, editable=False)]
+    quantity: Annotated[Quantity, F(3, N_("Quantity"), column=3, editable=False)]
+    as_of: Annotated[Day, F(4, N_("As of"), column=4, index=True, editable=False)]
+    branch: Annotated[Text, F(5, N_("Branch"), column=5, editable=False)]

@@ -15,6 +15,7 @@ from localcrm.domain.in_use import check_in_use
 from localcrm.domain.options.company import company_value
 from localcrm.domain.policy import Actor
 from localcrm.domain.records import Behaviour
+from localcrm.domain.stock.elsewhere import elsewhere
 from localcrm.domain.stock.entities import MoveType, StockMove
 from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import InvalidInput, Refused
@@ -129,10 +130,14 @@ def derive_product(connection: Connection, actor: Actor, records: list[Record]) 
 
 
 def stock_on_hand(uow: UnitOfWork, actor: Actor, *, product_id: RecordId, warehouse_id: RecordId | None = None) -> dict[str, Any]:
-    """Quantity on hand of one product, from the movements the actor may see."""
+    """Quantity on hand of one product, from the movements the actor may see; what other branches have of it, where it is known by totals only."""
     found = stock_list(uow.connection, actor, product_ids=[product_id])
     quantity = sum((row["quantity"] for row in found if warehouse_id in {None, row["warehouse_id"]}), Decimal(0))
-    return {"product_id": product_id, "on_hand": _QUANTITY.to_json(quantity)}
+    others = [one for one in elsewhere(uow.connection, actor, product_ids=[product_id]) if warehouse_id in {None, one.warehouse_id}]
+    told = [
+        {"warehouse_id": one.warehouse_id, "quantity": _QUANTITY.to_json(one.quantity), "as_of": one.as_of.isoformat()} for one in others
+    ]
+    return {"product_id": product_id, "on_hand": _QUANTITY.to_json(quantity), **({"elsewhere": told} if told else {})}
 
 
 BEHAVIOURS = {"stock_move": Behaviour(prepare=prepare_move, check=check_move)}

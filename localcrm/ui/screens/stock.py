@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -11,15 +11,19 @@ from nicegui import events, ui
 
 from localcrm.domain import policy
 from localcrm.domain.catalog.entities import Product, Warehouse
-from localcrm.domain.stock.entities import MoveType, StockMove
+from localcrm.domain.stock.elsewhere import Elsewhere, elsewhere
+from localcrm.domain.stock.entities import BranchStock, MoveType, StockMove
 from localcrm.domain.stock.services import stock_list
 from localcrm.kernel.i18n import N_, gettext as _
-from localcrm.store.query import Condition, ListQuery, Record, select
+from localcrm.store.node import only_code
+from localcrm.store.query import Condition, ListQuery, Record, select, titles
 from localcrm.ui.frame import page_frame, page_head
+from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import edit_dialog
+from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.theme import asset
-from localcrm.ui.kit.values import grouped
+from localcrm.ui.kit.values import grouped, near_day
 from localcrm.ui.operations import run_service
 from localcrm.ui.registry import Screen, register
 
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
 
 PRODUCT, WAREHOUSE, MOVE = Product.entity_type, Warehouse.entity_type, StockMove.entity_type
+BRANCH_STOCK = BranchStock.entity_type
 ROWS = 200
 #: More warehouses than this and only the totals are shown beside the chosen one.
 COLUMNS = 6
@@ -38,11 +43,17 @@ class Shelf:
 
     product: Record
     quantities: Mapping[str, Decimal]
+    elsewhere: Sequence[Elsewhere] = ()
 
     @property
     def total(self) -> Decimal:
-        """In all warehouses."""
+        """In all warehouses whose movements are here."""
         return sum(self.quantities.values(), Decimal(0))
+
+    @property
+    def others(self) -> Decimal:
+        """At other branches, as it was noted last."""
+        return sum((one.quantity for one in self.elsewhere), Decimal(0))
 
 
 async def stock(session: Session, parameters: Mapping[str, str]) -> None:  # noqa: ARG001 -- every builder gets them
@@ -57,6 +68,7 @@ class StockPage:
         self.session = session
         self.text = ""
         self.only_short = False
+        self.names: Mapping[str, str] = {}
         self.may_move = session.may("stock_move.create")
 
     async def build(self) -> None:
@@ -85,7 +97,7 @@ class StockPage:
                     goods_in.classes("lc-pri").mark("goods-in")
             self.card = ui.element("div").classes("lc-card lc-scroll").mark("stock-table")
         await self._draw()
-        self.session.subscribe({"stock_move", "product", "warehouse"}, lambda _changes: self._draw())
+        self.session.subscribe({"stock_move", "product", "warehouse", BRANCH_STOCK.key}, lambda _changes: self._draw())
 
     async def _typed(self, event: events.ValueChangeEventArguments[Any]) -> None:
         self.text = str(event.value or "")
@@ -115,11 +127,22 @@ class StockPage:
                 connection,
                 ListQuery(PRODUCT, where=where, search=self.text, sort="code", limit=1000, restrict=policy.view(session.actor, PRODUCT)),
             )
-            found = stock_list(connection, session.actor, product_ids=[row["id"] for row in page.rows])
+            ids = [row["id"] for row in page.rows]
+            found = stock_list(connection, session.actor, product_ids=ids)
+            told = elsewhere(connection, session.actor, product_ids=ids)
+            only_its_own = only_code(connection) is not None  # of others' warehouses there are no movements here
+            if policy.seen(session.actor, WAREHOUSE):
+                self.names = titles(connection, WAREHOUSE, [one.warehouse_id for one in told])
         by_product: dict[str, dict[str, Decimal]] = {}
         for row in found:
             by_product.setdefault(row["product_id"], {})[row["warehouse_id"]] = row["quantity"]
-        shelves = [Shelf(product, by_product.get(product["id"], {})) for product in page.rows]
+        others: dict[str, list[Elsewhere]] = {}
+        for one in told:
+            others.setdefault(one.product_id, []).append(one)
+        shelves = [Shelf(product, by_product.get(product["id"], {}), others.get(product["id"], ())) for product in page.rows]
+        if only_its_own:
+            there = {row["warehouse_id"] for row in found}
+            houses = [house for house in houses if house["id"] in there or house["branch_id"] in {None, session.store.node.branch_id}]
         if self.only_short:
             shelves = [shelf for shelf in shelves if shelf.total <= 0 or any(quantity < 0 for quantity in shelf.quantities.values())]
         return houses, shelves[:ROWS], len(shelves) if self.only_short else page.total
@@ -143,6 +166,7 @@ class StockPage:
 
     def _table(self, houses: list[Record], shelves: list[Shelf]) -> None:
         shown = houses if 1 < len(houses) <= COLUMNS else []
+        told = any(shelf.elsewhere for shelf in shelves)
         with ui.element("table").classes("lc-table"):
             with ui.element("tr"):
                 fields = [
@@ -153,6 +177,7 @@ class StockPage:
                     *fields,
                     *((house["name"], "lc-num lc-hide-phone") for house in shown),
                     (_("On hand"), "lc-num"),
+                    *([(_("Other branches"), "lc-num")] if told else []),
                     ("", "lc-hide-phone"),
                 ]
                 for text, classes in heads:
@@ -160,9 +185,9 @@ class StockPage:
                         ui.label(text)
             for shelf in shelves:
                 with ui.element("tr").classes("lc-hover").mark(f"stock-{shelf.product['code']}"):
-                    self._row(shelf, shown)
+                    self._row(shelf, shown, told=told)
 
-    def _row(self, shelf: Shelf, shown: list[Record]) -> None:
+    def _row(self, shelf: Shelf, shown: list[Record], *, told: bool) -> None:
         product = shelf.product
         texts = [
             (product["code"], ""),
@@ -176,6 +201,13 @@ class StockPage:
         for house in shown:
             self._quantity(shelf.quantities.get(house["id"]), "lc-num lc-hide-phone")
         self._quantity(shelf.total, "lc-num lc-strong")
+        if told:
+            with ui.element("td").classes("lc-num"):
+                if shelf.elsewhere:
+                    button = ui.button(grouped(shelf.others), on_click=lambda: self._show_others(shelf)).props("flat dense no-caps")
+                    button.tooltip(_("Where, and of which day")).mark(f"others-{product['code']}")
+                else:
+                    ui.label("—").classes("lc-muted")
         with ui.element("td").classes("lc-num lc-hide-phone"), ui.element("div").classes("lc-row-tools"):
             if self.may_move:
                 for kind, label in ((MoveType.RECEIPT, _("Goods in")), (MoveType.ADJUST, _("Adjust"))):
@@ -183,6 +215,25 @@ class StockPage:
                         "flat dense no-caps size=sm"
                     )
                     button.mark(f"{kind.value}-{product['code']}")
+
+    async def _show_others(self, shelf: Shelf) -> None:
+        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("others"):
+            ui.label(_("{product} at other branches").format(product=shelf.product["name"])).classes("lc-dialog-title")
+            ui.label(
+                _(
+                    "This branch does not hold the movements of others. Head office notes once a day what they have; it comes with the exchange."
+                )
+            ).classes("lc-muted")
+            with ui.element("table").classes("lc-table"):
+                heads(WAREHOUSE.label, (BRANCH_STOCK.fields["quantity"].label, "lc-num"), BRANCH_STOCK.fields["as_of"].label)
+                for one in sorted(shelf.elsewhere, key=lambda one: -one.quantity):
+                    with ui.element("tr"):
+                        cell(self.names.get(one.warehouse_id, "—"))
+                        self._quantity(one.quantity, "lc-num")
+                        cell(near_day(one.as_of))
+            with ui.element("div").classes("lc-dialog-buttons"):
+                ui.button(_("Close"), on_click=dialog.close).props("unelevated no-caps autofocus").classes("lc-pri")
+        await answer_of(dialog)
 
     def _quantity(self, quantity: Decimal | None, classes: str) -> None:
         with ui.element("td").classes(classes):
