@@ -14,7 +14,7 @@ import statistics
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ from localcrm.sync.merge import admit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from localcrm.store.connection import Connection
     from localcrm.store.store import Store
 
 ROUNDS = 10
@@ -127,19 +128,34 @@ def _admit(head: Store, data: bytes, number: int) -> None:
 
 
 class _Watched(Pace):
-    """Remembers what the longest portion took: CPU seconds."""
+    """Remembers the longest step: from the beginning of the last portion of a transaction, after which somebody may have been found
+    waiting, until it was committed; CPU seconds.
+    """
 
-    longest = 0.0
+    longest = begun = 0.0
 
     def took(self, changes: int, seconds: float) -> None:
         """Learn as usual."""
-        self.longest = max(self.longest, seconds)
+        self.begun = self.now() - seconds
         super().took(changes, seconds)
+
+    def until_committed(
+        self, merging: Callable[[], AbstractContextManager[Connection]]
+    ) -> Callable[[], AbstractContextManager[Connection]]:
+        """The same transaction, watched."""
+
+        @contextmanager
+        def watched() -> Iterator[Connection]:
+            with merging() as connection:
+                yield connection
+            self.longest = max(self.longest, self.now() - self.begun)
+
+        return watched
 
 
 def meanwhile(place: Path, changes: int) -> tuple[float, list[float], float]:
     """While work was merged: for how long at most the loop of the screens stood still, what each save took, the shortest first, and the CPU
-    time of the longest portion.
+    time of the longest step.
 
     Seconds. The first two are wall time and grow on a busy machine; the third does not, and nobody writes during it.
     """
@@ -151,6 +167,7 @@ def meanwhile(place: Path, changes: int) -> tuple[float, list[float], float]:
     with head.unit_of_work(None) as uow:
         uow.insert(CUSTOMER, people.customer(), identity=identity)
     head.pace = pace = _Watched()
+    head.merging = pace.until_committed(head.merging)  # type: ignore[method-assign]
     finished, waits = threading.Event(), list[float]()
 
     def merge() -> None:

@@ -35,6 +35,10 @@ LOOKED_AT = 5
 #: Digits at the end of a number that a person may type.
 MIN_TAIL = 4
 _MAX_TEXT = 2000
+#: From how many pieces of one size on the index joins them; what FTS5 does where nobody says otherwise.
+_AUTOMERGE = 4
+#: Pages that are joined after each transaction of a merge: enough to keep up with what it writes.
+_JOINED = 96
 _LETTERS = string.ascii_lowercase + string.digits
 _RUN = re.compile(r"[^\W_]+")
 _DIGITS = re.compile(r"\d+")
@@ -132,19 +136,22 @@ def index_new(connection: Connection, entity: EntityType, rows: Iterable[tuple[i
 
 @contextmanager
 def gathering(connection: Connection) -> Iterator[dict[int, _Document]]:
-    """Within a transaction: what is to be indexed is gathered, and written when somebody asks for it, when ``catch_up`` is called, or at
-    the end of the block.
+    """Within a transaction that indexes much: what is to be indexed is gathered, and written when somebody asks for it, when ``catch_up`` is
+    called, or at the end of the block.
 
-    After every other statement that might fail half-way the index writes what it holds as a piece of its own, and joins such pieces again
-    and again: gathered it costs half.
+    After every other statement that might fail half-way the index writes what it holds as a piece of its own; gathered, it writes fewer.
+    By itself it joins its pieces in bursts of some hundred pages, for which whoever saves would have to wait: here it joins a few each time.
     """
-    documents: dict[int, _Document] = {}
-    connection.unindexed = documents
-    try:
+    _set(connection, "automerge", 0)
+    with _gathered(connection) as documents:
         yield documents
-        catch_up(connection)
-    finally:
-        connection.unindexed = None
+    _set(connection, "automerge", _AUTOMERGE)
+    _set(connection, "merge", _JOINED)
+
+
+def _set(connection: Connection, what: str, value: int) -> None:
+    """Tell the index something: https://sqlite.org/fts5.html, section 6."""
+    connection.execute("INSERT INTO search(search, rank) VALUES (?, ?)", (what, value))
 
 
 def catch_up(connection: Connection, *, beyond: int = 0) -> None:
@@ -178,8 +185,13 @@ def _gathered(connection: Connection) -> Iterator[dict[int, _Document]]:
     if connection.unindexed is not None:
         yield connection.unindexed
         return
-    with gathering(connection) as documents:
+    documents: dict[int, _Document] = {}
+    connection.unindexed = documents
+    try:
         yield documents
+        catch_up(connection)
+    finally:
+        connection.unindexed = None
 
 
 def _write(connection: Connection, entity: EntityType, rows: Iterable[tuple[int, Iterable[Stored]]], verb: str) -> None:

@@ -109,9 +109,8 @@ class Store:
     @contextmanager
     def unit_of_work(self, actor: str | None) -> Iterator[UnitOfWork]:
         """Write as somebody; commits at the end of the block, rolls back on any error, then raises the event."""
-        with self._writing() as connection, own_section(self, connection, actor=actor) as uow:
+        with self._announced(remote=False), self._writing() as connection, own_section(self, connection, actor=actor) as uow:
             yield uow
-        self.announce(remote=False)
 
     @contextmanager
     def merging(self) -> Iterator[Connection]:
@@ -119,12 +118,11 @@ class Store:
 
         Raises StoreError("moved_away") where the folder was moved while an exchange was running.
         """
-        with self._writing() as connection:
+        with self._announced(remote=True), self._writing() as connection:
             require_here(connection)
             connection.execute("UPDATE sync_ctx SET applying = 1")
             yield connection
             connection.execute("UPDATE sync_ctx SET applying = 0")
-        self.announce(remote=True)
 
     @property
     def is_awaited(self) -> bool:
@@ -213,17 +211,30 @@ class Store:
     def announce(self, *, remote: bool) -> Changes | None:
         """Raise the event for everything logged since the last one."""
         with self._write_lock:
-            newest = changelog.head(self._writer)
-            if newest == self._seen:
-                return None
-            if not self._listeners:
-                self._seen = newest
-                return None
-            changes = changelog.changes_since(self._writer, self._seen, newest, remote=remote)
-            self._seen = newest
-        for listener in list(self._listeners):
-            listener(changes)
+            changes = self._news(remote=remote)
+        self._tell(changes)
         return changes
+
+    @contextmanager
+    def _announced(self, *, remote: bool) -> Iterator[None]:
+        """Raise the event for what the block commits. What there is to tell is read before the turn is given up: whoever saves would wait
+        for a second turn otherwise, behind a whole step of a merge.
+        """
+        with self._write_lock:
+            yield
+            changes = self._news(remote=remote)
+        self._tell(changes)
+
+    def _news(self, *, remote: bool) -> Changes | None:
+        before, self._seen = self._seen, changelog.head(self._writer)
+        if self._seen == before or not self._listeners:
+            return None
+        return changelog.changes_since(self._writer, before, self._seen, remote=remote)
+
+    def _tell(self, changes: Changes | None) -> None:
+        if changes is not None:
+            for listener in list(self._listeners):
+                listener(changes)
 
     def announce_rows(self, kind: str, ids: Iterable[str]) -> None:
         """Raise the event for rows that were written without a log entry."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Seconds that a portion works, as a rule: with its commit, and where the search index puts itself in order, it stays below 50 ms.
-BUDGET = 0.02
+#: Seconds that a portion works, as a rule: what it gathered for the search index and its commit come on top.
+BUDGET = 0.015
 #: Changes of the first portion, of the smallest, and of the largest one.
 _FIRST, _LEAST, _MOST = 500, 250, 2000
 

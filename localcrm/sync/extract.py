@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from localcrm.store.connection import Connection
 
 #: A message carries about this many changes; a larger transaction travels whole.
-PORTION = 4000
+PORTION = 8000
 
 _TX = "SELECT tx, origin, first_oseq, count, first_lseq, hlc, eff_hlc, actor FROM sync_tx"
 

@@ -59,7 +59,7 @@ _INSERTED_AT_ONCE, _UPDATED_AT_ONCE = 32, 16
 _bound = bytearray
 _NOTHING = _bound()
 #: Documents of the search index that are gathered before they are written: whoever waits for the transaction to end waits for that too.
-_GATHERED = 1500
+_GATHERED = 1000
 #: A cursor before every number.
 _NOTHING_HEARD = -1
 

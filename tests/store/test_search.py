@@ -195,3 +195,20 @@ def _searched(connection: Connection, rid: int) -> tuple[str, ...]:
     found = connection.one(f"SELECT {columns} FROM customer WHERE rid = ?", (rid,))
     assert found is not None
     return found
+
+
+def test_the_index_joins_its_pieces_by_itself_again_after_a_merge_and_after_one_that_failed(index: Store) -> None:
+    def automerge() -> int:
+        with index.read() as connection:
+            return int(connection.value("SELECT coalesce((SELECT v FROM search_config WHERE k = 'automerge'), 4)"))
+
+    with index.merging() as connection, search.gathering(connection):
+        assert connection.value("SELECT v FROM search_config WHERE k = 'automerge'") == 0
+    assert automerge() == 4
+    with pytest.raises(ZeroDivisionError), index.merging() as connection, search.gathering(connection):
+        _carry_out(connection, [("enter", 1, NAMES[0])])
+        raise ZeroDivisionError
+    assert automerge() == 4
+    with index.merging() as connection:
+        assert connection.unindexed is None
+        assert search.count_rows(connection, CUSTOMER) == 0
