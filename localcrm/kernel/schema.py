@@ -626,18 +626,19 @@ def _kind(base: type, f: F, scaled: Scaled | None) -> str:
 
 
 _registry: dict[str, EntityType] = {}
+_numbered: dict[int, EntityType] = {}
 
 
 def _register(entity: EntityType) -> None:
-    for other in _registry.values():
-        if other.key == entity.key or other.no == entity.no:
-            raise TypeError(f"entity {entity.key} (no. {entity.no}) clashes with {other.key} (no. {other.no})")
+    other = _registry.get(entity.key) or _numbered.get(entity.no)
+    if other is not None:
+        raise TypeError(f"entity {entity.key} (no. {entity.no}) clashes with {other.key} (no. {other.no})")
     fields = entity.declared.fields
     if entity.title_field not in fields:
         raise TypeError(f"{entity.key}: title field {entity.title_field} does not exist")
     if len(entity.declared.by_no) != len(fields):
         raise TypeError(f"{entity.key}: a field number is used twice")
-    _registry[entity.key] = entity
+    _registry[entity.key] = _numbered[entity.no] = entity
 
 
 def entities() -> list[EntityType]:
@@ -655,7 +656,7 @@ def entity(key: str) -> EntityType:
 
 def entity_by_no(no: int) -> EntityType | None:
     """An entity by wire number; None if this program does not know it (yet)."""
-    return next((entity for entity in _registry.values() if entity.no == no), None)
+    return _numbered.get(no)
 
 
 @contextmanager
@@ -667,6 +668,8 @@ def scratch_registry() -> Iterator[None]:
     finally:
         _registry.clear()
         _registry.update(saved)
+        _numbered.clear()
+        _numbered.update({entity.no: entity for entity in saved.values()})
 
 
 _BAD_VALUE = ("bad_value", N_("{label}: “{value}” cannot be understood."))

@@ -15,7 +15,7 @@ import msgspec
 
 from localcrm.kernel.clock import stamp_time, to_iso
 from localcrm.kernel.ports import Changes
-from localcrm.kernel.schema import EntityType, Stored, entity_by_no
+from localcrm.kernel.schema import EntityType, Field, Stored, entity_by_no
 from localcrm.store import past
 from localcrm.store.ddl import DELETED_NO, GONE, INSERT, UPDATE, VOID
 from localcrm.store.past import Booked, Logged
@@ -34,17 +34,18 @@ _LOOKED_AT = 20_000
 
 def parse_diff(entity: EntityType, diff: str) -> dict[int, tuple[Stored, Stored]]:
     """An update's changed columns: wire number → (old, new) in stored form."""
-    return {int(no): (_stored(entity, int(no), old), _stored(entity, int(no), new)) for no, (old, new) in _read(diff).items()}
+    fields = entity.by_no
+    return {(number := int(no)): (_stored(fields, number, old), _stored(fields, number, new)) for no, (old, new) in _read(diff).items()}
 
 
 def parse_row(entity: EntityType, diff: str) -> dict[int, Stored]:
     """A removed row's columns: wire number → value in stored form."""
-    return {int(no): _stored(entity, int(no), value) for no, value in _read(diff).items()}
+    fields = entity.by_no
+    return {(number := int(no)): _stored(fields, number, value) for no, value in _read(diff).items()}
 
 
-def _stored(entity: EntityType, no: int, value: Any) -> Stored:
-    field = entity.by_no.get(no)
-    if value is not None and field is not None and field.kind == "ref":
+def _stored(fields: Mapping[int, Field], no: int, value: Any) -> Stored:
+    if value is not None and no in fields and fields[no].kind == "ref":
         return bytes.fromhex(value)
     return value  # type: ignore[no-any-return]
 
@@ -219,14 +220,10 @@ def first_values(connection: Connection, entity: EntityType, ids: Iterable[bytes
         )
         gone = {pk: parse_row(entity, diff) for pk, op, diff in logged if op == GONE}
         result.update(gone)
-        undone: set[tuple[bytes, int]] = set()
-        for pk, op, diff in logged:
-            if op != UPDATE or pk not in result:
-                continue
-            for no, (old, _new) in parse_diff(entity, diff).items():
-                if (pk, no) not in undone and no in entity.by_no:
-                    undone.add((pk, no))
-                    result[pk][no] = old
+        fields = entity.by_no
+        for pk, op, diff in reversed(logged):
+            if op == UPDATE and pk in result:
+                result[pk].update((no, old) for no, (old, _new) in parse_diff(entity, diff).items() if no in fields)
     return result
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 ERASED = "***"
 #: Setting of a user at this node: what he looked for lately.
 SEARCHES = "search_recent"
+#: Pages.
+_SCRUBBED_AT_ONCE = 1000
 _PERSONAL = frozenset({"text", "longtext", "date", "datetime", "files"})
 #: Columns of a conflict that hold values of the record it is about.
 _TOLD = ("base", "kept", "lost")
@@ -85,10 +87,12 @@ def carry_out_since(store: Store, connection: Connection, lseq: int) -> None:
     known = {entity.key: entity for entity in entities()}
     if connection.value("SELECT 1 FROM erasure LIMIT 1") is None:
         return
+    erased = False
     for identity, subject, record in connection.all(_perhaps(), (lseq,)):
         entity, pk = known.get(subject), bytes.fromhex(record)
         if entity is None:
             continue
+        erased = True
         is_new = _logged_since(connection, order, identity, lseq)
         if is_new or _logged_since(connection, entity, pk, lseq) or _kept_aside(connection, entity, pk):
             carry_out(connection, entity, pk)
@@ -96,12 +100,30 @@ def carry_out_since(store: Store, connection: Connection, lseq: int) -> None:
             _reach(connection, entity, pk, since=lseq)
         if is_new:
             eventlog.append(connection, at=store.clock.now_ms(), kind="erased", detail=f"{subject} {record}", sign=store.sign_log)
+    if erased:
+        scrub(connection)
 
 
 def carry_out(connection: Connection, entity: EntityType, pk: bytes) -> None:
-    """Erase one person inside the open transaction, and what other records say of him; doing it again changes nothing."""
+    """Erase one person inside the open transaction, and what other records say of him; doing it again changes nothing.
+
+    Whoever calls it calls ``scrub`` when the last one is erased.
+    """
     _erase(connection, entity, pk, personal_fields(entity))
     _reach(connection, entity, pk)
+
+
+def scrub(connection: Connection) -> None:
+    """Write over the pages of the file that nobody uses any more: what was moved and given up there long ago still stands in them, words of
+    the search index above all, which moves all it holds again and again.
+    """
+    page = int(connection.value("PRAGMA page_size"))
+    connection.execute("PRAGMA secure_delete = ON")
+    connection.execute("CREATE TABLE scrubbed(blank BLOB)")
+    while free := int(connection.value("PRAGMA freelist_count")):
+        connection.execute("INSERT INTO scrubbed VALUES (zeroblob(?))", (min(free, _SCRUBBED_AT_ONCE) * page,))
+    connection.execute("DROP TABLE scrubbed")
+    connection.execute("PRAGMA secure_delete = FAST")
 
 
 def _reach(connection: Connection, entity: EntityType, pk: bytes, *, since: int | None = None) -> None:
@@ -132,7 +154,7 @@ def _erase(connection: Connection, entity: EntityType, pk: bytes, fields: Sequen
         search.catch_up(connection)
         connection.execute("INSERT INTO search(search) VALUES ('optimize')")  # until then the words before stay in the index
     connection.execute("UPDATE sync_ctx SET applying = ?", (capturing,))
-    connection.execute("PRAGMA secure_delete = OFF")
+    connection.execute("PRAGMA secure_delete = FAST")
 
 
 def _attached(connection: Connection, entity: EntityType, pk: bytes) -> list[Attachment]:

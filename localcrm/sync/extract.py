@@ -7,6 +7,7 @@ since, so a batch says the same however often and wherever it is cut.
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import chain, groupby
@@ -20,7 +21,7 @@ from localcrm.sync.codec import Batch, Change, Tx
 from localcrm.sync.scope import Scope, outside
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from localcrm.kernel.schema import EntityType
     from localcrm.store.connection import Connection
@@ -135,8 +136,9 @@ def _outside(connection: Connection, scope: Scope, logged: list[tuple[Any, list[
 
 
 def _written(connection: Connection, logged: list[tuple[tuple[Any, ...], list[tuple[Any, ...]]]]) -> Batch:
-    inserted = _inserted_values(connection, [entry for _row, entries in logged for entry in entries])
-    writer = _Writer(connection)
+    entries = [entry for _row, members in logged for entry in members]
+    inserted = _inserted_values(connection, entries)
+    writer = _Writer(connection, {entry[5] for entry in entries if entry[5]})
     for row, entries in logged:
         writer.add(row, entries, inserted)
     return writer.batch
@@ -144,14 +146,31 @@ def _written(connection: Connection, logged: list[tuple[tuple[Any, ...], list[tu
 
 def _logged(connection: Connection, rows: list[tuple[Any, ...]]) -> list[list[tuple[Any, ...]]]:
     """The changes of each transaction, of which the beginning, or all, may have left the log."""
-    horizon, logged = past.horizon(connection), []
-    for _tx, _origin, _first_oseq, count, first, *_rest in rows:
-        older = past.changes(connection, first - 1, first + count - 1) if first <= horizon else ()
+    horizon, logged = past.horizon(connection), list[list[tuple[Any, ...]]]()
+    for run in _neighbours(rows):
+        first, after = run[0][4], run[-1][4] + run[-1][3]
+        older = past.changes(connection, first - 1, after - 1) if first <= horizon else ()
         live = connection.all(
-            "SELECT lseq, tbl, op, pk, diff, prev FROM sync_log WHERE lseq >= ? AND lseq < ? ORDER BY lseq", (first, first + count)
+            "SELECT lseq, tbl, op, pk, diff, prev FROM sync_log WHERE lseq >= ? AND lseq < ? ORDER BY lseq", (first, after)
         )
-        logged.append([*(change[:6] for change in older), *live])
+        entries, place = [*(change[:6] for change in older), *live], 0
+        for row in run:
+            start = place
+            place = bisect_left(entries, row[4] + row[3], lo=place, key=itemgetter(0))
+            logged.append(entries[start:place])
     return logged
+
+
+def _neighbours(rows: list[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
+    """Transactions that lie one behind the other in the log, together."""
+    run: list[tuple[Any, ...]] = []
+    for row in rows:
+        if run and row[4] != run[-1][4] + run[-1][3]:
+            yield run
+            run = []
+        run.append(row)
+    if run:
+        yield run
 
 
 def _inserted_values(connection: Connection, entries: list[tuple[Any, ...]]) -> dict[tuple[int, bytes], dict[int, Any]]:
@@ -170,12 +189,13 @@ def _inserted_values(connection: Connection, entries: list[tuple[Any, ...]]) -> 
 class _Writer:
     """Collects transactions into a batch, translating local numbers into identities."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, earlier: set[int]) -> None:
+        """``earlier``: local numbers of the changes that others of them name."""
         self._changes: list[Change] = []
         self.batch = Batch(changes=self._changes)
         self._connection = connection
         self._origins: dict[int, int] = {}
-        self._spans: list[tuple[int, int, int, int]] = []
+        self._earlier = self._identities(earlier)
 
     def add(self, row: tuple[Any, ...], entries: list[tuple[Any, ...]], inserted: dict[tuple[int, bytes], dict[int, Any]]) -> None:
         """One transaction; quarantined changes leave a hole, and a hole starts a new ``Tx``."""
@@ -206,7 +226,8 @@ class _Writer:
             values = [(no, old, new) for no, (old, new) in changelog.parse_diff(entity, diff or "{}").items()]
         elif entity is not None and op == GONE:
             values = [(no, value) for no, value in changelog.parse_row(entity, diff or "{}").items() if value is not None]
-        return Change(table, op, pk, values, self._identity(prev) if prev else None)
+        origin, oseq = self._earlier.get(prev or 0) or (None, 0)
+        return Change(table, op, pk, values, None if origin is None else (self._origin(origin), oseq))
 
     def _origin(self, origin: int) -> int:
         if origin not in self._origins:
@@ -215,17 +236,16 @@ class _Writer:
             self.batch.origins.append((node_no, int.from_bytes(epoch)))
         return self._origins[origin]
 
-    def _identity(self, lseq: int) -> tuple[int, int] | None:
-        """(origin index, oseq) of a local log row."""
-        for first, end, origin, oseq in self._spans[-50:]:
-            if first <= lseq < end:
-                return origin, oseq + lseq - first
-        row = self._connection.one(
-            "SELECT first_lseq, first_lseq + count, origin, first_oseq FROM sync_tx WHERE first_lseq <= ? ORDER BY first_lseq DESC LIMIT 1",
-            (lseq,),
-        ) or past.run_at(self._connection, lseq)
-        if row is None or self._connection.value("SELECT node_no FROM sync_origin WHERE origin = ?", (row[2],)) == 0:
-            return None  # never heard of, or nobody's (``store.forget``)
-        span = (row[0], row[1], self._origin(row[2]), row[3])
-        self._spans.append(span)
-        return span[2], span[3] + lseq - span[0]
+    def _identities(self, numbers: set[int]) -> dict[int, tuple[int, int]]:
+        """Origin and number there of local log rows; without those never heard of, or nobody's (``store.forget``)."""
+        nobodys = {origin for (origin,) in self._connection.all("SELECT origin FROM sync_origin WHERE node_no = 0")}
+        found: dict[int, tuple[int, int]] = {}
+        for lseq, *live in self._connection.all(
+            """SELECT j.value, t.first_lseq, t.first_lseq + t.count, t.origin, t.first_oseq FROM json_each(?) j
+               LEFT JOIN sync_tx t ON t.first_lseq = (SELECT max(first_lseq) FROM sync_tx WHERE first_lseq <= j.value)""",
+            (json.dumps(sorted(numbers)),),
+        ):
+            run = past.run_at(self._connection, lseq) if live[0] is None else live
+            if run is not None and run[2] not in nobodys:
+                found[lseq] = (run[2], run[3] + lseq - run[0])
+        return found

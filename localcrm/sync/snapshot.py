@@ -201,7 +201,7 @@ def install(store: Store, path: Path, told: Snapshot) -> Report:
     with store.replacing(path) as connection:
         require_here(connection)
         _refuse_losses(store, connection)
-        _carry_out_erasures(store, connection)
+        erased = _carry_out_erasures(store, connection)
         unsent = _unsent(store, connection)
         came = told.hseq - int(connection.value("SELECT recv_hseq FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)))
         epochs = connection.all("SELECT epoch, epoch_index, code FROM sync_origin WHERE node_no = ?", (store.node.node_no,))
@@ -211,6 +211,8 @@ def install(store: Store, path: Path, told: Snapshot) -> Report:
         store.reshape()  # the fields as they count here, and with them indexes, totals and triggers
         search.reindex(connection)
         report = _merge_on_top(store, connection, unsent)
+        if erased:
+            erase.scrub(connection)
         signing.take_over(store, connection)
         eventlog.append(connection, at=store.clock.now_ms(), kind="bootstrap", detail=f"received={came}", sign=store.sign_log)
     return report
@@ -278,16 +280,21 @@ def _refuse_losses(store: Store, connection: Connection) -> None:
         raise _error("snapshot_lacks", lost)
 
 
-def _carry_out_erasures(store: Store, connection: Connection) -> None:
-    """Orders to erase that come with the snapshot: what they are about is overwritten here too, attached files and forms included."""
+def _carry_out_erasures(store: Store, connection: Connection) -> bool:
+    """Orders to erase that come with the snapshot: what they are about is overwritten here too, attached files and forms included. Returns
+    whether there are some.
+    """
+    erased = False
     known = {entity.key: entity for entity in entities()}
     for subject, record in connection.all(
         "SELECT subject, record_id FROM source.erasure WHERE id NOT IN (SELECT id FROM main.erasure) ORDER BY id"
     ):
         if subject in known:
             erase.carry_out(connection, known[subject], bytes.fromhex(record))
+            erased = True
             detail = f"{subject} {record}"
             eventlog.append(connection, at=store.clock.now_ms(), kind="erased", detail=detail, sign=store.sign_log)
+    return erased
 
 
 def _unsent(store: Store, connection: Connection) -> list[bytes]:

@@ -27,7 +27,7 @@ def contact_with(**fields: Any) -> Iterator[schema.EntityType]:
     """The contact, declared with more fields than the file knows."""
     totals = fields.pop("totals", ())
     with schema.scratch_registry():
-        del schema._registry["contact"]
+        del schema._numbered[schema._registry.pop("contact").no]
         annotations = {name: annotation for name, (annotation, _default) in fields.items()}
         body = {
             "__annotations__": annotations,

@@ -10,6 +10,8 @@ import pytest
 
 from localcrm.domain.records import find_everywhere, read_history
 from localcrm.kernel.errors import AppError, InvalidInput, Refused
+from localcrm.kernel.ids import new_id
+from localcrm.kernel.schema import entity
 from localcrm.store.check import check
 from localcrm.sync import node_sync
 from tests.factories import Company, Installation
@@ -223,3 +225,20 @@ def test_calls_tickets_and_relations_forget_what_they_say_of_the_person(company:
         assert words_in(node) == []
         assert check(node.store)["problems"] == []
     assert len(company.digests) == 1
+
+
+def test_pages_given_up_long_before_the_order_tell_nothing_either(company: Company) -> None:
+    """The search index moves all its words again and again; what it leaves behind is written over."""
+    hq = company.hq
+    customer = hq.new("customer", name="绍兴恒远纺织品有限公司")
+    contact = hq.new("contact", customer_id=customer, name=NAME, phone=PHONE)
+    with hq.store.unit_of_work(None) as uow:
+        new = [{"id": new_id(), "name": f"绍兴第{number}纺织品有限公司", "phone": f"0575-{number:08d}"} for number in range(300)]
+        uow.insert_many(entity("customer"), new)
+    with hq.store.housekeeping() as connection:
+        connection.execute("INSERT INTO search(search) VALUES ('optimize')")  # as the erasure of somebody else does
+    with hq.store.read() as connection:
+        assert connection.value("PRAGMA freelist_count") > 0
+    erase(hq, contact)
+    assert words_in(hq) == []
+    assert check(hq.store) == {"ok": True, "problems": []}

@@ -86,6 +86,7 @@ def erase_person(uow: UnitOfWork, actor: Actor, *, entity: str, id: RecordId, na
     order = {"subject": entity, "record_id": id, "at": at, "by_id": actor.user_id}
     identity = uow.insert(_ERASURE, _ERASURE.validate(order))
     erase.carry_out(uow.connection, kind, bytes.fromhex(id))
+    erase.scrub(uow.connection)
     uow.log("erased", f"{entity} {id}")
     return {"id": identity, "record": id, "at": to_iso(at)}
 
