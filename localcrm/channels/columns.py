@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from localcrm.channels.tables import guess_mapping, is_personal
-from localcrm.domain.import_columns import brought_along, importable_fields, kind_spellings, spellings
+from localcrm.domain.import_columns import BESIDE, Beside, brought_along, importable_fields, kind_spellings, spellings
+from localcrm.domain.typed import in_every_language
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from localcrm.kernel.schema import EntityType, Field
 
@@ -24,7 +25,21 @@ def recognise_columns(headers: Sequence[str], kind: EntityType) -> dict[int, str
     if along and (named := _title([header for header in headers if header not in found], along)):
         found = guess_mapping([header for header in headers if header not in named and not is_personal(header)], fields) | named
         found |= _others([header for header in headers if header not in found], along)
+    if beside := BESIDE.get(kind.key):
+        found |= guess_mapping([header for header in headers if header not in found], [*_beside(beside)])
     return {headers.index(header): key for header, key in found.items()}
+
+
+def _beside(beside: Beside) -> Iterator[tuple[str, list[str]]]:
+    """Only headers that name it: an amount may be anything."""
+    for key, field in beside.fields.items():
+        named = [
+            f"{before}{between}{label}"
+            for before in in_every_language(beside.label_msgid)
+            for between in ("", " ", "·", " · ")
+            for label in spellings(field)
+        ]
+        yield f"{beside.key}.{key}", named
 
 
 def _title(headers: Sequence[str], kind: EntityType) -> dict[str, str]:

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from localcrm.domain import policy, records
-from localcrm.domain.import_columns import brought_along, split_row
+from localcrm.domain.import_columns import BESIDE, Beside, brought_along, split_row
 from localcrm.domain.policy import Actor
 from localcrm.domain.typed import read_text
 from localcrm.kernel.errors import AppError, Forbidden, InvalidInput, NotFound, Refused, StoreError
@@ -252,7 +252,7 @@ class _BroughtAlong:
 
     def take(self, uow: UnitOfWork, parent: str | None, cells: Mapping[str, str]) -> str:
         """Write one; says "created", "updated" or "skipped". Without a ``parent``, which a dry run did not keep, only what it says is checked."""
-        with self._fields_named():
+        with _fields_named(self._kind.key):
             policy.require(self._actor, f"{self._kind.key}.import")
             values = self._reader.read(uow, self._kind, cells)
             if parent is None:
@@ -274,15 +274,34 @@ class _BroughtAlong:
             raise _ambiguous(title)
         return str(found[0]["id"]) if found else None
 
-    @contextmanager
-    def _fields_named(self) -> Iterator[None]:
-        """A fault names its column as the row does."""
-        try:
-            yield
-        except AppError as error:
-            if field := error.params.get("field"):
-                error.params["field"] = f"{self._kind.key}.{field}"
-            raise
+
+class _WrittenBeside:
+    """What verbs make of cells beside the record of a row."""
+
+    def __init__(self, beside: Beside, actor: Actor) -> None:
+        self._beside, self._actor = beside, actor
+
+    def take(self, uow: UnitOfWork, parent: str | None, cells: Mapping[str, str]) -> str:
+        """Write it; says "created" or "skipped". Without a ``parent``, which a dry run did not keep, only what it says is checked."""
+        beside = self._beside
+        with _fields_named(beside.key):
+            policy.require(self._actor, beside.permission)
+            values = {key: read_text(beside.field(key), text) for key, text in cells.items()}
+            if parent is None:
+                beside.check(values)
+                return "created"
+            return beside.write(uow, self._actor, parent, values)
+
+
+@contextmanager
+def _fields_named(brought: str) -> Iterator[None]:
+    """A fault names its column as the row does."""
+    try:
+        yield
+    except AppError as error:
+        if field := error.params.get("field"):
+            error.params["field"] = f"{brought}.{field}"
+        raise
 
 
 def _change(uow: UnitOfWork, actor: Actor, kind: EntityType, identity: str, values: Mapping[str, Any]) -> str:
@@ -310,8 +329,11 @@ class _Rows:
         self._portion = 0
         self._earlier: dict[tuple[str, str], _Earlier] = {}  # what a dry run would have left, by field and value that must not repeat
         self._reader = _Reader(actor)
-        along = brought_along(kind)
-        self._along = _BroughtAlong(along, actor, self._reader) if along else None
+        self._along: dict[str, _BroughtAlong | _WrittenBeside] = {}
+        if along := brought_along(kind):
+            self._along[along.key] = _BroughtAlong(along, actor, self._reader)
+        if beside := BESIDE.get(kind.key):
+            self._along[beside.key] = _WrittenBeside(beside, actor)
 
     def take(self, uow: UnitOfWork, cells: Mapping[str, str], *, dry_run: bool) -> str:
         """Write one row; says "created", "updated" or "skipped"."""
@@ -326,8 +348,9 @@ class _Rows:
             outcome, identity = _change(uow, self._actor, self._kind, found, values), found
         else:
             outcome, identity = "created", records.create_record(uow, self._actor, entity=self._kind.key, values=values)["id"]
-        if beside and self._along and self._along.take(uow, identity, beside) != "skipped" and outcome == "skipped":
-            outcome = "updated"
+        for brought, said in beside.items():
+            if brought in self._along and self._along[brought].take(uow, identity, said) != "skipped" and outcome == "skipped":
+                outcome = "updated"
         if tried is None:  # all of the row stands
             if outcome == "created" and key is not None and self._known is not None:
                 if dry_run:

@@ -39,6 +39,7 @@ from localcrm.domain.sales import (
     expiring,
     installed,
     level_prices,
+    opening,
     overpaid,
     paper_questions,
     questions as sales_questions,
@@ -171,3 +172,4 @@ conflicts.PUT_INTO["customer"] = merging.put_into
 
 # A row of a table may bring a person along with the customer.
 import_columns.ALONG["customer"] = "contact"
+import_columns.BESIDE["customer"] = opening.WITH_CUSTOMERS

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from localcrm.domain import policy
 from localcrm.domain.admin.entities import LegalEntity
 from localcrm.domain.admin.organisation import company_of_branch
 from localcrm.domain.crm.entities import Customer
+from localcrm.domain.finance.entities import Receipt
+from localcrm.domain.import_columns import Beside
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
 from localcrm.domain.sales.entities import OrderStatus, SalesOrder
@@ -21,6 +25,8 @@ from localcrm.store.query import record_json, titles
 from localcrm.store.uow import UnitOfWork
 
 _ORDER, _CUSTOMER = SalesOrder.entity_type, Customer.entity_type
+OPENING = "customer.opening"
+_ENTER = N_("Enter the amount, in cents at the finest; it must not be zero.")
 
 
 def enter_opening_balance(
@@ -30,9 +36,9 @@ def enter_opening_balance(
 
     It is owed, paid, set off and aged as an order is, and counts as none: it sells nothing. Returns it. What is wrong is reversed.
     """
-    owed = parse_decimal(amount)
-    if owed == 0 or round_to(owed, MONEY_SCALE) != owed:
-        raise InvalidInput("no_opening_amount", N_("Enter the amount, in cents at the finest; it must not be zero."), field="amount")
+    owed = _amount(amount)
+    if owed == 0:
+        raise InvalidInput("no_opening_amount", _ENTER, field="amount")
     customer = uow.get(_CUSTOMER, customer_id)
     dated = _ORDER.fields["date"]
     day = dated.load(str(read_text(dated, date))) if date else uow.today
@@ -57,4 +63,45 @@ def enter_opening_balance(
     return record_json(_ORDER, policy.shown(actor, _ORDER, uow.get(_ORDER, made)))
 
 
-VERBS = (Verb(enter_opening_balance, N_("Enter a customer's opening balance"), "customer.opening", record="customer_id"),)
+def _amount(text: Any) -> Decimal:
+    try:
+        owed = parse_decimal(str(text))
+    except InvalidInput as error:
+        error.params["field"] = "amount"
+        raise
+    if round_to(owed, MONEY_SCALE) != owed:
+        raise InvalidInput("no_opening_amount", _ENTER, field="amount")
+    return owed
+
+
+def _check_cells(cells: Mapping[str, Any]) -> None:
+    """An amount, without which a date or a remark says nothing."""
+    if "amount" not in cells:
+        raise InvalidInput("no_opening_amount", _ENTER, field="amount")
+    _amount(cells["amount"])
+
+
+def _write_cells(uow: UnitOfWork, actor: Actor, customer_id: str, cells: Mapping[str, Any]) -> str:
+    """Enter what a row says a customer owes; nothing where that is zero, or stands already as the row says it."""
+    _check_cells(cells)
+    owed, day = _amount(cells["amount"]), cells.get("date")
+    given = {"date": _ORDER.fields["date"].load(str(day)) if day else None, "remark": cells.get("remark")}
+    there = uow.where(_ORDER, customer_id=customer_id, opening=True, status=OrderStatus.POSTED.value, gross=owed)
+    same = [one for one in there if one["remark"] == given["remark"] and given["date"] in {None, one["date"]}]
+    if owed == 0 or any(not uow.where(_ORDER, reverses_id=one["id"]) for one in same):
+        return "skipped"
+    policy.require_record(uow.connection, actor, _CUSTOMER, customer_id, OPENING.partition(".")[2])
+    enter_opening_balance(uow, actor, customer_id=customer_id, amount=str(owed), date=str(day) if day else None, remark=given["remark"])
+    return "created"
+
+
+#: With the customers of a table comes what they owed.
+WITH_CUSTOMERS = Beside(
+    key="opening",
+    label_msgid=N_("Opening balance"),
+    fields={"amount": Receipt.entity_type.fields["amount"], "date": _ORDER.fields["date"], "remark": _ORDER.fields["remark"]},
+    permission=OPENING,
+    check=_check_cells,
+    write=_write_cells,
+)
+VERBS = (Verb(enter_opening_balance, N_("Enter a customer's opening balance"), OPENING, record="customer_id"),)
