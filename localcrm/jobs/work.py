@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, time, timedelta
+from datetime import time, timedelta
 from typing import TYPE_CHECKING
 
 from localcrm.jobs import backups, settings
@@ -110,7 +110,7 @@ def has_visits_due(store: Store) -> bool:
     if not store.node.enrolled:
         return False
     with store.read() as connection:
-        return bool(due_plans(connection, store.node.branch_id, date.today()))
+        return bool(due_plans(connection, store.node.branch_id, store.today))
 
 
 def reclaim_customers(store: Store, _keys: KeysOf) -> None:

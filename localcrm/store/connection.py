@@ -93,6 +93,8 @@ class Connection:
                 self._raw.execute("PRAGMA synchronous = FULL")
                 # Merges and imports commit some thousand pages at a time; copying them back once per commit costs a tenth.
                 self._raw.execute("PRAGMA wal_autocheckpoint = 4000")
+                # After one large transaction the journal gives its room back.
+                self._raw.execute(f"PRAGMA journal_size_limit = {64 << 20}")
             # What is deleted or moved leaves no trace in pages that are written anyway; the others are written over when somebody's data
             # are erased (``erase.scrub``).
             self._raw.execute("PRAGMA secure_delete = FAST")

@@ -37,8 +37,9 @@ MIN_TAIL = 4
 _MAX_TEXT = 2000
 #: From how many pieces of one size on the index joins them; what FTS5 does where nobody says otherwise.
 _AUTOMERGE = 4
-#: Pages that are joined after each transaction of a merge: enough to keep up with what it writes.
-_JOINED = 96
+#: Pages that are joined after each transaction of a merge, up to so many times as long as there are more pieces than this: with 16 of one size
+#: FTS5 joins them all at once.
+_JOINED, _JOINED_AT_MOST, _PIECES = 96, 4, 16
 _LETTERS = string.ascii_lowercase + string.digits
 _RUN = re.compile(r"[^\W_]+")
 _DIGITS = re.compile(r"\d+")
@@ -141,12 +142,27 @@ def gathering(connection: Connection) -> Iterator[dict[int, _Document]]:
 
     After every other statement that might fail half-way the index writes what it holds as a piece of its own; gathered, it writes fewer.
     By itself it joins its pieces in bursts of some hundred pages, for which whoever saves would have to wait: here it joins a few each time.
+    What is gathered knows nothing of savepoints: before one is set in such a block, ``catch_up``.
     """
     _set(connection, "automerge", 0)
     with _gathered(connection) as documents:
         yield documents
     _set(connection, "automerge", _AUTOMERGE)
-    _set(connection, "merge", _JOINED)
+    for _turn in range(_JOINED_AT_MOST):
+        _set(connection, "merge", _JOINED)
+        if _pieces(connection) <= _PIECES:
+            break
+
+
+def _pieces(connection: Connection) -> int:
+    """Of how many pieces the index is made; of each only the first entry is looked at."""
+    return int(
+        connection.value(
+            """WITH RECURSIVE piece(id) AS (SELECT min(segid) FROM search_idx
+                   UNION ALL SELECT (SELECT min(segid) FROM search_idx WHERE segid > id) FROM piece WHERE id IS NOT NULL)
+               SELECT count(id) FROM piece"""
+        )
+    )
 
 
 def _set(connection: Connection, what: str, value: int) -> None:
@@ -161,7 +177,6 @@ def catch_up(connection: Connection, *, beyond: int = 0) -> None:
     assert connection.unindexed is not None
     documents = dict(connection.unindexed)
     connection.unindexed.clear()
-    # First, since the number of a row that is gone may have been given to another.
     gone = sorted(number for number, document in documents.items() if document.verb == "DELETE")
     connection.executemany("DELETE FROM search WHERE rowid = ?", [(number,) for number in gone])
     # In rising order: the index starts a new piece whenever a number is lower than the one before.
@@ -177,6 +192,10 @@ class _Document(NamedTuple):
 
     verb: str
     texts: tuple[str, ...] = ()
+
+
+#: What is to be done with a row that is written once more.
+_AFTER = {"INSERT": "INSERT", "REPLACE": "REPLACE", "DELETE": "REPLACE"}
 
 
 @contextmanager
@@ -200,8 +219,8 @@ def _write(connection: Connection, entity: EntityType, rows: Iterable[tuple[int,
     with _gathered(connection) as documents:
         for rid, values in rows:
             number = doc_id(entity, rid)
-            is_new = number in documents and documents[number].verb == "INSERT"
-            documents[number] = _Document("INSERT" if is_new else verb, searched_texts(values))
+            before = documents.get(number)  # the number of a row that is gone may have been given to another
+            documents[number] = _Document(_AFTER[before.verb] if before else verb, searched_texts(values))
 
 
 def _take_out(documents: dict[int, _Document], numbers: Iterable[int]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,6 +126,11 @@ class Store:
             connection.execute("UPDATE sync_ctx SET applying = 0")
 
     @property
+    def today(self) -> date:
+        """The day it is where the program runs, by the clock of the data file."""
+        return datetime.fromtimestamp(self.clock.now_ms() / 1000, tz=UTC).astimezone().date()
+
+    @property
     def is_awaited(self) -> bool:
         """Whether somebody waits for the transaction that is open to end."""
         return self._write_lock.is_awaited
@@ -226,10 +232,11 @@ class Store:
         self._tell(changes)
 
     def _news(self, *, remote: bool) -> Changes | None:
-        before, self._seen = self._seen, changelog.head(self._writer)
-        if self._seen == before or not self._listeners:
-            return None
-        return changelog.changes_since(self._writer, before, self._seen, remote=remote)
+        newest, changes = changelog.head(self._writer), None
+        if newest != self._seen and self._listeners:
+            changes = changelog.changes_since(self._writer, self._seen, newest, remote=remote)
+        self._seen = newest
+        return changes
 
     def _tell(self, changes: Changes | None) -> None:
         if changes is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from localcrm.kernel.clock import next_stamp
@@ -60,7 +60,7 @@ class UnitOfWork:
     @property
     def today(self) -> date:
         """The day it is where the program runs, by the clock of the data file."""
-        return datetime.fromtimestamp(self.store.clock.now_ms() / 1000, tz=UTC).astimezone().date()
+        return self.store.today
 
     # reading -----------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from localcrm.domain import verbs
 from localcrm.domain.admin.entities import BranchHolds
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.stock import elsewhere
+from localcrm.domain.stock.services import stock_list
 from localcrm.jobs.work import JOBS
 from localcrm.sync import node_sync
 from tests.factories import FIRST_DAY, Company, HandClock, Installation
@@ -68,8 +69,12 @@ def test_a_branch_sees_totals_of_the_others_and_not_their_movements(company: Com
     assert told(one, cloth) == [("BR02", "30", day), ("HQ", "8.5", day)]
     assert one.value("SELECT count(*) FROM stock_move WHERE branch_id = (SELECT id FROM branch WHERE code = 'BR02')") == 0
     assert told(two, cloth) == told(hq, cloth) == []  # who holds the movements counts them
+    moves(one, cloth, houses["BR02"], "-3")  # entered here, though the warehouse is another's: its stock is not known here by that
     answer = verbs.run(one.store, one.actor, "stock.stock_on_hand", {"product_id": cloth})
     assert (answer["on_hand"], sorted(line["quantity"] for line in answer["elsewhere"])) == ("6", ["30", "8.5"])
+    with one.store.read() as connection:
+        assert {row["warehouse_id"] for row in stock_list(connection, one.actor)} == {houses["BR01"], houses["ALL"]}
+    company.exchange()
     assert node_sync.digest(hq.store, for_code="BR01")["digest"] == one.digest
 
 

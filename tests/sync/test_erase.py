@@ -12,6 +12,7 @@ from localcrm.domain.records import find_everywhere, read_history
 from localcrm.kernel.errors import AppError, InvalidInput, Refused
 from localcrm.kernel.ids import new_id
 from localcrm.kernel.schema import entity
+from localcrm.store import erase as erasing
 from localcrm.store.check import check
 from localcrm.sync import node_sync
 from tests.factories import Company, Installation
@@ -242,3 +243,22 @@ def test_pages_given_up_long_before_the_order_tell_nothing_either(company: Compa
     erase(hq, contact)
     assert words_in(hq) == []
     assert check(hq.store) == {"ok": True, "problems": []}
+
+
+def test_only_who_erases_something_writes_over_what_is_free(company: Company, person: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change of the person that was not accepted stays, emptied; it must not have every later merge write over the file."""
+    hq, one = company.hq, company.branches["BR01"]
+    erase(hq, person)
+    company.exchange()
+    with hq.store.housekeeping() as connection:
+        kind = entity("contact")
+        connection.execute(
+            "INSERT INTO sync_quarantine(origin, oseq, tbl, pk, reason, raw, first_seen) VALUES (2, 999999, ?, ?, 'not_owner', ?, 0)",
+            (kind.no, bytes.fromhex(person), erasing._nothing(kind, bytes.fromhex(person))),
+        )
+    scrubbed: list[int] = []
+    usual = erasing.scrub
+    monkeypatch.setattr(erasing, "scrub", lambda connection: (scrubbed.append(1), usual(connection)))
+    one.new("customer", name="另一家公司")
+    company.exchange()
+    assert scrubbed == []

@@ -107,9 +107,8 @@ def elsewhere(connection: Connection, actor: Actor, *, product_ids: Sequence[str
     if not all(seen.shows(key) for key in ("product_id", "warehouse_id", "quantity")):
         return []
     rows: list[tuple[Any, ...]] = connection.all(
-        """SELECT t.product_id, t.warehouse_id, t.quantity,
-               (SELECT max(as_of) FROM branch_stock WHERE warehouse_id = t.warehouse_id AND deleted = 0)
-           FROM branch_stock t WHERE t.product_id IN (SELECT unhex(value) FROM json_each(?)) AND t.branch <> ? AND t.deleted = 0 ORDER BY t.as_of, t.id""",
+        """SELECT t.product_id, t.warehouse_id, t.quantity, newest.day FROM branch_stock t
+           JOIN (SELECT warehouse_id, max(as_of) AS day FROM branch_stock WHERE deleted = 0 GROUP BY 1) newest USING (warehouse_id) WHERE t.product_id IN (SELECT unhex(value) FROM json_each(?)) AND t.branch <> ? AND t.deleted = 0 ORDER BY t.as_of, t.id""",
         (json.dumps(list(product_ids)), own),
     )
     newest = {(product, warehouse): (quantity, day) for product, warehouse, quantity, day in rows}

@@ -21,6 +21,7 @@ from localcrm.domain.verbs import RecordId, Verb
 from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.store.connection import Connection
+from localcrm.store.node import only_code
 from localcrm.store.query import Record
 from localcrm.store.uow import UnitOfWork
 
@@ -92,8 +93,11 @@ def _on_hand(uow: UnitOfWork, product_id: str, warehouse_id: str) -> Decimal:
 
 
 def stock_list(connection: Connection, actor: Actor, *, product_ids: list[str] | None = None) -> list[dict[str, Any]]:
-    """What lies where, from the movements the actor may see: [{product_id, warehouse_id, quantity}], products in order of their code."""
-    source, params = _totals(actor, product_ids, "product_id", "warehouse_id")
+    """What lies where, from the movements the actor may see: [{product_id, warehouse_id, quantity}], products in order of their code.
+
+    Where a branch holds only its own, of warehouses of others a part of the movements at most is here, which is no stock (see ``elsewhere``).
+    """
+    source, params = _totals(connection, actor, product_ids, "product_id", "warehouse_id")
     if source is None:
         return []
     rows = connection.all(
@@ -104,13 +108,17 @@ def stock_list(connection: Connection, actor: Actor, *, product_ids: list[str] |
     return [{"product_id": p.hex(), "warehouse_id": w.hex(), "quantity": _QUANTITY.load(total)} for p, w, total in rows]
 
 
-def _totals(actor: Actor, product_ids: Sequence[str] | None, *by: str) -> tuple[str | None, list[Any]]:
+def _totals(connection: Connection, actor: Actor, product_ids: Sequence[str] | None, *by: str) -> tuple[str | None, list[Any]]:
     """Where quantities on hand by these fields come from: the kept totals, or the sum of the movements the actor may see; None without the right."""
     seen = policy.seen(actor, _MOVE)
     if seen is None or not all(seen.shows(key) for key in ("quantity", *by)):
         return None, []
     only = "1" if product_ids is None else "product_id IN (SELECT unhex(value) FROM json_each(?))"
     asked = [] if product_ids is None else [json.dumps(list(product_ids))]
+    own = only_code(connection)
+    if own is not None:
+        only = f"{only} AND warehouse_id NOT IN (SELECT w.id FROM warehouse w JOIN branch b ON b.id = w.branch_id WHERE b.code <> ?)"
+        asked.append(own)
     if seen.rows is None:
         return f"(SELECT product_id, warehouse_id, total FROM stock_on_hand WHERE {only})", asked
     condition, params = seen.condition("m", finds=product_ids is None)
@@ -122,7 +130,7 @@ def _totals(actor: Actor, product_ids: Sequence[str] | None, *by: str) -> tuple[
 
 def derive_product(connection: Connection, actor: Actor, records: list[Record]) -> list[dict[str, Any]]:
     """Quantity on hand beside each product, from the movements the actor may see."""
-    source, params = _totals(actor, [record["id"] for record in records], "product_id")
+    source, params = _totals(connection, actor, [record["id"] for record in records], "product_id")
     if source is None:
         return [{} for _record in records]
     totals = {key.hex(): total for key, total in connection.all(f"SELECT product_id, sum(total) FROM {source} GROUP BY product_id", params)}

@@ -130,7 +130,7 @@ class StockPage:
             ids = [row["id"] for row in page.rows]
             found = stock_list(connection, session.actor, product_ids=ids)
             told = elsewhere(connection, session.actor, product_ids=ids)
-            only_its_own = only_code(connection) is not None  # of others' warehouses there are no movements here
+            only_its_own = only_code(connection) is not None
             if policy.seen(session.actor, WAREHOUSE):
                 self.names = titles(connection, WAREHOUSE, [one.warehouse_id for one in told])
         by_product: dict[str, dict[str, Decimal]] = {}
@@ -141,8 +141,7 @@ class StockPage:
             others.setdefault(one.product_id, []).append(one)
         shelves = [Shelf(product, by_product.get(product["id"], {}), others.get(product["id"], ())) for product in page.rows]
         if only_its_own:
-            there = {row["warehouse_id"] for row in found}
-            houses = [house for house in houses if house["id"] in there or house["branch_id"] in {None, session.store.node.branch_id}]
+            houses = [house for house in houses if house["branch_id"] in {None, session.store.node.branch_id}]
         if self.only_short:
             shelves = [shelf for shelf in shelves if shelf.total <= 0 or any(quantity < 0 for quantity in shelf.quantities.values())]
         return houses, shelves[:ROWS], len(shelves) if self.only_short else page.total
@@ -221,7 +220,7 @@ class StockPage:
             ui.label(_("{product} at other branches").format(product=shelf.product["name"])).classes("lc-dialog-title")
             ui.label(
                 _(
-                    "This branch does not hold the movements of others. Head office notes once a day what they have; it comes with the exchange."
+                    "Goods in and out at other branches are not recorded here. Head office notes once a day what each has left; it comes with the exchange."
                 )
             ).classes("lc-muted")
             with ui.element("table").classes("lc-table"):
