@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, WebSocketRoute, expect, sync_playwright
@@ -231,12 +232,12 @@ def page_in(context: BrowserContext, program: Running) -> Page:
 
 
 def sign_in(page: Page, program: Running, path: str, *, login: str = "admin") -> Page:
-    """Let somebody sign in who wants to see a page; returns the browser's page."""
+    """Let somebody sign in who wants to see a page; returns the browser's page, loaded: before its fonts are there what is clicked moves."""
     page.goto(f"{program.address}/login?next={path}")
     page.fill("#login", login)
     page.fill("#password", PASSWORD)
     page.click("button[type=submit]")
-    page.wait_for_url(f"**{path}")
+    page.wait_for_url(lambda url: urlsplit(url).path != "/login")  # the address of the page to sign in ends in the path, too
     return page
 
 
