@@ -30,12 +30,23 @@ def read_shapes(connection: Connection) -> Shapes:
     if not (fields or options or names):
         return {}
     here = _own_branch(connection)
-    return shapes(
-        [_definition(record) for record in fields if record["type"] in _TYPES],
-        [_option(record) for record in options if not record["deleted"]],
-        [_name(record) for record in sorted(names, key=lambda name: name["branch_id"] is not None) if _counts(record, here)],
-        here=here,
-    )
+    definitions = [_definition(record) for record in fields if record["type"] in _TYPES]
+    offered = [_option(record) for record in options if not record["deleted"]]
+    called = [_name(record) for record in sorted(names, key=lambda name: name["branch_id"] is not None) if _counts(record, here)]
+    while wrong := _unfitting(connection, found := shapes(definitions, offered, called, here=here)):
+        definitions = [one for one in definitions if (one.entity, one.number) not in wrong]
+    return found
+
+
+def _unfitting(connection: Connection, found: Shapes) -> set[tuple[str, int]]:
+    """Kind and number of fields whose column is there already and stores something else: what is stored never changes (``custom.BECOMES``),
+    so such a definition is nobody's honest work.
+    """
+    wrong = set()
+    for key, shape in found.items():
+        stored = {row[1]: row[2] for row in connection.all(f'PRAGMA table_info("{key}")')}
+        wrong |= {(key, one.no) for one in shape.fields.values() if one.custom and stored.get(one.key, one.sql_type) != one.sql_type}
+    return wrong
 
 
 def reshape(connection: Connection) -> Shapes:

@@ -10,7 +10,7 @@ from localcrm.kernel.errors import Refused
 from localcrm.kernel.schema import entity
 from localcrm.store import check
 from localcrm.sync.codec import INSERT, UPDATE, Batch, Change, Tx
-from localcrm.sync.merge import admit
+from localcrm.sync.merge import admit, apply
 from tests.factories import Company, Installation
 
 
@@ -287,3 +287,25 @@ def test_a_definition_from_elsewhere_makes_nothing_unique_on_lines(company: Comp
         field = entity("sales_order_line").fields["x129001"]
     assert field.custom is not None
     assert (field.custom.unique, field.f.index, field.f.search) == (False, False, None)
+
+
+def test_a_field_that_is_said_to_store_something_else_than_its_column_is_held_back(company: Company, hq: Installation, one: Installation):
+    """Head office's file, altered and signed again (hostile files 263931 and others): no type changes so, and the column is there."""
+    made = add(hq, "会员号", "text")
+    company.exchange()
+    kind, no = entity("custom_field"), int(made["key"][1:])
+    identity = hq.value("SELECT id FROM custom_field WHERE number = ?", no)
+    number, epoch, have = hq.rows("SELECT node_no, epoch, have_oseq FROM sync_origin WHERE code = 'HQ'")[0]
+    stamp, new = int(hq.value("SELECT last_hlc FROM sync_ctx")), bytes(15) + b"\1"
+    changes = [
+        Change(kind.no, UPDATE, identity, [(kind.fields["type"].no, "text", "integer")], None),
+        Change(entity("customer").no, INSERT, new, [(entity("customer").fields["name"].no, "甲"), (no, "A-7")], None),
+        Change(entity("customer").no, INSERT, bytes(15) + b"\2", [(entity("customer").fields["name"].no, "乙"), (no, 7)], None),
+    ]
+    at = int(one.value("SELECT recv_hseq FROM sync_peer WHERE node_no = 1"))
+    txs = [Tx(0, have + n, 1, stamp + n, stamp + n, None, at + n) for n in (1, 2, 3)]
+    apply(one.store, Batch([(number, int.from_bytes(epoch))], txs, changes), from_hseq=at, to_hseq=at + 3)
+    assert made["key"] not in shown(one)
+    assert one.value("SELECT count(*) FROM customer WHERE name IN ('甲', '乙')") == 0
+    assert one.value("SELECT count(*) FROM sync_quarantine") == 2
+    assert check.check(one.store)["problems"] == []
