@@ -85,12 +85,14 @@ def _write_cells(uow: UnitOfWork, actor: Actor, customer_id: str, cells: Mapping
     """Enter what a row says a customer owes; nothing where that is zero, or stands already as the row says it."""
     _check_cells(cells)
     owed, day = _amount(cells["amount"]), cells.get("date")
+    if owed == 0:
+        return "skipped"
+    policy.require_record(uow.connection, actor, _CUSTOMER, customer_id, OPENING.partition(".")[2])  # before anything is compared
     given = {"date": _ORDER.fields["date"].load(str(day)) if day else None, "remark": cells.get("remark")}
     there = uow.where(_ORDER, customer_id=customer_id, opening=True, status=OrderStatus.POSTED.value, gross=owed)
     same = [one for one in there if one["remark"] == given["remark"] and given["date"] in {None, one["date"]}]
-    if owed == 0 or any(not uow.where(_ORDER, reverses_id=one["id"]) for one in same):
+    if any(not uow.where(_ORDER, reverses_id=one["id"]) for one in same):
         return "skipped"
-    policy.require_record(uow.connection, actor, _CUSTOMER, customer_id, OPENING.partition(".")[2])
     enter_opening_balance(uow, actor, customer_id=customer_id, amount=str(owed), date=str(day) if day else None, remark=given["remark"])
     return "created"
 

@@ -158,6 +158,21 @@ def test_what_customers_owed_comes_with_the_list_of_customers(hq: Installation, 
     assert unpaid(hq, ids["永盛织造厂"]) == "13400.50"
 
 
+def test_what_others_customers_owe_is_not_confirmed_by_an_import(hq: Installation, tmp_path: Path):
+    mill = hq.new("customer", name="永盛织造厂")
+    hq.run("sales.enter_opening_balance", customer_id=mill, amount="100")
+    user = hq.new("user", login="wang", name="王芳", password="Correct-Horse-7", role="none")
+    role = hq.new("role", name="导入")
+    for action, scope in (("read", "all"), ("create", "all"), ("update", "all"), ("import", "all"), ("opening", "own")):
+        hq.run("people.set_role_right", role_id=role, entity="customer", action=action, scope=scope)
+    hq.run("people.set_roles", login="wang", roles=[role])
+    hq.actor = actor_by_id(hq.store, user) or hq.actor
+    path = tmp_path / "customers.csv"
+    for guess in ("100", "200"):
+        path.write_text(f"客户名称,期初应收\n永盛织造厂,{guess}\n", encoding="utf-8")
+        assert [fault["code"] for fault in brought(hq, path).errors] == ["out_of_reach"], guess
+
+
 def test_who_may_import_customers_may_not_therefore_say_what_they_owe(hq: Installation, tmp_path: Path):
     user = hq.new("user", login="wang", name="王芳", password="Correct-Horse-7", role="staff")
     role = hq.new("role", name="导入")
