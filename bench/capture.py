@@ -29,14 +29,11 @@ PORTION = 1_000
 
 def measure(rows: int = 100_000, *, rounds: int = 3) -> list[Figure]:
     """Ratios of inserts, two-column updates and deletions, the growth of the file, and what a whole save takes."""
-    people = People()
-    fields = list(CUSTOMER.fields.values())
-    made = [people.customer() for _ in range(rows)]
-    stored = [(n, bytes.fromhex(people.identity()), *(f.store(row[f.key]) for f in fields)) for n, row in enumerate(made, start=1)]
+    made, stored = customers(rows)
     spent: dict[tuple[str, str], list[float]] = {}
     sizes: dict[str, int] = {}
     with folder() as place:
-        works = {kind: partial(_plain, place, kind, stored, spent, sizes) for kind in ("none", "capture")}
+        works = {kind: partial(write, place, kind, stored, spent, sizes) for kind in ("none", "capture")}
         rotated(works, rounds=rounds)
         saves = min(_saves(place, made[: max(20, rows // 50)]) for _ in range(rounds))
 
@@ -55,7 +52,16 @@ def measure(rows: int = 100_000, *, rounds: int = 3) -> list[Figure]:
     ]
 
 
-def _plain(place: Path, kind: str, rows: list[tuple[Any, ...]], spent: dict[tuple[str, str], list[float]], sizes: dict[str, int]) -> float:
+def customers(count: int) -> tuple[list[dict[str, Any]], list[tuple[Any, ...]]]:
+    """So many new customers, and as they are stored."""
+    people = People()
+    made = [people.customer() for _ in range(count)]
+    fields = list(CUSTOMER.fields.values())
+    return made, [(n, bytes.fromhex(people.identity()), *(f.store(row[f.key]) for f in fields)) for n, row in enumerate(made, start=1)]
+
+
+def write(place: Path, kind: str, rows: list[tuple[Any, ...]], spent: dict[tuple[str, str], list[float]], sizes: dict[str, int]) -> float:
+    """Insert, update and delete rows, of kind "capture" or "none" of it; CPU seconds, by step in ``spent``, and bytes of the file after the inserts."""
     store = _store(place)
     if kind == "none":
         with store.housekeeping() as connection:

@@ -2,7 +2,7 @@
 
 Mixed changes (40 % inserts of 20 columns, 55 % two-column updates, 5 % deletions) made in a real branch file in small transactions and
 taken out of it by the production extraction, in its portions. Plain: a table with the same columns and indexes and no triggers, one
-transaction, ``executemany`` per kind of statement.
+transaction, ``executemany`` per kind of statement. What is taken out is compared with plain inserts as ``bench/capture.py`` has them.
 
     python bench/merge.py [CHANGES]
 """
@@ -18,6 +18,7 @@ from typing import Any
 
 from _company import CUSTOMER, Step, history, work
 from _measure import Figure, folder, office, rotated, show
+from capture import customers, write
 
 from localcrm.store.connection import Connection
 from localcrm.store.ddl import index_sqls, table_sql
@@ -27,35 +28,45 @@ from localcrm.sync.extract import own_changes
 from localcrm.sync.merge import admit
 
 
-def measure(changes: int = 100_000, *, rounds: int = 3) -> list[Figure]:
+def measure(changes: int = 100_000, *, rounds: int = 5) -> list[Figure]:
     """The ratio, and changes a second of each step."""
     with folder() as place:
         transactions = list(history(changes))
         branch = office(place / "branch")
         made = work(branch, transactions)
-        spent = {"extract": [0.0], "encode": [0.0], "decode": [0.0]}
-        packed = _take_out(branch, spent)
-        branch.close()
+        packed, encoding = list[bytes](), list[float]()
         best = rotated(
             {
+                "extract": partial(_take_out, branch, packed, encoding),
                 "plain": partial(_plain, place, transactions),
                 "merge": partial(_merge, place, packed),
                 "again": partial(_again, place, packed),
+                "inserts": partial(_inserts, place, customers(changes)[1]),
             },
             rounds=rounds,
         )
+        branch.close()
     return [
         Figure("merge with log, search and totals / plain executemany", best["merge"] / best["plain"], goal=6),
         Figure("merge, changes a second", made / best["merge"], "/s"),
         Figure("plain executemany, changes a second", made / best["plain"], "/s"),
         Figure("the same batches again / first time", best["again"] / best["merge"], goal=0.2),
-        Figure("extraction from the log, changes a second", made / spent["extract"][0], "/s"),
-        Figure("encoding and compressing, changes a second", made / spent["encode"][0], "/s"),
+        Figure("extraction from the log, changes a second", made / best["extract"], "/s"),
+        Figure(
+            "extraction / plain inserts, changes and rows a second",
+            (made / best["extract"]) / (changes / best["inserts"]),
+            goal=1,
+            at_least=True,
+        ),
+        Figure("encoding and compressing, changes a second", made / min(encoding), "/s"),
     ]
 
 
-def _take_out(store: Store, spent: dict[str, list[float]]) -> list[bytes]:
-    packed, position, more = [], 0, True
+def _take_out(store: Store, packed: list[bytes], encoding: list[float]) -> float:
+    """CPU seconds of taking everything out of the log; and what that gives, encoded, with what encoding and compressing it took."""
+    packed.clear()
+    encoding.append(0.0)
+    spent, position, more = 0.0, 0, True
     while more:
         start = time.process_time()
         with store.read() as connection:
@@ -63,10 +74,16 @@ def _take_out(store: Store, spent: dict[str, list[float]]) -> list[bytes]:
         middle = time.process_time()
         packed.append(codec.encode_batch(portion.batch))
         codec.compress(packed[-1])
-        spent["extract"][0] += middle - start
-        spent["encode"][0] += time.process_time() - middle
+        spent += middle - start
+        encoding[-1] += time.process_time() - middle
         position, more = portion.upto, portion.more
-    return packed
+    return spent
+
+
+def _inserts(place: Path, rows: list[tuple[Any, ...]]) -> float:
+    spent: dict[tuple[str, str], list[float]] = {}
+    write(place, "none", rows, spent, {})
+    return spent["none", "insert"][0]
 
 
 def _merge(place: Path, packed: list[bytes]) -> float:

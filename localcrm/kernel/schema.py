@@ -393,6 +393,11 @@ class Shape:
         """Fields that point to other records."""
         return tuple(field for field in self.fields.values() if field.f.ref)
 
+    @cached_property
+    def ids(self) -> frozenset[int]:
+        """Wire numbers of the fields that hold an id."""
+        return frozenset(field.no for field in self.fields.values() if field.kind == "ref")
+
 
 #: Shapes by entity key, for the entities that differ from their declaration.
 Shapes = Mapping[str, Shape]
@@ -496,6 +501,11 @@ class EntityType:
     def refs(self) -> tuple[Field, ...]:
         """Fields that point to other records."""
         return self.shape.refs
+
+    @property
+    def ids(self) -> frozenset[int]:
+        """Wire numbers of the fields that hold an id."""
+        return self.shape.ids
 
     def field(self, key: str) -> Field:
         """A field by key; raises NotFound."""

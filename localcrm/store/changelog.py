@@ -15,7 +15,7 @@ import msgspec
 
 from localcrm.kernel.clock import stamp_time, to_iso
 from localcrm.kernel.ports import Changes
-from localcrm.kernel.schema import EntityType, Field, Stored, entity_by_no
+from localcrm.kernel.schema import EntityType, Stored, entity_by_no
 from localcrm.store import past
 from localcrm.store.ddl import DELETED_NO, GONE, INSERT, UPDATE, VOID
 from localcrm.store.past import Booked, Logged
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from localcrm.store.connection import Connection
 
 _read = msgspec.json.Decoder().decode
+_read_pairs = msgspec.json.Decoder(dict[int, tuple[Any, Any]]).decode
 _encoder = msgspec.json.Encoder()
 _write = _encoder.encode
 #: A transaction that touched more rows than this announces "many" instead of their ids.
@@ -34,20 +35,21 @@ _LOOKED_AT = 20_000
 
 def parse_diff(entity: EntityType, diff: str) -> dict[int, tuple[Stored, Stored]]:
     """An update's changed columns: wire number → (old, new) in stored form."""
-    fields = entity.by_no
-    return {(number := int(no)): (_stored(fields, number, old), _stored(fields, number, new)) for no, (old, new) in _read(diff).items()}
+    found = _read_pairs(diff)
+    for no in entity.ids.intersection(found):
+        old, new = found[no]
+        found[no] = (_identity(old), _identity(new))
+    return found
 
 
 def parse_row(entity: EntityType, diff: str) -> dict[int, Stored]:
     """A removed row's columns: wire number → value in stored form."""
-    fields = entity.by_no
-    return {(number := int(no)): _stored(fields, number, value) for no, value in _read(diff).items()}
+    ids = entity.ids
+    return {(number := int(no)): _identity(value) if number in ids else value for no, value in _read(diff).items()}
 
 
-def _stored(fields: Mapping[int, Field], no: int, value: Any) -> Stored:
-    if value is not None and no in fields and fields[no].kind == "ref":
-        return bytes.fromhex(value)
-    return value  # type: ignore[no-any-return]
+def _identity(value: str | None) -> bytes | None:
+    return None if value is None else bytes.fromhex(value)
 
 
 def write_diff(changes: Mapping[int, tuple[Stored, Stored]]) -> str:

@@ -256,6 +256,8 @@ def _cut_spans(connection: Connection, runs: Sequence[Booked]) -> None:
 def tips(connection: Connection, table: int, pks: Sequence[bytes]) -> list[tuple[bytes, int, bool]]:
     """Of those records that have a past: id, number of the newest change there, and whether each change there had seen the one before."""
     found: list[tuple[bytes, int, bool]] = []
+    if not connection.value("SELECT EXISTS (SELECT 1 FROM sync_past_row WHERE tbl = ?)", (table,)):
+        return found
     for start in range(0, len(pks), _AT_ONCE):
         portion = pks[start : start + _AT_ONCE]
         marks = ",".join("?" * len(portion))

@@ -66,12 +66,13 @@ def _digits(text: str) -> str:
 # indexing ----------------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=4000)
-def index_text(values: tuple[str, ...]) -> tuple[str, str, str, str]:
-    """What is indexed for the searched values of one row: text, initials, syllables, tails of numbers.
+#: The texts of a row's searched fields; and what is indexed for them: text, initials, syllables, tails of numbers.
+Texts = tuple[str, ...]
+Indexed = tuple[str, str, str, str]
 
-    Remembered for a while: a merge works it out before it is its turn to write, and forgets it afterwards.
-    """
+
+def index_text(values: Texts) -> Indexed:
+    """What is indexed for the searched values of one row."""
     text: list[str] = []
     chinese: list[str] = []
     spoken = paired = ""
@@ -87,8 +88,8 @@ def index_text(values: tuple[str, ...]) -> tuple[str, str, str, str]:
         if not run.isascii() and pinyin.holds_chinese(run):
             chinese += pairs
             spoken += run
-    initials = " ".join(dict.fromkeys(map(pinyin.WRITTEN.__getitem__, chinese)))
-    syllables = " ".join(dict.fromkeys(map(pinyin.READ.__getitem__, spoken)))
+    initials = " ".join(map(pinyin.WRITTEN.__getitem__, chinese))
+    syllables = " ".join(map(pinyin.READ.__getitem__, spoken))
     numbers = [_digits(value[:200]) for value in values if not value.isalpha()]
     tails = [number[::-1] for number in numbers if len(number) >= MIN_TAIL]
     return " ".join(text), initials, syllables, " ".join(tails)
@@ -100,7 +101,7 @@ def _pairs(length: int) -> Callable[[str], tuple[str, ...]]:
     return itemgetter(*(slice(place, place + 2) for place in range(length)))
 
 
-def searched_texts(values: Iterable[Stored]) -> tuple[str, ...]:
+def searched_texts(values: Iterable[Stored]) -> Texts:
     """Values of a row's searched fields as ``index_text`` takes them."""
     return tuple([str(value) for value in values if value is not None])
 
@@ -136,7 +137,7 @@ def index_new(connection: Connection, entity: EntityType, rows: Iterable[tuple[i
 
 
 @contextmanager
-def gathering(connection: Connection) -> Iterator[dict[int, _Document]]:
+def gathering(connection: Connection, prepared: dict[Texts, Indexed] | None = None) -> Iterator[Gathered]:
     """Within a transaction that indexes much: what is to be indexed is gathered, and written when somebody asks for it, when ``catch_up`` is
     called, or at the end of the block.
 
@@ -145,7 +146,7 @@ def gathering(connection: Connection) -> Iterator[dict[int, _Document]]:
     What is gathered knows nothing of savepoints: before one is set in such a block, ``catch_up``.
     """
     _set(connection, "automerge", 0)
-    with _gathered(connection) as documents:
+    with _gathered(connection, prepared) as documents:
         yield documents
     _set(connection, "automerge", _AUTOMERGE)
     for _turn in range(_JOINED_AT_MOST):
@@ -175,7 +176,7 @@ def catch_up(connection: Connection, *, beyond: int = 0) -> None:
     if len(connection.unindexed or ()) <= beyond:
         return
     assert connection.unindexed is not None
-    documents = dict(connection.unindexed)
+    documents, prepared = dict(connection.unindexed), connection.unindexed.prepared
     connection.unindexed.clear()
     gone = sorted(number for number, document in documents.items() if document.verb == "DELETE")
     connection.executemany("DELETE FROM search WHERE rowid = ?", [(number,) for number in gone])
@@ -183,7 +184,7 @@ def catch_up(connection: Connection, *, beyond: int = 0) -> None:
     for verb, numbers in groupby(sorted(documents.keys() - gone), key=lambda number: documents[number].verb):
         connection.executemany(
             f"{verb} INTO search(rowid, text, pinyin, full, tail) VALUES (?, ?, ?, ?, ?)",
-            [(number, *index_text(documents[number].texts)) for number in numbers],
+            [(number, *(prepared.pop(texts, None) or index_text(texts))) for number in numbers for texts in [documents[number].texts]],
         )
 
 
@@ -191,7 +192,15 @@ class _Document(NamedTuple):
     """What is to be done with a row in the index: INSERT where nothing of it was indexed before, REPLACE or DELETE."""
 
     verb: str
-    texts: tuple[str, ...] = ()
+    texts: Texts = ()
+
+
+class Gathered(dict[int, _Document]):
+    """Documents that the index is to write, by their number; and what is indexed for some texts, where that was worked out before."""
+
+    def __init__(self, prepared: dict[Texts, Indexed]) -> None:
+        super().__init__()
+        self.prepared = prepared
 
 
 #: What is to be done with a row that is written once more.
@@ -199,13 +208,12 @@ _AFTER = {"INSERT": "INSERT", "REPLACE": "REPLACE", "DELETE": "REPLACE"}
 
 
 @contextmanager
-def _gathered(connection: Connection) -> Iterator[dict[int, _Document]]:
+def _gathered(connection: Connection, prepared: dict[Texts, Indexed] | None = None) -> Iterator[Gathered]:
     """What is gathered already; else written at the end of the block."""
     if connection.unindexed is not None:
         yield connection.unindexed
         return
-    documents: dict[int, _Document] = {}
-    connection.unindexed = documents
+    connection.unindexed = documents = Gathered(prepared or {})
     try:
         yield documents
         catch_up(connection)

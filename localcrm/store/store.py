@@ -19,7 +19,7 @@ from localcrm.kernel.i18n import N_
 from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import Shapes, entities, shape_by_default, shaped, use_shapes
 from localcrm.store import changelog, eventlog, shapes as file_shapes
-from localcrm.store.connection import Connection, Pool
+from localcrm.store.connection import WRITER_CACHE_KB, Connection, Pool
 from localcrm.store.folder import DATABASE
 from localcrm.store.migrate import check_version, get_meta, is_current, migrate, shapes_version
 from localcrm.store.node import Node, load_node, require_here
@@ -53,7 +53,7 @@ class Store:
         self.shapes: Shapes = {}
         self._reshaped: Shapes | None = None
         self._sets_default = False
-        self._writer = Connection(self.path, key=key)
+        self._writer = self._open_writer()
         try:
             self._open_shapes(sign_log)
         except BaseException:
@@ -175,10 +175,13 @@ class Store:
             finally:
                 self._reshaped = None
 
+    def _open_writer(self) -> Connection:
+        return Connection(self.path, key=self.key, cache_kb=WRITER_CACHE_KB)
+
     def _renew_worn_writer(self) -> None:
         """Between two transactions; whether other programs wrote meanwhile the new connection cannot tell, so it is asked next time."""
         if self._writer.is_worn and not self._writer.in_transaction:
-            worn, self._writer = self._writer, Connection(self.path, key=self.key)
+            worn, self._writer = self._writer, self._open_writer()
             self._data_version = None
             worn.close()
 

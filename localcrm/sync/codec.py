@@ -180,6 +180,7 @@ class Batch:
     changes: Sequence[Change] = field(default_factory=list)
 
 
+@collector_at_rest()
 def encode_batch(batch: Batch) -> bytes:
     """The batch as columns, not yet compressed; raises ExchangeError ``bad_batch`` for what may not travel."""
     try:

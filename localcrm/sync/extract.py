@@ -14,6 +14,7 @@ from itertools import chain, groupby
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
+from localcrm.kernel.collector import collector_at_rest
 from localcrm.kernel.schema import entity_by_no
 from localcrm.store import changelog, past
 from localcrm.store.ddl import GONE, INSERT, UPDATE, VOID
@@ -114,6 +115,7 @@ def _pick(rows: Any, *, skip: int | None) -> tuple[list[tuple[Any, ...]], tuple[
     return picked, last
 
 
+@collector_at_rest()
 def _batch(connection: Connection, rows: list[tuple[Any, ...]], scope: Scope | None = None) -> Batch:
     if not rows:
         return Batch()
@@ -135,6 +137,7 @@ def _outside(connection: Connection, scope: Scope, logged: list[tuple[Any, list[
     return {(kind.no, pk) for kind in kinds for pk in outside(connection, scope, kind, named[kind.no])}
 
 
+@collector_at_rest()
 def _written(connection: Connection, logged: list[tuple[tuple[Any, ...], list[tuple[Any, ...]]]]) -> Batch:
     entries = [entry for _row, members in logged for entry in members]
     inserted = _inserted_values(connection, entries)

@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     from localcrm.sync.stamps import Stamped
 
 _CONFLICT = Conflict.entity_type
-#: Rows a statement writes.
-_INSERTED_AT_ONCE, _UPDATED_AT_ONCE = 32, 16
+#: Rows that a statement writes.
+_AT_ONCE = 32
 #: What binds ids by the ten thousand: for ``bytes``, as for None, the driver looks each time for an adapter, which takes longer than
 #: all else about a log row. Hence also what stands for None and is never meant by it (an id has 16 bytes, no number is 0), and ``nullif``.
 _bound = bytearray
@@ -196,9 +196,8 @@ def _in_portions(store: Store, batch: Batch, merge: Callable[[Connection, Batch,
     part = next(left, None)
     while part:
         done = Report()
-        if not report.duplicate:  # what comes again has been indexed
-            _prepare(part[0])
-        with store.merging() as connection, search.gathering(connection):
+        prepared = {} if report.duplicate else _prepared(part[0])  # what comes again has been indexed
+        with store.merging() as connection, search.gathering(connection, prepared):
             while part:
                 begun = pace.now()
                 portion = merge(connection, *part)
@@ -208,19 +207,21 @@ def _in_portions(store: Store, batch: Batch, merge: Callable[[Connection, Batch,
                 if store.is_awaited:
                     break
                 search.catch_up(connection, beyond=_GATHERED)
-        search.index_text.cache_clear()
         report.add(done)
     return report
 
 
-def _prepare(part: Batch) -> None:
-    """Before it is our turn to write: what takes long and needs nothing of the file, the search text of new rows, which is remembered."""
+def _prepared(part: Batch) -> dict[search.Texts, search.Indexed]:
+    """Before it is our turn to write: what takes long and needs nothing of the file, the search text of new rows."""
+    prepared = {}
     for group in Changes.of(part.changes).groups:
         entity = entity_by_no(group.table)
         if entity is not None and group.op == INSERT:
             columns = dict(zip(group.columns, group.new, strict=True))
             for values in zip(*(columns[field.no] for field in entity.searched if field.no in columns), strict=True):
-                search.index_text(search.searched_texts(values))
+                texts = search.searched_texts(values)
+                prepared[texts] = search.index_text(texts)
+    return prepared
 
 
 def carry_over(store: Store, connection: Connection, batch: Batch) -> Report:
@@ -591,7 +592,7 @@ class _Merge:
         for table, ids in wanted.items():
             entity = entity_by_no(table)
             if entity is not None:
-                self._load_table(entity, list(ids))
+                self._load_table(entity, sorted(ids))
 
     def _load_table(self, entity: EntityType, ids: list[bytes]) -> None:
         known = self._known.rows[entity.no]
@@ -599,21 +600,22 @@ class _Merge:
             portion: list[Any] = [_bound(pk) for pk in ids[start : start + 500]]
             portion += [None] * (-len(portion) % 100)  # few different statements: to prepare this one takes as long as 30 rows
             marks = ",".join("?" * len(portion))
-            for pk, newest, origin, oseq, breaks in self._connection.all(
-                f"""SELECT pk, newest, origin, first_oseq + newest - first_lseq, breaks FROM (
-                    SELECT pk, max(lseq) AS newest, tx, sum(prev IS NOT before) AS breaks FROM (
-                        SELECT pk, lseq, tx, prev, coalesce(lag(lseq) OVER (PARTITION BY pk ORDER BY lseq),
-                            (SELECT newest FROM sync_past_row p WHERE p.tbl = l.tbl AND p.pk = l.pk)) AS before
-                        FROM sync_log l INDEXED BY sync_log_row WHERE tbl = ? AND pk IN ({marks})) GROUP BY pk) JOIN sync_tx USING (tx)""",
+            tips = {pk: (newest, chain) for pk, newest, chain in past.tips(self._connection, entity.no, portion)}
+            for pk, lseq, prev, origin, oseq in self._connection.all(
+                f"""SELECT pk, lseq, prev, origin, first_oseq + lseq - first_lseq FROM sync_log INDEXED BY sync_log_row JOIN sync_tx USING (tx)
+                    WHERE tbl = ? AND pk IN ({marks}) ORDER BY pk, lseq""",
                 (entity.no, *portion),
             ):
-                known[pk] = Row(newest, origin, oseq, chain=not breaks)
-            for pk, newest, chain in past.tips(self._connection, entity.no, portion):
-                if pk in known:
-                    known[pk].chain = known[pk].chain and chain
+                row = known.get(pk)
+                if row is None:
+                    before, chain = tips.pop(pk, (None, True))
+                    known[pk] = Row(lseq, origin, oseq, chain=chain and prev == before)
                 else:
-                    first, _end, origin, first_oseq = past.run_at(self._connection, newest) or self._live_run(newest)
-                    known[pk] = Row(newest, origin, first_oseq + newest - first, chain=chain)
+                    row.chain = row.chain and prev == row.newest
+                    row.newest, row.origin, row.oseq = lseq, origin, oseq
+            for pk, (newest, chain) in tips.items():
+                first, _end, origin, first_oseq = past.run_at(self._connection, newest) or self._live_run(newest)
+                known[pk] = Row(newest, origin, first_oseq + newest - first, chain=chain)
             if entity.kind is Kind.LINE:
                 present = {row[0] for row in self._connection.all(f'SELECT id FROM "{entity.key}" WHERE id IN ({marks})', portion)}
                 for pk in ids[start : start + 500]:
@@ -681,8 +683,8 @@ class _Merge:
         values = ", ".join(f"nullif(column{number}, x'')" for number in range(1, len(entity.fields) + 4))
         self._connection.write_rows(
             f'INSERT INTO "{entity.key}"(rid, id, {names}, deleted) SELECT {values} FROM ({{rows}})',
-            [[_NOTHING if value is None else value for value in row] for row in rows],
-            at_once=_INSERTED_AT_ONCE,
+            [_bindable(row) for row in rows],
+            at_once=_AT_ONCE,
         )
         return rows
 
@@ -692,7 +694,7 @@ class _Merge:
         assignments = "".join(f'"{name}" = given.column{number}, ' for number, name in enumerate(names, 2))
         sql = f'UPDATE "{entity.key}" SET {assignments}version = version + 1 FROM ({{rows}}) AS given WHERE id = given.column1'
         nobody = (0,) * (len(columns) + 1)  # rather than a second statement for those left over: to prepare one takes as long as 60 rows
-        self._connection.write_rows(sql, rows + [nobody] * (-len(rows) % _UPDATED_AT_ONCE), at_once=_UPDATED_AT_ONCE)
+        self._connection.write_rows(sql, rows + [nobody] * (-len(rows) % _AT_ONCE), at_once=_AT_ONCE)
 
     # identities ----------------------------------------------------------------------------------------------------------
 
@@ -766,6 +768,11 @@ def try_again(
     if sender:
         found.add(merge)
     return merge.report, merge.left
+
+
+def _bindable(row: Iterable[Any]) -> list[Any]:
+    """A row as the driver binds it soonest; ``nullif`` makes it what it was."""
+    return [_NOTHING if value is None else _bound(value) if value.__class__ is bytes else value for value in row]
 
 
 def _as_added(row: Row, places: dict[int, int]) -> Sequence[Stored]:
