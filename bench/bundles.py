@@ -17,16 +17,19 @@ from _measure import Figure, folder, office, show
 
 from localcrm.domain.admin.services import set_up_office
 from localcrm.sync import node_sync
+from localcrm.sync.extract import PORTION
 from localcrm.sync.identity import NodeKeys
 
 
 def measure(changes: int = 20_000) -> list[Figure]:
     """Bytes per change of a real bundle, and of batches by kind."""
-    figures = bundle_size.measure(min(changes, 2_000))
+    figures = bundle_size.measure(min(changes, PORTION))
     return [
-        Figure("mixed change in a real bundle", real(changes), "B", goal=60),
-        Figure("mixed change in a batch of 2,000", figures["mixed"], "B", goal=60),
-        *(Figure(f"{name} alone", figures[name], "B") for name in ("insert", "update", "delete")),
+        Figure("mixed change in a real bundle", real(changes), "B", goal=55),
+        Figure(f"mixed change in a message of {PORTION:,}", figures["mixed"], "B", goal=55),
+        Figure("insert alone", figures["insert"], "B"),
+        Figure("two-column update alone", figures["update"], "B", goal=25),
+        Figure("deletion alone", figures["delete"], "B"),
         Figure("columns / the same changes as msgpack rows", figures["mixed"] / figures["rows"]),
         Figure("batch encoded, changes a second", figures["encode/s"], "/s"),
         Figure("batch decoded, changes a second", figures["decode/s"], "/s"),

@@ -28,7 +28,7 @@ from msgspec import Meta, Struct
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
 from localcrm.store.files import open_atomically
-from localcrm.sync.codec import MAX_WINDOW
+from localcrm.sync.codec import LEVEL, MAX_WINDOW
 from localcrm.sync.identity import Id, Key, NodeKeys, NodeNo, NodePublic
 
 if TYPE_CHECKING:
@@ -364,7 +364,7 @@ def _compress(manifest: bytes, messages: Iterable[bytes]) -> Iterator[bytes]:
     """The messages as pieces of one zstd frame."""
     import zstandard
 
-    compressor = zstandard.ZstdCompressor(level=3, write_checksum=True).compressobj()
+    compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compressobj()
     yield compressor.compress(len(manifest).to_bytes(4) + manifest)
     for message in messages:
         yield compressor.compress(len(message).to_bytes(4))

@@ -60,8 +60,12 @@ MAX_TEXT = 8 << 20
 MAX_BATCH = 64 << 20
 MAX_WINDOW = 8 << 20
 MAX_COLUMNS = 2_000
+#: Of zstd, for all that travels: half a microsecond a change more than its usual 3, and 3 to 4 in a hundred bytes less.
+LEVEL = 6
 #: Packed bytes unpacked at a time: few enough that even the densest frame cannot overshoot the limit by more than 16 MiB.
 _SIP = 512
+#: Texts that are written place by place have at most so many characters.
+_WIDEST = 64
 _VERSION = 1
 _PAIRS = frozenset((INSERT, GONE))
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
@@ -205,11 +209,11 @@ def decode_batch(data: bytes) -> Batch:
         _refuse(str(error), error)
 
 
-def compress(data: bytes, level: int = 3) -> bytes:
+def compress(data: bytes) -> bytes:
     """One zstd frame, which needs a window of at most 8 MiB to read."""
     import zstandard
 
-    return zstandard.ZstdCompressor(level, write_content_size=False, write_checksum=True).compress(data)
+    return zstandard.ZstdCompressor(LEVEL, write_content_size=False, write_checksum=True).compress(data)
 
 
 def decompress(data: bytes, *, max_output: int = MAX_BATCH) -> bytes:
@@ -247,9 +251,12 @@ class _Column(Struct, array_like=True, forbid_unknown_fields=True, gc=False):
     """One byte per value, or a single byte where all are of one kind: 0 None, 1 int, 2 str, 3 bytes of 16, 4 other bytes."""
     ints: bytes
     texts: str
-    """Joined by NUL, which no text may hold."""
+    """Joined by NUL, which no text may hold; or as ``width`` says."""
     ids: bytes
     blobs: list[Annotated[bytes, Meta(max_length=MAX_TEXT)]]
+    width: Annotated[int, Meta(ge=0, le=_WIDEST)] = 0
+    """Where every text has so many characters, all of them ASCII: all first characters, then all second ones, and so on. Of moments, numbers
+    and telephone numbers few places vary, and zstd sees which."""
 
 
 class _Group(Struct, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -469,7 +476,30 @@ def _column(values: Sequence[Value]) -> _Column:
     if texts.count("\0") != max(0, len(streams[_STR]) - 1):
         _refuse("a text holds a NUL character")
     _check_lengths(streams[_STR], texts)
-    return _Column(kinds=kinds, ints=_pack(streams[_INT]), texts=texts, ids=b"".join(streams[_ID]), blobs=streams[_BLOB])
+    width = _width(streams[_STR])
+    if width:
+        texts = "".join(streams[_STR])
+        texts = "".join(texts[place::width] for place in range(width))
+    return _Column(kinds, _pack(streams[_INT]), texts, b"".join(streams[_ID]), streams[_BLOB], width)
+
+
+def _width(texts: Sequence[str]) -> int:
+    """How many characters each of several plain texts has; 0 where that differs."""
+    width = len(texts[0]) if len(texts) > 1 else 0
+    return width if width <= _WIDEST and set(map(len, texts)) == {width} and all(map(str.isascii, texts)) else 0
+
+
+def _read_texts(column: _Column, n: int) -> list[str]:
+    width = column.width
+    if not width:
+        return column.texts.split("\0") if n else []
+    if n < 2 or len(column.texts) != n * width or not column.texts.isascii() or "\0" in column.texts:
+        _refuse("lengths differ")
+    places, texts = column.texts.encode(), bytearray(n * width)
+    for place in range(width):
+        texts[place::width] = places[place * n : (place + 1) * n]
+    whole = texts.decode()
+    return [whole[start : start + width] for start in range(0, len(whole), width)]
 
 
 def _kinds(values: Sequence[Value]) -> bytes:
@@ -487,7 +517,7 @@ def _values(column: _Column, n: int) -> Sequence[Value]:
     kinds = column.kinds * n if len(column.kinds) == 1 else column.kinds
     count = [kinds.count(kind) for kind in range(5)]
     ints = _unpack(column.ints, count[_INT])
-    texts = column.texts.split("\0") if count[_STR] else []
+    texts = _read_texts(column, count[_STR])
     ids = _split(column.ids)
     _check_lengths(texts, column.texts)
     found = [count[_NONE], len(ints), len(texts), len(ids), len(column.blobs)]

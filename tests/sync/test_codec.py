@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from random import Random
 from typing import Any
 
 import msgspec
@@ -259,13 +260,39 @@ def test_counts_that_promise_too_much_are_refused() -> None:
         codec._Column(b"\0", b"", "more", b"", []),
         codec._Column(b"\3", b"", "", b"short", []),
         codec._Column(b"\4", b"", "", b"", []),
+        codec._Column(b"\2", b"", "one", b"", [], 3),
+        codec._Column(b"\2\2", b"", "onetwo", b"", [], 2),
+        codec._Column(b"\2\2", b"", "on\0two", b"", [], 3),
+        codec._Column(b"\2\2", b"", "一二三四", b"", [], 2),
+        codec._Column(b"\2\2", b"", "x" * 130, b"", [], 65),
+        codec._Column(b"\2\2", b"", "", b"", [], -1),
+        codec._Column(b"\0", b"", "", b"", [], 1),
     ],
 )
 def test_a_column_that_does_not_hold_what_it_promises_is_refused(column: codec._Column) -> None:
     assert refusal(decode_batch, altered(groups=[codec._Group(4, INSERT, [1], [column])])) == "bad_batch"
 
 
-def test_a_mixed_batch_stays_under_sixty_bytes_a_change() -> None:
+@pytest.mark.parametrize(
+    "texts", [["a", "b"], ["2026-12-01", "2026-12-31", "2027-01-01"], ["13800004321"] * 3, ["x" * 64, "y" * 64], ["", ""], ["中文", "ab"]]
+)
+def test_texts_of_one_length_come_back_as_they_were(texts: list[str]) -> None:
+    changes = [Change(4, INSERT, n.to_bytes(16), [(1, text)], None) for n, text in enumerate(texts, 1)]
+    batch = Batch([(1, 7)], [Tx(0, 1, len(changes), 1 << 16, 1 << 16, None, 0)], changes)
+    assert list(decode_batch(encode_batch(batch)).changes) == changes
+
+
+def test_where_texts_are_of_one_length_only_the_places_that_vary_take_room() -> None:
+    def packed(texts: list[str]) -> int:
+        changes = [Change(4, INSERT, n.to_bytes(16), [(1, text)], None) for n, text in enumerate(texts, 1)]
+        return len(compress(encode_batch(Batch([(1, 7)], [Tx(0, 1, len(changes), 1 << 16, 1 << 16, None, 0)], changes))))
+
+    rng = Random(3)
+    numbers = [f"138{rng.randrange(10**8):08d}" for _ in range(2_000)]
+    assert packed(numbers) < 0.9 * packed([*numbers[1:], numbers[0] + "0"])
+
+
+def test_a_mixed_batch_stays_under_bytes_a_change() -> None:
     sizes = measure(2_000)
     assert sizes["mixed"] < 60
     assert sizes["delete"] < sizes["update"] < sizes["insert"]
