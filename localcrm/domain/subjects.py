@@ -143,6 +143,7 @@ arrivals.FOLLOWERS |= {
     "customer": arrivals.Follower(tags.bring_together, "tags"),
     "activity": arrivals.Follower(activities.bring_together, "participants"),
     "ticket": arrivals.Follower(tickets.open_circles),
+    "sales_order": arrivals.Follower(opening.follow_arrived),
 }
 
 # What other records say of a person: the numbers he called from, what he said, what he is to others. The matter itself stays.

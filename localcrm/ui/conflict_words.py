@@ -49,7 +49,7 @@ class Side:
 class Told:
     """One conflict as the screen shows it.
 
-    ``happened`` and ``next_step`` stand in the place of two values where there are none · ``now`` is the live value · ``settled`` how it was settled, by whom and when · ``other`` the second record of two with the same value: title, address ·
+    ``happened`` and ``next_step`` stand in the place of two values where there are none, ``next_step`` alone under them · ``now`` is the live value · ``settled`` how it was settled, by whom and when · ``other`` the second record of two with the same value: title, address ·
     ``edits`` what was changed of a record that was deleted elsewhere · ``into`` the title of the one that it was merged into instead.
     """
 
@@ -165,7 +165,7 @@ class Teller:
             title=title,
             path=record_path(kind.key, record) if kind and item.is_there else "",
             label=field.label if field else "" if key in {"", "deleted"} else key,
-            reason=_("Merged here, changed there") if into else gettext(CONFLICT.fields["kind"].options.get(item.kind, item.kind)),
+            reason=self._reason(item, into),
             base=self.word(item, conflict.get("base")),
             kept=self._side(item, "kept"),
             lost=self._side(item, "lost"),
@@ -177,6 +177,13 @@ class Teller:
             edits=edits,
             into=into,
         )
+
+    def _reason(self, item: Item, into: str) -> str:
+        if into:
+            return _("Merged here, changed there")
+        if _is_opening_balance(item):
+            return _("Opening balance entered twice?")
+        return gettext(CONFLICT.fields["kind"].options.get(item.kind, item.kind))
 
     def word(self, item: Item, text: str | None) -> str | None:
         """A value of a conflict in words."""
@@ -229,6 +236,8 @@ class Teller:
                 return told.format(**words, names=merged), _(
                     "Both are gone now. Restore it if one of them is still needed: everything of both is with it."
                 )
+            case ConflictKind.DUPLICATE if item.is_there and _is_opening_balance(item):
+                return "", self._opening_twice(item)
             case ConflictKind.MERGED if item.is_there:
                 return self._merged_apart(item, title)
             case ConflictKind.QUARANTINED:
@@ -243,6 +252,17 @@ class Teller:
             if item.is_there
             else (_("This record is not known here."), _("Nothing can be taken; settle it when you have seen it."))
         )
+
+    def _opening_twice(self, item: Item) -> str:
+        todo = _(
+            "Both count for now. If it is one debt, the branch that entered it reverses one of the two; two old bills are left as they are."
+        )
+        order = entity_type("sales_order")
+        seen = policy.seen(self._actor, order)
+        if seen is None or not seen.shows("customer_name"):
+            return todo
+        name = self._connection.value("SELECT customer_name FROM sales_order WHERE id = ?", (bytes.fromhex(str(item.conflict["record"])),))
+        return " · ".join(filter(None, [name, todo]))
 
     def _merged_apart(self, item: Item, title: str) -> tuple[str, str]:
         """Two were merged into each other at two places, or one into two others."""
@@ -430,6 +450,11 @@ def _kind_and_key(item: Item) -> tuple[EntityType | None, str]:
 
 def _is_id(item: Item) -> bool:
     return len(str(item.conflict.get("record") or "")) == 32
+
+
+def _is_opening_balance(item: Item) -> bool:
+    """Nothing else of an order is told of as the same value twice (see ``domain.sales.opening``)."""
+    return item.kind == ConflictKind.DUPLICATE and item.conflict.get("entity") == "sales_order"
 
 
 def _or_empty(text: str | None) -> str:

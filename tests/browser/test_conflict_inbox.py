@@ -13,7 +13,7 @@ from localcrm.domain import verbs
 from localcrm.domain.admin.entities import Conflict
 from localcrm.kernel.schema import entity
 from localcrm.store.store import Store
-from tests.browser.conftest import PASSWORD, OpenPage, Running, beside
+from tests.browser.conftest import PASSWORD, OpenPage, Running, beside, picture
 
 pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
 CONFLICT = Conflict.entity_type
@@ -189,6 +189,35 @@ def test_two_records_with_one_value_are_both_named(open_page: OpenPage, office: 
     page.locator("[data-act=save-value]").click()
     expect(only).to_have_count(0)
     assert (phone(office, first), phone(office, second)) == ("0575-1111", "0571-6666")
+
+
+def test_an_opening_balance_entered_twice_can_only_be_left(open_page: OpenPage, office: Running, customers: dict[str, str]) -> None:
+    first = next(iter(customers.values()))
+    with beside(office) as (store, actor):
+        settle_all(store)
+        here, there = (
+            verbs.run(store, actor, "sales.enter_opening_balance", {"customer_id": first, "amount": "12600.50"}) for _turn in range(2)
+        )
+        values = {
+            "entity": "sales_order",
+            "record": there["id"],
+            "other": here["id"],
+            "field": "gross",
+            "kept": "12600.50",
+            "lost": "12600.50",
+        }
+        note(store, kind="duplicate", **values, kept_node="HQ", lost_node="BR01")
+    page = open_page("/conflicts")
+    only = page.locator(".lc-conflict")
+    expect(only).to_contain_text("期初余额是否录了两次？")
+    expect(only).to_contain_text(here["number"])
+    expect(only).to_contain_text(there["number"])
+    expect(only.locator("[data-act=edit]")).to_have_count(0)
+    expect(only).to_contain_text("绍兴恒远纺织品有限公司")
+    expect(only).to_contain_text("红冲其中一张")
+    picture(page, "opening-twice")
+    only.locator("[data-act=keep]").click()
+    expect(only).to_have_count(0)
 
 
 def test_on_a_phone_nothing_sticks_out(open_page: OpenPage, customers: dict[str, str]) -> None:

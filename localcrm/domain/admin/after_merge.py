@@ -41,11 +41,12 @@ def note_same_values(uow: UnitOfWork, written: Iterable[tuple[EntityType, Field,
             (pk,),
         )
         for other, stored in alike:
-            told += _note_same_value(uow, kind, field, pk.hex(), other.hex(), as_text(field, stored))
+            told += note_same_value(uow, kind, field, pk.hex(), other.hex(), as_text(field, stored))
     return told
 
 
-def _note_same_value(uow: UnitOfWork, kind: EntityType, field: Field, record: str, other: str, value: str | None) -> bool:
+def note_same_value(uow: UnitOfWork, kind: EntityType, field: Field, record: str, other: str, value: str | None) -> bool:
+    """Tell of two records with the same value; returns whether that was not told before."""
     known = """SELECT 1 FROM conflict WHERE kind = ? AND entity = ? AND field = ? AND kept = ?
                AND ((record = ? AND other = ?) OR (record = ? AND other = ?))"""
     if uow.connection.one(known, (ConflictKind.DUPLICATE.value, kind.key, field.key, value, record, other, other, record)):

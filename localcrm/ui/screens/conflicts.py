@@ -237,11 +237,11 @@ class Inbox:
     def _content(self, one: Told) -> None:
         if one.happened:
             ui.label(one.happened).classes("lc-wrap").mark("happened")
-            if one.item.is_open:
-                ui.label(one.next_step).classes("lc-muted lc-wrap").mark("next-step")
         else:
             with ui.element("div").classes("lc-values"):
                 self._sides(one)
+        if one.next_step and one.item.is_open:
+            ui.label(one.next_step).classes("lc-muted lc-wrap").mark("next-step")
         if one.item.is_open and one.item.changed_since and one.has_values and one.item.kind != ConflictKind.DUPLICATE:
             with ui.element("div").classes("lc-notice lc-warn").mark("changed-since"):
                 ui.icon("update")
