@@ -23,10 +23,11 @@ from localcrm.sync.identity import NodeKeys
 
 def measure(changes: int = 20_000) -> list[Figure]:
     """Bytes per change of a real bundle, and of batches by kind."""
-    figures = bundle_size.measure(min(changes, PORTION))
+    size = min(changes, PORTION)
+    figures = bundle_size.measure(size)
     return [
         Figure("mixed change in a real bundle", real(changes), "B", goal=55),
-        Figure(f"mixed change in a message of {PORTION:,}", figures["mixed"], "B", goal=55),
+        Figure(f"mixed change in a message of {size:,}", figures["mixed"], "B", goal=55),
         Figure("insert alone", figures["insert"], "B"),
         Figure("two-column update alone", figures["update"], "B", goal=25),
         Figure("deletion alone", figures["delete"], "B"),

@@ -2,7 +2,8 @@
 
 Mixed changes (40 % inserts of 20 columns, 55 % two-column updates, 5 % deletions) made in a real branch file in small transactions and
 taken out of it by the production extraction, in its portions. Plain: a table with the same columns and indexes and no triggers, one
-transaction, ``executemany`` per kind of statement. What is taken out is compared with plain inserts as ``bench/capture.py`` has them.
+transaction, ``executemany`` per kind of statement. What is taken out, mixed as it is, is compared with whole new rows as ``bench/capture.py``
+writes them: 1,000 a transaction, totals kept, no capture.
 
     python bench/merge.py [CHANGES]
 """
@@ -20,7 +21,8 @@ from _company import CUSTOMER, Step, history, work
 from _measure import Figure, folder, office, rotated, show
 from capture import customers, write
 
-from localcrm.store.connection import Connection
+from localcrm.store import search
+from localcrm.store.connection import WRITER_CACHE_KB, Connection
 from localcrm.store.ddl import index_sqls, table_sql
 from localcrm.store.store import Store
 from localcrm.sync import codec
@@ -40,6 +42,7 @@ def measure(changes: int = 100_000, *, rounds: int = 5) -> list[Figure]:
                 "extract": partial(_take_out, branch, packed, encoding),
                 "plain": partial(_plain, place, transactions),
                 "merge": partial(_merge, place, packed),
+                "bare": partial(_without_text, place, packed),
                 "again": partial(_again, place, packed),
                 "inserts": partial(_inserts, place, customers(changes)[1]),
             },
@@ -48,12 +51,13 @@ def measure(changes: int = 100_000, *, rounds: int = 5) -> list[Figure]:
         branch.close()
     return [
         Figure("merge with log, search and totals / plain executemany", best["merge"] / best["plain"], goal=6),
+        Figure("merge with nothing to search for / plain executemany", best["bare"] / best["plain"], goal=4),
         Figure("merge, changes a second", made / best["merge"], "/s"),
         Figure("plain executemany, changes a second", made / best["plain"], "/s"),
         Figure("the same batches again / first time", best["again"] / best["merge"], goal=0.2),
         Figure("extraction from the log, changes a second", made / best["extract"], "/s"),
         Figure(
-            "extraction / plain inserts, changes and rows a second",
+            "mixed changes taken out of the log / plain inserts, a second",
             (made / best["extract"]) / (changes / best["inserts"]),
             goal=1,
             at_least=True,
@@ -99,6 +103,15 @@ def _merge(place: Path, packed: list[bytes]) -> float:
     return spent
 
 
+def _without_text(place: Path, packed: list[bytes]) -> float:
+    """The same where no record has a word that could be searched for: what the search index takes is the difference."""
+    usual, search.index_text = search.index_text, lambda _texts: ("", "", "", "")
+    try:
+        return _merge(place, packed)
+    finally:
+        search.index_text = usual
+
+
 def _again(place: Path, packed: list[bytes]) -> float:
     store = _fresh(place)
     _admit(store, packed)
@@ -128,7 +141,7 @@ def _plain(place: Path, transactions: list[list[Step]]) -> float:
     path = place / "plain.db"
     for suffix in ("", "-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
-    connection = Connection(path, key=None)
+    connection = Connection(path, key=None, cache_kb=WRITER_CACHE_KB)
     connection.script([table_sql(CUSTOMER), *index_sqls(CUSTOMER).values()])
     fields = list(CUSTOMER.fields.values())
     inserts: list[tuple[Any, ...]] = []

@@ -35,6 +35,8 @@ LOOKED_AT = 5
 #: Digits at the end of a number that a person may type.
 MIN_TAIL = 4
 _MAX_TEXT = 2000
+#: Of texts with so many characters to be read aloud each pair and syllable is indexed once; in a name few come again, and to look costs more.
+_REPEATS = 100
 #: From how many pieces of one size on the index joins them; what FTS5 does where nobody says otherwise.
 _AUTOMERGE = 4
 #: Pages that are joined after each transaction of a merge, up to so many times as long as there are more pieces than this: with 16 of one size
@@ -88,6 +90,8 @@ def index_text(values: Texts) -> Indexed:
         if not run.isascii() and pinyin.holds_chinese(run):
             chinese += pairs
             spoken += run
+    if len(spoken) > _REPEATS:
+        chinese, spoken = list(dict.fromkeys(chinese)), "".join(dict.fromkeys(spoken))
     initials = " ".join(map(pinyin.WRITTEN.__getitem__, chinese))
     syllables = " ".join(map(pinyin.READ.__getitem__, spoken))
     numbers = [_digits(value[:200]) for value in values if not value.isalpha()]

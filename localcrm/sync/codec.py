@@ -64,8 +64,8 @@ MAX_COLUMNS = 2_000
 LEVEL = 6
 #: Packed bytes unpacked at a time: few enough that even the densest frame cannot overshoot the limit by more than 16 MiB.
 _SIP = 512
-#: Texts that are written place by place have at most so many characters.
-_WIDEST = 64
+#: Texts that are written place by place are at least so many, and have at most so many characters.
+_MANY, _WIDEST = 32, 64
 _VERSION = 1
 _PAIRS = frozenset((INSERT, GONE))
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
@@ -200,7 +200,7 @@ def encode_batch(batch: Batch) -> bytes:
 
 @collector_at_rest()
 def decode_batch(data: bytes) -> Batch:
-    """The batch exactly as it was encoded; raises ExchangeError ``bad_batch`` for anything that ``encode_batch`` would not write."""
+    """The batch exactly as it was encoded; raises ExchangeError ``bad_batch`` for anything that no ``encode_batch`` has written."""
     if len(data) > MAX_BATCH:
         _refuse("too long")
     try:
@@ -484,9 +484,10 @@ def _column(values: Sequence[Value]) -> _Column:
 
 
 def _width(texts: Sequence[str]) -> int:
-    """How many characters each of several plain texts has; 0 where that differs."""
-    width = len(texts[0]) if len(texts) > 1 else 0
-    return width if width <= _WIDEST and set(map(len, texts)) == {width} and all(map(str.isascii, texts)) else 0
+    """How many characters each of many plain texts has; 0 where that differs, or where texts come again: zstd finds those whole."""
+    width = len(texts[0]) if len(texts) >= _MANY else 0
+    is_plain = 0 < width <= _WIDEST and set(map(len, texts)) == {width} and all(map(str.isascii, texts))
+    return width if is_plain and len(set(texts)) * 10 > len(texts) else 0
 
 
 def _read_texts(column: _Column, n: int) -> list[str]:

@@ -60,6 +60,8 @@ _bound = bytearray
 _NOTHING = _bound()
 #: Documents of the search index that are gathered before they are written: whoever waits for the transaction to end waits for that too.
 _GATHERED = 1000
+#: Documents whose text is worked out before the turn: a portion of the usual size has no more, and what a large one has waits in memory.
+_PREPARED = 2000
 #: A cursor before every number.
 _NOTHING_HEARD = -1
 
@@ -212,13 +214,15 @@ def _in_portions(store: Store, batch: Batch, merge: Callable[[Connection, Batch,
 
 
 def _prepared(part: Batch) -> dict[search.Texts, search.Indexed]:
-    """Before it is our turn to write: what takes long and needs nothing of the file, the search text of new rows."""
-    prepared = {}
+    """Before it is our turn to write: what takes long and needs nothing of the file, the search text of new rows, up to a number."""
+    prepared: dict[search.Texts, search.Indexed] = {}
     for group in Changes.of(part.changes).groups:
         entity = entity_by_no(group.table)
         if entity is not None and group.op == INSERT:
             columns = dict(zip(group.columns, group.new, strict=True))
             for values in zip(*(columns[field.no] for field in entity.searched if field.no in columns), strict=True):
+                if len(prepared) >= _PREPARED:
+                    return prepared
                 texts = search.searched_texts(values)
                 prepared[texts] = search.index_text(texts)
     return prepared
