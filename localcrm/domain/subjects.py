@@ -36,6 +36,7 @@ from localcrm.domain.purchase.entities import Supplier
 from localcrm.domain.sales import (
     approval,
     consumables,
+    entered_twice,
     expiring,
     installed,
     level_prices,
@@ -143,7 +144,7 @@ arrivals.FOLLOWERS |= {
     "customer": arrivals.Follower(tags.bring_together, "tags"),
     "activity": arrivals.Follower(activities.bring_together, "participants"),
     "ticket": arrivals.Follower(tickets.open_circles),
-    "sales_order": arrivals.Follower(opening.follow_arrived),
+    "sales_order": arrivals.Follower(entered_twice.follow_arrived),
 }
 
 # What other records say of a person: the numbers he called from, what he said, what he is to others. The matter itself stays.
@@ -170,6 +171,7 @@ erase.REACHED += [
 
 # What was changed of a customer that another place merged away goes into the one that is left, if a person wants it.
 conflicts.PUT_INTO["customer"] = merging.put_into
+conflicts.TWICE["sales_order"] = conflicts.Twice(entered_twice.entered_here, entered_twice.take_back)
 
 # A row of a table may bring a person along with the customer.
 import_columns.ALONG["customer"] = "contact"

@@ -111,7 +111,7 @@ async def settle_many(session: Session, steps: Sequence[Step]) -> None:
     if not outcome.ok:
         return
     settled, left = set(outcome.value["settled"]), outcome.value["left"]
-    back = [one.way_back for one in wanted if one.changes and one.item.id in settled]
+    back = [one.way_back for one in wanted if one.changes and one.item.id in settled and not one.item.is_ours]
 
     async def take_back() -> None:
         done = _("The values before are back; all stay settled.")

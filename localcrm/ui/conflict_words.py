@@ -15,6 +15,7 @@ from localcrm.domain.admin.reasons import reason_texts
 from localcrm.domain.crm.merging import ALIASES
 from localcrm.domain.people.shared_with import share_of, shared_names
 from localcrm.domain.records import used_by
+from localcrm.domain.sales.entered_twice import both_count
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import EntityType, Field, entity as entity_type
@@ -113,6 +114,8 @@ class Told:
         """What taking the other value means here; "" where there is none."""
         if not self.item.can_take:
             return ""
+        if self.item.is_ours:
+            return _("Reverse {number}").format(number=self.title)
         if self.item.into:
             return "" if self.item.conflict.get("resolution") == "lost" else _("Enter it in “{name}”").format(name=_short(self.into))
         if self.item.conflict.get("field") == "deleted":
@@ -254,6 +257,8 @@ class Teller:
         )
 
     def _opening_twice(self, item: Item) -> str:
+        if not both_count(self._connection, [str(item.conflict.get(key) or "") for key in ("record", "other")]):
+            return _("One of the two has been reversed. Nothing to do any more: settle it.")
         todo = _(
             "Both count for now. If it is one debt, the branch that entered it reverses one of the two; two old bills are left as they are."
         )
@@ -374,8 +379,8 @@ class Teller:
     def _decision(self, item: Item, keep: str) -> str:
         if item.kind in {ConflictKind.QUARANTINED, ConflictKind.DIGEST, ConflictKind.MERGED}:
             return _("taken over after the update") if keep == "applied" else _("seen")
-        if item.kind == ConflictKind.DUPLICATE and keep == "kept":
-            return _("both left as they are")
+        if item.kind == ConflictKind.DUPLICATE and keep in {"kept", "lost"}:
+            return _("both left as they are") if keep == "kept" else _("one of the two reversed")
         if item.into:
             left = self._left(item, concerned_field(item.conflict)[0])
             return (_("entered in “{name}”") if keep == "lost" else _("left “{name}” as it was")).format(name=left)
@@ -453,8 +458,9 @@ def _is_id(item: Item) -> bool:
 
 
 def _is_opening_balance(item: Item) -> bool:
-    """Nothing else of an order is told of as the same value twice (see ``domain.sales.opening``)."""
-    return item.kind == ConflictKind.DUPLICATE and item.conflict.get("entity") == "sales_order"
+    """Of what the program has for orders no other value is told of as given twice (see ``domain.sales.opening``)."""
+    conflict = item.conflict
+    return item.kind == ConflictKind.DUPLICATE and (conflict.get("entity"), conflict.get("field")) == ("sales_order", "gross")
 
 
 def _or_empty(text: str | None) -> str:

@@ -191,7 +191,7 @@ def test_two_records_with_one_value_are_both_named(open_page: OpenPage, office: 
     assert (phone(office, first), phone(office, second)) == ("0575-1111", "0571-6666")
 
 
-def test_an_opening_balance_entered_twice_can_only_be_left(open_page: OpenPage, office: Running, customers: dict[str, str]) -> None:
+def test_of_an_opening_balance_entered_twice_one_is_reversed(open_page: OpenPage, office: Running, customers: dict[str, str]) -> None:
     first = next(iter(customers.values()))
     with beside(office) as (store, actor):
         settle_all(store)
@@ -216,8 +216,15 @@ def test_an_opening_balance_entered_twice_can_only_be_left(open_page: OpenPage, 
     expect(only).to_contain_text("绍兴恒远纺织品有限公司")
     expect(only).to_contain_text("红冲其中一张")
     picture(page, "opening-twice")
-    only.locator("[data-act=keep]").click()
+    only.locator("[data-act=take]").click()
+    dialog = page.locator(".q-dialog")
+    expect(dialog).to_contain_text(f"红冲 {there['number']}？")
+    picture(page, "opening-twice-sure")
+    dialog.get_by_role("button", name=f"红冲 {there['number']}").click()
     expect(only).to_have_count(0)
+    with beside(office) as (store, _actor), store.read() as connection:
+        reversed_ = connection.all("SELECT reverses_id, gross FROM sales_order WHERE reverses_id IS NOT NULL AND opening = 1")
+    assert [(pk.hex(), gross) for pk, gross in reversed_] == [(there["id"], -1260050)]
 
 
 def test_on_a_phone_nothing_sticks_out(open_page: OpenPage, customers: dict[str, str]) -> None:

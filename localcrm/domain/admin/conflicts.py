@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -48,6 +48,17 @@ MOST_AT_ONCE = 1000
 PUT_INTO: dict[str, Callable[[UnitOfWork, Actor, str, Mapping[str, Any]], None]] = {}
 
 
+class Twice(NamedTuple):
+    """Posted documents that say the same: whether the one that arrived later, named first, can be taken back here, and taking it back."""
+
+    is_ours: Callable[[Connection, str, str], bool]
+    take_back: Callable[[UnitOfWork, Actor, str], None]
+
+
+#: By kind of document (see ``subjects``).
+TWICE: dict[str, Twice] = {}
+
+
 class Rule(Choice):
     """How many conflicts are settled alike."""
 
@@ -63,7 +74,7 @@ class Item:
 
     ``now``: the live value, as text like the values of the conflict; ``is_there`` False for a record nobody here knows · ``into``: of one
     that was changed while another place merged it into another record, the id of the record that is left · ``mine``: whether it concerns a
-    value, or a record, of whoever looks.
+    value, or a record, of whoever looks · ``is_ours``: whether of two documents that say the same the later one can be taken back here.
     """
 
     conflict: Record
@@ -71,6 +82,7 @@ class Item:
     is_there: bool
     into: str | None = None
     mine: bool = False
+    is_ours: bool = False
 
     @property
     def id(self) -> str:
@@ -95,7 +107,9 @@ class Item:
 
     @property
     def can_take(self) -> bool:
-        """Whether there is another value to take."""
+        """Whether there is another value to take, or one of two documents to take back."""
+        if self.is_ours:
+            return True
         return self.is_there and self.kind in WITH_ANOTHER and "lost" in self.conflict and self.conflict["lost"] != self.now
 
     @property
@@ -125,7 +139,7 @@ class Step:
 
     @property
     def way_back(self) -> dict[str, str]:
-        """The choice that puts the value before back, unless somebody has changed it since."""
+        """The choice that puts the value before back, unless somebody has changed it since; what was reversed stays so."""
         return {"id": self.item.id, "keep": f"value={self.item.now or ''}", "present": self.becomes or ""}
 
 
@@ -185,7 +199,17 @@ def find_items(
 def item_of(connection: Connection, conflict: Record) -> Item:
     """A conflict with what its record says now."""
     found = live_text(connection, conflict)
-    return Item(conflict, found[0] if found else None, found is not None, left_of(connection, conflict) if found else None)
+    if found is None:
+        return Item(conflict, None, is_there=False)
+    return Item(conflict, found[0], is_there=True, into=left_of(connection, conflict), is_ours=is_ours(connection, conflict))
+
+
+def is_ours(connection: Connection, conflict: Mapping[str, Any]) -> bool:
+    """Whether a conflict that nobody has settled is about two documents that say the same, and the later one can be taken back here."""
+    twice = TWICE.get(str(conflict.get("entity") or ""))
+    if twice is None or conflict.get("kind") != ConflictKind.DUPLICATE or conflict.get("state") != ConflictState.OPEN:
+        return False
+    return twice.is_ours(connection, str(conflict.get("record") or ""), str(conflict.get("other") or ""))
 
 
 def left_of(connection: Connection, conflict: Mapping[str, Any]) -> str | None:
@@ -248,6 +272,8 @@ def plan(connection: Connection, items: Iterable[Item], rule: Rule, *, branch: s
 
 def step(item: Item, keep: str | None) -> Step:
     """What one choice would do to one conflict; nothing where there is no such choice, or where that goes into another record: such are looked at singly."""
+    if keep == "lost" and item.is_ours:
+        return Step(item, keep, "0")
     if keep == "lost" and (item.into or not (item.kind in WITH_ANOTHER and item.is_there)):
         keep = None
     return Step(item, keep, item.now if keep in {None, "kept"} else chosen_text(item.conflict, str(keep)))
@@ -355,6 +381,9 @@ def _settled(uow: UnitOfWork, actor: Actor, conflict: Record, keep: str) -> dict
 def _take(uow: UnitOfWork, actor: Actor, conflict: Record, keep: str, record: str | None) -> None:
     """Write the value a person chose, by the rules of its record."""
     kind, key = entity_type(conflict["entity"]), conflict["field"]
+    if keep == "lost" and is_ours(uow.connection, conflict):
+        TWICE[kind.key].take_back(uow, actor, conflict["record"])
+        return
     identity = record or conflict["record"]
     if identity not in {conflict["record"], conflict["other"]}:
         raise InvalidInput("bad_parameter_record", N_("This conflict is about other records. Nothing was changed."))

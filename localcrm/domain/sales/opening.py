@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from localcrm.domain import policy
-from localcrm.domain.admin.after_merge import note_same_value
-from localcrm.domain.admin.conflicts import as_text
 from localcrm.domain.admin.entities import LegalEntity
 from localcrm.domain.admin.organisation import company_of_branch
 from localcrm.domain.crm.entities import Customer
@@ -98,27 +95,6 @@ def _write_cells(uow: UnitOfWork, actor: Actor, customer_id: str, cells: Mapping
         return "skipped"
     enter_opening_balance(uow, actor, customer_id=customer_id, amount=str(owed), date=str(day) if day else None, remark=given["remark"])
     return "created"
-
-
-def follow_arrived(uow: UnitOfWork, arrived: Sequence[str]) -> None:
-    """Of opening balances that arrive at head office, tell which another branch has entered with the same amount for the same customer.
-
-    Both count until a person says which one is right: two old bills may have the same amount.
-    """
-    if not uow.node.is_office:
-        return
-    listed = json.dumps(arrived)
-    counts = "status = 'posted' AND deleted = 0 AND opening = 1 AND reverses_id IS NULL"
-    stands = "NOT EXISTS (SELECT 1 FROM sales_order WHERE reverses_id = {0}.id AND status = 'posted' AND deleted = 0)"
-    for identity, other, gross in uow.connection.all(
-        f"""SELECT a.id, b.id, a.gross FROM (SELECT * FROM sales_order WHERE id IN (SELECT unhex(value) FROM json_each(?)) AND {counts}) a
-            JOIN (SELECT * FROM sales_order WHERE {counts}) b
-              ON b.customer_id = a.customer_id AND b.gross = a.gross AND b.branch_id <> a.branch_id
-            WHERE {stands.format("a")} AND {stands.format("b")} ORDER BY a.rid, b.rid""",
-        (listed,),
-    ):
-        field = _ORDER.fields["gross"]
-        note_same_value(uow, _ORDER, field, identity.hex(), other.hex(), as_text(field, gross))
 
 
 #: With the customers of a table comes what they owed.

@@ -416,7 +416,11 @@ class Inbox:
         one = self.current
         if one is None or not (self.may and one.take_label):
             return
-        if one.item.is_open and one.item.changed_since and one.has_values:
+        if one.item.is_ours:
+            detail = _("A new posted document with the opposite amount is made. It cannot be undone; what was wrong is entered again.")
+            if not await confirm(_("{deed}?").format(deed=one.take_label), detail=detail, yes=one.take_label, danger=True):
+                return
+        elif one.item.is_open and one.item.changed_since and one.has_values:
             now, other = one.now or _("(empty)"), one.lost.text or _("(empty)")
             question = _("Use {value} although it was changed again?").format(value=other)
             detail = _("{title}: since these two, somebody has entered {now}. That is what is live, and it would be replaced.")
