@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import pytest
 
+from localcrm.domain import arrivals
 from localcrm.kernel import schema
 from localcrm.kernel.schema import EntityType, F, Text, entity
 from localcrm.store import check
@@ -35,9 +36,12 @@ def newer(*nodes: Installation) -> Iterator[EntityType]:
 
 @contextmanager
 def older(node: Installation, kind: str) -> Iterator[None]:
-    """A program that does not know a kind of records; the node is started with it, and afterwards with today's."""
-    with schema.scratch_registry():
+    """A program that does not know a kind of records, nor what follows when one arrives; the node is started with it, and afterwards with
+    today's.
+    """
+    with schema.scratch_registry(), pytest.MonkeyPatch.context() as patch:
         del schema._numbered[schema._registry.pop(kind).no]
+        patch.delitem(arrivals.FOLLOWERS, kind, raising=False)
         node.restart()
         yield
     node.restart()
