@@ -16,9 +16,12 @@ from localcrm.store.node import load_node
 from localcrm.store.uow import UnitOfWork
 
 _ORDER = SalesOrder.entity_type
-#: An opening balance that counts.
-_COUNTS = """(SELECT * FROM sales_order o WHERE status = 'posted' AND deleted = 0 AND opening = 1 AND reverses_id IS NULL
-    AND NOT EXISTS (SELECT 1 FROM sales_order r WHERE r.reverses_id = o.id AND r.status = 'posted' AND r.deleted = 0))"""
+
+
+def _counts(order: str) -> str:
+    """SQL that is true for an opening balance that counts."""
+    return f"""+{order}.status = 'posted' AND {order}.deleted = 0 AND {order}.opening = 1 AND {order}.reverses_id IS NULL
+        AND NOT EXISTS (SELECT 1 FROM sales_order r WHERE r.reverses_id = {order}.id AND r.status = 'posted' AND r.deleted = 0)"""
 
 
 def follow_arrived(uow: UnitOfWork, arrived: Sequence[str]) -> None:
@@ -28,10 +31,11 @@ def follow_arrived(uow: UnitOfWork, arrived: Sequence[str]) -> None:
     """
     if not uow.node.is_office:
         return
+    # Named in this order and with a plus here and there, so that a merge reads what arrived and the orders of those customers, never all orders.
     for identity, other, gross in uow.connection.all(
-        f"""SELECT a.id, b.id, a.gross FROM {_COUNTS} a
-            JOIN {_COUNTS} b ON b.customer_id = a.customer_id AND b.gross = a.gross AND b.branch_id <> a.branch_id
-            WHERE a.id IN (SELECT unhex(value) FROM json_each(?)) ORDER BY a.rid, b.rid""",
+        f"""SELECT a.id, b.id, a.gross FROM json_each(?) j CROSS JOIN sales_order a ON a.id = unhex(j.value)
+            CROSS JOIN sales_order b ON b.customer_id = a.customer_id AND +b.gross = a.gross AND b.branch_id <> a.branch_id
+            WHERE {_counts("a")} AND {_counts("b")} ORDER BY a.rid, b.rid""",
         (json.dumps(arrived),),
     ):
         field = _ORDER.fields["gross"]
@@ -55,7 +59,9 @@ def entered_here(connection: Connection, later: str, other: str) -> bool:
 def _counting(connection: Connection, orders: Sequence[str]) -> dict[str, str]:
     """Which of these count, and the branch of each."""
     listed = json.dumps(list(orders))
-    rows = connection.all(f"SELECT id, branch_id FROM {_COUNTS} WHERE id IN (SELECT unhex(value) FROM json_each(?))", (listed,))
+    rows = connection.all(
+        f"SELECT o.id, o.branch_id FROM json_each(?) j CROSS JOIN sales_order o ON o.id = unhex(j.value) WHERE {_counts('o')}", (listed,)
+    )
     return {identity.hex(): branch.hex() for identity, branch in rows}
 
 
