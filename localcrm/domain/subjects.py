@@ -171,7 +171,7 @@ erase.REACHED += [
 
 # What was changed of a customer that another place merged away goes into the one that is left, if a person wants it.
 conflicts.PUT_INTO["customer"] = merging.put_into
-conflicts.TWICE["sales_order"] = conflicts.Twice(entered_twice.entered_here, entered_twice.take_back)
+conflicts.TWICE["sales_order", "gross"] = conflicts.Twice(entered_twice.entered_here, entered_twice.take_back)
 
 # A row of a table may bring a person along with the customer.
 import_columns.ALONG["customer"] = "contact"

@@ -458,7 +458,7 @@ def _is_id(item: Item) -> bool:
 
 
 def _is_opening_balance(item: Item) -> bool:
-    """Of what the program has for orders no other value is told of as given twice (see ``domain.sales.opening``)."""
+    """Of what the program has for orders no other value is told of as given twice (see ``domain.sales.entered_twice``)."""
     conflict = item.conflict
     return item.kind == ConflictKind.DUPLICATE and (conflict.get("entity"), conflict.get("field")) == ("sales_order", "gross")
 

@@ -55,8 +55,8 @@ class Twice(NamedTuple):
     take_back: Callable[[UnitOfWork, Actor, str], None]
 
 
-#: By kind of document (see ``subjects``).
-TWICE: dict[str, Twice] = {}
+#: By kind of document and the field that says the same (see ``subjects``).
+TWICE: dict[tuple[str, str], Twice] = {}
 
 
 class Rule(Choice):
@@ -206,7 +206,7 @@ def item_of(connection: Connection, conflict: Record) -> Item:
 
 def is_ours(connection: Connection, conflict: Mapping[str, Any]) -> bool:
     """Whether a conflict that nobody has settled is about two documents that say the same, and the later one can be taken back here."""
-    twice = TWICE.get(str(conflict.get("entity") or ""))
+    twice = TWICE.get((str(conflict.get("entity") or ""), str(conflict.get("field") or "")))
     if twice is None or conflict.get("kind") != ConflictKind.DUPLICATE or conflict.get("state") != ConflictState.OPEN:
         return False
     return twice.is_ours(connection, str(conflict.get("record") or ""), str(conflict.get("other") or ""))
@@ -382,7 +382,7 @@ def _take(uow: UnitOfWork, actor: Actor, conflict: Record, keep: str, record: st
     """Write the value a person chose, by the rules of its record."""
     kind, key = entity_type(conflict["entity"]), conflict["field"]
     if keep == "lost" and is_ours(uow.connection, conflict):
-        TWICE[kind.key].take_back(uow, actor, conflict["record"])
+        TWICE[kind.key, key].take_back(uow, actor, conflict["record"])
         return
     identity = record or conflict["record"]
     if identity not in {conflict["record"], conflict["other"]}:
