@@ -22,7 +22,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from unicodedata import normalize
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
@@ -534,9 +534,10 @@ class EntityType:
 class Entity(BaseModel):
     """Base of every declaration. A subclass names its key, number, label, kind and title field as class keywords."""
 
-    model_config = ConfigDict(extra="forbid", validate_default=False)
-    entity_type: ClassVar[EntityType]
-    _keywords: ClassVar[dict[str, Any]]
+    # a validator is built with its first record: a command that only describes needs none of the eighty-odd
+    model_config = ConfigDict(extra="forbid", validate_default=False, defer_build=True)
+    if TYPE_CHECKING:  # pydantic would read the text of the annotation again for every subclass
+        entity_type: ClassVar[EntityType]
 
     def __init_subclass__(cls, **_keywords: Any) -> None:
         super().__init_subclass__()

@@ -155,3 +155,36 @@ def test_nothing_installed_beside_the_program_plugs_into_its_declarations() -> N
         text=True,
     )
     assert found.stdout.strip() == "None"
+
+
+FIRST_RECORDS = """
+import sys, threading
+from localcrm.domain import declarations
+from localcrm.kernel.errors import InvalidInput
+from localcrm.kernel.schema import entities
+
+assert declarations
+sys.setswitchinterval(1e-6)
+kinds, told, start = list(entities()), [], threading.Barrier(6)
+
+def first(kind):
+    start.wait()
+    try:
+        told.append((kind.key, sorted(kind.validate({}))))
+    except InvalidInput as error:
+        told.append((kind.key, error.code))
+
+for kind in kinds[::4]:
+    threads = [threading.Thread(target=first, args=(kind,)) for _ in range(start.parties)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    answers = {str(answer) for key, answer in told if key == kind.key}
+    assert len(answers) == 1 and sum(key == kind.key for key, _ in told) == start.parties, (kind.key, told[-6:])
+print(len(told))
+"""
+
+
+def test_the_first_records_of_a_kind_may_be_checked_by_several_threads_at_once() -> None:
+    """A validator is built with the first record; whoever comes meanwhile waits for it and gets the same answer."""
+    found = subprocess.run([sys.executable, "-c", FIRST_RECORDS], check=True, capture_output=True, text=True)
+    assert int(found.stdout) >= 6 * 20

@@ -1,7 +1,5 @@
 """Branches, what the merge found that a person should see, and what a company adds to the declared fields."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from localcrm.kernel.custom import FieldType

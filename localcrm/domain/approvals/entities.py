@@ -1,7 +1,5 @@
 """Who has to agree before a document counts: flows, what was asked, and what was decided."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from localcrm.kernel.i18n import N_

@@ -1,7 +1,5 @@
 """Telephone calls: the log of what rang where, and whose number it was."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field as Bounds

@@ -1,7 +1,5 @@
 """What we sell, and where it lies."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Where money lies, and money received: receipts are only ever added. What an order still owes is its total less these."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field as Bounds

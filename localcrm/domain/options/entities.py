@@ -1,7 +1,5 @@
 """What was set: by users for themselves, by head office for the company, by a branch where it differs."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from localcrm.kernel.i18n import N_

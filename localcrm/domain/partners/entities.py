@@ -1,7 +1,5 @@
 """Channel partners: what was agreed with them, the companies they have registered, rebates, targets, deposits, and what they report of their stock."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Users, the departments they work in, and the roles that say what they may do."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from localcrm.domain.roles import BasicRole, FieldRule, Scope, ShareLevel

@@ -1,7 +1,5 @@
 """Suppliers: what they deliver at which price, the certificates they hold, and what we owe them."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Annotated
 

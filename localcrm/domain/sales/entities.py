@@ -1,7 +1,5 @@
 """What is sold: quotes, contracts, sales orders (drafts are edited, posted ones only reversed), deliveries, and what stands at customers since."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Tickets, what happened to them, the parts they took, and what head office promises customers."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Movements of goods: only ever added. What is on hand is their sum."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from localcrm.kernel.i18n import N_

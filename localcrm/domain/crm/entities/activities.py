@@ -1,7 +1,5 @@
 """What was said and done with customers, and what somebody wants to be reminded of."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from localcrm.kernel.i18n import N_

@@ -1,7 +1,5 @@
 """The people at a customer."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from localcrm.kernel.i18n import N_

@@ -1,7 +1,5 @@
 """Customers, and that two of them are two."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Opportunities, the projects they become, and the maintenance after them."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Annotated
 

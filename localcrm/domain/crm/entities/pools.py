@@ -1,7 +1,5 @@
 """Whose a customer is: pools, changes of salesperson, requests and reclaim rules."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field as Bounds

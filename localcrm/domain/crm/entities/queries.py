@@ -1,7 +1,5 @@
 """Saved queries and groupings of lists."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from localcrm.kernel.i18n import N_
