@@ -10,6 +10,7 @@ screens ticks every millisecond in another, and a third saves a record every 20 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import statistics
 import sys
 import threading
@@ -118,6 +119,7 @@ def _work_of(place: Path, changes: int, seed: int, turns: int = ROUNDS) -> list[
             position, more = portion.upto, portion.more
         sent.append(portions)
     store.close()
+    shutil.rmtree(place)  # 300 of them would not fit beside head office's file
     return sent
 
 

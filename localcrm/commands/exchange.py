@@ -145,9 +145,9 @@ def reopen(session: Session, code: str) -> None:
     session.show(node_sync.reopen_branch(session.store, _manager(session), code))
 
 
-@command("holds", help=N_("Send a branch everything, or of orders, stock and money only its own (at head office)."))
+@command("holds", help=N_("Send a branch everything, or of orders, stock and money, or of customers too, only its own (at head office)."))
 @argument("code")
-@argument("what", type=click.Choice(["all", "own"]))
+@argument("what", type=click.Choice(["all", "own", "own_customers"]))
 def holds(session: Session, code: str, what: str) -> None:
     from localcrm.domain.admin.entities import BranchHolds
     from localcrm.sync import node_sync

@@ -103,6 +103,27 @@ def all_changes(connection: Connection, after: int = 0, upto: int | None = None)
     yield from map(_change, rows)
 
 
+def touched(
+    connection: Connection, after: int, kinds: Iterable[EntityType], *, origins: Sequence[int] | None = None
+) -> dict[EntityType, set[bytes]]:
+    """Records of some kinds that were made or changed after a number, by anybody or by some origins."""
+    numbers = {kind.no: kind for kind in kinds}
+    found: dict[EntityType, set[bytes]] = {kind: set() for kind in numbers.values()}
+    for change in past.changes(connection, after, tables=numbers.keys()):
+        if change.pk and change.op != VOID and (origins is None or change.tx.origin in origins):
+            found[numbers[change.table]].add(change.pk)
+    source = "sync_log l"
+    if origins is not None:
+        source = f"""sync_tx t JOIN sync_log l ON t.origin IN ({",".join(map(str, origins))}) AND t.first_lseq + t.count > {after}
+                     AND l.lseq BETWEEN t.first_lseq AND t.first_lseq + t.count - 1"""
+    tables = ",".join(map(str, numbers))
+    for table, pk in connection.stream(
+        f"SELECT tbl, pk FROM {source} WHERE l.lseq > ? AND tbl IN ({tables}) AND op <> {VOID} AND pk IS NOT NULL", (after,)
+    ):
+        found[numbers[table]].add(pk)
+    return found
+
+
 def _change(row: tuple[Any, ...]) -> Logged:
     lseq, table, op, pk, diff, prev, *tx = row
     return Logged(lseq, table, op, pk, diff, prev, Booked(*tx))

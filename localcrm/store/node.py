@@ -114,8 +114,8 @@ def load_node(connection: Connection) -> Node:
 
 
 def only_code(connection: Connection) -> str | None:
-    """The code of this branch where it holds of orders, stock and money only its own; None for a node that holds everything."""
-    own = connection.one("SELECT code FROM branch WHERE holds = 'own' AND node_no = ?", (get_meta(connection, "node.node_no"),))
+    """The code of this branch where it holds of orders, stock and money, or of customers too, only its own; None for a node that holds everything."""
+    own = connection.one("SELECT code FROM branch WHERE holds <> 'all' AND node_no = ?", (get_meta(connection, "node.node_no"),))
     return str(own[0]) if own else None
 
 

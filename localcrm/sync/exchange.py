@@ -24,7 +24,7 @@ from localcrm.store.migrate import SCHEMA_VERSION, get_meta, set_meta
 from localcrm.store.node import CATCHING_UP, OFFICE_NO, origin_of, stamp_of
 from localcrm.store.signatures import sign_keys
 from localcrm.store.witness import Witness
-from localcrm.sync import attachments, brake, codec, drain, pins, recovery, repair, rotation, scope, snapshot, stamps
+from localcrm.sync import attachments, brake, codec, drain, grants, pins, recovery, repair, rotation, scope, snapshot, stamps
 from localcrm.sync.extract import PORTION, changes_for, of_numbers, own_changes
 from localcrm.sync.merge import Report, admit, apply, move_in
 from localcrm.sync.messages import (
@@ -486,6 +486,7 @@ def welcome(store: Store, peer: Peer) -> Welcome:
 
 def ack(store: Store, peer: Peer) -> Ack:
     """What head office has of a branch, and every stamp it lowered since the branch's cursor."""
+    _give_due(store, peer)
     with store.read() as connection:
         peer.acknowledged = changelog.head(connection)
         origins = connection.all("SELECT origin, epoch, have_oseq FROM sync_origin WHERE node_no = ?", (peer.node_no,))
@@ -513,16 +514,28 @@ def ack(store: Store, peer: Peer) -> Ack:
     return Ack(have=arrived, restamps=restamps, newest=newest, epoch=int.from_bytes(peer.epoch))
 
 
+def _give_due(store: Store, peer: Peer) -> None:
+    """What the branch must hold beyond its own is written down before it is told anything, so that it hears of it now."""
+    with store.read() as connection:
+        holds = scope.scope_of(store, connection, peer.node_no, peer.code)
+        due = grants.due(store, connection, holds, peer.scope_told, peer.recv_hseq)
+    grants.write(store, holds, due)
+
+
 def downs(store: Store, peer: Peer, cursor: int, *, portions: int | None = None) -> Iterator[Message]:
     """Portions of the log after a cursor, as far as the last acknowledgement, and digests when that is its end."""
     sent, told = 0, peer.scope_told
     while True:
         with store.read() as connection:
             holds = scope.scope_of(store, connection, peer.node_no, peer.code)
+            due = grants.due(store, connection, holds, told, cursor)
             moved = scope.moves(connection, holds, told, cursor)
             portion = changes_for(connection, holds, peer.epoch, cursor, upto=peer.acknowledged)
             state = digests.state(connection) if portion.upto >= changelog.head(connection) else None
             tables = scope.digests_of(connection, holds, state.tables) if state is not None else {}
+        if due:  # by what happened since the acknowledgement
+            grants.write(store, holds, due)
+            continue
         yield from _moves(store, peer, moved)
         told = moved.at
         if portion.upto > cursor:

@@ -281,7 +281,7 @@ def _office_answers(store: Store, peer: Peer, message: Message) -> Iterator[Mess
         inside = condition(entity, holds, "r")
     if isinstance(message, BucketHashes):
         with store.read() as connection:
-            if holds.limited and entity.scope:
+            if holds.leaves_out(entity):
                 mine = digests.bucket_hashes(connection, entity, inside)
             else:
                 mine = {first: one.digest for first, one in state.buckets(connection, entity).items() if one.digest}

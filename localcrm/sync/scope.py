@@ -1,7 +1,8 @@
-"""What a branch holds: everything, or of orders, movements and money only its own (field ``holds`` of the branch).
+"""What a branch holds: everything, or of orders, movements and money, or of customers too, only its own (field ``holds`` of the branch).
 
 Declarations name the ways by which a record belongs to a branch (``EntityType.scope``); a record is in a branch's scope when one of them
-leads there.
+leads there. What is seen and changed with a customer goes where that one goes. Customers of no branch, and those in a pool, are everybody's;
+which others a branch holds beyond its own is written down (``sync.grants``).
 
 Scope is asked of head office's rows as they stand; nothing about it is kept. What enters or leaves a branch's scope follows from the
 changes of the log that alter a way. What enters comes whole, with every change there was, whatever had been sent before; what leaves is
@@ -12,11 +13,12 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from localcrm.domain.admin.entities import Branch, BranchHolds
+from localcrm.domain.crm.entities import Customer, CustomerBranch
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
 from localcrm.store import changelog, digests, past, search
 from localcrm.store.ddl import GONE, UPDATE
@@ -36,7 +38,9 @@ _AT_ONCE = 500
 _HEARD = "scope_heard"
 #: Meta key of a branch: the place up to which it has heard all of it.
 TOLD = "scope_told"
-_BRANCH = Branch.entity_type
+_GIVEN_NO = CustomerBranch.entity_type.fields["customer_id"].no
+_HOLDS = Branch.entity_type.fields["holds"]
+_BRANCH, CUSTOMER, GRANT = Branch.entity_type, Customer.entity_type, CustomerBranch.entity_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,18 @@ class Scope:
 
     node_no: int
     branch_id: bytes
-    limited: bool
-    """Whether it holds only its own; otherwise everything is in its scope."""
+    holds: BranchHolds
+
+    @property
+    def limited(self) -> bool:
+        """Whether it holds only its own; otherwise everything is in its scope."""
+        return self.holds != BranchHolds.ALL
+
+    def leaves_out(self, entity: EntityType) -> bool:
+        """Whether records of a kind can be outside of it."""
+        if goes_with_customers(entity):
+            return self.holds == BranchHolds.CUSTOMERS
+        return self.limited and bool(entity.scope)
 
 
 @dataclass(slots=True)
@@ -55,6 +69,8 @@ class Moves:
 
     at: int
     """The newest number of head office's log when it looked."""
+    since: int
+    """After which number it looked for changes."""
     into: list[int] = field(default_factory=list)
     """Numbers of earlier changes of the records that entered, in the order of head office's log."""
     out: dict[EntityType, list[bytes]] = field(default_factory=dict)
@@ -65,19 +81,20 @@ def scope_of(store: Store, connection: Connection, node_no: int, code: str) -> S
     """What a branch holds today."""
     identity = bytes.fromhex(branch_id(store.node.company_id, code))
     holds = connection.value("SELECT holds FROM branch WHERE id = ?", (identity,))
-    return Scope(node_no, identity, limited=holds == BranchHolds.OWN)
+    return Scope(node_no, identity, BranchHolds(holds or BranchHolds.ALL))
 
 
 def digests_of(connection: Connection, scope: Scope, tables: dict[str, str]) -> dict[str, str]:
     """Of the digests of all tables those of what is in a scope; looks at every row of the limited kinds unless nothing has changed there."""
     if not scope.limited:
         return tables
-    asked = {key: tables[key] for kind in limited_kinds() for key in (kind.key, *(_target(kind, way).key for way in kind.scope))}
-    known = (scope.branch_id, *sorted(asked.items()))
+    kinds = limited_kinds(scope)
+    asked = {key: tables[key] for kind in kinds for key in (kind.key, *(_target(kind, way).key for way in ways_of(kind)))}
+    known = (scope.branch_id, tables[GRANT.key], *sorted(asked.items()))
     if known not in _digests:
         if len(_digests) >= _KEPT:
             _digests.clear()
-        _digests[known] = {kind.key: digests.table_digest(connection, kind, condition(kind, scope, "r")) for kind in limited_kinds()}
+        _digests[known] = {kind.key: digests.table_digest(connection, kind, condition(kind, scope, "r")) for kind in kinds}
     return tables | _digests[known]
 
 
@@ -86,27 +103,56 @@ _digests: dict[tuple[Any, ...], dict[str, str]] = {}
 _KEPT = 300
 
 
-def limited_kinds() -> list[EntityType]:
-    """Kinds of records that a scope can leave out, those first that others belong with."""
-    return sorted((kind for kind in entities() if kind.scope), key=lambda kind: (kind.kind is not Kind.DOCUMENT, kind.no))
+def goes_with_customers(entity: EntityType) -> bool:
+    """Whether it is the customer, or hangs on one: is seen and changed with it, and belongs to no branch by itself."""
+    if entity.scope:
+        return entity is CUSTOMER
+    above = entity.under or entity.seen_with
+    return above is not None and goes_with_customers(_target(entity, above))
+
+
+def ways_of(entity: EntityType) -> tuple[str, ...]:
+    """References by which a record belongs to a branch."""
+    above = entity.under or entity.seen_with
+    return entity.scope or ((above,) if above and goes_with_customers(entity) else ())
+
+
+def limited_kinds(*scopes: Scope) -> list[EntityType]:
+    """Kinds of records that one of the scopes can leave out, those first that others belong with."""
+    kinds = (kind for kind in entities() if any(scope.leaves_out(kind) for scope in scopes))
+    return sorted(kinds, key=lambda kind: (_depth(kind), kind.no))
+
+
+def _depth(entity: EntityType) -> int:
+    return max((1 + _depth(_target(entity, way)) for way in ways_of(entity)), default=0)
 
 
 def condition(entity: EntityType, scope: Scope, alias: str) -> str:
-    """SQL that is true for the rows of a table that are in a scope."""
-    return f"({_ways(entity, scope, alias)})" if scope.limited and entity.scope else "1"
+    """SQL that is true for the rows of a table that are in a scope; for whole tables."""
+    return f"({_ways(entity, scope, alias, whole=True)})" if scope.leaves_out(entity) else "1"
 
 
-def _ways(entity: EntityType, scope: Scope, alias: str) -> str:
+def _ways(entity: EntityType, scope: Scope, alias: str, *, whole: bool = False) -> str:
+    """``whole``: what is in the scope is gathered once, not asked for row by row."""
     own = f"x'{scope.branch_id.hex()}'"
     ways = []
-    for number, key in enumerate(entity.scope):
+    for number, key in enumerate(ways_of(entity)):
         target, other = _target(entity, key), f"{alias}{number}"
         if target is _BRANCH:
             ways.append(f'{alias}."{key}" = {own}')
+            continue
+        # What belongs to no branch is everybody's.
+        leads = f"({_ways(target, scope, other, whole=whole)})" if ways_of(target) else f"coalesce({other}.branch_id = {own}, 1)"
+        if whole:
+            ways.append(f'{alias}."{key}" IN (SELECT {other}.id FROM "{target.key}" {other} WHERE {leads})')
         else:
-            # What belongs to no branch is everybody's.
-            leads = f"({_ways(target, scope, other)})" if target.scope else f"coalesce({other}.branch_id = {own}, 1)"
             ways.append(f'EXISTS (SELECT 1 FROM "{target.key}" {other} WHERE {other}.id = {alias}."{key}" AND {leads})')
+    if entity is CUSTOMER:
+        given = f"SELECT customer_id FROM {GRANT.key} WHERE branch_id = {own} AND deleted = 0"
+        ways += [f"{alias}.branch_id IS NULL", f"{alias}.pool_id IS NOT NULL"]
+        ways.append(f"{alias}.id IN ({given})" if whole else f"EXISTS ({given} AND customer_id = {alias}.id)")
+    elif goes_with_customers(entity):
+        ways += [f'{alias}."{key}" IS NULL' for key in ways_of(entity)]
     return " OR ".join(ways)
 
 
@@ -116,13 +162,13 @@ def _target(entity: EntityType, key: str) -> EntityType:
 
 def outside(connection: Connection, scope: Scope, entity: EntityType, ids: Iterable[bytes]) -> set[bytes]:
     """Which of these records are not in the scope."""
-    return _not_its_own(connection, scope, entity, list(ids)) if scope.limited and entity.scope else set()
+    return _not_its_own(connection, scope, entity, list(ids)) if scope.leaves_out(entity) else set()
 
 
 def _not_its_own(connection: Connection, scope: Scope, entity: EntityType, ids: Sequence[bytes]) -> set[bytes]:
     """Which of these records no way leads to the branch; a removed line goes with its document."""
     found: set[bytes] = set()
-    for portion in _portions(ids):
+    for portion in portions(ids):
         sql = f'SELECT r.id, {_ways(entity, scope, "r")} FROM "{entity.key}" r WHERE r.id IN ({_marks(portion)})'
         there: dict[bytes, int | None] = dict(connection.all(sql, portion))
         found.update(pk for pk, inside in there.items() if not inside)
@@ -155,13 +201,13 @@ def moves(connection: Connection, scope: Scope, told: int, cursor: int) -> Moves
     ``told``: the number up to which it was told, if it was · ``cursor``: up to which it has the log; at 0 it has nothing that could leave,
     and is sent everything that is in its scope now.
     """
-    found = Moves(changelog.head(connection))
-    since = max(cursor, told) if told <= found.at else cursor
-    for kind, ids in _touched(connection, scope, since).items() if cursor else ():
+    head = changelog.head(connection)
+    found = Moves(head, max(cursor, told) if told <= head else cursor)
+    for kind, ids in _touched(connection, scope, found.since).items() if cursor else ():
         beyond = outside(connection, scope, kind, ids)
         if beyond:
             found.out[kind] = sorted(beyond)
-        for portion in _portions(sorted(ids - beyond)):
+        for portion in portions(sorted(ids - beyond)):
             found.into += [change.lseq for change in changelog.changes_of(connection, kind, portion) if change.lseq <= cursor]
     found.into.sort()
     return found
@@ -169,24 +215,70 @@ def moves(connection: Connection, scope: Scope, told: int, cursor: int) -> Moves
 
 def _touched(connection: Connection, scope: Scope, after: int) -> dict[EntityType, set[bytes]]:
     """Records whose ways, or those of what they belong with, changed after a number; of a switch, those that no way leads to the branch."""
-    switched = any(pk == scope.branch_id for pk in _changed(connection, {_BRANCH: {_BRANCH.fields["holds"].no}}, after)[_BRANCH])
-    if not (scope.limited or switched):  # who holds everything is concerned by the switch alone
+    before = held_before(connection, scope, after)
+    if not (scope.limited or before):  # who holds everything is concerned by the switch alone
         return {}
+    kinds = limited_kinds(scope, *(replace(scope, holds=holds) for holds in before))
     watched: dict[EntityType, set[int]] = defaultdict(set)
-    for kind in limited_kinds():
-        for key in kind.scope:
+    for kind in kinds:
+        for key in ways_of(kind):
             watched[kind].add(kind.fields[key].no)
-            if (target := _target(kind, key)) is not _BRANCH and not target.scope:
+            if (target := _target(kind, key)) is not _BRANCH and not ways_of(target):
                 watched[target].add(target.fields["branch_id"].no)
-    touched = _changed(connection, watched, after)
-    for kind in limited_kinds():
+    if CUSTOMER in kinds:
+        watched[CUSTOMER].add(CUSTOMER.fields["pool_id"].no)
+    touched = changed(connection, watched, after)
+    if CUSTOMER in kinds:
+        touched[CUSTOMER] |= _given(connection, after)
+    for kind in kinds:
         touched[kind] |= _belonging(connection, kind, touched)
-        if switched:
+        if before:
             touched[kind] |= _not_its_own(connection, scope, kind, _all(connection, kind))
-    return {kind: ids for kind, ids in touched.items() if ids and kind.scope}
+    return {kind: ids for kind, ids in touched.items() if ids and ways_of(kind)}
 
 
-def _changed(connection: Connection, watched: dict[EntityType, set[int]], after: int) -> dict[EntityType, set[bytes]]:
+def held_before(connection: Connection, scope: Scope, after: int) -> set[BranchHolds]:
+    """What head office had a branch hold before it decided anew after a number of its log; empty where it did not."""
+    found: set[BranchHolds] = set()
+    for change in changelog.changes_of(connection, _BRANCH, [scope.branch_id]):
+        if change.op == UPDATE and change.lseq > after:
+            old, _new = changelog.parse_diff(_BRANCH, change.diff or "{}").get(_HOLDS.no, (None, None))
+            found |= {BranchHolds(str(old))} if old else set()
+    return found
+
+
+def _given(connection: Connection, after: int) -> set[bytes]:
+    """Customers that branches were given, or that were taken from them, after a number."""
+    grants = changelog.touched(connection, after, [GRANT])[GRANT]
+    found = named(connection, GRANT, "customer_id", grants)
+    for change in changelog.changes_of(connection, GRANT, sorted(grants)):
+        if change.op == UPDATE and change.lseq > after:  # a grant follows a customer that is merged into another one
+            before, _now = changelog.parse_diff(GRANT, change.diff or "{}").get(_GIVEN_NO, (None, None))
+            found |= {before} if isinstance(before, bytes) else set()
+    return found
+
+
+def named(connection: Connection, kind: EntityType, key: str, ids: Iterable[bytes]) -> set[bytes]:
+    """What some records name by a reference."""
+    found: set[bytes] = set()
+    for portion in portions(sorted(ids)):
+        rows = connection.all(f'SELECT DISTINCT "{key}" FROM "{kind.key}" WHERE id IN ({_marks(portion)})', portion)
+        found.update(row[0] for row in rows if row[0] is not None)
+    return found
+
+
+def naming_one_of(connection: Connection, kind: EntityType, key: str, targets: set[bytes]) -> set[bytes]:
+    """Records that name one of the targets by a reference, those in the bin too."""
+    found: set[bytes] = set()
+    listed = json.dumps([pk.hex() for pk in targets])
+    # The index of a reference knows live rows only, the one of the bin all others.
+    sql = f'SELECT id FROM "{kind.key}" WHERE deleted = {{}} AND "{key}" IN (SELECT unhex(value) FROM json_each(?))'
+    for deleted in (0, 1) if targets else ():
+        found.update(row[0] for row in connection.all(sql.format(deleted), (listed,)))
+    return found
+
+
+def changed(connection: Connection, watched: dict[EntityType, set[int]], after: int) -> dict[EntityType, set[bytes]]:
     """Records of which one of the named columns changed after a number."""
     kinds = {kind.no: kind for kind in watched}
     found: dict[EntityType, set[bytes]] = defaultdict(set)
@@ -221,11 +313,9 @@ def _removals(connection: Connection, kind: EntityType) -> Iterator[tuple[bytes,
 def _belonging(connection: Connection, kind: EntityType, touched: dict[EntityType, set[bytes]]) -> set[bytes]:
     """Records of a kind that name one of those touched."""
     found: set[bytes] = set()
-    for key in kind.scope:
+    for key in ways_of(kind):
         named = touched.get(_target(kind, key)) or set()
-        listed = json.dumps([pk.hex() for pk in named])
-        sql = f'SELECT id FROM "{kind.key}" WHERE "{key}" IN (SELECT unhex(value) FROM json_each(?))'
-        found.update(row[0] for row in connection.all(sql, (listed,)))
+        found |= naming_one_of(connection, kind, key, named)
         if named and key == kind.parent:
             found.update(pk for pk, document in _removals(connection, kind) if document in named)
     return found
@@ -273,9 +363,9 @@ def take_out(store: Store, entity: EntityType, ids: Sequence[bytes], *, at: int)
     What it wrote itself it keeps, whatever head office says: its own numbers must stay its own.
     """
     count = 0
-    if not entity.scope:  # everybody holds these
+    if not ways_of(entity):  # everybody holds these
         return 0
-    for portion in _portions(ids):  # each by itself, so that people can save in between
+    for portion in portions(ids):  # each by itself, so that people can save in between
         with store.merging() as connection:
             if not is_news(connection, at):
                 break
@@ -295,7 +385,8 @@ def _forget(connection: Connection, entity: EntityType, ids: Sequence[bytes]) ->
     return len(here)
 
 
-def _portions(ids: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+def portions(ids: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """As many as one statement names."""
     for start in range(0, len(ids), _AT_ONCE):
         yield ids[start : start + _AT_ONCE]
 

@@ -76,7 +76,7 @@ def action_for(store: Store, node_no: int, cursor: int) -> str:
         # One that was never heard has just been set up, with the program of today.
         able = (caps is None or CAPABILITY in str(caps).split()) and schema in {None, SCHEMA_VERSION}
         # A branch that holds only its own is told the few changes of the log that concern it.
-        limited = connection.one("SELECT 1 FROM branch WHERE node_no = ? AND holds = ?", (node_no, BranchHolds.OWN)) is not None
+        limited = connection.one("SELECT 1 FROM branch WHERE node_no = ? AND holds <> ?", (node_no, BranchHolds.ALL)) is not None
         if not able or limited or not pays(connection, cursor):
             return "ok"
     return "ok" if recovery.is_open(store) or recovery.is_wanted(store) else ACTION

@@ -259,3 +259,4 @@ def test_head_office_decides_what_a_branch_holds(office, branch, tmp_path) -> No
     assert known["holds"] == "own"
     assert office.json("sync", "digest", "--for", "BR01") == branch.json("sync", "digest")
     assert branch.refused("sync", "holds", "BR01", "all", "--as", "admin") == "not_office"
+    assert office.as_admin("sync", "holds", "br01", "own_customers")["holds"] == "own_customers"

@@ -293,7 +293,7 @@ def jump(world: World, index: int, rng: Random) -> None:
 def narrow(world: World, index: int, rng: Random) -> None:
     """Head office decides anew what a branch holds."""
     hq = world.company.hq
-    node_sync.set_holds(hq.store, hq.actor, world.branch(index).code, rng.choice([BranchHolds.OWN, BranchHolds.OWN, BranchHolds.ALL]))
+    node_sync.set_holds(hq.store, hq.actor, world.branch(index).code, rng.choice([BranchHolds.OWN, BranchHolds.CUSTOMERS, BranchHolds.ALL]))
 
 
 def restart(world: World, index: int, _rng: Random) -> None:

@@ -13,6 +13,7 @@ class BranchHolds(Choice):
 
     ALL = "all", N_("Everything")
     OWN = "own", N_("Of orders, stock and money only its own")
+    CUSTOMERS = "own_customers", N_("Of customers too, and of what hangs on them, only its own")
 
 
 class Branch(Entity, key="branch", no=2, label=N_("Branch"), kind=Kind.HUB, title_field="name", order_by="code", by_hand=False):

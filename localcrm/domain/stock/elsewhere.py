@@ -38,7 +38,7 @@ def is_wanted(store: Store) -> bool:
     if not store.node.is_office:
         return False
     with store.read() as connection:
-        return bool(connection.value("SELECT EXISTS (SELECT 1 FROM branch WHERE holds = 'own' AND deleted = 0)"))
+        return bool(connection.value("SELECT EXISTS (SELECT 1 FROM branch WHERE holds <> 'all' AND deleted = 0)"))
 
 
 def note(store: Store) -> int:

@@ -20,6 +20,7 @@ from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import EntityType, Kind, entity as entity_type
 from localcrm.store.query import Record
+from localcrm.sync.grants import Holder, holders
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.asof import as_of_dialog
 from localcrm.ui.kit.detail import facts, ref_names
@@ -261,14 +262,20 @@ async def history_dialog(session: Session, entity: EntityType, identity: str) ->
 
 async def who_sees_dialog(session: Session, entity: EntityType, identity: str) -> None:
     """Who may see a record and change it, and why somebody may not; for administrators."""
-    outcome = await run_service(session, lambda: who_sees(session.store, session.actor, entity=entity.key, id=identity))
+
+    def ask() -> tuple[list[dict[str, Any]], list[Holder]]:
+        told = who_sees(session.store, session.actor, entity=entity.key, id=identity)
+        return told, holders(session.store, entity, identity)
+
+    outcome = await run_service(session, ask)
     if not outcome.ok:
         return
+    told, branches = outcome.value
     with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("who-sees"):
         ui.label(_("Who sees this?")).classes("lc-dialog-title")
         with ui.element("div").classes("lc-scroll"), ui.element("table").classes("lc-table"):
             heads(_("User"), _("Sees it"), _("May change it"), _("Why"))
-            for row in outcome.value:
+            for row in told:
                 with ui.element("tr"):
                     for text, style in (
                         (f"{row['name']} · {row['login']}", ""),
@@ -278,6 +285,17 @@ async def who_sees_dialog(session: Session, entity: EntityType, identity: str) -
                     ):
                         with ui.element("td"):
                             ui.label(text).classes(style)
+        if branches:
+            ui.label(_("At branches that hold only their own customers")).classes("lc-label")
+            with ui.element("div").mark("holders"):
+                for branch in branches:
+                    with ui.element("div").classes("lc-line"):
+                        ui.label(f"{branch.code} {branch.name}".strip()).classes("grow")
+                        if branch.because:
+                            ui.label(gettext(branch.because.label)).classes("lc-muted")
+                        ui.label(_("Holds it") if branch.holds else _("Does not hold it")).classes(
+                            "lc-chip lc-good" if branch.holds else "lc-chip"
+                        )
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Close"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
     await answer_of(dialog)

@@ -237,7 +237,7 @@ class Centre:
         with ui.element("td"), ui.element("div").classes("lc-row"):
             ui.label(code).classes("lc-strong")
             ui.label(branch["name"])
-            if branch["holds"] == BranchHolds.OWN:
+            if branch["holds"] != BranchHolds.ALL:
                 _chip(_("holds its own"), "")
             if branch["fingerprint"]:
                 shown = partial(_show_fingerprint, f"{code} {branch['name']}", branch["fingerprint_words"], branch["fingerprint"])
@@ -308,13 +308,13 @@ class Centre:
         ]
 
     async def _choose_holds(self, code: str, held: str) -> None:
-        """Everything, or of orders, stock and money only its own."""
+        """Everything, or only its own of some kinds."""
         with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("holds-dialog"):
             ui.label(_("What branch {code} holds").format(code=code)).classes("lc-dialog-title")
             chosen = ui.radio({str(holds): _(holds.label) for holds in BranchHolds}, value=held).mark("holds")
             ui.label(
                 _(
-                    "Customers, products and prices are everybody's in any case. What a branch no longer holds leaves its computer with its next exchange and stays at head office; what it wrote itself it keeps. Chosen the other way, everything comes back."
+                    "Products and prices are everybody's in any case, and so are customers of no branch or in a pool. A branch also holds customers that something of its own is about, that are shared with it or that it worked on. What it no longer holds leaves its computer with its next exchange and stays at head office; what it wrote itself it keeps. Chosen the other way, everything comes back."
                 )
             ).classes("lc-muted")
             _dialog_buttons(dialog, _("Save"), lambda: dialog.submit(chosen.value))

@@ -54,8 +54,11 @@ def covered(own: int, rows: Sequence[tuple[str, str, int, str]], known: dict[str
     # What another branch did reaches this one by way of head office: not later than the last exchange with it.
     until = _moment(known["last_ok"])
     holds = next((holds for _code, _name, number, holds in rows if number == own), BranchHolds.ALL)
-    missing = _("orders, stock and money of other branches, which are not kept here") if holds == BranchHolds.OWN else ""
-    return Coverage(here, [Place(name, until) for number, name in named.items() if number != own], missing)
+    missing = {
+        BranchHolds.OWN: _("orders, stock and money of other branches, which are not kept here"),
+        BranchHolds.CUSTOMERS: _("customers, orders, stock and money of other branches, which are not kept here"),
+    }
+    return Coverage(here, [Place(name, until) for number, name in named.items() if number != own], missing.get(BranchHolds(holds), ""))
 
 
 def in_short(found: Coverage, now: datetime) -> str:

@@ -2,7 +2,17 @@
 
 from localcrm.domain.crm.entities.activities import RESULTS, Activity, ActivityType, Comment, Reminder, ReminderMark
 from localcrm.domain.crm.entities.contacts import GENDERS, PARTS, Contact, ContactTie, Tie
-from localcrm.domain.crm.entities.customers import INDUSTRIES, LEVELS, PRICE_LEVELS, SIZES, STAGES, Customer, CustomerDistinct
+from localcrm.domain.crm.entities.customers import (
+    INDUSTRIES,
+    LEVELS,
+    PRICE_LEVELS,
+    SIZES,
+    STAGES,
+    Customer,
+    CustomerBranch,
+    CustomerDistinct,
+    HeldBecause,
+)
 from localcrm.domain.crm.entities.opportunities import (
     LOST_REASONS,
     MOST_EXPECTED,
@@ -55,9 +65,11 @@ __all__ = [
     "Contact",
     "ContactTie",
     "Customer",
+    "CustomerBranch",
     "CustomerDistinct",
     "DealState",
     "Grouping",
+    "HeldBecause",
     "Interval",
     "Opportunity",
     "OpportunityLine",

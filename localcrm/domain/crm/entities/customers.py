@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field as Bounds
 
 from localcrm.kernel.i18n import N_
-from localcrm.kernel.schema import Attachments, Day, Entity, F, Id, Kind, LongText, Moment, Money, Name, Tags, Text, Total
+from localcrm.kernel.schema import Attachments, Choice, Day, Entity, F, Id, Kind, LongText, Moment, Money, Name, Tags, Text, Total
 
 #: Customer levels offered; a company may write others of its own.
 LEVELS = {"deal": N_("Deal customer"), "developing": N_("Developing customer"), "prospect": N_("Prospect")}
@@ -55,6 +55,7 @@ class Customer(
     kind=Kind.MASTER,
     title_field="name",
     owner="owner_id",
+    scope=("branch_id",),
     series="C",
     totals=(Total(name="customer_by_level", by=("level",)), Total(name="customer_by_owner", by=("owner_id",))),
     merged="merged_into_id",
@@ -98,6 +99,31 @@ class Customer(
     partner_id: Annotated[Id | None, F(44, N_("Channel partner"), ref="partner", section=N_("Ownership"))] = None
     department_id: Annotated[Id | None, F(32, N_("Department"), ref="department", section=N_("Ownership"))] = None
     place: Annotated[Text | None, F(33, N_("Latitude, longitude"), widget="place", section=N_("Details"))] = None
+
+
+class HeldBecause(Choice):
+    """Why a branch holds a customer that is not its own."""
+
+    NAMED = "named", N_("something of the branch is about it")
+    SHARED = "shared", N_("shared with the branch")
+    WORKED = "worked", N_("the branch worked on it")
+
+
+class CustomerBranch(
+    Entity,
+    key="customer_branch",
+    no=117,
+    label=N_("Branch that holds a customer"),
+    kind=Kind.HUB,
+    title_field="because",
+    under="customer_id",
+    by_hand=False,
+):
+    """That a branch that holds only its own customers holds this one, too (``sync.grants``)."""
+
+    customer_id: Annotated[Id, F(1, N_("Customer"), ref="customer", column=1, editable=False)]
+    branch_id: Annotated[Id, F(2, N_("Branch"), ref="branch", column=2, editable=False)]
+    because: Annotated[HeldBecause, F(3, N_("Reason"), column=3, editable=False)]
 
 
 class CustomerDistinct(

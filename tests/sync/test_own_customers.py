@@ -1,0 +1,283 @@
+"""A branch that holds only its own customers and what hangs on them: what it is sent, what it is given beside, what leaves it."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from localcrm.domain.admin.entities import BranchHolds
+from localcrm.kernel.schema import entity
+from localcrm.store import check
+from localcrm.store.node import branch_id
+from localcrm.sync import compaction, node_sync
+from localcrm.sync.compaction import DAY_MS
+from localcrm.sync.grants import holders
+from tests.factories import Company, Installation
+
+#: What has been exchanged leaves the log, in steps that cut transactions in two.
+AT_ONCE = compaction.Rule(keep_ms=-DAY_MS, patience_ms=0, most=5)
+
+
+def narrow(company: Company, code: str, what: str = "own_customers") -> None:
+    node_sync.set_holds(company.hq.store, company.hq.actor, code, BranchHolds(what))
+
+
+def agree(company: Company) -> None:
+    """Everybody exchanges; each branch holds exactly what head office says it should, and every file is whole."""
+    company.exchange()
+    for code, node in company.branches.items():
+        assert node.digest == node_sync.digest(company.hq.store, for_code=code)["digest"], code
+    for node in company.nodes:
+        assert check.check(node.store)["problems"] == []
+        assert node.value("SELECT count(*) FROM sync_quarantine") == 0
+        assert node.value("SELECT count(*) FROM event_log WHERE kind LIKE '%mended'") == 0
+
+
+def holds(node: Installation, kind: str, identity: str) -> bool:
+    return bool(node.value(f'SELECT count(*) FROM "{kind}" WHERE id = ?', bytes.fromhex(identity)))
+
+
+def reasons(node: Installation) -> list[str]:
+    with node.store.read() as connection:
+        return [row[0] for row in connection.all("SELECT because FROM customer_branch WHERE deleted = 0 ORDER BY because")]
+
+
+def code_id(company: Company, code: str) -> str:
+    return branch_id(company.hq.store.node.company_id, code)
+
+
+@pytest.fixture
+def narrowed(company: Company) -> Company:
+    narrow(company, "BR01")
+    company.exchange()
+    return company
+
+
+def test_a_branch_is_sent_its_own_customers_and_those_of_nobody_with_what_hangs_on_them(narrowed, hq, one, two):
+    mine, theirs = one.new("customer", name="甲公司"), two.new("customer", name="乙公司")
+    nobodys = hq.new("customer", name="丙公司", branch_id=None)
+    contacts = [node.new("contact", customer_id=customer, name="王五") for node, customer in ((one, mine), (two, theirs), (hq, nobodys))]
+    deal = two.new("opportunity", title="大单", customer_id=theirs)
+    agree(narrowed)
+    assert [holds(one, "customer", customer) for customer in (mine, theirs, nobodys)] == [True, False, True]
+    assert [holds(one, "contact", contact) for contact in contacts] == [True, False, True]
+    assert not holds(one, "opportunity", deal)
+    assert [holds(two, "customer", customer) for customer in (mine, theirs, nobodys)] == [True, True, True]
+    assert reasons(hq) == []
+
+
+def test_failure_26_when_it_is_narrowed_it_gives_up_what_it_never_worked_on_and_keeps_what_it_did(company, hq, one, two):
+    untouched, worked, called = (two.new("customer", name=name) for name in ("甲公司", "乙公司", "丙公司"))
+    contact = two.new("contact", customer_id=untouched, name="赵六")
+    company.exchange()
+    one.set("customer", worked, remark="已拜访")
+    one.new("contact", customer_id=called, name="钱七")
+    company.exchange()
+    narrow(company, "BR01")
+    agree(company)
+    assert [holds(one, "customer", customer) for customer in (untouched, worked, called)] == [False, True, True]
+    assert not holds(one, "contact", contact)
+    assert reasons(hq) == ["worked", "worked"]
+    two.set("customer", worked, phone="0575-84120000")
+    agree(company)
+    assert one.get("customer", worked)["phone"] == "0575-84120000"
+    narrow(company, "BR01", "own")
+    agree(company)
+    assert holds(one, "customer", untouched)
+    assert holds(one, "contact", contact)
+
+
+def test_what_it_wrote_while_a_customer_was_leaving_is_kept_and_brings_the_customer_back(company, hq, one, two):
+    customer = two.new("customer", name="乙公司")
+    company.exchange()
+    narrow(company, "BR01")
+    contact = one.new("contact", customer_id=customer, name="钱七")  # it does not know yet
+    agree(company)
+    assert holds(one, "customer", customer)
+    assert holds(two, "contact", contact)
+    assert reasons(hq) == ["worked"]
+
+
+def test_failure_27_a_customer_handed_to_another_branch_arrives_there_whole(narrowed, hq, one, two):
+    customer = two.new("customer", name="乙公司")
+    contact = two.new("contact", customer_id=customer, name="钱七")
+    two.set("customer", customer, remark="第一次")
+    agree(narrowed)
+    for node in narrowed.nodes:
+        compaction.compact(node.store, AT_ONCE, pause_s=0)
+    two.set("customer", customer, branch_id=code_id(narrowed, "BR01"))
+    agree(narrowed)
+    assert one.get("customer", customer)["remark"] == "第一次"
+    assert holds(one, "contact", contact)
+    one.set("customer", customer, remark="第二次")
+    agree(narrowed)
+    assert two.get("customer", customer)["remark"] == "第二次"
+
+
+def test_what_the_branch_is_to_look_after_brings_its_customer(narrowed, hq, one, two):
+    customer = two.new("customer", name="乙公司")
+    agree(narrowed)
+    deal = two.new("opportunity", title="年度维保", customer_id=customer, service_branch_id=code_id(narrowed, "BR01"))
+    agree(narrowed)
+    assert holds(one, "opportunity", deal)
+    assert one.get("customer", customer)["name"] == "乙公司"
+    assert reasons(hq) == ["named"]
+
+
+def test_what_is_shared_with_the_branch_or_its_people_arrives(narrowed, hq, one, two):
+    customers = [two.new("customer", name=name) for name in ("甲公司", "乙公司", "丙公司")]
+    mei = hq.new("user", login="mei", name="李梅")
+    hq.set("user", mei, branch_id=code_id(narrowed, "BR01"))
+    agree(narrowed)
+    two.run("people.share_record", entity="customer", id=customers[0], branch_id=code_id(narrowed, "BR01"))
+    two.run("people.share_record", entity="customer", id=customers[1], user_id=mei)
+    agree(narrowed)
+    assert [holds(one, "customer", customer) for customer in customers] == [True, True, False]
+    assert reasons(hq) == ["shared", "shared"]
+
+
+def test_who_moves_to_the_branch_brings_his_customers(narrowed, hq, one, two):
+    mei = hq.new("user", login="mei", name="李梅")
+    hq.set("user", mei, branch_id=code_id(narrowed, "BR02"))
+    customer = hq.new("customer", name="乙公司", owner_id=mei, branch_id=code_id(narrowed, "BR02"))
+    agree(narrowed)
+    assert not holds(one, "customer", customer)
+    hq.set("user", mei, branch_id=code_id(narrowed, "BR01"))
+    agree(narrowed)
+    assert holds(one, "customer", customer)
+
+
+def test_customers_of_a_pool_are_everybodys_until_another_branch_has_picked_them(narrowed, hq, one, two):
+    pool = hq.new("pool", name="公海")
+    customer = hq.new("customer", name="乙公司")
+    hq.run("crm.release", customers=[customer], reason="无人跟进", pool_id=pool)
+    agree(narrowed)
+    assert holds(one, "customer", customer)
+    mei = hq.new("user", login="mei", name="李梅")
+    hq.set("user", mei, branch_id=code_id(narrowed, "BR02"))
+    hq.run("crm.assign", customers=[customer], to=mei)
+    agree(narrowed)
+    assert not holds(one, "customer", customer)
+    assert holds(two, "customer", customer)
+
+
+def test_the_customer_into_which_one_of_the_branch_was_merged_arrives(narrowed, hq, one, two):
+    mine, theirs = one.new("customer", name="甲公司"), two.new("customer", name="甲公司")
+    contact = two.new("contact", customer_id=theirs, name="钱七")
+    agree(narrowed)
+    hq.run("crm.merge_customers", kept=theirs, merged=mine)
+    agree(narrowed)
+    assert one.get("customer", theirs)["name"] == "甲公司"
+    assert holds(one, "contact", contact)
+
+
+def test_a_customer_that_was_given_and_then_merged_away_leaves_again(narrowed, hq, one, two):
+    """What was given follows the customer that is kept; the one in the recycle bin is not held by anybody else."""
+    merged, kept = two.new("customer", name="甲公司"), two.new("customer", name="甲公司")
+    two.run("people.share_record", entity="customer", id=merged, branch_id=code_id(narrowed, "BR01"))
+    agree(narrowed)
+    assert [holds(one, "customer", customer) for customer in (merged, kept)] == [True, False]
+    hq.run("crm.merge_customers", kept=kept, merged=merged)
+    agree(narrowed)
+    assert [holds(one, "customer", customer) for customer in (merged, kept)] == [False, True]
+
+
+def test_only_its_own_orders_come_along(narrowed, hq, one, two):
+    product = hq.new("product", code="P1", name="坯布", unit="米", price="9.00")
+    customer = one.new("customer", name="甲公司")
+    agree(narrowed)
+    mine, theirs = one.order(customer, product), two.order(customer, product)
+    agree(narrowed)
+    assert [holds(one, "sales_order", order) for order in (mine, theirs)] == [True, False]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_moves_a_branch_holds_exactly_its_scope(company, hq, one, two, seed):
+    """Random work, hand-overs, pools, shares, merged customers and switches; after every exchange each branch holds what it should."""
+    chance = random.Random(seed)
+    codes = [code_id(company, code) for code in ("HQ", "BR01", "BR02")]
+    product = hq.new("product", code="P1", name="坯布", unit="米", price="9.00")
+    everybody = [company.hq, *company.branches.values()]
+    company.exchange()
+
+    def some(node: Installation, kind: str = "customer") -> str | None:
+        with node.store.read() as connection:
+            found = connection.all(f"SELECT id FROM {kind} WHERE deleted = 0 ORDER BY id")
+        return chance.choice(found)[0].hex() if found else None
+
+    def step(node: Installation) -> Any:
+        customer = some(node)
+        what = chance.random()
+        if customer is None or what < 0.2:
+            return node.new("customer", name=f"客户{chance.randrange(10**6)}")
+        if what < 0.35:
+            return node.set("customer", customer, remark=str(chance.random()))
+        if what < 0.45:
+            return node.new("contact", customer_id=customer, name="王五")
+        if what < 0.5 and (contact := some(node, "contact")):
+            return node.set("contact", contact, customer_id=customer)
+        if what < 0.6:
+            return node.order(customer, product)
+        if what < 0.7:
+            return node.set("customer", customer, branch_id=chance.choice([*codes, None]))
+        if what < 0.75:
+            return node.run("people.share_record", entity="customer", id=customer, branch_id=chance.choice(codes))
+        if what < 0.78 and (share := some(node, "share")):
+            return node.run("people.unshare", share_id=share)
+        if what < 0.82:
+            return node.new("opportunity", title="单", customer_id=customer, service_branch_id=chance.choice([*codes, None]))
+        if what < 0.85 and node is hq and (other := some(node)) not in {customer, None}:
+            return node.run("crm.merge_customers", kept=customer, merged=other)
+        if what < 0.9 and node is hq:
+            return narrow(company, chance.choice(("BR01", "BR02")), chance.choice(("all", "own", "own_customers", "own_customers")))
+        return None
+
+    for _round in range(8):
+        for _step in range(chance.randint(2, 7)):
+            step(chance.choice(everybody))
+        if chance.random() < 0.4:
+            compaction.compact(chance.choice(company.nodes).store, AT_ONCE, pause_s=0)
+        if chance.random() < 0.4:
+            company.exchange(chance.choice(("BR01", "BR02")))
+        else:
+            company.exchange()  # head office lets what the second branch brought follow a merged customer: the first hears of it next time
+            agree(company)
+    agree(company)
+
+
+def test_what_was_shared_leaves_when_the_share_ends_unless_it_is_owed_otherwise(narrowed, hq, one, two):
+    given, served, worked, lent = (two.new("customer", name=name) for name in ("甲公司", "乙公司", "丙公司", "丁公司"))
+    here = code_id(narrowed, "BR01")
+    shares = [two.run("people.share_record", entity="customer", id=customer, branch_id=here)["id"] for customer in (given, served, worked)]
+    two.run("people.share_record", entity="customer", id=lent, branch_id=here, until="2026-11-22")
+    agree(narrowed)
+    assert all(holds(one, "customer", customer) for customer in (given, served, worked, lent))
+    two.new("opportunity", title="年度维保", customer_id=served, service_branch_id=here)
+    one.new("contact", customer_id=worked, name="钱七")
+    agree(narrowed)
+    for share in shares:
+        two.run("people.unshare", share_id=share)
+    agree(narrowed)
+    assert [holds(one, "customer", customer) for customer in (given, served, worked, lent)] == [False, True, True, True]
+    for clock in (node.clock for node in narrowed.nodes):
+        clock.forward(days=5)
+    agree(narrowed)
+    assert not holds(one, "customer", lent)
+    assert reasons(hq) == ["named", "worked"]
+
+
+def test_head_office_tells_which_branches_hold_a_customer_and_why(narrowed, hq, one, two):
+    mine, theirs, shared = one.new("customer", name="甲公司"), two.new("customer", name="乙公司"), two.new("customer", name="丙公司")
+    contact = two.new("contact", customer_id=shared, name="钱七")
+    two.run("people.share_record", entity="customer", id=shared, branch_id=code_id(narrowed, "BR01"))
+    agree(narrowed)
+    told = [holders(hq.store, entity("customer"), each) for each in (mine, theirs, shared)]
+    assert [(one_of.code, one_of.holds, one_of.because) for (one_of,) in told] == [
+        ("BR01", True, None),
+        ("BR01", False, None),
+        ("BR01", True, "shared"),
+    ]
+    assert holders(hq.store, entity("contact"), contact)[0].because == "shared"
+    assert holders(one.store, entity("customer"), mine) == []
