@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from localcrm.domain.admin.entities import BranchHolds
 from localcrm.domain.crm.entities import HeldBecause
 from localcrm.domain.people.entities import Share, User
-from localcrm.kernel.clock import moment
 from localcrm.kernel.ids import new_id
 from localcrm.kernel.schema import EntityType, entities
 from localcrm.store import changelog
@@ -71,7 +70,7 @@ def due(store: Store, connection: Connection, scope: Scope, told: int, cursor: i
     """
     if scope.holds != BranchHolds.CUSTOMERS:
         return _NOTHING
-    shared = _shared(connection, scope, moment(store.clock).astimezone().date().isoformat())
+    shared = _shared(connection, scope, store.today.isoformat())
     return Due(_owed(connection, scope, shared, told, cursor), _lapsed(connection, scope, shared))
 
 

@@ -231,6 +231,35 @@ def test_of_an_opening_balance_entered_twice_one_is_reversed(open_page: OpenPage
     assert [(pk.hex(), gross) for pk, gross in reversed_] == [(there["id"], -1260050)]
 
 
+def test_several_opening_balances_entered_twice_are_reversed_together(
+    open_page: OpenPage, office: Running, customers: dict[str, str]
+) -> None:
+    with beside(office) as (store, actor):
+        settle_all(store)
+        later = []
+        for customer, amount in zip(customers.values(), ("100.00", "250.00"), strict=False):
+            here, there = (
+                verbs.run(store, actor, "sales.enter_opening_balance", {"customer_id": customer, "amount": amount}) for _turn in range(2)
+            )
+            pair = {"entity": "sales_order", "record": there["id"], "other": here["id"], "field": "gross", "kept": amount, "lost": amount}
+            note(store, kind="duplicate", **pair, kept_node="HQ", lost_node="BR01")
+            later.append(there["id"])
+    page = open_page("/conflicts")
+    expect(page.locator(".lc-conflict")).to_have_count(2)
+    for tick in page.locator("[data-act=tick]").all():
+        tick.click()
+    page.locator("[data-act=take-ticked]").click()
+    dialog = page.locator(".q-dialog")
+    expect(dialog).to_contain_text("将红冲 2 张单据")
+    expect(dialog).to_contain_text("不能撤销")
+    picture(page, "opening-twice-several")
+    page.locator("[data-act=dialog-yes]").click()
+    expect(page.locator(".lc-conflict")).to_have_count(0)
+    with beside(office) as (store, _actor), store.read() as connection:
+        reversed_ = connection.all("SELECT lower(hex(reverses_id)) FROM sales_order WHERE reverses_id IS NOT NULL AND opening = 1")
+    assert {pk for (pk,) in reversed_} >= set(later)
+
+
 def test_on_a_phone_nothing_sticks_out(open_page: OpenPage, customers: dict[str, str]) -> None:
     page = open_page("/conflicts", size=(390, 844))
     expect(page.locator(".lc-conflict")).to_have_count(4)
