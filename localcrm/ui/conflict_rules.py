@@ -158,7 +158,9 @@ class _Preview:
                 parts.append(_("{count} stay open: this says nothing about them").format(count=left))
             ui.label(" · ".join(parts)).classes("lc-muted").mark("preview-sum")
             if reversing := sum(one.item.is_ours for one in changing):
-                text = _("Documents reversed: {count}. For each a new posted document with the opposite amount is made; that cannot be undone.")
+                text = _(
+                    "Documents reversed: {count}. For each a new posted document with the opposite amount is made; that cannot be undone."
+                )
                 ui.label(text.format(count=reversing)).classes("lc-bad-text").mark("preview-reversed")
         self.yes.set_text(_("Settle {count}").format(count=len(steps) - left))
         self.yes.set_enabled(len(steps) > left)

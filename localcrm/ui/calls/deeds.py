@@ -10,12 +10,12 @@ from nicegui import ui
 
 from localcrm.domain.calls.entities import Call, CallState, Direction
 from localcrm.domain.crm.entities import Activity, Customer
-from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.ui.calls.words import shown_number
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.picker import picker
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.operations import run_service, run_verb, toast
 
@@ -100,17 +100,15 @@ async def note(session: Session, card: Card) -> None:
         ui.label(" · ".join(filter(None, [party.get("name"), party.get("contact"), shown_number(card.call["number"])]))).classes("lc-muted")
         text = ui.textarea(placeholder=_("What was said")).props("outlined autogrow autofocus hide-bottom-space data-act=call-note")
         text.props(f'aria-label="{_("What was said")}"')
-        problem = ui.label().classes("lc-notice").props('role="alert"')
-        problem.set_visibility(False)
-
-        def tell(error: AppError) -> bool:
-            problem.set_text(error.message)
-            problem.set_visibility(True)
-            return True
+        problem = Problem()
 
         async def save() -> None:
             outcome = await run_verb(
-                session, "calls.note_call", {"id": card.id, "text": str(text.value or "")}, done=_("Activity recorded"), on_error=tell
+                session,
+                "calls.note_call",
+                {"id": card.id, "text": str(text.value or "")},
+                done=_("Activity recorded"),
+                on_error=problem.refuse,
             )
             if outcome.ok:
                 dialog.submit(True)
@@ -235,22 +233,16 @@ async def by_hand(session: Session) -> None:
             number.props(f"aria-label={quoted(CALL.fields['number'].label)}")
         way = ui.toggle({one.value: gettext(one.label) for one in Direction}, value=Direction.IN.value)
         way.props("no-caps unelevated dense padding='2px 14px'").classes("lc-choices")
-        problem = ui.label().classes("lc-notice").props('role="alert"')
-        problem.set_visibility(False)
+        problem = Problem()
         found = ui.element("div").classes("lc-col").mark("found")
-
-        def tell(error: AppError) -> bool:
-            problem.set_text(error.message)
-            problem.set_visibility(True)
-            return True
 
         async def look() -> None:
             from localcrm.ui.calls.card import draw_party
 
-            outcome = await run_verb(session, "calls.who_is", {"number": str(number.value or "")}, on_error=tell)
+            outcome = await run_verb(session, "calls.who_is", {"number": str(number.value or "")}, on_error=problem.refuse)
             if not outcome.ok:
                 return
-            problem.set_visibility(False)
+            problem.hide()
             found.clear()
             with found:
                 for party in outcome.value["rows"]:
@@ -262,7 +254,7 @@ async def by_hand(session: Session) -> None:
 
         async def start() -> None:
             values = {"number": str(number.value or ""), "direction": way.value}
-            outcome = await run_verb(session, "calls.start_call", values, on_error=tell)
+            outcome = await run_verb(session, "calls.start_call", values, on_error=problem.refuse)
             if outcome.ok:
                 dialog.submit(True)
 

@@ -19,12 +19,12 @@ from localcrm.domain.crm.entities import Customer, ShownTo
 from localcrm.domain.crm.queries import Kept
 from localcrm.domain.crm.tags import tags_in_use
 from localcrm.domain.spans import SPANS, takes_days
-from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import Field
 from localcrm.store.query import TOTAL_CAP, select
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.form import FieldInput
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.operations import run_service, run_verb
 
@@ -87,8 +87,7 @@ class _Builder:
             self.rows = ui.element("div").classes("lc-conds")
             self.found = ui.label().classes("lc-muted").mark("query-count").props('role="status"')
             self._keeping()
-            self.problem = ui.label().classes("lc-notice").props('role="alert"')
-            self.problem.set_visibility(False)
+            self.problem = Problem()
             with ui.element("div").classes("lc-dialog-buttons"):
                 if self.kept:
                     ui.button(_("Delete"), on_click=self._delete).props("flat no-caps color=negative").mark("delete-query")
@@ -334,7 +333,7 @@ class _Builder:
 
     async def _show(self) -> None:
         tree, asking = self.tree, Asking(self.session.actor)
-        outcome = await run_service(self.session, lambda: tree_query(_CUSTOMER, tree, asking), on_error=self._failed)
+        outcome = await run_service(self.session, lambda: tree_query(_CUSTOMER, tree, asking), on_error=self.problem.refuse)
         if outcome.ok:
             self.dialog.submit(Built(tree, columns=self._chosen_columns()))
 
@@ -348,7 +347,7 @@ class _Builder:
             "shown_to": self.shown_to.value,
             "query_id": self.kept.id if self.kept else None,
         }
-        outcome = await run_verb(self.session, "crm.save_query", given, done=_("Query saved"), on_error=self._failed)
+        outcome = await run_verb(self.session, "crm.save_query", given, done=_("Query saved"), on_error=self.problem.refuse)
         if outcome.ok:
             self.dialog.submit(Built(self.tree, outcome.value["id"], name, columns))
 
@@ -360,15 +359,12 @@ class _Builder:
         if (
             sure
             and (
-                await run_verb(self.session, "crm.delete_query", {"query_id": self.kept.id}, done=_("Query deleted"), on_error=self._failed)
+                await run_verb(
+                    self.session, "crm.delete_query", {"query_id": self.kept.id}, done=_("Query deleted"), on_error=self.problem.refuse
+                )
             ).ok
         ):
             self.dialog.submit(Built(None))
-
-    def _failed(self, error: AppError) -> bool:
-        self.problem.set_text(error.message)
-        self.problem.set_visibility(True)
-        return True
 
 
 def _as_rows(tree: Any) -> dict[str, Any]:

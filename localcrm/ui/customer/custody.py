@@ -13,7 +13,6 @@ from localcrm.domain.admin.conflicts import is_disputed
 from localcrm.domain.crm import custody, custody_rules, pool_limits, reclaim
 from localcrm.domain.crm.entities import ChangeKind, Customer, Pool
 from localcrm.domain.crm.open_work import WORK
-from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import entity as entity_type
 from localcrm.store.connection import Connection
@@ -24,6 +23,7 @@ from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import load_typed
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.picker import Picker, picker
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import exact, near_day, near_moment, show_kind
 from localcrm.ui.operations import run_service, run_verb
@@ -189,8 +189,7 @@ class _Dialog:
         with ui.dialog() as self.dialog, ui.card().classes("lc-dialog lc-narrow").mark(mark).props(f"data-act={mark}") as self.card:
             ui.label(title).classes("lc-dialog-title")
             ui.label(hint).classes("lc-muted")
-            self.problem = ui.label().classes("lc-notice").props('role="alert"')
-            self.problem.set_visibility(False)
+            self.problem = Problem()
 
     def field(self, label: str, *, required: bool = False) -> ui.element:
         """A place for one widget under its label."""
@@ -222,19 +221,8 @@ class _Dialog:
 
     async def run(self, verb: str, parameters: Mapping[str, Any], done: str) -> None:
         """Do it; close where it went well."""
-        if (await run_verb(self.session, verb, parameters, done=done, on_error=self.fail)).ok:
+        if (await run_verb(self.session, verb, parameters, done=done, on_error=self.problem.refuse)).ok:
             self.dialog.close()
-
-    def fail(self, error: AppError) -> bool:
-        """Say in the dialog what was refused."""
-        self.problem.set_text(error.message)
-        self.problem.set_visibility(True)
-        return True
-
-    def miss(self, text: str) -> None:
-        """Say what is missing."""
-        self.problem.set_text(text)
-        self.problem.set_visibility(True)
 
 
 KEEPS = {
@@ -273,7 +261,7 @@ async def hand_over_dialog(session: Session, customers: Sequence[str], name: str
 
     async def act() -> None:
         if not to.value:
-            box.miss(_("Choose who gets it."))
+            box.problem.tell(_("Choose who gets it."))
             return
         along = [kind for kind, tick in ticks.items() if tick.value]
         given = {"customers": list(customers), "to": to.value, "keep": keep.value, "along": along, "reason": reason.value or ""}
@@ -290,7 +278,7 @@ async def assign_dialog(session: Session, customers: Sequence[str], name: str) -
 
     async def act() -> None:
         if not to.value:
-            box.miss(_("Choose who gets it."))
+            box.problem.tell(_("Choose who gets it."))
             return
         given = {"customers": list(customers), "to": to.value, "reason": reason.value or ""}
         await box.run("crm.assign", given, _("“{name}” goes to {who}").format(name=name, who=to.title))
@@ -316,7 +304,7 @@ async def release_dialog(session: Session, customers: Sequence[str], name: str, 
         hint = _("Whoever may pick there can have it then. It can be taken back within a day.")
     box = _Dialog(session, "release", _("Put “{name}” into a pool").format(name=name), hint)
     if not pools:
-        box.miss(_("There is no other pool.") if out_of else _("There is no pool yet. Head office sets one up."))
+        box.problem.tell(_("There is no other pool.") if out_of else _("There is no pool yet. Head office sets one up."))
     pool = box.choice(_("Pool"), pools, next(iter(pools), "")) if pools else None
     reason = box.text(_("Reason"), required=True)
 

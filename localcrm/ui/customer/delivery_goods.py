@@ -18,6 +18,7 @@ from localcrm.kernel.money import parse_decimal
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.lines import heads
 from localcrm.ui.kit.picker import picker
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import show_kind
 from localcrm.ui.operations import run_verb
@@ -79,8 +80,7 @@ class GoodsDialog:
                     "Scan or paste serial numbers, one a line. Once the delivery is on its way, each piece is one of the customer's products in use."
                 )
             ).classes("lc-muted")
-            self.problem = ui.label().classes("lc-notice").props('role="alert"')
-            self.problem.set_visibility(False)
+            self.problem = Problem()
             self.table = ui.element("div").classes("lc-scroll")
             self._draw()
             if self.may_change:
@@ -211,8 +211,7 @@ class GoodsDialog:
             self.dialog.submit(True)
 
     def _tell(self, error: AppError) -> bool:
-        self.problem.set_text(error.message)
-        self.problem.set_visibility(True)
+        self.problem.tell(error.message)
         if error.code == "over_delivery" and not self.told_over:
             self.told_over = True
             self._draw()

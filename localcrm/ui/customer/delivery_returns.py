@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from nicegui import ui
 
 from localcrm.domain.sales.entities import DeliveryLine, DeliveryStatus
-from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import gettext as _
 from localcrm.ui.customer.delivery_goods import goods
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.lines import heads
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import show_kind
 from localcrm.ui.operations import run_verb
@@ -57,8 +57,7 @@ class _Dialog:
         with ui.dialog() as self.dialog, ui.card().classes("lc-dialog lc-wide").mark("came-back"):
             ui.label(_("What came back?")).classes("lc-dialog-title")
             ui.label(_("Choose the pieces by serial number, or say how many. What the customer has in use follows.")).classes("lc-muted")
-            self.problem = ui.label().classes("lc-notice").props('role="alert"')
-            self.problem.set_visibility(False)
+            self.problem = Problem()
             with ui.element("div").classes("lc-scroll"), ui.element("table").classes("lc-table lc-rows lc-goods"):
                 names = (_("Can still come back"), _("Came back now"))
                 heads(LINE.fields["product_id"].label, *((name, "lc-num") for name in names), LINE.fields["serials"].label)
@@ -102,11 +101,6 @@ class _Dialog:
             {"product_id": row["product_id"], "quantity": row["quantity"] or "0", "serials": "\n".join(row["chosen"])} for row in self.rows
         ]
         parameters = {"delivery_id": self.delivery, "lines": lines, "reason": self.reason.value or None, "exchange": bool(self.again.value)}
-        outcome = await run_verb(self.session, "sales.take_back", parameters, done=_("Noted: came back"), on_error=self._tell)
+        outcome = await run_verb(self.session, "sales.take_back", parameters, done=_("Noted: came back"), on_error=self.problem.refuse)
         if outcome.ok:
             self.dialog.submit(outcome.value)
-
-    def _tell(self, error: AppError) -> bool:
-        self.problem.set_text(error.message)
-        self.problem.set_visibility(True)
-        return True

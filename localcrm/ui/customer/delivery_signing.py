@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from nicegui import ui
 
 from localcrm.domain.sales.entities import Delivery
-from localcrm.kernel.errors import AppError, InvalidInput
+from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.store.view import Masked
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import load_typed
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.operations import run_service, run_verb
 
@@ -33,8 +34,7 @@ async def sign(session: Session, delivery: str) -> str | None:
         ui.label(
             _("With this signature the goods of {number} are received, complete and undamaged.").format(number=record.get("number") or "")
         ).classes("lc-muted")
-        problem = ui.label().classes("lc-notice").props('role="alert"')
-        problem.set_visibility(False)
+        problem = Problem()
         with ui.element("div").classes("lc-field"):
             ui.label(label).classes("lc-label lc-required")
             known = record.get("received_by")
@@ -45,20 +45,15 @@ async def sign(session: Session, delivery: str) -> str | None:
             canvas = ui.element("canvas").classes("lc-draw").mark("draw").props(f'aria-label="{_("Sign here")}"')
         place = f"getHtmlElement({canvas.id})"
 
-        def tell(error: AppError) -> bool:
-            problem.set_text(error.message)
-            problem.set_visibility(True)
-            return True
-
         async def save() -> None:
             name = f"{who.value or ''} {record.get('number') or ''}.png".strip()
             sent = await ui.run_javascript(f"return await localcrm.drawn({place}, {json.dumps(name)})", timeout=60)
             if not sent or "error" in sent:
                 missing = InvalidInput("no_signature", N_("Nothing has been drawn yet."))
-                tell(InvalidInput("upload_failed", N_("{reason}"), reason=str(sent["error"])[:300]) if sent else missing)
+                problem.refuse(InvalidInput("upload_failed", N_("{reason}"), reason=str(sent["error"])[:300]) if sent else missing)
                 return
             parameters = {"delivery_id": delivery, "signature": str(sent.get("line", "")), "received_by": who.value or ""}
-            if (await run_verb(session, "sales.sign_delivery", parameters, done=_("Noted: signed for"), on_error=tell)).ok:
+            if (await run_verb(session, "sales.sign_delivery", parameters, done=_("Noted: signed for"), on_error=problem.refuse)).ok:
                 dialog.submit(True)
 
         with ui.element("div").classes("lc-dialog-buttons"):

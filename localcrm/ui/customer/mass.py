@@ -20,6 +20,7 @@ from localcrm.ui.endpoints import list_query, read_request
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.form import FieldInput
 from localcrm.ui.kit.grid import RecordGrid
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.operations import run_service, run_verb, toast, way_back
 
 if TYPE_CHECKING:
@@ -96,8 +97,7 @@ class _Mass:
                 box.props(f'outlined dense options-dense hide-bottom-space aria-label="{_("Field")}"').mark("mass-field")
             self.place = ui.element("div")
             ui.label(self._told()).classes("lc-muted").mark("mass-count")
-            self.problem = ui.label().classes("lc-notice").props('role="alert"')
-            self.problem.set_visibility(False)
+            self.problem = Problem()
             with ui.element("div").classes("lc-dialog-buttons"):
                 ui.button(_("Cancel"), on_click=self.dialog.close).props("flat no-caps").classes("lc-btn")
                 change = ui.button(_("Change {count}").format(count=f"{self.count:,}"), on_click=self._change)
@@ -145,7 +145,7 @@ class _Mass:
             return
         if not 0 < len(outcome.value) <= MOST:
             few, many = _("No customer is shown that you may move."), _("At most {most} are moved at once. Narrow the list first.")
-            self._tell(many.format(most=f"{MOST:,}") if outcome.value else few)
+            self.problem.tell(many.format(most=f"{MOST:,}") if outcome.value else few)
             return
         self.dialog.submit(True)
         name = _("{count} customers").format(count=f"{len(outcome.value):,}")
@@ -172,16 +172,15 @@ class _Mass:
             "count": self.count,
             "how": self.how,
         }
-        outcome = await run_verb(self.session, "crm.change_found", given, on_error=self._failed)
+        outcome = await run_verb(self.session, "crm.change_found", given, on_error=self.problem.refuse)
         if outcome.ok:
             self.dialog.submit(True)
             done = _("{count} customers changed").format(count=f"{outcome.value['changed']:,}")
             toast(done, undo=way_back(self.session, outcome))
 
     def _failed(self, error: AppError) -> bool:
-        self._tell(error.message)
+        self.problem.tell(error.message)
         return True
 
     def _tell(self, text: str) -> None:
-        self.problem.set_text(text)
-        self.problem.set_visibility(True)
+        self.problem.tell(text)

@@ -21,6 +21,7 @@ from localcrm.store.query import Record, ref_titles
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import load_typed
 from localcrm.ui.kit.picker import picker
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import show
 from localcrm.ui.operations import run_service, run_verb, show_failure
@@ -105,8 +106,7 @@ class _Dialog:
                     "Choose which one stays, and what it says. Contacts, records and drafts go over to it; posted documents keep the name they were printed with and count for it. The number of the other one still finds it."
                 )
             ).classes("lc-muted")
-            self.problem = ui.label().classes("lc-notice").props('role="alert"')
-            self.problem.set_visibility(False)
+            self.problem = Problem()
             self.body = ui.element("div").classes("lc-scroll lc-merge").mark("merge-fields")
             with ui.element("div").classes("lc-dialog-buttons"):
                 ui.button(_("Cancel"), on_click=lambda: self.dialog.submit("")).props("flat no-caps").classes("lc-btn").mark("cancel")
@@ -171,15 +171,10 @@ class _Dialog:
 
     async def merge(self) -> None:
         """Do it; the dialog stays open where it is refused."""
-        self.problem.set_visibility(False)
+        self.problem.hide()
         done = _("Merged into “{name}”").format(name=self.sides.title(self.sides.stays))
-        if (await run_verb(self.session, "crm.merge_customers", self.sides.parameters, done=done, on_error=self._failed)).ok:
+        if (await run_verb(self.session, "crm.merge_customers", self.sides.parameters, done=done, on_error=self.problem.refuse)).ok:
             self.dialog.submit(self.sides.parameters["kept"])
-
-    def _failed(self, error: AppError) -> bool:
-        self.problem.set_text(error.message)
-        self.problem.set_visibility(True)
-        return True
 
 
 def living(session: Session, identity: str | None) -> str | None:

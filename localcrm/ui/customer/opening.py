@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from nicegui import ui
 
 from localcrm.domain.finance.entities import Receipt
-from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.ui.customer.actions import CustomerAction, Part, may
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import Form
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.operations import run_verb
 
 if TYPE_CHECKING:
@@ -35,22 +35,17 @@ async def _enter(bench: Workbench) -> None:
         ).classes("lc-muted")
         fields = [_RECEIPT.fields[key] for key in ("amount", "date", "remark")]
         form = Form(session, _RECEIPT, fields=fields, preset={"date": date.today()}, two=True)
-        problem = ui.label().classes("lc-notice").props('role="alert"')
-        problem.set_visibility(False)
+        problem = Problem()
 
-        def refused(error: AppError) -> bool:
-            if not form.show_error(error):
-                problem.set_text(error.message)
-                problem.set_visibility(True)
-            return True
+        problem.form = form
 
         async def save() -> None:
             form.clear_errors()
-            problem.set_visibility(False)
+            problem.hide()
             typed = {key: value for key, value in form.values().items() if value is not None}
             parameters = {**typed, "amount": str(typed.get("amount") or ""), "customer_id": bench.customer}
             with dialog:
-                outcome = await run_verb(session, "sales.enter_opening_balance", parameters, done=_("Saved"), on_error=refused)
+                outcome = await run_verb(session, "sales.enter_opening_balance", parameters, done=_("Saved"), on_error=problem.refuse)
             if outcome.ok:
                 dialog.submit(True)
 

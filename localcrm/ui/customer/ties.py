@@ -10,11 +10,11 @@ from nicegui import ui
 
 from localcrm.domain.crm.entities import Contact, Tie
 from localcrm.domain.crm.ties import Told, ties_of
-from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import gettext, gettext as _
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import load_typed
 from localcrm.ui.kit.picker import picker
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.operations import run_service, run_verb
 
 if TYPE_CHECKING:
@@ -64,8 +64,7 @@ async def ties_dialog(session: Session, contact: str) -> None:
     name, told = outcome.value
     with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("ties-dialog").props("data-act=ties-dialog"):
         ui.label(_("Relations of {name}").format(name=name)).classes("lc-dialog-title")
-        problem = ui.label().classes("lc-notice").props('role="alert"')
-        problem.set_visibility(False)
+        problem = Problem()
         box = ui.element("div").classes("lc-scroll")
 
         def draw(rows: Sequence[Told]) -> None:
@@ -89,7 +88,7 @@ async def ties_dialog(session: Session, contact: str) -> None:
     await answer_of(dialog)
 
 
-def _adding(session: Session, contact: str, problem: ui.label, again: Callable[[], Awaitable[None]]) -> None:
+def _adding(session: Session, contact: str, problem: Problem, again: Callable[[], Awaitable[None]]) -> None:
     """What another person is to this one: chosen, and added."""
     select = "outlined dense options-dense hide-bottom-space"
     with ui.element("div").classes("lc-form lc-two"):
@@ -104,19 +103,13 @@ def _adding(session: Session, contact: str, problem: ui.label, again: Callable[[
             ui.label(_("Note")).classes("lc-label")
             note = ui.input().props(f'outlined dense hide-bottom-space aria-label="{_("Note")}"').mark("tie-note")
 
-    def tell(error: AppError) -> bool:
-        problem.set_text(error.message)
-        problem.set_visibility(True)
-        return True
-
     async def add() -> None:
-        problem.set_visibility(False)
+        problem.hide()
         if not other.value:
-            problem.set_text(_("Choose the other person."))
-            problem.set_visibility(True)
+            problem.tell(_("Choose the other person."))
             return
         given = {"one": contact, "contact": other.value, "kind": kind.value, "note": str(note.value or "")}
-        if (await run_verb(session, "crm.relate", given, on_error=tell)).ok:
+        if (await run_verb(session, "crm.relate", given, on_error=problem.refuse)).ok:
             other.set_value(None)
             note.set_value("")
             await again()

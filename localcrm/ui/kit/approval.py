@@ -12,10 +12,11 @@ from localcrm.domain.approvals.documents import DOCUMENTS
 from localcrm.domain.approvals.entities import Decision
 from localcrm.domain.approvals.inbox import Place, Progress, progress
 from localcrm.domain.approvals.rules import State
-from localcrm.kernel.errors import AppError, NotFound
+from localcrm.kernel.errors import NotFound
 from localcrm.kernel.i18n import gettext, gettext as _
 from localcrm.kernel.schema import entity as entity_type
 from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import exact, near_moment
 from localcrm.ui.operations import run_service, run_verb, toast
@@ -61,19 +62,13 @@ async def withdraw_dialog(session: Session, request_id: str) -> bool:
 async def _decide(session: Session, verb: str, request_id: str, question: str, yes: str, *, label: str, danger: bool = False) -> bool:
     with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("decide"):
         ui.label(question).classes("lc-dialog-title")
-        problem = ui.label().classes("lc-notice").props('role="alert"')
-        problem.set_visibility(False)
+        problem = Problem()
         with ui.element("div").classes("lc-field"):
             ui.label(label).classes("lc-label lc-required" if danger else "lc-label")
             comment = ui.textarea().props(f"outlined dense autogrow autofocus hide-bottom-space aria-label={quoted(label)}").mark("comment")
 
-        def failed(error: AppError) -> bool:
-            problem.set_text(error.message)
-            problem.set_visibility(True)
-            return True
-
         async def save() -> None:
-            outcome = await run_verb(session, verb, {"request_id": request_id, "comment": comment.value or ""}, on_error=failed)
+            outcome = await run_verb(session, verb, {"request_id": request_id, "comment": comment.value or ""}, on_error=problem.refuse)
             if outcome.ok:
                 dialog.submit(outcome.value)
 

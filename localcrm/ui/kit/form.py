@@ -34,6 +34,7 @@ from localcrm.ui.kit.files import FilesInput, files_path
 from localcrm.ui.kit.look import in_a_sentence
 from localcrm.ui.kit.moments import moment_input, parse_day, parse_moment
 from localcrm.ui.kit.picker import AreaPicker, Picker, picker
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import NUMBERS, show
 from localcrm.ui.operations import run_service, run_verb, toast, way_back
@@ -502,8 +503,7 @@ class _Editor:
             with ui.element("div").classes("lc-row"):
                 ui.label(self._title()).classes("lc-dialog-title grow lc-cut")
                 ui.button(icon="close", on_click=self.leave).props(f'flat dense round size=sm aria-label="{_("Close")}"')
-            self.problem = ui.label().classes("lc-notice").props('role="alert"')
-            self.problem.set_visibility(False)
+            self.problem = Problem()
             self.form = Form(session, entity, fields=fields, record=record, preset=preset, two=len(fields) <= 8)
             with ui.element("div").classes("lc-dialog-buttons"):
                 ui.button(_("Cancel"), on_click=self.leave).props("flat no-caps").classes("lc-btn").mark("cancel")
@@ -529,7 +529,7 @@ class _Editor:
     async def save(self) -> None:
         """Write what was typed; the dialog stays open until it is done."""
         self.form.clear_errors()
-        self.problem.set_visibility(False)
+        self.problem.hide()
         if self.record is None:
             presets = {key for key, one in self.form.inputs.items() if one.field.custom and one.field.custom.preset is not None}
             values = {
@@ -558,8 +558,7 @@ class _Editor:
             background_tasks.create(self._compare(), name="compare")
             return True
         if not self.form.show_error(error):
-            self.problem.set_text(error.message)
-            self.problem.set_visibility(True)
+            self.problem.tell(error.message)
         return True
 
     async def _compare(self) -> None:
@@ -634,8 +633,7 @@ class _Editor:
             if key in self.form.inputs:
                 self.form.inputs[key].set_value(value, names.get(key))
         self.problem.classes("lc-info")
-        self.problem.set_text(_("What you typed last time and did not save is here again."))
-        self.problem.set_visibility(True)
+        self.problem.tell(_("What you typed last time and did not save is here again."))
 
 
 async def difference_dialog(session: Session, entity: EntityType, *, base: Record, mine: Mapping[str, Any], theirs: Record) -> str:

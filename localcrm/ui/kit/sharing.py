@@ -10,7 +10,6 @@ from nicegui import ui
 from localcrm.domain import policy
 from localcrm.domain.people.entities import Share
 from localcrm.domain.roles import ShareLevel
-from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import gettext, gettext as _
 from localcrm.kernel.ids import made_at
 from localcrm.kernel.schema import EntityType
@@ -18,6 +17,7 @@ from localcrm.store.query import Condition, ListQuery, Record, ref_titles, selec
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.moments import moment_input
 from localcrm.ui.kit.picker import Picker, picker
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.values import near_moment
 from localcrm.ui.operations import run_service, run_verb
 
@@ -73,8 +73,7 @@ class _Sharing:
                 with ui.element("div").classes("lc-field lc-whole"):
                     ui.label(_("Reason")).classes("lc-label")
                     self.reason = ui.input().props(f'outlined dense hide-bottom-space aria-label="{_("Reason")}"').mark("share-reason")
-            self.problem = ui.label().classes("lc-notice").props('role="alert"')
-            self.problem.set_visibility(False)
+            self.problem = Problem()
             with ui.element("div").classes("lc-dialog-buttons"):
                 ui.button(_("Close"), on_click=dialog.close).props("flat no-caps").classes("lc-btn")
                 ui.button(_("Share"), on_click=self._share).props("unelevated no-caps data-commit").classes("lc-pri").mark("share")
@@ -121,7 +120,7 @@ class _Sharing:
         ]
 
     async def _draw(self) -> None:
-        outcome = await run_service(self.session, self._read, on_error=self._failed)
+        outcome = await run_service(self.session, self._read, on_error=self.problem.refuse)
         if not outcome.ok:
             return
         self.list.clear()
@@ -140,7 +139,7 @@ class _Sharing:
                 ui.label(_("Not shared with anybody yet.")).classes("lc-muted")
 
     async def _share(self) -> None:
-        self.problem.set_visibility(False)
+        self.problem.hide()
         parameters = {
             "entity": self.entity.key,
             "id": self.identity,
@@ -150,16 +149,11 @@ class _Sharing:
             "reason": self.reason.value or None,
             **({self.target: self.picker.value} if self.picker.value else {}),
         }
-        if (await run_verb(self.session, "people.share_record", parameters, on_error=self._failed)).ok:
+        if (await run_verb(self.session, "people.share_record", parameters, on_error=self.problem.refuse)).ok:
             self.picker.set_value(None, "")
             await self._draw()
 
     async def _end(self, identity: str) -> None:
-        self.problem.set_visibility(False)
-        if (await run_verb(self.session, "people.unshare", {"share_id": identity}, on_error=self._failed)).ok:
+        self.problem.hide()
+        if (await run_verb(self.session, "people.unshare", {"share_id": identity}, on_error=self.problem.refuse)).ok:
             await self._draw()
-
-    def _failed(self, error: AppError) -> bool:
-        self.problem.set_text(error.message)
-        self.problem.set_visibility(True)
-        return True

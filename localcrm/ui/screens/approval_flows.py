@@ -16,7 +16,7 @@ from localcrm.domain.approvals.documents import DOCUMENTS
 from localcrm.domain.approvals.entities import AfterRejection, ApprovalFlow
 from localcrm.domain.approvals.inbox import preview_flow
 from localcrm.domain.approvals.rules import Comparison, Fact, Rule, Seat, Who
-from localcrm.kernel.errors import AppError, InvalidInput
+from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import entity as entity_type, plain_decimal
 from localcrm.store.query import ListQuery, Record, select
@@ -26,6 +26,7 @@ from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.look import in_a_sentence
 from localcrm.ui.kit.menu import Action, context_menu, menu_items
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import show_kind
@@ -265,8 +266,7 @@ class FlowDialog:
         self.author = offered.example
         with ui.dialog().props("persistent") as self.dialog, ui.card().classes("lc-dialog").mark("flow-dialog") as card:
             ui.label(_("Edit “{label}”").format(label=flow["name"]) if flow["id"] else _("New flow")).classes("lc-dialog-title")
-            self.problem = ui.label().classes("lc-notice").props('role="alert"')
-            self.problem.set_visibility(False)
+            self.problem = Problem()
             with ui.element("div").classes("lc-field"):
                 ui.label(_("Name")).classes("lc-label lc-required")
                 self.name = ui.input(value=flow["name"]).props(f'outlined dense autofocus hide-bottom-space aria-label="{_("Name")}"')
@@ -439,7 +439,7 @@ class FlowDialog:
         try:
             conditions = [{"fact": one["fact"], "op": one["op"], "value": self._typed(one)} for one in self.conditions]
         except InvalidInput as error:
-            self._tell(error)
+            self.problem.refuse(error)
             return
         values = {"name": self.name.value or "", "conditions": json.dumps(conditions), "steps": json.dumps(self.steps)}
         values |= {"after_rejection": self.after.value}
@@ -448,7 +448,7 @@ class FlowDialog:
         else:
             more = {"position": self.flow["position"], "entity": self.flow["entity"]}
             verb, parameters = "records.create_record", {"entity": FLOW.key, "values": values | more}
-        outcome = await run_verb(self.session, verb, parameters, on_error=self._tell)
+        outcome = await run_verb(self.session, verb, parameters, on_error=self.problem.refuse)
         if outcome.ok:
             self.dialog.submit(True)
             toast(_("“{label}” saved").format(label=values["name"]))
@@ -460,11 +460,6 @@ class FlowDialog:
             share = read_share(one["text"], percent_from=Decimal("1.0001"))
             return None if share is None else plain_decimal(share)
         return one["text"] if fact.kind == "money" else one["value"]
-
-    def _tell(self, error: AppError) -> bool:
-        self.problem.set_text(error.message)
-        self.problem.set_visibility(True)
-        return True
 
 
 def preview_text(plan: Sequence[tuple[Seat, Sequence[str]]]) -> str:

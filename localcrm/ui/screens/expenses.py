@@ -9,12 +9,12 @@ from nicegui import ui
 from localcrm.domain.approvals.inbox import Progress, progress
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance.entities import Expense
-from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.ui.kit.approval import ApprovalStrip, asked_text
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import load_typed
 from localcrm.ui.kit.picker import picker
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import show_kind
 from localcrm.ui.operations import run_service, run_verb, toast
@@ -75,8 +75,7 @@ async def split_dialog(session: Session, expense: str) -> str | None:
         total = show_kind("money", record.get("amount")) or ""
         ui.label(_("{amount} in all. Without amounts the parts are equal.").format(amount=total)).classes("lc-muted")
         rows = ui.element("div").classes("lc-col")
-        problem = ui.label().classes("lc-notice").props('role="alert"')
-        problem.set_visibility(False)
+        problem = Problem()
 
         def row(place: int) -> None:
             async def picked(value: str | None) -> None:
@@ -95,19 +94,14 @@ async def split_dialog(session: Session, expense: str) -> str | None:
                 chosen.append(None)
                 row(len(chosen) - 1)
 
-        def refused(error: AppError) -> bool:
-            problem.set_text(error.message)
-            problem.set_visibility(True)
-            return True
-
         async def save() -> None:
-            problem.set_visibility(False)
+            problem.hide()
             parts = [(one, str(amounts[place].value or "")) for place, one in enumerate(chosen) if one]
             given: dict[str, Any] = {"expense_id": expense, "customer_ids": [one for one, _amount in parts]}
             if any(amount for _one, amount in parts):
                 given["amounts"] = [amount or "0" for _one, amount in parts]
             with dialog:
-                done = await run_verb(session, "finance.split_expense", given, done=_("Split"), on_error=refused)
+                done = await run_verb(session, "finance.split_expense", given, done=_("Split"), on_error=problem.refuse)
             if done.ok:
                 dialog.submit(expense)
 

@@ -22,7 +22,6 @@ from localcrm.kernel.custom import (
     lists_options,
     types_for,
 )
-from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import LANGUAGES, N_, gettext, gettext as _, use_language
 from localcrm.kernel.schema import EntityType, Field, Kind, entities, entity as entity_type
 from localcrm.store.query import Condition, ListQuery, Record, select, titles
@@ -31,6 +30,7 @@ from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, context_menu, menu_items
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import run_service, run_verb, toast
@@ -292,8 +292,7 @@ class _FieldDialog:
         with ui.dialog().props("persistent") as self.dialog, ui.card().classes("lc-dialog").mark("field-dialog") as card:
             title = _("Edit “{label}”").format(label=now["label"]) if definition else _("New field of “{entity}”").format(entity=kind.label)
             ui.label(title).classes("lc-dialog-title")
-            self.problem = ui.label().classes("lc-notice").props('role="alert"')
-            self.problem.set_visibility(False)
+            self.problem = Problem()
             with ui.element("div").classes("lc-form lc-two"):
                 self.label = _text(_("Name"), now.get("label"), "field-label", required=True)
                 self.label.props("autofocus")
@@ -378,7 +377,7 @@ class _FieldDialog:
             lines = (self.options.value or "").splitlines() if self.options is not None and values["type"] in LISTS else []
             options = [line.strip() for line in lines if line.strip()]
             verb, parameters = "admin.add_field", {**values, "entity": self.kind.key, "options": options}
-        outcome = await run_verb(self.session, verb, parameters, on_error=partial(_tell, self.problem))
+        outcome = await run_verb(self.session, verb, parameters, on_error=self.problem.refuse)
         if outcome.ok:
             self.dialog.submit(True)
             toast(_("“{label}” saved").format(label=values["label"]))
@@ -389,8 +388,7 @@ async def _options_dialog(session: Session, kind: EntityType, field: Field) -> N
     with ui.dialog().props("persistent") as dialog, ui.card().classes("lc-dialog lc-narrow").mark("options-dialog") as card:
         ui.label(_("Options of “{label}”").format(label=field.label)).classes("lc-dialog-title")
         ui.label(_("A retired option stays on the records that have it and is no longer offered.")).classes("lc-muted")
-        problem = ui.label().classes("lc-notice").props('role="alert"')
-        problem.set_visibility(False)
+        problem = Problem()
         box = ui.element("div").classes("lc-col")
 
         def draw() -> None:
@@ -426,7 +424,7 @@ async def _options_dialog(session: Session, kind: EntityType, field: Field) -> N
         async def save() -> None:
             given = [entry for entry in entries if str(entry["label"]).strip()]
             parameters = {"entity": kind.key, "field": field.key, "options": given}
-            if (await run_verb(session, "admin.set_options", parameters, on_error=partial(_tell, problem))).ok:
+            if (await run_verb(session, "admin.set_options", parameters, on_error=problem.refuse)).ok:
                 dialog.submit(True)
                 toast(_("Options of “{label}” saved").format(label=field.label))
 
@@ -448,8 +446,7 @@ async def _rename_dialog(session: Session, kind: EntityType, field: Field | None
     with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("rename-dialog"):
         ui.label(_("What do you call “{label}”?").format(label=gettext(msgid))).classes("lc-dialog-title")
         ui.label(_("Leave it empty for the usual name. Lists, forms, imports and exports follow.")).classes("lc-muted")
-        problem = ui.label().classes("lc-notice").props('role="alert"')
-        problem.set_visibility(False)
+        problem = Problem()
         inputs = {}
         for code, language in LANGUAGES.items():
             with use_language(code):
@@ -462,7 +459,7 @@ async def _rename_dialog(session: Session, kind: EntityType, field: Field | None
                 if (one.value or "").strip() == names.get(code, ""):
                     continue
                 parameters = {"entity": kind.key, "field": field.key if field else "", "language": code, "text": one.value or ""}
-                if not (await run_verb(session, "admin.rename", parameters, on_error=partial(_tell, problem))).ok:
+                if not (await run_verb(session, "admin.rename", parameters, on_error=problem.refuse)).ok:
                     return
             dialog.submit(True)
 
@@ -497,12 +494,6 @@ def _buttons(dialog: ui.dialog, act: Callable[[], Any], word: str) -> None:
     with ui.element("div").classes("lc-dialog-buttons"):
         ui.button(_("Cancel"), on_click=dialog.close).props("flat no-caps").classes("lc-btn").mark("cancel")
         ui.button(word, on_click=act).props("unelevated no-caps data-commit").classes("lc-pri").mark("save")
-
-
-def _tell(problem: ui.label, error: AppError) -> bool:
-    problem.set_text(error.message)
-    problem.set_visibility(True)
-    return True
 
 
 def _type_label(field: Field, definition: Record | None) -> str:

@@ -13,7 +13,6 @@ from nicegui import ui
 from localcrm.domain.finance.entities import PaymentMethod, Receipt
 from localcrm.domain.partners.rebate_credit import credit_for
 from localcrm.domain.sales.entities import OrderStatus
-from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.ui import order_form
 from localcrm.ui.frame import page_frame, page_head
@@ -24,6 +23,7 @@ from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, action_button
 from localcrm.ui.kit.presets import Presets
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.sharing import share_dialog
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import apart, run_service, run_verb, toast
@@ -225,8 +225,7 @@ async def receive_dialog(session: Session, order_id: str) -> dict[str, Any] | No
         ui.label(_("Receive payment")).classes("lc-dialog-title")
         ui.label(f"{sheet['number']} · {sheet['titles'].get('customer_id', '')}").classes("lc-muted")
         ui.label(_("Unpaid {unpaid}").format(unpaid=sheet["open"])).classes("lc-sub")
-        problem = ui.label().classes("lc-notice").props('role="alert"')
-        problem.set_visibility(False)
+        problem = Problem()
         fields = [receipt.fields[key] for key in ("amount", "date", "method", "account_id", "remark")]
         elsewhere = {PaymentMethod.SET_OFF.value} | ({PaymentMethod.REBATE.value} if credit is None else set())
         fields = [replace(field, withdrawn=field.withdrawn | elsewhere) if field.key == "method" else field for field in fields]
@@ -242,18 +241,14 @@ async def receive_dialog(session: Session, order_id: str) -> dict[str, Any] | No
                 ui.button(_("Pay with it"), on_click=use_credit).props("flat dense no-caps size=sm").mark("use-credit")
         form = Form(session, receipt, fields=fields, preset=preset, two=True)
 
-        def failed(error: AppError) -> bool:
-            if not form.show_error(error):
-                problem.set_text(error.message)
-                problem.set_visibility(True)
-            return True
+        problem.form = form
 
         async def save() -> None:
             form.clear_errors()
-            problem.set_visibility(False)
+            problem.hide()
             values = {key: value for key, value in form.values().items() if value is not None}
             parameters = {**values, "amount": str(values.get("amount") or "0"), "order_id": order_id}
-            result = await run_verb(session, "finance.receive_payment", parameters, on_error=failed)
+            result = await run_verb(session, "finance.receive_payment", parameters, on_error=problem.refuse)
             if result.ok:
                 toast(
                     _("Received {amount}: {number}").format(amount=f"{Decimal(result.value['amount']):,.2f}", number=result.value["number"])

@@ -21,6 +21,7 @@ from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, action_button, context_menu
 from localcrm.ui.kit.picker import picker
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.operations import apart, run_service, run_verb, toast, way_back
 from localcrm.ui.registry import Screen, register
 from localcrm.ui.screens.records import delete_with_undo, history_dialog, read_dialog
@@ -321,22 +322,15 @@ class _People:
                 ui.label(_("To")).classes("lc-label lc-required")
                 target = picker(self.session, "user", None, lambda _id: None, create=False, label=_("To"))
             disable = ui.checkbox(_("{name} leaves: no longer signs in").format(name=user["name"])).props("dense").mark("disable")
-            problem = ui.label().classes("lc-notice").props('role="alert"')
-            problem.set_visibility(False)
-
-            def failed(error: AppError) -> bool:
-                problem.set_text(error.message)
-                problem.set_visibility(True)
-                return True
+            problem = Problem()
 
             async def save() -> None:
                 if target.value is None:
-                    problem.set_text(_("Choose who takes over."))
-                    problem.set_visibility(True)
+                    problem.tell(_("Choose who takes over."))
                     return
                 taker = await apart(load_typed, self.session, USER, target.value)
                 parameters = {"login": user["login"], "to": taker["login"], "disable": bool(disable.value)}
-                result = await run_verb(self.session, "people.hand_over", parameters, on_error=failed)
+                result = await run_verb(self.session, "people.hand_over", parameters, on_error=problem.refuse)
                 if result.ok:
                     dialog.submit(result)
 

@@ -13,7 +13,6 @@ from localcrm.domain import policy
 from localcrm.domain.crm import pool_limits
 from localcrm.domain.crm.entities import POOL_FIELDS, AllotRule, Customer, Pool, ReclaimRule, Together
 from localcrm.domain.people.entities import Department, User
-from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import EntityType
 from localcrm.store.connection import Connection
@@ -23,6 +22,7 @@ from localcrm.ui.kit.approval import joined
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import Form, edit_dialog, load_typed
 from localcrm.ui.kit.lines import cell, heads
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import run_service, run_verb, toast
@@ -342,8 +342,7 @@ async def _listed_dialog(session: Session, kind: EntityType, identity: str | Non
         ui.card().classes("lc-dialog").mark(f"{kind.key}-dialog").props(f"data-act={kind.key}-dialog"),
     ):
         ui.label(str(record["name"]) if record else new).classes("lc-dialog-title")
-        problem = ui.label().classes("lc-notice").props('role="alert"')
-        problem.set_visibility(False)
+        problem = Problem()
         form = Form(session, kind, fields=[field for field in kind.fields.values() if field.key not in offered], record=record, two=True)
         boxes = {}
         with form.box:
@@ -359,24 +358,20 @@ async def _listed_dialog(session: Session, kind: EntityType, identity: str | Non
                         f"outlined dense options-dense use-chips hide-bottom-space aria-label={quoted(kind.fields[key].label)}"
                     )
 
-        def failed(error: AppError) -> bool:
-            if not form.show_error(error):
-                problem.set_text(error.message)
-                problem.set_visibility(True)
-            return True
+        problem.form = form
 
         async def save() -> None:
             form.clear_errors()
-            problem.set_visibility(False)
+            problem.hide()
             chosen = {key: " ".join(box.value or ()) for key, box in boxes.items()}
             if "shown" in chosen:
                 chosen["shown"] = f"name {chosen['shown']}".strip()
             values = {key: "" if value is None else value for key, value in {**form.values(), **chosen}.items()}
             if record is None:
-                done = await run_verb(session, "records.create_record", {"entity": kind.key, "values": values}, on_error=failed)
+                done = await run_verb(session, "records.create_record", {"entity": kind.key, "values": values}, on_error=problem.refuse)
             else:
                 given = {"entity": kind.key, "id": record["id"], "values": values, "version": record["version"]}
-                done = await run_verb(session, "records.update_record", given, on_error=failed)
+                done = await run_verb(session, "records.update_record", given, on_error=problem.refuse)
             if done.ok:
                 dialog.submit(True)
 

@@ -11,7 +11,6 @@ from nicegui import ui
 
 from localcrm.domain.catalog.entities import Product
 from localcrm.domain.purchase.entities import Supplier, SupplierCertificate, SupplierPrice
-from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import EntityType
@@ -26,6 +25,7 @@ from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, action_button
 from localcrm.ui.kit.picker import picker
 from localcrm.ui.kit.presets import Presets
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import show, show_kind
 from localcrm.ui.operations import run_service, run_verb
@@ -249,20 +249,15 @@ async def compare_dialog(session: Session) -> None:
         await look()
 
     async def look() -> None:
-        problem.set_visibility(False)
+        problem.hide()
         found.clear()
         if product is None:
             return
         parameters = {"product_id": product, "quantity": quantity.value or "1"}
-        outcome = await run_verb(session, "purchase.compare_prices", parameters, on_error=tell)
+        outcome = await run_verb(session, "purchase.compare_prices", parameters, on_error=problem.refuse)
         if outcome.ok:
             with found:
                 _draw_comparison(outcome.value["rows"])
-
-    def tell(error: AppError) -> bool:
-        problem.set_text(error.message)
-        problem.set_visibility(True)
-        return True
 
     with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("compare"):
         ui.label(_("Compare suppliers' prices")).classes("lc-dialog-title")
@@ -273,8 +268,7 @@ async def compare_dialog(session: Session) -> None:
             with ui.element("div").classes("lc-field"):
                 ui.label(_("Quantity")).classes("lc-label")
                 quantity = ui.input(value="1", on_change=look).props("outlined dense hide-bottom-space").mark("quantity")
-        problem = ui.label().classes("lc-notice").props('role="alert"')
-        problem.set_visibility(False)
+        problem = Problem()
         found = ui.element("div").classes("lc-scroll").mark("found")
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Close"), on_click=dialog.close).props("unelevated no-caps").classes("lc-pri")

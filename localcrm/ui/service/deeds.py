@@ -12,12 +12,12 @@ from localcrm.domain import policy
 from localcrm.domain.service.parts import PART
 from localcrm.domain.service.rules import UNDONE, is_covered
 from localcrm.domain.service.tickets import TICKET
-from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import gettext as _
 from localcrm.store.query import Condition, ListQuery, Record, select
 from localcrm.ui.kit.dialogs import answer_of
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.picker import Picker, picker
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.operations import Undo, run_service, run_verb
 from localcrm.ui.service import serials  # noqa: F401 -- the form of a ticket knows serial numbers
@@ -215,13 +215,7 @@ async def _ask(
         with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark(f"ask-{verb}") as card:
             ui.label(title).classes("lc-dialog-title")
             widgets = fields()
-            problem = ui.label().classes("lc-notice").props('role="alert"')
-            problem.set_visibility(False)
-
-            def refused(error: AppError) -> bool:
-                problem.set_text(error.message)
-                problem.set_visibility(True)
-                return True
+            problem = Problem()
 
             async def save() -> None:
                 parameters = {
@@ -230,7 +224,7 @@ async def _ask(
                     **{key: value for key, widget in widgets.items() if (value := _value(widget)) is not None},
                 }
                 with dialog:
-                    outcome = await run_verb(session, f"service.{verb}", parameters, done=done, undo=undo, on_error=refused)
+                    outcome = await run_verb(session, f"service.{verb}", parameters, done=done, undo=undo, on_error=problem.refuse)
                 if outcome.ok:
                     if answer is not None:
                         answer.append(outcome.value)

@@ -15,13 +15,13 @@ from localcrm.domain.netting.services import both_sides
 from localcrm.domain.purchase.entities import EntryKind
 from localcrm.domain.purchase.payables import ENTRY, OWING, SUPPLIER, account, alike, owed, sees_account
 from localcrm.domain.spans import bounds
-from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.store.connection import Connection
 from localcrm.ui.endpoints import record_path
 from localcrm.ui.kit.dialogs import answer_of, confirm
 from localcrm.ui.kit.form import Form
 from localcrm.ui.kit.lines import cell, heads
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import show, show_kind
 from localcrm.ui.operations import run_verb
@@ -317,14 +317,9 @@ async def set_off_dialog(session: Session, supplier: str, net: Mapping[str, Any]
                         ui.checkbox(str(one["number"] or "—"), on_change=partial(_tick, ticked, one["id"])).props("dense")
                     cell(show_kind("date", one["date"] and date.fromisoformat(one["date"])) or "", "lc-muted")
                     cell(_money(one["open"]), "lc-num")
-        problem = ui.label().classes("lc-notice").props('role="alert"')
-        problem.set_visibility(False)
+        problem = Problem()
 
-        def refused(error: AppError) -> bool:
-            if not form.show_error(error):
-                problem.set_text(error.message)
-                problem.set_visibility(True)
-            return True
+        problem.form = form
 
         async def save() -> None:
             form.clear_errors()
@@ -332,7 +327,7 @@ async def set_off_dialog(session: Session, supplier: str, net: Mapping[str, Any]
             chosen = [one["id"] for one in net["orders"] if one["id"] in ticked]
             parameters = {"supplier_id": supplier, "amount": typed["amount"] or "0", "remark": typed["remark"], "order_ids": chosen or None}
             with dialog:
-                outcome = await run_verb(session, "netting.set_off", parameters, done=_("Set off on both sides"), on_error=refused)
+                outcome = await run_verb(session, "netting.set_off", parameters, done=_("Set off on both sides"), on_error=problem.refuse)
             if outcome.ok:
                 dialog.submit(True)
 
