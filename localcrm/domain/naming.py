@@ -27,8 +27,8 @@ class Naming:
 
     @property
     def stays(self) -> bool:
-        """Whether what is written there once stays as it is for ever."""
-        return self.kind.kind in {Kind.LEDGER, Kind.STATE}
+        """Whether what is written there once stays as it is for ever, or follows by itself (``sync.grants``)."""
+        return self.kind.kind in {Kind.LEDGER, Kind.STATE} or (self.kind.kind is Kind.HUB and not self.kind.by_hand)
 
     @property
     def others(self) -> tuple[Field, ...]:

@@ -449,6 +449,7 @@ class EntityType:
     scope: tuple[
         str, ...
     ] = ()  # references by which it belongs to a branch that may hold only its own (``sync.scope``); empty: everybody's
+    root: bool = False  # what is seen and changed with it goes to the branches that it goes to
     about: bool = False  # its fields ``entity`` and ``record`` (and ``field``) name another record, with which it is seen
     series: str | None = None  # prefix of the numbers its ``number`` field gets
     order_by: str | None = None  # default list order: a field, "-" for descending
@@ -564,6 +565,7 @@ def _entity_type(
     home: str | None = None,
     by_hand: bool = True,
     scope: tuple[str, ...] = (),
+    root: bool = False,
     about: bool = False,
     series: str | None = None,
     order_by: str | None = None,
@@ -585,6 +587,7 @@ def _entity_type(
         home=home,
         by_hand=by_hand,
         scope=scope,
+        root=root,
         about=about,
         series=series,
         order_by=order_by,
@@ -655,6 +658,16 @@ def _register(entity: EntityType) -> None:
 def entities() -> list[EntityType]:
     """Every declared entity, in the order of their numbers."""
     return sorted(_registry.values(), key=lambda entity: entity.no)
+
+
+def root_of(entity: EntityType) -> EntityType | None:
+    """The kind whose records take those of this one along to branches: itself, or that of what it is seen and changed with; None where it
+    belongs to branches by itself, or is everybody's.
+    """
+    above = entity.under or entity.seen_with
+    if entity.root or entity.scope or above is None:
+        return entity if entity.root else None
+    return root_of(_registry[entity.fields[above].f.ref or ""])
 
 
 def entity(key: str) -> EntityType:

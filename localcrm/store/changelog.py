@@ -114,11 +114,11 @@ def touched(
             found[numbers[change.table]].add(change.pk)
     source = "sync_log l"
     if origins is not None:
-        source = f"""sync_tx t JOIN sync_log l ON t.origin IN ({",".join(map(str, origins))}) AND t.first_lseq + t.count > {after}
+        source = f"""sync_tx t CROSS JOIN sync_log l ON t.origin IN ({",".join(map(str, origins))}) AND t.first_lseq + t.count > {after}
                      AND l.lseq BETWEEN t.first_lseq AND t.first_lseq + t.count - 1"""
     tables = ",".join(map(str, numbers))
     for table, pk in connection.stream(
-        f"SELECT tbl, pk FROM {source} WHERE l.lseq > ? AND tbl IN ({tables}) AND op <> {VOID} AND pk IS NOT NULL", (after,)
+        f"SELECT tbl, pk FROM {source} WHERE l.lseq > ? AND +tbl IN ({tables}) AND op <> {VOID} AND pk IS NOT NULL", (after,)
     ):
         found[numbers[table]].add(pk)
     return found

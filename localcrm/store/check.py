@@ -17,7 +17,7 @@ from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
 from localcrm.store import blobs, ddl, digests, eventlog, marks, past, search, witness
 from localcrm.store.changelog import all_changes, parse_diff
-from localcrm.store.node import is_of, only_code
+from localcrm.store.node import is_of, may_lack, only_code
 from localcrm.store.numbers import known_formats, read_number
 
 if TYPE_CHECKING:
@@ -342,10 +342,10 @@ def _marks(connection: Connection) -> Iterator[Problem]:
 
 def _references(connection: Connection) -> Iterator[Problem]:
     """What a record refers to exists, be it deleted; a branch that holds only its own lacks what is others'."""
-    own = only_code(connection)
+    lacking = may_lack(connection)
     for entity in entities():
         for field in entity.refs:
-            if own and entity.kind is Kind.LEDGER and entity_type(field.f.ref or "").scope:
+            if lacking(entity_type(field.f.ref or "")):
                 continue
             count = connection.value(
                 f'SELECT count(*) FROM "{entity.key}" e WHERE e."{field.key}" IS NOT NULL '

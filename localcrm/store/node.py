@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from localcrm.kernel.errors import StoreError
 from localcrm.kernel.i18n import N_
+from localcrm.kernel.schema import EntityType, root_of
 from localcrm.store import changelog
 from localcrm.store.migrate import get_meta, set_meta
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from localcrm.store.connection import Connection
 
 Role = Literal["office", "branch"]
@@ -117,6 +121,17 @@ def only_code(connection: Connection) -> str | None:
     """The code of this branch where it holds of orders, stock and money, or of customers too, only its own; None for a node that holds everything."""
     own = connection.one("SELECT code FROM branch WHERE holds <> 'all' AND node_no = ?", (get_meta(connection, "node.node_no"),))
     return str(own[0]) if own else None
+
+
+def leaves_out(holds: str, entity: EntityType) -> bool:
+    """Whether a branch that holds so much (``Branch.holds``) may lack records of a kind."""
+    return holds == "own_customers" if root_of(entity) else holds != "all" and bool(entity.scope)
+
+
+def may_lack(connection: Connection) -> Callable[[EntityType], bool]:
+    """Says of a kind whether this node may lack records of it that exist elsewhere."""
+    holds = connection.value("SELECT holds FROM branch WHERE node_no = ?", (get_meta(connection, "node.node_no"),))
+    return partial(leaves_out, str(holds or "all"))
 
 
 def is_of(printed: str, code: str) -> bool:

@@ -299,9 +299,12 @@ def transactions(connection: Connection, after: int = 0, upto: int | None = None
 
 
 def transactions_of(connection: Connection, origin: int, after_oseq: int = 0, *, after_lseq: int = 0) -> Iterator[Booked]:
-    """Transactions of an origin that have left the log and begin after a number of its own and a number here, by their own numbers."""
+    """Transactions of an origin that have left the log, end after a number of its own and begin after a number here, by their own numbers."""
     if after_lseq >= horizon(connection):
         return
+    cut = transaction_of(connection, origin, after_oseq + 1) if after_oseq else None
+    if cut is not None:  # the number may lie inside of one
+        after_oseq = min(after_oseq, cut.first_oseq - 1)
     runs = connection.all(
         """SELECT first_lseq, first_oseq, count FROM sync_past_span WHERE origin = ?1 AND first_lseq + count - 1 > ?3
            AND first_oseq >= coalesce((SELECT max(first_oseq) FROM sync_past_span WHERE origin = ?1 AND first_oseq <= ?2), 0)

@@ -321,6 +321,8 @@ class Peer:
     recv_hseq: int
     epoch: bytes = b""
     acknowledged: int = 0
+    settled: int = -1
+    """Where head office's log ended when nothing was due to the branch any more (``grants``)."""
     """How far its last acknowledgement covers head office's log; nothing later may go down after it."""
     log_missing: int = 0
     """Rows that its system log lacks since the exchange before."""
@@ -516,10 +518,14 @@ def ack(store: Store, peer: Peer) -> Ack:
 
 def _give_due(store: Store, peer: Peer) -> None:
     """What the branch must hold beyond its own is written down before it is told anything, so that it hears of it now."""
-    with store.read() as connection:
-        holds = scope.scope_of(store, connection, peer.node_no, peer.code)
-        due = grants.due(store, connection, holds, peer.scope_told, peer.recv_hseq)
-    grants.write(store, holds, due)
+    while True:
+        with store.read() as connection:
+            holds = scope.scope_of(store, connection, peer.node_no, peer.code)
+            due = grants.due(store, connection, holds, peer.scope_told, peer.recv_hseq)
+            peer.settled = changelog.head(connection)
+        if not due:
+            return
+        grants.write(store, holds, due)
 
 
 def downs(store: Store, peer: Peer, cursor: int, *, portions: int | None = None) -> Iterator[Message]:
@@ -528,7 +534,8 @@ def downs(store: Store, peer: Peer, cursor: int, *, portions: int | None = None)
     while True:
         with store.read() as connection:
             holds = scope.scope_of(store, connection, peer.node_no, peer.code)
-            due = grants.due(store, connection, holds, told, cursor)
+            is_settled = peer.settled == changelog.head(connection)
+            due = grants.NOTHING if is_settled else grants.due(store, connection, holds, told, cursor)
             moved = scope.moves(connection, holds, told, cursor)
             portion = changes_for(connection, holds, peer.epoch, cursor, upto=peer.acknowledged)
             state = digests.state(connection) if portion.upto >= changelog.head(connection) else None

@@ -43,9 +43,9 @@ class Portion:
 
 
 def own_changes(connection: Connection, origin: int, after_oseq: int) -> Portion:
-    """Changes this node made in one of its epochs, after a number of its own."""
+    """Changes this node made in one of its epochs, after a number of its own; the transaction that holds it whole, if it goes on."""
     head = int(connection.value("SELECT have_oseq FROM sync_origin WHERE origin = ?", (origin,)) or 0)
-    rows = connection.stream(f"{_TX} WHERE origin = ? AND first_oseq > ? ORDER BY first_oseq", (origin, after_oseq))
+    rows = connection.stream(f"{_TX} WHERE origin = ? AND first_oseq + count - 1 > ? ORDER BY first_oseq", (origin, after_oseq))
     picked, _last = _pick(chain(past.transactions_of(connection, origin, after_oseq), rows), skip=None)
     upto = picked[-1][2] + picked[-1][3] - 1 if picked else after_oseq
     return Portion(_batch(connection, picked), upto, more=upto < head)
@@ -78,11 +78,14 @@ def of_numbers(connection: Connection, numbers: Sequence[int]) -> Batch:
 
 
 def changes_beyond(connection: Connection, wanted: Mapping[int, tuple[int, int]], after_lseq: int) -> Portion:
-    """Changes in the order of this log after a place in it: of each origin those with numbers after the first and up to the second one."""
+    """Changes in the order of this log after a place in it: of each origin the transactions with a number after the first and up to the second one.
+
+    Work that came back in parts may end inside of one.
+    """
     rows = connection.stream(
         """SELECT tx, t.origin, first_oseq, count, first_lseq, hlc, eff_hlc, actor FROM sync_tx t
            JOIN json_each(?) w ON t.origin = CAST(w.key AS INTEGER)
-           WHERE first_lseq > ? AND first_oseq > json_extract(w.value, '$[0]') AND first_oseq <= json_extract(w.value, '$[1]')
+           WHERE first_lseq > ? AND first_oseq + count - 1 > json_extract(w.value, '$[0]') AND first_oseq <= json_extract(w.value, '$[1]')
            ORDER BY first_lseq""",
         (json.dumps({str(origin): bounds for origin, bounds in wanted.items()}), after_lseq),
     )
@@ -93,7 +96,7 @@ def changes_beyond(connection: Connection, wanted: Mapping[int, tuple[int, int]]
 
 def _is_beyond(tx: past.Booked, wanted: Mapping[int, tuple[int, int]]) -> bool:
     after, upto = wanted.get(tx.origin, (0, 0))
-    return after < tx.first_oseq <= upto
+    return after < tx.first_oseq + tx.size - 1 and tx.first_oseq <= upto
 
 
 def everything_of(connection: Connection, entity: EntityType, pks: Sequence[bytes]) -> Batch:

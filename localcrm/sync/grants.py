@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from localcrm.domain.admin.entities import BranchHolds
 from localcrm.domain.crm.entities import HeldBecause
-from localcrm.domain.people.entities import Share, User
+from localcrm.domain.people.entities import User
 from localcrm.kernel.ids import new_id
-from localcrm.kernel.schema import EntityType, entities
+from localcrm.kernel.schema import EntityType, entities, entity as entity_type
 from localcrm.store import changelog
 from localcrm.sync.scope import (
     CUSTOMER,
@@ -22,6 +22,7 @@ from localcrm.sync.scope import (
     Moves,
     Scope,
     changed,
+    condition,
     goes_with_customers,
     held_before,
     moves,
@@ -39,9 +40,10 @@ if TYPE_CHECKING:
     from localcrm.store.connection import Connection
     from localcrm.store.store import Store
 
-_SHARE, _USER = Share.entity_type, User.entity_type
+_USER = User.entity_type
+_ByKind = dict[EntityType, set[bytes]]
 #: Records by kind; None for all there are.
-_Concerned = dict[EntityType, set[bytes]] | None
+_Concerned = _ByKind | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class Due:
         return bool(self.given or self.lapsed)
 
 
-_NOTHING = Due({}, [])
+#: Nothing is to be written down.
+NOTHING = Due({}, [])
 
 
 # head office: what is due -------------------------------------------------------------------------------------------------
@@ -69,7 +72,7 @@ def due(store: Store, connection: Connection, scope: Scope, told: int, cursor: i
     ``told``, ``cursor``: how far it has heard (``sync.scope.moves``).
     """
     if scope.holds != BranchHolds.CUSTOMERS:
-        return _NOTHING
+        return NOTHING
     shared = _shared(connection, scope, store.today.isoformat())
     return Due(_owed(connection, scope, shared, told, cursor), _lapsed(connection, scope, shared))
 
@@ -87,17 +90,16 @@ def write(store: Store, scope: Scope, what: Due) -> None:
                 uow.insert(GRANT, GRANT.validate(grant), identity=new_id())
 
 
-def _owed(connection: Connection, scope: Scope, shared: list[_Shared], told: int, cursor: int) -> dict[bytes, HeldBecause]:
+def _owed(connection: Connection, scope: Scope, shared: _ByKind, told: int, cursor: int) -> dict[bytes, HeldBecause]:
     moved = moves(connection, scope, told, cursor)
     hanging = [kind for kind in entities() if goes_with_customers(kind)]
-    naming = [kind for kind in entities() if kind not in hanging and ways_of(kind) and _customer_of(kind)]
+    naming = [kind for kind in entities() if kind not in hanging and ways_of(kind) and _way_to_customer(kind)]
     concerned = _concerned(connection, scope, moved, hanging, naming)
     found: dict[bytes, HeldBecause] = {}
     for kind in (*hanging, *naming):
         _note(found, _customers(connection, kind, _of_branch(connection, kind, scope, concerned)), HeldBecause.NAMED)
-    for share in shared:
-        if concerned is None or share.pk in concerned[_SHARE] or share.record in concerned[share.kind]:
-            _note(found, _customers(connection, share.kind, {share.record}), HeldBecause.SHARED)
+    for kind, ids in shared.items():
+        _note(found, _customers(connection, kind, ids), HeldBecause.SHARED)
     for kind, ids in _written_by(connection, scope, moved, hanging, whole=concerned is None).items():
         _note(found, _customers(connection, kind, ids), HeldBecause.WORKED)
     _note(found, _merged_into(connection, scope, found, concerned), HeldBecause.NAMED)
@@ -110,13 +112,14 @@ def _concerned(connection: Connection, scope: Scope, moved: Moves, hanging: list
     """Records that may have come to concern the branch: what changed, and of what is about to leave all that names it. None for all there are."""
     if moved.since == 0 or held_before(connection, scope, moved.since) or _came_here(connection, scope, moved.since):
         return None
-    found = changelog.touched(connection, moved.since, [*hanging, *naming, _SHARE])
-    leaving = set(moved.out.get(CUSTOMER, ()))
+    found = changelog.touched(connection, moved.since, [*hanging, *naming])
     for kind in hanging:
         found[kind].update(moved.out.get(kind, ()))
     for kind in naming:
-        found[kind] |= naming_one_of(connection, kind, _customer_of(kind) or "", leaving)
-    found[CUSTOMER] |= naming_one_of(connection, CUSTOMER, "merged_into_id", leaving)
+        key = _way_to_customer(kind) or ""
+        leaving = moved.out.get(entity_type(kind.fields[key].f.ref or ""), ())
+        found[kind] |= naming_one_of(connection, kind, key, set(leaving))
+    found[CUSTOMER] |= naming_one_of(connection, CUSTOMER, "merged_into_id", found[CUSTOMER])
     return found
 
 
@@ -132,12 +135,12 @@ def _written_by(
     return found
 
 
-def _lapsed(connection: Connection, scope: Scope, shared: list[_Shared]) -> list[bytes]:
+def _lapsed(connection: Connection, scope: Scope, shared: _ByKind) -> list[bytes]:
     grants = connection.all(
         "SELECT id, customer_id FROM customer_branch WHERE branch_id = ? AND because = ? AND deleted = 0",
         (scope.branch_id, HeldBecause.SHARED),
     )
-    still = {pk for share in shared for pk in _customers(connection, share.kind, {share.record})} if grants else set()
+    still = {pk for kind, ids in shared.items() for pk in _customers(connection, kind, ids)} if grants else set()
     return [grant for grant, customer in grants if customer not in still]
 
 
@@ -149,26 +152,42 @@ def _note(found: dict[bytes, HeldBecause], customers: Iterable[bytes], because: 
 # head office: which customers are meant -----------------------------------------------------------------------------------
 
 
-def _customer_of(kind: EntityType) -> str | None:
-    """The reference of a kind to a customer."""
-    return next((field.key for field in kind.refs if field.f.ref == CUSTOMER.key), None)
+def _way_to_customer(kind: EntityType) -> str | None:
+    """The reference by which records of a kind are about a customer, or about what hangs on one."""
+    if goes_with_customers(kind):
+        return ways_of(kind)[0]
+    ways = [field.key for field in kind.refs if field.f.ref == CUSTOMER.key]
+    if kind.under and goes_with_customers(entity_type(kind.fields[kind.under].f.ref or "")):
+        ways.append(kind.under)
+    return next(iter(ways), None)
 
 
 def _customers(connection: Connection, kind: EntityType, ids: set[bytes]) -> set[bytes]:
-    """The customers that some records are about, by way of what they hang on."""
+    """The customers that some records are about."""
     while ids and kind is not CUSTOMER:
-        key = ways_of(kind)[0] if goes_with_customers(kind) else _customer_of(kind)
+        key = _way_to_customer(kind)
         assert key is not None
-        ids = named(connection, kind, key, ids)
-        kind = next(entity for entity in entities() if entity.key == kind.fields[key].f.ref)
+        ids, kind = named(connection, kind, key, ids), entity_type(kind.fields[key].f.ref or "")
     return ids
 
 
 def _of_branch(connection: Connection, kind: EntityType, scope: Scope, concerned: _Concerned) -> set[bytes]:
-    """Records that name the branch, or belong to one of its users."""
-    names = [f'"{field.key}" = ?1' for field in kind.refs if field.f.ref == "branch"]
-    if kind.owner is not None:
-        names.append(f'"{kind.owner}" IN (SELECT id FROM user WHERE branch_id = ?1)')
+    """Records that the branch holds by themselves; of those that hang on customers the ones that name it, or something of it, or belong to one
+    of its users.
+    """
+    if not goes_with_customers(kind):
+        if concerned is None:
+            return {row[0] for row in connection.all(f'SELECT id FROM "{kind.key}" r WHERE {condition(kind, scope, "r")}')}
+        return concerned[kind] - outside(connection, scope, kind, concerned[kind])
+    targets = {field.key: entity_type(field.f.ref or "") for field in kind.refs}
+    names = [f'"{key}" = ?1' for key, target in targets.items() if target.key == "branch"]
+    names += [
+        f'"{key}" IN (SELECT id FROM "{target.key}" WHERE branch_id = ?1)'
+        for key, target in targets.items()
+        if "branch_id" in target.scope and target is not CUSTOMER
+    ]
+    owners = [key for key, target in targets.items() if target is _USER and key in {kind.owner, "user_id"}]
+    names += [f'"{key}" IN (SELECT id FROM user WHERE branch_id = ?1)' for key in owners]
     if not names:
         return set()
     sql = f'SELECT id FROM "{kind.key}" WHERE deleted = 0 AND ({" OR ".join(names)})'
@@ -181,25 +200,21 @@ def _of_branch(connection: Connection, kind: EntityType, scope: Scope, concerned
     return found
 
 
-class _Shared(NamedTuple):
-    """A share that reaches a branch: its id, and what is shared."""
-
-    pk: bytes
-    kind: EntityType
-    record: bytes
-
-
-def _shared(connection: Connection, scope: Scope, today: str) -> list[_Shared]:
+def _shared(connection: Connection, scope: Scope, today: str) -> _ByKind:
     """Customers, and what hangs on them, shared with the branch, its people, or a department that holds one of them."""
     kinds = {kind.key: kind for kind in entities() if goes_with_customers(kind)}
     found = connection.all(
         """WITH RECURSIVE part(id) AS (SELECT department_id FROM user WHERE branch_id = ?1
                                        UNION SELECT d.parent_id FROM department d JOIN part ON d.id = part.id)
-           SELECT id, entity, unhex(record) FROM share WHERE deleted = 0 AND (until IS NULL OR until >= ?2) AND (branch_id = ?1
+           SELECT entity, unhex(record) FROM share WHERE deleted = 0 AND (until IS NULL OR until >= ?2) AND (branch_id = ?1
            OR user_id IN (SELECT id FROM user WHERE branch_id = ?1) OR department_id IN part)""",
         (scope.branch_id, today),
     )
-    return [_Shared(pk, kinds[kind], record) for pk, kind, record in found if kind in kinds and record]
+    shared: _ByKind = {}
+    for kind, record in found:
+        if kind in kinds and record:
+            shared.setdefault(kinds[kind], set()).add(record)
+    return shared
 
 
 def _came_here(connection: Connection, scope: Scope, after: int) -> bool:

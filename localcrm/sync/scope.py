@@ -1,8 +1,8 @@
 """What a branch holds: everything, or of orders, movements and money, or of customers too, only its own (field ``holds`` of the branch).
 
 Declarations name the ways by which a record belongs to a branch (``EntityType.scope``); a record is in a branch's scope when one of them
-leads there. What is seen and changed with a customer goes where that one goes. Customers of no branch, and those in a pool, are everybody's;
-which others a branch holds beyond its own is written down (``sync.grants``).
+leads there. What is seen and changed with a customer goes where that one goes (``EntityType.root``). Customers of no branch, and those in a
+pool, are everybody's; which others a branch holds beyond its own is written down (``sync.grants``).
 
 Scope is asked of head office's rows as they stand; nothing about it is kept. What enters or leaves a branch's scope follows from the
 changes of the log that alter a way. What enters comes whole, with every change there was, whatever had been sent before; what leaves is
@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from localcrm.domain.admin.entities import Branch, BranchHolds
 from localcrm.domain.crm.entities import Customer, CustomerBranch
-from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
+from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type, root_of
 from localcrm.store import changelog, digests, past, search
 from localcrm.store.ddl import GONE, UPDATE
 from localcrm.store.forget import forget_changes
 from localcrm.store.migrate import get_meta, set_meta
-from localcrm.store.node import branch_id
+from localcrm.store.node import branch_id, leaves_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -38,7 +38,6 @@ _AT_ONCE = 500
 _HEARD = "scope_heard"
 #: Meta key of a branch: the place up to which it has heard all of it.
 TOLD = "scope_told"
-_GIVEN_NO = CustomerBranch.entity_type.fields["customer_id"].no
 _HOLDS = Branch.entity_type.fields["holds"]
 _BRANCH, CUSTOMER, GRANT = Branch.entity_type, Customer.entity_type, CustomerBranch.entity_type
 
@@ -58,9 +57,7 @@ class Scope:
 
     def leaves_out(self, entity: EntityType) -> bool:
         """Whether records of a kind can be outside of it."""
-        if goes_with_customers(entity):
-            return self.holds == BranchHolds.CUSTOMERS
-        return self.limited and bool(entity.scope)
+        return leaves_out(self.holds, entity)
 
 
 @dataclass(slots=True)
@@ -105,16 +102,13 @@ _KEPT = 300
 
 def goes_with_customers(entity: EntityType) -> bool:
     """Whether it is the customer, or hangs on one: is seen and changed with it, and belongs to no branch by itself."""
-    if entity.scope:
-        return entity is CUSTOMER
-    above = entity.under or entity.seen_with
-    return above is not None and goes_with_customers(_target(entity, above))
+    return root_of(entity) is CUSTOMER
 
 
 def ways_of(entity: EntityType) -> tuple[str, ...]:
     """References by which a record belongs to a branch."""
     above = entity.under or entity.seen_with
-    return entity.scope or ((above,) if above and goes_with_customers(entity) else ())
+    return entity.scope or ((above,) if above and root_of(entity) else ())
 
 
 def limited_kinds(*scopes: Scope) -> list[EntityType]:
@@ -148,10 +142,10 @@ def _ways(entity: EntityType, scope: Scope, alias: str, *, whole: bool = False) 
         else:
             ways.append(f'EXISTS (SELECT 1 FROM "{target.key}" {other} WHERE {other}.id = {alias}."{key}" AND {leads})')
     if entity is CUSTOMER:
-        given = f"SELECT customer_id FROM {GRANT.key} WHERE branch_id = {own} AND deleted = 0"
-        ways += [f"{alias}.branch_id IS NULL", f"{alias}.pool_id IS NOT NULL"]
-        ways.append(f"{alias}.id IN ({given})" if whole else f"EXISTS ({given} AND customer_id = {alias}.id)")
-    elif goes_with_customers(entity):
+        # Row by row the customer's few grants are looked through, not the branch's many.
+        given = f"SELECT customer_id FROM {GRANT.key} WHERE {'' if whole else '+'}branch_id = {own} AND deleted = 0"
+        ways += [f"{alias}.pool_id IS NOT NULL", f"{alias}.id IN ({given})" if whole else f"EXISTS ({given} AND customer_id = {alias}.id)"]
+    if root_of(entity):
         ways += [f'{alias}."{key}" IS NULL' for key in ways_of(entity)]
     return " OR ".join(ways)
 
@@ -249,13 +243,7 @@ def held_before(connection: Connection, scope: Scope, after: int) -> set[BranchH
 
 def _given(connection: Connection, after: int) -> set[bytes]:
     """Customers that branches were given, or that were taken from them, after a number."""
-    grants = changelog.touched(connection, after, [GRANT])[GRANT]
-    found = named(connection, GRANT, "customer_id", grants)
-    for change in changelog.changes_of(connection, GRANT, sorted(grants)):
-        if change.op == UPDATE and change.lseq > after:  # a grant follows a customer that is merged into another one
-            before, _now = changelog.parse_diff(GRANT, change.diff or "{}").get(_GIVEN_NO, (None, None))
-            found |= {before} if isinstance(before, bytes) else set()
-    return found
+    return named(connection, GRANT, "customer_id", changelog.touched(connection, after, [GRANT])[GRANT])
 
 
 def named(connection: Connection, kind: EntityType, key: str, ids: Iterable[bytes]) -> set[bytes]:
@@ -286,7 +274,7 @@ def changed(connection: Connection, watched: dict[EntityType, set[int]], after: 
         (change.table, change.pk, change.diff) for change in past.changes(connection, after, tables=kinds.keys()) if change.op == UPDATE
     )
     marks = ",".join(map(str, kinds))
-    younger = connection.stream(f"SELECT tbl, pk, diff FROM sync_log WHERE lseq > ? AND tbl IN ({marks}) AND op = {UPDATE}", (after,))
+    younger = connection.stream(f"SELECT tbl, pk, diff FROM sync_log WHERE lseq > ? AND +tbl IN ({marks}) AND op = {UPDATE}", (after,))
     for table, pk, diff in chain(older, younger):
         kind = kinds.get(table)
         if kind and pk and not watched[kind].isdisjoint(changelog.parse_diff(kind, diff or "{}")):

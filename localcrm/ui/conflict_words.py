@@ -250,6 +250,8 @@ class Teller:
                 return " ".join(filter(None, [told, self._wanted(item)])), then
             case ConflictKind.DIGEST:
                 return self._mended(item)
+        if item.is_elsewhere:
+            return _("This record is not kept at this branch."), _("Head office, or a branch that holds it, settles this.")
         return (
             ("", "")
             if item.is_there

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from localcrm.domain.admin.entities import BranchHolds
+from localcrm.kernel.errors import Refused
 from localcrm.kernel.schema import entity
 from localcrm.store import check
 from localcrm.store.node import branch_id
@@ -182,6 +183,90 @@ def test_a_customer_that_was_given_and_then_merged_away_leaves_again(narrowed, h
     hq.run("crm.merge_customers", kept=kept, merged=merged)
     agree(narrowed)
     assert [holds(one, "customer", customer) for customer in (merged, kept)] == [False, True]
+
+
+def test_taking_a_merge_apart_is_not_held_up_by_what_was_given(narrowed, hq, one, two):
+    merged, kept = two.new("customer", name="甲公司"), two.new("customer", name="甲公司")
+    two.run("people.share_record", entity="customer", id=merged, branch_id=code_id(narrowed, "BR01"))
+    agree(narrowed)
+    hq.run("crm.merge_customers", kept=kept, merged=merged)
+    change = hq.value("SELECT max(lseq) FROM sync_log WHERE pk = ?", bytes.fromhex(merged))
+    hq.run("admin.undo_action", change=change)
+    agree(narrowed)
+    assert [holds(one, "customer", customer) for customer in (merged, kept)] == [True, False]
+
+
+def test_who_joins_a_department_gets_what_is_shared_with_it(narrowed, hq, one, two):
+    above = hq.new("department", name="华东大区")
+    below = hq.new("department", name="浙江组", parent_id=above)
+    mei = hq.new("user", login="mei", name="李梅", branch_id=code_id(narrowed, "BR01"))
+    customer = two.new("customer", name="乙公司")
+    agree(narrowed)
+    two.run("people.share_record", entity="customer", id=customer, department_id=above)
+    agree(narrowed)
+    assert not holds(one, "customer", customer)
+    hq.set("user", mei, department_id=below)
+    agree(narrowed)
+    assert holds(one, "customer", customer)
+
+
+def test_erasing_somebody_reaches_every_branch_that_holds_something_of_him(narrowed, hq, one, two):
+    """A call is the branch's own that had it; so nobody holds a number without what says whose it is."""
+    customer = two.new("customer", name="乙公司")
+    contact = two.new("contact", customer_id=customer, name="钱七")
+    with two.store.unit_of_work(two.actor.user_id) as uow:
+        at = {"rang_at": "2026-11-20T12:00:00.000Z", "number": "13911112222", "branch_id": code_id(narrowed, "BR02")}
+        call = uow.insert(entity("call"), entity("call").validate(at))
+        party = {"call_id": call, "customer_id": customer, "contact_id": contact, "number": "13911112222"}
+        uow.insert(entity("call_party"), entity("call_party").validate(party))
+    agree(narrowed)
+    assert not holds(one, "call", call)
+    hq.run("admin.erase_person", entity="contact", id=contact, name="钱七")
+    agree(narrowed)
+    for node in narrowed.nodes:
+        assert node.value("SELECT count(*) FROM call WHERE number IS NOT NULL") == 0
+        assert node.value("SELECT count(*) FROM sync_log WHERE diff LIKE '%13911112222%'") == 0
+
+
+def test_a_call_of_the_branch_brings_the_customer_it_was_with(narrowed, hq, one, two):
+    customer = two.new("customer", name="乙公司")
+    agree(narrowed)
+    with hq.store.unit_of_work(hq.actor.user_id) as uow:
+        at = {"rang_at": "2026-11-20T12:00:00.000Z", "number": "13911112222", "branch_id": code_id(narrowed, "BR01")}
+        call = uow.insert(entity("call"), entity("call").validate(at))
+        uow.insert(entity("call_party"), entity("call_party").validate({"call_id": call, "customer_id": customer, "number": "13911112222"}))
+    agree(narrowed)
+    assert holds(one, "call", call)
+    assert holds(one, "customer", customer)
+
+
+def test_records_that_stay_everybodys_may_name_a_customer_that_is_not_here(narrowed, hq, one, two):
+    """``check`` knows that the branch may lack it."""
+    customer, other = two.new("customer", name="乙公司"), one.new("customer", name="甲公司")
+    contact = two.new("contact", customer_id=customer, name="钱七")
+    one_of_ours = one.new("activity", customer_id=other, content="来访")
+    two.new("supplier", name="乙公司", customer_id=customer)
+    two.new("partner", name="乙公司", customer_id=customer)
+    agree(narrowed)
+    hq.set("activity", one_of_ours, contact_id=None)
+    agree(narrowed)
+    assert not holds(one, "contact", contact)
+    assert check.check(one.store)["problems"] == []
+
+
+def test_a_branch_settles_nothing_about_a_record_that_it_does_not_hold(narrowed, hq, one, two):
+    customer = two.new("customer", name="乙公司", phone="1")
+    agree(narrowed)
+    hq.set("customer", customer, phone="2")
+    two.set("customer", customer, phone="3")
+    agree(narrowed)
+    agree(narrowed)
+    (conflict,) = one.conflicts(entity="customer", field="phone")
+    with pytest.raises(Refused) as refused:
+        one.run("admin.resolve_conflict", id=conflict["id"], keep="kept")
+    assert refused.value.code == "not_held_here"
+    two.run("admin.resolve_conflict", id=conflict["id"], keep="kept")
+    agree(narrowed)
 
 
 def test_only_its_own_orders_come_along(narrowed, hq, one, two):

@@ -9,6 +9,7 @@ import pytest
 
 from localcrm.domain.admin.entities import BranchHolds
 from localcrm.kernel.errors import AppError
+from localcrm.kernel.schema import entity
 from localcrm.store import changelog, check
 from localcrm.store.backup import backup, restore, settle_copy
 from localcrm.sync import compaction, http, messages, node_sync, recovery
@@ -292,6 +293,38 @@ def test_failure_06_what_a_branch_has_of_anothers_work_in_part_does_not_hide_the
     assert company.hq.get("customer", customer)["phone"] == "2"
     assert company.hq.value("SELECT count(*) FROM sales_order") == 1
     two.set("sales_order", order, remark="恢复之后")
+    node_sync.set_holds(company.hq.store, company.hq.actor, "BR01", BranchHolds.ALL)
+    settle(company, way, monkeypatch)
+    agreed(company)
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+@pytest.mark.parametrize("way", ["stick", "line"])
+def test_failure_06_a_transaction_of_which_a_branch_has_a_part_comes_back_whole(
+    company: Company, one: Installation, two: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, compacted: bool
+) -> None:
+    """What branch one gives back of it ends before the order, which is not its own; the author gives back the rest."""
+    own(company, "BR01")
+    first, last = company.hq.new("customer", name="甲公司"), company.hq.new("customer", name="乙公司")
+    product = company.hq.new("product", code="P", name="布", price="9")
+    company.exchange()
+    order = two.order(first, product)
+    company.exchange()
+    backup(company.hq.store, tmp_path / "backup.zip")
+    with two.store.unit_of_work(two.actor.user_id) as uow:
+        for kind, identity in (("customer", first), ("sales_order", order), ("customer", last)):
+            uow.update(entity(kind), identity, {"remark": "一起改"})
+    company.exchange()
+    if compacted:
+        for node in company.nodes:
+            compaction.compact(node.store, compaction.Rule(keep_ms=-DAY_MS, patience_ms=0, most=5), pause_s=0)
+    lose_office(company, tmp_path / "backup.zip", tmp_path / "again")
+    take_back(company)
+    settle(company, way, monkeypatch)
+    settle(company, way, monkeypatch)
+    assert company.hq.get("sales_order", order)["remark"] == "一起改"
+    assert [node.get("customer", last)["remark"] for node in company.nodes] == ["一起改"] * 3
+    assert check.check(company.hq.store)["problems"] == []
     node_sync.set_holds(company.hq.store, company.hq.actor, "BR01", BranchHolds.ALL)
     settle(company, way, monkeypatch)
     agreed(company)

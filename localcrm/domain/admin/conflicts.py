@@ -28,7 +28,7 @@ from localcrm.kernel.schema import Choice, EntityType, Field, Stored, entities, 
 from localcrm.store.changelog import HistoryRow
 from localcrm.store.connection import Connection
 from localcrm.store.merged import survivor
-from localcrm.store.node import OFFICE_NO
+from localcrm.store.node import OFFICE_NO, may_lack
 from localcrm.store.query import Condition, ListQuery, Record, record_json, select
 from localcrm.store.uow import UnitOfWork
 from localcrm.store.view import Masked
@@ -74,7 +74,8 @@ class Item:
 
     ``now``: the live value, as text like the values of the conflict; ``is_there`` False for a record nobody here knows · ``into``: of one
     that was changed while another place merged it into another record, the id of the record that is left · ``mine``: whether it concerns a
-    value, or a record, of whoever looks · ``is_ours``: whether of two documents that say the same the later one can be taken back here.
+    value, or a record, of whoever looks · ``is_ours``: whether of two documents that say the same the later one can be taken back here ·
+    ``is_elsewhere``: whether this branch does not hold the record, so that others settle it.
     """
 
     conflict: Record
@@ -83,6 +84,7 @@ class Item:
     into: str | None = None
     mine: bool = False
     is_ours: bool = False
+    is_elsewhere: bool = False
 
     @property
     def id(self) -> str:
@@ -200,8 +202,13 @@ def item_of(connection: Connection, conflict: Record) -> Item:
     """A conflict with what its record says now."""
     found = live_text(connection, conflict)
     if found is None:
-        return Item(conflict, None, is_there=False)
+        return Item(conflict, None, is_there=False, is_elsewhere=_is_elsewhere(connection, conflict))
     return Item(conflict, found[0], is_there=True, into=left_of(connection, conflict), is_ours=is_ours(connection, conflict))
+
+
+def _is_elsewhere(connection: Connection, conflict: Mapping[str, Any]) -> bool:
+    kind = _kind(conflict)
+    return kind is not None and may_lack(connection)(kind) and live_text(connection, conflict) is None
 
 
 def is_ours(connection: Connection, conflict: Mapping[str, Any]) -> bool:
@@ -308,6 +315,8 @@ def resolve_conflict(
     conflict = uow.get(CONFLICT, id)
     if conflict["state"] == ConflictState.RESOLVED:
         raise Refused("already_settled", N_("This conflict has already been settled."))
+    if _is_elsewhere(uow.connection, conflict):
+        raise Refused("not_held_here", N_("This branch does not hold the record. Head office, or a branch that holds it, settles this."))
     _check_choice(keep)
     if keep != "kept" and conflict["field"]:
         _check_present(uow, conflict, present)

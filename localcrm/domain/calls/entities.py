@@ -42,6 +42,8 @@ class Call(
     title_field="number",
     owner="user_id",
     home="branch_id",
+    scope=("branch_id",),
+    root=True,
     by_hand=False,
     order_by="-rang_at",
     indexes=(("state", "handled", "rang_at"),),

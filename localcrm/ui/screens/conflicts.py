@@ -266,7 +266,7 @@ class Inbox:
             _value_box(Side(text, told.who, told.at, told.exact), tag, mark=side, live=is_live)
 
     def _buttons(self, one: Told) -> None:
-        if not self.may:
+        if not self.may or one.item.is_elsewhere:
             return
         again = not one.item.is_open
         if again and not (one.item.can_take or one.item.can_edit):

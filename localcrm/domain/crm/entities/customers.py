@@ -56,6 +56,7 @@ class Customer(
     title_field="name",
     owner="owner_id",
     scope=("branch_id",),
+    root=True,
     series="C",
     totals=(Total(name="customer_by_level", by=("level",)), Total(name="customer_by_owner", by=("owner_id",))),
     merged="merged_into_id",
