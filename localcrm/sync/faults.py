@@ -19,6 +19,7 @@ from localcrm.kernel.custom import MOST_OF_BRANCH, may_become, node_of
 from localcrm.kernel.schema import EntityType, Kind, Stored
 from localcrm.store.ddl import DELETED_NO, GONE, INSERT, UPDATE
 from localcrm.sync.known import Known, Row, Work, column_no
+from localcrm.sync.reach import Reach
 
 if TYPE_CHECKING:
     from localcrm.sync.codec import Group
@@ -35,7 +36,7 @@ class Faults:
     """Judges changes as the rows stand when their turn comes."""
 
     def __init__(self, known: Known) -> None:
-        self._known, self._sender = known, known.sender
+        self._known, self._sender, self._reach = known, known.sender, Reach(known)
 
     def of(self, work: Work, place: int, pk: bytes, row: Row | None, actor: bytes | None) -> str | None:
         """Why a change may not be applied, or None; ``place`` is its place in the group, ``row`` None for a row not there yet."""
@@ -47,17 +48,21 @@ class Faults:
         else:
             fault = "unknown_row" if row is None or row.gone else None
         if fault is None and not work.free:
-            fault = self._owner_fault(work.entity, op, pk, work.group.values(place)) or self._decision_fault(work, place, actor)
+            values = work.group.values(place)
+            fault = self._owner_fault(work.entity, op, pk, values) or self._decision_fault(work, place, actor)
+            if fault is None and self._reach.is_beyond(work.entity, op, pk, {value[0]: value[-1] for value in values}):
+                fault = "not_owner"
         return fault
 
     def of_whole_row(self, entity: EntityType, pk: bytes, values: dict[int, Stored]) -> str | None:
         """Why the sender may not add this row, or None."""
         given = [(no, value) for no, value in values.items() if no != DELETED_NO]
-        return self._fault_of_one(entity, INSERT, given, None) or self._owner_fault(entity, INSERT, pk, given)
+        fault = self._fault_of_one(entity, INSERT, given, None) or self._owner_fault(entity, INSERT, pk, given)
+        return fault or ("not_owner" if self._reach.is_beyond(entity, INSERT, pk, dict(given)) else None)
 
     def is_free(self, group: Group, entity: EntityType, rules: Rules) -> bool:
         """Whether nobody owns what the changes of a group touch: who owns and who decides is nothing to ask."""
-        if entity.kind in {Kind.DOCUMENT, Kind.LINE}:
+        if entity.kind in {Kind.DOCUMENT, Kind.LINE} or self._reach.is_asked(entity):
             return False
         if entity is _USER and group.op != INSERT and not _ACCOUNT.isdisjoint(group.columns):
             return self._sender is None

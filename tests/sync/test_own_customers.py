@@ -13,8 +13,10 @@ from localcrm.kernel.schema import entity
 from localcrm.store import check
 from localcrm.store.node import branch_id
 from localcrm.sync import compaction, node_sync
+from localcrm.sync.codec import INSERT, UPDATE, Batch, Change, Tx
 from localcrm.sync.compaction import DAY_MS
 from localcrm.sync.grants import holders
+from localcrm.sync.merge import admit
 from tests.factories import Company, Installation
 
 #: What has been exchanged leaves the log, in steps that cut transactions in two.
@@ -269,6 +271,32 @@ def test_a_branch_settles_nothing_about_a_record_that_it_does_not_hold(narrowed,
     agree(narrowed)
 
 
+def forged(company: Company, *changes: Change) -> list[str]:
+    """Head office hears these of the first branch, whose program was tampered with; returns why something was kept out."""
+    hq = company.hq
+    number, epoch, have = hq.rows("SELECT node_no, epoch, have_oseq FROM sync_origin WHERE code = 'BR01'")[0]
+    stamp = (hq.clock.now_ms() + 1000) << 16
+    tx = Tx(0, have + 1, len(changes), stamp, stamp, None, 0)
+    admit(hq.store, Batch([(number, int.from_bytes(epoch))], [tx], list(changes)), sender_no=number, sender_code="BR01")
+    return [reason for (reason,) in hq.rows("SELECT reason FROM sync_quarantine ORDER BY oseq")]
+
+
+def test_a_branch_gets_no_customer_by_writing_about_one_that_it_never_held(narrowed, hq, one, two):
+    customer, mine = two.new("customer", name="乙公司"), one.new("customer", name="甲公司")
+    contact = two.new("contact", customer_id=customer, name="钱七")
+    agree(narrowed)
+    kind, below, here = entity("customer"), entity("contact"), bytes.fromhex(code_id(narrowed, "BR01"))
+    pk, home = bytes.fromhex(customer), bytes.fromhex(code_id(narrowed, "BR02"))
+    taking = Change(kind.no, UPDATE, pk, [(kind.fields["branch_id"].no, home, here)], None)
+    beside = Change(below.no, INSERT, bytes(15) + b"1", [(below.fields["customer_id"].no, pk), (below.fields["name"].no, "探")], None)
+    moving = Change(below.no, UPDATE, bytes.fromhex(contact), [(below.fields["customer_id"].no, pk, bytes.fromhex(mine))], None)
+    leading = Change(kind.no, UPDATE, bytes.fromhex(mine), [(kind.fields["remark"].no, None, "可以")], None)
+    assert forged(narrowed, taking, beside, moving, leading) == ["not_owner"] * 3
+    assert hq.get("customer", mine)["remark"] == "可以"
+    assert not holders(hq.store, kind, customer)[0].holds
+    assert reasons(hq) == []
+
+
 def test_only_its_own_orders_come_along(narrowed, hq, one, two):
     product = hq.new("product", code="P1", name="坯布", unit="米", price="9.00")
     customer = one.new("customer", name="甲公司")
@@ -329,6 +357,7 @@ def test_whatever_moves_a_branch_holds_exactly_its_scope(company, hq, one, two, 
         else:
             company.exchange()  # head office lets what the second branch brought follow a merged customer: the first hears of it next time
             agree(company)
+    company.exchange()
     agree(company)
 
 
