@@ -14,28 +14,14 @@ from localcrm.store import check
 from localcrm.store.node import branch_id
 from localcrm.sync import compaction, node_sync
 from localcrm.sync.codec import INSERT, UPDATE, Batch, Change, Tx
-from localcrm.sync.compaction import DAY_MS
 from localcrm.sync.grants import holders
 from localcrm.sync.merge import admit
 from tests.factories import Company, Installation
-
-#: What has been exchanged leaves the log, in steps that cut transactions in two.
-AT_ONCE = compaction.Rule(keep_ms=-DAY_MS, patience_ms=0, most=5)
+from tests.sync.scoping import AT_ONCE, agree
 
 
 def narrow(company: Company, code: str, what: str = "own_customers") -> None:
     node_sync.set_holds(company.hq.store, company.hq.actor, code, BranchHolds(what))
-
-
-def agree(company: Company) -> None:
-    """Everybody exchanges; each branch holds exactly what head office says it should, and every file is whole."""
-    company.exchange()
-    for code, node in company.branches.items():
-        assert node.digest == node_sync.digest(company.hq.store, for_code=code)["digest"], code
-    for node in company.nodes:
-        assert check.check(node.store)["problems"] == []
-        assert node.value("SELECT count(*) FROM sync_quarantine") == 0
-        assert node.value("SELECT count(*) FROM event_log WHERE kind LIKE '%mended'") == 0
 
 
 def holds(node: Installation, kind: str, identity: str) -> bool:

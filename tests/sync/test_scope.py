@@ -10,15 +10,13 @@ import pytest
 from localcrm.domain.admin.entities import BranchHolds
 from localcrm.kernel.errors import Refused
 from localcrm.kernel.schema import entity
-from localcrm.store import changelog, check
+from localcrm.store import changelog
 from localcrm.store.backup import backup, restore, settle_copy
 from localcrm.store.node import branch_id, is_of, only_code
 from localcrm.sync import compaction, exchange, extract, http, node_sync
-from localcrm.sync.compaction import DAY_MS
 from tests.factories import Company, Installation
+from tests.sync.scoping import AT_ONCE, agree
 
-#: What has been exchanged leaves the log, in steps that cut transactions in two.
-AT_ONCE = compaction.Rule(keep_ms=-DAY_MS, patience_ms=0, most=5)
 LIMITED = ("sales_order", "sales_order_line", "stock_move", "receipt")
 
 
@@ -49,18 +47,6 @@ def product(company: Company) -> str:
 
 def holds(company: Company, code: str, what: str) -> None:
     node_sync.set_holds(company.hq.store, company.hq.actor, code, BranchHolds(what))
-
-
-def agree(company: Company) -> None:
-    """Everybody exchanges; each branch holds exactly what head office says it should, and every file is whole."""
-    company.exchange()
-    for code, node in company.branches.items():
-        assert node.digest == node_sync.digest(company.hq.store, for_code=code)["digest"], code
-    for node in company.nodes:
-        assert check.check(node.store)["problems"] == []
-        assert node.value("SELECT count(*) FROM sync_quarantine") == 0
-        # What was not told would be mended afterwards.
-        assert node.value("SELECT count(*) FROM event_log WHERE kind LIKE '%mended'") == 0
 
 
 def count(node: Installation, kind: str) -> int:
