@@ -68,6 +68,7 @@ ADMIN_ONLY = _SET_UP | frozenset(
         *("user_option", "company_option", "role_option", "branch_option"),  # everybody reads and sets his own by verbs
         *("saved_query", "grouping"),  # everybody has his own, by verbs
         *("number_rule", "erasure", "claim_answer"),
+        "customer_branch",  # told beside who sees a customer
         "branch_stock",  # shown beside the movements, to who may see all of them
         *("reminder", "reminder_mark"),  # everybody has his own by verbs
         *("sync", "settings"),

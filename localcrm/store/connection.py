@@ -7,8 +7,9 @@ those of the standard module; nothing outside this file sees them.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from datetime import date
 from itertools import chain
 from pathlib import Path
 from queue import Empty, LifoQueue
@@ -79,9 +80,19 @@ def raise_mapped(error: Exception) -> NoReturn:
 class Connection:
     """One connection, autocommit unless a transaction is begun by hand; every driver error comes out mapped."""
 
-    def __init__(self, path: Path, *, key: bytes | None, read_only: bool = False, scratch: bool = False, cache_kb: int = CACHE_KB) -> None:
-        """``scratch``: the file is this program's alone and need not outlive it."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        key: bytes | None,
+        read_only: bool = False,
+        scratch: bool = False,
+        cache_kb: int = CACHE_KB,
+        today: Callable[[], date] = date.today,
+    ) -> None:
+        """``scratch``: the file is this program's alone and need not outlive it · ``today``: says which day it is."""
         self._statements: set[str] = set()
+        self._today = today
         #: Documents of the search index that the open transaction has yet to write; None where each is written at once (see ``search``).
         self.unindexed: Gathered | None = None
         uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
@@ -111,6 +122,11 @@ class Connection:
             self._raw.execute("PRAGMA temp_store = MEMORY")
         except _FAULTS as error:
             raise_mapped(error)
+
+    @property
+    def today(self) -> date:
+        """The day it is where the program runs, by the clock of the data file."""
+        return self._today()
 
     @property
     def is_worn(self) -> bool:
@@ -220,8 +236,8 @@ class Connection:
 class Pool:
     """Readers that never wait for the writer (WAL); each block sees one consistent state of the file."""
 
-    def __init__(self, path: Path, key: bytes | None) -> None:
-        self._path, self._key = path, key
+    def __init__(self, path: Path, key: bytes | None, today: Callable[[], date]) -> None:
+        self._path, self._key, self._today = path, key, today
         self._idle: LifoQueue[Connection] = LifoQueue()
         self._slots = threading.Semaphore(READERS)
         self._held = threading.local()
@@ -245,7 +261,7 @@ class Pool:
         try:
             connection = self._idle.get_nowait()
         except Empty:
-            connection = Connection(self._path, key=self._key)
+            connection = Connection(self._path, key=self._key, today=self._today)
             connection.execute("PRAGMA query_only = ON")
         try:
             connection.execute("BEGIN")

@@ -59,7 +59,7 @@ class Store:
         except BaseException:
             self._writer.close()
             raise
-        self._pool = Pool(self.path, key)
+        self._pool = Pool(self.path, key, self._day)
         self._seen = changelog.head(self._writer)
         self._data_version: int | None = self._writer.value("PRAGMA data_version")
 
@@ -128,6 +128,9 @@ class Store:
     @property
     def today(self) -> date:
         """The day it is where the program runs, by the clock of the data file."""
+        return self._day()
+
+    def _day(self) -> date:
         return datetime.fromtimestamp(self.clock.now_ms() / 1000, tz=UTC).astimezone().date()
 
     @property
@@ -176,7 +179,7 @@ class Store:
                 self._reshaped = None
 
     def _open_writer(self) -> Connection:
-        return Connection(self.path, key=self.key, cache_kb=WRITER_CACHE_KB)
+        return Connection(self.path, key=self.key, cache_kb=WRITER_CACHE_KB, today=self._day)
 
     def _renew_worn_writer(self) -> None:
         """Between two transactions; whether other programs wrote meanwhile the new connection cannot tell, so it is asked next time."""

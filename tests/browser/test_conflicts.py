@@ -207,7 +207,7 @@ def test_a_great_many_deletions_wait_for_leave_and_a_branch_is_closed(
 def test_head_office_decides_what_a_branch_holds(nodes: TwoNodes, sign_in: Callable[[Running, str], Page]) -> None:
     office = sign_in(nodes.hq, "/sync")
     row = office.locator("tr", has_text="BR01").first
-    for choice, shown in (("只保存本分支", 1), ("全部数据", 0)):
+    for choice, shown in (("订单、库存和资金只保存本分支的", 1), ("全部数据", 0)):
         act(office, "more-BR01")
         office.locator(".q-menu:visible .q-item", has_text="保存范围").click()
         dialog = office.locator(".q-dialog")

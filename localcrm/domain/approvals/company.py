@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import date
 
 from localcrm.domain.approvals.rules import Company, Person
 from localcrm.domain.people import signing
@@ -17,7 +16,7 @@ from localcrm.store.store import Store
 
 def load_company(connection: Connection) -> Company:
     """Users, departments and roles of the moment."""
-    today = date.today().isoformat()
+    today = connection.today.isoformat()
     people = {
         user.hex(): Person(_hex(superior), _hex(department), _hex(branch), role == BasicRole.ADMIN, bool(active and not gone))
         for user, superior, department, branch, role, active, gone in connection.all(

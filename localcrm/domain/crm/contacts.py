@@ -50,9 +50,9 @@ def follow_contact(uow: UnitOfWork, actor: Actor, record: Record, old: Record | 
             uow.update(_CONTACT, other["id"], {"is_main": False})
 
 
-def derive_contact(_connection: Connection, _actor: Actor, records: list[Record]) -> list[dict[str, Any]]:
+def derive_contact(connection: Connection, _actor: Actor, records: list[Record]) -> list[dict[str, Any]]:
     """next_birthday: the day on which it is kept next, None where that may not be read."""
-    today = dt.datetime.now().astimezone().date()
+    today = connection.today
     return [{"next_birthday": _next(record, today)} for record in records]
 
 

@@ -292,7 +292,7 @@ def work_of(connection: Connection, actor: Actor, kind: EntityType, customers: S
     """Open work of a kind at customers that is their salespeople's own, and that the actor may hand over."""
     condition, params = policy.view(actor, kind, "transfer").condition("w")
     is_open = WORK[kind.key].is_open.format(today="?")
-    today = [date.today().isoformat()] * is_open.count("?")
+    today = [connection.today.isoformat()] * is_open.count("?")
     rows = connection.all(
         f"""SELECT {record_columns(kind)} FROM {kind.key} w WHERE w.customer_id IN ({",".join("?" * len(customers))}) AND w.deleted = 0
             AND w.{kind.owner} = (SELECT c.owner_id FROM customer c WHERE c.id = w.customer_id) AND {is_open} AND {condition} ORDER BY rid""",

@@ -144,7 +144,7 @@ def blocks(connection: Connection, actor: Actor, node: Node) -> list[Block]:
 
 def groups(connection: Connection, actor: Actor, block: Block, *, today: date | None = None) -> list[Group]:
     """Counts and sums of the customers that the actor sees, the most numerous first; those by age in their order."""
-    seen, among, today = policy.view(actor, _CUSTOMER), partial(policy.seen, actor), today or date.today()
+    seen, among, today = policy.view(actor, _CUSTOMER), partial(policy.seen, actor), today or connection.today
     keys = [block.first, *([block.second] if block.second else [])]
     measure = conditions.MEASURES[_CUSTOMER.key].get(block.measure or "")
     terms = measure.terms(Asking(actor)) if measure else ()

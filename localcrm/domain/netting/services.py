@@ -71,7 +71,7 @@ def net_of(connection: Connection, actor: Actor, supplier: Record) -> Net | None
         return None
     customer = survivor(connection, _CUSTOMER, supplier["customer_id"])
     shown = all(map(orders.shows, ("customer_id", "status", "gross", "date", "reverses_id"))) and receipts.shows("amount")
-    we = owed(connection, actor, [supplier["id"]], dt.date.today())
+    we = owed(connection, actor, [supplier["id"]], connection.today)
     if not shown or not we or not policy.visible(connection, actor, _CUSTOMER, customer):
         return None
     is_his, keys = one_of(connection, _CUSTOMER, customer)

@@ -70,7 +70,7 @@ def standing(record: Mapping[str, Any], day: dt.date, *, first: bool) -> str:
 
 def derive_registration(connection: Connection, actor: Actor, records: list[Record]) -> list[dict[str, Any]]:
     """Of each how it stands, where the actor may see what that follows from."""
-    seen, day = policy.view(actor, REGISTRATION), dt.date.today()
+    seen, day = policy.view(actor, REGISTRATION), connection.today
     if not all(map(seen.shows, ("state", "protected_until"))):
         return [{} for _record in records]
     before = outrun(connection, [record["id"] for record in records], day)

@@ -98,7 +98,7 @@ def derive_partner(connection: Connection, actor: Actor, records: list[Record]) 
     """Beside partners in a list, for whoever sees all that it is made of: the target of today and how much of it is reached."""
     if not sees_all(actor) or not policy.view(actor, PARTNER).shows("rebate_on"):
         return [{} for _record in records]
-    found = at_present(connection, actor, dt.date.today())
+    found = at_present(connection, actor, connection.today)
     return [
         {"target": TARGET.fields["amount"].to_json(one.target), "reached_percent": int(one.percent)}
         if (one := found.get(record["id"]))

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
 from functools import cached_property
 from typing import Any
 
@@ -94,7 +93,7 @@ def _shared(
     """Single records shared with a user, a department of his or one above it, or his branch, until today or later; and with which of them go others."""
     rows = connection.all(
         'SELECT entity, record, level, "without", user_id, department_id, branch_id FROM share WHERE deleted = 0 AND (until IS NULL OR until >= ?)',
-        (date.today().isoformat(),),
+        (connection.today.isoformat(),),
     )
     if not rows:
         return {}, {}

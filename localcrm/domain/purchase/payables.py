@@ -151,7 +151,7 @@ def owed(connection: Connection, actor: Actor, ids: Sequence[str], today: dt.dat
 
 def derive_supplier(connection: Connection, actor: Actor, records: list[Record]) -> list[dict[str, Any]]:
     """Beside suppliers in a list: what we owe, and how much of it is overdue."""
-    found = owed(connection, actor, [record["id"] for record in records], dt.date.today())
+    found = owed(connection, actor, [record["id"] for record in records], connection.today)
     return [
         {"owed": _OWED.to_json(one.balance), "overdue": _OWED.to_json(one.overdue)} if (one := found.get(record["id"])) else {}
         for record in records
@@ -264,7 +264,7 @@ def suppliers_of(connection: Connection, actor: Actor, customer_id: str) -> list
     found = select(
         connection, ListQuery(SUPPLIER, where=(Condition("customer_id", "=", customer_id),), limit=5, restrict=seen), count=False
     ).rows
-    balances = owed(connection, actor, [one["id"] for one in found], dt.date.today()) if found else {}
+    balances = owed(connection, actor, [one["id"] for one in found], connection.today) if found else {}
     return [(one, balances.get(one["id"])) for one in found]
 
 

@@ -130,6 +130,6 @@ def customer_account(connection: Connection, actor: Actor, *, customer_id: str) 
         "credit_limit": record.get("credit_limit"),
         "credit_days": record.get("credit_days"),
         "unpaid": unpaid,
-        "overdue": overdue(connection, actor, customer_id, unpaid, record.get("credit_days"), date.today()),
+        "overdue": overdue(connection, actor, customer_id, unpaid, record.get("credit_days"), connection.today),
         "last_order": date.fromisoformat(newest) if newest else None,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from decimal import Decimal
 from typing import Any
 
@@ -13,8 +12,6 @@ from localcrm.domain.policy import Actor
 from localcrm.domain.sales.deal_money import DealMoney, deal_money
 from localcrm.kernel.errors import AppError, NotFound
 from tests.factories import Company, Installation
-
-TODAY = dt.date.today()
 
 
 def money(node: Installation, deal: str, actor: Actor | None = None) -> DealMoney:
@@ -115,7 +112,7 @@ def test_branch_and_head_office_write_for_the_same_deal_apart(company: Company, 
 def test_a_visit_by_plan_is_a_record_of_its_deal(hq: Installation) -> None:
     deal = hq.new("opportunity", title="窗帘工程", customer_id=hq.new("customer", name="绍兴宏达"))
     hq.run("crm.win", opportunity_id=deal, reason="price")
-    hq.run("crm.start_aftercare", opportunity_id=deal, plan={"title": "保养", "starts_on": str(TODAY)})
+    hq.run("crm.start_aftercare", opportunity_id=deal, plan={"title": "保养", "starts_on": str(hq.store.today)})
     assert hq.run("crm.write_visits") == {"visits": 1}
     assert hq.value("SELECT lower(hex(opportunity_id)) FROM activity") == deal
 
