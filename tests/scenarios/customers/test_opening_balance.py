@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ def asked(at: Installation, preset: str) -> list[str]:
 def test_an_old_debt_is_owed_and_paid_and_is_no_sale(company: Company):
     hq, branch = company.hq, company.branches["BR01"]
     mill, other = hq.new("customer", name="永盛织造厂"), hq.new("customer", name="老客户布行")
-    before = (date.today() - timedelta(days=90)).isoformat()
+    before = (hq.store.today - timedelta(days=90)).isoformat()
     debt: dict[str, Any] = hq.run("sales.enter_opening_balance", customer_id=mill, amount="12600.50", date=before, remark="2025 年尾款")
     hq.run("sales.enter_opening_balance", customer_id=other, amount="-300")
 
@@ -47,7 +47,7 @@ def test_an_old_debt_is_owed_and_paid_and_is_no_sale(company: Company):
     with hq.store.read() as connection:
         assert sold_under(connection, hq.actor, mill) == []
         assert last_prices(connection, hq.actor, mill) == []
-        assert purchase_rhythm(connection, hq.actor, mill, date.today()) is None
+        assert purchase_rhythm(connection, hq.actor, mill, hq.store.today) is None
 
     # It is paid in parts at the place that entered it, and what was paid is kept when it is reversed only as far as it fits.
     hq.run("finance.receive_payment", order_id=debt["id"], amount="12000")
@@ -83,7 +83,7 @@ def test_what_is_past_the_days_of_credit_is_told(hq: Installation):
         hq.new("customer", name="永盛织造厂", credit_days="30"),
         hq.new("product", code="P", name="线", price="1", stocked="false"),
     )
-    today = date.today()
+    today = hq.store.today
 
     def ordered(days_ago: int, quantity: str) -> str:
         header = {"customer_id": mill, "date": (today - timedelta(days=days_ago)).isoformat()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,9 +15,9 @@ from localcrm.domain.partners.sales import sold
 from localcrm.domain.partners.stock import newest
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.schema import entity
-from tests.factories import Company, Installation
+from tests.factories import FIRST_DAY, Company, Installation
 
-TODAY = date.today()
+TODAY = FIRST_DAY
 YEAR = f"{TODAY:%Y}"
 QUARTER = f"{YEAR}-Q{(TODAY.month + 2) // 3}"
 
