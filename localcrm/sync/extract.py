@@ -45,7 +45,11 @@ class Portion:
 def own_changes(connection: Connection, origin: int, after_oseq: int) -> Portion:
     """Changes this node made in one of its epochs, after a number of its own; the transaction that holds it whole, if it goes on."""
     head = int(connection.value("SELECT have_oseq FROM sync_origin WHERE origin = ?", (origin,)) or 0)
-    rows = connection.stream(f"{_TX} WHERE origin = ? AND first_oseq + count - 1 > ? ORDER BY first_oseq", (origin, after_oseq))
+    rows = connection.stream(
+        f"""{_TX} WHERE origin = ?1 AND first_oseq + count - 1 > ?2 AND first_oseq >= coalesce(
+            (SELECT max(first_oseq) FROM sync_tx WHERE origin = ?1 AND first_oseq <= ?2 + 1), 0) ORDER BY first_oseq""",
+        (origin, after_oseq),
+    )
     picked, _last = _pick(chain(past.transactions_of(connection, origin, after_oseq), rows), skip=None)
     upto = picked[-1][2] + picked[-1][3] - 1 if picked else after_oseq
     return Portion(_batch(connection, picked), upto, more=upto < head)
