@@ -58,6 +58,7 @@ def test_a_branch_is_made_to_hold_only_its_own_customers(nodes: tuple[Running, R
     (hq, br01), (office, branch) = nodes, pages
     carry(branch, "make-file", office, "read-file", tmp_path)
     office.locator(".lc-toast", has_text="已合并").wait_for()
+    office.reload()  # the page draws itself anew when what was merged is announced, and a menu that is open goes with it
     act(office, "more-BR01")
     office.locator(".q-menu:visible .q-item", has_text="保存范围").click()
     dialog = office.locator(".q-dialog .lc-dialog")

@@ -202,13 +202,14 @@ def item_of(connection: Connection, conflict: Record) -> Item:
     """A conflict with what its record says now."""
     found = live_text(connection, conflict)
     if found is None:
-        return Item(conflict, None, is_there=False, is_elsewhere=_is_elsewhere(connection, conflict))
+        return Item(conflict, None, is_there=False, is_elsewhere=_may_be_elsewhere(connection, conflict))
     return Item(conflict, found[0], is_there=True, into=left_of(connection, conflict), is_ours=is_ours(connection, conflict))
 
 
-def _is_elsewhere(connection: Connection, conflict: Mapping[str, Any]) -> bool:
+def _may_be_elsewhere(connection: Connection, conflict: Mapping[str, Any]) -> bool:
+    """Whether a record that is not here may be at head office and other branches."""
     kind = _kind(conflict)
-    return kind is not None and may_lack(connection)(kind) and live_text(connection, conflict) is None
+    return kind is not None and may_lack(connection)(kind)
 
 
 def is_ours(connection: Connection, conflict: Mapping[str, Any]) -> bool:
@@ -315,7 +316,7 @@ def resolve_conflict(
     conflict = uow.get(CONFLICT, id)
     if conflict["state"] == ConflictState.RESOLVED:
         raise Refused("already_settled", N_("This conflict has already been settled."))
-    if _is_elsewhere(uow.connection, conflict):
+    if live_text(uow.connection, conflict) is None and _may_be_elsewhere(uow.connection, conflict):
         raise Refused("not_held_here", N_("This branch does not hold the record. Head office, or a branch that holds it, settles this."))
     _check_choice(keep)
     if keep != "kept" and conflict["field"]:
