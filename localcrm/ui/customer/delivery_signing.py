@@ -57,7 +57,7 @@ async def sign(session: Session, delivery: str) -> str | None:
                 dialog.submit(True)
 
         with ui.element("div").classes("lc-dialog-buttons"):
-            ui.button(_("Clear"), on_click=lambda: ui.run_javascript(f"{place}.clear()")).props("flat no-caps").classes("lc-btn").mark(
+            ui.button(_("Clear"), on_click=lambda: ui.run_javascript(f"{place}?.clear()")).props("flat no-caps").classes("lc-btn").mark(
                 "clear"
             )
             ui.space()

@@ -310,7 +310,7 @@ class Inbox:
         for number, block in enumerate(self.blocks):
             block.classes(add="lc-on" if number == place else "", remove="" if number == place else "lc-on")
         if follow and 0 <= place < len(self.blocks):
-            ui.run_javascript(f"getHtmlElement({self.blocks[place].id}).scrollIntoView({{block: 'nearest'}})")
+            ui.run_javascript(f"getHtmlElement({self.blocks[place].id})?.scrollIntoView({{block: 'nearest'}})")
 
     def _step(self, way: int) -> None:
         if self.blocks:

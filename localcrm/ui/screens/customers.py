@@ -197,7 +197,7 @@ class Workbench:
         self.tabs.bar.set_value(found.open.id)
         self.tabs.title.set_text(found.title)
         if before is None or before.customer != found.customer:
-            ui.run_javascript(f"getHtmlElement({self.tabs.box.id}).scrollTop = 0")
+            ui.run_javascript(f"getHtmlElement({self.tabs.box.id})?.scrollTo(0, 0)")
         for tab in found.tabs:
             count = found.counts.get(tab.id)
             self.tabs.counts[tab.id].set_text(f"{count:,}" if count else "")

@@ -148,7 +148,7 @@ class Duplicates:
     def _step(self, way: int) -> None:
         if self.cards:
             self._mark((self.at + way) % len(self.cards))
-            ui.run_javascript(f"getHtmlElement({self.cards[self.at].id}).scrollIntoView({{block: 'nearest'}})")
+            ui.run_javascript(f"getHtmlElement({self.cards[self.at].id})?.scrollIntoView({{block: 'nearest'}})")
 
     def _moves(self) -> list[Action]:
         return [
