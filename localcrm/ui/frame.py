@@ -33,6 +33,7 @@ def page_frame(session: Session, *, title: str, active: str) -> Iterator[ui.elem
     session.pages.add(client)
     client.on_delete(lambda: session.pages.discard(client))
     theme.apply(session, texts(session))
+    ui.on("menu", lambda event: session.program.note_menu(client, is_open=bool(event.args)))
     with ui.element("div").classes("lc-shell"):
         _bar(session)
         shortcuts.sheet_key()

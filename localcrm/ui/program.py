@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from localcrm.domain.people import idle
 from localcrm.domain.people.signing import SIGNED
@@ -33,6 +35,8 @@ GATHER_SECONDS = 0.1
 IN_SESSIONS = frozenset({"user_option", "company_option", "role_option", "branch_option", "share", *(kind.key for kind in SIGNED)})
 #: What a locked session has missed is told at most this long after it was unlocked.
 HELD_SECONDS = 1.0
+#: As long a menu that is left open keeps what happened elsewhere from its page.
+MENU_SECONDS = 60.0
 
 ChangeHandler = Callable[[Changes], Awaitable[None] | None]
 #: (company or branch name, code, login, name of the user, password) → the open store of the new folder, the administrator's recovery code.
@@ -82,6 +86,8 @@ class Program:
     sessions: Sessions = field(init=False)
     lan: Lan = field(init=False)
     _subscriptions: set[Subscription] = field(default_factory=set)
+    _menus: WeakKeyDictionary[Client, float] = field(default_factory=WeakKeyDictionary)
+    """Pages with an open menu, and since when."""
     _on_open: list[Callable[[Store], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -141,6 +147,17 @@ class Program:
         self._subscriptions.add(subscription)
         subscription.client.on_delete(lambda: self._subscriptions.discard(subscription))
 
+    def note_menu(self, client: Client, *, is_open: bool) -> None:
+        """A menu was opened or closed on a page. It would go with what is drawn anew: the page hears of changes when it is closed."""
+        if is_open:
+            self._menus[client] = time.monotonic()
+        elif self._menus.pop(client, None) is not None:
+            for subscription in [one for one in self._subscriptions if one.client is client and one.waiting is not None]:
+                self._deliver(subscription)
+
+    def _has_menu(self, client: Client) -> bool:
+        return time.monotonic() - self._menus.get(client, -MENU_SECONDS) < MENU_SECONDS
+
     def _heard(self, changes: Changes) -> None:
         """On the thread that committed: hand the event to the loop, without waiting."""
         if self.loop is not None and not self.loop.is_closed():
@@ -160,7 +177,7 @@ class Program:
     def _deliver(self, subscription: Subscription) -> None:
         from nicegui import background_tasks
 
-        if subscription in self._subscriptions and subscription.held():
+        if subscription in self._subscriptions and (subscription.held() or self._has_menu(subscription.client)):
             assert self.loop is not None
             self.loop.call_later(HELD_SECONDS, self._deliver, subscription, context=subscription.context)
             return

@@ -53,6 +53,51 @@
   });
   const inOrder = (tell) => (listens ? tell() : untold.push(tell));
 
+  // What arrives while a button is held down waits until it is let go: what is under the pointer would be drawn anew and be another one then,
+  // and the click be lost. Not for long, since who drags something wants to see what happens.
+  const LONGEST_PRESS = 500;
+  let held = null;
+  let letGo, longest;
+  const release = () => {
+    clearTimeout(longest);
+    held = null;
+    letGo?.();
+  };
+  const released = (event) => setTimeout(release, event.pointerType === "mouse" ? 0 : 50); // the click comes first, after a touch a little later
+  window.addEventListener("pointerdown", () => {
+    held ??= new Promise((done) => (letGo = done));
+    clearTimeout(longest);
+    longest = setTimeout(release, LONGEST_PRESS);
+  }, true);
+  for (const kind of ["pointerup", "pointercancel"]) window.addEventListener(kind, released, true);
+  let socket;
+  Object.defineProperty(window, "socket", {
+    get: () => socket,
+    set: (value) => {
+      const on = value.on.bind(value);
+      value.on = (kind, hear) => on(kind, async (...args) => {
+        if (held) await held;
+        return hear(...args);
+      });
+      socket = value;
+    },
+  });
+
+  // An open menu, or list to choose from, would go with what is drawn anew: the program is told, and the page hears of changes when it is closed.
+  let menu = false;
+  const noteMenu = (open) => {
+    if (open === menu) return;
+    menu = open;
+    inOrder(() => emitEvent("menu", open));
+  };
+  const lookForMenu = () => noteMenu(document.querySelector("body > [id^='q-portal--menu']") !== null);
+  document.addEventListener("DOMContentLoaded", () => new MutationObserver(lookForMenu).observe(document.body, { childList: true }));
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest?.(".q-menu")) return;
+    noteMenu(false); // what was chosen shall be seen at once, not when the menu has faded away
+    setTimeout(lookForMenu, 500);
+  }, true);
+
   // unsaved changes -----------------------------------------------------------------------------------------------
   const dirty = new Set();
   lc.setDirty = (name, on) => (on ? dirty.add(name) : dirty.delete(name));
