@@ -141,6 +141,7 @@ arrivals.FOLLOWERS |= {
     "pool": arrivals.Follower(pools.answer_claims),
     "delivery": arrivals.Follower(installed.follow_arrived),
     "delivery_line": arrivals.Follower(installed.follow_arrived_lines),
+    "conflict": arrivals.Follower(conflicts.bring_together, "resolved_nodes"),
     "customer": arrivals.Follower(tags.bring_together, "tags"),
     "activity": arrivals.Follower(activities.bring_together, "participants"),
     "ticket": arrivals.Follower(tickets.open_circles),

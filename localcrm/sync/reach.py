@@ -1,4 +1,5 @@
-"""Which customers a branch that holds only its own may write about: those it holds, and those it held once.
+"""Which customers a branch that holds only its own may write about: those it holds, and those it held once. Of conflicts it settles those about
+these.
 
 What it writes while a customer leaves it arrives later, perhaps long after. But what it never held it cannot know: such a change is none of
 its program's, and would make head office send the customer to it, since a branch keeps what it worked on (``sync.grants``).
@@ -8,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from localcrm.domain.admin.entities import Branch, BranchHolds
-from localcrm.kernel.schema import entity as entity_type
+from localcrm.domain.admin.entities import Branch, BranchHolds, Conflict
+from localcrm.kernel.schema import entities, entity as entity_type
 from localcrm.store import changelog
 from localcrm.store.ddl import INSERT, UPDATE
 from localcrm.sync.known import Known
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from localcrm.kernel.schema import EntityType
     from localcrm.store.connection import Connection
 
-_BRANCH = Branch.entity_type
+_BRANCH, _CONFLICT = Branch.entity_type, Conflict.entity_type
 _HOME, _POOL, _HOLDS = CUSTOMER.fields["branch_id"].no, CUSTOMER.fields["pool_id"].no, _BRANCH.fields["holds"].no
 
 
@@ -36,7 +37,11 @@ class Reach:
 
     def is_beyond(self, entity: EntityType, op: int, pk: bytes, given: dict[int, object]) -> bool:
         """Whether a change is about a customer that the branch never held; ``given``: new values by number."""
-        if self._scope is None or not goes_with_customers(entity):
+        if self._scope is None:
+            return False
+        if entity is _CONFLICT:
+            return op == UPDATE and not self._was_told(pk)
+        if not goes_with_customers(entity):
             return False
         if op != INSERT and not self._knows(entity, pk):
             return True
@@ -55,6 +60,19 @@ class Reach:
         if not isinstance(above, bytes) or self._knows(target, above):
             return True
         return any(self._knows(target, before) for before in _named_once(self._known.connection, entity, pk, way.no) - {above})
+
+    def _was_told(self, conflict: bytes) -> bool:
+        """Whether the branch holds a conflict, or held it once: before it was narrowed, or with a record."""
+        assert self._scope is not None
+        connection = self._known.connection
+        if not outside(connection, self._scope, _CONFLICT, [conflict]):
+            return True
+        first = next(iter(changelog.changes_of(connection, _CONFLICT, [conflict])), None)
+        if first is None or first.lseq < _narrowed_at(connection, self._scope):
+            return True
+        key, *records = connection.one("SELECT entity, unhex(record), unhex(other) FROM conflict WHERE id = ?", (conflict,)) or ("",)
+        kind = next((kind for kind in entities() if kind.key == key and goes_with_customers(kind)), None)
+        return kind is not None and any(self._knows(kind, pk) for pk in records if pk)
 
     def _is_held(self, customer: bytes) -> bool:
         if customer not in self._held:

@@ -2,7 +2,8 @@
 
 Declarations name the ways by which a record belongs to a branch (``EntityType.scope``); a record is in a branch's scope when one of them
 leads there. What is seen and changed with a customer goes where that one goes (``EntityType.root``). Customers of no branch, and those in a
-pool, are everybody's; which others a branch holds beyond its own is written down (``sync.grants``).
+pool, are everybody's; which others a branch holds beyond its own is written down (``sync.grants``). What tells of a record that work done apart
+met (``Conflict``) goes where the record goes, and to those whose value is concerned or who settled it.
 
 Scope is asked of head office's rows as they stand; nothing about it is kept. What enters or leaves a branch's scope follows from the
 changes of the log that alter a way. What enters comes whole, with every change there was, whatever had been sent before; what leaves is
@@ -86,7 +87,7 @@ def digests_of(connection: Connection, scope: Scope, tables: dict[str, str]) -> 
     if not scope.limited:
         return tables
     kinds = limited_kinds(scope)
-    asked = {key: tables[key] for kind in kinds for key in (kind.key, *(_target(kind, way).key for way in ways_of(kind)))}
+    asked = {key: tables[key] for kind in kinds for key in (kind.key, *(target.key for target in _targets(kind)))}
     known = (scope.branch_id, tables[GRANT.key], *sorted(asked.items()))
     if known not in _digests:
         if len(_digests) >= _KEPT:
@@ -112,9 +113,9 @@ def ways_of(entity: EntityType) -> tuple[str, ...]:
 
 
 def limited_kinds(*scopes: Scope) -> list[EntityType]:
-    """Kinds of records that one of the scopes can leave out, those first that others belong with."""
+    """Kinds of records that one of the scopes can leave out, those first that others belong with, last what is about any of them."""
     kinds = (kind for kind in entities() if any(scope.leaves_out(kind) for scope in scopes))
-    return sorted(kinds, key=lambda kind: (_depth(kind), kind.no))
+    return sorted(kinds, key=lambda kind: (kind.about, 0 if kind.about else _depth(kind), kind.no))
 
 
 def _depth(entity: EntityType) -> int:
@@ -128,6 +129,8 @@ def condition(entity: EntityType, scope: Scope, alias: str) -> str:
 
 def _ways(entity: EntityType, scope: Scope, alias: str, *, whole: bool = False) -> str:
     """``whole``: what is in the scope is gathered once, not asked for row by row."""
+    if entity.about:
+        return _ways_about(scope, alias)
     own = f"x'{scope.branch_id.hex()}'"
     ways = []
     for number, key in enumerate(ways_of(entity)):
@@ -148,6 +151,27 @@ def _ways(entity: EntityType, scope: Scope, alias: str, *, whole: bool = False) 
     if root_of(entity):
         ways += [f'{alias}."{key}" IS NULL' for key in ways_of(entity)]
     return " OR ".join(ways)
+
+
+def _ways_about(scope: Scope, alias: str) -> str:
+    """Of a conflict: the record is here, or the other one of two; a value of the branch is concerned, or it settled this. Where it was settled
+    was not always written down.
+    """
+    other, told = f"{alias}0", ""
+    for kind in limited_kinds(scope):
+        if not kind.about:
+            named = f"{other}.id IN (unhex({alias}.record), unhex({alias}.other))"
+            told += f""" WHEN '{kind.key}' THEN EXISTS (SELECT 1 FROM "{kind.key}" {other} WHERE {named} AND ({_ways(kind, scope, other)}))"""
+    codes = f"(SELECT code FROM sync_origin WHERE node_no = {scope.node_no})"
+    concerned = " OR ".join(f"{alias}.{side} IN {codes}" for side in ("kept_node", "lost_node"))
+    settled = f"EXISTS (SELECT 1 FROM sync_origin WHERE node_no = {scope.node_no} AND instr(char(10) || {alias}.resolved_nodes || char(10), char(10) || code || char(10)))"
+    there = f"CASE {alias}.entity{told} ELSE 1 END" if told else "1"
+    return f"{there} OR {concerned} OR {settled} OR {alias}.state = 'resolved' AND {alias}.resolved_nodes IS NULL"
+
+
+def _targets(entity: EntityType) -> list[EntityType]:
+    """Kinds whose records lead its own to a branch; of what is about any kind, none by itself."""
+    return [] if entity.about else [_target(entity, key) for key in ways_of(entity)]
 
 
 def _target(entity: EntityType, key: str) -> EntityType:
@@ -212,9 +236,13 @@ def _touched(connection: Connection, scope: Scope, after: int) -> dict[EntityTyp
     before = held_before(connection, scope, after)
     if not (scope.limited or before):  # who holds everything is concerned by the switch alone
         return {}
-    kinds = limited_kinds(scope, *(replace(scope, holds=holds) for holds in before))
+    earlier = [replace(scope, holds=holds) for holds in before]
+    kinds = limited_kinds(scope, *earlier)
     watched: dict[EntityType, set[int]] = defaultdict(set)
     for kind in kinds:
+        if kind.about:
+            watched[kind] = {kind.fields[key].no for key in ("state", "resolved_nodes")}
+            continue
         for key in ways_of(kind):
             watched[kind].add(kind.fields[key].no)
             if (target := _target(kind, key)) is not _BRANCH and not ways_of(target):
@@ -225,9 +253,10 @@ def _touched(connection: Connection, scope: Scope, after: int) -> dict[EntityTyp
     if CUSTOMER in kinds:
         touched[CUSTOMER] |= _given(connection, after)
     for kind in kinds:
-        touched[kind] |= _belonging(connection, kind, touched)
-        if before:
-            touched[kind] |= _not_its_own(connection, scope, kind, _all(connection, kind))
+        touched[kind] |= _telling_of(connection, kind, touched, after) if kind.about else _belonging(connection, kind, touched)
+        for one in (scope, *earlier) if kind.about else (scope,):
+            if before:
+                touched[kind] |= _not_its_own(connection, one, kind, _all(connection, kind))
     return {kind: ids for kind, ids in touched.items() if ids and ways_of(kind)}
 
 
@@ -296,6 +325,26 @@ def _removals(connection: Connection, kind: EntityType) -> Iterator[tuple[bytes,
             yield change.pk, _removed_from(kind, change.diff)
     for pk, diff in connection.all("SELECT pk, diff FROM sync_log WHERE tbl = ? AND op = ?", (kind.no, GONE)):
         yield pk, _removed_from(kind, diff)
+
+
+def _telling_of(connection: Connection, about: EntityType, touched: dict[EntityType, set[bytes]], after: int) -> set[bytes]:
+    """What is about one of those touched, or about a line that was removed after a number."""
+    records = {pk for ids in touched.values() for pk in ids} | _removed(connection, after)
+    listed = json.dumps([pk.hex() for pk in records])
+    found: set[bytes] = set()
+    for key in ("record", "other") if records else ():
+        rows = connection.all(f'SELECT id FROM "{about.key}" WHERE deleted = 0 AND "{key}" IN (SELECT value FROM json_each(?))', (listed,))
+        found.update(row[0] for row in rows)
+    return found
+
+
+def _removed(connection: Connection, after: int) -> set[bytes]:
+    """Lines that were removed after a number."""
+    lines = {kind.no for kind in entities() if kind.kind is Kind.LINE}
+    older = {change.pk for change in past.changes(connection, after, tables=lines) if change.op == GONE}
+    marks = ",".join(map(str, lines))
+    younger = connection.stream(f"SELECT pk FROM sync_log WHERE lseq > ? AND +tbl IN ({marks}) AND op = {GONE}", (after,))
+    return {pk for pk in (*older, *(pk for (pk,) in younger)) if pk}
 
 
 def _belonging(connection: Connection, kind: EntityType, touched: dict[EntityType, set[bytes]]) -> set[bytes]:

@@ -92,7 +92,7 @@ def test_a_field_is_declared_completely(kind: EntityType, field: Field):
     if field.f.search:
         assert field.kind in {"text", "longtext"} or field.f.widget == "tags"
     if field.f.merge != "lww":
-        assert kind.kind in {Kind.MASTER, Kind.DOCUMENT}, "only records that both sides write need a rule of their own"
+        assert kind.kind in {Kind.MASTER, Kind.DOCUMENT, Kind.STATE}, "only records that both sides write need a rule of their own"
     if field.f.merge == "hub":
         assert not field.required, "a branch could not add a record at all"
     if field.required:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from localcrm.domain.admin.conflicts import CONFLICT, WITH_ANOTHER, as_text, chosen_text, live_text
+from localcrm.domain.admin.conflicts import CONFLICT, WITH_ANOTHER, as_text, chosen_text, live_text, settled_here
 from localcrm.domain.admin.entities import ConflictKind, ConflictState
 from localcrm.kernel.clock import now_utc
 from localcrm.store.changelog import history
@@ -114,6 +114,7 @@ def note_tried_again(uow: UnitOfWork, tried: TriedAgain) -> None:
     if conflict is None:  # a person has settled it meanwhile
         return
     if tried.left is None:
-        uow.update(CONFLICT, conflict.hex(), {"state": ConflictState.RESOLVED, "resolution": "applied", "resolved_at": now_utc()})
+        told = {"state": ConflictState.RESOLVED, "resolution": "applied", "resolved_at": now_utc()}
+        uow.update(CONFLICT, conflict.hex(), told | settled_here(uow, uow.get(CONFLICT, conflict.hex())))
     else:
         uow.update(CONFLICT, conflict.hex(), {"lost": tried.left})

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from localcrm.domain import policy, records
+from localcrm.domain import policy, records, sets
 from localcrm.domain.admin.entities import Conflict, ConflictKind, ConflictState
 from localcrm.domain.importing import alone
 from localcrm.domain.policy import Actor
@@ -24,7 +24,7 @@ from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import Forbidden, InvalidInput, NotFound, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.ids import parse_id
-from localcrm.kernel.schema import Choice, EntityType, Field, Stored, entities, entity as entity_type
+from localcrm.kernel.schema import Choice, EntityType, Field, Stored, as_set, entities, entity as entity_type, write_set
 from localcrm.store.changelog import HistoryRow
 from localcrm.store.connection import Connection
 from localcrm.store.merged import survivor
@@ -384,8 +384,19 @@ def _check_present(uow: UnitOfWork, conflict: Record, present: str | None) -> No
 
 def _settled(uow: UnitOfWork, actor: Actor, conflict: Record, keep: str) -> dict[str, Any]:
     told = {"state": ConflictState.RESOLVED, "resolved_by": actor.user_id, "resolution": keep, "resolved_at": now_utc()}
-    uow.update(CONFLICT, conflict["id"], told)
+    uow.update(CONFLICT, conflict["id"], told | settled_here(uow, conflict))
     return record_json(CONFLICT, policy.shown(actor, CONFLICT, uow.get(CONFLICT, conflict["id"])))
+
+
+def settled_here(uow: UnitOfWork, conflict: Record) -> dict[str, str]:
+    """That it was settled in this branch too: it stays where somebody settled it, wherever its record goes."""
+    before = str(conflict.get("resolved_nodes") or "").split("\n")
+    return {"resolved_nodes": write_set(as_set(code for code in (*before, uow.node.code) if code))}
+
+
+def bring_together(uow: UnitOfWork, ids: Sequence[str]) -> None:
+    """What several places settled apart stays with all of them."""
+    sets.bring_together(uow, CONFLICT, ids)
 
 
 def _take(uow: UnitOfWork, actor: Actor, conflict: Record, keep: str, record: str | None) -> None:

@@ -48,8 +48,18 @@ class ConflictState(Choice):
     RESOLVED = "resolved", N_("Settled")
 
 
-class Conflict(Entity, key="conflict", no=3, label=N_("Conflict"), kind=Kind.STATE, title_field="field", by_hand=False, about=True):
-    """A value that work done apart overwrote; found by head office while merging, seen everywhere."""
+class Conflict(
+    Entity,
+    key="conflict",
+    no=3,
+    label=N_("Conflict"),
+    kind=Kind.STATE,
+    title_field="field",
+    by_hand=False,
+    about=True,
+    scope=("record",),
+):
+    """A value that work done apart overwrote; found by head office while merging, seen wherever the record is."""
 
     kind: Annotated[ConflictKind, F(1, N_("Reason"), column=1, editable=False)]
     entity: Annotated[Text, F(2, N_("Kind of record"), column=2, editable=False)]
@@ -69,6 +79,7 @@ class Conflict(Entity, key="conflict", no=3, label=N_("Conflict"), kind=Kind.STA
     resolution: Annotated[LongText | None, F(16, N_("Settled with"), editable=False, widget="longtext")] = None
     other: Annotated[Text | None, F(17, N_("Other record"), index=True, editable=False)] = None
     resolved_at: Annotated[Moment | None, F(18, N_("Settled at"), editable=False)] = None
+    resolved_nodes: Annotated[Text | None, F(19, N_("Settled in"), editable=False, merge="set")] = None
 
 
 class CustomFieldRecord(
