@@ -14,6 +14,7 @@ from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import LANGUAGES, gettext as _
 from localcrm.ui.calls.deeds import extension_dialog
 from localcrm.ui.finding import OPTIONS_PATH
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.menu import afterwards
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.shortcuts import show_sheet
@@ -124,10 +125,10 @@ async def _switch_dark(session: Session) -> None:
     ui.navigate.reload()
 
 
-def _change_password(session: Session, *, then: Callable[[], Awaitable[None]] | None = None) -> None:
+async def _change_password(session: Session, *, then: Callable[[], Awaitable[None]] | None = None) -> None:
     """Ask for the old password and a new one; ``then`` is called once it is set."""
     actor = session.actor
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow"):
         ui.label(_("Change password")).classes("lc-dialog-title")
         fields = {
             "old_password": ui.input(_("Old password"), password=True)
@@ -166,12 +167,12 @@ def _change_password(session: Session, *, then: Callable[[], Awaitable[None]] | 
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Cancel"), on_click=dialog.close).props("flat no-caps")
             ui.button(_("Change password"), on_click=save).props("unelevated no-caps").mark("save-password")
-    dialog.open()
+    await answer_of(dialog)
 
 
 async def _show_sessions(session: Session) -> None:
     found = await apart(sessions_of, session.store, session.user_id)
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog"):
         ui.label(_("Signed-in browsers")).classes("lc-dialog-title")
         for entry in found:
             with ui.element("div").classes("lc-line") as line:
@@ -190,4 +191,4 @@ async def _show_sessions(session: Session) -> None:
                     ui.button(_("Sign out"), on_click=end).props("flat dense no-caps")
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Close"), on_click=dialog.close).props("flat no-caps")
-    dialog.open()
+    await answer_of(dialog)

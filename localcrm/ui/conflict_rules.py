@@ -12,7 +12,7 @@ from localcrm.domain.admin.conflicts import Item, Rule, Step, plan
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.ui.conflict_words import Told, step_texts
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.operations import run_service, run_verb, show_failure, toast
 
@@ -41,7 +41,7 @@ class _Left(AppError):
 
 async def ask(session: Session, shown: Sequence[Told], title: str, steps: list[Step]) -> bool:
     """Show what settling would change, and whether to do it."""
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("preview-dialog"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog").mark("preview-dialog"):
         ui.label(title).classes("lc-dialog-title")
         preview = _Preview(session, shown, dialog)
         await preview.show(steps)
@@ -55,7 +55,7 @@ async def ask_rule(session: Session, shown: Sequence[Told], *, current: Told | N
     """
     offered = scopes(shown, current=current, branch=branch)
     steps: list[Step] = []
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("rule-dialog"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog").mark("rule-dialog"):
         ui.label(_("Settle by a rule")).classes("lc-dialog-title")
         ui.label(_("Which ones")).classes("lc-label")
         which = ui.select({key: scope.label for key, scope in offered.items()}, value=next(iter(offered)))

@@ -87,6 +87,22 @@ def test_a_record_is_one_card_and_keys_lead_through_it(open_page: OpenPage, offi
     expect(page.locator(".lc-conflict")).to_have_count(2)
 
 
+def test_what_is_being_typed_stays_when_a_new_conflict_arrives(open_page: OpenPage, office: Running, customers: dict[str, str]) -> None:
+    page = open_page("/conflicts")
+    expect(page.locator(".lc-conflict")).to_have_count(4)
+    block(page, "0575-8888").first.get_by_role("button", name="另填…").click()
+    box = page.locator(".q-dialog input")
+    box.fill("0575-84123367")
+    with beside(office) as (store, _actor):
+        customer = customers["绍兴恒远纺织品有限公司"]
+        note(store, kind="watched", entity="customer", record=customer, field="remark", kept="新", lost="旧", kept_node="BR01")
+    expect(page.locator(".lc-conflict")).to_have_count(5)
+    expect(box).to_have_value("0575-84123367")
+    page.locator("[data-act=save-value]").click()
+    expect(page.locator(".lc-conflict")).to_have_count(4)
+    assert "0575-84123367" in {phone(office, customer) for customer in customers.values()}
+
+
 def test_a_third_value_is_entered_by_the_rules_of_its_field(open_page: OpenPage, office: Running, customers: dict[str, str]) -> None:
     page = open_page("/conflicts")
     expect(page.locator(".lc-conflict").first).to_be_visible()

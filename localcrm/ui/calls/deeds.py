@@ -12,7 +12,7 @@ from localcrm.domain.calls.entities import Call, CallState, Direction
 from localcrm.domain.crm.entities import Activity, Customer
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.ui.calls.words import shown_number
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.picker import picker
 from localcrm.ui.kit.problem import Problem
@@ -94,7 +94,7 @@ async def new_activity(session: Session, card: Card) -> None:
 
 async def note(session: Session, card: Card) -> None:
     """A line on what was said."""
-    with ui.dialog().props("persistent no-route-dismiss") as dialog, ui.card().classes("lc-dialog lc-narrow").mark("call-note"):
+    with page_dialog().props("persistent no-route-dismiss") as dialog, ui.card().classes("lc-dialog lc-narrow").mark("call-note"):
         ui.label(_("Note to the call")).classes("lc-dialog-title")
         party = next((one for one in card.parties if one.get("id") == card.linked), {})
         ui.label(" · ".join(filter(None, [party.get("name"), party.get("contact"), shown_number(card.call["number"])]))).classes("lc-muted")
@@ -128,7 +128,7 @@ async def choose(session: Session, card: Card) -> None:
         nonlocal chosen
         chosen = value
 
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("call-choose"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("call-choose"):
         ui.label(_("Whose call was it?")).classes("lc-dialog-title")
         ui.label(shown_number(card.call["number"])).classes("lc-muted")
         with ui.element("div").classes("lc-field"):
@@ -225,7 +225,7 @@ def offered(session: Session, card: Card) -> list[CallAction]:
 
 async def by_hand(session: Session) -> None:
     """“I am on a call”: the number is typed and looked for, then the call runs."""
-    with ui.dialog().props("no-route-dismiss") as dialog, ui.card().classes("lc-dialog lc-narrow").mark("by-hand"):
+    with page_dialog().props("no-route-dismiss") as dialog, ui.card().classes("lc-dialog lc-narrow").mark("by-hand"):
         ui.label(_("I am on a call")).classes("lc-dialog-title")
         with ui.element("div").classes("lc-field"):
             ui.label(CALL.fields["number"].label).classes("lc-label")
@@ -280,7 +280,7 @@ async def extension_dialog(session: Session) -> None:
     outcome = await run_service(session, own)
     if not outcome.ok:
         return
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("extension-dialog"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("extension-dialog"):
         ui.label(_("My extension")).classes("lc-dialog-title")
         ui.label(_("Calls of these lines come up on your screen alone. Several with blanks between them; empty: none.")).classes("lc-muted")
         field = ui.input(value=outcome.value).props("outlined dense hide-bottom-space autofocus autocomplete=off data-act=extension")

@@ -18,7 +18,7 @@ from localcrm.ui.calls.card import SHOWN, choosing, draw_party
 from localcrm.ui.calls.deeds import CallAction, Card, offered, settle
 from localcrm.ui.calls.words import shown_length, shown_number
 from localcrm.ui.kit.detail import facts, ref_names
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.operations import run_service
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def read_card(session: Session, identity: str) -> Card:
 async def call_dialog(session: Session, identity: str) -> None:
     """Show a call until it is closed; it looks again when something of it changes."""
     dialogs = ui.element("div")  # what is asked stays while the sheet is drawn anew
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("call-sheet"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog").mark("call-sheet"):
         with ui.element("div").classes("lc-row"):
             title = ui.label(CALL.label).classes("lc-dialog-title grow lc-cut")
             ui.button(icon="close", on_click=dialog.close).props(f'flat dense round size=sm aria-label="{_("Close")}"')

@@ -19,7 +19,7 @@ from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import gettext as _
 from localcrm.store.marks import marked
 from localcrm.ui.endpoints import record_path
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.form import ADVISERS, Form
 from localcrm.ui.kit.values import near_day
 from localcrm.ui.operations import run_verb
@@ -156,7 +156,7 @@ def _words(row: Mapping[str, Any]) -> str:
 
 
 async def _sure(title: str, form: Form, rows: list[dict[str, Any]], yes: str) -> bool:
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("alike-dialog"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("alike-dialog"):
         ui.label(title).classes("lc-dialog-title")
         if fields := _fields(form, rows):
             ui.label(_("Alike by {fields}:").format(fields=fields)).classes("lc-muted")

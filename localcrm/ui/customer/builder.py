@@ -22,7 +22,7 @@ from localcrm.domain.spans import SPANS, takes_days
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import Field
 from localcrm.store.query import TOTAL_CAP, select
-from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.dialogs import answer_of, confirm, page_dialog
 from localcrm.ui.kit.form import FieldInput
 from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.props import quoted
@@ -82,7 +82,7 @@ class _Builder:
 
     async def open(self) -> Built | None:
         """Until it is closed."""
-        with ui.dialog() as self.dialog, ui.card().classes("lc-dialog lc-wide").mark("query-dialog"):
+        with page_dialog() as self.dialog, ui.card().classes("lc-dialog lc-wide").mark("query-dialog"):
             ui.label(_("Change the query") if self.kept else _("New query")).classes("lc-dialog-title")
             self.rows = ui.element("div").classes("lc-conds")
             self.found = ui.label().classes("lc-muted").mark("query-count").props('role="status"')

@@ -19,7 +19,7 @@ from localcrm.store.connection import Connection
 from localcrm.store.query import Record, titles
 from localcrm.ui.customer.actions import CustomerAction, Part, may
 from localcrm.ui.customer.tabs import Tab
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.form import load_typed
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.picker import Picker, picker
@@ -186,7 +186,7 @@ class _Dialog:
 
     def __init__(self, session: Session, mark: str, title: str, hint: str) -> None:
         self.session = session
-        with ui.dialog() as self.dialog, ui.card().classes("lc-dialog lc-narrow").mark(mark).props(f"data-act={mark}") as self.card:
+        with page_dialog() as self.dialog, ui.card().classes("lc-dialog lc-narrow").mark(mark).props(f"data-act={mark}") as self.card:
             ui.label(title).classes("lc-dialog-title")
             ui.label(hint).classes("lc-muted")
             self.problem = Problem()

@@ -15,7 +15,7 @@ from localcrm.domain.sales.serials import read_serials
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import gettext as _
 from localcrm.kernel.money import parse_decimal
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.lines import heads
 from localcrm.ui.kit.picker import picker
 from localcrm.ui.kit.problem import Problem
@@ -73,7 +73,7 @@ class GoodsDialog:
             )
             for line in outcome.value["lines"]
         ]
-        with ui.dialog() as self.dialog, ui.card().classes("lc-dialog lc-wide").mark("goods"):
+        with page_dialog() as self.dialog, ui.card().classes("lc-dialog lc-wide").mark("goods"):
             ui.label(_("Goods and serial numbers")).classes("lc-dialog-title")
             ui.label(
                 _(

@@ -9,7 +9,7 @@ from nicegui import ui
 from localcrm.domain.sales.entities import DeliveryLine, DeliveryStatus
 from localcrm.kernel.i18n import gettext as _
 from localcrm.ui.customer.delivery_goods import goods
-from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.dialogs import answer_of, confirm, page_dialog
 from localcrm.ui.kit.lines import heads
 from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.props import quoted
@@ -54,7 +54,7 @@ class _Dialog:
 
     async def ask(self) -> dict[str, Any] | None:
         """{"id", "replacement"} of what was written, None if nothing was."""
-        with ui.dialog() as self.dialog, ui.card().classes("lc-dialog lc-wide").mark("came-back"):
+        with page_dialog() as self.dialog, ui.card().classes("lc-dialog lc-wide").mark("came-back"):
             ui.label(_("What came back?")).classes("lc-dialog-title")
             ui.label(_("Choose the pieces by serial number, or say how many. What the customer has in use follows.")).classes("lc-muted")
             self.problem = Problem()

@@ -11,7 +11,7 @@ from localcrm.domain.sales.entities import Delivery
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.store.view import Masked
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.form import load_typed
 from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.props import quoted
@@ -29,7 +29,7 @@ async def sign(session: Session, delivery: str) -> str | None:
     if not outcome.ok:
         return None
     record, label = outcome.value, DELIVERY.fields["received_by"].label
-    with ui.dialog().props("persistent") as dialog, ui.card().classes("lc-dialog lc-signing").mark("sign"):
+    with page_dialog().props("persistent") as dialog, ui.card().classes("lc-dialog lc-signing").mark("sign"):
         ui.label(_("Sign for the delivery")).classes("lc-dialog-title")
         ui.label(
             _("With this signature the goods of {number} are received, complete and undamaged.").format(number=record.get("number") or "")

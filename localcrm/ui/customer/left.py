@@ -23,7 +23,7 @@ from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import Field, entity as entity_type
 from localcrm.store.query import TOTAL_CAP, ListQuery, select, titles
 from localcrm.ui.customer.builder import query_dialog
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.look import in_a_sentence
 from localcrm.ui.kit.menu import afterwards
@@ -380,7 +380,7 @@ class Left:
         session = self.session
         fields = dimensions(session.actor)
         measures = {"": _("no sum"), **{one.key: gettext(one.label) for one in MEASURES[_CUSTOMER.key].values()}}
-        with self.page, ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("grouping-dialog"):
+        with self.page, page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("grouping-dialog"):
             ui.label(_("Grouping")).classes("lc-dialog-title")
             first = _choice(_("Grouped by"), fields, block.first if block else next(iter(fields), None), "first")
             second = _choice(_("Then by"), {"": _("nothing more"), **fields}, (block.second if block else None) or "", "second")

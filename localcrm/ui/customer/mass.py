@@ -17,7 +17,7 @@ from localcrm.kernel.i18n import gettext as _
 from localcrm.store.query import Condition, select
 from localcrm.ui.customer.custody import hand_over_dialog, release_dialog
 from localcrm.ui.endpoints import list_query, read_request
-from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.dialogs import answer_of, confirm, page_dialog
 from localcrm.ui.kit.form import FieldInput
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.problem import Problem
@@ -87,7 +87,7 @@ class _Mass:
 
     async def open(self) -> None:
         """Until it is closed."""
-        with ui.dialog() as self.dialog, ui.card().classes("lc-dialog lc-narrow").mark("mass-dialog"):
+        with page_dialog() as self.dialog, ui.card().classes("lc-dialog lc-narrow").mark("mass-dialog"):
             ui.label(_("Change a field of all customers shown")).classes("lc-dialog-title")
             with ui.element("div").classes("lc-field"):
                 ui.label(_("Field")).classes("lc-label")

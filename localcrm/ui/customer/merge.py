@@ -18,7 +18,7 @@ from localcrm.kernel.i18n import gettext as _
 from localcrm.kernel.schema import Field
 from localcrm.store.merged import survivor
 from localcrm.store.query import Record, ref_titles
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.form import load_typed
 from localcrm.ui.kit.picker import picker
 from localcrm.ui.kit.problem import Problem
@@ -97,7 +97,7 @@ class _Dialog:
         self.session, self.sides = session, sides
         ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
         with (
-            ui.dialog().props("persistent no-route-dismiss") as self.dialog,
+            page_dialog().props("persistent no-route-dismiss") as self.dialog,
             ui.card().classes("lc-dialog lc-wide").mark("merge-dialog") as card,
         ):
             ui.label(_("Merge two customers")).classes("lc-dialog-title")
@@ -188,7 +188,7 @@ def living(session: Session, identity: str | None) -> str | None:
 async def merge_with_dialog(session: Session, identity: str) -> str:
     """Ask for the other customer, then the rest; returns what ``merge_dialog`` does."""
     other: dict[str, str | None] = {"id": None}
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("merge-with"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("merge-with"):
         ui.label(_("Merge with which customer?")).classes("lc-dialog-title")
         with ui.element("div").props("data-field=merge-with"):
             picker(session, "customer", None, lambda chosen: other.update(id=chosen), create=False, label=_("Customer")).focus()
@@ -223,7 +223,7 @@ def _may_stop(session: Session) -> bool:
 
 
 async def _in_use_dialog(session: Session, identity: str, message: str) -> bool:
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("in-use"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("in-use"):
         ui.label(_("This customer is still in use")).classes("lc-dialog-title")
         ui.label(message)
         ui.label(

@@ -10,7 +10,7 @@ from nicegui import ui
 from localcrm.domain.finance.entities import Receipt
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.ui.customer.actions import CustomerAction, Part, may
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.form import Form
 from localcrm.ui.kit.problem import Problem
 from localcrm.ui.operations import run_verb
@@ -24,7 +24,7 @@ _RECEIPT = Receipt.entity_type
 async def _enter(bench: Workbench) -> None:
     session = bench.session
     with (
-        ui.dialog().props("persistent no-route-dismiss") as dialog,
+        page_dialog().props("persistent no-route-dismiss") as dialog,
         ui.card().classes("lc-dialog lc-narrow").mark("opening-balance") as card,
     ):
         ui.label(_("Opening balance")).classes("lc-dialog-title")

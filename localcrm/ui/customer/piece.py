@@ -25,7 +25,7 @@ from localcrm.store.view import Masked
 from localcrm.ui.customer.tables import column_cell, column_heads
 from localcrm.ui.kit.columns import columns as shown_columns, row_json
 from localcrm.ui.kit.detail import facts, ref_names
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.menu import Action
 from localcrm.ui.operations import run_service, run_verb
@@ -72,7 +72,7 @@ async def show(session: Session, identity: str) -> str | None:
     if not outcome.ok:
         return None
     piece: Piece = outcome.value
-    with context.client.content, ui.dialog() as dialog, ui.card().classes("lc-dialog lc-wide").mark("piece"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-wide").mark("piece"):
         title = [piece.names.get("product_id", {}).get(str(piece.record.get("product_id"))), piece.record.get("serial")]
         ui.label(" · ".join(str(one) for one in title if one and not isinstance(one, Masked)) or INSTALLED.label).classes("lc-dialog-title")
         _chips(piece.record)

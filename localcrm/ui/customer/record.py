@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nicegui import context, ui
+from nicegui import ui
 
 from localcrm.domain import policy
 from localcrm.domain.crm.entities import Activity, Comment
 from localcrm.kernel.i18n import gettext as _
 from localcrm.store.query import Condition, ListQuery, Record, ref_titles, select
 from localcrm.ui.kit.detail import facts, ref_names
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.values import exact, near_moment
 from localcrm.ui.operations import run_service, run_verb
@@ -26,7 +26,7 @@ _MOST = 200
 
 async def activity_dialog(session: Session, identity: str) -> None:
     """Show a record until it is closed; a tab that is drawn anew, for a comment among others, leaves it there."""
-    with context.client.content, ui.dialog() as dialog, ui.card().classes("lc-dialog lc-wide").mark("activity-record"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-wide").mark("activity-record"):
         with ui.element("div").classes("lc-row"):
             ui.label(ACTIVITY.label).classes("lc-dialog-title grow")
             ui.button(icon="close", on_click=dialog.close).props(f'flat dense round size=sm aria-label="{_("Close")}"')

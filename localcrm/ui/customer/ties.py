@@ -11,7 +11,7 @@ from nicegui import ui
 from localcrm.domain.crm.entities import Contact, Tie
 from localcrm.domain.crm.ties import Told, ties_of
 from localcrm.kernel.i18n import gettext, gettext as _
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.form import load_typed
 from localcrm.ui.kit.picker import picker
 from localcrm.ui.kit.problem import Problem
@@ -62,7 +62,7 @@ async def ties_dialog(session: Session, contact: str) -> None:
     if not outcome.ok:
         return
     name, told = outcome.value
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("ties-dialog").props("data-act=ties-dialog"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog").mark("ties-dialog").props("data-act=ties-dialog"):
         ui.label(_("Relations of {name}").format(name=name)).classes("lc-dialog-title")
         problem = Problem()
         box = ui.element("div").classes("lc-scroll")

@@ -15,7 +15,7 @@ from localcrm.store.query import Record
 from localcrm.ui.deals import deeds
 from localcrm.ui.deals.papers import CONTRACT, ORDER, QUOTE, Part, addable, new_paper
 from localcrm.ui.deals.sheet import DealSheet, steps_of
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.menu import Action
 from localcrm.ui.kit.sharing import share_dialog
@@ -70,7 +70,7 @@ async def _next_dialog(session: Session, identity: str) -> None:
     outcome = await run_service(session, lambda: load_typed(session, OPPORTUNITY, identity))
     if not outcome.ok:
         return
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("next"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("next"):
         ui.label(str(outcome.value.get("title") or "")).classes("lc-dialog-title lc-cut")
         for key, label, deed, primary in reversed(steps_of(outcome.value)):
             button = ui.button(label, on_click=partial(dialog.submit, deed)).props("unelevated no-caps").mark(f"do-{key}")

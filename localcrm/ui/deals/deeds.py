@@ -13,7 +13,7 @@ from localcrm.domain.crm.opportunities import OPPORTUNITY
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import gettext, gettext as _
-from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.dialogs import answer_of, confirm, page_dialog
 from localcrm.ui.kit.form import Form, load_typed
 from localcrm.ui.operations import Outcome, Undo, run_service, run_verb
 
@@ -63,7 +63,7 @@ async def _checklist_dialog(session: Session, identity: str) -> str | None:
     outcome = await run_service(session, read)
     if not outcome.ok:
         return None
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("checklist"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("checklist"):
         ui.label(_("Before it goes on")).classes("lc-dialog-title")
         ui.label(_("Tick what is done, or say why it goes on without.")).classes("lc-muted")
         boxes = {item: ui.checkbox(item, value=done).props("dense").mark("check-item") for item, done in outcome.value.items()}
@@ -85,7 +85,7 @@ async def decide(session: Session, identity: str, *, won: bool) -> bool:
     own = {key: label for key, label in OPPORTUNITY.fields["reason"].offered.items() if key not in {**WON_REASONS, **LOST_REASONS}}
     names = {key: gettext(label) for key, label in {**reasons, **own}.items()}
     with context.client.content:
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("decide"):
+        with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("decide"):
             ui.label(_("Won: what made the difference?") if won else _("Lost: why?")).classes("lc-dialog-title")
             reason = ui.select(names, label=OPPORTUNITY.fields["reason"].label).props("outlined dense options-dense")
             reason.classes("w-full").mark("reason")
@@ -122,7 +122,7 @@ async def start_project(session: Session, identity: str) -> bool:
 async def start_aftercare(session: Session, identity: str) -> bool:
     """Look after it, with a first maintenance plan where one is wanted."""
     with context.client.content:
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("aftercare"):
+        with page_dialog() as dialog, ui.card().classes("lc-dialog").mark("aftercare"):
             ui.label(_("Start the aftercare")).classes("lc-dialog-title")
             planned = ui.checkbox(_("Visits come round by a maintenance plan"), value=True).props("dense").mark("with-plan")
             form = Form(

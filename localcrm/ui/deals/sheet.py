@@ -19,6 +19,7 @@ from localcrm.store.view import Masked
 from localcrm.ui.deals import deeds
 from localcrm.ui.deals.papers import SHOWS as SHOWN_PAPERS, Papers, draw_papers, read_papers
 from localcrm.ui.kit.detail import facts
+from localcrm.ui.kit.dialogs import page_dialog
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.props import quoted
@@ -75,7 +76,7 @@ class DealSheet:
         self.session = session
         self.identity: str | None = None
         self.may_change = session.may("opportunity.update")
-        with context.client.content, ui.dialog().on("hide", self._closed) as self.dialog:
+        with page_dialog().on("hide", self._closed) as self.dialog:
             self.card = ui.card().classes("lc-dialog lc-wide lc-deal-sheet").mark("deal-sheet")
         session.subscribe(SHOWS | SHOWN_PAPERS, self._changed)
 

@@ -15,7 +15,7 @@ from localcrm.domain.approvals.rules import State
 from localcrm.kernel.errors import NotFound
 from localcrm.kernel.i18n import gettext, gettext as _
 from localcrm.kernel.schema import entity as entity_type
-from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.dialogs import answer_of, confirm, page_dialog
 from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import exact, near_moment
@@ -60,7 +60,7 @@ async def withdraw_dialog(session: Session, request_id: str) -> bool:
 
 
 async def _decide(session: Session, verb: str, request_id: str, question: str, yes: str, *, label: str, danger: bool = False) -> bool:
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("decide"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("decide"):
         ui.label(question).classes("lc-dialog-title")
         problem = Problem()
         with ui.element("div").classes("lc-field"):

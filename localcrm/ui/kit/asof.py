@@ -14,7 +14,7 @@ from localcrm.domain.admin.asof import Stood, read_as_of
 from localcrm.domain.records import read_history
 from localcrm.kernel.i18n import gettext as _
 from localcrm.kernel.schema import EntityType, entity as entity_type
-from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.dialogs import answer_of, confirm, page_dialog
 from localcrm.ui.kit.history import word
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.moments import moment_input, parse_moment
@@ -65,7 +65,7 @@ async def as_of_dialog(session: Session, entity: EntityType, identity: str) -> b
     if not outcome.ok:
         return False
     with context.client.content:  # what opened it may be drawn anew meanwhile
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-wide"):
+        with page_dialog() as dialog, ui.card().classes("lc-dialog lc-wide"):
             look = _Look(session, entity, identity, outcome.value, dialog.submit)
             await look.show()
         return bool(await answer_of(dialog))

@@ -6,14 +6,20 @@ import asyncio
 from collections.abc import Container, Mapping
 from typing import Any
 
-from nicegui import ui
+from nicegui import context, ui
 
 from localcrm.kernel.i18n import gettext as _
 
 
+def page_dialog() -> ui.dialog:
+    """A dialog of the whole page: it stays, with what is being typed, when what it was opened from is drawn anew or goes."""
+    with context.client.content:
+        return ui.dialog()
+
+
 async def confirm(question: str, *, detail: str = "", yes: str = "", danger: bool = False) -> bool:
     """Ask before something is done; Enter says yes, Esc no."""
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("confirm"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("confirm"):
         ui.label(question).classes("lc-dialog-title")
         if detail:
             ui.label(detail).classes("lc-muted")
@@ -43,7 +49,7 @@ async def ticked_in(
     mark: str, title: str, names: Mapping[str, str], held: Container[str] = (), *, none: str, hint: str = ""
 ) -> list[str] | None:
     """A dialog with a box for each name, those held ticked, ``none`` where there is no name; the keys ticked at last, None if cancelled."""
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark(f"{mark}-dialog"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark(f"{mark}-dialog"):
         ui.label(title).classes("lc-dialog-title")
         if hint:
             ui.label(hint).classes("lc-muted")

@@ -29,7 +29,7 @@ from localcrm.kernel.ids import is_id
 from localcrm.kernel.schema import EntityType, Field, entity as entity_type, plain_decimal, split_choices
 from localcrm.store.query import Condition, ListQuery, Record, select, titles
 from localcrm.store.view import Masked
-from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.dialogs import answer_of, confirm, page_dialog
 from localcrm.ui.kit.files import FilesInput, files_path
 from localcrm.ui.kit.look import in_a_sentence
 from localcrm.ui.kit.moments import moment_input, parse_day, parse_moment
@@ -497,7 +497,7 @@ class _Editor:
         fields = form_fields(session, entity, new=record is None, quick=quick)
         size = "lc-wide" if len(fields) > 8 else ""
         with (
-            ui.dialog().props("persistent no-route-dismiss") as self.dialog,
+            page_dialog().props("persistent no-route-dismiss") as self.dialog,
             ui.card().classes(f"lc-dialog {size}").mark(f"edit-{entity.key}") as card,
         ):
             with ui.element("div").classes("lc-row"):
@@ -648,7 +648,7 @@ async def difference_dialog(session: Session, entity: EntityType, *, base: Recor
         for field in (field for field in entity.fields.values() if field.f.refs):
             ids = [one for record in (base, yours, theirs) for one in str(record.get(field.key) or "").split()]
             names[field.key] = titles(connection, entity_type(field.f.refs or ""), ids)
-    with ui.dialog().props("persistent") as dialog, ui.card().classes("lc-dialog").mark("difference"):
+    with page_dialog().props("persistent") as dialog, ui.card().classes("lc-dialog").mark("difference"):
         ui.label(_("Somebody else saved this record first")).classes("lc-dialog-title")
         ui.label(_("Nothing of theirs was overwritten, and nothing of yours is lost. Choose what to keep.")).classes("lc-muted")
         with ui.element("div").classes("lc-scroll"), ui.element("table").classes("lc-table"):

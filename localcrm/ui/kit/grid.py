@@ -22,7 +22,7 @@ from localcrm.kernel.schema import EntityType, Kind
 from localcrm.store.query import TOTAL_CAP
 from localcrm.ui.endpoints import BLOCK
 from localcrm.ui.kit.columns import Column, columns
-from localcrm.ui.kit.dialogs import answer_of, ticked_in
+from localcrm.ui.kit.dialogs import answer_of, page_dialog, ticked_in
 from localcrm.ui.kit.look import records_in_words, text_width
 from localcrm.ui.kit.menu import Action, action_keys, context_menu
 from localcrm.ui.kit.theme import row_height, script_value
@@ -222,7 +222,7 @@ class RecordGrid:
         """The columns of this list, as the user likes them."""
         states = await ui.run_javascript(f"localcrm.grid({json.dumps(self.name)}, 'columnStates')")
         labels = {column.key: column.label for column in self._columns}
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("columns-dialog"):
+        with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("columns-dialog"):
             ui.label(_("Columns")).classes("lc-dialog-title")
             ui.label(_("Drag a heading to move it, its edge to widen it; the list remembers.")).classes("lc-muted")
             boxes = {

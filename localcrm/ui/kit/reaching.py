@@ -15,7 +15,7 @@ from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import EntityType
 from localcrm.store.connection import Connection
 from localcrm.store.query import Condition, ListQuery, Record, select
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.links import pieces
 from localcrm.ui.operations import run_service, toast
 
@@ -85,7 +85,7 @@ async def reach(session: Session, kind: EntityType, identity: str, by: str, *, l
     elif len(ways) == 1:
         ui.run_javascript(f"localcrm.follow({json.dumps(ways[0].path + letter)})")
     else:
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("reach").props("data-act=reach"):
+        with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("reach").props("data-act=reach"):
             ui.label(gettext(which)).classes("lc-dialog-title")
             with ui.element("div").classes("lc-scroll"), ui.element("table").classes("lc-table"):
                 for way in ways:

@@ -23,7 +23,7 @@ from localcrm.kernel.clock import moment
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.ui.endpoints import record_path
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.form import Form
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.values import exact, near_day, near_moment
@@ -333,7 +333,7 @@ async def remind_dialog(session: Session, *, customer: str | None = None) -> boo
     """Ask of what and when to remind, perhaps about a customer; whether a reminder was set."""
     fields = [REMINDER.fields[key] for key in ("text", "at", "customer_id")]
     fields = fields if session.may("customer.read") else fields[:2]
-    with ui.dialog().props("persistent no-route-dismiss") as dialog, ui.card().classes("lc-dialog lc-narrow") as card:
+    with page_dialog().props("persistent no-route-dismiss") as dialog, ui.card().classes("lc-dialog lc-narrow") as card:
         ui.label(_("Set a reminder")).classes("lc-dialog-title")
         form = Form(session, REMINDER, fields=fields, preset={"customer_id": customer} if customer else {})
 

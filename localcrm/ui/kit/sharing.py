@@ -14,7 +14,7 @@ from localcrm.kernel.i18n import gettext, gettext as _
 from localcrm.kernel.ids import made_at
 from localcrm.kernel.schema import EntityType
 from localcrm.store.query import Condition, ListQuery, Record, ref_titles, select
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.moments import moment_input
 from localcrm.ui.kit.picker import Picker, picker
 from localcrm.ui.kit.problem import Problem
@@ -46,7 +46,7 @@ class _Sharing:
 
     async def open(self) -> None:
         """Until it is closed."""
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("share-dialog"):
+        with page_dialog() as dialog, ui.card().classes("lc-dialog").mark("share-dialog"):
             ui.label(_("Share")).classes("lc-dialog-title")
             ui.label(
                 _("Whoever may look at “{entity}” at all sees this one too, with what belongs to it.").format(entity=self.entity.label)

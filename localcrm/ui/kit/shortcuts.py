@@ -9,7 +9,7 @@ from nicegui import ui
 from localcrm.domain.options.shortcuts import FIXED, SHORTCUTS
 from localcrm.kernel.i18n import gettext, gettext as _
 from localcrm.ui.finding import OPTIONS_PATH
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.look import own_key
 
 
@@ -21,7 +21,7 @@ def sheet_key() -> None:
 
 async def show_sheet() -> None:
     """Open the sheet."""
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("shortcuts"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog").mark("shortcuts"):
         ui.label(_("Keys")).classes("lc-dialog-title")
         with ui.element("div").classes("lc-keys"):
             _rows((own_key(key), label) for key, label in SHORTCUTS.items())

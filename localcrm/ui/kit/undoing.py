@@ -13,7 +13,7 @@ from localcrm.domain.admin.undo import Step, preview_undo
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import entity as entity_type
 from localcrm.store.query import titles
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.history import word
 from localcrm.ui.kit.values import near_moment
 from localcrm.ui.operations import run_service, run_verb
@@ -64,7 +64,7 @@ async def _ask(session: Session, change: int) -> bool:
     if not outcome.ok:
         return False
     plan: _Plan = outcome.value
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog"):
         ui.label(_("Undo this action?")).classes("lc-dialog-title")
         ui.label(_("Done by {who}, {at}. What goes back:").format(who=plan.who, at=plan.at)).classes("lc-muted")
         with ui.element("div").classes("lc-scroll"):

@@ -22,7 +22,7 @@ from localcrm.kernel.schema import entity as entity_type, plain_decimal
 from localcrm.store.query import ListQuery, Record, select
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.approval import joined
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.look import in_a_sentence
 from localcrm.ui.kit.menu import Action, context_menu, menu_items
@@ -264,7 +264,7 @@ class FlowDialog:
         ]
         self.steps = [{"id": "", "level": 1, "rule": Rule.ONE.value, **one} for one in _loaded(flow["steps"])]
         self.author = offered.example
-        with ui.dialog().props("persistent") as self.dialog, ui.card().classes("lc-dialog").mark("flow-dialog") as card:
+        with page_dialog().props("persistent") as self.dialog, ui.card().classes("lc-dialog").mark("flow-dialog") as card:
             ui.label(_("Edit “{label}”").format(label=flow["name"]) if flow["id"] else _("New flow")).classes("lc-dialog-title")
             self.problem = Problem()
             with ui.element("div").classes("lc-field"):

@@ -21,7 +21,7 @@ from localcrm.kernel.hosts import url_host
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.hook import PATH
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import ago
@@ -212,7 +212,7 @@ class _Sources:
         outcome = await run_verb(self.session, "calls.make_hook_key", {})
         if not outcome.ok:
             return
-        with ui.dialog().props("persistent no-route-dismiss") as dialog, ui.card().classes("lc-dialog lc-narrow").mark("new-key-dialog"):
+        with page_dialog().props("persistent no-route-dismiss") as dialog, ui.card().classes("lc-dialog lc-narrow").mark("new-key-dialog"):
             ui.label(_("The key of the telephone system")).classes("lc-dialog-title")
             ui.label(_("It is shown this once. A key that was made before opens nothing any more.")).classes("lc-muted")
             ui.label(outcome.value["key"]).style("font-family:ui-monospace,monospace;overflow-wrap:anywhere").props("data-act=key")

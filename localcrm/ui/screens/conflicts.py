@@ -19,7 +19,7 @@ from localcrm.ui.conflict_rules import ask, ask_rule, settle_many
 from localcrm.ui.conflict_words import Card, Side, Teller, Told, cards
 from localcrm.ui.endpoints import record_title
 from localcrm.ui.frame import page_frame, page_head
-from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.dialogs import answer_of, confirm, page_dialog
 from localcrm.ui.kit.form import FieldInput
 from localcrm.ui.kit.history import history_lines, history_table
 from localcrm.ui.kit.look import own_key
@@ -391,7 +391,7 @@ class Inbox:
         outcome = await run_service(self.session, lambda: history_lines(self.session, kind, record))
         if not outcome.ok:
             return
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("history-dialog"):
+        with page_dialog() as dialog, ui.card().classes("lc-dialog").mark("history-dialog"):
             ui.label(card.title).classes("lc-dialog-title")
             history_table(outcome.value)
             with ui.element("div").classes("lc-dialog-buttons"):
@@ -437,7 +437,7 @@ class Inbox:
         assert field is not None
         value = field.load(stored_value(field, one.item.now))
         record = str(one.item.conflict["record"])
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("value-dialog"):
+        with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("value-dialog"):
             ui.label(one.title).classes("lc-dialog-title")
             which: Any = None
             if one.item.kind == ConflictKind.DUPLICATE:

@@ -28,7 +28,7 @@ from localcrm.store.check import REPAIRABLE
 from localcrm.store.query import titles
 from localcrm.ui.endpoints import record_path, session_of
 from localcrm.ui.frame import page_frame, page_head
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.jobs import working
 from localcrm.ui.kit.picker import picker
 from localcrm.ui.kit.theme import asset
@@ -205,7 +205,7 @@ class _DataTools:
 
 async def _erase_dialog(session: Session, kind: str, identity: str, name: str) -> bool:
     """Say what goes and what stays; the name typed is the second yes."""
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("erase-dialog"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("erase-dialog"):
         ui.label(_("Erase what is known of {name}?").format(name=name)).classes("lc-dialog-title")
         ui.label(
             _("Name, phone, mail, birthday and remarks are overwritten here, in the history and in the search, and at every branch with its next exchange. This cannot be undone.")

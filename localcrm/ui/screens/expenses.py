@@ -11,7 +11,7 @@ from localcrm.domain.crm.entities import Customer
 from localcrm.domain.finance.entities import Expense
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.ui.kit.approval import ApprovalStrip, asked_text
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.form import load_typed
 from localcrm.ui.kit.picker import picker
 from localcrm.ui.kit.problem import Problem
@@ -42,7 +42,7 @@ async def approval_dialog(session: Session, expense: str) -> str | None:
     if outcome.value is None:
         toast(_("It needs no approval; it counts."))
         return None
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("approval-dialog"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog").mark("approval-dialog"):
         strip = ApprovalStrip(session, EXPENSE.key, lambda _seen: dialog.submit(True))
 
         async def submit() -> None:
@@ -70,7 +70,7 @@ async def split_dialog(session: Session, expense: str) -> str | None:
     record = outcome.value
     chosen: list[str | None] = [record.get("customer_id"), None]
     amounts: list[ui.input] = []
-    with ui.dialog().props("persistent no-route-dismiss") as dialog, ui.card().classes("lc-dialog lc-narrow").mark("split") as card:
+    with page_dialog().props("persistent no-route-dismiss") as dialog, ui.card().classes("lc-dialog lc-narrow").mark("split") as card:
         ui.label(_("Split “{title}” over customers").format(title=record["purpose"])).classes("lc-dialog-title")
         total = show_kind("money", record.get("amount")) or ""
         ui.label(_("{amount} in all. Without amounts the parts are equal.").format(amount=total)).classes("lc-muted")

@@ -26,7 +26,7 @@ from localcrm.kernel.i18n import LANGUAGES, N_, gettext, gettext as _, use_langu
 from localcrm.kernel.schema import EntityType, Field, Kind, entities, entity as entity_type
 from localcrm.store.query import Condition, ListQuery, Record, select, titles
 from localcrm.ui.frame import page_frame, page_head
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, context_menu, menu_items
@@ -262,7 +262,7 @@ class _Fields:
         if not outcome.ok:
             return
         others = {one["id"]: one["label"] for one in outcome.value if one["id"] != keep["id"] and not one["retired"]}
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("merge-dialog"):
+        with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("merge-dialog"):
             ui.label(_("Take over values into “{label}”").format(label=row.field.label)).classes("lc-dialog-title")
             ui.label(
                 _("Where this field is empty it gets the other's value; the other is then no longer used. Both keep their history.")
@@ -289,7 +289,7 @@ class _FieldDialog:
     def __init__(self, session: Session, kind: EntityType, definition: Record | None) -> None:
         self.session, self.kind, self.definition = session, kind, definition
         now: Mapping[str, Any] = definition or {}
-        with ui.dialog().props("persistent") as self.dialog, ui.card().classes("lc-dialog").mark("field-dialog") as card:
+        with page_dialog().props("persistent") as self.dialog, ui.card().classes("lc-dialog").mark("field-dialog") as card:
             title = _("Edit “{label}”").format(label=now["label"]) if definition else _("New field of “{entity}”").format(entity=kind.label)
             ui.label(title).classes("lc-dialog-title")
             self.problem = Problem()
@@ -385,7 +385,7 @@ class _FieldDialog:
 
 async def _options_dialog(session: Session, kind: EntityType, field: Field) -> None:
     entries = [{"value": value, "label": gettext(label), "retired": value in field.withdrawn} for value, label in field.options.items()]
-    with ui.dialog().props("persistent") as dialog, ui.card().classes("lc-dialog lc-narrow").mark("options-dialog") as card:
+    with page_dialog().props("persistent") as dialog, ui.card().classes("lc-dialog lc-narrow").mark("options-dialog") as card:
         ui.label(_("Options of “{label}”").format(label=field.label)).classes("lc-dialog-title")
         ui.label(_("A retired option stays on the records that have it and is no longer offered.")).classes("lc-muted")
         problem = Problem()
@@ -443,7 +443,7 @@ def _keep(entry: dict[str, Any], key: str, event: Any) -> None:
 async def _rename_dialog(session: Session, kind: EntityType, field: Field | None) -> None:
     names = kind.shape.names if field is None else field.names
     msgid = kind.label_msgid if field is None else field.f.label
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("rename-dialog"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("rename-dialog"):
         ui.label(_("What do you call “{label}”?").format(label=gettext(msgid))).classes("lc-dialog-title")
         ui.label(_("Leave it empty for the usual name. Lists, forms, imports and exports follow.")).classes("lc-muted")
         problem = Problem()

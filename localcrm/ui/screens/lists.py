@@ -14,7 +14,7 @@ from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.store.query import ListQuery, Record, every
 from localcrm.ui.frame import page_frame, page_head
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.form import Form
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.props import quoted
@@ -109,7 +109,7 @@ class _Lists:
 
     async def _edit(self, name: ListName, row: Record | None, position: int) -> None:
         keys = ("name", LISTS[name][2], "position")
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("entry"):
+        with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("entry"):
             ui.label(gettext(name.label)).classes("lc-dialog-title")
             preset = {"list": name.value, "position": position}
             form = Form(self.session, ENTRY, fields=[ENTRY.fields[key] for key in keys], record=row, preset=preset, two=True)

@@ -17,7 +17,7 @@ from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.numbers import BRANCH, DATES, Reset, split
 from localcrm.kernel.schema import entity as entity_type
 from localcrm.ui.frame import page_frame, page_head
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
@@ -173,7 +173,7 @@ class _FormatDialog:
 
     async def show(self) -> None:
         """Ask; what is refused says why while it is being put together."""
-        with ui.dialog() as self.dialog, ui.card().classes("lc-dialog").mark("format-dialog"):
+        with page_dialog() as self.dialog, ui.card().classes("lc-dialog").mark("format-dialog"):
             ui.label(_("Numbers of {kind}").format(kind=entity_type(self.series).label)).classes("lc-dialog-title")
             ui.label(_("What was given stays as it is; the next number is of the new format.")).classes("lc-muted")
             self.segments = ui.element("div").classes("lc-col").style("gap:6px")

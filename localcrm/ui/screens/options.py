@@ -22,7 +22,7 @@ from localcrm.kernel.schema import EntityType, Kind, entities
 from localcrm.ui.finding import OPTIONS_PATH, find_options, find_settings
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit import theme
-from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.dialogs import answer_of, confirm, page_dialog
 from localcrm.ui.kit.history import Line, history_lines, history_table
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.moments import moment_input, parse_day
@@ -441,7 +441,7 @@ class _Options:
         outcome = await run_service(self.session, lambda: _lines_of(self.session, one, kind, record))
         if not outcome.ok:
             return
-        with self.place, ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("option-history"):
+        with self.place, page_dialog() as dialog, ui.card().classes("lc-dialog").mark("option-history"):
             ui.label(one.label).classes("lc-dialog-title")
             history_table(outcome.value)
             with ui.element("div").classes("lc-dialog-buttons"):
@@ -484,7 +484,7 @@ class _Plan:
 
     async def ask(self) -> None:
         """Show the dialog until it is saved or left."""
-        with ui.dialog() as self.dialog, ui.card().classes("lc-dialog lc-narrow").mark("plan"):
+        with page_dialog() as self.dialog, ui.card().classes("lc-dialog lc-narrow").mark("plan"):
             ui.label(_("“{label}” from a later day").format(label=self.one.label)).classes("lc-dialog-title")
             ui.label(_("Until then everything stays as it is, also at branches without a network.")).classes("lc-muted")
             with ui.element("div").classes("lc-field"):

@@ -17,7 +17,7 @@ from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.ui import order_form
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.approval import asked_text
-from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.dialogs import answer_of, confirm, page_dialog
 from localcrm.ui.kit.form import Form
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.look import own_key
@@ -221,7 +221,7 @@ async def receive_dialog(session: Session, order_id: str) -> dict[str, Any] | No
         return None
     (sheet, credit), receipt = outcome.value, Receipt.entity_type
     unpaid = Decimal(sheet["open_plain"])
-    with ui.dialog().props("persistent") as dialog, ui.card().classes("lc-dialog lc-narrow").mark("receive"):
+    with page_dialog().props("persistent") as dialog, ui.card().classes("lc-dialog lc-narrow").mark("receive"):
         ui.label(_("Receive payment")).classes("lc-dialog-title")
         ui.label(f"{sheet['number']} · {sheet['titles'].get('customer_id', '')}").classes("lc-muted")
         ui.label(_("Unpaid {unpaid}").format(unpaid=sheet["open"])).classes("lc-sub")

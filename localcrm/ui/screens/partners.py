@@ -21,7 +21,7 @@ from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.ui.customer.alike import territory_words
 from localcrm.ui.endpoints import record_path
 from localcrm.ui.frame import page_frame, page_head
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.form import Form, load_typed
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.values import show_kind
@@ -48,7 +48,7 @@ async def register_company(session: Session, partner: str | None = None) -> str 
     """Ask which company, and register it; what stands against it is said in the dialog. Returns the registration's id."""
     fields = [REGISTRATION.fields[key] for key in _TYPED]
     agreed: dict[str, str | None] = {}
-    with ui.dialog().props("persistent no-route-dismiss") as dialog, ui.card().classes("lc-dialog").mark("register") as card:
+    with page_dialog().props("persistent no-route-dismiss") as dialog, ui.card().classes("lc-dialog").mark("register") as card:
         ui.label(_("Register a company for a partner")).classes("lc-dialog-title")
         form = Form(session, REGISTRATION, fields=fields, preset={"partner_id": partner} if partner else {})
         found = ui.element("div").classes("lc-col").props('role="alert" data-act=found')
@@ -129,7 +129,7 @@ async def to_customer(session: Session, registration: str) -> str | None:
     outcome = await run_service(session, lambda: load_typed(session, REGISTRATION, registration))
     if not outcome.ok:
         return None
-    with ui.dialog().props("persistent no-route-dismiss") as dialog, ui.card().classes("lc-dialog lc-narrow").mark("to-customer") as card:
+    with page_dialog().props("persistent no-route-dismiss") as dialog, ui.card().classes("lc-dialog lc-narrow").mark("to-customer") as card:
         ui.label(_("“{name}” has become our customer").format(name=outcome.value["name"])).classes("lc-dialog-title")
         form = Form(session, REGISTRATION, fields=[REGISTRATION.fields["customer_id"]])
         ui.label(_("Choose the customer if it is entered already. Left empty, a new customer is entered.")).classes("lc-muted")
@@ -310,7 +310,7 @@ class _Figures:
     async def _settle(self, row: Accrued, names: Mapping[str, str]) -> None:
         text = _("Give “{partner}” {amount} for {month}?") if row.open > 0 else _("Take {amount} back from “{partner}” for {month}?")
         question = text.format(partner=names.get(row.partner_id, "…"), amount=show_kind("money", abs(row.open)), month=row.month)
-        with self.aside, ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("settle-dialog"):
+        with self.aside, page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("settle-dialog"):
             ui.label(question).classes("lc-dialog-title")
             ui.label(_("It is noted and cannot be changed afterwards.")).classes("lc-muted")
             with ui.element("div").classes("lc-dialog-buttons").style("flex-wrap:wrap"):

@@ -15,7 +15,7 @@ from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.store.query import Condition, ListQuery, Record, every, group_counts, select
 from localcrm.ui.frame import page_frame, page_head
-from localcrm.ui.kit.dialogs import answer_of, ticked_in
+from localcrm.ui.kit.dialogs import answer_of, page_dialog, ticked_in
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.look import own_key
@@ -283,7 +283,7 @@ class _People:
         if not outcome.ok:
             return
         user = outcome.value
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("password-dialog"):
+        with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("password-dialog"):
             ui.label(_("New password for {name}").format(name=user["name"])).classes("lc-dialog-title")
             ui.label(_("Tell it to them in person; every browser of theirs is signed out.")).classes("lc-muted")
             field = ui.input(_("New password"), password=True, password_toggle_button=True)
@@ -313,7 +313,7 @@ class _People:
         if not outcome.ok:
             return
         user = outcome.value
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("handover-dialog"):
+        with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("handover-dialog"):
             ui.label(_("Hand over what {name} looks after").format(name=user["name"])).classes("lc-dialog-title")
             ui.label(_("Customers and unfinished documents go to somebody else. Posted documents keep the name of who sold them.")).classes(
                 "lc-muted"

@@ -19,7 +19,7 @@ from localcrm.store.connection import Connection
 from localcrm.store.query import ListQuery, Record, every, titles
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.approval import joined
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.form import Form, edit_dialog, load_typed
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.problem import Problem
@@ -242,7 +242,7 @@ class _Settings:
         if not rows:
             toast(_("No rule takes a customer here today."))
             return
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("reclaim-dialog").props("data-act=reclaim-dialog"):
+        with page_dialog() as dialog, ui.card().classes("lc-dialog").mark("reclaim-dialog").props("data-act=reclaim-dialog"):
             ui.label(_("These customers go to a pool")).classes("lc-dialog-title")
             with ui.element("div").classes("lc-scroll"), ui.element("table").classes("lc-table"):
                 heads(_("Customer"), _("Salesperson"), _("Pool"), (_("Reclaim rule"), "lc-hide-phone"))
@@ -338,7 +338,7 @@ async def _listed_dialog(session: Session, kind: EntityType, identity: str | Non
         return
     record, offered = outcome.value
     with (
-        ui.dialog().props("persistent") as dialog,
+        page_dialog().props("persistent") as dialog,
         ui.card().classes("lc-dialog").mark(f"{kind.key}-dialog").props(f"data-act={kind.key}-dialog"),
     ):
         ui.label(str(record["name"]) if record else new).classes("lc-dialog-title")

@@ -19,7 +19,7 @@ from localcrm.kernel.schema import Field
 from localcrm.store.query import TOTAL_CAP, Record, ref_titles
 from localcrm.ui.customer.custody import assign_dialog, present, release_dialog
 from localcrm.ui.frame import page_frame, page_head
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.look import records_in_words
 from localcrm.ui.kit.menu import Action, action_keys, context_menu
@@ -500,7 +500,7 @@ class _Pools:
         if not rows:
             toast(_("No rule gives a customer of this pool to anybody now."))
             return
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("allot-dialog").props("data-act=allot-dialog"):
+        with page_dialog() as dialog, ui.card().classes("lc-dialog").mark("allot-dialog").props("data-act=allot-dialog"):
             ui.label(_("{count} customers are given out").format(count=f"{len(rows):,}")).classes("lc-dialog-title")
             each = Counter(row["to_name"] for row in rows)
             ui.label(_(", ").join(f"{name} {count:,}" for name, count in each.most_common())).classes("lc-muted")

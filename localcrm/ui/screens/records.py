@@ -24,7 +24,7 @@ from localcrm.sync.grants import Holder, holders
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.asof import as_of_dialog
 from localcrm.ui.kit.detail import facts, ref_names
-from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.dialogs import answer_of, confirm, page_dialog
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.history import Line, history_lines, history_table, take_back
@@ -224,7 +224,7 @@ async def read_dialog(session: Session, entity: EntityType, identity: str) -> No
     if not outcome.ok:
         return
     record, names = outcome.value
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("read"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog").mark("read"):
         ui.label(str(record[entity.title_field] or entity.label)).classes("lc-dialog-title")
         facts(entity, record, names, entity.readable)
         with ui.element("div").classes("lc-dialog-buttons"):
@@ -237,7 +237,7 @@ async def history_dialog(session: Session, entity: EntityType, identity: str) ->
     outcome = await run_service(session, lambda: history_lines(session, entity, identity))
     if not outcome.ok:
         return
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-wide").mark("history-dialog"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-wide").mark("history-dialog"):
         ui.label(_("History")).classes("lc-dialog-title")
 
         async def restore(line: Line) -> None:
@@ -271,7 +271,7 @@ async def who_sees_dialog(session: Session, entity: EntityType, identity: str) -
     if not outcome.ok:
         return
     told, branches = outcome.value
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("who-sees"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog").mark("who-sees"):
         ui.label(_("Who sees this?")).classes("lc-dialog-title")
         with ui.element("div").classes("lc-scroll"), ui.element("table").classes("lc-table"):
             heads(_("User"), _("Sees it"), _("May change it"), _("Why"))

@@ -16,7 +16,7 @@ from localcrm.ui.customer.delivery_goods import goods
 from localcrm.ui.customer.delivery_returns import came_back
 from localcrm.ui.customer.delivery_signing import sign
 from localcrm.ui.kit.approval import asked_text
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.values import show
@@ -72,7 +72,7 @@ async def compare(session: Session, quote: str) -> str | None:
     if not outcome.ok:
         return None
     found: Versions = outcome.value
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-wide").mark("versions"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-wide").mark("versions"):
         ui.label(_("Versions side by side")).classes("lc-dialog-title")
         if len(found.rows) == 1:
             ui.label(_("There is only this version.")).classes("lc-muted")

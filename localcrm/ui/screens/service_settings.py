@@ -21,7 +21,7 @@ from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.store.query import ListQuery, Record, select
 from localcrm.ui.frame import page_frame, page_head
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.props import quoted
@@ -120,7 +120,7 @@ class _Settings:
 
     async def _edit_level(self, priority: Priority, promise: Promise) -> None:
         with context.client.content:
-            with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("level"):
+            with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("level"):
                 ui.label(_("Promise: {priority}").format(priority=gettext(priority.label))).classes("lc-dialog-title")
                 inputs: dict[str, Any] = {}
                 with ui.element("div").classes("lc-form lc-two"):
@@ -162,7 +162,7 @@ class _Settings:
 
     async def _edit_week(self, week: Mapping[int, Sequence[Span]]) -> None:
         with context.client.content:
-            with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("week-dialog"):
+            with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("week-dialog"):
                 ui.label(_("Working hours")).classes("lc-dialog-title")
                 ui.label(_("As 09:00-12:00 13:30-18:00; empty for a day on which nobody works.")).classes("lc-muted")
                 boxes: dict[str, ui.input] = {}

@@ -20,7 +20,7 @@ from localcrm.store.node import MOVED
 from localcrm.sync import moving
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.import_job import upload_place
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.jobs import do_job, working
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.props import quoted
@@ -303,7 +303,7 @@ def _how_to_restore() -> None:
 
 async def _ask_passphrase() -> str | None:
     """A passphrase for the file of a branch that moves, chosen twice alike; None when it was thought better of."""
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("move-dialog"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("move-dialog"):
         ui.label(_("Move this branch to a new computer?")).classes("lc-dialog-title")
         ui.label(
             _(
@@ -357,7 +357,7 @@ def _next_words(due: datetime | None, now: datetime) -> str:
 
 
 async def _show_rehearsal(file: backups.BackupFile, found: Rehearsal) -> None:
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("rehearsal"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("rehearsal"):
         ui.label(_("Test restore of the backup of {when}").format(when=near_moment(file.made))).classes("lc-dialog-title")
         if found.problems:
             _chip(_("{count} problems; use another backup").format(count=f"{len(found.problems):,}"), "bad")

@@ -18,7 +18,7 @@ from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.store.node import only_code
 from localcrm.store.query import Condition, ListQuery, Record, select, titles
 from localcrm.ui.frame import page_frame, page_head
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.look import own_key
@@ -216,7 +216,7 @@ class StockPage:
                     button.mark(f"{kind.value}-{product['code']}")
 
     async def _show_others(self, shelf: Shelf) -> None:
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("others"):
+        with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("others"):
             ui.label(_("{product} at other branches").format(product=shelf.product["name"])).classes("lc-dialog-title")
             ui.label(
                 _(

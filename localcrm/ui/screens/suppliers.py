@@ -17,7 +17,7 @@ from localcrm.kernel.schema import EntityType
 from localcrm.store.query import Record
 from localcrm.ui.customer.tables import reading, record_table
 from localcrm.ui.frame import page_frame, page_head
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.grid import RecordGrid
 from localcrm.ui.kit.lines import heads
@@ -259,7 +259,7 @@ async def compare_dialog(session: Session) -> None:
             with found:
                 _draw_comparison(outcome.value["rows"])
 
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("compare"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog").mark("compare"):
         ui.label(_("Compare suppliers' prices")).classes("lc-dialog-title")
         with ui.element("div").classes("lc-form lc-two"):
             with ui.element("div").classes("lc-field"):

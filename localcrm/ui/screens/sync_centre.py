@@ -24,7 +24,7 @@ from localcrm.sync import enrol, node_sync
 from localcrm.sync.identity import NodeKeys
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.import_job import upload_place, uploaded
-from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.dialogs import answer_of, confirm, page_dialog
 from localcrm.ui.kit.jobs import do_job, node_keys, working
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.menu import Action, context_menu, menu_items
@@ -309,7 +309,7 @@ class Centre:
 
     async def _choose_holds(self, code: str, held: str) -> None:
         """Everything, or only its own of some kinds."""
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("holds-dialog"):
+        with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("holds-dialog"):
             ui.label(_("What branch {code} holds").format(code=code)).classes("lc-dialog-title")
             chosen = ui.radio({str(holds): _(holds.label) for holds in BranchHolds}, value=held).mark("holds")
             ui.label(
@@ -357,7 +357,7 @@ class Centre:
         outcome = await run_service(self.session, lambda: node_sync.waiting_kinds(self.session.store, branch["code"]))
         if not outcome.ok:
             return
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("waiting-dialog"):
+        with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("waiting-dialog"):
             ui.label(_("Waiting for {branch}").format(branch=f"{branch['code']} {branch['name']}")).classes("lc-dialog-title")
             with ui.element("table").classes("lc-table"):
                 heads(_("Kind of record"), (_("Changes"), "lc-num"))
@@ -435,7 +435,7 @@ class Centre:
 
     async def _set_address(self) -> None:
         status = node_sync.status(self.session.store)
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("address-dialog"):
+        with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("address-dialog"):
             ui.label(_("Address of head office")).classes("lc-dialog-title")
             ui.label(
                 _("Where head office's program answers, for example https://hq.example.com. Leave it empty to exchange by file.")
@@ -447,8 +447,7 @@ class Centre:
                 .mark("url")
             )
             _dialog_buttons(dialog, _("Save"), lambda: dialog.submit(box.value or ""))
-        answer = await dialog
-        dialog.delete()
+        answer = await answer_of(dialog)
         if answer is None:
             return
         outcome = await run_service(self.session, lambda: node_sync.set_office_url(self.session.store, self.session.actor, answer))
@@ -575,7 +574,7 @@ def _chip(text: str, tone: str) -> None:
 
 async def _show_fingerprint(title: str, words: str, fingerprint: str) -> None:
     """The words and digits of a branch, for whoever is asked for them by telephone."""
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("fingerprint-dialog"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("fingerprint-dialog"):
         ui.label(title).classes("lc-dialog-title")
         what_is_compared(words, fingerprint)
         ui.label(_("The branch sees the same words and digits on its page “Merging”.")).classes("lc-muted")

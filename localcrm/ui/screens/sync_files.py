@@ -16,7 +16,7 @@ from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.sync import node_sync
 from localcrm.ui.import_job import upload_place, uploaded
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.jobs import node_keys
 from localcrm.ui.kit.values import file_size
 from localcrm.ui.operations import run_service, show_failure, toast
@@ -59,7 +59,7 @@ async def make_file(session: Session, code: str | None, working: Working) -> Non
 
 async def _asked_for_parts(size: int) -> int:
     """How large the parts may be, in MB; 0 for the file as a whole."""
-    with ui.dialog().props("persistent") as dialog, ui.card().classes("lc-dialog lc-narrow").mark("split-dialog"):
+    with page_dialog().props("persistent") as dialog, ui.card().classes("lc-dialog lc-narrow").mark("split-dialog"):
         ui.label(_("The exchange file has {size}").format(size=file_size(size))).classes("lc-dialog-title")
         ui.label(
             _(
@@ -78,7 +78,7 @@ async def _asked_for_parts(size: int) -> int:
 
 async def _show_parts(name: str, paths: list[Path]) -> None:
     """Every part with a button; a browser that may not save several files at once asks its user for each."""
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("parts-dialog"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("parts-dialog"):
         ui.label(_("{count} parts").format(count=len(paths))).classes("lc-dialog-title")
         ui.label(_("Send all of them, one in each e-mail, in any order.")).classes("lc-muted")
         with ui.element("div").classes("lc-parts").style("display:flex;flex-wrap:wrap;gap:6px;max-height:40vh;overflow:auto"):

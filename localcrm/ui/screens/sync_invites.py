@@ -11,7 +11,7 @@ from localcrm.kernel.spoken import write_checked, write_words
 from localcrm.store.migrate import set_meta
 from localcrm.sync import enrol, joining
 from localcrm.sync.identity import INVITE_HOURS
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.jobs import node_keys
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.qr import qr_address
@@ -54,7 +54,7 @@ async def invite_branch(session: Session) -> None:
 
 async def _ask(session: Session, told: str) -> _Wanted | None:
     here = next((address.rstrip("/") for address in session.program.lan.addresses), "")
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("invite-dialog"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("invite-dialog"):
         ui.label(_("Invite a branch")).classes("lc-dialog-title")
         box = ui.input(_("Code of the branch"), placeholder="BR01").props("outlined dense autofocus maxlength=12")
         box.props("data-act=branch-code").mark("branch-code")
@@ -76,7 +76,7 @@ async def _ask(session: Session, told: str) -> _Wanted | None:
 async def _show(code: str, made: Invitation, url: str) -> None:
     """The invite in its three forms, this once."""
     picture = joining.picture_text(made, url)
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog").mark("invitation"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog").mark("invitation"):
         ui.label(_("Invite for {code}").format(code=code)).classes("lc-dialog-title")
         ui.label(
             _("It is good once, for {hours} hours, and shown this once. At the branch it is entered on the first page.").format(

@@ -10,7 +10,7 @@ from nicegui import ui
 from localcrm.kernel.errors import StoreError
 from localcrm.kernel.i18n import gettext as _
 from localcrm.sync import keyring, rotation
-from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.dialogs import answer_of, confirm, page_dialog
 from localcrm.ui.kit.jobs import node_keys
 from localcrm.ui.kit.values import in_two_lines
 from localcrm.ui.operations import run_service, toast
@@ -126,7 +126,7 @@ def what_is_compared(words: str, fingerprint: str) -> None:
 
 async def compare_digits(question: str, words: str, fingerprint: str) -> bool:
     """Whether the words or digits that a branch reads out are those that came here."""
-    with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("compare-dialog"):
+    with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("compare-dialog"):
         ui.label(question).classes("lc-dialog-title")
         what_is_compared(words, fingerprint)
         ui.label(

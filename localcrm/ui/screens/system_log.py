@@ -24,7 +24,7 @@ from localcrm.store.eventlog import Event, Wanted
 from localcrm.store.query import titles
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.import_job import upload_place
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.lines import heads
 from localcrm.ui.kit.moments import moment_input, parse_day
 from localcrm.ui.kit.props import quoted
@@ -280,7 +280,7 @@ class _SystemLog:
         years = {
             number: _("older than {count} years").format(count=number) if number > 1 else _("older than one year") for number in _YEARS
         }
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("shorten-dialog"):
+        with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("shorten-dialog"):
             ui.label(_("Remove old rows of the log")).classes("lc-dialog-title")
             ui.label(
                 _("A signed note of where the log begins stays, so that the rest can still be proven. Removed rows do not come back.")

@@ -14,7 +14,7 @@ from localcrm.domain.service.rules import UNDONE, is_covered
 from localcrm.domain.service.tickets import TICKET
 from localcrm.kernel.i18n import gettext as _
 from localcrm.store.query import Condition, ListQuery, Record, select
-from localcrm.ui.kit.dialogs import answer_of
+from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.form import edit_dialog
 from localcrm.ui.kit.picker import Picker, picker
 from localcrm.ui.kit.problem import Problem
@@ -212,7 +212,7 @@ async def _ask(
 ) -> bool:
     """A dialog of some widgets, whose values are the verb's parameters; what is refused stands in it. Returns whether it was done."""
     with context.client.content:
-        with ui.dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark(f"ask-{verb}") as card:
+        with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark(f"ask-{verb}") as card:
             ui.label(title).classes("lc-dialog-title")
             widgets = fields()
             problem = Problem()

@@ -18,7 +18,7 @@ from localcrm.domain.spans import bounds
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.store.connection import Connection
 from localcrm.ui.endpoints import record_path
-from localcrm.ui.kit.dialogs import answer_of, confirm
+from localcrm.ui.kit.dialogs import answer_of, confirm, page_dialog
 from localcrm.ui.kit.form import Form
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.problem import Problem
@@ -278,7 +278,7 @@ def _net_words(net: Mapping[str, Any]) -> str:
 async def entry_dialog(session: Session, supplier: str, kind: EntryKind) -> None:
     """Enter a bill, a payment or an opening balance."""
     fields = [ENTRY.fields[key] for key in _TYPED[kind]]
-    with ui.dialog().props("persistent no-route-dismiss") as dialog, ui.card().classes("lc-dialog lc-narrow").mark("entry") as card:
+    with page_dialog().props("persistent no-route-dismiss") as dialog, ui.card().classes("lc-dialog lc-narrow").mark("entry") as card:
         ui.label(gettext(_TITLES[kind])).classes("lc-dialog-title")
         preset = {"supplier_id": supplier, "kind": kind.value, "date": date.today()}
         form = Form(session, ENTRY, fields=fields, preset=preset, two=True)
@@ -303,7 +303,7 @@ async def set_off_dialog(session: Session, supplier: str, net: Mapping[str, Any]
     """Ask how much, and for which orders; without any ticked the oldest come first."""
     ticked: set[str] = set()
     with (
-        ui.dialog().props("persistent no-route-dismiss") as dialog,
+        page_dialog().props("persistent no-route-dismiss") as dialog,
         ui.card().classes("lc-dialog lc-narrow").mark("set-off-dialog") as card,
     ):
         ui.label(_("Set off against “{name}”").format(name=net["customer"] or "…")).classes("lc-dialog-title")
