@@ -161,7 +161,9 @@ def _ways_about(scope: Scope, alias: str) -> str:
     for kind in limited_kinds(scope):
         if not kind.about:
             named = f"{other}.id IN (unhex({alias}.record), unhex({alias}.other))"
-            told += f""" WHEN '{kind.key}' THEN EXISTS (SELECT 1 FROM "{kind.key}" {other} WHERE {named} AND ({_ways(kind, scope, other)}))"""
+            told += (
+                f""" WHEN '{kind.key}' THEN EXISTS (SELECT 1 FROM "{kind.key}" {other} WHERE {named} AND ({_ways(kind, scope, other)}))"""
+            )
     codes = f"(SELECT code FROM sync_origin WHERE node_no = {scope.node_no})"
     concerned = " OR ".join(f"{alias}.{side} IN {codes}" for side in ("kept_node", "lost_node"))
     settled = f"EXISTS (SELECT 1 FROM sync_origin WHERE node_no = {scope.node_no} AND instr(char(10) || {alias}.resolved_nodes || char(10), char(10) || code || char(10)))"

@@ -90,7 +90,12 @@ def test_what_is_told_of_another_branchs_order_is_not_told_to_a_branch_with_its_
     mine, theirs = one.order(customer, product), two.order(customer, product)
     narrow(company, "BR01", "own")
     agree(company)
-    for kind, record, other in (("sales_order", mine, None), ("sales_order", theirs, None), ("sales_order", theirs, mine), ("customer", customer, None)):
+    for kind, record, other in (
+        ("sales_order", mine, None),
+        ("sales_order", theirs, None),
+        ("sales_order", theirs, mine),
+        ("customer", customer, None),
+    ):
         note(hq, kind, record, other)
     agree(company)
     assert told(one) == [mine, theirs, customer]  # his order says the same as that of another branch

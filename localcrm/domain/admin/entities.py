@@ -49,15 +49,7 @@ class ConflictState(Choice):
 
 
 class Conflict(
-    Entity,
-    key="conflict",
-    no=3,
-    label=N_("Conflict"),
-    kind=Kind.STATE,
-    title_field="field",
-    by_hand=False,
-    about=True,
-    scope=("record",),
+    Entity, key="conflict", no=3, label=N_("Conflict"), kind=Kind.STATE, title_field="field", by_hand=False, about=True, scope=("record",)
 ):
     """A value that work done apart overwrote; found by head office while merging, seen wherever the record is."""
 
