@@ -93,6 +93,20 @@ def test_what_was_missed_while_the_program_was_off_is_told_once_and_done_by_key(
     expect(page.locator(".lc-lower")).to_contain_text("海宁雅致布艺")
 
 
+def test_a_card_says_what_is_true_now(open_page: OpenPage, office: Running) -> None:
+    page = open_page("/stock", own_session=True)
+    with beside(office) as (store, actor):
+        customer = verbs.run(store, actor, "records.create_record", {"entity": "customer", "values": {"name": "诸暨旧名袜业"}})["id"]
+        at = datetime.now(UTC) + timedelta(seconds=1)
+        verbs.run(store, actor, "crm.set_reminder", {"at": at.isoformat(), "text": "寄样布", "customer": customer})
+    card = cards(page).filter(has_text="寄样布")
+    expect(card).to_contain_text("诸暨旧名袜业")
+    other_program(office, "records.update_record", entity="customer", id=customer, values={"name": "诸暨新名袜业"})
+    expect(card).to_contain_text("诸暨新名袜业")
+    card.locator("[data-act=settle]").click()
+    expect(card).to_have_count(0)
+
+
 def test_a_record_is_talked_about_and_who_is_named_hears_of_it(open_page: OpenPage, office: Running) -> None:
     admin, lin = open_page(), open_page("/stock", login="lin")
     expect(link(lin)).to_be_visible()

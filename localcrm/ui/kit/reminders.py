@@ -21,7 +21,7 @@ from localcrm.domain.crm.entities import Reminder
 from localcrm.domain.crm.reminders import Reminding, reminders, sources
 from localcrm.kernel.clock import moment
 from localcrm.kernel.errors import AppError
-from localcrm.kernel.i18n import N_, gettext as _
+from localcrm.kernel.i18n import N_, current_language, gettext as _, use_language
 from localcrm.ui.endpoints import record_path
 from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.form import Form
@@ -101,6 +101,7 @@ class Bell:
         self._next: datetime | None = None
         self._looked, self._rest, self._changed = 0.0, 0.0, True
         self._running: asyncio.Task[None] | None = None
+        self._language = current_language()
 
     @property
     def session(self) -> Session | None:
@@ -115,6 +116,8 @@ class Bell:
     def join(self, client: Client, draw: Callable[[], None]) -> None:
         """Draw on this page too, until it is gone."""
         here = contextvars.copy_context()  # in the language of the page, whoever looks
+        if current_language() != self._language:
+            self._language, self._changed = current_language(), True
         self.pages[client] = lambda: here.run(draw)
         client.on_delete(lambda: self.pages.pop(client, None))
         if self._running is None or self._running.done():
@@ -156,7 +159,7 @@ class Bell:
             due, self._next = self.due, None
         self._looked = time.monotonic()
         self._rest = max(_TICK, 10 * (self._looked - began))  # while many records are written it must not read all the time
-        if [(one.key, one.due) for one in due] != [(one.key, one.due) for one in self.due]:
+        if due != self.due:  # what is said of the same occasion may be another thing by now
             self.due = due
             self._draw()
 
@@ -165,7 +168,7 @@ class Bell:
         if session is None:
             return [], None
         now = moment(session.store.clock)
-        with session.store.read() as connection:
+        with use_language(self._language), session.store.read() as connection:
             found = reminders(connection, session.store.node, session.actor, now=now, ahead=_AHEAD)
         later = [one.due for one in found if one.due > now]
         return [one for one in found if one.due <= now], min(later, default=None)
