@@ -23,7 +23,7 @@ from localcrm.store import merged, search
 from localcrm.store.changelog import HistoryRow, history
 from localcrm.store.connection import Connection
 from localcrm.store.kinds import kinds_with_hits
-from localcrm.store.node import Node
+from localcrm.store.node import Node, may_lack
 from localcrm.store.query import Condition, ListQuery, Record, record_json, select, stored_value
 from localcrm.store.uow import UnitOfWork
 from localcrm.store.view import mask
@@ -449,6 +449,29 @@ def _referring(entity: EntityType, record: str) -> Iterator[tuple[str, str]]:
                 document = other.fields[other.parent].f.ref if other.parent else None
                 alive = f' AND EXISTS (SELECT 1 FROM "{document}" d WHERE d.id = o."{other.parent}" AND d.deleted = 0)' if document else ""
                 yield other.key, f'SELECT 1 FROM "{other.key}" o WHERE o."{field.key}" = {record} AND o.deleted = 0{alive}'
+
+
+def bound_by(connection: Connection, entity: EntityType, identity: str) -> bool:
+    """Whether something refers to a record that can never refer to another one: a posted document, one of its lines, an entry of a book."""
+    ids = [bytes.fromhex(one) for one in merged.ids_of(connection, entity, identity)]
+    return any(connection.one(f"{referring} AND {posted} LIMIT 1", (pk,)) for referring, posted in _posted_referring(entity) for pk in ids)
+
+
+def may_be_used_elsewhere(connection: Connection, entity: EntityType) -> bool:
+    """Whether what refers to records of a kind may be at head office and other branches only."""
+    lacks = may_lack(connection)
+    return any(lacks(entity_type(kind)) for kind, _rows in _referring(entity, "?"))
+
+
+def _posted_referring(entity: EntityType) -> Iterator[tuple[str, str]]:
+    for key, referring in _referring(entity, "?"):
+        kind = entity_type(key)
+        document = kind if kind.kind is Kind.DOCUMENT else entity_type(kind.fields[kind.parent].f.ref or "") if kind.parent else None
+        if kind.kind is Kind.LEDGER:
+            yield referring, "1"
+        elif document is not None and document.kind is Kind.DOCUMENT:
+            place = "o.id" if document is kind else f'o."{kind.parent}"'
+            yield referring, f"EXISTS (SELECT 1 FROM \"{document.key}\" p WHERE p.id = {place} AND p.status = 'posted')"
 
 
 def _hangs_on(kind: EntityType, field: Field) -> bool:

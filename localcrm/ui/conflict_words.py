@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from localcrm.domain import policy
-from localcrm.domain.admin.conflicts import CONFLICT, Item, Step, chosen_text, concerned_field, held_values, met_values
+from localcrm.domain.admin.conflicts import CONFLICT, Item, Needed, Step, chosen_text, concerned_field, held_values, met_values
 from localcrm.domain.admin.entities import ConflictKind
 from localcrm.domain.admin.reasons import reason_texts
 from localcrm.domain.crm.merging import ALIASES
@@ -95,10 +95,12 @@ class Told:
 
     @property
     def keep_label(self) -> str:
-        """What leaving everything as it is means here."""
+        """What leaving everything as it is means here; "" where that cannot be."""
         match self.item.kind:
             case ConflictKind.DELETED_EDITED if self.item.into:
                 return _("Leave “{name}” as it is").format(name=_short(self.into))
+            case ConflictKind.PARENT_DELETED if self.item.needed:
+                return ""
             case ConflictKind.DELETED_EDITED | ConflictKind.PARENT_DELETED:
                 return _("Keep it deleted") if self.item.now == "true" else _("Leave it in use")
             case ConflictKind.OVERWRITTEN:
@@ -215,6 +217,11 @@ class Teller:
                 if item.now != "true":
                     return _("“{title}” was deleted and is in use again.").format(title=title), _("Nothing to do any more: settle it.")
                 who = self._deleted_by(kind, str(conflict["record"]))
+                if item.needed == Needed.ELSEWHERE:
+                    happened = _("“{title}” was deleted ({who}) while another place still used it. Here it is used by: {users}.")
+                    return happened.format(title=title, who=who, users=users or _("nothing")), _(
+                        "This branch does not hold everything, so head office settles this, unless it is needed here: then restore it."
+                    )
                 if not users and (shared := self._shared_with(kind, str(conflict["record"]))):
                     happened = _("“{title}” was deleted ({who}) while another place shared it with {names}.")
                     return happened.format(title=title, who=who, names=shared), _(
@@ -224,6 +231,10 @@ class Teller:
                     happened = _("“{title}” was deleted; nothing refers to it any more.").format(title=title)
                     return happened, _("Keep it deleted, unless it is still needed.")
                 happened = _("“{title}” was deleted ({who}) while another place still used it: {users}.")
+                if item.needed == Needed.POSTED:
+                    return happened.format(title=title, users=users, who=who), _(
+                        "Restore it: posted documents among them need it. What shall not be used any more is stopped, not deleted."
+                    )
                 return happened.format(title=title, users=users, who=who), _(
                     "Restore it if it is still needed. If not, let those records refer to another one, then keep it deleted."
                 )

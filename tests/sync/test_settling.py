@@ -8,6 +8,7 @@ import pytest
 
 from localcrm.domain.admin import conflicts
 from localcrm.domain.admin.conflicts import Rule
+from localcrm.domain.admin.entities import BranchHolds
 from localcrm.kernel.errors import Refused
 from localcrm.kernel.schema import entity
 from localcrm.store import check
@@ -139,6 +140,54 @@ def test_a_restored_record_lives_everywhere(company: Company, one: Installation,
     assert {node.is_deleted("customer", customer) for node in company.nodes} == {False}
     assert {node.get("customer", customer)["phone"] for node in company.nodes} == {"0575-2"}
     assert company.hq.conflicts(state="open") == []
+
+
+def test_a_customer_whose_order_was_posted_elsewhere_cannot_stay_deleted(company: Company, one: Installation, two: Installation):
+    """Its debt could be collected nowhere."""
+    hq = company.hq
+    hq.new("warehouse", code="W", name="总仓")
+    product = hq.new("product", code="P1", name="坯布", unit="米", price="9.00")
+    owing, drafted = hq.new("customer", name="甲公司"), hq.new("customer", name="乙公司")
+    agree(company)
+    one.run("sales.post_order", order_id=one.order(owing, product))
+    one.order(drafted, product)
+    for customer in (owing, drafted):
+        hq.run("records.delete_record", entity="customer", id=customer)
+    agree(company)
+    agree(company)
+    told = {found["record"]: found["id"] for found in hq.conflicts(kind="parent_deleted")}
+    for keep in ("kept", "value=true"):
+        with pytest.raises(Refused) as refused:
+            hq.run("admin.resolve_conflict", id=told[owing], keep=keep)
+        assert refused.value.code == "posted_documents_need_it"
+    hq.run("admin.resolve_conflict", id=told[drafted], keep="kept")
+    two.run("admin.resolve_conflict", id=told[owing], keep="value=false")
+    agree(company)
+    assert [row[0] for row in one.rows("SELECT name FROM customer WHERE deleted = 0")] == ["甲公司"]
+
+
+def test_whether_others_still_use_it_is_not_for_a_branch_to_say_that_does_not_see_them(company: Company, one: Installation, two: Installation):
+    hq = company.hq
+    product, customer = hq.new("product", code="P1", name="坯布", unit="米", price="9.00"), one.new("customer", name="甲公司")
+    node_sync.set_holds(hq.store, hq.actor, "BR02", BranchHolds.OWN)
+    company.exchange()
+    company.exchange()
+    one.order(customer, product)
+    hq.run("records.delete_record", entity="product", id=product)
+    company.exchange()
+    company.exchange()
+    (told,) = two.conflicts(kind="parent_deleted")
+    with pytest.raises(Refused) as refused:
+        two.run("admin.resolve_conflict", id=told["id"], keep="kept")
+    assert refused.value.code == "not_seen_here"
+    with two.store.read() as connection:
+        (seen,) = Teller(connection, two.actor, conflicts.find_items(connection, two.actor)[1])
+    assert "总部" in seen.next_step
+    assert seen.keep_label == ""
+    two.run("admin.resolve_conflict", id=told["id"], keep="value=false")
+    company.exchange()
+    company.exchange()
+    assert hq.value("SELECT deleted FROM product") == 0
 
 
 def test_decided_again_it_stays_settled_everywhere(company: Company, clash: tuple[str, str], one: Installation, clocks):

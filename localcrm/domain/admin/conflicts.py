@@ -68,6 +68,13 @@ class Rule(Choice):
     KEEP = "keep", N_("Leave everything as it is now")
 
 
+class Needed(Choice):
+    """Why a deleted record must not stay deleted by what somebody here chooses."""
+
+    POSTED = "posted", N_("Posted documents refer to it")
+    ELSEWHERE = "elsewhere", N_("Head office alone sees whether it is still used")
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """A conflict as somebody may see it, and what its record says at this moment.
@@ -75,7 +82,8 @@ class Item:
     ``now``: the live value, as text like the values of the conflict; ``is_there`` False for a record nobody here knows · ``into``: of one
     that was changed while another place merged it into another record, the id of the record that is left · ``mine``: whether it concerns a
     value, or a record, of whoever looks · ``is_ours``: whether of two documents that say the same the later one can be taken back here ·
-    ``is_elsewhere``: whether this branch does not hold the record, so that others settle it.
+    ``is_elsewhere``: whether this branch does not hold the record, so that others settle it · ``needed``: why what was deleted cannot be kept
+    deleted here, in a word of ``Needed``.
     """
 
     conflict: Record
@@ -85,6 +93,7 @@ class Item:
     mine: bool = False
     is_ours: bool = False
     is_elsewhere: bool = False
+    needed: str = ""
 
     @property
     def id(self) -> str:
@@ -203,7 +212,24 @@ def item_of(connection: Connection, conflict: Record) -> Item:
     found = live_text(connection, conflict)
     if found is None:
         return Item(conflict, None, is_there=False, is_elsewhere=_may_be_elsewhere(connection, conflict))
-    return Item(conflict, found[0], is_there=True, into=left_of(connection, conflict), is_ours=is_ours(connection, conflict))
+    return Item(
+        conflict,
+        found[0],
+        is_there=True,
+        into=left_of(connection, conflict),
+        is_ours=is_ours(connection, conflict),
+        needed=needed(connection, conflict, found[0]),
+    )
+
+
+def needed(connection: Connection, conflict: Mapping[str, Any], now: str | None) -> str:
+    """Why a record that was deleted while another place used it cannot be kept deleted here; empty where it can."""
+    kind = _kind(conflict)
+    if kind is None or now != "true" or conflict.get("kind") != ConflictKind.PARENT_DELETED:
+        return ""
+    if records.bound_by(connection, kind, str(conflict["record"])):
+        return Needed.POSTED
+    return Needed.ELSEWHERE if records.may_be_used_elsewhere(connection, kind) else ""
 
 
 def _may_be_elsewhere(connection: Connection, conflict: Mapping[str, Any]) -> bool:
@@ -282,6 +308,8 @@ def step(item: Item, keep: str | None) -> Step:
     """What one choice would do to one conflict; nothing where there is no such choice, or where that goes into another record: such are looked at singly."""
     if keep == "lost" and item.is_ours:
         return Step(item, keep, "0")
+    if keep == "kept" and item.needed:
+        keep = None
     if keep == "lost" and (item.into or not (item.kind in WITH_ANOTHER and item.is_there)):
         keep = None
     return Step(item, keep, item.now if keep in {None, "kept"} else chosen_text(item.conflict, str(keep)))
@@ -319,6 +347,8 @@ def resolve_conflict(
     if live_text(uow.connection, conflict) is None and _may_be_elsewhere(uow.connection, conflict):
         raise Refused("not_held_here", N_("This branch does not hold the record. Head office, or a branch that holds it, settles this."))
     _check_choice(keep)
+    if chosen_text(conflict, keep) == "true":
+        _require_not_needed(uow.connection, conflict)
     if keep != "kept" and conflict["field"]:
         _check_present(uow, conflict, present)
         _take(uow, actor, conflict, keep, record)
@@ -374,6 +404,25 @@ def chosen_text(conflict: Mapping[str, Any], keep: str) -> str | None:
 def _check_choice(keep: str) -> None:
     if keep not in {"kept", "lost"} and not keep.startswith("value="):
         raise InvalidInput("bad_parameter_keep", N_("Choose “kept”, “lost” or “value=…”."))
+
+
+def _require_not_needed(connection: Connection, conflict: Record) -> None:
+    found = live_text(connection, conflict)
+    match needed(connection, conflict, found[0] if found else None):
+        case Needed.POSTED:
+            raise Refused(
+                "posted_documents_need_it",
+                N_(
+                    "Posted documents refer to it, so it cannot stay deleted. Restore it; what shall not be used any more is stopped instead."
+                ),
+            )
+        case Needed.ELSEWHERE:
+            raise Refused(
+                "not_seen_here",
+                N_(
+                    "Whether other branches still use it only head office can see. Restore it if it is needed here; otherwise head office settles this."
+                ),
+            )
 
 
 def _check_present(uow: UnitOfWork, conflict: Record, present: str | None) -> None:

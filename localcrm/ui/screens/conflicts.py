@@ -272,7 +272,7 @@ class Inbox:
         if again and not (one.item.can_take or one.item.can_edit):
             return
         with ui.element("div").classes("lc-row lc-wrap-row"):
-            if not again:
+            if not again and one.keep_label:
                 _button(one.keep_label, "k", "keep", partial(self._on, one, self.keep), first=True)
             elif one.item.changed_since and one.item.kind != ConflictKind.PARENT_DELETED and "kept" in one.item.conflict:
                 _button(_kept_label(one), "k", "keep", partial(self._on, one, self.keep))
@@ -408,7 +408,7 @@ class Inbox:
 
     async def keep(self) -> None:
         """What is live stays; of a settled one what was live when it was found comes back."""
-        if self.current and self.may and (self.current.item.is_open or self.current.item.changed_since):
+        if self.current and self.may and self.current.keep_label and (self.current.item.is_open or self.current.item.changed_since):
             await self._settle(self.current, "kept")
 
     async def take(self) -> None:
