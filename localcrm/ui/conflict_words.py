@@ -19,10 +19,11 @@ from localcrm.domain.sales.entered_twice import both_count
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import EntityType, Field, entity as entity_type
-from localcrm.store.changelog import HistoryRow, history
+from localcrm.store.changelog import HistoryRow
 from localcrm.store.query import stored_value, titles
 from localcrm.store.view import Masked
 from localcrm.ui.endpoints import record_path
+from localcrm.ui.kit.binned import deleted_by
 from localcrm.ui.kit.values import exact, near_moment, show
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ class Teller:
                 users = used_by(self._connection, self._actor, kind, str(conflict["record"]))
                 if item.now != "true":
                     return _("“{title}” was deleted and is in use again.").format(title=title), _("Nothing to do any more: settle it.")
-                who = self._deleted_by(kind, str(conflict["record"]))
+                who = deleted_by(self._connection, self._actor, kind, str(conflict["record"]))
                 if item.needed == Needed.ELSEWHERE:
                     happened = _("“{title}” was deleted ({who}) while another place still used it. Here it is used by: {users}.")
                     return happened.format(title=title, who=who, users=users or _("nothing")), _(
@@ -325,14 +326,6 @@ class Teller:
     def _author(self, item: Item, side: str) -> str:
         told = self._side(item, side)
         return " · ".join(filter(None, [told.who, told.at]))
-
-    def _deleted_by(self, kind: EntityType, record: str) -> str:
-        """Who put a record into the recycle bin, where and when."""
-        row = next((row for row in history(self._connection, kind, record) if row.field == "deleted" and row.new), None)
-        if row is None:
-            return "—"
-        user = self._titles(entity_type("user"), [row.user_id]).get(row.user_id) if row.user_id else None
-        return " · ".join([" ".join(filter(None, [row.node, user])), near_moment(datetime.fromisoformat(row.at))])
 
     def _edits(self, item: Item, kind: EntityType | None) -> str:
         """What the change says that met a deletion, as the history of the record has it."""

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from localcrm.domain import verbs
+from localcrm.domain.admin.conflicts import CONFLICT
 from localcrm.store import blobs
 from tests.browser.conftest import OpenPage, Running, beside, pick, picture
 
@@ -55,3 +56,38 @@ def test_a_salesperson_opens_everything_about_a_customer_by_key(open_page: OpenP
 def test_a_customer_who_is_not_there_is_said_so(open_page: OpenPage) -> None:
     for nobody in ("0" * 32, "not-an-id"):
         expect(open_page(f"/customers/{nobody}").locator(".lc-customer-page")).to_contain_text("无权查看")
+
+
+def test_a_deleted_customer_says_so_and_offers_only_the_way_back(open_page: OpenPage, office: Running) -> None:
+    with beside(office) as (store, actor):
+        identity = verbs.run(store, actor, "records.create_record", {"entity": "customer", "values": {"name": "回收站里的布行"}})["id"]
+        verbs.run(store, actor, "records.delete_record", {"entity": "customer", "id": identity})
+    page = open_page(f"/customers/{identity}")
+    notice = page.locator(".lc-notice", has_text="已删除，在回收站里（HQ 王芳")
+    expect(notice).to_be_visible()
+    expect(page.locator(".lc-page-tools")).not_to_contain_text("编辑")
+    picture(page, "deleted-customer")
+    notice.locator("[data-act=restore]").click()
+    expect(page.locator(".lc-page-tools")).to_contain_text("编辑")
+    expect(notice).to_have_count(0)
+
+
+def test_what_is_left_to_decide_about_a_customer_stands_above_everything(open_page: OpenPage, office: Running) -> None:
+    with beside(office) as (store, actor):
+        identity = verbs.run(store, actor, "records.create_record", {"entity": "customer", "values": {"name": "两处都改的布行"}})["id"]
+        with store.unit_of_work(None) as uow:
+            told = {"kind": "overwritten", "entity": "customer", "record": identity, "field": "phone", "kept": "1", "lost": "2"}
+            uow.insert(CONFLICT, CONFLICT.validate(told))
+    page = open_page(f"/customers/{identity}")
+    notice = page.locator(".lc-notice", has_text="有 1 处需要您确认")
+    expect(notice).to_be_visible()
+    picture(page, "customer-with-conflict")
+    page.get_by_text("返回列表").click()
+    expect(page.locator(".lc-lower .q-tab").first).to_contain_text("冲突")
+    page.goto(f"{office.address}/customers/{identity}")
+    notice.locator("[data-act=to-conflicts]").click()
+    page.locator(".lc-conflict [data-act=keep]").click()
+    expect(page.locator(".lc-conflict")).to_have_count(0)
+    page.goto(f"{office.address}/customers/{identity}")
+    expect(page.locator(".lc-customer-page")).to_contain_text("两处都改的布行")
+    expect(notice).to_have_count(0)

@@ -34,7 +34,8 @@ def _read(session: Session, connection: Connection, identity: str) -> list[Told]
     return list(Teller(connection, session.actor, items))
 
 
-def _count(session: Session, connection: Connection, identity: str) -> int:
+def count_open(session: Session, connection: Connection, identity: str) -> int:
+    """How many nobody has looked at, up to fifty."""
     query = ListQuery(CONFLICT, where=_where(connection, identity), limit=_MOST, restrict=policy.view(session.actor, CONFLICT))
     return len(select(connection, query, count=False).rows)
 
@@ -67,7 +68,7 @@ CONFLICTS = Tab(
     id="conflicts",
     label_msgid=N_("Conflicts"),
     permission="conflict.read",
-    count=_count,
+    count=count_open,
     read=_read,
     draw=_draw,
     shows=frozenset({"conflict"}),

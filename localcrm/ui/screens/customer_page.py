@@ -24,12 +24,14 @@ from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.ids import parse_id
 from localcrm.store.query import Record
 from localcrm.ui.customer.activities import ACTIVITY
+from localcrm.ui.customer.conflicts import count_open
 from localcrm.ui.customer.merge import living
 from localcrm.ui.customer.tables import reading
 from localcrm.ui.customer.timeline import timeline
 from localcrm.ui.customer.under_way import AFTER_SALE, Found as UnderWay, files_list, under_way, under_way_table
 from localcrm.ui.endpoints import record_path
 from localcrm.ui.frame import page_head
+from localcrm.ui.kit.binned import bin_notice, binned
 from localcrm.ui.kit.detail import facts, ref_names
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.links import link_pieces
@@ -47,12 +49,22 @@ CUSTOMER, CONTACT, ORDER = Customer.entity_type, Contact.entity_type, SalesOrder
 #: What stands in the head of the page or in a card of its own instead of among the facts.
 _ELSEWHERE = frozenset({"name", "level", "stage", "number", "files"})
 _ORDERS, _EVENTS = 8, 40
-_SHOWN = kinds() | {"customer", "contact", "opportunity", "stage", "supplier", "supplier_entry", *(part.kind.key for part in AFTER_SALE)}
+_SHOWN = kinds() | {
+    "customer",
+    "conflict",
+    "contact",
+    "opportunity",
+    "stage",
+    "supplier",
+    "supplier_entry",
+    *(part.kind.key for part in AFTER_SALE),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
     customer: Record
+    binned: str
     names: Mapping[str, Mapping[str, str]]
     glance: Glance
     overdue: Decimal | None
@@ -65,6 +77,7 @@ class _Found:
     after_sale: Sequence[UnderWay]
     files: Sequence[Attached]
     suppliers: Sequence[tuple[Record, Owed | None]]
+    conflicts: int
 
 
 async def customer_page(session: Session, parameters: Mapping[str, str]) -> None:
@@ -93,6 +106,7 @@ class _Page(RecordPage[_Found]):
             glance = customer_glances(connection, session.actor, [identity])[identity]
             return _Found(
                 customer,
+                binned(connection, session.actor, CUSTOMER, customer),
                 names,
                 glance,
                 overdue(connection, session.actor, identity, glance.unpaid, customer.get("credit_days"), date.today()),
@@ -105,6 +119,7 @@ class _Page(RecordPage[_Found]):
                 under_way(session, connection, identity, parts=AFTER_SALE),
                 customer_files(connection, session.actor, identity),
                 suppliers_of(connection, session.actor, identity),
+                count_open(session, connection, identity) if may("conflict.read") else 0,
             )
 
     def draw_body(self, found: _Found) -> None:
@@ -147,12 +162,20 @@ class _Page(RecordPage[_Found]):
                 ui.button(_("Print"), on_click=lambda: ui.run_javascript("window.print()")).props("unelevated no-caps").classes(
                     "lc-btn"
                 ).mark("print")
-                if session.may("activity.create"):
+                if session.may("activity.create") and not found.binned:
                     self._button(_("New activity"), "a", self._new_activity)
-                if session.may("sales_order.create"):
+                if session.may("sales_order.create") and not found.binned:
                     self._button(_("New sales order"), "o", lambda: ui.navigate.to(f"/orders/new?customer={self.identity}"))
-                if session.may("customer.update"):
+                if session.may("customer.update") and not found.binned:
                     self._button(_("Edit"), "e", self._edit)
+        bin_notice(session, CUSTOMER, self.identity, str(customer["name"]), found.binned)
+        if found.conflicts:
+            with ui.element("div").classes("lc-notice lc-warn lc-no-print").mark("open-conflicts").props('role="status"'):
+                ui.icon("call_merge")
+                ui.label(_("Work done apart left something to decide here: {count}").format(count=found.conflicts)).classes("grow")
+                ui.button(_("Settle under Conflicts"), on_click=lambda: ui.navigate.to(f"/conflicts?record={self.identity}")).props(
+                    "unelevated no-caps data-act=to-conflicts"
+                ).classes("lc-btn")
 
     def _button(self, label: str, key: str, act: Callable[[], Any]) -> None:
         with ui.button(on_click=act).props(f"unelevated no-caps data-key={key}").classes("lc-btn").mark(f"do-{key}"):

@@ -50,10 +50,25 @@ if TYPE_CHECKING:
 CUSTOMER, CONTACT, ACTIVITY = Customer.entity_type, Contact.entity_type, Activity.entity_type
 
 
-#: The tabs in their order.
+#: The tabs in their order; the first is there only while it has something to say.
 TABS = (
-    *(OVERVIEW, CONTACTS, ACTIVITIES, CALLS, OPPORTUNITIES, QUOTES, CONTRACTS, ORDERS, DELIVERIES, PRODUCTS, TICKETS, EXPENSES, FILES),
-    *(OWNERS, SHARING, TIMELINE, HISTORY, CONFLICTS),
+    *(
+        CONFLICTS,
+        OVERVIEW,
+        CONTACTS,
+        ACTIVITIES,
+        CALLS,
+        OPPORTUNITIES,
+        QUOTES,
+        CONTRACTS,
+        ORDERS,
+        DELIVERIES,
+        PRODUCTS,
+        TICKETS,
+        EXPENSES,
+        FILES,
+    ),
+    *(OWNERS, SHARING, TIMELINE, HISTORY),
 )
 
 

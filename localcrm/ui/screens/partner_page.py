@@ -31,6 +31,7 @@ from localcrm.store.query import Condition, ListQuery, Record, select
 from localcrm.ui.customer.under_way import Found as UnderWay, Part, under_way, under_way_table
 from localcrm.ui.endpoints import record_path
 from localcrm.ui.frame import page_head
+from localcrm.ui.kit.binned import bin_notice, binned
 from localcrm.ui.kit.detail import facts, ref_names
 from localcrm.ui.kit.dialogs import confirm
 from localcrm.ui.kit.form import edit_dialog, load_typed
@@ -74,6 +75,7 @@ _MOST = 30
 @dataclass(frozen=True, slots=True)
 class _Found:
     partner: Record
+    binned: str
     names: Mapping[str, Mapping[str, str]]
     year: Sums
     targets: Sequence[Reached]
@@ -123,6 +125,7 @@ class _Page(RecordPage[_Found]):
             )
             return _Found(
                 partner,
+                binned(connection, session.actor, PARTNER, partner),
                 ref_names(session, PARTNER, partner),
                 year,
                 targets.reached(connection, session.actor, partner=identity),
@@ -159,10 +162,11 @@ class _Page(RecordPage[_Found]):
                 ui.button(_("To the list"), on_click=lambda: ui.navigate.to("/records/partner")).props("unelevated no-caps").classes(
                     "lc-btn"
                 )
-                if self.session.may("partner.update"):
+                if self.session.may("partner.update") and not found.binned:
                     with ui.button(on_click=self._edit).props("unelevated no-caps data-key=e").classes("lc-btn"):
                         ui.label(_("Edit"))
                         ui.label(own_key("e")).classes("lc-kbd q-ml-sm")
+        bin_notice(self.session, PARTNER, self.identity, str(found.partner["name"]), found.binned)
 
     def _figures(self, found: _Found) -> None:
         with card(_("Sales this year")):
