@@ -196,11 +196,20 @@ class HistoryRow:
 
 
 def history(connection: Connection, entity: EntityType, identity: str) -> list[HistoryRow]:
-    """Every change of a record known here, newest first, values in JSON form; secrets show nothing."""
+    """Every change of a record known here, newest first, values in JSON form; secrets show nothing.
+
+    What was done apart stands in the order in which changes win, the same at every node: the first line of a field is the one in force.
+    """
     key = bytes.fromhex(identity)
-    codes, changes = node_codes(connection), list(changes_of(connection, entity, [key]))
+    nodes = {row[0]: row[1:] for row in connection.all("SELECT origin, code, node_no, epoch FROM sync_origin")}
     first = first_values(connection, entity, [key]).get(key, {})
-    return [entry for change in reversed(changes) for entry in _history_rows(entity, change, codes[change.tx.origin], first)]
+
+    def place(change: Logged) -> tuple[bool, int, int, bytes, int]:
+        _code, node_no, epoch = nodes[change.tx.origin]
+        return change.op != INSERT, change.tx.eff_hlc, node_no, epoch, change.oseq
+
+    changes = sorted(changes_of(connection, entity, [key]), key=place, reverse=True)
+    return [entry for change in changes for entry in _history_rows(entity, change, nodes[change.tx.origin][0], first)]
 
 
 def _history_rows(entity: EntityType, change: Logged, code: str, first: Mapping[int, Stored]) -> Iterator[HistoryRow]:

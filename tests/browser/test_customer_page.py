@@ -89,5 +89,5 @@ def test_what_is_left_to_decide_about_a_customer_stands_above_everything(open_pa
     page.locator(".lc-conflict [data-act=keep]").click()
     expect(page.locator(".lc-conflict")).to_have_count(0)
     page.goto(f"{office.address}/customers/{identity}")
-    expect(page.locator(".lc-customer-page")).to_contain_text("两处都改的布行")
+    expect(page.locator(".lc-page-tools")).to_contain_text("编辑")
     expect(notice).to_have_count(0)
