@@ -36,7 +36,8 @@ class Behaviour:
     begin: what a new record begins with where that is not for the declaration to say · prepare: fills in values before they are checked (old is None for a new record) · check: refuses what the
     declaration cannot know · after: follows up in the same transaction · derive: values that are shown but not stored,
     in JSON form; what the actor may not see is left out of them · distinct: fields whose value ``check`` compares with those of other
-    records of the kind · binned, restored: follow up when a record has gone into the recycle bin or come back from it. For lines, with the id of their document: check_document refuses any change of its lines · after_document follows
+    records of the kind · taken_over: references that ``prepare`` takes from another record of the same matter, whatever became of what they
+    name since · binned, restored: follow up when a record has gone into the recycle bin or come back from it. For lines, with the id of their document: check_document refuses any change of its lines · after_document follows
     up when some have changed; once, however many are written together.
     """
 
@@ -48,6 +49,7 @@ class Behaviour:
     after_document: Callable[[UnitOfWork, Actor, str], None] | None = None
     derive: Callable[[Connection, Actor, list[Record]], list[dict[str, Any]]] | None = None
     distinct: tuple[str, ...] = ()
+    taken_over: tuple[str, ...] = ()
     restored: Callable[[UnitOfWork, Actor, Record], None] | None = None
     binned: Callable[[UnitOfWork, Actor, Record], None] | None = None
 
@@ -551,8 +553,11 @@ def _check_parents(uow: UnitOfWork, kind: EntityType, record: Record) -> None:
 
 
 def _check_references(uow: UnitOfWork, kind: EntityType, new: Mapping[str, Any], old: Mapping[str, Any] | None) -> None:
+    taken_over = BEHAVIOURS.get(kind.key, _NO_BEHAVIOUR).taken_over
     for field in kind.refs:
         value = new[field.key]
+        if field.key in taken_over:
+            continue
         if value is None or (old is not None and old[field.key] == value):
             continue
         if not uow.exists(entity_type(field.f.ref or ""), value):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from localcrm.domain import arrivals, conditions, import_columns, records, verbs
 from localcrm.domain.admin import conflicts, fields, services as admin, undo
@@ -25,7 +26,7 @@ from localcrm.domain.crm import (
     tags,
 )
 from localcrm.domain.crm.entities import Customer, Opportunity, ProjectTask
-from localcrm.domain.finance import approval as expense_approval, services as finance
+from localcrm.domain.finance import approval as expense_approval, services as finance, split_twice
 from localcrm.domain.finding import services as finding
 from localcrm.domain.netting import services as netting
 from localcrm.domain.options import services as options
@@ -146,6 +147,7 @@ arrivals.FOLLOWERS |= {
     "activity": arrivals.Follower(activities.bring_together, "participants"),
     "ticket": arrivals.Follower(tickets.open_circles),
     "sales_order": arrivals.Follower(entered_twice.follow_arrived),
+    "expense": arrivals.Follower(split_twice.follow_arrived),
 }
 
 # What other records say of a person: the numbers he called from, what he said, what he is to others. The matter itself stays.
@@ -172,7 +174,10 @@ erase.REACHED += [
 
 # What was changed of a customer that another place merged away goes into the one that is left, if a person wants it.
 conflicts.PUT_INTO["customer"] = merging.put_into
-conflicts.TWICE["sales_order", "gross"] = conflicts.Twice(entered_twice.entered_here, entered_twice.take_back)
+conflicts.TWICE |= {
+    ("sales_order", field): conflicts.Twice(partial(entered_twice.entered_here, field=field), entered_twice.take_back)
+    for field in (entered_twice.OPENING, entered_twice.QUOTE)
+}
 
 # A row of a table may bring a person along with the customer.
 import_columns.ALONG["customer"] = "contact"

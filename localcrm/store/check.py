@@ -375,10 +375,13 @@ def _documents(connection: Connection) -> Iterator[Problem]:
         ]
         sums = ", ".join(f'sum("{key}") AS "{key}"' for key in shared)
         differs = " OR ".join(f'd."{key}" <> coalesce(s."{key}", 0)' for key in shared)
+        entered = (
+            " AND d.opening = 0" if "opening" in document.fields else ""
+        )  # what was owed before these books has an amount and no lines
         rows = connection.all(
             f'SELECT d."{document.title_field}" FROM "{document.key}" d '
             f'LEFT JOIN (SELECT "{line.parent}" AS parent, {sums} FROM "{line.key}" WHERE deleted = 0 GROUP BY "{line.parent}") s ON s.parent = d.id '
-            f"WHERE d.status = 'posted' AND ({differs})"
+            f"WHERE d.status = 'posted'{entered} AND ({differs})"
         )
         for (number,) in rows:
             yield _problem("document_total", N_("{number}: the total is not the sum of the lines."), number=number or "?")

@@ -15,7 +15,7 @@ from localcrm.domain.admin.reasons import reason_texts
 from localcrm.domain.crm.merging import ALIASES
 from localcrm.domain.people.shared_with import share_of, shared_names
 from localcrm.domain.records import used_by
-from localcrm.domain.sales.entered_twice import both_count
+from localcrm.domain.sales.entered_twice import OPENING, QUOTE, both_count
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import EntityType, Field, entity as entity_type
@@ -187,8 +187,8 @@ class Teller:
     def _reason(self, item: Item, into: str) -> str:
         if into:
             return _("Merged here, changed there")
-        if _is_opening_balance(item):
-            return _("Opening balance entered twice?")
+        if twice := _done_twice(item):
+            return _("Opening balance entered twice?") if twice == OPENING else _("One quote ordered twice?")
         return gettext(CONFLICT.fields["kind"].options.get(item.kind, item.kind))
 
     def word(self, item: Item, text: str | None) -> str | None:
@@ -251,8 +251,8 @@ class Teller:
                 return told.format(**words, names=merged), _(
                     "Both are gone now. Restore it if one of them is still needed: everything of both is with it."
                 )
-            case ConflictKind.DUPLICATE if item.is_there and _is_opening_balance(item):
-                return "", self._opening_twice(item)
+            case ConflictKind.DUPLICATE if item.is_there and (twice := _done_twice(item)):
+                return "", self._twice(item, twice)
             case ConflictKind.MERGED if item.is_there:
                 return self._merged_apart(item, title)
             case ConflictKind.QUARANTINED:
@@ -270,12 +270,16 @@ class Teller:
             else (_("This record is not known here."), _("Nothing can be taken; settle it when you have seen it."))
         )
 
-    def _opening_twice(self, item: Item) -> str:
-        if not both_count(self._connection, [str(item.conflict.get(key) or "") for key in ("record", "other")]):
-            return _("One of the two has been reversed. Nothing to do any more: settle it.")
+    def _twice(self, item: Item, field: str) -> str:
+        if not both_count(self._connection, [str(item.conflict.get(key) or "") for key in ("record", "other")], field):
+            return _("One of the two has been taken back. Nothing to do any more: settle it.")
         todo = _(
             "Both count for now. If it is one debt, the branch that entered it reverses one of the two; two old bills are left as they are."
         )
+        if field == QUOTE:
+            todo = _(
+                "Both count for now. If the customer ordered once, the branch that made the second order reverses it, or deletes its draft. If each delivers a part, leave both."
+            )
         order = entity_type("sales_order")
         seen = policy.seen(self._actor, order)
         if seen is None or not seen.shows("customer_name"):
@@ -463,10 +467,11 @@ def _is_id(item: Item) -> bool:
     return len(str(item.conflict.get("record") or "")) == 32
 
 
-def _is_opening_balance(item: Item) -> bool:
-    """Of what the program has for orders no other value is told of as given twice (see ``domain.sales.entered_twice``)."""
+def _done_twice(item: Item) -> str:
+    """Of two orders the field that says they are one thing done twice (see ``domain.sales.entered_twice``); "" for anything else."""
     conflict = item.conflict
-    return item.kind == ConflictKind.DUPLICATE and (conflict.get("entity"), conflict.get("field")) == ("sales_order", "gross")
+    field = str(conflict.get("field"))
+    return field if item.kind == ConflictKind.DUPLICATE and conflict.get("entity") == "sales_order" and field in {OPENING, QUOTE} else ""
 
 
 def _or_empty(text: str | None) -> str:

@@ -166,7 +166,9 @@ def test_a_customer_whose_order_was_posted_elsewhere_cannot_stay_deleted(company
     assert [row[0] for row in one.rows("SELECT name FROM customer WHERE deleted = 0")] == ["甲公司"]
 
 
-def test_whether_others_still_use_it_is_not_for_a_branch_to_say_that_does_not_see_them(company: Company, one: Installation, two: Installation):
+def test_whether_others_still_use_it_is_not_for_a_branch_to_say_that_does_not_see_them(
+    company: Company, one: Installation, two: Installation
+):
     hq = company.hq
     product, customer = hq.new("product", code="P1", name="坯布", unit="米", price="9.00"), one.new("customer", name="甲公司")
     node_sync.set_holds(hq.store, hq.actor, "BR02", BranchHolds.OWN)

@@ -20,7 +20,6 @@ from localcrm.kernel.errors import InvalidInput, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.money import MONEY_SCALE, parse_decimal, round_to, spread
 from localcrm.kernel.schema import EntityType, entity
-from localcrm.store.merged import survivor
 from localcrm.store.query import Record, record_json
 from localcrm.store.uow import UnitOfWork
 from localcrm.store.view import mask
@@ -42,11 +41,13 @@ ASKED_OF: dict[str, Callable[[UnitOfWork, Actor, Mapping[str, Any]], None]] = {}
 
 
 def prepare_receipt(uow: UnitOfWork, actor: Actor, values: dict[str, Any], old: Record | None) -> dict[str, Any]:  # noqa: ARG001
-    """A receipt is of today, of the order's customer, whatever he was merged into, goes to the branch's account where it has but one, and is numbered at once."""
+    """A receipt is of today, of the order's customer, whatever became of him since, goes to the branch's account where it has but one, and is
+    numbered at once.
+    """
     order = uow.find(entity("sales_order"), values["order_id"]) if values.get("order_id") else None
     filled = {**values, "branch_id": uow.node.branch_id}
     if order is not None:
-        filled["customer_id"] = survivor(uow.connection, entity("customer"), order["customer_id"])
+        filled["customer_id"] = order["customer_id"]  # money and order stay together, also when a merge of customers is undone
     if values.get("method") in WITHOUT_MONEY:
         filled["account_id"] = None
     elif "account_id" not in values and len(own := accounts_here(uow, actor)) == 1:
@@ -209,7 +210,7 @@ def receive_payment(
 BEHAVIOURS = {
     "account": Behaviour(prepare=prepare_account, check=check_account),
     "expense": Behaviour(prepare=prepare_expense, check=check_expense, derive=derive_expense),
-    "receipt": Behaviour(prepare=prepare_receipt, check=check_receipt),
+    "receipt": Behaviour(prepare=prepare_receipt, check=check_receipt, taken_over=("customer_id",)),
 }
 VERBS = (
     Verb(receive_payment, N_("Receive money for an order"), "receipt.create"),

@@ -24,15 +24,15 @@ HANDED_OVER: dict[str, HandsOver] = {}
 def pass_on(
     uow: UnitOfWork, actor: Actor, kind: EntityType, found: Iterable[Record], to: str, *, has_left: bool = False
 ) -> tuple[int, int]:
-    """Give records of a kind to somebody else. Posted documents keep who sold them, and drafts of other branches only those can change.
+    """Give records of a kind to somebody else. Posted documents keep who sold them, and what another branch alone writes only that one can give.
 
-    Returns how many went, and how many drafts stayed because they are another branch's.
+    Returns how many went, and how many stayed because they are another branch's.
     """
     went = stayed = 0
     for record in found:
         if kind.kind is Kind.DOCUMENT and record["status"] != "draft":
             continue
-        if kind.kind is Kind.DOCUMENT and record["branch_id"] != uow.node.branch_id:
+        if _is_anothers(uow, kind, record):
             stayed += 1
         else:
             if kind.key in HANDED_OVER:
@@ -41,3 +41,9 @@ def pass_on(
                 uow.update(kind, record["id"], {kind.owner or "": to})
             went += 1
     return went, stayed
+
+
+def _is_anothers(uow: UnitOfWork, kind: EntityType, record: Record) -> bool:
+    if kind.kind is Kind.DOCUMENT:
+        return bool(record["branch_id"] != uow.node.branch_id)
+    return kind.home is not None and not uow.node.is_office and record[kind.home] != uow.node.branch_id

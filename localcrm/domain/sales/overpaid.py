@@ -1,46 +1,69 @@
-"""Orders for which more came in than their total: two places received, or set off, the same debt apart. Nothing of it is lost; a person decides."""
+"""Orders for which more came in, or went back, than is due: two places received, paid back or set off the same apart, or one reversed what the other
+received. Nothing of it is lost; a person decides.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from decimal import Decimal
 
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.crm.reminders import MOST, Ask, Reminding
 from localcrm.domain.finance.entities import Receipt
+from localcrm.domain.roles import BasicRole
 from localcrm.domain.sales.entities import SalesOrder
 from localcrm.kernel.i18n import N_, gettext
 
 _ORDER, _RECEIPT, _CUSTOMER = SalesOrder.entity_type, Receipt.entity_type, Customer.entity_type
 #: Of the receipts those that came last: what arrived late is among them, whatever its date.
 _LOOKED_AT = 2000
+#: Whose matter an order is: its salesperson's, else that of the customer; nobody's where both have left.
+_WHOSE = """(SELECT u.id FROM user u WHERE u.id IN (o.owner_id, c.owner_id) AND u.active = 1 AND u.deleted = 0
+             ORDER BY u.id = o.owner_id DESC LIMIT 1)"""
+#: An order with its reversal, as what may be received for it is counted too (``finance.services``).
+_GROSS = """o.gross + coalesce((SELECT sum(x.gross) FROM sales_order x WHERE x.reverses_id = o.id AND +x.status = 'posted' AND x.deleted = 0), 0)"""
+_RECEIVED = """coalesce((SELECT sum(t.total) FROM order_received t
+               WHERE t.order_id IN (SELECT o.id UNION ALL SELECT x.id FROM sales_order x WHERE x.reverses_id = o.id AND x.deleted = 0)), 0)"""
 
 
 def remind(ask: Ask) -> Iterator[Reminding]:
-    """Orders of the user's own that were paid more than once, until the money went back or was entered otherwise."""
+    """Orders of the user's own, or of nobody who is still here for an administrator, until the money went back or was entered otherwise."""
     orders = ask.view(_ORDER, "customer_id", "gross", "owner_id", "number")
     receipts = ask.view(_RECEIPT, "order_id", "amount")
     if orders is None or receipts is None:
         return
     customers = ask.view(_CUSTOMER, "name")
     condition, params = orders.condition("o")
+    is_admin = ask.actor.role == BasicRole.ADMIN
     rows = ask.connection.all(
-        f"""SELECT o.id, o.number, o.gross, t.total, c.name, o.posted_at FROM
-            (SELECT DISTINCT order_id FROM (SELECT order_id FROM receipt WHERE deleted = 0 ORDER BY rid DESC LIMIT {_LOOKED_AT})) r
-            CROSS JOIN sales_order o ON o.id = r.order_id CROSS JOIN order_received t ON t.order_id = o.id JOIN customer c ON c.id = o.customer_id
-            WHERE o.owner_id = ? AND o.gross > 0 AND t.total > o.gross AND o.deleted = 0 AND {condition} LIMIT {MOST}""",
-        [ask.user, *params],
+        f"""WITH looked_at AS MATERIALIZED (SELECT o.id, o.number, o.gross, {_GROSS} AS due, {_RECEIVED} AS received, c.name, o.posted_at, {_WHOSE} AS whose FROM
+            (SELECT DISTINCT coalesce(n.reverses_id, n.id) AS id FROM
+             (SELECT DISTINCT order_id FROM (SELECT order_id FROM receipt WHERE deleted = 0 ORDER BY rid DESC LIMIT {_LOOKED_AT})) r
+             CROSS JOIN sales_order n ON n.id = r.order_id) looked
+            CROSS JOIN sales_order o ON o.id = looked.id JOIN customer c ON c.id = o.customer_id
+            WHERE o.deleted = 0 AND {condition})
+            SELECT * FROM looked_at WHERE (received > max(0, due) OR received < min(0, due)) AND (whose = ? OR whose IS NULL AND ?) LIMIT {MOST}""",
+        [*params, ask.user, is_admin],
     )
-    money = _ORDER.fields["gross"]
-    for identity, number, gross, total, name, posted in rows:
-        more = money.load(total - gross)
+    for identity, number, gross, due, received, name, posted, _whose in rows:
         at = dt.datetime.fromtimestamp((posted or 0) / 1000, tz=dt.UTC)
         yield Reminding(
-            key=f"overpaid:{identity.hex()}:{total}",
+            key=f"overpaid:{identity.hex()}:{received}",
             kind="overpaid",
             due=at,
             at=at,
             title=name if customers is not None else "",
-            text=gettext(N_("{number}: {amount} more than its total was received")).format(number=number, amount=f"{more:,.2f}"),
+            text=_text(str(number), *map(_ORDER.fields["gross"].load, (gross, due, received))),
             record=(_ORDER.key, identity.hex()),
         )
+
+
+def _text(number: str, gross: Decimal, due: Decimal, received: Decimal) -> str:
+    more = f"{abs(received - (max if received > 0 else min)(Decimal(0), due)):,.2f}"
+    if received < 0:
+        return gettext(N_("{number}: {amount} more than was due was paid back")).format(number=number, amount=more)
+    if gross > 0 and due == 0:
+        text = N_("{number} was reversed, and {amount} is still received for it: pay it back, or enter it for another order")
+        return gettext(text).format(number=number, amount=more)
+    return gettext(N_("{number}: {amount} more than its total was received")).format(number=number, amount=more)

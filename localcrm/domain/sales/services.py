@@ -158,9 +158,24 @@ def post_order(uow: UnitOfWork, actor: Actor, *, order_id: RecordId) -> dict[str
     _check_editable_here(uow, order)
     check_ready(uow, order)
     check_approved(uow.connection, _ORDER, order)
+    _check_quote(uow, order)
     lines = order_lines(uow, order_id)
     warnings = _post(uow, actor, order, lines, _stocked_products(uow, lines))
     return {**order_with_lines(uow, actor, order_id=order_id), "warnings": warnings}
+
+
+def _check_quote(uow: UnitOfWork, order: Record) -> None:
+    """A quote is ordered once; made of it at two places apart, only the first order is posted."""
+    others = uow.where(_ORDER, quote_id=order["quote_id"], status=OrderStatus.POSTED) if order["quote_id"] else []
+    standing = [one for one in others if not one["reverses_id"] and not uow.where(_ORDER, reverses_id=one["id"], status=OrderStatus.POSTED)]
+    if standing:
+        raise Refused(
+            "quote_ordered_elsewhere",
+            N_(
+                "The quote of this order has become {order} already, which is posted. Nothing was posted; delete this draft, or reverse that order first."
+            ),
+            order=standing[0]["number"],
+        )
 
 
 def check_ready(uow: UnitOfWork, order: Record) -> None:
