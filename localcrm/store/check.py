@@ -86,6 +86,7 @@ def find_problems(connection: Connection, log_key: bytes | None = None, others: 
         _references,
         _search,
         _marks,
+        _merged,
         _documents,
         _numbers,
         _replay,
@@ -362,6 +363,20 @@ def _references(connection: Connection) -> Iterator[Problem]:
 
 
 # --- documents ------------------------------------------------------------------------------------------------------------
+
+
+def _merged(connection: Connection) -> Iterator[Problem]:
+    """What was merged into another record lies in the recycle bin: in use, it would be counted with both."""
+    for entity in entities():
+        if entity.merged:
+            live = f'SELECT lower(hex(id)) FROM "{entity.key}" WHERE deleted = 0 AND "{entity.merged}" IS NOT NULL LIMIT 20'
+            for (record,) in connection.all(live):
+                yield _problem(
+                    "merged_yet_live",
+                    N_("{entity} {record} is in use although it was merged into another one."),
+                    entity=entity.label,
+                    record=record,
+                )
 
 
 def _documents(connection: Connection) -> Iterator[Problem]:

@@ -219,6 +219,7 @@ class Conflicts:
         found: set[tuple[str, bytes]] = set()
         for entity in (kind for kind in entities() if kind.merged):
             ids = {pk for key, pk in orphaned if key == entity.key}.union(self._now_deleted.get(entity, ()), self._claimed[entity])
+            ids |= {pk for kind, pk in self._now_restored if kind is entity}  # merged away elsewhere, it may say both
             rows = self._known.connection.all(
                 f'SELECT id FROM "{entity.key}" WHERE "{entity.merged}" IS NOT NULL AND id IN (SELECT unhex(value) FROM json_each(?))',
                 (json.dumps([pk.hex() for pk in ids]),),

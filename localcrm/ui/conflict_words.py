@@ -304,6 +304,12 @@ class Teller:
             return told.format(title=title, kept=kept, first=first, second=second, note=note), _(
                 "Ask each other. If they are two, undo the merge in the history of “{kept}” or restore “{title}” from the recycle bin."
             ).format(kept=kept, title=title)
+        if not item.conflict.get("kept"):
+            lost = self.word(item, item.conflict.get("lost")) or "—"
+            told = _("“{title}” was merged into “{lost}” ({second}) while another place took it out of the recycle bin ({first}).")
+            return told.format(title=title, lost=lost, first=first, second=second), _(
+                "“{title}” is a customer of its own again. If they are one, merge them once more; what had been moved is with “{lost}”."
+            ).format(title=title, lost=lost)
         told = _("“{title}” was merged into “{kept}” ({first}) and into “{lost}” ({second}).")
         kept, lost = (self.word(item, item.conflict.get(side)) or "—" for side in ("kept", "lost"))
         return told.format(title=title, kept=kept, lost=lost, first=first, second=second), _(

@@ -10,6 +10,7 @@ from localcrm.domain.admin import conflicts
 from localcrm.domain.crm.reminders import reminders
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
+from localcrm.domain.sales.glance import customer_glances
 from localcrm.kernel.clock import moment
 from localcrm.kernel.errors import Refused
 from localcrm.store import check
@@ -189,3 +190,44 @@ def test_an_opening_balance_is_no_damage(hq, customer):
     assert check.check(hq.store)["problems"] == []
     hq.run("sales.reverse_order", order_id=order)
     assert check.check(hq.store)["problems"] == []
+
+
+# merged here, taken out of the recycle bin there -------------------------------------------------------------------------
+
+
+def test_a_customer_that_was_merged_and_taken_back_apart_is_one_of_its_own(company: Company, hq, one, service):
+    first, second = hq.new("customer", name="甲公司"), hq.new("customer", name="乙公司")
+    company.exchange()
+    hq.run("crm.merge_customers", kept=second, merged=first)
+    hq.clock.forward(minutes=1)
+    one.delete("customer", first)
+    one.undelete("customer", first)
+    company.exchange()
+    company.exchange()
+    for at in (hq, one):
+        assert at.rows("SELECT name FROM customer WHERE deleted = 0 AND merged_into_id IS NULL ORDER BY rid") == [("甲公司",), ("乙公司",)]
+        assert at.value("SELECT count(*) FROM customer WHERE merged_into_id IS NOT NULL") == 0
+        assert check.check(at.store)["problems"] == []
+    with hq.store.read() as connection:
+        told_of = [
+            each for each in Teller(connection, hq.actor, conflicts.find_items(connection, hq.actor)[1]) if each.item.kind == "merged"
+        ]
+    assert ["从回收站取回" in each.happened for each in told_of] == [True]
+    posted(hq, first, service)
+    with hq.store.read() as connection:
+        unpaid = {key: glance.unpaid for key, glance in customer_glances(connection, hq.actor, [first, second]).items()}
+    assert unpaid == {first: 100, second: 0}
+
+
+def test_a_customer_taken_apart_stays_so_while_the_other_is_merged_on(company: Company, hq, one):
+    first, second, third = (hq.new("customer", name=name) for name in ("甲公司", "乙公司", "丙公司"))
+    hq.run("crm.merge_customers", kept=second, merged=first)
+    company.exchange()
+    one.undelete("customer", first)
+    hq.clock.forward(minutes=1)
+    hq.run("crm.merge_customers", kept=third, merged=second)
+    company.exchange()
+    company.exchange()
+    assert one.rows("SELECT name FROM customer WHERE deleted = 0 ORDER BY rid") == [("甲公司",), ("丙公司",)]
+    assert one.rows("SELECT c.name, m.name FROM customer c JOIN customer m ON m.id = c.merged_into_id") == [("乙公司", "丙公司")]
+    assert check.check(one.store)["problems"] == []

@@ -185,7 +185,10 @@ def settle(uow: UnitOfWork, ids: Collection[str]) -> None:
     left: dict[str, None] = {}
     for identity in sorted(ids):
         record = uow.find(CUSTOMER, identity, deleted=True)
-        if record is None or record["merged_into_id"] is None or not record["deleted"]:
+        if record is None or record["merged_into_id"] is None:
+            continue
+        if not record["deleted"]:
+            left[_let_live(uow, record)] = None
             continue
         if circle := _circle(uow.connection, identity):
             _break(uow, circle)
@@ -201,6 +204,25 @@ def settle(uow: UnitOfWork, ids: Collection[str]) -> None:
         left.update(dict.fromkeys([kept, *claims]))
     for kept in left:
         write_aliases(uow, kept)
+
+
+def _let_live(uow: UnitOfWork, record: Record) -> str:
+    """One place merged a customer away while another took it out of the recycle bin later: it is one of its own, and people are told. Returns
+    the customer that is left without it.
+    """
+    identity, into = record["id"], survivor(uow.connection, CUSTOMER, str(record["merged_into_id"]))
+    told: dict[str, Any] = {
+        "kind": ConflictKind.MERGED,
+        "entity": CUSTOMER.key,
+        "record": identity,
+        "field": "merged_into_id",
+        "lost": into,
+    }
+    back = next((row for row in history(uow.connection, CUSTOMER, identity) if row.field == "deleted" and not row.new), None)
+    told |= {**_author("kept", (back.user_id, back.at, back.node) if back else None), **_author("lost", _merges(uow, identity))}
+    uow.update(CUSTOMER, identity, {"merged_into_id": None})
+    uow.insert(CONFLICT, CONFLICT.validate(told))
+    return into
 
 
 def _tell_told_apart(uow: UnitOfWork, kept: str, merged: str) -> None:
