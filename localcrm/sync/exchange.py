@@ -106,6 +106,7 @@ def hello(store: Store, *, by_log: bool = False) -> Hello:
         told = int(get_meta(connection, scope.TOLD) or 0)
         hub_epoch = connection.value("SELECT hub_epoch FROM sync_peer WHERE node_no = ?", (OFFICE_NO,))
         lives, lost = recovery.lives_known(connection), recovery.lost(connection, node.node_no)
+        began = recovery.began_known(connection)
         certified = rotation.certified_at(connection)
         log = eventlog.signed_head(connection) or eventlog.Signed(0, b"", b"")
     return Hello(
@@ -125,6 +126,7 @@ def hello(store: Store, *, by_log: bool = False) -> Hello:
         certified=certified,
         scope_told=told,
         lost=lost,
+        hub_began=began,
     )
 
 
@@ -465,6 +467,7 @@ def welcome(store: Store, peer: Peer) -> Welcome:
         point = witness.known(connection, peer.node_no) or Witness(0, b"", 0, b"")
         lives, have, counting = recovery.past_lives(connection), recovery.heads(connection), stamps.that_count(connection)
         certificate = rotation.newer_certificate(connection, peer.node_no, than=peer.certified)
+        began = recovery.began(connection)
     return Welcome(
         company_id=store.node.company_id,
         hub_epoch=int.from_bytes(store.node.epoch),
@@ -483,6 +486,7 @@ def welcome(store: Store, peer: Peer) -> Welcome:
         certificate=certificate,
         tls_pin=pin,
         tls_since=since,
+        hub_began=began,
     )
 
 

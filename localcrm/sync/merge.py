@@ -136,6 +136,7 @@ def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int, scope_at:
         if stamps.may_differ(connection):
             stamps.compare(connection, found.again, at_office=False)
         erase.carry_out_since(store, connection, before)
+        _note_known(connection, part, store.node.node_no)
         if is_last:  # what came before it is known by its numbers when it comes again
             connection.execute("UPDATE sync_peer SET recv_hseq = max(recv_hseq, ?) WHERE node_no = 1", (to_hseq,))
             scope.note_told(connection, scope_at)
@@ -148,6 +149,20 @@ def apply(store: Store, batch: Batch, *, from_hseq: int, to_hseq: int, scope_at:
     with store.read() as connection:
         has_nothing = not _received(connection)
     return _in_portions(store, batch, merge, whole=has_nothing)
+
+
+def _note_known(connection: Connection, batch: Batch, node_no: int) -> None:
+    """What head office tells a branch of that branch's own work, lost here and back again, it has: should it be restored, that is given back with
+    what was built on it, and not after it.
+    """
+    upto: dict[tuple[int, int], int] = {}
+    for tx in batch.txs:
+        if batch.origins[tx.origin][0] == node_no:
+            upto[batch.origins[tx.origin]] = tx.first_oseq + tx.count - 1
+    connection.executemany(
+        "UPDATE sync_origin SET acked_oseq = max(acked_oseq, min(have_oseq, ?)) WHERE node_no = ? AND epoch = ?",
+        [(last, of, epoch.to_bytes(8)) for (of, epoch), last in upto.items()],
+    )
 
 
 def _received(connection: Connection) -> int:

@@ -51,6 +51,8 @@ class Hello(Struct, frozen=True, tag="hello", forbid_unknown_fields=False):
     """Up to which number of head office's log it has been told what entered and left its scope."""
     lost: Annotated[list[tuple[Epoch, Seq, Seq]], Meta(max_length=100_000)] = []
     """While head office takes work back: own work that is lost here too (epoch, from one number to another)."""
+    hub_began: Seq = 0
+    """When the epoch of head office that it knows began, as that one said."""
 
 
 class Push(Struct, frozen=True, tag="push"):
@@ -100,6 +102,8 @@ class Welcome(Struct, frozen=True, tag="welcome", forbid_unknown_fields=False):
     """SHA-256 of the public key that head office serves HTTPS with; nothing where it has no certificate of its own."""
     tls_since: Seq = 0
     """Since when it does; see ``pins.served``."""
+    hub_began: Seq = 0
+    """When this epoch began: of two restored from the same backup the later one is head office. 0 for the first."""
 
 
 class Ack(Struct, frozen=True, tag="ack"):

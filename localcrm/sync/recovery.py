@@ -38,8 +38,10 @@ _ASKED = "taking_back_asked"
 _LOST = "lost.{}"
 #: Meta key of head office: numbers here of the origins whose work came back in parts.
 _IN_PARTS = "came_back_in_parts"
-#: Meta key of a branch: the former epochs of head office that it knew.
-_LIVES = "office_lives"
+#: Meta keys of a branch: the former epochs of head office that it knew; when the one that it knows began.
+_LIVES, _OFFICE_BEGAN = "office_lives", "office_began"
+#: Meta key of head office: when its epoch began, by its clock, and later than any that a branch knows.
+_BEGAN = "epoch_began"
 
 
 # head office -------------------------------------------------------------------------------------------------------------
@@ -49,6 +51,11 @@ def past_lives(connection: Connection) -> list[tuple[int, int]]:
     """Former epochs of head office, oldest first, each with the number of its log at which the next one began."""
     text = get_meta(connection, "past_lives")
     return [(int(epoch, 16), int(head)) for epoch, head in json.loads(str(text))] if text else []
+
+
+def began(connection: Connection) -> int:
+    """When the present epoch of head office began (ms); 0 for the first one."""
+    return int(get_meta(connection, _BEGAN) or 0)
 
 
 def is_open(store: Store) -> bool:
@@ -103,6 +110,8 @@ def meet(store: Store, message: Hello, *, by_file: bool) -> int | None:
         with store.housekeeping() as connection:
             set_meta(connection, _ASKED, 1)
     _require_open(store)
+    with store.housekeeping() as connection:  # restored twice with a clock that was wrong, it is the newer one all the same
+        set_meta(connection, _BEGAN, max(began(connection), message.hub_began + 1))
     if by_file:
         raise ExchangeError(
             "office_restored",
@@ -212,10 +221,16 @@ def _waits_for(connection: Connection) -> list[int]:
 def agree(store: Store, connection: Connection, welcome: Welcome, known: bytes | None) -> None:
     """Follow head office into its present epoch; raises ExchangeError("other_office") where it is not the one this branch knew,
     ("office_restored") where an old file speaks for a former one.
+
+    That an epoch is newer is certain where it grew out of the one that is known. Of two that were restored from the same backup neither did: the
+    one that began later is head office.
     """
     epoch = welcome.hub_epoch.to_bytes(8)
     left: list[int] = json.loads(str(get_meta(connection, stamps.LEFT) or "[]"))
-    if welcome.hub_epoch in left:  # it would lead the branch back to where head office no longer is
+    grew = known is None or known == epoch or int.from_bytes(known) in {life for life, _head in welcome.past_lives}
+    began_later = welcome.hub_began > began_known(connection)
+    was_left = welcome.hub_epoch in left or (welcome.hub_began > 0 and not grew)
+    if was_left and not began_later:  # it would lead the branch back to where head office no longer is
         raise ExchangeError(
             "office_restored",
             N_(
@@ -231,7 +246,7 @@ def agree(store: Store, connection: Connection, welcome: Welcome, known: bytes |
             )
         known_before, place = found
         set_meta(connection, _LIVES, json.dumps(known_before))
-        set_meta(connection, stamps.LEFT, json.dumps([*left, int.from_bytes(known)]))
+        set_meta(connection, stamps.LEFT, json.dumps([*(one for one in left if one != welcome.hub_epoch), int.from_bytes(known)]))
         before = json.loads(str(get_meta(connection, _ACKNOWLEDGED) or "{}"))
         for origin, acked in connection.all("SELECT origin, acked_oseq FROM sync_origin WHERE node_no = ?", (store.node.node_no,)):
             before[str(origin)] = max(acked, before.get(str(origin), 0))
@@ -241,7 +256,13 @@ def agree(store: Store, connection: Connection, welcome: Welcome, known: bytes |
         scope.forget_told(connection)
         eventlog.append(connection, at=store.clock.now_ms(), kind="office_restored", detail=str(place), sign=store.sign_log)
     connection.execute("UPDATE sync_peer SET hub_epoch = ? WHERE node_no = ?", (epoch, OFFICE_NO))
+    set_meta(connection, _OFFICE_BEGAN, max(welcome.hub_began, began_known(connection) if known == epoch else 0))
     set_meta(connection, _HAS, json.dumps(welcome.have))
+
+
+def began_known(connection: Connection) -> int:
+    """When the epoch of head office that a branch knows began, as far as it was told."""
+    return int(get_meta(connection, _OFFICE_BEGAN) or 0)
 
 
 def forget(connection: Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -473,3 +474,111 @@ def test_who_does_not_come_any_more_holds_up_no_document(company: Company, tmp_p
         assert refused.value.code == "not_heard_since_restore"
         ways_out()
         company.hq.set("sales_order", draft, remark="改过")
+
+
+def lose_branch(company: Company, code: str, archive: Path, folder: Path) -> None:
+    """The backup goes on as the branch."""
+    old = company.branches[code]
+    old.store.close()
+    restore(archive, folder)
+    branch = company.branches[code] = Installation(folder, old.code, old.keys, old.actor, old.clock)
+    assert settle_copy(branch.store)
+    branch.restart()
+
+
+def meet_twice(company: Company, code: str) -> None:
+    """Files both ways, whatever one of the two refuses before it has heard of the other's restore."""
+    for way in (company.up, company.down, company.up, company.down):
+        with suppress(AppError):
+            way(code)
+
+
+def read(company: Company, code: str, path: Path) -> str:
+    """A branch reads a file; what it says."""
+    branch = company.branches[code]
+    try:
+        node_sync.unpack(branch.store, branch.keys, path)
+    except AppError as error:
+        return error.code
+    return "read"
+
+
+@pytest.mark.parametrize("clock_is_wrong", [False, True])
+def test_failure_06_of_two_head_offices_restored_from_one_backup_the_later_one_counts(
+    clocked: tuple[Company, dict[str, HandClock]], tmp_path: Path, clock_is_wrong: bool
+) -> None:
+    """A file of the first of them, which the branch had never read, led it there, and then it was let in nowhere any more."""
+    company, clocks = clocked
+    backup(company.hq.store, tmp_path / "hq.backup")
+    company.exchange()
+    lose_office(company, tmp_path / "hq.backup", tmp_path / "first")
+    take_back(company)
+    in_the_drawer = tmp_path / "drawer"
+    node_sync.pack(company.hq.store, company.hq.keys, in_the_drawer, for_code="BR01")
+    if clock_is_wrong:
+        company.down("BR02")  # it knows the first of them
+        clocks["HQ"].forward(days=-30)
+    else:
+        clocks["HQ"].forward(minutes=5)
+    lose_office(company, tmp_path / "hq.backup", tmp_path / "second")
+    take_back(company)
+    for code in ("BR01", "BR02"):
+        meet_twice(company, code)
+    if not clock_is_wrong:
+        assert read(company, "BR01", in_the_drawer) == "office_restored"
+    made = [branch.new("customer", name=f"{code}新客户") for code, branch in company.branches.items()]
+    for code in company.branches:
+        company.up(code)
+        company.down(code)
+    assert [company.hq.value("SELECT count(*) FROM customer WHERE id = ?", bytes.fromhex(one)) for one in made] == [1, 1]
+
+
+def test_failure_06_a_restored_branch_is_not_led_back_either(company: Company, tmp_path: Path) -> None:
+    """It had forgotten that it had left the former head office."""
+    branch, office = tmp_path / "br.backup", tmp_path / "hq.backup"
+    backup(company.branches["BR01"].store, branch)
+    backup(company.hq.store, office)
+    company.exchange("BR01")
+    lose_office(company, office, tmp_path / "first")
+    take_back(company)
+    company.down("BR01")
+    company.up("BR01")
+    old = tmp_path / "old"
+    node_sync.pack(company.hq.store, company.hq.keys, old, for_code="BR01")
+    company.hq.clock.forward(minutes=5)
+    lose_office(company, office, tmp_path / "second")
+    take_back(company)
+    lose_branch(company, "BR01", branch, tmp_path / "br")
+    company.down("BR01")
+    company.up("BR01")
+    assert read(company, "BR01", old) == "office_restored"
+    customer = company.branches["BR01"].new("customer", name="新客户")
+    company.up("BR01")
+    company.down("BR01")
+    assert company.hq.value("SELECT count(*) FROM customer WHERE id = ?", bytes.fromhex(customer)) == 1
+
+
+def test_failure_06_what_head_office_did_to_a_record_comes_back_after_the_record(
+    company: Company, one: Installation, tmp_path: Path
+) -> None:
+    """Both had been restored from before it, so the branch did not know that head office had ever had it."""
+    branch, office = tmp_path / "br.backup", tmp_path / "hq.backup"
+    backup(one.store, branch)
+    customer = one.new("customer", name="甲公司")
+    backup(company.hq.store, office)
+    lose_office(company, office, tmp_path / "first")
+    take_back(company)
+    company.down("BR01")
+    company.up("BR01")
+    company.hq.set("customer", customer, remark="总部写的")
+    lose_branch(company, "BR01", branch, tmp_path / "br")
+    meet_twice(company, "BR01")
+    lose_office(company, office, tmp_path / "second")
+    take_back(company)
+    for code in ("BR01", "BR02", "BR01", "BR02"):
+        meet_twice(company, code)
+    assert {node.code: node.rows("SELECT name, remark FROM customer") for node in company.nodes} == {
+        node.code: [("甲公司", "总部写的")] for node in company.nodes
+    }
+    assert company.hq.value("SELECT count(*) FROM sync_quarantine") == 0
+    assert len(company.digests) == 1
