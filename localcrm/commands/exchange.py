@@ -60,11 +60,11 @@ def sync() -> None:
 @option("--url", default="", help=N_("Address of this head office, as the branch reaches it; with it the branch can join by words."))
 def invite(session: Session, code: str, output: Path, url: str) -> None:
     from localcrm.kernel.spoken import write_checked
-    from localcrm.sync import enrol, joining
+    from localcrm.sync import enrol, http, joining
 
     actor = _manager(session)
     _check_target(session, output)
-    url = joining.check_url(url)
+    url = http.check_url(url)
     made = enrol.invite(session.store, session.application.keys, actor, code=code)
     _write(output, made.file)
     document = {"code": code, "file": str(output), "bytes": len(made.file)}
@@ -79,7 +79,7 @@ def invite(session: Session, code: str, output: Path, url: str) -> None:
 @option("--words", default="", metavar="TEXT", help=N_("The words of the invite, or the text of its picture, instead of a file."))
 @option("-o", "output", type=_FILE, metavar="REQUEST", help=N_("File for the request to head office (default: beside the invite)."))
 def join(session: Session, file: Path | None, url: str, words: str, output: Path | None) -> None:
-    from localcrm.sync import joining, node_sync
+    from localcrm.sync import http, joining, node_sync
     from localcrm.sync.bundle import MAX_FILE
 
     _allow(session)
@@ -96,7 +96,7 @@ def join(session: Session, file: Path | None, url: str, words: str, output: Path
     target = output or file.with_suffix(".request")
     _check_target(session, target)
     # A reply holds everything that the branch should know; an invite is small, and read as such.
-    request = node_sync.join(session.store, keys, _read(file, most=MAX_FILE), url=joining.check_url(url) or None)
+    request = node_sync.join(session.store, keys, _read(file, most=MAX_FILE), url=http.check_url(url) or None)
     if request is not None:
         _write(target, request)
     elif url:

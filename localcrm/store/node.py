@@ -134,6 +134,10 @@ def may_lack(connection: Connection) -> Callable[[EntityType], bool]:
     return partial(leaves_out, str(holds or "all"))
 
 
+#: Letters and digits of a branch's code, which numbers of documents bear.
+LONGEST_CODE = 12
+
+
 def is_of(printed: str, code: str) -> bool:
     """Whether a code printed in a number is a branch's own, which a later epoch follows with its letters (see ``Node.number_code``)."""
     letters = printed.removeprefix(code)

@@ -14,7 +14,7 @@ from localcrm.domain.policy import Actor, require
 from localcrm.kernel.errors import ExchangeError, Refused
 from localcrm.kernel.i18n import N_
 from localcrm.store.migrate import get_meta, set_meta
-from localcrm.store.node import OFFICE_NO, Node, save_node
+from localcrm.store.node import LONGEST_CODE, OFFICE_NO, Node, save_node
 from localcrm.sync.identity import (
     SPOKEN_BYTES,
     Certificate,
@@ -51,8 +51,8 @@ def invite(store: Store, keys: NodeKeys, actor: Actor, *, code: str) -> Invitati
     require(actor, "sync.manage")
     node = _office(store)
     code, spoken = code.strip().upper(), os.urandom(SPOKEN_BYTES)
-    if not code or len(code) > 12 or not code.isalnum() or not code.isascii():
-        raise Refused("bad_branch_code", N_("A branch code has 1 to 12 letters and digits, for example BR01."))
+    if not code or len(code) > LONGEST_CODE or not code.isalnum() or not code.isascii():
+        raise Refused("bad_branch_code", N_("A branch code has 1 to {most} letters and digits, for example BR01."), most=LONGEST_CODE)
     with store.housekeeping() as connection:
         if code == node.code or connection.one("SELECT 1 FROM sync_peer WHERE code = ?", (code,)):
             raise Refused("branch_exists", N_("There is already a branch “{code}”."), code=code)

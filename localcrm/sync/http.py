@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from localcrm.kernel.errors import AppError, ExchangeError, Refused
+from localcrm.kernel.errors import AppError, ExchangeError, InvalidInput, Refused
 from localcrm.kernel.i18n import N_
 
 if TYPE_CHECKING:
@@ -34,6 +34,16 @@ PATHS = (PATH, JOIN_PATH, TLS_PATH)
 #: A request to join is a few hundred bytes.
 MAX_JOIN = 64 << 10
 TIMEOUT_SECONDS = 60.0
+
+
+def check_url(url: str) -> str:
+    """The address without what is around it, with https:// where that was not typed; raises InvalidInput(bad_address)."""
+    url = url.strip().rstrip("/")
+    if url and "://" not in url:
+        url = f"https://{url}"
+    if url and not url.startswith(("http://", "https://")):
+        raise InvalidInput("bad_address", N_("An address begins with https://, for example https://hq.example.com."), field="url")
+    return url
 
 
 def post_bundle(url: str, request: Path, answer: Path, *, verify: ssl.SSLContext | bool = True) -> None:

@@ -64,10 +64,10 @@ def read_told(store: Store, keys: NodeKeys, text: str, *, url: str) -> None:
 
     Raises InvalidInput (word_unknown, words_missing, words_mistyped, bad_picture, url_needed) and what reading an invite raises.
     """
-    text, url = text.strip(), check_url(url)
+    text, url = text.strip(), http.check_url(url)
     if text.startswith(_PICTURE):
         told = _read_picture("".join(text[len(_PICTURE) :].split()))
-        enrol.ask_to_join(store, keys, told.invite, url=url or check_url(told.url) or None)
+        enrol.ask_to_join(store, keys, told.invite, url=url or http.check_url(told.url) or None)
         return
     secret = secret_from(read_checked(text, SPOKEN_BYTES))
     if not url:
@@ -75,14 +75,6 @@ def read_told(store: Store, keys: NodeKeys, text: str, *, url: str) -> None:
     invite_id = Invite.id_of(secret)
     data = with_secret(http.post_small(url, http.JOIN_PATH, _QUESTION + invite_id) or b"", secret, now_ms=store.clock.now_ms())
     enrol.ask_to_join(store, keys, data, url=url)
-
-
-def check_url(url: str) -> str:
-    """The address without what is around it; raises InvalidInput(bad_address)."""
-    url = url.strip().rstrip("/")
-    if url and not url.startswith(("http://", "https://")):
-        raise InvalidInput("bad_address", N_("An address begins with https://, for example https://hq.example.com."), field="url")
-    return url
 
 
 def _read_picture(text: str) -> _Picture:

@@ -30,6 +30,7 @@ from localcrm.sync import (
     enrol,
     exchange,
     fetching,
+    http,
     messages,
     parts,
     pins,
@@ -397,7 +398,11 @@ def status(store: Store) -> dict[str, Any]:
         "code": node.code,
         "name": node.name,
         "enrolled": node.enrolled,
-        "waiting": sum(b["waiting"] for b in branches) if node.is_office else int(waiting) if node.enrolled else 0,
+        "waiting": sum(b["waiting"] for b in branches if b["state"] == "active")
+        if node.is_office
+        else int(waiting)
+        if node.enrolled
+        else 0,
         "last_ok": _iso(last),
         "digest": "differs" if differs else "equal" if differs == "" else "unknown",
         "clock_suspect": store.clock_suspect,
@@ -539,10 +544,11 @@ def _office_url(store: Store) -> str:
 
 
 def set_office_url(store: Store, actor: Actor, url: str | None) -> None:
-    """Remember where head office answers."""
+    """Remember where head office answers; raises InvalidInput(bad_address)."""
     policy.require(actor, "sync.manage")
+    address = http.check_url(url or "") or None
     with store.housekeeping() as connection:
-        connection.execute("UPDATE sync_peer SET url = ? WHERE node_no = ?", ((url or "").strip().rstrip("/") or None, OFFICE_NO))
+        connection.execute("UPDATE sync_peer SET url = ? WHERE node_no = ?", (address, OFFICE_NO))
 
 
 def close_branch(store: Store, actor: Actor, code: str) -> dict[str, Any]:

@@ -141,7 +141,7 @@ def test_a_branch_is_set_up_and_joins_by_what_both_sides_see(browser: Browser, t
         page.click("button[type=submit]")
         expect(page.locator(".lc-problem")).to_be_visible()  # and nothing was done
         page.set_input_files("#file", tmp_path / "invite")
-        page.fill("#url", "hq.example.com")
+        page.fill("#url", "ftp://hq.example.com")
         page.click("button[type=submit]")
         expect(page.locator(".lc-error")).to_have_count(1)
         page.set_input_files("#file", tmp_path / "invite")

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 
 from localcrm.app import create_folder, open_folder
 from localcrm.domain.policy import SYSTEM, Actor, BasicRole
-from localcrm.kernel.errors import AppError, Forbidden
+from localcrm.kernel.errors import AppError, Forbidden, InvalidInput
 from localcrm.kernel.i18n import use_language
 from localcrm.kernel.spoken import write_checked
 from localcrm.sync import enrol, http, joining, node_sync, rotation
@@ -171,7 +171,7 @@ def test_what_is_mistyped_is_said_before_anybody_is_asked(office, branch, line):
     for told, url, code in (
         (text.rsplit(" ", 1)[0], URL, "words_missing"),
         (text, "", "url_needed"),
-        (text, "hq.test", "bad_address"),
+        (text, "ftp://hq.test", "bad_address"),
         ("LCJ1.AAAA", "", "bad_picture"),
         ("LCJ1.\u00e9", "", "bad_picture"),
         (joining.picture_text(invited(office), URL)[:-9], "", "bad_picture"),
@@ -263,3 +263,22 @@ def test_what_travels_never_holds_the_secret(office, branch, line):
     assert all(part not in data for data in (*heard, *line.sent) for part in (secret, invitation.spoken))
     shown = sign_invite(office.keys, read_invite(invitation.file, now_ms=0))
     assert without_secret(shown) == heard[0]
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("192.0.2.2:8461", "https://192.0.2.2:8461"),
+        (" https://hq.example.com/ ", "https://hq.example.com"),
+        ("", ""),
+        ("http://hq", "http://hq"),
+    ],
+)
+def test_an_address_is_typed_with_or_without_its_beginning(typed: str, read: str) -> None:
+    assert http.check_url(typed) == read
+
+
+def test_what_is_no_address_is_refused() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        http.check_url("ftp://hq.example.com")
+    assert refused.value.code == "bad_address"

@@ -650,7 +650,11 @@ async def difference_dialog(session: Session, entity: EntityType, *, base: Recor
             names[field.key] = titles(connection, entity_type(field.f.refs or ""), ids)
     with page_dialog().props("persistent") as dialog, ui.card().classes("lc-dialog").mark("difference"):
         ui.label(_("Somebody else saved this record first")).classes("lc-dialog-title")
-        ui.label(_("Nothing of theirs was overwritten, and nothing of yours is lost. Choose what to keep.")).classes("lc-muted")
+        ui.label(
+            _(
+                "Nothing of theirs was overwritten, and nothing of yours is lost. “Keep mine” writes only what you changed; what else they changed stays."
+            )
+        ).classes("lc-muted")
         with ui.element("div").classes("lc-scroll"), ui.element("table").classes("lc-table"):
             with ui.element("tr"):
                 for head in (_("Field"), _("Before"), _("Yours"), _("Theirs")):

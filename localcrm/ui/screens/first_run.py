@@ -22,6 +22,7 @@ from localcrm.domain.people.sessions import sign_in
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _, use_language
 from localcrm.store.files import writing
+from localcrm.store.node import LONGEST_CODE
 from localcrm.store.store import Store
 from localcrm.ui.guard import MOVED_PATH
 from localcrm.ui.kit import plain
@@ -143,7 +144,7 @@ def turned_away(program: Program, request: Request, token: str, title: str, *, p
 
 
 def _check(values: Mapping[str, str]) -> None:
-    for key, label in (("name", _("Company or branch name")), ("code", _("Code")), ("login", _("Administrator's login"))):
+    for key, label in (("name", _("Company name")), ("code", _("Code")), ("login", _("Administrator's login"))):
         _require(values, key, label)
     _check_code(values["code"])
     check_password_strength(values.get("password", ""))
@@ -157,8 +158,8 @@ def _require(values: Mapping[str, str], key: str, label: str) -> None:
 
 def _check_code(code: str) -> None:
     code = code.strip()
-    if not (code.isascii() and code.isalnum() and len(code) <= 8):
-        raise InvalidInput("bad_code", N_("A code has at most 8 letters and digits, such as HQ."), field="code")
+    if not (code.isascii() and code.isalnum() and len(code) <= LONGEST_CODE):
+        raise InvalidInput("bad_code", N_("A code has at most {most} letters and digits, such as HQ."), most=LONGEST_CODE, field="code")
 
 
 def _create(program: Program, values: Mapping[str, str]) -> tuple[Store, str]:
@@ -182,13 +183,11 @@ def _form(token: str, values: Mapping[str, str], error: AppError | None = None) 
     body = (
         plain.problem(error.message if error and wrong not in known else "")
         + f"<p class='lc-muted'>{escape(_('Everything stays on this computer. You can add branches later.'))}</p>"
+        + f'<p class="lc-plain-choice"><a href="/setup?token={quote(token)}&amp;branch=1" id="branch">'
+        + f"{escape(_('This computer is for a branch of a company that has localcrm already'))}</a></p>"
         + f'<form method="post" action="/setup"><input type="hidden" name="token" value="{escape(token)}">'
         + plain.field(
-            "name",
-            _("Company or branch name"),
-            value=values.get("name", ""),
-            error=said("name"),
-            extra='required maxlength="100" autofocus',
+            "name", _("Company name"), value=values.get("name", ""), error=said("name"), extra='required maxlength="100" autofocus'
         )
         + plain.field(
             "code",
@@ -196,7 +195,7 @@ def _form(token: str, values: Mapping[str, str], error: AppError | None = None) 
             value=values.get("code", "HQ"),
             error=said("code"),
             hint=_("Printed in document numbers; HQ for head office."),
-            extra='required maxlength="8"',
+            extra=f'required maxlength="{LONGEST_CODE}"',
         )
         + plain.field(
             "user_name", _("Administrator's name"), value=values.get("user_name", ""), extra='maxlength="100" autocomplete="name"'
@@ -221,8 +220,6 @@ def _form(token: str, values: Mapping[str, str], error: AppError | None = None) 
         )
         + plain.button(_("Set up and sign in"))
         + "</form>"
-        + f'<p class="lc-plain-other"><a href="/setup?token={quote(token)}&amp;branch=1" id="branch">'
-        + f"{escape(_('This computer is for a branch of a company that has localcrm already'))}</a></p>"
         + _moved_link(token)
     )
     return plain.page(_("Set up"), body, status=422 if error else 200, address=f"/setup?token={quote(token)}")
@@ -249,7 +246,7 @@ def _branch_form(token: str, values: Mapping[str, str], error: AppError | None =
             value=values.get("code", ""),
             error=said("code"),
             hint=_("As head office has it in its invite, for example BR01."),
-            extra='required maxlength="8"',
+            extra=f'required maxlength="{LONGEST_CODE}"',
         )
         + plain.button(_("Go on"))
         + "</form>"

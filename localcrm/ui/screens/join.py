@@ -21,7 +21,7 @@ from starlette.routing import Route
 from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _, use_language
 from localcrm.kernel.spoken import write_words
-from localcrm.sync import enrol, joining, node_sync
+from localcrm.sync import enrol, http, joining, node_sync
 from localcrm.ui.kit import plain
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.syncstate import company_name
@@ -91,7 +91,7 @@ def routes(program: Program) -> list[Route]:
                             await asyncio.to_thread(joining.read_told, store, keys, text, url=url)
                         else:
                             data = await _read(file, whole=is_reply)
-                            await asyncio.to_thread(node_sync.join, store, keys, data, url=joining.check_url(url) or None)
+                            await asyncio.to_thread(node_sync.join, store, keys, data, url=http.check_url(url) or None)
                     except AppError as error:
                         typed = _Typed(url, text)
                         return await asyncio.to_thread(_page, program, request, again=not is_reply, by_file=True, error=error, typed=typed)

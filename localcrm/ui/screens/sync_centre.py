@@ -143,9 +143,11 @@ class Centre:
             "differs": (_("Data differ: exchange once more"), "bad"),
             "unknown": (_("Not compared yet"), ""),
         }[status["digest"]]
+        if status["digest"] == "equal" and status["waiting"]:
+            text, tone = _("Equal at the last exchange"), ""
         self.state_chip.set_text(text)
         self.state_chip.props(f"data-tone={tone or 'plain'}")
-        self.state_chip.set_visibility(bool(status["branches"]) or not self.office)
+        self.state_chip.set_visibility(not self.office or (bool(status["branches"]) and status["digest"] != "unknown"))
         self._draw_restored(status["restored"])
         self.peers.clear()
         with self.peers:

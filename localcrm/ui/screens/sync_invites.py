@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from nicegui import ui
 
 from localcrm.kernel.i18n import gettext as _
 from localcrm.kernel.spoken import write_checked, write_words
 from localcrm.store.migrate import set_meta
-from localcrm.sync import enrol, joining
+from localcrm.store.node import LONGEST_CODE
+from localcrm.sync import enrol, http, joining
 from localcrm.sync.identity import INVITE_HOURS
 from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.jobs import node_keys
+from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.qr import qr_address
 from localcrm.ui.operations import run_service, toast
@@ -26,51 +28,56 @@ if TYPE_CHECKING:
 _TOLD = "office.told_url"
 
 
-class _Wanted(NamedTuple):
-    code: str
-    url: str
-
-
 async def invite_branch(session: Session) -> None:
     """Ask for the code and our address, make the invite, show it."""
     outcome = await run_service(session, lambda: str(session.store.meta(_TOLD) or ""))
     if not outcome.ok:
         return
-    wanted = await _ask(session, outcome.value)
-    if wanted is None or not wanted.code.strip():
-        return
-
-    def make() -> tuple[Invitation, str]:
-        url = joining.check_url(wanted.url)
-        made = enrol.invite(session.store, node_keys(session), session.actor, code=wanted.code)
-        with session.store.housekeeping() as connection:
-            set_meta(connection, _TOLD, url)
-        return made, url
-
-    outcome = await run_service(session, make)
-    if outcome.ok:
-        await _show(wanted.code.strip().upper(), *outcome.value)
+    made = await _ask(session, outcome.value)
+    if made is not None:
+        await _show(*made)
 
 
-async def _ask(session: Session, told: str) -> _Wanted | None:
+async def _ask(session: Session, told: str) -> tuple[str, Invitation, str] | None:
+    """The code, the invite for it and our address; what was typed stays where one of them does not do."""
     here = next((address.rstrip("/") for address in session.program.lan.addresses), "")
     with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("invite-dialog"):
         ui.label(_("Invite a branch")).classes("lc-dialog-title")
-        box = ui.input(_("Code of the branch"), placeholder="BR01").props("outlined dense autofocus maxlength=12")
-        box.props("data-act=branch-code").mark("branch-code")
-        url = ui.input(_("Address of this head office, as the branch reaches it"), value=told or here, placeholder="https://")
-        url.props("outlined dense maxlength=200 data-act=branch-url").mark("branch-url")
+        box = _field(_("Code of the branch"), "branch-code", placeholder="BR01").props(f"autofocus maxlength={LONGEST_CODE}")
+        url = _field(_("Address of this head office, as the branch reaches it"), "branch-url", placeholder="https://", value=told or here)
+        url.props("maxlength=200")
         ui.label(
             _(
                 "With an address the branch asks to join over the network, and you let it in here. Leave it empty where there is no way to it; then files are sent to and fro."
             )
         ).classes("lc-muted")
+        problem = Problem()
+
+        def make() -> tuple[str, Invitation, str]:
+            address = http.check_url(url.value or "")
+            made = enrol.invite(session.store, node_keys(session), session.actor, code=box.value or "")
+            with session.store.housekeeping() as connection:
+                set_meta(connection, _TOLD, address)
+            return str(box.value).strip().upper(), made, address
+
+        async def invite() -> None:
+            outcome = await run_service(session, make, on_error=problem.refuse)
+            if outcome.ok:
+                dialog.submit(outcome.value)
+
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("Cancel"), on_click=lambda: dialog.submit(None)).props("flat no-caps").classes("lc-btn")
-            make = ui.button(_("Make the invite"), on_click=lambda: dialog.submit(_Wanted(box.value or "", url.value or "")))
-            make.props("unelevated no-caps data-commit data-act=dialog-yes").classes("lc-pri").mark("dialog-yes")
-    found: _Wanted | None = await answer_of(dialog)
-    return found
+            button = ui.button(_("Make the invite"), on_click=invite)
+            button.props("unelevated no-caps data-commit data-act=dialog-yes").classes("lc-pri").mark("dialog-yes")
+    made: tuple[str, Invitation, str] | None = await answer_of(dialog)
+    return made
+
+
+def _field(label: str, name: str, *, placeholder: str, value: str = "") -> ui.input:
+    with ui.element("div").classes("lc-field"):
+        ui.label(label).classes("lc-label")
+        box = ui.input(value=value, placeholder=placeholder).mark(name)
+        return box.props(f"outlined dense hide-bottom-space data-act={name} aria-label={quoted(label)}")
 
 
 async def _show(code: str, made: Invitation, url: str) -> None:
@@ -78,11 +85,12 @@ async def _show(code: str, made: Invitation, url: str) -> None:
     picture = joining.picture_text(made, url)
     with page_dialog() as dialog, ui.card().classes("lc-dialog").mark("invitation"):
         ui.label(_("Invite for {code}").format(code=code)).classes("lc-dialog-title")
-        ui.label(
-            _("It is good once, for {hours} hours, and shown this once. At the branch it is entered on the first page.").format(
-                hours=INVITE_HOURS
+        told = _("It is good once, for {hours} hours, and shown this once. At the branch it is entered on the first page.")
+        if not url:
+            told = _(
+                "It is good once, for {hours} hours, and shown this once. Send the branch the file; it is chosen there on the first page."
             )
-        ).classes("lc-muted")
+        ui.label(told.format(hours=INVITE_HOURS)).classes("lc-muted")
         if url:
             ui.label(_("Tell the branch this address and these words:")).classes("lc-label")
             ui.label(url).classes("lc-code-block lc-address lc-wrap").mark("invite-url")
