@@ -231,3 +231,22 @@ def test_a_customer_taken_apart_stays_so_while_the_other_is_merged_on(company: C
     assert one.rows("SELECT name FROM customer WHERE deleted = 0 ORDER BY rid") == [("甲公司",), ("丙公司",)]
     assert one.rows("SELECT c.name, m.name FROM customer c JOIN customer m ON m.id = c.merged_into_id") == [("乙公司", "丙公司")]
     assert check.check(one.store)["problems"] == []
+
+
+# goods taken back twice --------------------------------------------------------------------------------------------------
+
+
+def test_goods_taken_back_at_two_places_are_sent_again_once(company: Company, hq, one, customer):
+    product = hq.new("product", code="P", name="布", price="10", tax_rate="0")
+    hq.new("warehouse", code="W", name="仓")
+    order = hq.order(customer, product, quantity="5")
+    hq.run("sales.post_order", order_id=order)
+    delivery = hq.run("sales.deliver_order", order_id=order)["id"]
+    hq.set("delivery", delivery, status="shipped")
+    company.exchange()
+    for at in (hq, one):
+        at.run("sales.take_back", delivery_id=delivery, lines=[{"product_id": product, "quantity": "5"}])
+    company.exchange()
+    assert [line["left"] for line in hq.run("sales.returnable", delivery_id=delivery)] == ["0"]
+    again = hq.run("sales.deliver_order", order_id=order)["id"]
+    assert [line["quantity"] for line in hq.run("sales.goods", delivery_id=again)["lines"]] == ["5"]

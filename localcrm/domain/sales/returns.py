@@ -46,7 +46,7 @@ def returnable(uow: UnitOfWork, actor: Actor, *, delivery_id: RecordId) -> list[
         one["sent"] += line["quantity"]
         one["serials"] += [serial for serial in read_serials(line["serials"]) if serial not in back.get(product, Back()).serials]
     for product, one in found.items():
-        one["left"] = plain_decimal(one["sent"] - back.get(product, Back()).quantity)
+        one["left"] = plain_decimal(max(Decimal(0), one["sent"] - back.get(product, Back()).quantity))  # two places may have taken it back
         one["sent"] = plain_decimal(one["sent"])
     return list(found.values())
 

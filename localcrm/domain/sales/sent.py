@@ -7,6 +7,7 @@ the same apart are not refused when they meet; what is open then is less than no
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -47,12 +48,15 @@ def sent_of_order(uow: UnitOfWork, delivery: Record) -> dict[str, Sent]:
         one = found.setdefault(line["product_id"], Sent(line["description"] or ""))
         one.ordered += line["quantity"]
     for other in uow.where(_DELIVERY, order_id=delivery["order_id"]):
-        if other["status"] != DeliveryStatus.RETURNED and other["id"] != delivery["id"]:
-            for line in uow.where(_LINE, delivery_id=other["id"]):
+        if other["status"] == DeliveryStatus.RETURNED:
+            continue
+        took = defaultdict[str, Decimal](Decimal)
+        for line in uow.where(_LINE, delivery_id=other["id"]):
+            took[line["product_id"]] += line["quantity"]
+            if other["id"] != delivery["id"]:
                 found.setdefault(line["product_id"], Sent(line["description"] or "")).before += line["quantity"]
-        if other["status"] != DeliveryStatus.RETURNED:
-            for product, back in came_back(uow, other["id"]).items():
-                found.setdefault(product, Sent()).before -= back.quantity
+        for product, back in came_back(uow, other["id"]).items():  # two places may have taken back the same goods
+            found.setdefault(product, Sent()).before -= min(back.quantity, took[product])
     return found
 
 
