@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from localcrm.domain import arrivals, conditions, import_columns, records, verbs
-from localcrm.domain.admin import conflicts, fields, services as admin, undo
+from localcrm.domain.admin import after_merge, conflicts, fields, services as admin, undo
 from localcrm.domain.approvals import documents, services as approvals
 from localcrm.domain.calls import services as calls
 from localcrm.domain.catalog import services as catalog
@@ -26,7 +26,7 @@ from localcrm.domain.crm import (
     tags,
 )
 from localcrm.domain.crm.entities import Customer, Opportunity, ProjectTask
-from localcrm.domain.finance import approval as expense_approval, services as finance, split_twice
+from localcrm.domain.finance import approval as expense_approval, services as finance
 from localcrm.domain.finding import services as finding
 from localcrm.domain.netting import services as netting
 from localcrm.domain.options import services as options
@@ -147,7 +147,9 @@ arrivals.FOLLOWERS |= {
     "activity": arrivals.Follower(activities.bring_together, "participants"),
     "ticket": arrivals.Follower(tickets.open_circles),
     "sales_order": arrivals.Follower(entered_twice.follow_arrived),
-    "expense": arrivals.Follower(split_twice.follow_arrived),
+    # Split over the same customer twice, or carried on by two contracts.
+    "expense": arrivals.Follower(partial(after_merge.note_alike, kind="expense", same=("split_of_id", "customer_id"), field="amount")),
+    "contract": arrivals.Follower(partial(after_merge.note_alike, kind="contract", same=("previous_id",), field="previous_id")),
 }
 
 # What other records say of a person: the numbers he called from, what he said, what he is to others. The matter itself stays.

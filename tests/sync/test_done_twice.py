@@ -169,6 +169,15 @@ def test_an_expense_split_at_two_places_is_told(company: Company, hq, one, custo
     assert (conflict["entity"], conflict["kept"]) == ("expense", "50.00")
 
 
+def test_a_contract_renewed_at_two_places_is_told(company: Company, hq, one, customer):
+    contract = hq.new("contract", title="年度", customer_id=customer, status="signed")
+    company.exchange()
+    made = [at.run("sales.renew_contract", contract_id=contract)["id"] for at in (hq, one)]
+    company.exchange()
+    company.exchange()
+    assert one.rows("SELECT entity, record, other, field FROM conflict") == [("contract", made[1], made[0], "previous_id")]
+
+
 # what is another branch's ------------------------------------------------------------------------------------------------
 
 

@@ -4,13 +4,15 @@ and what is told of a change that was kept aside is brought up to date once it w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import json
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localcrm.domain.admin.conflicts import CONFLICT, WITH_ANOTHER, as_text, chosen_text, live_text, settled_here
 from localcrm.domain.admin.entities import ConflictKind, ConflictState
 from localcrm.kernel.clock import now_utc
+from localcrm.kernel.schema import entity as entity_type
 from localcrm.store.changelog import history
 from localcrm.store.query import stored_value
 
@@ -43,6 +45,23 @@ def note_same_values(uow: UnitOfWork, written: Iterable[tuple[EntityType, Field,
         for other, stored in alike:
             told += note_same_value(uow, kind, field, pk.hex(), other.hex(), as_text(field, stored))
     return told
+
+
+def note_alike(uow: UnitOfWork, arrived: Sequence[str], *, kind: str, same: Sequence[str], field: str) -> None:
+    """At head office, of records that arrive: tell of others of their kind that say the same in all these fields, where one person would not have
+    made both, such as two parts of an expense for one customer. ``field``: the one that people are told of.
+    """
+    if not uow.node.is_office:
+        return
+    entity = entity_type(kind)
+    first, *others = same  # a plus keeps the search at the index of the first
+    alike = "".join(f' AND +b."{key}" = a."{key}"' for key in others)
+    for identity, other, value in uow.connection.all(
+        f"""SELECT a.id, b.id, a."{field}" FROM json_each(?) j CROSS JOIN "{kind}" a ON a.id = unhex(j.value)
+            CROSS JOIN "{kind}" b ON b."{first}" = a."{first}"{alike} AND b.id <> a.id WHERE a.deleted = 0 AND b.deleted = 0 ORDER BY a.rid, b.rid""",
+        (json.dumps(arrived),),
+    ):
+        note_same_value(uow, entity, entity.fields[field], identity.hex(), other.hex(), as_text(entity.fields[field], value))
 
 
 def note_same_value(uow: UnitOfWork, kind: EntityType, field: Field, record: str, other: str, value: str | None) -> bool:
