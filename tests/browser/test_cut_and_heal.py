@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import selectors
 import socket
 import threading
@@ -135,7 +136,7 @@ def save(page: Page) -> None:
 
 def exchange(page: Page, *, arrives: bool) -> None:
     """Press the button and wait until the screen says how it went."""
-    done, failed = page.locator(".lc-toast", has_text="与总部交换：已完成"), page.locator(".lc-notice[role=alert]")
+    done, failed = page.locator(".lc-toast", has_text=re.compile("已与总部交换|已合并")), page.locator(".lc-notice[role=alert]")
     expect(done).to_have_count(0, timeout=10_000)  # that of the time before has gone
     act(page, "exchange")
     if arrives:

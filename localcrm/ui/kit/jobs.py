@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -39,12 +39,16 @@ def node_keys(session: Session) -> NodeKeys:
     return keys()
 
 
-async def do_job(session: Session, job: Job, place: ui.element, text: str = "") -> None:
-    """Do a job now and say how it went; ``place`` outlives it, even when the table with the button is drawn anew meanwhile."""
+async def do_job(session: Session, job: Job, place: ui.element, text: str = "", said: Callable[[], str] | None = None) -> None:
+    """Do a job now and say how it went; ``place`` outlives it, even when the table with the button is drawn anew meanwhile.
+
+    ``said`` tells in a worker thread what came of it, where there is more to say than that it is done.
+    """
     with place:
         with working(place, text or job.label):
             outcome = await run_service(session, lambda: scheduler.run_now(session.store, lambda: node_keys(session), session.actor, job))
         if outcome.ok and outcome.value.error:
             show_failure(InvalidInput("job_failed", N_("{reason}"), reason=outcome.value.error))
         elif outcome.ok:
-            toast(_("{task}: done").format(task=job.label))
+            told = await run_service(session, said) if said else None
+            toast(told.value if told and told.ok else _("{task}: done").format(task=job.label))

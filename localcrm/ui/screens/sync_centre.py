@@ -19,6 +19,7 @@ from localcrm.kernel.errors import InvalidInput, NotFound, StoreError
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.kernel.schema import entities, entity
 from localcrm.kernel.spoken import write_words
+from localcrm.store import changelog
 from localcrm.store.migrate import SCHEMA_VERSION
 from localcrm.sync import enrol, node_sync
 from localcrm.sync.identity import NodeKeys
@@ -407,9 +408,25 @@ class Centre:
     # actions -----------------------------------------------------------------------------------------------------------
 
     async def _do_job(self, job: work.Job) -> None:
-        await do_job(self.session, job, self.problem)
+        said = None
+        if job.name == "exchange":
+            before = await run_service(self.session, self._standing)
+            said = partial(self._came, before.value) if before.ok else None
+        await do_job(self.session, job, self.problem, said=said)
         with self.problem:  # the table with the button is drawn anew
             await self._draw()
+
+    def _standing(self) -> tuple[int, int]:
+        """How much has been written here, and how much is to be looked at."""
+        with self.session.store.read() as connection:
+            return changelog.head(connection), int(connection.value("SELECT count(*) FROM conflict WHERE state = 'open' AND deleted = 0"))
+
+    def _came(self, before: tuple[int, int]) -> str:
+        head, conflicts = self._standing()
+        if (head, conflicts) == before:
+            return _("Exchanged with head office; nothing new came.")
+        text = _("Merged: {applied} changes applied, {conflicts} to look at.")
+        return text.format(applied=f"{head - before[0]:,}", conflicts=f"{max(0, conflicts - before[1]):,}")
 
     async def _exchange(self) -> None:
         await self._do_job(next(job for job in work.JOBS if job.name == "exchange"))
