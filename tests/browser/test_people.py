@@ -232,7 +232,7 @@ def test_who_was_given_a_password_is_told_by_whom_and_chooses_his_own(open_page:
         values = {"login": "zhao", "name": "赵新", "password": PASSWORD, "role": "staff"}
         verbs.run(store, admin, "records.create_record", {"entity": "user", "values": values})
     page = open_page("/customers", login="zhao", own_session=True)
-    notice = page.locator(".lc-notice", has_text="王芳 于 今天")
+    notice = page.locator(".lc-notice", has_text="王芳 今天")
     expect(notice).to_contain_text("请改成只有您自己知道的密码")
     notice.get_by_role("button", name="修改密码").click()
     own = "My-Own-Secret-8"
