@@ -186,7 +186,7 @@ class Teller:
 
     def _reason(self, item: Item, into: str) -> str:
         if into:
-            return _("Merged here, changed there")
+            return _("Merged at one place, changed at another")
         if twice := _done_twice(item):
             return _("Opening balance entered twice?") if twice == OPENING else _("One quote ordered twice?")
         return gettext(CONFLICT.fields["kind"].options.get(item.kind, item.kind))

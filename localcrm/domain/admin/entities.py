@@ -32,7 +32,7 @@ class ConflictKind(Choice):
     """Why a person should look."""
 
     OVERWRITTEN = "overwritten", N_("Changed at two places")
-    DELETED_EDITED = "deleted_edited", N_("Deleted here, changed there")
+    DELETED_EDITED = "deleted_edited", N_("Deleted at one place, changed at another")
     PARENT_DELETED = "parent_deleted", N_("Deleted, but still in use")
     WATCHED = "watched", N_("Important value changed")
     QUARANTINED = "quarantined", N_("Change not accepted")
