@@ -61,6 +61,7 @@ class Conflicts:
         self._now_deleted: dict[EntityType, list[bytes]] = defaultdict(list)
         self._now_restored: list[tuple[EntityType, bytes]] = []
         self._referred: dict[str, set[bytes]] = defaultdict(set)
+        self._posted: list[tuple[EntityType, bytes]] = []
         self._claimed: dict[EntityType, set[bytes]] = defaultdict(set)
         self.merged: set[str] = set()
         """Ids of records that were merged into others, and went now or are still referred to (``domain.crm.merging``)."""
@@ -166,6 +167,10 @@ class Conflicts:
         else:
             self._now_restored.append((entity, pk))
 
+    def note_posted(self, entity: EntityType, pk: bytes) -> None:
+        """A document that was posted: from now on what it names is needed for good, also where somebody kept that deleted while it was a draft."""
+        self._posted.append((entity, pk))
+
     def note_references(self, entity: EntityType, values: dict[int, Stored]) -> None:
         """Records that these values of a row, by column, refer to."""
         for no, key in self._known.rules(entity).refs.items():
@@ -188,6 +193,13 @@ class Conflicts:
             columns = ", ".join(f'"{column.key}"' for column in entity.refs)
             row = connection.one(f'SELECT {columns} FROM "{entity.key}" WHERE id = ?', (pk,)) if columns else None
             self.note_references(entity, dict(zip((column.no for column in entity.refs), row or (), strict=bool(row))))
+        for entity, pk in self._posted:
+            for kind in (entity, *(one for one in entities() if one.parent and one.fields[one.parent].f.ref == entity.key)):
+                refs = [column for column in kind.refs if column.key != kind.parent]
+                columns = ", ".join(f'"{column.key}"' for column in refs)
+                named = "id" if kind is entity else f'"{kind.parent}"'
+                for row in connection.all(f'SELECT {columns} FROM "{kind.key}" WHERE {named} = ? AND deleted = 0', (pk,)) if refs else ():
+                    self.note_references(kind, dict(zip((column.no for column in refs), row, strict=True)))
         for parent, targets in self._referred.items():
             rows = connection.all(
                 f'SELECT id FROM "{parent}" WHERE deleted = 1 AND id IN (SELECT unhex(value) FROM json_each(?))',

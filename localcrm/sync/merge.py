@@ -567,6 +567,8 @@ class _Merge:
             _old, owner = self._known.documents.get(pk) or ("", None)
             self._known.documents[pk] = (str(now[status]), owner)
         if self._sender:
+            if status in now and now[status] == "posted":
+                self._conflicts.note_posted(entity, pk)
             self._conflicts.note_references(entity, now)
             if DELETED_NO in now:
                 self._conflicts.note_register(entity, pk, now[DELETED_NO])

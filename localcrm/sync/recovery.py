@@ -40,8 +40,10 @@ _LOST = "lost.{}"
 _IN_PARTS = "came_back_in_parts"
 #: Meta keys of a branch: the former epochs of head office that it knew; when the one that it knows began.
 _LIVES, _OFFICE_BEGAN = "office_lives", "office_began"
-#: Meta key of head office: when its epoch began, by its clock, and later than any that a branch knows.
-_BEGAN = "epoch_began"
+#: Meta keys of head office: when its epoch began; when one began that a branch knows and that is not older.
+_BEGAN, _RIVAL = "epoch_began", "later_epoch_known"
+#: No clock says more (ms).
+_LATEST = 1 << 50
 
 
 # head office -------------------------------------------------------------------------------------------------------------
@@ -64,7 +66,12 @@ def is_open(store: Store) -> bool:
 
 
 def is_wanted(store: Store) -> bool:
-    """Whether somebody should say that work is taken back: head office was restored, or a branch came that missed it the last time."""
+    """Whether somebody should say that work is taken back: head office was restored, or a branch came that missed it the last time, or that knows a
+    head office which was restored later.
+    """
+    with store.read() as connection:
+        if get_meta(connection, _RIVAL):
+            return True
     if is_open(store):
         return False
     with store.read() as connection:
@@ -78,6 +85,10 @@ def open_up(store: Store, connection: Connection, *, user_id: str | None) -> Non
     now = store.clock.now_ms()
     set_meta(connection, _UNTIL, now + OPEN_MS)
     set_meta(connection, _ASKED, 0)
+    set_meta(
+        connection, _BEGAN, max(began(connection), int(get_meta(connection, _RIVAL) or -1) + 1)
+    )  # this one is it, whatever the clocks said
+    set_meta(connection, _RIVAL, 0)
     waits = _waits_for(connection)
     if waits:
         set_meta(connection, CATCHING_UP, json.dumps({"for": waits, "until": now + OPEN_MS}))
@@ -109,9 +120,8 @@ def meet(store: Store, message: Hello, *, by_file: bool) -> int | None:
     if not is_open(store):
         with store.housekeeping() as connection:
             set_meta(connection, _ASKED, 1)
+    _require_later(store, message)
     _require_open(store)
-    with store.housekeeping() as connection:  # restored twice with a clock that was wrong, it is the newer one all the same
-        set_meta(connection, _BEGAN, max(began(connection), message.hub_began + 1))
     if by_file:
         raise ExchangeError(
             "office_restored",
@@ -136,6 +146,27 @@ def hear(store: Store, message: GiveBack) -> Report:
             connection, _IN_PARTS, json.dumps([origin for origin in sorted({*here, *_in_parts(connection)}) if holes(connection, origin)])
         )
     return report
+
+
+def _require_later(store: Store, message: Hello) -> None:
+    """Refuse a branch that knows a head office restored after this one: either this is an old copy that should not run any more, or the clock was
+    wrong when this one was restored. Which of the two only a person can say.
+    """
+    with store.read() as connection:
+        mine = began(connection)
+    if mine > message.hub_began:
+        return
+    with store.housekeeping() as connection:
+        if mine == message.hub_began:  # in the same moment
+            set_meta(connection, _BEGAN, mine + 1)
+            return
+        set_meta(connection, _RIVAL, max(int(get_meta(connection, _RIVAL) or 0), min(message.hub_began, _LATEST)))
+    raise ExchangeError(
+        "later_office_known",
+        N_(
+            "This branch has exchanged with a head office that was restored from a backup later than this one. If this computer is the head office, somebody here presses “Take it back…” on the page Merging, then exchange again. If it is an old copy, do not use it any more. Nothing was exchanged; nothing is lost."
+        ),
+    )
 
 
 def _require_open(store: Store) -> None:

@@ -22,7 +22,7 @@ from localcrm.domain.admin.entities import Branch, BranchHolds
 from localcrm.domain.crm.entities import Customer, CustomerBranch
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type, root_of
 from localcrm.store import changelog, digests, past, search
-from localcrm.store.ddl import GONE, UPDATE
+from localcrm.store.ddl import GONE, INSERT, UPDATE
 from localcrm.store.forget import forget_changes
 from localcrm.store.migrate import get_meta, set_meta
 from localcrm.store.node import branch_id, leaves_out
@@ -153,22 +153,21 @@ def _ways(entity: EntityType, scope: Scope, alias: str, *, whole: bool = False) 
     return " OR ".join(ways)
 
 
-def _ways_about(scope: Scope, alias: str) -> str:
-    """Of a conflict: the record is here, or the other one of two; a value of the branch is concerned, or it settled this. Where it was settled
-    was not always written down.
+def _ways_about(scope: Scope, alias: str, *, is_nested: bool = False) -> str:
+    """Of a conflict: the record is here, or the other one of two; a value of the branch is concerned, or it settled this. What tells of a conflict
+    itself, mended for instance, goes where that one goes.
     """
     other, told = f"{alias}0", ""
     for kind in limited_kinds(scope):
-        if not kind.about:
+        if not (kind.about and is_nested):
             named = f"{other}.id IN (unhex({alias}.record), unhex({alias}.other))"
-            told += (
-                f""" WHEN '{kind.key}' THEN EXISTS (SELECT 1 FROM "{kind.key}" {other} WHERE {named} AND ({_ways(kind, scope, other)}))"""
-            )
+            leads = _ways_about(scope, other, is_nested=True) if kind.about else _ways(kind, scope, other)
+            told += f""" WHEN '{kind.key}' THEN EXISTS (SELECT 1 FROM "{kind.key}" {other} WHERE {named} AND ({leads}))"""
     codes = f"(SELECT code FROM sync_origin WHERE node_no = {scope.node_no})"
     concerned = " OR ".join(f"{alias}.{side} IN {codes}" for side in ("kept_node", "lost_node"))
     settled = f"EXISTS (SELECT 1 FROM sync_origin WHERE node_no = {scope.node_no} AND instr(char(10) || {alias}.resolved_nodes || char(10), char(10) || code || char(10)))"
     there = f"CASE {alias}.entity{told} ELSE 1 END" if told else "1"
-    return f"{there} OR {concerned} OR {settled} OR {alias}.state = 'resolved' AND {alias}.resolved_nodes IS NULL"
+    return f"{there} OR {concerned} OR {settled}"
 
 
 def _targets(entity: EntityType) -> list[EntityType]:
@@ -243,7 +242,7 @@ def _touched(connection: Connection, scope: Scope, after: int) -> dict[EntityTyp
     watched: dict[EntityType, set[int]] = defaultdict(set)
     for kind in kinds:
         if kind.about:
-            watched[kind] = {kind.fields[key].no for key in ("state", "resolved_nodes")}
+            watched[kind] = {kind.fields["resolved_nodes"].no}
             continue
         for key in ways_of(kind):
             watched[kind].add(kind.fields[key].no)
@@ -330,14 +329,27 @@ def _removals(connection: Connection, kind: EntityType) -> Iterator[tuple[bytes,
 
 
 def _telling_of(connection: Connection, about: EntityType, touched: dict[EntityType, set[bytes]], after: int) -> set[bytes]:
-    """What is about one of those touched, or about a line that was removed after a number."""
-    records = {pk for ids in touched.values() for pk in ids} | _removed(connection, after)
-    listed = json.dumps([pk.hex() for pk in records])
-    found: set[bytes] = set()
-    for key in ("record", "other") if records else ():
-        rows = connection.all(f'SELECT id FROM "{about.key}" WHERE deleted = 0 AND "{key}" IN (SELECT value FROM json_each(?))', (listed,))
-        found.update(row[0] for row in rows)
+    """What is about one of those touched, about a line that was removed after a number, or about a record that arrived after it though a change of it
+    had been kept aside; and what is about that.
+    """
+    found = _arrived_after_all(connection, about, after)
+    records = {pk for ids in touched.values() for pk in ids} | _removed(connection, after) | found
+    while records:
+        listed = json.dumps([pk.hex() for pk in records])
+        records = set()
+        for key in ("record", "other"):
+            sql = f'SELECT id FROM "{about.key}" WHERE deleted = 0 AND "{key}" IN (SELECT value FROM json_each(?))'
+            records |= {row[0] for row in connection.all(sql, (listed,))} - found
+        found |= records
     return found
+
+
+def _arrived_after_all(connection: Connection, about: EntityType, after: int) -> set[bytes]:
+    """What tells of changes that were kept aside, of records that were made after a number: until then they were not there."""
+    numbers = {kind.key: kind.no for kind in entities()}
+    made = f"SELECT 1 FROM sync_log INDEXED BY sync_log_row WHERE tbl = ? AND pk = unhex(?) AND op = {INSERT} AND lseq > ?"
+    held = connection.all(f"SELECT id, entity, record FROM \"{about.key}\" WHERE kind = 'quarantined' AND deleted = 0")
+    return {pk for pk, entity, record in held if entity in numbers and connection.one(made, (numbers[entity], record, after))}
 
 
 def _removed(connection: Connection, after: int) -> set[bytes]:

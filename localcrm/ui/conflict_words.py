@@ -15,7 +15,7 @@ from localcrm.domain.admin.reasons import reason_texts
 from localcrm.domain.crm.merging import ALIASES
 from localcrm.domain.people.shared_with import share_of, shared_names
 from localcrm.domain.records import used_by
-from localcrm.domain.sales.entered_twice import OPENING, QUOTE, both_count
+from localcrm.domain.sales.entered_twice import OPENING, QUOTE, both_count, is_draft_among
 from localcrm.kernel.errors import InvalidInput
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import EntityType, Field, entity as entity_type
@@ -271,12 +271,15 @@ class Teller:
         )
 
     def _twice(self, item: Item, field: str) -> str:
-        if not both_count(self._connection, [str(item.conflict.get(key) or "") for key in ("record", "other")], field):
+        pair = [str(item.conflict.get(key) or "") for key in ("record", "other")]
+        if not both_count(self._connection, pair, field):
             return _("One of the two has been taken back. Nothing to do any more: settle it.")
         todo = _(
             "Both count for now. If it is one debt, the branch that entered it reverses one of the two; two old bills are left as they are."
         )
-        if field == QUOTE:
+        if field == QUOTE and is_draft_among(self._connection, pair):
+            todo = _("A draft among the two cannot be posted as long as the other one stands. If the customer ordered once, delete it.")
+        elif field == QUOTE:
             todo = _(
                 "Both count for now. If the customer ordered once, the branch that made the second order reverses it, or deletes its draft. If each delivers a part, leave both."
             )

@@ -147,3 +147,36 @@ def test_of_two_records_that_say_the_same_a_branch_settles_the_one_that_it_holds
     with pytest.raises(Refused) as refused:
         one.run("admin.resolve_conflict", id=conflict, keep="kept")
     assert refused.value.code == "not_held_here"
+
+
+def test_what_tells_of_a_conflict_goes_with_that_one(company, hq, one, two):
+    """A row that was damaged at the other branch was mended, and its texts told to everybody."""
+    narrow(company, "BR01", "own_customers")
+    customer = two.new("customer", name="乙公司")
+    agree(company)
+    apart(company, hq, two, "customer", customer)
+    (conflict,) = hq.conflicts()
+    note(hq, "conflict", conflict["id"])
+    agree(company)
+    assert told(one) == []
+    assert sorted(told(two)) == sorted([customer, conflict["id"]])
+    hq.set("customer", customer, branch_id=branch_id(hq.store.node.company_id, "BR01"))
+    agree(company)
+    assert sorted(told(one)) == sorted([customer, conflict["id"]])
+
+
+def test_what_was_kept_aside_and_arrives_after_all_brings_what_was_told_of_it(company, hq, one, two):
+    narrow(company, "BR01", "own_customers")
+    customer = one.new("customer", name="甲公司")
+    agree(company)
+    later = "01a2" + "0" * 28
+    with hq.store.unit_of_work(None) as uow:
+        values = {"kind": "quarantined", "entity": "contact", "record": later, "lost": "unknown_column", "lost_node": "BR02"}
+        uow.insert(CONFLICT, CONFLICT.validate(values))
+    agree(company)
+    assert (told(one), told(two)) == ([], [later])
+    with hq.store.unit_of_work(hq.actor.user_id) as uow:
+        contact = entity("contact")
+        uow.insert(contact, contact.validate({"customer_id": customer, "name": "王五"}), identity=later)
+    agree(company)
+    assert told(one) == [later]

@@ -169,6 +169,16 @@ def test_an_expense_split_at_two_places_is_told(company: Company, hq, one, custo
     assert (conflict["entity"], conflict["kept"]) == ("expense", "50.00")
 
 
+def test_an_expense_split_again_by_the_same_people_is_told_to_nobody(company: Company, one, customer):
+    company.exchange()
+    other = one.new("customer", name="乙公司")
+    expense = one.new("expense", purpose="出差", amount="100", customer_id=customer)
+    for _again in range(2):
+        one.run("finance.split_expense", expense_id=expense, customer_ids=[customer, other])
+    company.exchange()
+    assert company.hq.conflicts() == []
+
+
 def test_a_contract_renewed_at_two_places_is_told(company: Company, hq, one, customer):
     contract = hq.new("contract", title="年度", customer_id=customer, status="signed")
     company.exchange()

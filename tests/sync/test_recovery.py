@@ -524,13 +524,47 @@ def test_failure_06_of_two_head_offices_restored_from_one_backup_the_later_one_c
     take_back(company)
     for code in ("BR01", "BR02"):
         meet_twice(company, code)
-    if not clock_is_wrong:
+    if clock_is_wrong:
+        with pytest.raises(AppError) as refused:
+            company.up("BR02")
+        assert refused.value.code == "later_office_known"
+        assert node_sync.status(company.hq.store)["restored"]
+        take_back(company)  # a person says which one it is
+        meet_twice(company, "BR02")
+    else:
         assert read(company, "BR01", in_the_drawer) == "office_restored"
     made = [branch.new("customer", name=f"{code}新客户") for code, branch in company.branches.items()]
     for code in company.branches:
         company.up(code)
         company.down(code)
     assert [company.hq.value("SELECT count(*) FROM customer WHERE id = ?", bytes.fromhex(one)) for one in made] == [1, 1]
+
+
+def test_failure_06_an_old_copy_that_goes_on_does_not_lead_a_branch_back(
+    company: Company, one: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The address that the branch knows leads to the computer that was replaced."""
+    backup(company.hq.store, tmp_path / "hq.backup")
+    company.exchange()
+    lose_office(company, tmp_path / "hq.backup", tmp_path / "first")
+    take_back(company)
+    meet_twice(company, "BR01")
+    former = company.hq
+    restore(tmp_path / "hq.backup", tmp_path / "second")
+    company.hq = Installation(tmp_path / "second", former.code, former.keys, former.actor, former.clock)
+    company.hq.clock.forward(minutes=5)
+    assert settle_copy(company.hq.store)
+    take_back(company)
+    meet_twice(company, "BR01")
+    customer = one.new("customer", name="新客户")
+    present, company.hq = company.hq, former
+    with pytest.raises(AppError) as refused:
+        by_line(company, "BR01", monkeypatch)
+    assert refused.value.code == "later_office_known"
+    company.hq = present
+    by_line(company, "BR01", monkeypatch)
+    assert present.value("SELECT count(*) FROM customer WHERE id = ?", bytes.fromhex(customer)) == 1
+    former.store.close()
 
 
 def test_failure_06_a_restored_branch_is_not_led_back_either(company: Company, tmp_path: Path) -> None:

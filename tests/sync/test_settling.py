@@ -166,6 +166,41 @@ def test_a_customer_whose_order_was_posted_elsewhere_cannot_stay_deleted(company
     assert [row[0] for row in one.rows("SELECT name FROM customer WHERE deleted = 0")] == ["甲公司"]
 
 
+def test_a_draft_that_is_posted_after_its_product_was_kept_deleted_is_told(company: Company, one: Installation):
+    hq = company.hq
+    hq.new("warehouse", code="W", name="总仓")
+    product, customer = hq.new("product", code="P1", name="坯布", unit="米", price="9.00"), hq.new("customer", name="甲公司")
+    agree(company)
+    order = one.order(customer, product)
+    hq.run("records.delete_record", entity="product", id=product)
+    agree(company)
+    (told,) = hq.conflicts(kind="parent_deleted")
+    hq.run("admin.resolve_conflict", id=told["id"], keep="kept")
+    one.run("sales.post_order", order_id=order)  # it has not heard
+    company.exchange()
+    agree(company)
+    (again,) = one.conflicts(kind="parent_deleted", state="open")
+    assert again["record"] == product
+
+
+def test_one_that_was_merged_away_may_stay_deleted(company: Company, one: Installation, two: Installation):
+    hq = company.hq
+    hq.new("warehouse", code="W", name="总仓")
+    product = hq.new("product", code="P1", name="坯布", unit="米", price="9.00")
+    customer, kept = hq.new("customer", name="甲公司"), hq.new("customer", name="乙公司")
+    agree(company)
+    one.run("sales.post_order", order_id=one.order(customer, product))
+    hq.run("records.delete_record", entity="customer", id=customer)
+    company.exchange("BR01")
+    two.run("crm.merge_customers", kept=kept, merged=customer)
+    company.exchange()
+    company.exchange()
+    for told in hq.conflicts(kind="parent_deleted", state="open"):
+        hq.run("admin.resolve_conflict", id=told["id"], keep="kept")
+    agree(company)
+    assert hq.value("SELECT count(*) FROM customer WHERE deleted = 0") == 1
+
+
 def test_whether_others_still_use_it_is_not_for_a_branch_to_say_that_does_not_see_them(
     company: Company, one: Installation, two: Installation
 ):

@@ -13,7 +13,7 @@ from localcrm.domain.admin.conflicts import CONFLICT, WITH_ANOTHER, as_text, cho
 from localcrm.domain.admin.entities import ConflictKind, ConflictState
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.schema import entity as entity_type
-from localcrm.store.changelog import history
+from localcrm.store.changelog import changes_of, history
 from localcrm.store.query import stored_value
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def note_same_values(uow: UnitOfWork, written: Iterable[tuple[EntityType, Field,
 
 
 def note_alike(uow: UnitOfWork, arrived: Sequence[str], *, kind: str, same: Sequence[str], field: str) -> None:
-    """At head office, of records that arrive: tell of others of their kind that say the same in all these fields, where one person would not have
-    made both, such as two parts of an expense for one customer. ``field``: the one that people are told of.
+    """At head office, of records that arrive: tell of others of their kind, made at another place, that say the same in all these fields, such as two
+    parts of one expense for one customer. ``field``: the one that people are told of.
     """
     if not uow.node.is_office:
         return
@@ -61,7 +61,15 @@ def note_alike(uow: UnitOfWork, arrived: Sequence[str], *, kind: str, same: Sequ
             CROSS JOIN "{kind}" b ON b."{first}" = a."{first}"{alike} AND b.id <> a.id WHERE a.deleted = 0 AND b.deleted = 0 ORDER BY a.rid, b.rid""",
         (json.dumps(arrived),),
     ):
-        note_same_value(uow, entity, entity.fields[field], identity.hex(), other.hex(), as_text(entity.fields[field], value))
+        if len({_made_at(uow, entity, pk) for pk in (identity, other)}) > 1:
+            note_same_value(uow, entity, entity.fields[field], identity.hex(), other.hex(), as_text(entity.fields[field], value))
+
+
+def _made_at(uow: UnitOfWork, kind: EntityType, pk: bytes) -> int | None:
+    """The node that made a record."""
+    first = next(changes_of(uow.connection, kind, [pk]), None)
+    known = uow.connection.value("SELECT node_no FROM sync_origin WHERE origin = ?", (first.tx.origin,)) if first else None
+    return int(known) if known is not None else None
 
 
 def note_same_value(uow: UnitOfWork, kind: EntityType, field: Field, record: str, other: str, value: str | None) -> bool:

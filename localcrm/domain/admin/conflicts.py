@@ -227,6 +227,8 @@ def needed(connection: Connection, conflict: Mapping[str, Any], now: str | None)
     kind = _kind(conflict)
     if kind is None or now != "true" or conflict.get("kind") != ConflictKind.PARENT_DELETED:
         return ""
+    if kind.merged and survivor(connection, kind, str(conflict["record"])) != conflict["record"]:
+        return ""  # everything of it is with the one that is left
     if records.bound_by(connection, kind, str(conflict["record"])):
         return Needed.POSTED
     return Needed.ELSEWHERE if records.may_be_used_elsewhere(connection, kind) else ""

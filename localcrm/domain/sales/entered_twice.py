@@ -54,6 +54,11 @@ def both_count(connection: Connection, orders: Sequence[str], field: str) -> boo
     return len(_counting(connection, orders, field)) == 2
 
 
+def is_draft_among(connection: Connection, orders: Sequence[str]) -> bool:
+    """Whether one of two orders of a quote is not posted yet."""
+    return any(status != "posted" for _branch, status in _counting(connection, orders, QUOTE).values())
+
+
 def entered_here(connection: Connection, later: str, other: str, *, field: str = OPENING) -> bool:
     """Whether of two that both count the one that arrived later was posted at this place.
 

@@ -57,14 +57,17 @@
   // and the click be lost. Not for long, since who drags something wants to see what happens.
   const LONGEST_PRESS = 500;
   let held = null;
-  let letGo, longest;
+  let letGo, longest, letting;
   const release = () => {
     clearTimeout(longest);
     held = null;
     letGo?.();
   };
-  const released = (event) => setTimeout(release, event.pointerType === "mouse" ? 0 : 50); // the click comes first, after a touch a little later
+  const released = (event) => {
+    letting = setTimeout(release, event.pointerType === "mouse" ? 0 : 50); // the click comes first, after a touch a little later
+  };
   window.addEventListener("pointerdown", () => {
+    clearTimeout(letting); // a second tap, before the first one was let go
     held ??= new Promise((done) => (letGo = done));
     clearTimeout(longest);
     longest = setTimeout(release, LONGEST_PRESS);
