@@ -531,7 +531,7 @@ def _value_box(side: Side, tag: str, *, mark: str, live: bool = False, path: str
         if side.exact:
             where.tooltip(side.exact)
         if tag:
-            ui.label(tag).classes("lc-tag" if live else "lc-tag lc-chip")
+            ui.label(tag).classes("lc-tag" if live else "lc-tag lc-muted")
 
 
 def _typed(value: Any) -> str:
