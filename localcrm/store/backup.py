@@ -249,9 +249,7 @@ def settle_copy(store: Store) -> bool:
             if node.is_office:  # branches must learn up to where its log is the one they know
                 lives = json.loads(str(get_meta(connection, "past_lives") or "[]"))
                 set_meta(connection, "past_lives", json.dumps([*lives, (node.epoch.hex(), changelog.head(connection))]))
-                set_meta(
-                    connection, "epoch_began", min(max(store.clock.now_ms(), int(get_meta(connection, "epoch_began") or 0) + 1), 1 << 51)
-                )
+                set_meta(connection, "epoch_began", max(store.clock.now_ms(), int(get_meta(connection, "epoch_began") or 0) + 1))
                 set_meta(connection, "taking_back_until", 0)
                 peers = [row[0] for row in connection.all("SELECT node_no FROM sync_peer WHERE state = 'active'")]
                 set_meta(connection, CATCHING_UP, json.dumps({"for": peers, "until": None}))

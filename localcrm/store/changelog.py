@@ -129,11 +129,6 @@ def _change(row: tuple[Any, ...]) -> Logged:
     return Logged(lseq, table, op, pk, diff, prev, Booked(*tx))
 
 
-def node_codes(connection: Connection) -> dict[int, str]:
-    """What people call the node of each origin."""
-    return dict(connection.all("SELECT origin, code FROM sync_origin"))
-
-
 def head(connection: Connection) -> int:
     """Number of the newest log row, 0 for an empty log."""
     return int(connection.value("SELECT max(lseq) FROM sync_log") or 0)

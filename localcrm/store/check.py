@@ -390,9 +390,8 @@ def _documents(connection: Connection) -> Iterator[Problem]:
         ]
         sums = ", ".join(f'sum("{key}") AS "{key}"' for key in shared)
         differs = " OR ".join(f'd."{key}" <> coalesce(s."{key}", 0)' for key in shared)
-        entered = (
-            " AND d.opening = 0" if "opening" in document.fields else ""
-        )  # what was owed before these books has an amount and no lines
+        # What was owed before these books has an amount and no lines.
+        entered = " AND d.opening = 0" if "opening" in document.fields else ""
         rows = connection.all(
             f'SELECT d."{document.title_field}" FROM "{document.key}" d '
             f'LEFT JOIN (SELECT "{line.parent}" AS parent, {sums} FROM "{line.key}" WHERE deleted = 0 GROUP BY "{line.parent}") s ON s.parent = d.id '

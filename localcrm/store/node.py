@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Role = Literal["office", "branch"]
 #: Number of the head office in every company; branches count from 2.
 OFFICE_NO = 1
+#: Letters and digits of a branch's code, which numbers of documents bear.
+LONGEST_CODE = 12
 #: Meta key of a restored node: it has not got back yet what it did itself after its backup. At head office: {"for": [branches that have not
 #: come yet], "until": milliseconds until which work is taken back, or None}.
 CATCHING_UP = "catching_up"
@@ -132,10 +134,6 @@ def may_lack(connection: Connection) -> Callable[[EntityType], bool]:
     """Says of a kind whether this node may lack records of it that exist elsewhere."""
     holds = connection.value("SELECT holds FROM branch WHERE node_no = ?", (get_meta(connection, "node.node_no"),))
     return partial(leaves_out, str(holds or "all"))
-
-
-#: Letters and digits of a branch's code, which numbers of documents bear.
-LONGEST_CODE = 12
 
 
 def is_of(printed: str, code: str) -> bool:

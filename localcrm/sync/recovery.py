@@ -42,7 +42,7 @@ _IN_PARTS = "came_back_in_parts"
 _LIVES, _OFFICE_BEGAN = "office_lives", "office_began"
 #: Meta keys of head office: when its epoch began; when one began that a branch knows and that is not older.
 _BEGAN, _RIVAL = "epoch_began", "later_epoch_known"
-#: No clock says more (ms).
+#: No clock says more (ms); a branch whose program was tampered with may.
 _LATEST = 1 << 50
 
 
@@ -85,9 +85,8 @@ def open_up(store: Store, connection: Connection, *, user_id: str | None) -> Non
     now = store.clock.now_ms()
     set_meta(connection, _UNTIL, now + OPEN_MS)
     set_meta(connection, _ASKED, 0)
-    set_meta(
-        connection, _BEGAN, max(began(connection), int(get_meta(connection, _RIVAL) or -1) + 1)
-    )  # this one is it, whatever the clocks said
+    # This one is it, whatever the clocks said.
+    set_meta(connection, _BEGAN, max(began(connection), int(get_meta(connection, _RIVAL) or -1) + 1))
     set_meta(connection, _RIVAL, 0)
     waits = _waits_for(connection)
     if waits:

@@ -115,11 +115,11 @@ def ways_of(entity: EntityType) -> tuple[str, ...]:
 def limited_kinds(*scopes: Scope) -> list[EntityType]:
     """Kinds of records that one of the scopes can leave out, those first that others belong with, last what is about any of them."""
     kinds = (kind for kind in entities() if any(scope.leaves_out(kind) for scope in scopes))
-    return sorted(kinds, key=lambda kind: (kind.about, 0 if kind.about else _depth(kind), kind.no))
+    return sorted(kinds, key=lambda kind: (kind.about, _depth(kind), kind.no))
 
 
 def _depth(entity: EntityType) -> int:
-    return max((1 + _depth(_target(entity, way)) for way in ways_of(entity)), default=0)
+    return max((1 + _depth(target) for target in _targets(entity)), default=0)
 
 
 def condition(entity: EntityType, scope: Scope, alias: str) -> str:
@@ -163,11 +163,12 @@ def _ways_about(scope: Scope, alias: str, *, is_nested: bool = False) -> str:
             named = f"{other}.id IN (unhex({alias}.record), unhex({alias}.other))"
             leads = _ways_about(scope, other, is_nested=True) if kind.about else _ways(kind, scope, other)
             told += f""" WHEN '{kind.key}' THEN EXISTS (SELECT 1 FROM "{kind.key}" {other} WHERE {named} AND ({leads}))"""
-    codes = f"(SELECT code FROM sync_origin WHERE node_no = {scope.node_no})"
-    concerned = " OR ".join(f"{alias}.{side} IN {codes}" for side in ("kept_node", "lost_node"))
-    settled = f"EXISTS (SELECT 1 FROM sync_origin WHERE node_no = {scope.node_no} AND instr(char(10) || {alias}.resolved_nodes || char(10), char(10) || code || char(10)))"
     there = f"CASE {alias}.entity{told} ELSE 1 END" if told else "1"
-    return f"{there} OR {concerned} OR {settled}"
+    settled = f"instr(char(10) || {alias}.resolved_nodes || char(10), char(10) || code || char(10))"
+    concerned = (
+        f"SELECT 1 FROM sync_origin WHERE node_no = {scope.node_no} AND (code IN ({alias}.kept_node, {alias}.lost_node) OR {settled})"
+    )
+    return f"{there} OR EXISTS ({concerned})"
 
 
 def _targets(entity: EntityType) -> list[EntityType]:
@@ -255,8 +256,8 @@ def _touched(connection: Connection, scope: Scope, after: int) -> dict[EntityTyp
         touched[CUSTOMER] |= _given(connection, after)
     for kind in kinds:
         touched[kind] |= _telling_of(connection, kind, touched, after) if kind.about else _belonging(connection, kind, touched)
-        for one in (scope, *earlier) if kind.about else (scope,):
-            if before:
+        if before:  # what is about others is led by what those are limited by: other kinds before and after
+            for one in (scope, *earlier) if kind.about else (scope,):
                 touched[kind] |= _not_its_own(connection, one, kind, _all(connection, kind))
     return {kind: ids for kind, ids in touched.items() if ids and ways_of(kind)}
 

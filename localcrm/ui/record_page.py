@@ -50,7 +50,7 @@ class RecordPage(ABC, Generic[Found]):
         outcome = await run_service(self.session, self.read, on_error=lambda _error: True)
         with page_frame(self.session, title=gettext(self.title_msgid), active=self.active):
             ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
-            self.head = ui.element("div")
+            self.head = ui.element("div").classes("lc-record-head")
             self.body = ui.element("div").classes(self.looks).mark(self.mark)
             self.aside = ui.element("div")  # a question stands while the page behind it is drawn anew
         if not outcome.ok:

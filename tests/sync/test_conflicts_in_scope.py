@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from localcrm.domain.admin.entities import BranchHolds
 from localcrm.kernel.errors import Refused
 from localcrm.kernel.schema import entity
 from localcrm.store.node import branch_id
-from localcrm.sync import node_sync
-from localcrm.sync.codec import UPDATE, Batch, Change, Tx
-from localcrm.sync.merge import admit
+from localcrm.sync.codec import UPDATE, Change
 from tests.factories import Company, Installation
-from tests.sync.scoping import agree
+from tests.sync.scoping import agree, forged, narrow
 
 CONFLICT = entity("conflict")
-
-
-def narrow(company: Company, code: str, what: str) -> None:
-    node_sync.set_holds(company.hq.store, company.hq.actor, code, BranchHolds(what))
 
 
 def apart(company: Company, first: Installation, second: Installation, kind: str, identity: str, field: str = "remark") -> None:
@@ -128,12 +121,8 @@ def test_a_tampered_program_settles_nothing_that_it_was_never_told(company, hq, 
     agree(company)
     apart(company, hq, two, "customer", customer)
     (conflict,) = hq.conflicts()
-    number, epoch, have = hq.rows("SELECT node_no, epoch, have_oseq FROM sync_origin WHERE code = 'BR01'")[0]
-    stamp = (hq.clock.now_ms() + 1000) << 16
     settling = Change(CONFLICT.no, UPDATE, bytes.fromhex(conflict["id"]), [(CONFLICT.fields["state"].no, "open", "resolved")], None)
-    batch = Batch([(number, int.from_bytes(epoch))], [Tx(0, have + 1, 1, stamp, stamp, None, 0)], [settling])
-    admit(hq.store, batch, sender_no=number, sender_code="BR01")
-    assert hq.rows("SELECT reason FROM sync_quarantine") == [("not_owner",)]
+    assert forged(company, settling) == ["not_owner"]
     assert hq.get("conflict", conflict["id"])["state"] == "open"
 
 

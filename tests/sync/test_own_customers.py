@@ -8,21 +8,15 @@ from typing import Any
 
 import pytest
 
-from localcrm.domain.admin.entities import BranchHolds
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.schema import entity
 from localcrm.store import check
 from localcrm.store.node import branch_id
-from localcrm.sync import compaction, node_sync
-from localcrm.sync.codec import INSERT, UPDATE, Batch, Change, Tx
+from localcrm.sync import compaction
+from localcrm.sync.codec import INSERT, UPDATE, Change
 from localcrm.sync.grants import holders
-from localcrm.sync.merge import admit
 from tests.factories import Company, Installation
-from tests.sync.scoping import AT_ONCE, agree
-
-
-def narrow(company: Company, code: str, what: str = "own_customers") -> None:
-    node_sync.set_holds(company.hq.store, company.hq.actor, code, BranchHolds(what))
+from tests.sync.scoping import AT_ONCE, agree, forged, narrow
 
 
 def holds(node: Installation, kind: str, identity: str) -> bool:
@@ -241,16 +235,6 @@ def test_records_that_stay_everybodys_may_name_a_customer_that_is_not_here(narro
     agree(narrowed)
     assert not holds(one, "contact", contact)
     assert check.check(one.store)["problems"] == []
-
-
-def forged(company: Company, *changes: Change) -> list[str]:
-    """Head office hears these of the first branch, whose program was tampered with; returns why something was kept out."""
-    hq = company.hq
-    number, epoch, have = hq.rows("SELECT node_no, epoch, have_oseq FROM sync_origin WHERE code = 'BR01'")[0]
-    stamp = (hq.clock.now_ms() + 1000) << 16
-    tx = Tx(0, have + 1, len(changes), stamp, stamp, None, 0)
-    admit(hq.store, Batch([(number, int.from_bytes(epoch))], [tx], list(changes)), sender_no=number, sender_code="BR01")
-    return [reason for (reason,) in hq.rows("SELECT reason FROM sync_quarantine ORDER BY oseq")]
 
 
 def test_a_branch_gets_no_customer_by_writing_about_one_that_it_never_held(narrowed, hq, one, two):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import Enum
 from typing import Any, NamedTuple
 
 import msgspec
@@ -68,11 +69,11 @@ class Rule(Choice):
     KEEP = "keep", N_("Leave everything as it is now")
 
 
-class Needed(Choice):
+class Needed(Enum):
     """Why a deleted record must not stay deleted by what somebody here chooses."""
 
-    POSTED = "posted", N_("Posted documents refer to it")
-    ELSEWHERE = "elsewhere", N_("Head office alone sees whether it is still used")
+    POSTED = "posted documents refer to it"
+    ELSEWHERE = "head office alone sees whether it is still used"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class Item:
     that was changed while another place merged it into another record, the id of the record that is left · ``mine``: whether it concerns a
     value, or a record, of whoever looks · ``is_ours``: whether of two documents that say the same the later one can be taken back here ·
     ``is_elsewhere``: whether this branch does not hold the record, so that others settle it · ``needed``: why what was deleted cannot be kept
-    deleted here, in a word of ``Needed``.
+    deleted here, if it cannot.
     """
 
     conflict: Record
@@ -93,7 +94,7 @@ class Item:
     mine: bool = False
     is_ours: bool = False
     is_elsewhere: bool = False
-    needed: str = ""
+    needed: Needed | None = None
 
     @property
     def id(self) -> str:
@@ -222,16 +223,16 @@ def item_of(connection: Connection, conflict: Record) -> Item:
     )
 
 
-def needed(connection: Connection, conflict: Mapping[str, Any], now: str | None) -> str:
-    """Why a record that was deleted while another place used it cannot be kept deleted here; empty where it can."""
+def needed(connection: Connection, conflict: Mapping[str, Any], now: str | None) -> Needed | None:
+    """Why a record that was deleted while another place used it cannot be kept deleted here; None where it can."""
     kind = _kind(conflict)
     if kind is None or now != "true" or conflict.get("kind") != ConflictKind.PARENT_DELETED:
-        return ""
+        return None
     if kind.merged and survivor(connection, kind, str(conflict["record"])) != conflict["record"]:
-        return ""  # everything of it is with the one that is left
+        return None  # everything of it is with the one that is left
     if records.bound_by(connection, kind, str(conflict["record"])):
         return Needed.POSTED
-    return Needed.ELSEWHERE if records.may_be_used_elsewhere(connection, kind) else ""
+    return Needed.ELSEWHERE if records.may_be_used_elsewhere(connection, kind) else None
 
 
 def _may_be_elsewhere(connection: Connection, conflict: Mapping[str, Any]) -> bool:
@@ -346,11 +347,12 @@ def resolve_conflict(
     conflict = uow.get(CONFLICT, id)
     if conflict["state"] == ConflictState.RESOLVED:
         raise Refused("already_settled", N_("This conflict has already been settled."))
-    if live_text(uow.connection, conflict) is None and _may_be_elsewhere(uow.connection, conflict):
+    found = live_text(uow.connection, conflict)
+    if found is None and _may_be_elsewhere(uow.connection, conflict):
         raise Refused("not_held_here", N_("This branch does not hold the record. Head office, or a branch that holds it, settles this."))
     _check_choice(keep)
-    if chosen_text(conflict, keep) == "true":
-        _require_not_needed(uow.connection, conflict)
+    if found is not None and chosen_text(conflict, keep) == "true":
+        _require_not_needed(uow.connection, conflict, found[0])
     if keep != "kept" and conflict["field"]:
         _check_present(uow, conflict, present)
         _take(uow, actor, conflict, keep, record)
@@ -408,9 +410,8 @@ def _check_choice(keep: str) -> None:
         raise InvalidInput("bad_parameter_keep", N_("Choose “kept”, “lost” or “value=…”."))
 
 
-def _require_not_needed(connection: Connection, conflict: Record) -> None:
-    found = live_text(connection, conflict)
-    match needed(connection, conflict, found[0] if found else None):
+def _require_not_needed(connection: Connection, conflict: Record, now: str | None) -> None:
+    match needed(connection, conflict, now):
         case Needed.POSTED:
             raise Refused(
                 "posted_documents_need_it",

@@ -419,7 +419,7 @@ class Centre:
     def _standing(self) -> tuple[int, int]:
         """How much has been written here, and how much is to be looked at."""
         with self.session.store.read() as connection:
-            return changelog.head(connection), int(connection.value("SELECT count(*) FROM conflict WHERE state = 'open' AND deleted = 0"))
+            return changelog.head(connection), count_open(connection, self.session.actor)
 
     def _came(self, before: tuple[int, int]) -> str:
         head, conflicts = self._standing()
