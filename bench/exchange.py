@@ -23,6 +23,7 @@ from _company import CUSTOMER, People, history, work
 from _measure import Figure, folder, office, show
 
 from localcrm.domain.admin.services import set_up_office
+from localcrm.store import search_follows
 from localcrm.store.turns import Pace
 from localcrm.sync import codec, http, node_sync
 from localcrm.sync.extract import own_changes
@@ -97,6 +98,7 @@ def growing(place: Path, branches: int, changes: int) -> list[float]:
         for number, portions in enumerate(brought, 2):
             for data in portions[turn]:
                 _admit(head, data, number)
+            search_follows.follow(head)
         spent.append(time.process_time() - begun)
     with head.read() as connection:
         assert connection.value("SELECT count(*) FROM sync_quarantine") == 0
@@ -154,6 +156,18 @@ class _Watched(Pace):
 
         return watched
 
+    def throughout(self, writing: Callable[[], AbstractContextManager[Connection]]) -> Callable[[], AbstractContextManager[Connection]]:
+        """A transaction of which all is watched."""
+
+        @contextmanager
+        def watched() -> Iterator[Connection]:
+            begun = self.now()
+            with writing() as connection:
+                yield connection
+            self.longest = max(self.longest, self.now() - begun)
+
+        return watched
+
 
 def meanwhile(place: Path, changes: int) -> tuple[float, list[float], float]:
     """While work was merged: for how long at most the loop of the screens stood still, what each save took, the shortest first, and the CPU
@@ -170,11 +184,13 @@ def meanwhile(place: Path, changes: int) -> tuple[float, list[float], float]:
         uow.insert(CUSTOMER, people.customer(), identity=identity)
     head.pace = pace = _Watched()
     head.merging = pace.until_committed(head.merging)  # type: ignore[method-assign]
+    head.housekeeping = pace.throughout(head.housekeeping)  # type: ignore[method-assign]
     finished, waits = threading.Event(), list[float]()
 
     def merge() -> None:
         for data in brought:
             _admit(head, data, 2)
+        search_follows.follow(head)
         finished.set()
 
     def save() -> None:

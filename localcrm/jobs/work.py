@@ -70,6 +70,21 @@ def compact_log(store: Store, _keys: KeysOf) -> None:
     compaction.compact(store, most_s=_MOST_S)
 
 
+def index_rest(store: Store, _keys: KeysOf) -> None:
+    """Index what came with an exchange that was cut off."""
+    from localcrm.store import search_follows
+
+    search_follows.follow(store)
+
+
+def has_unindexed(store: Store) -> bool:
+    """Whether something that has come is not found yet."""
+    from localcrm.store import search_follows
+
+    with store.read() as connection:
+        return search_follows.is_behind(connection)
+
+
 def knows_more(store: Store) -> bool:
     """Whether something kept aside may be understood by now."""
     from localcrm.sync import drain
@@ -157,6 +172,7 @@ JOBS = (
     Job("files", N_("Tidying up attached files"), timedelta(days=1), sweep_files, lambda store: store.node.enrolled),
     Job("compact", N_("Condensing the change log"), timedelta(days=1), compact_log, lambda store: store.node.enrolled),
     Job("held", N_("Applying changes that were kept aside"), timedelta(minutes=1), apply_held, knows_more, "sync.manage"),
+    Job("index", N_("Making what came with an exchange searchable"), timedelta(minutes=1), index_rest, has_unindexed),
     Job("reclaim", N_("Reclaiming customers"), timedelta(days=1), reclaim_customers, reclaims, at=lambda _store: _NIGHT),
     Job(
         "branch_stock",

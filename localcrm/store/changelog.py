@@ -35,8 +35,13 @@ _LOOKED_AT = 20_000
 
 def parse_diff(entity: EntityType, diff: str) -> dict[int, tuple[Stored, Stored]]:
     """An update's changed columns: wire number → (old, new) in stored form."""
+    return read_diff(diff, entity.ids)
+
+
+def read_diff(diff: str, ids: frozenset[int]) -> dict[int, tuple[Stored, Stored]]:
+    """The same for whoever reads many of one kind: ``ids`` are the numbers of its columns that hold an id."""
     found = _read_pairs(diff)
-    for no in entity.ids.intersection(found):
+    for no in ids.intersection(found):
         old, new = found[no]
         found[no] = (_identity(old), _identity(new))
     return found
@@ -235,6 +240,7 @@ def first_values(connection: Connection, entity: EntityType, ids: Iterable[bytes
     wanted = list(ids)
     columns = ", ".join(f'"{field.key}"' for field in entity.fields.values())
     numbers = [field.no for field in entity.fields.values()]
+    fields, of_ids = entity.by_no, entity.ids
     result: dict[bytes, dict[int, Stored]] = {}
     for portion in _portions(wanted):
         marks = ",".join("?" * len(portion))
@@ -247,10 +253,11 @@ def first_values(connection: Connection, entity: EntityType, ids: Iterable[bytes
         )
         gone = {pk: parse_row(entity, diff) for pk, op, diff in logged if op == GONE}
         result.update(gone)
-        fields = entity.by_no
         for pk, op, diff in reversed(logged):
-            if op == UPDATE and pk in result:
-                result[pk].update((no, old) for no, (old, _new) in parse_diff(entity, diff).items() if no in fields)
+            if op == UPDATE and (values := result.get(pk)) is not None:
+                for no, (old, _new) in read_diff(diff, of_ids).items():
+                    if no in fields:
+                        values[no] = old
     return result
 
 

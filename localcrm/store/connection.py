@@ -13,15 +13,12 @@ from datetime import date
 from itertools import chain
 from pathlib import Path
 from queue import Empty, LifoQueue
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from sqlcipher3 import dbapi2 as driver
 
 from localcrm.kernel.errors import AppError, InvalidInput, Refused, StoreError
 from localcrm.kernel.i18n import N_
-
-if TYPE_CHECKING:
-    from localcrm.store.search import Gathered
 
 #: A command beside a running program waits this long for its turn to write.
 LOCK_WAIT_MS = 5000
@@ -93,8 +90,8 @@ class Connection:
         """``scratch``: the file is this program's alone and need not outlive it · ``today``: says which day it is."""
         self._statements: set[str] = set()
         self._today = today
-        #: Documents of the search index that the open transaction has yet to write; None where each is written at once (see ``search``).
-        self.unindexed: Gathered | None = None
+        #: Whether what the open transaction writes is indexed once the search index follows the log (see ``search_follows``).
+        self.index_follows = False
         uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
         try:
             self._raw = driver.connect(uri, uri=True, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS)

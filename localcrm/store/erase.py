@@ -156,7 +156,6 @@ def _erase(connection: Connection, entity: EntityType, pk: bytes, fields: Sequen
     rid = connection.value(f'SELECT rid FROM "{entity.key}" WHERE id = ?', (pk,))
     if rid is not None and entity.searched:
         search.index_rows(connection, entity, [rid])
-        search.catch_up(connection)
         connection.execute("INSERT INTO search(search) VALUES ('optimize')")  # until then the words before stay in the index
     connection.execute("UPDATE sync_ctx SET applying = ?", (capturing,))
     connection.execute("PRAGMA secure_delete = FAST")

@@ -7,6 +7,7 @@ from it, never as it stands: an index leaves traces of its rows in the file, and
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -68,6 +69,17 @@ def add(connection: Connection, entity: EntityType, rows: Iterable[tuple[int, It
     connection.executemany(
         f'INSERT OR IGNORE INTO mark(kind, value, of, doc) SELECT ?, ?, "{of}", ? FROM "{entity.key}" WHERE rid = ?', found
     )
+
+
+def renew(connection: Connection, entity: EntityType, rids: Sequence[int], *, fresh: bool = False) -> None:
+    """Note the marks of rows as they stand in their table; ``fresh`` when they have none yet."""
+    if marked(entity):
+        if not fresh:
+            forget(connection, entity, rids)
+        columns = ", ".join(f'"{field.key}"' for field in entity.searched)
+        numbers = json.dumps(list(rids))
+        sql = f'SELECT rid, {columns} FROM "{entity.key}" WHERE rid IN (SELECT value FROM json_each(?)) AND deleted = 0'
+        add(connection, entity, [(row[0], row[1:]) for row in connection.all(sql, (numbers,))])
 
 
 def forget(connection: Connection, entity: EntityType, rids: Iterable[int]) -> None:

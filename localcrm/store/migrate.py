@@ -250,7 +250,6 @@ def _bring_search(connection: Connection) -> None:
         rids = [row[0] for row in connection.all(f'SELECT rid FROM "{entity.key}" WHERE deleted = 0 AND ({filled}) ORDER BY rid')]
         for start in range(0, len(rids), _INDEXED_AT_ONCE):
             search.index_rows(connection, entity, rids[start : start + _INDEXED_AT_ONCE])
-            search.catch_up(connection)
     set_meta(connection, "search", " ".join(searched.values()))
 
 

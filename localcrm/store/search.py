@@ -17,9 +17,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
 from operator import add, itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from localcrm.kernel.schema import EntityType, Field, Stored, entities
 from localcrm.store import marks, pinyin
@@ -111,19 +110,32 @@ def searched_texts(values: Iterable[Stored]) -> Texts:
 
 
 def index_rows(connection: Connection, entity: EntityType, rids: Iterable[int], *, fresh: bool = False) -> None:
-    """Index rows as they stand in their table; ``fresh`` when none of them was indexed before."""
-    if not entity.searched:
-        return
-    ordered = sorted(rids)
-    rows = [(row[0], row[2:]) for row in _rows(connection, entity, ordered)]
-    if fresh:
-        index_new(connection, entity, rows)
-        return
-    live = {rid for rid, _values in rows}
-    marks.forget(connection, entity, ordered)
-    with _gathered(connection) as documents:
-        _take_out(documents, [doc_id(entity, rid) for rid in ordered if rid not in live])
-        _write(connection, entity, rows, "REPLACE")
+    """Index rows as they stand in their table, with what they are known by; ``fresh`` when none of them was indexed before."""
+    if entity.searched:
+        ordered = sorted(rids)
+        marks.renew(connection, entity, ordered, fresh=fresh)
+        index_texts(connection, entity, ordered, fresh=fresh)
+
+
+def index_logged(connection: Connection, entity: EntityType, rids: Iterable[int], *, fresh: bool = False) -> None:
+    """The same for rows whose change is in the log: in a merge what they are known by, their text once the index follows the log."""
+    if connection.index_follows:
+        marks.renew(connection, entity, sorted(rids), fresh=fresh)
+    else:
+        index_rows(connection, entity, rids, fresh=fresh)
+
+
+def index_texts(connection: Connection, entity: EntityType, rids: Sequence[int], *, fresh: bool = False) -> None:
+    """Index the text of rows, numbers in rising order: the index starts a new piece whenever one is lower than the one before, and after
+    every other statement that might fail half-way.
+    """
+    live = {row[0]: searched_texts(row[2:]) for row in _rows(connection, entity, rids)}
+    if not fresh:
+        _take_out(connection, entity, [rid for rid in rids if rid not in live])
+    connection.executemany(
+        f"{'INSERT' if fresh else 'REPLACE'} INTO search(rowid, text, pinyin, full, tail) VALUES (?, ?, ?, ?, ?)",
+        [(doc_id(entity, rid), *index_text(texts)) for rid, texts in live.items()],
+    )
 
 
 def forget(connection: Connection, entity: EntityType, rids: Iterable[int]) -> None:
@@ -131,27 +143,21 @@ def forget(connection: Connection, entity: EntityType, rids: Iterable[int]) -> N
     if entity.searched:
         leaving = sorted(rids)
         marks.forget(connection, entity, leaving)
-        with _gathered(connection) as documents:
-            _take_out(documents, [doc_id(entity, rid) for rid in leaving])
+        _take_out(connection, entity, leaving)
 
 
-def index_new(connection: Connection, entity: EntityType, rows: Iterable[tuple[int, Iterable[Stored]]]) -> None:
-    """Index live rows that were never indexed: row number in rising order, searched values."""
-    _write(connection, entity, rows, "INSERT")
+def _take_out(connection: Connection, entity: EntityType, rids: Sequence[int]) -> None:
+    connection.executemany("DELETE FROM search WHERE rowid = ?", [(doc_id(entity, rid),) for rid in rids])
 
 
 @contextmanager
-def gathering(connection: Connection, prepared: dict[Texts, Indexed] | None = None) -> Iterator[Gathered]:
-    """Within a transaction that indexes much: what is to be indexed is gathered, and written when somebody asks for it, when ``catch_up`` is
-    called, or at the end of the block.
+def joining(connection: Connection) -> Iterator[None]:
+    """Within a transaction that indexes much: the index joins its pieces a few at a time, at the end.
 
-    After every other statement that might fail half-way the index writes what it holds as a piece of its own; gathered, it writes fewer.
-    By itself it joins its pieces in bursts of some hundred pages, for which whoever saves would have to wait: here it joins a few each time.
-    What is gathered knows nothing of savepoints: before one is set in such a block, ``catch_up``.
+    By itself it does so in bursts of some hundred pages, for which whoever saves would have to wait.
     """
     _set(connection, "automerge", 0)
-    with _gathered(connection, prepared) as documents:
-        yield documents
+    yield
     _set(connection, "automerge", _AUTOMERGE)
     for _turn in range(_JOINED_AT_MOST):
         _set(connection, "merge", _JOINED)
@@ -173,74 +179,6 @@ def _pieces(connection: Connection) -> int:
 def _set(connection: Connection, what: str, value: int) -> None:
     """Tell the index something: https://sqlite.org/fts5.html, section 6."""
     connection.execute("INSERT INTO search(search, rank) VALUES (?, ?)", (what, value))
-
-
-def catch_up(connection: Connection, *, beyond: int = 0) -> None:
-    """Write what was gathered, where it is more than ``beyond`` documents."""
-    if len(connection.unindexed or ()) <= beyond:
-        return
-    assert connection.unindexed is not None
-    documents, prepared = dict(connection.unindexed), connection.unindexed.prepared
-    connection.unindexed.clear()
-    gone = sorted(number for number, document in documents.items() if document.verb == "DELETE")
-    connection.executemany("DELETE FROM search WHERE rowid = ?", [(number,) for number in gone])
-    # In rising order: the index starts a new piece whenever a number is lower than the one before.
-    for verb, numbers in groupby(sorted(documents.keys() - gone), key=lambda number: documents[number].verb):
-        connection.executemany(
-            f"{verb} INTO search(rowid, text, pinyin, full, tail) VALUES (?, ?, ?, ?, ?)",
-            [(number, *(prepared.pop(texts, None) or index_text(texts))) for number in numbers for texts in [documents[number].texts]],
-        )
-
-
-class _Document(NamedTuple):
-    """What is to be done with a row in the index: INSERT where nothing of it was indexed before, REPLACE or DELETE."""
-
-    verb: str
-    texts: Texts = ()
-
-
-class Gathered(dict[int, _Document]):
-    """Documents that the index is to write, by their number; and what is indexed for some texts, where that was worked out before."""
-
-    def __init__(self, prepared: dict[Texts, Indexed]) -> None:
-        super().__init__()
-        self.prepared = prepared
-
-
-#: What is to be done with a row that is written once more.
-_AFTER = {"INSERT": "INSERT", "REPLACE": "REPLACE", "DELETE": "REPLACE"}
-
-
-@contextmanager
-def _gathered(connection: Connection, prepared: dict[Texts, Indexed] | None = None) -> Iterator[Gathered]:
-    """What is gathered already; else written at the end of the block."""
-    if connection.unindexed is not None:
-        yield connection.unindexed
-        return
-    connection.unindexed = documents = Gathered(prepared or {})
-    try:
-        yield documents
-        catch_up(connection)
-    finally:
-        connection.unindexed = None
-
-
-def _write(connection: Connection, entity: EntityType, rows: Iterable[tuple[int, Iterable[Stored]]], verb: str) -> None:
-    rows = list(rows)
-    marks.add(connection, entity, rows)
-    with _gathered(connection) as documents:
-        for rid, values in rows:
-            number = doc_id(entity, rid)
-            before = documents.get(number)  # the number of a row that is gone may have been given to another
-            documents[number] = _Document(_AFTER[before.verb] if before else verb, searched_texts(values))
-
-
-def _take_out(documents: dict[int, _Document], numbers: Iterable[int]) -> None:
-    for number in numbers:
-        if number in documents and documents[number].verb == "INSERT":
-            del documents[number]
-        else:
-            documents[number] = _Document("DELETE")
 
 
 def _rows(
@@ -347,7 +285,6 @@ def find_rows(connection: Connection, view: View, text: str, limit: int | None =
 
 def _candidates(connection: Connection, view: View, asked: Question, limit: int | None, *, below: int = 1 << ROW_BITS) -> list[int]:
     """Row numbers the index names, newest first. Rows that may not be seen do not count towards the limit."""
-    catch_up(connection)
     low = doc_id(view.entity, 0)
     source, condition, params = "search", "1", list[Any]()
     if view.rows is not None:
@@ -430,7 +367,6 @@ def _score(query: str, value: str) -> int:
 
 def count_rows(connection: Connection, entity: EntityType) -> int:
     """How many rows of an entity are indexed."""
-    catch_up(connection)
     return int(
         connection.value(
             "SELECT count(*) FROM search WHERE rowid BETWEEN ? AND ?", (doc_id(entity, 0), doc_id(entity, (1 << ROW_BITS) - 1))
@@ -442,7 +378,6 @@ def lost_row(connection: Connection, entity: EntityType) -> int | None:
     """Number of a row that is indexed and not there, so that the row can be put back under it; None where there is none."""
     if not entity.searched:
         return None
-    catch_up(connection)
     found = connection.value(
         f'SELECT rowid FROM search s WHERE rowid BETWEEN ? AND ? AND NOT EXISTS (SELECT 1 FROM "{entity.key}" WHERE rid = s.rowid - ?) LIMIT 1',
         (doc_id(entity, 0), doc_id(entity, (1 << ROW_BITS) - 1), doc_id(entity, 0)),
@@ -452,11 +387,14 @@ def lost_row(connection: Connection, entity: EntityType) -> int | None:
 
 def reindex(connection: Connection) -> None:
     """Build the whole index anew from the tables."""
-    connection.execute("INSERT INTO search(search) VALUES ('delete-all')")
-    if connection.unindexed:
-        connection.unindexed.clear()
+    forget_all(connection)
     marks.forget_all(connection)
     for entity in entities():
         if entity.searched:
             rids = [row[0] for row in connection.all(f'SELECT rid FROM "{entity.key}" WHERE deleted = 0 ORDER BY rid')]
             index_rows(connection, entity, rids, fresh=True)
+
+
+def forget_all(connection: Connection) -> None:
+    """Before all is indexed anew."""
+    connection.execute("INSERT INTO search(search) VALUES ('delete-all')")

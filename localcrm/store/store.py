@@ -18,7 +18,7 @@ from localcrm.kernel.errors import NotFound, StoreError
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import Shapes, entities, shape_by_default, shaped, use_shapes
-from localcrm.store import changelog, eventlog, shapes as file_shapes
+from localcrm.store import changelog, eventlog, search_follows, shapes as file_shapes
 from localcrm.store.connection import WRITER_CACHE_KB, Connection, Pool
 from localcrm.store.folder import DATABASE
 from localcrm.store.migrate import check_version, get_meta, is_current, migrate, shapes_version
@@ -122,7 +122,8 @@ class Store:
         with self._announced(remote=True), self._writing() as connection:
             require_here(connection)
             connection.execute("UPDATE sync_ctx SET applying = 1")
-            yield connection
+            with search_follows.leaving_to_log(connection):
+                yield connection
             connection.execute("UPDATE sync_ctx SET applying = 0")
 
     @property
@@ -249,9 +250,9 @@ class Store:
             for listener in list(self._listeners):
                 listener(changes)
 
-    def announce_rows(self, kind: str, ids: Iterable[str]) -> None:
-        """Raise the event for rows that were written without a log entry."""
-        changes = Changes({kind: frozenset(ids)}, {}, remote=True)
+    def announce_rows(self, kind: str, ids: Iterable[str] | None) -> None:
+        """Raise the event for rows (None: any of the kind) of which something else than the log says that they have changed."""
+        changes = Changes({kind: None if ids is None else frozenset(ids)}, {}, remote=True)
         for listener in list(self._listeners):
             listener(changes)
 

@@ -186,8 +186,8 @@ class UnitOfWork:
 
     def _flush_search(self) -> None:
         for entity, rids in self._indexed.items():
-            search.index_rows(self.connection, entity, [rid for rid, fresh in rids.items() if fresh], fresh=True)
-            search.index_rows(self.connection, entity, [rid for rid, fresh in rids.items() if not fresh])
+            search.index_logged(self.connection, entity, [rid for rid, fresh in rids.items() if fresh], fresh=True)
+            search.index_logged(self.connection, entity, [rid for rid, fresh in rids.items() if not fresh])
         self._indexed.clear()
 
 

@@ -15,7 +15,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from localcrm.domain.options.company import company_number
-from localcrm.store import past
+from localcrm.store import past, search_follows
 
 if TYPE_CHECKING:
     from localcrm.store.connection import Connection
@@ -77,7 +77,9 @@ def safe_point(store: Store, connection: Connection, rule: Rule = BY_THE_BOOK) -
     horizon, now = past.horizon(connection), store.clock.now_ms()
     window = (horizon, horizon + rule.most)
     settled = min(
-        _before(connection, window, "t.eff_hlc >= ?", now - rule.keep_ms << 16), _before(connection, window, _UNSENT, store.node.node_no)
+        _before(connection, window, "t.eff_hlc >= ?", now - rule.keep_ms << 16),
+        _before(connection, window, _UNSENT, store.node.node_no),
+        (search_follows.first_awaited(connection) or window[1] + 1) - 1,
     )
     if not store.node.is_office:
         return settled

@@ -19,7 +19,7 @@ from localcrm.domain.people import signing
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entity_by_no
-from localcrm.store import changelog, digests, eventlog, past, witness
+from localcrm.store import changelog, digests, eventlog, past, search_follows, witness
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta, set_meta
 from localcrm.store.node import CATCHING_UP, OFFICE_NO, origin_of, stamp_of
 from localcrm.store.signatures import sign_keys
@@ -204,6 +204,7 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
             connection.execute("UPDATE sync_peer SET last_ok = ? WHERE node_no = ?", (store.clock.now_ms(), OFFICE_NO))
         signing.examine(store)
         merging.follow_drafts(store)
+    search_follows.follow(store)
     return welcome
 
 
@@ -388,6 +389,7 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
                 yield attachments.lacking(store)
     if peer.by_file:
         recovery.note_come(store, peer.node_no)
+    search_follows.follow(store)
 
 
 def _meet(store: Store, peer: Peer, message: Hello) -> None:

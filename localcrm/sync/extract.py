@@ -205,6 +205,7 @@ class _Writer:
         self.batch = Batch(changes=self._changes)
         self._connection = connection
         self._origins: dict[int, int] = {}
+        self._ids: dict[int, frozenset[int] | None] = {}
         self._earlier = self._identities(earlier)
 
     def add(self, row: tuple[Any, ...], entries: list[tuple[Any, ...]], inserted: dict[tuple[int, bytes], dict[int, Any]]) -> None:
@@ -228,16 +229,22 @@ class _Writer:
         self.batch.txs.append(Tx(self._origin(origin), first_oseq, count, hlc, eff_hlc, actor, hseq))
 
     def _change(self, table: int, op: int, pk: bytes, diff: str | None, prev: int | None, inserted: dict[Any, dict[int, Any]]) -> Change:
-        entity = entity_by_no(table)
         values: list[Any] = []
         if op == INSERT:
             values = [(no, value) for no, value in inserted.get((table, pk), {}).items() if value is not None]
-        elif entity is not None and op == UPDATE:
-            values = [(no, old, new) for no, (old, new) in changelog.parse_diff(entity, diff or "{}").items()]
-        elif entity is not None and op == GONE:
+        elif op == UPDATE and (ids := self._ids_of(table)) is not None:
+            values = [(no, old, new) for no, (old, new) in changelog.read_diff(diff or "{}", ids).items()]
+        elif op == GONE and (entity := entity_by_no(table)) is not None:
             values = [(no, value) for no, value in changelog.parse_row(entity, diff or "{}").items() if value is not None]
-        origin, oseq = self._earlier.get(prev or 0) or (None, 0)
-        return Change(table, op, pk, values, None if origin is None else (self._origin(origin), oseq))
+        earlier = self._earlier.get(prev) if prev else None
+        return Change(table, op, pk, values, None if earlier is None else (self._origin(earlier[0]), earlier[1]))
+
+    def _ids_of(self, table: int) -> frozenset[int] | None:
+        """Numbers of the columns that hold an id; None for a table that this program does not know."""
+        if table not in self._ids:
+            entity = entity_by_no(table)
+            self._ids[table] = None if entity is None else entity.ids
+        return self._ids[table]
 
     def _origin(self, origin: int) -> int:
         if origin not in self._origins:

@@ -29,7 +29,7 @@ from localcrm.kernel.collector import collector_at_rest
 from localcrm.kernel.errors import ExchangeError
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import EntityType, Field, Kind, Stored, entities, entity_by_no
-from localcrm.store import changelog, erase, forget, past, search
+from localcrm.store import changelog, erase, forget, marks, past
 from localcrm.store.ddl import DELETED_NO, INSERT, UPDATE, VOID
 from localcrm.store.node import branch_id, origin_of, stamp_of
 from localcrm.store.shapes import SHAPING
@@ -58,10 +58,6 @@ _AT_ONCE = 32
 #: all else about a log row. Hence also what stands for None and is never meant by it (an id has 16 bytes, no number is 0), and ``nullif``.
 _bound = bytearray
 _NOTHING = _bound()
-#: Documents of the search index that are gathered before they are written: whoever waits for the transaction to end waits for that too.
-_GATHERED = 1000
-#: Documents whose text is worked out before the turn: a portion of the usual size has no more, and what a large one has waits in memory.
-_PREPARED = 2000
 #: A cursor before every number.
 _NOTHING_HEARD = -1
 
@@ -213,8 +209,7 @@ def _in_portions(store: Store, batch: Batch, merge: Callable[[Connection, Batch,
     part = next(left, None)
     while part:
         done = Report()
-        prepared = {} if report.duplicate else _prepared(part[0])  # what comes again has been indexed
-        with store.merging() as connection, search.gathering(connection, prepared):
+        with store.merging() as connection:
             while part:
                 begun = pace.now()
                 portion = merge(connection, *part)
@@ -223,24 +218,8 @@ def _in_portions(store: Store, batch: Batch, merge: Callable[[Connection, Batch,
                 part = next(left, None)
                 if store.is_awaited:
                     break
-                search.catch_up(connection, beyond=_GATHERED)
         report.add(done)
     return report
-
-
-def _prepared(part: Batch) -> dict[search.Texts, search.Indexed]:
-    """Before it is our turn to write: what takes long and needs nothing of the file, the search text of new rows, up to a number."""
-    prepared: dict[search.Texts, search.Indexed] = {}
-    for group in Changes.of(part.changes).groups:
-        entity = entity_by_no(group.table)
-        if entity is not None and group.op == INSERT:
-            columns = dict(zip(group.columns, group.new, strict=True))
-            for values in zip(*(columns[field.no] for field in entity.searched if field.no in columns), strict=True):
-                if len(prepared) >= _PREPARED:
-                    return prepared
-                texts = search.searched_texts(values)
-                prepared[texts] = search.index_text(texts)
-    return prepared
 
 
 def carry_over(store: Store, connection: Connection, batch: Batch) -> Report:
@@ -683,17 +662,23 @@ class _Merge:
             self._update_rows(entity, columns, parameters)
         if entity.kind is Kind.LINE:
             self._connection.executemany(f'DELETE FROM "{entity.key}" WHERE id = ?', [(pk,) for pk, row in rows.items() if row.gone])
-        # Touched rows before new ones: the index starts a new segment whenever a number is lower than the one before.
-        shown = {DELETED_NO, *(field.no for field in entity.searched)}
-        touched = [row[0] for columns, parameters in changed.items() if not shown.isdisjoint(columns) for row in parameters]
+        self._note_marks(entity, added, changed)
+
+    def _note_marks(
+        self, entity: EntityType, added: Sequence[tuple[Any, ...]], changed: dict[tuple[int, ...], list[tuple[Any, ...]]]
+    ) -> None:
+        """What rows are known by; their text is indexed once the index follows the log."""
+        marked = {field.no for field in marks.marked(entity)}
+        if not marked:
+            return
+        touched = [row[0] for columns, rows in changed.items() if not (marked | {DELETED_NO}).isdisjoint(columns) for row in rows]
         if touched:
             listed = json.dumps([pk.hex() for pk in touched])
             found = self._connection.all(f'SELECT rid FROM "{entity.key}" WHERE id IN (SELECT unhex(value) FROM json_each(?))', (listed,))
-            search.index_rows(self._connection, entity, [row[0] for row in found])
-        if entity.searched:
-            places = self._known.rules(entity).places
-            values = itemgetter(*(2 + places[field.no] for field in entity.searched), 0)
-            search.index_new(self._connection, entity, [(row[0], values(row)[:-1]) for row in added if not row[-1]])
+            marks.renew(self._connection, entity, [row[0] for row in found])
+        places = self._known.rules(entity).places
+        values = itemgetter(*(2 + places[field.no] for field in entity.searched), 0)
+        marks.add(self._connection, entity, [(row[0], values(row)[:-1]) for row in added if not row[-1]])
 
     def _insert_rows(self, entity: EntityType, fresh: list[tuple[bytes, Row]]) -> list[tuple[Any, ...]]:
         """Add rows; returns them as they were written: row number, id, columns, register."""

@@ -21,7 +21,7 @@ from localcrm.domain.people import signing
 from localcrm.kernel.errors import ExchangeError, StoreError
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import Shapes, entities, shaped
-from localcrm.store import blobs, changelog, ddl, digests, erase, eventlog, past, search
+from localcrm.store import blobs, changelog, ddl, digests, erase, eventlog, past, search_follows
 from localcrm.store.connection import Connection
 from localcrm.store.files import writing
 from localcrm.store.migrate import SCHEMA_VERSION, get_meta, set_meta
@@ -209,7 +209,7 @@ def install(store: Store, path: Path, told: Snapshot) -> Report:
             _replace_tables(connection)
         _settle(store, connection, told, epochs)
         store.reshape()  # the fields as they count here, and with them indexes, totals and triggers
-        search.reindex(connection)
+        search_follows.begin_anew(connection)
         report = _merge_on_top(store, connection, unsent)
         if erased:
             erase.scrub(connection)

@@ -20,10 +20,11 @@ from localcrm.kernel.i18n import gettext as _
 from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import EntityType, Kind
 from localcrm.store.query import TOTAL_CAP
+from localcrm.store.search_follows import is_behind
 from localcrm.ui.endpoints import BLOCK
 from localcrm.ui.kit.columns import Column, columns
 from localcrm.ui.kit.dialogs import answer_of, page_dialog, ticked_in
-from localcrm.ui.kit.look import records_in_words, text_width
+from localcrm.ui.kit.look import not_yet_found, records_in_words, text_width
 from localcrm.ui.kit.menu import Action, action_keys, context_menu
 from localcrm.ui.kit.theme import row_height, script_value
 from localcrm.ui.operations import apart, run_verb, show_failure, toast
@@ -282,7 +283,10 @@ class RecordGrid:
                 result = self.on_open(str(value))
             case "total" if self.total_label is not None:
                 count = f"{TOTAL_CAP:,}+" if value < 0 else f"{value:,}"
-                self.total_label.set_text(records_in_words(count))
+                said = [records_in_words(count)]
+                if self.search != "" and await apart(self._is_index_behind):
+                    said.append(not_yet_found())
+                self.total_label.set_text(" · ".join(said))
             case "state":
                 await apart(self.session.save_setting, self._setting, str(value) or None)
                 if not value:
@@ -291,6 +295,10 @@ class RecordGrid:
                 show_failure(AppError("list", str(value)))
         if result is not None:
             await result
+
+    def _is_index_behind(self) -> bool:
+        with self.session.store.read() as connection:
+            return is_behind(connection)
 
     def _changed(self, changes: Changes) -> None:  # noqa: ARG002 -- any change may move rows
         self.refresh()

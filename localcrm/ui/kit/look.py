@@ -59,6 +59,11 @@ def records_in_words(count: str) -> str:
     return _("1 record") if count == "1" else _("{count} records").format(count=count)
 
 
+def not_yet_found() -> str:
+    """Beside what a search finds while the index follows an exchange."""
+    return _("what has just come is not found yet")
+
+
 def text_width(text: str, size: int = 12) -> int:
     """About how wide a text is drawn with letters of this size, in pixels; Chinese letters are as wide as high."""
     return round(sum(size if ord(letter) > 0x2E80 else size * 0.56 for letter in text))

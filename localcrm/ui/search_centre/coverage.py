@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from localcrm.domain.admin.entities import BranchHolds
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.i18n import gettext as _
+from localcrm.store import search_follows
 from localcrm.store.node import OFFICE_NO
 from localcrm.store.store import Store
+from localcrm.ui.kit.look import not_yet_found
 from localcrm.ui.kit.values import ago, near_moment
 
 
@@ -25,11 +27,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """here: this node · others: up to when their work is here · missing: what is never here."""
+    """here: this node · others: up to when their work is here · missing: what is never here · is_behind: what has just come is not found yet."""
 
     here: str
     others: Sequence[Place] = ()
     missing: str = ""
+    is_behind: bool = False
 
 
 def coverage(store: Store) -> Coverage:
@@ -39,7 +42,8 @@ def coverage(store: Store) -> Coverage:
     known = status(store)
     with store.read() as connection:
         rows = connection.all("SELECT code, name, node_no, holds FROM branch WHERE deleted = 0 ORDER BY node_no")
-    return covered(store.node.node_no, rows, known)
+        is_behind = search_follows.is_behind(connection)
+    return replace(covered(store.node.node_no, rows, known), is_behind=is_behind)
 
 
 def covered(own: int, rows: Sequence[tuple[str, str, int, str]], known: dict[str, Any]) -> Coverage:
@@ -69,6 +73,8 @@ def in_short(found: Coverage, now: datetime) -> str:
         said.append(_("not everything of other branches is here yet"))
     elif known:
         said.append(_("other branches as of {when}").format(when=near_moment(min(known))))
+    if found.is_behind:
+        said.append(not_yet_found())
     return " · ".join(said)
 
 
@@ -87,6 +93,8 @@ def words(found: Coverage, now: datetime | None = None) -> list[str]:
         said.append(_("not included: {names} (nothing has arrived yet)").format(names=_(", ").join(unknown)))
     if found.missing:
         said.append(_("not included: {what}").format(what=found.missing))
+    if found.is_behind:
+        said.append(not_yet_found())
     return said
 
 
