@@ -240,7 +240,7 @@ class Found:
 
     conflicts: list[dict[str, Any]] = field(default_factory=list)
     never_twice: list[tuple[EntityType, Field, bytes]] = field(default_factory=list)
-    settled_apart: list[bytes] = field(default_factory=list)
+    settled_apart: list[after_merge.SettledApart] = field(default_factory=list)
     merged: set[str] = field(default_factory=set)
     tried_again: list[after_merge.TriedAgain] = field(default_factory=list)
     again: list[Stamped] = field(default_factory=list)
@@ -306,7 +306,7 @@ class _Author(NamedTuple):
 class _Merge:
     def __init__(self, store: Store, connection: Connection, batch: Batch, sender: Sender | None, cursor: int = 0) -> None:
         self.report = Report()
-        self.settled_apart: list[bytes] = []
+        self.settled_apart: list[after_merge.SettledApart] = []
         self.again: list[Stamped] = []
         self._store, self._connection, self._batch, self._sender, self._cursor = store, connection, batch, sender, cursor
         self._known = known = Known(connection, sender)
@@ -538,7 +538,7 @@ class _Merge:
             self._flush_log()
             winners = self._conflicts.decide(entity, pk, mine)
             if self._sender and entity is _CONFLICT:
-                self.settled_apart.append(pk)
+                self.settled_apart.append(after_merge.SettledApart(pk.hex(), self._next_lseq))
         now = {no: new for no, (_old, new) in winners.items()}
         row.changed = {**(row.changed or {}), **now}
         status = column_no(entity, "status") if entity.kind is Kind.DOCUMENT else None

@@ -89,8 +89,40 @@ def test_settled_at_two_places_apart_a_chosen_value_counts_and_the_conflict_says
     agree(company)
     assert phones(company, customer) == {phone}
     for node in company.nodes:
-        assert [(row["id"], row["state"]) for row in node.conflicts()] == [(conflict, "resolved")]
-        assert node.value("SELECT resolution FROM conflict") == (second if second != "kept" else first)
+        (settled,) = node.conflicts(state="resolved")
+        assert settled["id"] == conflict
+        assert node.get("conflict", conflict)["resolution"] == (second if second != "kept" else first)
+    # Whoever left it as it was had decided too: two people think differently about one value, and somebody is told.
+    opened = [company.hq.get("conflict", row["id"]) for row in company.hq.conflicts(state="open")]
+    told = [tuple(one[key] for key in ("kept", "kept_node", "lost", "lost_node")) for one in opened]
+    chosen_at, left_at = places if second == "kept" else reversed(places)
+    assert told == ([(phone, chosen_at, "0574-8888", left_at)] if "kept" in {first, second} and first != second else [])
+
+
+def test_decided_differently_apart_it_is_decided_once_more_and_then_for_good(
+    company: Company, clash: tuple[str, str], one: Installation, two: Installation
+):
+    customer, conflict = clash
+    one.run("admin.resolve_conflict", id=conflict, keep="lost")
+    two.run("admin.resolve_conflict", id=conflict, keep="kept")
+    agree(company)
+    (again,) = two.conflicts(state="open")
+    two.run("admin.resolve_conflict", id=again["id"], keep="lost")
+    agree(company)
+    agree(company)
+    assert phones(company, customer) == {"0574-8888"}
+    assert [node.conflicts(state="open") for node in company.nodes] == [[], [], []]
+
+
+def test_whoever_decides_again_what_he_has_seen_decided_is_nobody_who_thinks_differently(
+    company: Company, clash: tuple[str, str], one: Installation
+):
+    _customer, conflict = clash
+    one.run("admin.resolve_conflict", id=conflict, keep="kept")
+    agree(company)
+    company.hq.run("admin.decide_again", id=conflict, keep="lost")
+    agree(company)
+    assert company.hq.conflicts(state="open") == []
 
 
 def test_two_third_values_are_a_new_conflict_of_two_people(company: Company, clash: tuple[str, str], one: Installation, two: Installation):

@@ -5,9 +5,9 @@ and what is told of a change that was kept aside is brought up to date once it w
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from localcrm.domain.admin.conflicts import CONFLICT, WITH_ANOTHER, as_text, chosen_text, live_text, settled_here
 from localcrm.domain.admin.entities import ConflictKind, ConflictState
@@ -90,33 +90,75 @@ def _author(uow: UnitOfWork, kind: EntityType, field: Field, identity: str, side
     return {f"{side}_by": row.user_id, f"{side}_at": row.at, f"{side}_node": row.node} if row else {}
 
 
-def agree(uow: UnitOfWork, settled_apart: Collection[bytes]) -> None:
+class SettledApart(NamedTuple):
+    """A conflict that was changed by somebody who had not seen what another place had done with it, and the number of that change in the log."""
+
+    conflict: str
+    lseq: int
+
+
+def agree(uow: UnitOfWork, settled_apart: Iterable[SettledApart]) -> None:
     """Conflicts that two places settled apart: they say what the record says.
 
-    Of two chosen values the later one is live, and so is its settlement. But whoever left things as they were wrote nothing, so a
-    value chosen elsewhere stands even if that was earlier: the conflict then names that settlement instead of the later one.
+    Of two chosen values the later one is live, and so is its settlement; that they differ is a conflict of its own. But whoever left things as
+    they were wrote nothing, so a value chosen elsewhere stands even if that was earlier: the conflict then names that settlement instead of the
+    later one, and people are told that somebody had decided otherwise.
     """
-    for pk in sorted(settled_apart):
-        conflict = uow.find(CONFLICT, pk.hex())
+    for apart in sorted(settled_apart):
+        conflict = uow.find(CONFLICT, apart.conflict)
         if conflict is None or conflict["state"] != ConflictState.RESOLVED or conflict["kind"] not in WITH_ANOTHER:
             continue
         found = live_text(uow.connection, conflict)
-        if found is None or found[0] == chosen_text(conflict, str(conflict["resolution"])):
+        settlements = _settlements(history(uow.connection, CONFLICT, apart.conflict))
+        standing = next(
+            (one for one in settlements if one.keep != "kept" and found is not None and chosen_text(conflict, one.keep) == found[0]), None
+        )
+        if found is None or standing is None:
             continue
-        settlements = _settlements(history(uow.connection, CONFLICT, pk.hex()))
-        standing = next((one for one in settlements if chosen_text(conflict, str(one["resolution"])) == found[0]), None)
-        if standing is not None:
-            told = {key: CONFLICT.fields[key].load(stored_value(CONFLICT.fields[key], standing.get(key))) for key in _SETTLEMENT}
+        if found[0] != chosen_text(conflict, str(conflict["resolution"])):
+            told = {key: CONFLICT.fields[key].load(stored_value(CONFLICT.fields[key], standing.values.get(key))) for key in _SETTLEMENT}
             uow.update(CONFLICT, conflict["id"], told)
+        arrived = next((one for one in settlements if one.lseq == apart.lseq), None)
+        known = next((one for one in settlements if one.lseq < apart.lseq), None)
+        for one in (arrived, known):
+            if one is not None and one.keep == "kept" and conflict["field"] != "deleted" and conflict["kept"] != found[0]:
+                _note_overruled(uow, conflict, standing, one)
 
 
-def _settlements(rows: Iterable[HistoryRow]) -> list[dict[str, Any]]:
-    """Every settlement of a conflict that chose something, newest first: what, by whom, when."""
-    found: dict[int, dict[str, Any]] = {}
+def _note_overruled(uow: UnitOfWork, conflict: Mapping[str, Any], standing: _Settlement, overruled: _Settlement) -> None:
+    """Tell of two people who decided one conflict differently, as of any value that was overwritten apart."""
+    about = {key: conflict[key] for key in ("entity", "record", "field", "base")}
+    decided = {"kept": chosen_text(conflict, standing.keep), "lost": chosen_text(conflict, overruled.keep)}
+    who = {
+        f"{side}_{key}": value
+        for side, one in (("kept", standing), ("lost", overruled))
+        for key, value in (("by", one.by), ("at", one.at), ("node", one.node))
+    }
+    uow.insert(CONFLICT, CONFLICT.validate({"kind": ConflictKind.OVERWRITTEN, **about, **decided, **who}))
+
+
+class _Settlement(NamedTuple):
+    """What somebody decided: the fields of the conflict that say so, and where it stands in the log."""
+
+    lseq: int
+    by: str | None
+    at: str
+    node: str
+    values: dict[str, Any]
+
+    @property
+    def keep(self) -> str:
+        return str(self.values["resolution"])
+
+
+def _settlements(rows: Iterable[HistoryRow]) -> list[_Settlement]:
+    """Every settlement of a conflict, newest first."""
+    found: dict[int, _Settlement] = {}
     for row in rows:
         if row.field in _SETTLEMENT and not row.first:
-            found.setdefault(row.lseq, {})[row.field] = row.new
-    return [one for one in found.values() if one.get("resolution") not in {None, "kept"}]
+            one = found.setdefault(row.lseq, _Settlement(row.lseq, row.user_id, row.at, row.node, {}))
+            one.values[row.field] = row.new
+    return [one for one in found.values() if one.values.get("resolution") is not None]
 
 
 @dataclass(frozen=True, slots=True)
