@@ -74,6 +74,8 @@ class Outcome:
     """Pieces of attached files that arrived."""
     mended: int = 0
     """Rows that were not what they should be, and are now."""
+    left: int = 0
+    """Customers that this branch does not hold any more; they are at head office."""
     digest: str = "unknown"
     """"equal", "differs", or "unknown" while something is still on the way."""
 
@@ -187,7 +189,8 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
             outcome.add(move_in(store, batch, at=message.at))
         elif isinstance(message, Evict):
             if (kind := entity_by_no(message.table)) is not None:
-                scope.take_out(store, kind, message.ids, at=message.at)
+                gone = scope.take_out(store, kind, message.ids, at=message.at)
+                outcome.left += gone if kind is merging.CUSTOMER else 0
         elif isinstance(message, Digests):
             outcome.digest = _compare(store, message, said)
             if store.meta(CATCHING_UP):  # digests come behind everything else

@@ -423,7 +423,9 @@ def take_out(store: Store, entity: EntityType, ids: Sequence[bytes], *, at: int)
                 break
             own = {row[0] for row in connection.all("SELECT origin FROM sync_origin WHERE node_no = ?", (store.node.node_no,))}
             mine = {change.pk for change in changelog.changes_of(connection, entity, portion) if change.tx.origin in own}
-            count += _forget(connection, entity, [pk for pk in portion if pk not in mine])
+            gone = [pk for pk in portion if pk not in mine]
+            count += _forget(connection, entity, gone)
+        store.announce_rows(entity.key, [pk.hex() for pk in gone])
     return count
 
 

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from nicegui import ui
 
-from localcrm.kernel.i18n import gettext
+from localcrm.kernel.i18n import gettext, gettext as _
+from localcrm.kernel.schema import entity
+from localcrm.store.node import may_lack
 from localcrm.ui.frame import page_frame
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import run_service
+from localcrm.ui.registry import screens_for
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -24,6 +27,7 @@ class RecordPage(ABC, Generic[Found]):
     """The state of one open page."""
 
     active: ClassVar[str]  # where it stands in the navigation
+    kind: ClassVar[str]  # of record
     title_msgid: ClassVar[str]
     missing_msgid: ClassVar[str]  # what is said where there is none, or none to see
     shows: ClassVar[Collection[str]]  # kinds of records whose changes draw it anew
@@ -54,11 +58,21 @@ class RecordPage(ABC, Generic[Found]):
             self.body = ui.element("div").classes(self.looks).mark(self.mark)
             self.aside = ui.element("div")  # a question stands while the page behind it is drawn anew
         if not outcome.ok:
-            with self.body:
-                ui.label(gettext(self.missing_msgid)).classes("lc-empty lc-muted")
+            with self.body, ui.element("div").classes("lc-empty lc-muted"):
+                self._draw_missing()
             return
         self._draw(outcome.value)
         self.session.subscribe(set(self.shows), lambda _changes: self.again())
+
+    def _draw_missing(self) -> None:
+        """Why there may be nothing to see, and the way back."""
+        ui.label(gettext(self.missing_msgid))
+        with self.session.store.read() as connection:
+            may_be_elsewhere = may_lack(connection)(entity(self.kind))
+        if may_be_elsewhere:
+            ui.label(_("This branch keeps only its own records; head office can look up the others.")).mark("kept-elsewhere")
+        if path := next((screen.path for screen in screens_for(self.session) if screen.lists == self.kind), ""):
+            ui.link(_("Back to the list"), path).mark("back-to-list")
 
     async def again(self) -> None:
         """Draw it anew; what is gone meanwhile stays as it was last seen."""

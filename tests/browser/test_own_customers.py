@@ -13,7 +13,7 @@ from localcrm.domain import verbs
 from localcrm.domain.people.services import authenticate
 from localcrm.store.node import branch_id
 from localcrm.sync import node_sync
-from tests.browser.conftest import PASSWORD, Running, act, carry, create_pair, new_page, picture, running, sign_in
+from tests.browser.conftest import PASSWORD, Running, act, beside, carry, create_pair, new_page, picture, running, sign_in
 
 
 def write(node: Application, verb: str, **parameters: object) -> str:
@@ -66,8 +66,21 @@ def test_a_branch_is_made_to_hold_only_its_own_customers(nodes: tuple[Running, R
     picture(office, "holds")
     act(office, "dialog-yes")
     expect(office.locator(".lc-chip", has_text="只存本分支")).to_be_visible()
+    listed = branch.context.new_page()
+    listed.goto(f"{br01.address}/customers")
+    expect(row(listed, "嵊州领带集团")).to_be_visible()
+    row(listed, "嵊州领带集团").click()
     carry(office, "make-file-BR01", branch, "read-file", tmp_path)
     branch.locator(".lc-toast", has_text="已合并").wait_for()
+    expect(row(listed, "嵊州领带集团")).to_have_count(0)  # a list that was open looks again
+    with beside(hq) as (store, _actor), store.read() as connection:
+        far = connection.value("SELECT id FROM customer WHERE name = '嵊州领带集团'").hex()
+    listed.goto(f"{br01.address}/customers/{far}")
+    expect(listed.locator("[data-mark=kept-elsewhere], .lc-empty")).to_contain_text("请向总部查询")
+    picture(listed, "kept_elsewhere")
+    listed.get_by_text("返回列表").click()
+    expect(row(listed, "杭州丝绸")).to_be_visible()
+    listed.close()
 
     branch.goto(f"{br01.address}/customers")
     for name in ("杭州丝绸", "绍兴恒远纺织", "诸暨盛宏袜业"):

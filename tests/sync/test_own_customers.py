@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from localcrm.kernel.errors import AppError
+from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import entity
 from localcrm.store import check
 from localcrm.store.node import branch_id
@@ -60,6 +61,10 @@ def test_failure_26_when_it_is_narrowed_it_gives_up_what_it_never_worked_on_and_
     one.new("contact", customer_id=called, name="钱七")
     company.exchange()
     narrow(company, "BR01")
+    heard: list[Changes] = []
+    one.store.listen(heard.append)
+    assert company.down("BR01")["left"] == 1  # a person is told how many customers went, and open lists look again
+    assert any(untouched in (changes.ids.get("customer") or ()) for changes in heard)
     agree(company)
     assert [holds(one, "customer", customer) for customer in (untouched, worked, called)] == [False, True, True]
     assert not holds(one, "contact", contact)

@@ -93,6 +93,7 @@ class _Page(RecordPage[_Found]):
     """The state of one open page."""
 
     active, mark = "customers", "customer-page"
+    kind = "customer"
     title_msgid = N_("Customer")
     missing_msgid = N_("This customer does not exist, was deleted, or is not yours to see.")
     shows = _SHOWN

@@ -58,6 +58,7 @@ class _Page(RecordPage[tuple[Note, Picture | None]]):
     """One open page."""
 
     active, mark, looks = "delivery", "delivery-note", "lc-note"
+    kind = "delivery"
     title_msgid = DELIVERY.label_msgid
     missing_msgid = N_("This delivery does not exist, was deleted, or is not yours to see.")
     shows = _SHOWN

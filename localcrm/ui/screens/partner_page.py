@@ -101,6 +101,7 @@ class _Page(RecordPage[_Found]):
     """The state of one open page."""
 
     active, mark = "partner", "partner-page"
+    kind = "partner"
     title_msgid = PARTNER.label_msgid
     missing_msgid = N_("This channel partner does not exist, was deleted, or is not yours to see.")
     shows = _SHOWS
