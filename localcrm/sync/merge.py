@@ -367,9 +367,10 @@ class _Merge:
     def _fresh(self) -> list[tuple[Tx, int]]:
         """Transactions that did not arrive before, each with the place of its first change."""
         fresh, start, known = [], 0, set[tuple[int, int]]()
+        stamps_here = self._stamps_here()
         for tx in self._batch.txs:
             origin = self._origins[tx.origin]
-            if self._is_duplicate(tx, origin) or (origin, tx.first_oseq) in known:
+            if self._is_duplicate(tx, origin, stamps_here) or (origin, tx.first_oseq) in known:
                 self.report.duplicate += tx.count
             else:
                 # Head office has a part of it where it was restored and another branch gave that part back.
@@ -386,6 +387,18 @@ class _Merge:
                 self._have[origin] = max(self._have[origin], tx.first_oseq + tx.count - 1)
             start += tx.count
         return fresh
+
+    def _stamps_here(self) -> dict[int, int]:
+        """At head office: stamps that the branch gave to transactions which may have come before, by first number; of the origin of them all."""
+        txs = self._batch.txs
+        if not self._sender or len(self._origins) != 1 or not txs or txs[0].first_oseq > self._have[self._origins[0]]:
+            return {}
+        return dict(
+            self._connection.all(
+                "SELECT first_oseq, hlc FROM sync_tx WHERE origin = ? AND first_oseq BETWEEN ? AND ?",
+                (self._origins[0], txs[0].first_oseq, txs[-1].first_oseq),
+            )
+        )
 
     def _missing(self, tx: Tx, start: int, origin: int) -> list[tuple[Tx, int]]:
         """The runs of a transaction that are not here; parts of it may have come before, with records that entered the branch's scope."""
@@ -429,7 +442,7 @@ class _Merge:
         if self._sender and any(self._batch.origins[tx.origin][0] != self._sender.node_no for tx in self._batch.txs):
             raise ExchangeError("not_sender", N_("The exchange contains changes in another branch's name. Nothing of it was applied."))
 
-    def _is_duplicate(self, tx: Tx, origin: int) -> bool:
+    def _is_duplicate(self, tx: Tx, origin: int, stamps_here: dict[int, int]) -> bool:
         if self._sender is None:
             return tx.hseq <= self._cursor
         have = self._have[origin]
@@ -444,7 +457,7 @@ class _Merge:
             )
         if tx.first_oseq > have:
             return False
-        stamp = stamp_of(self._connection, origin, tx.first_oseq)
+        stamp = stamps_here.get(tx.first_oseq) or stamp_of(self._connection, origin, tx.first_oseq)
         if stamp is None:  # never came back after head office was restored
             return False
         if stamp != tx.hlc:
