@@ -132,13 +132,15 @@ def test_without_a_limit_and_at_one_place_alone_nothing_is_told(company: Company
     assert kinds(hq, one, two) == [[], [], []]
 
 
-def test_opening_balances_entered_apart_count_too_and_so_do_orders_of_a_customer_that_was_merged(company: Company, hq, one, customer, service):
+def test_opening_balances_entered_apart_count_too_and_so_do_orders_of_a_customer_that_was_merged(
+    company: Company, hq, one, customer, service
+):
     twin = hq.new("customer", name="甲公司有限", credit_limit="150")
     company.exchange()
+    hq.run("sales.enter_opening_balance", customer_id=twin, amount="80")
     posted(one, twin, service)
-    hq.run("sales.enter_opening_balance", customer_id=customer, amount="80")
     company.exchange()
-    assert kinds(hq, one) == [[], []]
+    assert [[found.customer for found in told(at)] for at in (hq, one)] == [[twin], [twin]]
     hq.run("crm.merge_customers", kept=customer, merged=twin)
     company.exchange()
     assert [[found.customer for found in told(at)] for at in (hq, one)] == [[customer], [customer]]
@@ -321,3 +323,17 @@ def test_where_the_company_allows_stock_below_zero_nobody_is_told(company: Compa
     assert kinds(hq, one, two) == [[], [], []]
     hq.run("options.set_company_option", key="negative_stock", value="warn")
     assert kinds(hq) == [["short"]]
+
+
+def test_the_salesperson_of_the_last_order_is_told_if_he_may_see_stock(company: Company, hq, one, customer, cloth, house):
+    li, wu = user(hq, "li"), user(hq, "wu", without="stock_move")
+    for owner, expected in ((li, [["short"], [], []]), (wu, [[], [], []])):
+        hq.new("stock_move", product_id=cloth, warehouse_id=house, quantity="10", type="receipt")
+        company.exchange()
+        for at in (hq, one):
+            lines = [{"product_id": cloth, "quantity": "8"}]
+            made = at.run("sales.save_order", header={"customer_id": customer, "owner_id": owner}, lines=lines)["id"]
+            at.run("sales.post_order", order_id=made)
+        company.exchange()
+        assert [[found.kind for found in told(hq, who) if found.kind == "short"] for who in (li, wu, None)] == expected
+        filled(hq, cloth, house, "6")
