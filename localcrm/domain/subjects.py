@@ -38,6 +38,7 @@ from localcrm.domain.sales import (
     approval,
     consumables,
     entered_twice,
+    exceeded,
     expiring,
     installed,
     level_prices,
@@ -95,6 +96,7 @@ alike.AGAINST.append(territories.told_of_customer)
 finance.ASKED_OF["rebate"] = rebate_credit.check_credit
 level_prices.FURTHER_TERMS.append(terms.terms_of)
 reminders.FURTHER["receipt"] = overpaid.remind
+reminders.FURTHER |= {"sales_order": exceeded.orders, "delivery": exceeded.deliveries, "stock_move": exceeded.stock}
 
 # Tickets run out, which whoever is responsible hears of; customers are asked again some days after one was closed.
 reminders.FURTHER |= {"ticket_event": reminding.running_out, "ticket": reminding.to_ask_again}

@@ -32,10 +32,11 @@ WORK: Mapping[str, Work] = {
     "ticket": Work(N_("Open tickets"), "+w.state IN ('new', 'working', 'waiting')", spares=False),
     "sales_order": Work(N_("Draft orders of this branch"), "+w.status = 'draft'"),
 }
-_WAS_REVERSED = "EXISTS (SELECT 1 FROM sales_order x WHERE x.reverses_id = w.id AND x.status = 'posted' AND x.deleted = 0)"
-_UNPAID = f"""+w.status = 'posted' AND w.reverses_id IS NULL
+#: Of a posted order: whether it was reversed, and whether it is to be paid still.
+WAS_REVERSED = "EXISTS (SELECT 1 FROM sales_order x WHERE x.reverses_id = w.id AND x.status = 'posted' AND x.deleted = 0)"
+UNPAID = f"""+w.status = 'posted' AND w.reverses_id IS NULL
     AND w.gross > coalesce((SELECT sum(r.total) FROM order_received r WHERE r.order_id = w.id), 0)
-    AND NOT {_WAS_REVERSED}"""
+    AND NOT {WAS_REVERSED}"""
 
 
 def sparing(customer: str, today: str) -> str:
@@ -46,7 +47,7 @@ def sparing(customer: str, today: str) -> str:
     wanted = [(kind, work.is_open.format(today=today)) for kind, work in WORK.items() if work.spares]
     parts = [
         f"EXISTS (SELECT 1 FROM {kind} w WHERE w.customer_id = {customer} AND w.deleted = 0 AND {is_open})"
-        for kind, is_open in [*wanted, ("sales_order", _UNPAID)]
+        for kind, is_open in [*wanted, ("sales_order", UNPAID)]
     ]
     return f"({' OR '.join(parts)})"
 
@@ -59,7 +60,7 @@ LAST_DAYS: Mapping[str, str] = {
         FROM opportunity w WHERE w.customer_id = {{customer}} AND w.deleted = 0)""",
     "deal_days": f"""(SELECT max(day) FROM (
         SELECT max(w.date) AS day FROM sales_order w WHERE w.customer_id = {{customer}} AND w.deleted = 0 AND +w.status = 'posted'
-            AND w.reverses_id IS NULL AND w.opening = 0 AND NOT {_WAS_REVERSED}
+            AND w.reverses_id IS NULL AND w.opening = 0 AND NOT {WAS_REVERSED}
         UNION ALL SELECT max(w.signed_on) FROM contract w WHERE w.customer_id = {{customer}} AND w.deleted = 0 AND +w.status IN ('signed', 'fulfilled')
         UNION ALL SELECT max(w.decided_on) FROM opportunity w WHERE w.customer_id = {{customer}} AND w.deleted = 0 AND +w.state IN ('won', 'closed')))""",
     "contract_days": f"""(SELECT max(CASE WHEN w.ends_on IS NULL OR w.ends_on >= {{today}} THEN '{LASTS}' ELSE w.ends_on END)

@@ -47,7 +47,7 @@ MOST = 500
 #: What there is to be reminded of; how each looks says ``ui/kit/reminders``.
 KINDS = (
     "next birthday dormant reclaim warranty consumable quote contract certificate task step registration outrun mention own ticket revisit claim hands "
-    "overpaid locks"
+    "overpaid limit stopped recalled short locks"
 ).split()
 _KEY = re.compile(rf"({'|'.join(KINDS)}):[0-9a-f]{{32}}(:[0-9-]{{1,20}})?", re.ASCII)
 #: The longest a reminder may be put off.

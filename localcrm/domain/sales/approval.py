@@ -9,9 +9,8 @@ from typing import Any
 from localcrm.domain.approvals.documents import Document
 from localcrm.domain.approvals.rules import Fact
 from localcrm.domain.crm.entities import Customer
-from localcrm.domain.policy import SYSTEM
+from localcrm.domain.sales.credit import is_within_limit
 from localcrm.domain.sales.entities import SalesOrder, SalesOrderLine
-from localcrm.domain.sales.glance import customer_glances
 from localcrm.domain.sales.services import check_ready
 from localcrm.kernel.i18n import N_
 from localcrm.store.connection import Connection
@@ -39,16 +38,8 @@ def order_facts(connection: Connection, order: Record) -> Mapping[str, Any]:
         "discount": _LINE.fields["discount"].load(lowest),
         "level": found[0]["level"] if found else None,
         "branch": order["branch_id"],
-        "over_limit": bool(found) and _over_limit(connection, found[0], order["gross"]),
+        "over_limit": bool(found) and is_within_limit(connection, found[0], order["gross"]) is False,
     }
-
-
-def _over_limit(connection: Connection, customer: Record, amount: Decimal) -> bool:
-    limit = customer["credit_limit"]
-    if not limit:
-        return False
-    unpaid = customer_glances(connection, SYSTEM, [customer["id"]])[customer["id"]].unpaid or Decimal(0)
-    return bool(unpaid + amount > limit)
 
 
 def describe_order(connection: Connection, order: Mapping[str, Any]) -> str:

@@ -55,6 +55,7 @@ class SalesOrder(
     contract_id: Annotated[Id | None, F(62, N_("Contract"), ref="contract")] = None
     quote_id: Annotated[Id | None, F(63, N_("Quote"), ref="quote", editable=False)] = None
     opening: Annotated[bool, F(66, N_("Opening balance"), editable=False)] = False
+    within_limit: Annotated[bool, F(67, N_("Within the credit limit when posted"), editable=False, like="gross")] = False
 
 
 class SalesOrderLine(

@@ -9,17 +9,14 @@ from decimal import Decimal
 from typing import Any
 
 from localcrm.domain import policy
-from localcrm.domain.crm.entities import Activity, Contact, Customer
-from localcrm.domain.finance.entities import Receipt
+from localcrm.domain.crm.entities import Activity, Contact
 from localcrm.domain.policy import Actor
-from localcrm.domain.sales.entities import SalesOrder
+from localcrm.domain.sales.credit import owed
 from localcrm.kernel.schema import EntityType
 from localcrm.store.connection import Connection
-from localcrm.store.merged import merged_into
 
-_ACTIVITY, _ORDER, _CUSTOMER = Activity.entity_type, SalesOrder.entity_type, Customer.entity_type
+_ACTIVITY = Activity.entity_type
 _AT, _NEXT = _ACTIVITY.fields["at"], _ACTIVITY.fields["next_at"]
-_GROSS = _ORDER.fields["gross"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +52,7 @@ def customer_glances(connection: Connection, actor: Actor, ids: Sequence[str]) -
         )
     }
     planned = {customer: due for customer, (due, made) in plans.items() if not _is_settled(due, made, newest.get(customer))}
-    unpaid: dict[bytes, int] = {}
-    receipts, orders = policy.seen(actor, Receipt.entity_type), policy.seen(actor, _ORDER)
-    needs = ("customer_id", "status", "gross")
-    told = receipts is not None and receipts.shows("amount") and orders is not None and all(map(orders.shows, needs))
-    if told:
-        # The plus keeps SQLite from reading every posted order there is.
-        owed = "customer_id, sum(gross) - sum(coalesce((SELECT sum(r.total) FROM order_received r WHERE r.order_id = sales_order.id), 0))"
-        became = {bytes.fromhex(one): bytes.fromhex(into) for one, into in merged_into(connection, _CUSTOMER, ids).items()}
-        for key, amount in _rows(connection, actor, _ORDER, owed, [*keys, *became], "AND +status = 'posted' GROUP BY 1", needs=needs):
-            unpaid[became.get(key, key)] = unpaid.get(became.get(key, key), 0) + amount
+    unpaid = owed(connection, actor, ids)
     result = {}
     for identity, key in zip(ids, keys, strict=True):
         at, kind, content = newest.get(key, (None, None, None))
@@ -74,7 +62,7 @@ def customer_glances(connection: Connection, actor: Actor, ids: Sequence[str]) -
             last_at=_AT.load(at),
             last_type=kind,
             last_content=content,
-            unpaid=_GROSS.load(unpaid.get(key, 0)) if told else None,
+            unpaid=None if unpaid is None else unpaid[identity],
         )
     return result
 
@@ -86,19 +74,10 @@ def _is_settled(due: int, made: int, newest: tuple[int | None, str, str] | None)
     return at is not None and at > made and at >= midnight.timestamp() * 1000
 
 
-def _rows(
-    connection: Connection,
-    actor: Actor,
-    kind: EntityType,
-    columns: str,
-    keys: Sequence[bytes],
-    rest: str,
-    *,
-    needs: Sequence[str] | None = None,
-) -> list[tuple[Any, ...]]:
+def _rows(connection: Connection, actor: Actor, kind: EntityType, columns: str, keys: Sequence[bytes], rest: str) -> list[tuple[Any, ...]]:
     """Columns of the live records of some customers that the actor may see; nothing where a field they are made of is hidden."""
     seen = policy.seen(actor, kind)
-    if seen is None or not all(seen.shows(key) for key in (needs or [key for key in kind.fields if key in columns])):
+    if seen is None or not all(seen.shows(key) for key in kind.fields if key in columns):
         return []
     condition, params = seen.condition(kind.key)
     marks = ",".join("?" * len(keys))

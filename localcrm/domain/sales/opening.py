@@ -14,6 +14,7 @@ from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.import_columns import Beside
 from localcrm.domain.numbering import next_number
 from localcrm.domain.policy import Actor
+from localcrm.domain.sales.credit import is_within_limit
 from localcrm.domain.sales.entities import OrderStatus, SalesOrder
 from localcrm.domain.typed import read_text
 from localcrm.domain.verbs import RecordId, Verb
@@ -58,7 +59,8 @@ def enter_opening_balance(
         "customer_name": customer["name"][:200],
         "remark": remark,
     }
-    posted = {"status": OrderStatus.POSTED, "number": next_number(uow, _ORDER, day), "posted_at": now_utc()}
+    within = is_within_limit(uow.connection, customer, owed) or False
+    posted = {"status": OrderStatus.POSTED, "number": next_number(uow, _ORDER, day), "posted_at": now_utc(), "within_limit": within}
     made = uow.insert(_ORDER, _ORDER.validate(values | posted))
     return record_json(_ORDER, policy.shown(actor, _ORDER, uow.get(_ORDER, made)))
 

@@ -19,8 +19,8 @@ _ORDER, _RECEIPT, _CUSTOMER = SalesOrder.entity_type, Receipt.entity_type, Custo
 #: Of the receipts those that came last: what arrived late is among them, whatever its date.
 _LOOKED_AT = 2000
 #: Whose matter an order is: its salesperson's, else that of the customer; nobody's where both have left.
-_WHOSE = """(SELECT u.id FROM user u WHERE u.id IN (o.owner_id, c.owner_id) AND u.active = 1 AND u.deleted = 0
-             ORDER BY u.id = o.owner_id DESC LIMIT 1)"""
+WHOSE = """(SELECT u.id FROM user u WHERE u.id IN ({order}.owner_id, c.owner_id) AND u.active = 1 AND u.deleted = 0
+            ORDER BY u.id = {order}.owner_id DESC LIMIT 1)"""
 #: An order with its reversal, as what may be received for it is counted too (``finance.services``).
 _GROSS = """o.gross + coalesce((SELECT sum(x.gross) FROM sales_order x WHERE x.reverses_id = o.id AND +x.status = 'posted' AND x.deleted = 0), 0)"""
 _RECEIVED = """coalesce((SELECT sum(t.total) FROM order_received t
@@ -37,7 +37,7 @@ def remind(ask: Ask) -> Iterator[Reminding]:
     condition, params = orders.condition("o")
     is_admin = ask.actor.role == BasicRole.ADMIN
     rows = ask.connection.all(
-        f"""WITH looked_at AS MATERIALIZED (SELECT o.id, o.number, o.gross, {_GROSS} AS due, {_RECEIVED} AS received, c.name, o.posted_at, {_WHOSE} AS whose FROM
+        f"""WITH looked_at AS MATERIALIZED (SELECT o.id, o.number, o.gross, {_GROSS} AS due, {_RECEIVED} AS received, c.name, o.posted_at, {WHOSE.format(order="o")} AS whose FROM
             (SELECT DISTINCT coalesce(n.reverses_id, n.id) AS id FROM
              (SELECT DISTINCT order_id FROM (SELECT order_id FROM receipt WHERE deleted = 0 ORDER BY rid DESC LIMIT {_LOOKED_AT})) r
              CROSS JOIN sales_order n ON n.id = r.order_id) looked

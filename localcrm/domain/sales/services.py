@@ -38,6 +38,7 @@ from localcrm.domain.sales import (
     signing,
 )
 from localcrm.domain.sales.contracts import check_contract_of_order
+from localcrm.domain.sales.credit import is_within_limit
 from localcrm.domain.sales.entities import OrderStatus, SalesOrder, SalesOrderLine
 from localcrm.domain.stock.entities import MoveType, StockMove
 from localcrm.domain.stock.services import require_enough, stock_list
@@ -237,10 +238,9 @@ def _post(uow: UnitOfWork, actor: Actor, order: Record, lines: list[Record], sto
     customer = uow.get(Customer.entity_type, order["customer_id"], deleted=True)
     amounts = _amounts(order, lines)
     day = order["date"] or uow.today
-    if moved:
-        require_enough(uow, order["warehouse_id"], _leaving(moved))
+    enough = require_enough(uow, order["warehouse_id"], _leaving(moved)) if moved else set()
     for line in moved:
-        uow.insert(_MOVE, _issue(order, line, day))
+        uow.insert(_MOVE, _issue(order, line, day, enough=line["product_id"] in enough))
     products = list(dict.fromkeys(line["product_id"] for line in moved))
     stock = stock_list(uow.connection, actor, product_ids=products) if products else []
     left = {row["product_id"]: row["quantity"] for row in stock if row["warehouse_id"] == order["warehouse_id"]}
@@ -266,6 +266,7 @@ def _post(uow: UnitOfWork, actor: Actor, order: Record, lines: list[Record], sto
             "customer_name": customer["name"][:200],
             "legal_entity_name": order["legal_entity_name"] or _company_name(uow, order),  # a reversal says what its order said
             "posted_at": now_utc(),
+            "within_limit": is_within_limit(uow.connection, customer, amounts.gross) or False,
         },
     )
     return warnings
@@ -276,7 +277,7 @@ def _company_name(uow: UnitOfWork, order: Record) -> str | None:
     return company["name"][:200] if company else None
 
 
-def _issue(order: Record, line: Record, day: datetime.date) -> dict[str, Any]:
+def _issue(order: Record, line: Record, day: datetime.date, *, enough: bool) -> dict[str, Any]:
     kind = MoveType.RETURN if line["quantity"] < 0 else MoveType.ISSUE
     values = {
         "date": day,
@@ -284,6 +285,7 @@ def _issue(order: Record, line: Record, day: datetime.date) -> dict[str, Any]:
         "product_id": line["product_id"],
         "warehouse_id": order["warehouse_id"],
         "quantity": -line["quantity"],
+        "enough": enough,
     }
     return _MOVE.validate({**values, "order_id": order["id"], "order_line_id": line["id"], "branch_id": order["branch_id"]})
 

@@ -94,8 +94,8 @@ def use_part(
         }
     )
     policy.require_limits(actor, PART, values, None)
-    require_enough(uow, warehouse, {product_id: -pieces})
-    values["move_id"] = _move(uow, ticket, values, MoveType.ISSUE)
+    enough = require_enough(uow, warehouse, {product_id: -pieces})
+    values["move_id"] = _move(uow, ticket, values, MoveType.ISSUE, enough=bool(enough))
     values["expense_id"] = _expense(uow, actor, ticket, product, values) if borne and values["cost"] else None
     return _shown(uow, actor, uow.insert(PART, values))
 
@@ -151,9 +151,15 @@ def _price(typed: str | None, usual: Decimal | None, field: str) -> Decimal | No
     return value
 
 
-def _move(uow: UnitOfWork, ticket: Record, part: Record, kind: MoveType) -> str:
+def _move(uow: UnitOfWork, ticket: Record, part: Record, kind: MoveType, *, enough: bool = False) -> str:
     values = {key: part[key] for key in ("product_id", "warehouse_id", "branch_id")}
-    values |= {"date": part["at"].astimezone().date(), "type": kind, "quantity": -part["quantity"], "remark": ticket["number"]}
+    values |= {
+        "date": part["at"].astimezone().date(),
+        "type": kind,
+        "quantity": -part["quantity"],
+        "remark": ticket["number"],
+        "enough": enough,
+    }
     return uow.insert(_MOVE, _MOVE.validate(values))
 
 

@@ -41,6 +41,7 @@ class StockMove(
     order_line_id: Annotated[Id | None, F(7, N_("Order line"), ref="sales_order_line", editable=False)] = None
     branch_id: Annotated[Id | None, F(8, N_("Branch"), ref="branch", column=7, editable=False)] = None
     remark: Annotated[Text | None, F(9, N_("Remark"), column=8)] = None
+    enough: Annotated[bool, F(10, N_("There was enough when it went out"), editable=False, like="quantity")] = False
 
 
 class BranchStock(

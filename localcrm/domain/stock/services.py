@@ -59,21 +59,18 @@ def check_move(uow: UnitOfWork, actor: Actor, new: dict[str, Any], old: Record |
     check_decimals(quantity, product["unit"], unit_decimals(uow.connection))
     if quantity > 0:
         check_in_use(uow, actor, _MOVE, new, old, "warehouse_id")  # what is out of use may be emptied
-    if quantity < 0:
-        require_enough(uow, new["warehouse_id"], {new["product_id"]: quantity})
+    if quantity < 0:  # what is written with the row says whether there was
+        new["enough"] = bool(require_enough(uow, new["warehouse_id"], {new["product_id"]: quantity}))
 
 
-def require_enough(uow: UnitOfWork, warehouse_id: str, moved: dict[str, Decimal]) -> None:
-    """Refuse goods out of a warehouse, quantities by product, that would leave less than nothing, where the company does not allow it.
+def require_enough(uow: UnitOfWork, warehouse_id: str, moved: dict[str, Decimal]) -> set[str]:
+    """Of goods out of a warehouse, quantities by product, those of which there is enough. Refuses the others where the company does not allow them.
 
     Counted from all movements, also those the actor may not see; so the refusal tells no quantity.
     """
-    if company_value(uow.connection, uow.node, "negative_stock") != "block":
-        return
-    short = [
-        product_id for product_id, quantity in moved.items() if quantity < 0 and _on_hand(uow, product_id, warehouse_id) + quantity < 0
-    ]
-    if short:
+    leaving = [product_id for product_id, quantity in moved.items() if quantity < 0]
+    short = [product_id for product_id in leaving if _on_hand(uow, product_id, warehouse_id) + moved[product_id] < 0]
+    if short and company_value(uow.connection, uow.node, "negative_stock") == "block":
         names = [str(uow.get(Product.entity_type, product_id, deleted=True)["name"]) for product_id in short[:_NAMED]]
         raise Refused(
             "not_enough_stock",
@@ -82,6 +79,7 @@ def require_enough(uow: UnitOfWork, warehouse_id: str, moved: dict[str, Decimal]
             ),
             products=gettext(N_(", ")).join(f"“{name}”" for name in names) + ("…" if len(short) > _NAMED else ""),
         )
+    return {product_id for product_id in leaving if product_id not in short}
 
 
 def _on_hand(uow: UnitOfWork, product_id: str, warehouse_id: str) -> Decimal:

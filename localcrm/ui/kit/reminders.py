@@ -56,6 +56,10 @@ ICONS: Mapping[str, str] = {
     "claim": "pan_tool",
     "hands": "swap_horiz",
     "overpaid": "balance",
+    "limit": "credit_card_off",
+    "stopped": "block",
+    "recalled": "undo",
+    "short": "production_quantity_limits",
     "locks": "lock",
 }
 #: What stands above each kind.
@@ -80,6 +84,10 @@ HEADS: Mapping[str, str] = {
     "claim": N_("Answer to your request"),
     "hands": N_("Changed hands"),
     "overpaid": N_("Paid more than its total"),
+    "limit": N_("Above the credit limit together"),
+    "stopped": N_("Sold to a customer no longer dealt with"),
+    "recalled": N_("Goods for a reversed order"),
+    "short": N_("Below zero together"),
     "locks": N_("Too many locked customers"),
 }
 #: Cards that stand on a page at once; the others are counted.
