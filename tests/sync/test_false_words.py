@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from localcrm.kernel.schema import entity
-from localcrm.sync.codec import GONE, INSERT, UPDATE, Batch, Change, Tx
-from localcrm.sync.merge import admit
+from localcrm.sync.codec import GONE, INSERT, UPDATE, Change
 from tests.factories import Company
+from tests.sync.scoping import forged
 
 CUSTOMER, ORDER, LINE = entity("customer"), entity("sales_order"), entity("sales_order_line")
 
@@ -27,13 +27,9 @@ def draft(company: Company) -> tuple[bytes, bytes]:
 
 def say(company: Company, *changes: Change) -> list[str]:
     """Head office hears these of the first branch, and the second branch hears of it; returns why something was kept out."""
-    hq = company.hq
-    number, epoch, have = hq.rows("SELECT node_no, epoch, have_oseq FROM sync_origin WHERE code = 'BR01'")[0]
-    stamp = (hq.clock.now_ms() + 1) << 16
-    tx = Tx(0, have + 1, len(changes), stamp, stamp, None, 0)
-    admit(hq.store, Batch([(number, int.from_bytes(epoch))], [tx], list(changes)), sender_no=number, sender_code="BR01")
+    reasons = forged(company, *changes)
     assert company.down("BR02").items() >= {"quarantined": 0, "digest": "equal"}.items()
-    return [reason for (reason,) in hq.rows("SELECT reason FROM sync_quarantine")]
+    return reasons
 
 
 def test_a_draft_that_is_said_to_have_been_posted(company: Company, draft: tuple[bytes, bytes]) -> None:

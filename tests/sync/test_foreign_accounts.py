@@ -11,9 +11,9 @@ from localcrm.domain.people.services import authenticate
 from localcrm.kernel.errors import AppError, Refused
 from localcrm.kernel.schema import entity
 from localcrm.sync import resets
-from localcrm.sync.codec import INSERT, UPDATE, Batch, Change, Tx
-from localcrm.sync.merge import admit
+from localcrm.sync.codec import INSERT, UPDATE, Change
 from tests.factories import PASSWORD, Company, Installation
+from tests.sync.scoping import forged
 
 USER = entity("user")
 THEIRS = "Feindes-Hand-7"
@@ -39,13 +39,9 @@ def people(company: Company, hq: Installation, one: Installation, two: Installat
 
 def say(company: Company, *changes: Change) -> list[str]:
     """Head office hears these of the first branch; returns why something was kept out. The second branch hears of it too."""
-    hq = company.hq
-    number, epoch, have = hq.rows("SELECT node_no, epoch, have_oseq FROM sync_origin WHERE code = 'BR01'")[0]
-    stamp = (hq.clock.now_ms() + 1000) << 16
-    tx = Tx(0, have + 1, len(changes), stamp, stamp, None, 0)
-    admit(hq.store, Batch([(number, int.from_bytes(epoch))], [tx], list(changes)), sender_no=number, sender_code="BR01")
+    reasons = forged(company, *changes)
     company.down("BR02")
-    return [reason for (reason,) in hq.rows("SELECT reason FROM sync_quarantine ORDER BY oseq")]
+    return reasons
 
 
 def change(user: str, **columns: tuple[Any, Any]) -> Change:
