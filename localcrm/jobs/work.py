@@ -79,10 +79,10 @@ def index_rest(store: Store, _keys: KeysOf) -> None:
 
 def has_unindexed(store: Store) -> bool:
     """Whether something that has come is not found yet."""
-    from localcrm.store import search_follows
+    from localcrm.store import search
 
     with store.read() as connection:
-        return search_follows.is_behind(connection)
+        return search.is_behind(connection)
 
 
 def knows_more(store: Store) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Kind, entities, entity as entity_type
-from localcrm.store import blobs, ddl, digests, eventlog, marks, past, search, search_follows, witness
+from localcrm.store import blobs, ddl, digests, eventlog, marks, past, search, witness
 from localcrm.store.changelog import all_changes, parse_diff
 from localcrm.store.node import is_of, may_lack, only_code
 from localcrm.store.numbers import known_formats, read_number
@@ -327,7 +327,7 @@ def _totals(connection: Connection) -> Iterator[Problem]:
 
 def _search(connection: Connection) -> Iterator[Problem]:
     """Every live record can be found, but for what has just come."""
-    if search_follows.is_behind(connection):
+    if search.is_behind(connection):
         return
     for entity in entities():
         if entity.searched:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from localcrm.store.connection import Connection
 
 CANDIDATES = 200
+#: Facts of the file while the index follows what came (see ``search_follows``): number of the first change in the log that it may not know, and
+#: of the first document that was not gone through since a snapshot came; 0 for none.
+FIRST_CHANGE, FIRST_ROW = "search.log", "search.rows"
 #: Hits that must be compared with their rows stop at CANDIDATES, or when this many times as many were looked at.
 LOOKED_AT = 5
 #: Digits at the end of a number that a person may type.
@@ -267,7 +270,7 @@ def find_rows(connection: Connection, view: View, text: str, limit: int | None =
     asked = question(text)
     if asked is None:
         return None
-    if asked.exact and _shows_all(view):
+    if _is_certain(connection, view, asked):
         return _candidates(connection, view, asked, limit)
     found: list[int] = []
     below, looked = (1 << ROW_BITS), 0
@@ -303,8 +306,14 @@ def _searched(view: View) -> tuple[Field, ...]:
     return tuple(field for field in view.entity.searched if view.shows(field.key))
 
 
-def _shows_all(view: View) -> bool:
-    return len(_searched(view)) == len(view.entity.searched)
+def _is_certain(connection: Connection, view: View, asked: Question) -> bool:
+    """Whether what the index names answers the question, and need not be compared with its row."""
+    return asked.exact and len(_searched(view)) == len(view.entity.searched) and not is_behind(connection)
+
+
+def is_behind(connection: Connection) -> bool:
+    """Whether something that has come is not found yet, or by words that it no longer says."""
+    return bool(connection.value("SELECT EXISTS (SELECT 1 FROM meta WHERE key IN (?, ?) AND value <> 0)", (FIRST_CHANGE, FIRST_ROW)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,8 +346,9 @@ def _hits(connection: Connection, view: View, asked: Question, wanted: str) -> I
     entity, fields = view.entity, _searched(view)
     place = next((n for n, field in enumerate(fields) if field.key == entity.title_field), None)
     rows = list(_rows(connection, entity, _candidates(connection, view, asked, CANDIDATES), fields))
+    is_certain = _is_certain(connection, view, asked)
     for _rid, identity, *values in reversed(rows):
-        if (asked.exact and _shows_all(view)) or asked.answered_by(values):
+        if is_certain or asked.answered_by(values):
             title = values[place] if place is not None else _title(connection, entity, identity)
             score, match = min(((_score(wanted, str(value)), str(value)) for value in values if value is not None), default=(9, ""))
             yield score, Hit(entity.key, identity.hex(), str(title or ""), match)

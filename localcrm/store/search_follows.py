@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from localcrm.store.connection import Connection
     from localcrm.store.store import Store
 
-#: Number of the first change in the log that the index may not know, 0 where it knows all.
-_LOG = "search.log"
-#: Number of the first document that was not gone through since a snapshot came, 0 where all were.
-_ROWS = "search.rows"
 #: Changes that are read at a time: what they did to a record is indexed once.
 _READ = 100_000
 
@@ -32,42 +28,44 @@ _READ = 100_000
 @contextmanager
 def leaving_to_log(connection: Connection) -> Iterator[None]:
     """In a merge: what is written with an entry in the log is indexed later."""
-    if not get_meta(connection, _LOG):
-        set_meta(connection, _LOG, changelog.head(connection) + 1)
+    first = changelog.head(connection) + 1
     connection.index_follows = True
     try:
         yield
     finally:
         connection.index_follows = False
+    mark = first_awaited(connection)
+    if changelog.head(connection) >= first and (mark is None or mark > first):
+        set_meta(connection, search.FIRST_CHANGE, first)
 
 
 def begin_anew(connection: Connection) -> None:
     """Every table has come anew: nothing is indexed yet."""
     search.forget_all(connection)
     marks.rebuild(connection)
-    set_meta(connection, _ROWS, 1)
-    set_meta(connection, _LOG, 0)
-
-
-def is_behind(connection: Connection) -> bool:
-    """Whether something that has come is not found yet."""
-    return bool(get_meta(connection, _LOG) or get_meta(connection, _ROWS))
+    set_meta(connection, search.FIRST_ROW, 1)
+    set_meta(connection, search.FIRST_CHANGE, 0)
 
 
 def first_awaited(connection: Connection) -> int | None:
     """Number of the first change of the log that must stay there because the index has yet to follow it."""
-    return int(get_meta(connection, _LOG) or 0) or None
+    return _mark(connection, search.FIRST_CHANGE) or None
 
 
 def follow(store: Store) -> None:
-    """Index what is not indexed yet; others save in between. Interrupted, it goes on from there the next time."""
+    """Index what is not indexed yet; others save in between. Interrupted, it goes on from there the next time.
+
+    Whoever looks at what a search finds hears of it when it is done.
+    """
     pace = Pace()
-    _go_through_rows(store, pace)
+    ids: dict[str, frozenset[str] | None] = {}
+    if _go_through_rows(store, pace):
+        ids = {entity.key: None for entity in entities() if entity.searched}
     while True:
         with store.read() as connection:
             first, head = first_awaited(connection), changelog.head(connection)
             if first is None:
-                return
+                break
             upto = min(head, first + _READ - 1)
             touched = [(entity, rows) for entity in entities() if (rows := _touched(connection, entity, first, upto))]
         for entity, rows in touched:
@@ -75,10 +73,13 @@ def follow(store: Store) -> None:
             while portion := [rid for rid, _pk in rows[done : done + pace.size]]:
                 _index(store, entity, portion, pace)
                 done += len(portion)
+            known = ids.get(entity.key, frozenset())
+            ids[entity.key] = None if known is None or len(rows) > changelog.MANY else known | {pk.hex() for _rid, pk in rows}
         with store.housekeeping() as connection:
-            set_meta(connection, _LOG, 0 if changelog.head(connection) == upto else upto + 1)
-        for entity, rows in touched:  # a list that shows what a search finds looks again
-            store.announce_rows(entity.key, [pk.hex() for _rid, pk in rows] if len(rows) <= changelog.MANY else None)
+            if first_awaited(connection) == first:  # else a snapshot has come, or an older mark was found
+                set_meta(connection, search.FIRST_CHANGE, 0 if changelog.head(connection) == upto else upto + 1)
+    if ids:  # also lists of which nothing has changed say no more that something is missing
+        store.announce_rows({entity.key: frozenset() for entity in entities() if entity.searched} | ids)
 
 
 def _touched(connection: Connection, entity: EntityType, first: int, upto: int) -> list[tuple[int, bytes]]:
@@ -95,19 +96,22 @@ def _touched(connection: Connection, entity: EntityType, first: int, upto: int) 
     return rows
 
 
-def _go_through_rows(store: Store, pace: Pace) -> None:
-    """What a snapshot brought, from the first document to the last one."""
+def _go_through_rows(store: Store, pace: Pace) -> bool:
+    """What a snapshot brought, from the first document to the last one; returns whether there was something."""
+    done = False
     while True:
         with store.read() as connection:
-            place = int(get_meta(connection, _ROWS) or 0)
+            place = _mark(connection, search.FIRST_ROW)
             if not place:
-                return
+                return done
             found = next(_rows_from(connection, place, pace.size), None)
-        if found is None:
-            with store.housekeeping() as connection:
-                set_meta(connection, _ROWS, 0)
+        done = True
+        if found is not None:
+            _index(store, *found, pace, place=place)
         else:
-            _index(store, *found, pace, done=True)
+            with store.housekeeping() as connection:
+                if _mark(connection, search.FIRST_ROW) == place:
+                    set_meta(connection, search.FIRST_ROW, 0)
 
 
 def _rows_from(connection: Connection, place: int, most: int) -> Iterator[tuple[EntityType, list[int]]]:
@@ -115,18 +119,21 @@ def _rows_from(connection: Connection, place: int, most: int) -> Iterator[tuple[
     for entity in sorted(entities(), key=lambda entity: entity.no):
         if entity.searched and entity.no >= place >> ROW_BITS:
             rows = connection.all(
-                f'SELECT rid FROM "{entity.key}" WHERE deleted = 0 AND rid >= ? ORDER BY rid LIMIT ?',
-                (place - doc_id(entity, 0), most),
+                f'SELECT rid FROM "{entity.key}" WHERE deleted = 0 AND rid >= ? ORDER BY rid LIMIT ?', (place - doc_id(entity, 0), most)
             )
             if rows:
                 yield entity, [row[0] for row in rows]
 
 
-def _index(store: Store, entity: EntityType, rids: list[int], pace: Pace, *, done: bool = False) -> None:
-    """One turn: rows as they stand now, whoever changed them meanwhile; ``done``: all documents up to the last of them are."""
+def _index(store: Store, entity: EntityType, rids: list[int], pace: Pace, *, place: int = 0) -> None:
+    """One turn: rows as they stand now, whoever changed them meanwhile; ``place``: they are the next ones after it, unless it has moved."""
     with store.housekeeping() as connection, search.joining(connection):
         begun = pace.now()
         search.index_texts(connection, entity, rids)
-        if done:
-            set_meta(connection, _ROWS, doc_id(entity, rids[-1]) + 1)
+        if place and _mark(connection, search.FIRST_ROW) == place:
+            set_meta(connection, search.FIRST_ROW, doc_id(entity, rids[-1]) + 1)
         pace.took(len(rids), pace.now() - begun)
+
+
+def _mark(connection: Connection, key: str) -> int:
+    return int(get_meta(connection, key) or 0)

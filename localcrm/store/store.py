@@ -7,7 +7,7 @@ Folder: ``localcrm.db`` (with its WAL files), ``keys/`` (node keys, wrapped data
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -250,11 +250,9 @@ class Store:
             for listener in list(self._listeners):
                 listener(changes)
 
-    def announce_rows(self, kind: str, ids: Iterable[str] | None) -> None:
-        """Raise the event for rows (None: any of the kind) of which something else than the log says that they have changed."""
-        changes = Changes({kind: None if ids is None else frozenset(ids)}, {}, remote=True)
-        for listener in list(self._listeners):
-            listener(changes)
+    def announce_rows(self, ids: Mapping[str, frozenset[str] | None]) -> None:
+        """Raise the event for rows of some kinds (None: any of the kind) of which something else than the log says that they have changed."""
+        self._tell(Changes(ids, {}, remote=True))
 
     def notice_other_programs(self) -> Changes | None:
         """Raise the event for what another program wrote to the same file; cheap when there is nothing."""

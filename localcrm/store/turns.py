@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Seconds that a portion works, as a rule: what it gathered for the search index and its commit come on top.
+#: Seconds that a portion works, as a rule; its commit comes on top.
 BUDGET = 0.015
 #: Changes of the first portion, of the smallest, and of the largest one.
 _FIRST, _LEAST, _MOST = 500, 250, 2000

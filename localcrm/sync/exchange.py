@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, NoReturn
 
@@ -16,7 +17,7 @@ import msgspec
 import localcrm
 from localcrm.domain.crm import merging
 from localcrm.domain.people import signing
-from localcrm.kernel.errors import ExchangeError
+from localcrm.kernel.errors import ExchangeError, StoreError
 from localcrm.kernel.i18n import N_
 from localcrm.kernel.schema import entity_by_no
 from localcrm.store import changelog, digests, eventlog, past, search_follows, witness
@@ -207,8 +208,14 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
             connection.execute("UPDATE sync_peer SET last_ok = ? WHERE node_no = ?", (store.clock.now_ms(), OFFICE_NO))
         signing.examine(store)
         merging.follow_drafts(store)
-    search_follows.follow(store)
+    _index(store)
     return welcome
+
+
+def _index(store: Store) -> None:
+    """What was merged counts whether or not it can be indexed now: a job tries that again every minute, and says why not."""
+    with suppress(StoreError):
+        search_follows.follow(store)
 
 
 def _received(store: Store) -> int:
@@ -392,7 +399,7 @@ def hear_branch(store: Store, peer: Peer, messages: Iterable[Message]) -> Iterat
                 yield attachments.lacking(store)
     if peer.by_file:
         recovery.note_come(store, peer.node_no)
-    search_follows.follow(store)
+    _index(store)
 
 
 def _meet(store: Store, peer: Peer, message: Hello) -> None:

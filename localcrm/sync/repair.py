@@ -614,7 +614,7 @@ def _write(connection: Connection, entity: EntityType, pk: bytes, values: Values
 def _announce(store: Store, entity: EntityType, mended: list[_Mended]) -> None:
     """Open screens look again."""
     if mended:
-        store.announce_rows(entity.key, [pk.hex() for pk, _before, _after in mended])
+        store.announce_rows({entity.key: frozenset(pk.hex() for pk, _before, _after in mended)})
 
 
 @contextmanager

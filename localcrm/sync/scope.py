@@ -410,7 +410,7 @@ def forget_told(connection: Connection) -> None:
 
 
 def take_out(store: Store, entity: EntityType, ids: Sequence[bytes], *, at: int) -> int:
-    """A branch forgets records that left its scope, and all that its log says of them; returns how many were here.
+    """A branch forgets records that left its scope, and all that its log says of them; returns how many were here and not in the bin.
 
     What it wrote itself it keeps, whatever head office says: its own numbers must stay its own.
     """
@@ -423,20 +423,22 @@ def take_out(store: Store, entity: EntityType, ids: Sequence[bytes], *, at: int)
                 break
             own = {row[0] for row in connection.all("SELECT origin FROM sync_origin WHERE node_no = ?", (store.node.node_no,))}
             mine = {change.pk for change in changelog.changes_of(connection, entity, portion) if change.tx.origin in own}
-            gone = [pk for pk in portion if pk not in mine]
-            count += _forget(connection, entity, gone)
-        store.announce_rows(entity.key, [pk.hex() for pk in gone])
+            gone = _forget(connection, entity, [pk for pk in portion if pk not in mine])
+        if gone:
+            store.announce_rows({entity.key: frozenset(pk.hex() for pk in gone)})
+            count += sum(gone.values())
     return count
 
 
-def _forget(connection: Connection, entity: EntityType, ids: Sequence[bytes]) -> int:
-    here = connection.all(f'SELECT rid, id FROM "{entity.key}" WHERE id IN ({_marks(ids)})', ids)
-    search.forget(connection, entity, [rid for rid, _pk in here])
-    for _rid, pk in here:
+def _forget(connection: Connection, entity: EntityType, ids: Sequence[bytes]) -> dict[bytes, bool]:
+    """Of rows that were here, whether they were live."""
+    here = connection.all(f'SELECT rid, id, deleted FROM "{entity.key}" WHERE id IN ({_marks(ids)})', ids)
+    search.forget(connection, entity, [row[0] for row in here])
+    for _rid, pk, _deleted in here:
         digests.mark(connection, entity, pk)
     connection.execute(f'DELETE FROM "{entity.key}" WHERE id IN ({_marks(ids)})', ids)
     forget_changes(connection, entity, ids)
-    return len(here)
+    return {pk: not deleted for _rid, pk, deleted in here}
 
 
 def portions(ids: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from nicegui import ui
 
-from localcrm.kernel.i18n import gettext, gettext as _
+from localcrm.kernel.i18n import gettext as _
 from localcrm.kernel.schema import entity
 from localcrm.store.node import may_lack
 from localcrm.ui.frame import page_frame
@@ -52,7 +52,7 @@ class RecordPage(ABC, Generic[Found]):
     async def build(self) -> None:
         """Draw the page for the first time."""
         outcome = await run_service(self.session, self.read, on_error=lambda _error: True)
-        with page_frame(self.session, title=gettext(self.title_msgid), active=self.active):
+        with page_frame(self.session, title=_(self.title_msgid), active=self.active):
             ui.add_head_html(f'<link rel="stylesheet" href="{asset("pages.css")}">')
             self.head = ui.element("div").classes("lc-record-head")
             self.body = ui.element("div").classes(self.looks).mark(self.mark)
@@ -66,7 +66,7 @@ class RecordPage(ABC, Generic[Found]):
 
     def _draw_missing(self) -> None:
         """Why there may be nothing to see, and the way back."""
-        ui.label(gettext(self.missing_msgid))
+        ui.label(_(self.missing_msgid))
         with self.session.store.read() as connection:
             may_be_elsewhere = may_lack(connection)(entity(self.kind))
         if may_be_elsewhere:

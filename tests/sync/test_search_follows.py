@@ -8,9 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
+from localcrm.domain.admin import doctor
 from localcrm.jobs import work
+from localcrm.kernel.errors import StoreError
+from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import entity
 from localcrm.store import check, search, search_follows
+from localcrm.store.store import Store
 from localcrm.store.view import View
 from localcrm.sync import compaction, snapshot
 from tests.factories import Company, Installation
@@ -59,7 +63,53 @@ def test_after_an_exchange_what_came_is_found(company: Company, hq, one):
     assert found(hq, "鼎盛") == {"宁波鼎盛"}
     assert found(hq, "杭州") == set()
     with hq.store.read() as connection:
-        assert not search_follows.is_behind(connection)
+        assert not search.is_behind(connection)
+
+
+def test_a_damaged_index_is_found_and_mended(hq):
+    hq.new("customer", name="杭州宏鼎")
+    with hq.store.housekeeping() as connection:
+        search.forget_all(connection)
+    with hq.store.merging():
+        pass  # nothing was written that the index would have to follow
+    assert {one["code"] for one in doctor.examine(hq.store, None)["problems"]} == {"search_index"}
+    assert doctor.examine(hq.store, None, repair=True)["ok"]
+    assert found(hq, "宏鼎") == {"杭州宏鼎"}
+
+
+def test_what_is_merged_counts_whether_or_not_it_can_be_indexed(company: Company, hq, one, monkeypatch):
+    one.new("customer", name="杭州宏鼎")
+
+    def fail(_store: Store) -> None:
+        raise StoreError("full", "The disk is full.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(search_follows, "follow", fail)
+        assert company.up("BR01")["applied"] > 0
+    assert hq.value("SELECT count(*) FROM customer WHERE deleted = 0") == 1
+    search_follows.follow(hq.store)
+    assert found(hq, "宏鼎") == {"杭州宏鼎"}
+
+
+def test_until_the_index_has_followed_nothing_is_found_by_words_that_it_no_longer_says(company: Company, hq, one, kill_after):
+    customer = one.new("customer", name="杭州宏鼎")
+    company.up("BR01")
+    one.set("customer", customer, name="宁波鼎盛")
+    kill_after(0)
+    with pytest.raises(Killed):
+        company.up("BR01")
+    with hq.store.read() as connection:
+        assert search.find_rows(connection, View(CUSTOMER), "杭州") == []
+    assert found(hq, "杭州") == set()
+
+
+def test_lists_that_show_what_a_search_finds_look_again_once_the_index_has_followed(company: Company, hq, one):
+    heard: list[Changes] = []
+    hq.store.listen(heard.append)
+    product = one.new("product", code="P", name="纸箱")
+    company.up("BR01")
+    assert heard[-1].ids["product"] == {product}
+    assert heard[-1].ids["customer"] == frozenset()  # nothing came, but nothing is missing any more either
 
 
 def test_what_was_not_indexed_when_the_program_was_killed_is_indexed_by_the_next_one(company: Company, hq, one, kill_after):
@@ -169,8 +219,31 @@ def test_what_a_snapshot_brought_is_found_though_the_program_was_killed_in_betwe
     one.restart()
     kill_after(1_000_000)
     with one.store.read() as connection:
-        assert search_follows.is_behind(connection)
+        assert search.is_behind(connection)
+    heard: list[Changes] = []
+    one.store.listen(heard.append)
     search_follows.follow(one.store)
+    assert heard[-1].ids["customer"] is None  # any of them
     assert all(name in found(one, name) for name in (*NAMES, "上海龙海"))
     assert found(one, "云峰") == set()
     assert check.check(one.store)["ok"]
+
+
+def test_a_second_snapshot_while_the_first_one_is_gone_through_loses_nothing(company: Company, hq, monkeypatch, kill_after):
+    monkeypatch.setattr(snapshot, "LEAST_CHANGES", 1)
+    monkeypatch.setattr(snapshot, "LEAST_PART", 0)
+    one = company.branches["BR01"]
+    for name in NAMES:
+        hq.new("customer", name=name)
+    kill_after(0)
+    with pytest.raises(Killed):
+        company.down("BR01")
+    kill_after(1_000_000)
+    with one.store.read() as connection:
+        place, found_rows = search_follows._mark(connection, search.FIRST_ROW), next(search_follows._rows_from(connection, 1, 3))
+    assert place == 1
+    with one.store.housekeeping() as connection:  # while those were being indexed, everything came anew
+        search_follows.set_meta(connection, search.FIRST_ROW, 7)
+    search_follows._index(one.store, *found_rows, search_follows.Pace(), place=place)
+    with one.store.read() as connection:
+        assert search_follows._mark(connection, search.FIRST_ROW) == 7

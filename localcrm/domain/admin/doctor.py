@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from localcrm.domain.people import signing
+from localcrm.store import search_follows
 from localcrm.store.check import check
 
 if TYPE_CHECKING:
@@ -18,4 +19,5 @@ def examine(store: Store, log_key: bytes | None, *, repair: bool = False) -> dic
         with store.merging() as connection:
             signing.put_back(store, connection)
     signing.examine(store)
+    search_follows.follow(store)  # what it has yet to follow could not be told from damage
     return check(store, repair=repair, log_key=log_key, others=(partial(signing.problems, store),))

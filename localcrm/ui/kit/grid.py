@@ -20,7 +20,7 @@ from localcrm.kernel.i18n import gettext as _
 from localcrm.kernel.ports import Changes
 from localcrm.kernel.schema import EntityType, Kind
 from localcrm.store.query import TOTAL_CAP
-from localcrm.store.search_follows import is_behind
+from localcrm.store.search import is_behind
 from localcrm.ui.endpoints import BLOCK
 from localcrm.ui.kit.columns import Column, columns
 from localcrm.ui.kit.dialogs import answer_of, page_dialog, ticked_in

@@ -10,7 +10,7 @@ from typing import Any
 from localcrm.domain.admin.entities import BranchHolds
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.i18n import gettext as _
-from localcrm.store import search_follows
+from localcrm.store import search
 from localcrm.store.node import OFFICE_NO
 from localcrm.store.store import Store
 from localcrm.ui.kit.look import not_yet_found
@@ -42,7 +42,7 @@ def coverage(store: Store) -> Coverage:
     known = status(store)
     with store.read() as connection:
         rows = connection.all("SELECT code, name, node_no, holds FROM branch WHERE deleted = 0 ORDER BY node_no")
-        is_behind = search_follows.is_behind(connection)
+        is_behind = search.is_behind(connection)
     return replace(covered(store.node.node_no, rows, known), is_behind=is_behind)
 
 
