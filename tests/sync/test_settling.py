@@ -136,6 +136,48 @@ def test_two_third_values_are_a_new_conflict_of_two_people(company: Company, cla
     assert phones(company, customer) == {again["kept"]}
 
 
+@pytest.mark.parametrize("choice", ["value=0574-8888", "value=0574-8887"])
+def test_what_was_left_is_what_was_there_then(
+    company: Company, clash: tuple[str, str], one: Installation, two: Installation, clocks, choice: str
+):
+    customer, conflict = clash
+    company.hq.set("customer", customer, phone="0574-8887")
+    agree(company)
+    later(clocks)
+    two.run("admin.resolve_conflict", id=conflict, keep="kept")  # it is 0574-8887 by now
+    later(clocks)
+    one.run("admin.resolve_conflict", id=conflict, keep=choice)
+    agree(company)
+    opened = [(row["kept"], row["lost"]) for row in company.hq.conflicts(state="open")]
+    assert opened == ([] if choice == "value=0574-8887" else [("0574-8888", "0574-8887")])
+
+
+def test_who_changed_his_mind_thinks_what_he_said_last(
+    company: Company, clash: tuple[str, str], one: Installation, two: Installation, clocks
+):
+    _customer, conflict = clash
+    two.run("admin.resolve_conflict", id=conflict, keep="kept")
+    later(clocks)
+    two.run("admin.decide_again", id=conflict, keep="lost")
+    one.run("admin.resolve_conflict", id=conflict, keep="lost")
+    agree(company)
+    assert company.hq.conflicts(state="open") == []
+
+
+@pytest.mark.parametrize("heard_first", ["BR01", "BR02"])
+def test_who_decides_twice_before_it_is_heard_disagrees_once(
+    company: Company, clash: tuple[str, str], one: Installation, two: Installation, clocks, heard_first: str
+):
+    _customer, conflict = clash
+    two.run("admin.resolve_conflict", id=conflict, keep="kept")
+    for again in ("resolve_conflict", "decide_again"):
+        later(clocks)
+        one.run(f"admin.{again}", id=conflict, keep="lost" if again == "resolve_conflict" else "value=0571-7777")
+    company.up(heard_first)
+    agree(company)
+    assert [(row["kept"], row["lost"]) for row in company.hq.conflicts(state="open")] == [("0571-7777", "0574-8888")]
+
+
 def test_what_somebody_changed_since_is_not_put_back(company: Company, clash: tuple[str, str], one: Installation, clocks):
     customer, conflict = clash
     one.run("admin.resolve_conflict", id=conflict, keep="lost")

@@ -7,6 +7,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from localcrm.domain.admin.conflicts import CONFLICT, WITH_ANOTHER, as_text, chosen_text, live_text, settled_here
@@ -104,61 +106,76 @@ def agree(uow: UnitOfWork, settled_apart: Iterable[SettledApart]) -> None:
     they were wrote nothing, so a value chosen elsewhere stands even if that was earlier: the conflict then names that settlement instead of the
     later one, and people are told that somebody had decided otherwise.
     """
-    for apart in sorted(settled_apart):
-        conflict = uow.find(CONFLICT, apart.conflict)
-        if conflict is None or conflict["state"] != ConflictState.RESOLVED or conflict["kind"] not in WITH_ANOTHER:
+    for identity, changes in groupby(sorted(settled_apart), key=attrgetter("conflict")):
+        arrived = [change.lseq for change in changes]
+        conflict = uow.find(CONFLICT, identity)
+        found = live_text(uow.connection, conflict) if conflict is not None else None
+        if conflict is None or found is None or conflict["state"] != ConflictState.RESOLVED or conflict["kind"] not in WITH_ANOTHER:
             continue
-        found = live_text(uow.connection, conflict)
-        settlements = _settlements(history(uow.connection, CONFLICT, apart.conflict))
-        standing = next(
-            (one for one in settlements if one.keep != "kept" and found is not None and chosen_text(conflict, one.keep) == found[0]), None
-        )
-        if found is None or standing is None:
+        words = _words(history(uow.connection, CONFLICT, identity))
+        chosen = [one for one in words if one.keep not in {None, "kept"} and chosen_text(conflict, str(one.keep)) == found[0]]
+        standing = min(chosen, key=lambda one: one.by is None, default=None)  # rather a person's than what was brought into line here
+        if standing is None:
             continue
         if found[0] != chosen_text(conflict, str(conflict["resolution"])):
             told = {key: CONFLICT.fields[key].load(stored_value(CONFLICT.fields[key], standing.values.get(key))) for key in _SETTLEMENT}
-            uow.update(CONFLICT, conflict["id"], told)
-        arrived = next((one for one in settlements if one.lseq == apart.lseq), None)
-        known = next((one for one in settlements if one.lseq < apart.lseq), None)
-        for one in (arrived, known):
-            if one is not None and one.keep == "kept" and conflict["field"] != "deleted" and conflict["kept"] != found[0]:
-                _note_overruled(uow, conflict, standing, one)
+            uow.update(CONFLICT, identity, told)
+        heard = [max((one for one in words if one.lseq in arrived), key=attrgetter("lseq"), default=None)]
+        heard.append(max((one for one in words if one.lseq < arrived[0]), key=attrgetter("lseq"), default=None))
+        for one in heard:
+            if one is not None and one.keep == "kept" and conflict["field"] != "deleted":
+                _note_overruled(uow, conflict, standing, one, found[0])
 
 
-def _note_overruled(uow: UnitOfWork, conflict: Mapping[str, Any], standing: _Settlement, overruled: _Settlement) -> None:
-    """Tell of two people who decided one conflict differently, as of any value that was overwritten apart."""
+def _note_overruled(uow: UnitOfWork, conflict: Mapping[str, Any], standing: _Word, overruled: _Word, live: str | None) -> None:
+    """Tell once of two people who decided one conflict differently, as of any value that was overwritten apart; nothing of who has written the
+    field since, for then that was told.
+    """
+    kind = entity_type(conflict["entity"])
+    field = kind.fields[conflict["field"]]
+    rows = [row for row in history(uow.connection, kind, conflict["record"]) if row.field == field.key]
+    if any(row.node == overruled.node and row.stamp >= overruled.stamp for row in rows):
+        return
+    seen = [row for row in rows if row.stamp < overruled.stamp and row.lseq < overruled.lseq]
+    left = next((row.new for row in seen if (row.node, row.stamp) != (standing.node, standing.stamp)), None)
+    who = {f"{side}_{key}": getattr(one, key) for side, one in (("kept", standing), ("lost", overruled)) for key in ("by", "at", "node")}
     about = {key: conflict[key] for key in ("entity", "record", "field", "base")}
-    decided = {"kept": chosen_text(conflict, standing.keep), "lost": chosen_text(conflict, overruled.keep)}
-    who = {
-        f"{side}_{key}": value
-        for side, one in (("kept", standing), ("lost", overruled))
-        for key, value in (("by", one.by), ("at", one.at), ("node", one.node))
-    }
-    uow.insert(CONFLICT, CONFLICT.validate({"kind": ConflictKind.OVERWRITTEN, **about, **decided, **who}))
+    told = {"kind": ConflictKind.OVERWRITTEN, **about, "kept": live, "lost": as_text(field, stored_value(field, left)), **who}
+    values = CONFLICT.validate(told)
+    same = ("record", "field", "lost_node", "lost_at")
+    is_told = uow.connection.one(  # by its record: most others differ in that
+        "SELECT 1 FROM conflict WHERE record = ? AND +field = ? AND +lost_node = ? AND +lost_at = ? AND id <> ?",
+        [*(CONFLICT.fields[key].store(values[key]) for key in same), bytes.fromhex(conflict["id"])],
+    )
+    if values["lost"] != live and not is_told:
+        uow.insert(CONFLICT, values)
 
 
-class _Settlement(NamedTuple):
-    """What somebody decided: the fields of the conflict that say so, and where it stands in the log."""
+class _Word(NamedTuple):
+    """What somebody said of a conflict: the columns that say how it is settled, and where that stands in the log and among what was done apart."""
 
     lseq: int
+    stamp: int
     by: str | None
     at: str
     node: str
     values: dict[str, Any]
 
     @property
-    def keep(self) -> str:
-        return str(self.values["resolution"])
+    def keep(self) -> str | None:
+        """The choice; None where it was to wait again."""
+        choice: str | None = self.values.get("resolution")
+        return choice
 
 
-def _settlements(rows: Iterable[HistoryRow]) -> list[_Settlement]:
-    """Every settlement of a conflict, newest first."""
-    found: dict[int, _Settlement] = {}
+def _words(rows: Iterable[HistoryRow]) -> list[_Word]:
+    """Everything that was said of a conflict since it was found, newest first."""
+    found: dict[int, _Word] = {}
     for row in rows:
         if row.field in _SETTLEMENT and not row.first:
-            one = found.setdefault(row.lseq, _Settlement(row.lseq, row.user_id, row.at, row.node, {}))
-            one.values[row.field] = row.new
-    return [one for one in found.values() if one.values.get("resolution") is not None]
+            word = found.setdefault(row.lseq, _Word(row.lseq, row.stamp, row.user_id, row.at, row.node, {}))
+            word.values[row.field] = row.new
+    return list(found.values())
 
 
 @dataclass(frozen=True, slots=True)
