@@ -279,6 +279,13 @@ def settle(node: Installation, rng: Random) -> None:
         node.run("admin.resolve_conflict", id=conflict, keep=rng.choice(["kept", "lost"]))
 
 
+def reopen(node: Installation, rng: Random) -> None:
+    """Let a settled conflict wait again."""
+    conflict = _some(node, rng, "conflict", "deleted = 0 AND state = 'resolved'")
+    if conflict:
+        node.run("admin.reopen_conflict", id=conflict)
+
+
 # clocks and restarts ------------------------------------------------------------------------------------------------------
 
 
@@ -537,6 +544,7 @@ WORK: dict[str, tuple[int, Callable[[Installation, Random], None]]] = {
     "receive": (4, receive),
     "meddle": (3, meddle),
     "settle": (6, settle),
+    "reopen": (2, reopen),
 }
 ROADS: dict[str, tuple[int, Callable[[World, int, Random], None]]] = {
     "by_file": (20, by_file),

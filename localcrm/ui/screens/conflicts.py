@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -27,7 +29,7 @@ from localcrm.ui.kit.menu import Action, action_button, action_keys
 from localcrm.ui.kit.places import place_of
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
-from localcrm.ui.operations import Undo, run_service, run_verb
+from localcrm.ui.operations import run_service, run_verb, toast
 from localcrm.ui.registry import Badge, Screen, register
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ EMPTY = {
     "open": N_("Nothing to look at: every value that was overwritten has been settled."),
     "resolved": N_("Nothing has been settled yet."),
 }
+#: For so long after one was settled nothing else is: what has just come under the pointer nobody has read.
+PAUSE_SECONDS = 0.7
 #: Records that are shown at once.
 CARDS = 30
 _SELECT = "outlined dense options-dense hide-bottom-space"
@@ -67,6 +71,10 @@ class Inbox:
         self.drawn: tuple[Any, ...] = ()
         self.at = 0
         self.most = CARDS
+        self.settled: set[str] = set()
+        """Settled on this page: a second click on one of these is none."""
+        self.calm_at = 0.0
+        """When the next one may be settled."""
 
     async def build(self) -> None:
         """Tabs and filters above, one card for each record below."""
@@ -269,7 +277,7 @@ class Inbox:
         if not self.may or one.item.is_elsewhere:
             return
         again = not one.item.is_open
-        if again and not (one.item.can_take or one.item.can_edit):
+        if again and not (one.item.can_take or one.item.can_edit or one.item.can_reopen):
             return
         with ui.element("div").classes("lc-row lc-wrap-row"):
             if not again and one.keep_label:
@@ -281,6 +289,8 @@ class Inbox:
             if one.item.can_edit and not (again and one.item.kind == ConflictKind.DUPLICATE):
                 label = _("Change one of them…") if one.item.kind == ConflictKind.DUPLICATE else _("Another value…")
                 _button(label, "e", "edit", partial(self._on, one, self.edit))
+            if one.item.can_reopen:
+                _button(_("Let it wait again"), "", "reopen", partial(self._on, one, self.reopen))
 
     def _build_bar(self) -> None:
         """Made once: each tick changes its count, and a button that is about to be clicked stays."""
@@ -322,10 +332,17 @@ class Inbox:
             Action("up", "", lambda: self._step(-1), "arrowup", listed=False),
         ]
 
-    async def _on(self, one: Told, act: Callable[[], Awaitable[None]]) -> None:
+    async def _on(self, one: Told, act: Callable[[Told], Awaitable[None]]) -> None:
         self.at = next((n for n, other in enumerate(self.shown) if other.item.id == one.item.id), self.at)
         with self.list:
-            await act()
+            await act(one)
+
+    def _with_current(self, act: Callable[[Told], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            if self.current:
+                await act(self.current)
+
+        return run
 
     async def _turn(self, tab: str) -> None:
         self.tab, self.at, self.most = tab, 0, CARDS
@@ -368,9 +385,9 @@ class Inbox:
         return [
             Action("open", _("Open record"), self.open, "enter"),
             Action("history", _("History"), self.history, "h"),
-            Action("keep", _("Keep"), self.keep, "k", divided=True),
-            Action("take", _("Take the other"), self.take, "t"),
-            Action("edit", _("Another value…"), self.edit, "e"),
+            Action("keep", _("Keep"), self._with_current(self.keep), "k", divided=True),
+            Action("take", _("Take the other"), self._with_current(self.take), "t"),
+            Action("edit", _("Another value…"), self._with_current(self.edit), "e"),
             Action("tick", _("Tick"), self.tick, "x", divided=True),
             Action("rule", _("Settle by a rule…"), self.by_rule, "r"),
         ]
@@ -406,15 +423,14 @@ class Inbox:
         self.ticked ^= {one.item.id}
         await self.draw()
 
-    async def keep(self) -> None:
+    async def keep(self, one: Told) -> None:
         """What is live stays; of a settled one what was live when it was found comes back."""
-        if self.current and self.may and self.current.keep_label and (self.current.item.is_open or self.current.item.changed_since):
-            await self._settle(self.current, "kept")
+        if self.may and one.keep_label and (one.item.is_open or one.item.changed_since):
+            await self._settle(one, "kept")
 
-    async def take(self) -> None:
+    async def take(self, one: Told) -> None:
         """The other value; where that is neither of the two any more, only after a question."""
-        one = self.current
-        if one is None or not (self.may and one.take_label):
+        if not (self.may and one.take_label):
             return
         if one.item.is_ours:
             detail = _("A new posted document with the opposite amount is made. It cannot be undone; what was wrong is entered again.")
@@ -428,10 +444,9 @@ class Inbox:
                 return
         await self._settle(one, "value=false" if one.item.kind == ConflictKind.PARENT_DELETED else "lost")
 
-    async def edit(self) -> None:
+    async def edit(self, one: Told) -> None:
         """A third value."""
-        one = self.current
-        if one is None or not (self.may and one.item.can_edit) or (not one.item.is_open and one.item.kind == ConflictKind.DUPLICATE):
+        if not (self.may and one.item.can_edit) or (not one.item.is_open and one.item.kind == ConflictKind.DUPLICATE):
             return
         _kind, field = concerned_field(one.item.conflict)
         assert field is not None
@@ -462,7 +477,9 @@ class Inbox:
         await answer_of(dialog)
 
     async def _settle(self, one: Told, keep: str, *, record: str | None = None, on_error: Callable[[AppError], bool] | None = None) -> bool:
-        """Settle one, or decide a settled one otherwise, and offer the way back where the record was changed."""
+        """Settle one, or decide a settled one otherwise, and offer the way back."""
+        if time.monotonic() < self.calm_at:
+            return False
         item = one.item
         verb = "admin.resolve_conflict" if item.is_open else "admin.decide_again"
         params: dict[str, Any] = {"id": item.id, "keep": keep}
@@ -471,15 +488,68 @@ class Inbox:
             params["present"] = item.now or ""
         if record:
             params["record"] = record
-        undo = None
-        if writes and item.kind != ConflictKind.DUPLICATE and item.conflict.get("field") and not item.into:
-            undo = Undo(
-                "admin.decide_again",
-                {"id": item.id, "keep": f"value={item.now or ''}"},
-                _("Put back: {value}").format(value=one.now or _("(empty)")),
-            )
-        done = _("Settled: {title}").format(title=one.title)
-        return (await run_verb(self.session, verb, params, done=done, undo=undo, on_error=on_error)).ok
+
+        def refused(error: AppError) -> bool:
+            if error.code == "already_settled" and item.id in self.settled:  # clicked twice
+                return True
+            return on_error is not None and on_error(error)
+
+        self.calm_at = math.inf
+        try:
+            outcome = await run_verb(self.session, verb, params, on_error=refused)
+        finally:
+            self.calm_at = 0.0
+        if not outcome.ok:
+            return False
+        self.settled.add(item.id)
+        await self._say(one, is_written=bool(writes and item.conflict.get("field")))
+        await self.draw()
+        self.calm_at = time.monotonic() + PAUSE_SECONDS
+        return True
+
+    async def _say(self, one: Told, *, is_written: bool) -> None:
+        """How it was settled, and the way back: who had settled none lets it wait again, who decided otherwise gets the value before."""
+        item, now = one.item, await self._as_it_is(one.item.id)
+        if now is None:  # whoever may not see it any more
+            toast(_("Settled: {title}").format(title=one.title))
+            return
+        verb, params = "admin.reopen_conflict", {"id": item.id}
+        if is_written:
+            params |= {"put_back": item.now or "", "present": now.item.now or ""}
+        if not item.is_open:
+            verb, params = "admin.decide_again", {"id": item.id, "keep": f"value={item.now or ''}", "present": now.item.now or ""}
+        told = (
+            _("Waits again: {what}").format(what=one.what) if item.is_open else _("Put back: {value}").format(value=one.now or _("(empty)"))
+        )
+
+        async def take_back() -> None:
+            self.settled.discard(item.id)
+            await run_verb(self.session, verb, params, done=told)
+
+        # A reversal stays, what is in use is not deleted again, and of what went into another record nobody knows what that said before.
+        for_good = is_written and (item.kind in {ConflictKind.DUPLICATE, ConflictKind.PARENT_DELETED} or bool(item.into))
+        toast(
+            _("{label}: {value}").format(label=one.what, value=now.decision),
+            undo=None if for_good or not (item.is_open or is_written) else (_("Undo"), take_back),
+        )
+
+    async def _as_it_is(self, identity: str) -> Told | None:
+        """A conflict as the program would tell it now."""
+
+        def read() -> Told | None:
+            with self.session.store.read() as connection:
+                _total, items = find_items(connection, self.session.actor, [Condition("id", "=", identity)])
+                return next(iter(Teller(connection, self.session.actor, items)), None)
+
+        outcome = await run_service(self.session, read)
+        return outcome.value if outcome.ok else None
+
+    async def reopen(self, one: Told) -> None:
+        """Let a settled one wait again; its record stays as it is."""
+        if not (self.may and one.item.can_reopen):
+            return
+        self.settled.discard(one.item.id)
+        await run_verb(self.session, "admin.reopen_conflict", {"id": one.item.id}, done=_("Waits again: {what}").format(what=one.what))
 
     # many at once ----------------------------------------------------------------------------------------------------
 
