@@ -153,7 +153,8 @@ def missing_parts(arrived: Arrived) -> ExchangeError:
     """What is said while parts are missing."""
     return ExchangeError(
         "parts_missing",
-        N_("Of {count} parts number {missing} is still missing. What has come is kept; read the rest too, in any order."),
+        N_("{have} of {count} parts are here; number {missing} is still missing. Read the rest too, in any order."),
+        have=arrived.count - len(arrived.missing),
         count=arrived.count,
         missing=", ".join(map(str, arrived.missing[:20])) + ("…" if len(arrived.missing) > 20 else ""),
     )

@@ -33,7 +33,7 @@ from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import ago, near_moment
 from localcrm.ui.operations import apart, run_service, show_failure, toast
 from localcrm.ui.registry import Screen, register
-from localcrm.ui.screens.sync_files import make_file, read_files
+from localcrm.ui.screens.sync_files import FILES, make_file, read_files
 from localcrm.ui.screens.sync_invites import invite_branch, let_branch_in
 from localcrm.ui.screens.sync_keys import OwnKeys, branch_keys, compare_digits, let_keys_in, revoke_keys, what_is_compared
 
@@ -574,7 +574,7 @@ def _file_button(text: str, event: str, *, mark: str, several: bool = False) -> 
 
 def _arrived(event: events.GenericEventArguments) -> bool:
     if event.args.get("error"):
-        show_failure(InvalidInput("upload_failed", N_("{reason}"), reason=str(event.args["error"])[:300]))
+        show_failure(InvalidInput("upload_failed", N_("{reason}"), reason=str(event.args["error"])[:300]), about=FILES)
         return False
     return True
 

@@ -12,14 +12,14 @@ from nicegui import ui
 
 from localcrm.domain import policy
 from localcrm.kernel.clock import now_utc
-from localcrm.kernel.errors import InvalidInput
+from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.sync import node_sync
 from localcrm.ui.import_job import upload_place, uploaded
 from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.jobs import node_keys
 from localcrm.ui.kit.values import file_size
-from localcrm.ui.operations import run_service, show_failure, toast
+from localcrm.ui.operations import forget_failures, run_service, show_failure, toast
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: A larger file may be split: many mail boxes take 10 to 25 MB, and mail makes of three bytes four.
 OFFER_FROM = 5_000_000
 PART_SIZES_MB = (5, 7, 10, 15, 20)
+#: What is said about files that were read.
+FILES = "files"
 Working = Callable[[], AbstractContextManager[Any]]
 
 
@@ -104,8 +106,9 @@ async def read_files(session: Session, tokens: list[str], working: Working) -> N
             for path in paths:
                 path.unlink(missing_ok=True)
 
+    forget_failures(FILES)
     with working():
-        outcome = await run_service(session, read)
+        outcome = await run_service(session, read, on_error=_refused)
     if not outcome.ok:
         return
     result = outcome.value
@@ -115,4 +118,10 @@ async def read_files(session: Session, tokens: list[str], working: Working) -> N
         text = _("The file holds nothing new; everything was here already.")
     toast(text.format(applied=f"{result['applied']:,}", conflicts=f"{result['conflicts']:,}"))
     for entry in result.get("refused", []):
-        show_failure(InvalidInput("file_refused", N_("{reason}"), reason=entry["message"]))
+        _refused(InvalidInput(entry["code"], N_("{reason}"), reason=entry["message"]))
+
+
+def _refused(error: AppError) -> bool:
+    """Of a file in parts some are missing at first; that is no failure."""
+    show_failure(error, about=FILES, waits=error.code == "parts_missing")
+    return True
