@@ -127,6 +127,24 @@ def test_what_was_settled_wrongly_waits_again(open_page: OpenPage, office: Runni
     expect(page.locator(".lc-conflict")).to_have_count(4)
 
 
+def test_after_the_last_one_of_a_record_the_way_leads_back_and_on(open_page: OpenPage, office: Running, customers: dict[str, str]) -> None:
+    name, customer = next(iter(customers.items()))
+    page = open_page(f"/conflicts?record={customer}")
+    for left in (1, 0):
+        page.locator("[data-act=keep]").first.click()
+        expect(page.locator(".lc-conflict")).to_have_count(left)
+        page.wait_for_timeout(CALM_MS)
+    empty = page.locator(".lc-empty")
+    expect(empty).to_contain_text(f"“{name}”的冲突已全部处理")
+    expect(page.locator("[data-act=one-record]")).to_contain_text(name)
+    picture(page, "all-of-one-settled")
+    empty.locator("[data-act=see-others]").click()
+    expect(page.locator(".lc-conflict")).to_have_count(2)
+    page.goto(f"{office.address}/conflicts?record={customer}")
+    page.locator("[data-act=back-to-record]").click()
+    page.wait_for_url(lambda url: customer in url and "conflicts" not in url)
+
+
 def test_what_is_being_typed_stays_when_a_new_conflict_arrives(open_page: OpenPage, office: Running, customers: dict[str, str]) -> None:
     page = open_page("/conflicts")
     expect(page.locator(".lc-conflict")).to_have_count(4)

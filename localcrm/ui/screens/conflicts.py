@@ -19,7 +19,6 @@ from localcrm.kernel.schema import entities
 from localcrm.store.query import Condition, stored_value
 from localcrm.ui.conflict_rules import ask, ask_rule, settle_many
 from localcrm.ui.conflict_words import Card, Side, Teller, Told, cards
-from localcrm.ui.endpoints import record_title
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import answer_of, confirm, page_dialog
 from localcrm.ui.kit.form import FieldInput
@@ -64,7 +63,10 @@ class Inbox:
         self.record = parameters.get("record", "")
         self.mine = bool(parameters.get("mine"))
         self.tabs: dict[str, ui.button] = {}
+        self.waiting = 0
         self.told: list[Told] = []
+        self.about: Told | None = None
+        """One of the record that the page is narrowed to."""
         self.shown: list[Told] = []
         self.blocks: list[ui.element] = []
         self.ticked: set[str] = set()
@@ -105,16 +107,19 @@ class Inbox:
 
     # reading ---------------------------------------------------------------------------------------------------------
 
-    def _read(self) -> tuple[int, int, list[Told], str]:
-        where = [Condition("state", "=", self.tab), *([Condition("record", "=", self.record)] if self.record else [])]
+    def _read(self) -> tuple[int, int, list[Told], Told | None]:
+        of_record = [Condition("record", "=", self.record)] if self.record else []
+        where = [Condition("state", "=", self.tab), *of_record]
         settled = self.tab == "resolved"
         with self.session.store.read() as connection:
             actor = self.session.actor
             total, items = find_items(connection, actor, where, sort="-resolved_at" if settled else "")
             told = list(Teller(connection, actor, items))
             waiting = count_open(connection, actor) if settled or self.record else total
-        entity = next((one.item.conflict.get("entity") for one in told), None)
-        return waiting, total, told, record_title(self.session, str(entity), self.record) if self.record and entity else ""
+            about = next(iter(told), None) if self.record else None
+            if self.record and about is None:  # its name is known from what was settled
+                about = next(iter(Teller(connection, actor, find_items(connection, actor, of_record, limit=1)[1])), None)
+        return waiting, total, told, about
 
     async def draw(self) -> None:
         """Read and show; the chosen one stays chosen."""
@@ -122,18 +127,18 @@ class Inbox:
         if not outcome.ok or self.list.is_deleted:
             return
         chosen = self.current.item.id if self.current else None
-        waiting, total, self.told, record = outcome.value
+        self.waiting, total, self.told, self.about = outcome.value
         self.shown = [one for one in self.told if self._fits(one)]
         self.ticked &= {one.item.id for one in self.shown}
         shown = cards(self.shown)
         self.shown = [one for card in shown for one in card.told]  # as they stand on the page
         self.at = place_of([one.item.id for one in self.shown], chosen, self.at)
-        now = (waiting, total, self.tab, record, self.mine, dict(self.filters), self.told, self.most, set(self.ticked))
+        now = (self.waiting, total, self.tab, self.about, self.mine, dict(self.filters), self.told, self.most, set(self.ticked))
         if now == self.drawn:  # nothing jumps while somebody reads
             return
         self.drawn = now
-        self._draw_tabs(waiting)
-        self._draw_filters(record)
+        self._draw_tabs(self.waiting)
+        self._draw_filters(self.about.title if self.about else "")
         self._draw_cards(shown, total - len(self.told))
         self._draw_bar()
 
@@ -192,8 +197,7 @@ class Inbox:
         self.blocks = []
         with self.list:
             if not shown:
-                with ui.element("div").classes("lc-card lc-empty"):
-                    ui.label(_(EMPTY[self.tab]) if not self.told else _("Nothing fits these filters."))
+                self._draw_none()
                 return
             for card in shown[: self.most]:
                 self._card(card)
@@ -204,6 +208,24 @@ class Inbox:
             elif beyond > 0:
                 ui.label(_("… and {count} more").format(count=f"{beyond:,}")).classes("lc-muted")
         self._mark(self.at, follow=False)
+
+    def _draw_none(self) -> None:
+        """Why there is nothing, and where to go on."""
+        of_record = self.about if self.tab == "open" and not self.told else None
+        text = _("All conflicts of “{title}” are settled.").format(title=of_record.title) if of_record else _(EMPTY[self.tab])
+        with ui.element("div").classes("lc-card lc-empty").mark("none"):
+            ui.label(_("Nothing fits these filters.") if self.told else text)
+            if not self.record or self.told:
+                return
+            with ui.element("div").classes("lc-row lc-wrap-row"):
+                if of_record and of_record.kind and of_record.path:
+                    back = ui.button(
+                        _("Back to {kind}").format(kind=of_record.kind.label), on_click=partial(ui.navigate.to, of_record.path)
+                    )
+                    back.props("unelevated no-caps data-act=back-to-record").classes("lc-btn").mark("back-to-record")
+                if self.tab == "open" and self.waiting:
+                    rest = ui.button(_("See the other {count}").format(count=f"{self.waiting:,}"), on_click=self._every_record)
+                    rest.props("unelevated no-caps data-act=see-others").classes("lc-btn").mark("see-others")
 
     def _card(self, card: Card) -> None:
         with ui.element("div").classes("lc-card lc-conflict-card").mark("conflict-card"):
