@@ -170,11 +170,16 @@ class _Preview:
 
 
 def _table(rows: Sequence[tuple[str, str, str, str]]) -> None:
-    with ui.element("div").classes("lc-scroll").style("max-height:46vh"), ui.element("table").classes("lc-table"):
-        heads(_("Record"), _("Field"), _("Now"), _("Afterwards"))
+    """Each record once, its fields below it."""
+    with ui.element("div").classes("lc-scroll").style("max-height:46vh"), ui.element("table").classes("lc-table lc-steps-table"):
+        heads(_("Field"), _("Now"), _("Afterwards"))
+        above = ""
         for number, (title, label, now, after) in enumerate(rows):
+            if title != above:
+                with ui.element("tr").classes("lc-step-head"), ui.element("td").props("colspan=3"):
+                    ui.label(title)
+            above = title
             with ui.element("tr").mark(f"step-{number}"):
-                cell(title, "lc-strong lc-wrap")
                 cell(label)
                 cell(now, "lc-muted lc-wrap")
                 cell(after, "lc-wrap")

@@ -101,6 +101,27 @@ class Told:
         return _or_empty(self.base if self.item.kind == ConflictKind.WATCHED else self.lost.text)
 
     @property
+    def others(self) -> list[tuple[Side, str]]:
+        """Sides that say something else than the record does now, each with its value as the conflict holds it."""
+        item = self.item
+        sides = [(self.kept, item.conflict.get("kept")), (self.lost, item.conflict.get("lost"))]
+        return (
+            [(side, text) for side, text in sides if isinstance(text, str) and text != item.now]
+            if item.kind != ConflictKind.DUPLICATE
+            else []
+        )
+
+    @property
+    def both(self) -> str:
+        """Both long texts one below the other; "" where one of them says it all, or they are none."""
+        now, other, field = self.item.now, self.item.conflict.get("lost"), concerned_field(self.item.conflict)[1]
+        if field is None or field.kind != "longtext" or self.item.kind != ConflictKind.OVERWRITTEN or not self.item.is_open:
+            return ""
+        if not (now and isinstance(other, str) and other) or now in other or other in now:
+            return ""
+        return f"{now.rstrip()}\n{other}"
+
+    @property
     def keep_label(self) -> str:
         """What leaving everything as it is means here; "" where that cannot be."""
         match self.item.kind:

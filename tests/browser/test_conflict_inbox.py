@@ -175,6 +175,60 @@ def test_a_third_value_is_entered_by_the_rules_of_its_field(open_page: OpenPage,
     assert phone(office, customers["浙江瑞祥进出口有限公司"]) == "0575-84123367"
 
 
+def test_of_two_long_texts_both_are_kept_or_one_is_added_to_the_other(
+    open_page: OpenPage, office: Running, customers: dict[str, str]
+) -> None:
+    customer = customers["绍兴恒远纺织品有限公司"]
+    ours, theirs = "月结 30 天，对账单发邮箱", "每月 25 日前对账，开增值税专用发票"
+
+    def remark() -> Any:
+        with beside(office) as (store, _actor), store.read() as connection:
+            return connection.value("SELECT remark FROM customer WHERE id = ?", (bytes.fromhex(customer),))
+
+    with beside(office) as (store, actor):
+        settle_all(store)
+        verbs.run(store, actor, "records.update_record", {"entity": "customer", "id": customer, "values": {"remark": ours}})
+        values = {"kind": "overwritten", "entity": "customer", "record": customer, "field": "remark", "kept": ours, "lost": theirs}
+        note(store, **values, kept_node="BR01", lost_node="HQ")
+    page = open_page("/conflicts")
+    only = page.locator(".lc-conflict")
+    expect(only).to_contain_text("原值 （空）")
+    expect(only).to_contain_text("未采用")
+    picture(page, "long-texts")
+    only.locator("[data-act=both]").click()
+    expect(only).to_have_count(0)
+    assert remark() == f"{ours}\n{theirs}"
+    page.locator(".lc-toast").get_by_role("button", name="撤销").click()
+    expect(only).to_have_count(1)
+    assert remark() == ours
+    page.wait_for_timeout(CALM_MS)
+    only.locator("[data-act=edit]").click()
+    page.locator("[data-act=put-other]").click()
+    expect(page.locator(".q-dialog textarea").first).to_have_value(f"{ours}\n{theirs}")
+    picture(page, "long-texts-dialog")
+    page.locator("[data-act=save-value]").click()
+    expect(only).to_have_count(0)
+    assert remark() == f"{ours}\n{theirs}"
+
+
+def test_no_tag_lies_over_a_value(open_page: OpenPage, office: Running, customers: dict[str, str]) -> None:
+    customer, long = customers["绍兴恒远纺织品有限公司"], "广东省广州市海珠区中大布匹市场一期 B 座 1208 室，送货到 3 号库后门"
+    with beside(office) as (store, _actor):
+        values = {"kind": "watched", "entity": "customer", "record": customer, "field": "address", "kept": long, "lost": f"{long}！"}
+        note(store, **values, kept_node="BR01", lost_node="HQ")
+    page = open_page("/conflicts", size=(1024, 768))
+    for language in ("EN", "中文"):
+        page.locator(".lc-language", has_text=language).click()
+        expect(page.locator(".lc-language", has_text=language)).to_have_count(0)
+        expect(page.locator(".lc-conflict")).to_have_count(5)
+        assert page.evaluate(
+            """() => [...document.querySelectorAll('.lc-value')].every((box) => {
+                const [what, tag] = ['.lc-what', '.lc-tag'].map((part) => box.querySelector(part)?.getBoundingClientRect());
+                return !tag || what.right <= tag.left;
+            })"""
+        )
+
+
 def test_a_value_changed_again_is_asked_about(open_page: OpenPage, office: Running, customers: dict[str, str]) -> None:
     page, customer = open_page("/conflicts"), customers["绍兴恒远纺织品有限公司"]
     card = page.locator(".lc-conflict-card", has_text="绍兴恒远纺织品有限公司")
@@ -194,7 +248,7 @@ def test_a_rule_shows_what_it_would_change_and_is_taken_back(open_page: OpenPage
     page.locator("[data-act=by-rule]").click()
     page.locator("[data-act=scope]").click()
     page.locator(".q-menu .q-item", has_text="当前显示的全部").click()
-    expect(page.locator(".q-dialog .lc-table tr")).to_have_count(5)
+    expect(page.locator(".q-dialog .lc-table tr")).to_have_count(7)  # each customer once, two fields below
     expect(page.locator(".q-dialog .lc-table")).to_contain_text("0575-8888")
     expect(page.locator(".q-dialog")).to_contain_text("改动 4 个值")
     page.locator(".q-dialog .lc-rule button", has_text="以后改的为准").click()

@@ -259,8 +259,9 @@ class Inbox:
                     ui.label(one.label).classes("lc-chip")
                 ui.label(one.reason).classes("lc-muted")
                 ui.space()
-                if one.base is not None and one.item.kind == ConflictKind.OVERWRITTEN:
-                    ui.label(_("before: {value}").format(value=one.base)).classes("lc-muted lc-wrap").mark("base")
+                if "base" in one.item.conflict and one.item.kind == ConflictKind.OVERWRITTEN:
+                    before = _("before: {value}").format(value=one.base if one.base is not None else _("(empty)"))
+                    ui.label(before).classes("lc-muted lc-wrap").mark("base")
             self._content(one)
             self._buttons(one)
 
@@ -288,7 +289,7 @@ class Inbox:
             _value_box(Side(one.title, one.lost.who, one.lost.at, one.lost.exact), one.lost.text or "", mark="lost", path=one.path)
             return
         live = one.item.now
-        other = _("value before") if one.item.kind == ConflictKind.WATCHED else _("overwritten, kept here")
+        other = _("value before") if one.item.kind == ConflictKind.WATCHED else _("not used")
         tags = {"kept": _("overwritten since"), "lost": other}
         for side, text, told in (("kept", one.kept_text, one.kept), ("lost", one.lost_text, one.lost)):
             is_live = live == conflict.get(side)
@@ -308,6 +309,8 @@ class Inbox:
                 _button(_kept_label(one), "k", "keep", partial(self._on, one, self.keep))
             if one.take_label:
                 _button(one.take_label, "t", "take", partial(self._on, one, self.take))
+            if one.both and one.item.can_edit:
+                _button(_("Keep both"), "", "both", partial(self._on, one, self.both))
             if one.item.can_edit and not (again and one.item.kind == ConflictKind.DUPLICATE):
                 label = _("Change one of them…") if one.item.kind == ConflictKind.DUPLICATE else _("Another value…")
                 _button(label, "e", "edit", partial(self._on, one, self.edit))
@@ -466,6 +469,11 @@ class Inbox:
                 return
         await self._settle(one, "value=false" if one.item.kind == ConflictKind.PARENT_DELETED else "lost")
 
+    async def both(self, one: Told) -> None:
+        """Two long texts, one below the other."""
+        if self.may and one.both:
+            await self._settle(one, f"value={one.both}")
+
     async def edit(self, one: Told) -> None:
         """A third value."""
         if not (self.may and one.item.can_edit) or (not one.item.is_open and one.item.kind == ConflictKind.DUPLICATE):
@@ -474,7 +482,8 @@ class Inbox:
         assert field is not None
         value = field.load(stored_value(field, one.item.now))
         record = str(one.item.conflict["record"])
-        with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("value-dialog"):
+        size = "lc-dialog" if field.kind == "longtext" else "lc-dialog lc-narrow"
+        with page_dialog() as dialog, ui.card().classes(size).mark("value-dialog"):
             ui.label(one.title).classes("lc-dialog-title")
             which: Any = None
             if one.item.kind == ConflictKind.DUPLICATE:
@@ -483,6 +492,8 @@ class Inbox:
             box = FieldInput(self.session, field)
             box.set_value(value, one.now)
             box.autofocus()
+            for side, text in one.others:
+                _other_value(box, side, field.load(stored_value(field, text)))
 
             async def save() -> None:
                 def shown(error: AppError) -> bool:
@@ -614,16 +625,32 @@ def _kept_label(one: Told) -> str:
 
 def _value_box(side: Side, tag: str, *, mark: str, live: bool = False, path: str = "") -> None:
     with ui.element("div").classes("lc-value lc-kept" if live else "lc-value").mark(mark):
-        if path:
-            with ui.element("a").props(f"href={quoted(path)}").classes("lc-what"):
-                ui.label(side.text or "—")
-        else:
-            ui.label(side.text or "—").classes("lc-what")
+        with ui.element("div").classes("lc-value-head"):
+            if path:
+                with ui.element("a").props(f"href={quoted(path)}").classes("lc-what"):
+                    ui.label(side.text or "—")
+            else:
+                ui.label(side.text or "—").classes("lc-what")
+            if tag:
+                ui.label(tag).classes("lc-tag" if live else "lc-tag lc-muted")
         where = ui.label(" · ".join(filter(None, [side.who, side.at]))).classes("lc-muted")
         if side.exact:
             where.tooltip(side.exact)
-        if tag:
-            ui.label(tag).classes("lc-tag" if live else "lc-tag lc-muted")
+
+
+def _other_value(box: FieldInput, side: Side, value: Any) -> None:
+    """A value that is not in use, to be put into the box: below what stands there where that is a long text, else in its place."""
+    is_long = box.field.kind == "longtext"
+
+    def put() -> None:
+        typed = str(box.value or "").rstrip()
+        box.set_value(f"{typed}\n{value}" if is_long and typed else value, side.text)
+
+    with ui.element("div").classes("lc-row").style("align-items:flex-start").mark("other-value"):
+        with ui.element("div").classes("grow").style("min-width:0"):
+            ui.label(" · ".join(filter(None, [side.who, side.at]))).classes("lc-muted lc-small-text")
+            ui.label(side.text or "—").classes("lc-wrap").style("white-space:pre-line")
+        ui.button(_("Add it") if is_long else _("Put it in"), on_click=put).props("flat dense no-caps data-act=put-other").mark("put-other")
 
 
 def _typed(value: Any) -> str:
