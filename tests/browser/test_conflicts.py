@@ -14,7 +14,7 @@ from localcrm.domain import verbs
 from localcrm.domain.people.services import authenticate
 from localcrm.kernel.schema import entity as entity_type
 from localcrm.sync import node_sync
-from tests.browser.conftest import PASSWORD, Running, act, carry, create_pair, new_page, running, sign_in as sign_in_at
+from tests.browser.conftest import PASSWORD, Running, act, carry, create_pair, new_page, picture, running, sign_in as sign_in_at
 
 
 @dataclass
@@ -129,13 +129,28 @@ def test_a_file_read_twice_changes_nothing_and_a_foreign_one_is_refused(
     expect(office.locator(".lc-notice")).to_have_attribute("data-code", "not_a_bundle")
 
 
+@pytest.mark.parametrize("size", [(390, 844), (1024, 768)])
+def test_what_is_done_for_a_branch_is_in_sight(nodes: TwoNodes, sign_in: Callable[[Running, str], Page], size: tuple[int, int]) -> None:
+    office = sign_in(nodes.hq, "/sync")
+    office.set_viewport_size({"width": size[0], "height": size[1]})
+    office.locator(".lc-language").evaluate("button => button.click()")  # English takes more room
+    expect(office.locator(".lc-head")).to_contain_text("Merging")
+    expect(office.locator("[data-act=make-file-BR01]")).to_be_visible()
+    picture(office, f"branches-{size[0]}")
+    assert office.evaluate(
+        """() => [...document.querySelectorAll('.lc-branches button, .lc-branches .lc-chip')]
+            .every((part) => part.getBoundingClientRect().right <= innerWidth - 8)"""
+    )
+    office.locator(".lc-language").evaluate("button => button.click()")
+    expect(office.locator(".lc-head")).to_contain_text("合并中心")
+
+
 def test_a_branch_exchanges_with_the_running_office(nodes: TwoNodes, sign_in: Callable[[Running, str], Page]) -> None:
     branch = sign_in(nodes.br01, "/sync")
-    act(branch, "address")
+    act(branch, "exchange")  # nobody has said where yet: that is asked for first, and then it exchanges
     branch.locator("input[data-act=url], [data-act=url] input").fill(nodes.hq.address)
     act(branch, "dialog-yes")
     expect(branch.locator(".lc-facts").first).to_contain_text(nodes.hq.address)
-    act(branch, "exchange")
     expect(branch.locator(".lc-head .lc-chip").first).to_have_attribute("data-tone", "good")  # all data are equal
     expect(branch.locator(".lc-notice")).to_have_count(0)
 
