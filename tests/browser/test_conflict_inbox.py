@@ -121,6 +121,7 @@ def test_what_was_settled_wrongly_waits_again(open_page: OpenPage, office: Runni
     block(page, "0575-8888").first.locator("[data-act=keep]").click()
     expect(page.locator(".lc-conflict")).to_have_count(3)
     page.locator("[data-act=tab-resolved]").click()
+    page.wait_for_timeout(CALM_MS)
     block(page, "保留 0571-6666").first.get_by_role("button", name="重新待处理").click()
     expect(page.locator(".lc-toast", has_text="重新待处理：电话")).to_be_visible()
     page.locator("[data-act=tab-open]").click()

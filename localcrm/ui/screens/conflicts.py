@@ -40,7 +40,7 @@ EMPTY = {
     "open": N_("Nothing to look at: every value that was overwritten has been settled."),
     "resolved": N_("Nothing has been settled yet."),
 }
-#: For so long after one was settled nothing else is: what has just come under the pointer nobody has read.
+#: For so long after one was dealt with no other is: what has just come under the pointer nobody has read.
 PAUSE_SECONDS = 0.7
 #: Records that are shown at once.
 CARDS = 30
@@ -511,8 +511,6 @@ class Inbox:
 
     async def _settle(self, one: Told, keep: str, *, record: str | None = None, on_error: Callable[[AppError], bool] | None = None) -> bool:
         """Settle one, or decide a settled one otherwise, and offer the way back."""
-        if time.monotonic() < self.calm_at:
-            return False
         item = one.item
         verb = "admin.resolve_conflict" if item.is_open else "admin.decide_again"
         params: dict[str, Any] = {"id": item.id, "keep": keep}
@@ -527,18 +525,27 @@ class Inbox:
                 return True
             return on_error is not None and on_error(error)
 
-        self.calm_at = math.inf
-        try:
-            outcome = await run_verb(self.session, verb, params, on_error=refused)
-        finally:
-            self.calm_at = 0.0
-        if not outcome.ok:
+        if not await self._do(verb, params, on_error=refused):
             return False
         self.settled.add(item.id)
         await self._say(one, is_written=bool(writes and item.conflict.get("field")))
-        await self.draw()
-        self.calm_at = time.monotonic() + PAUSE_SECONDS
         return True
+
+    async def _do(
+        self, verb: str, params: Mapping[str, Any], *, done: str = "", on_error: Callable[[AppError], bool] | None = None
+    ) -> bool:
+        """Do it to one conflict, unless one was dealt with a moment ago; whether it was done."""
+        if time.monotonic() < self.calm_at:
+            return False
+        self.calm_at, pause = math.inf, 0.0
+        try:
+            outcome = await run_verb(self.session, verb, params, done=done, on_error=on_error)
+            if outcome.ok:
+                await self.draw()
+                pause = PAUSE_SECONDS
+        finally:
+            self.calm_at = time.monotonic() + pause
+        return outcome.ok
 
     async def _say(self, one: Told, *, is_written: bool) -> None:
         """How it was settled, and the way back: who had settled none lets it wait again, who decided otherwise gets the value before."""
@@ -581,8 +588,8 @@ class Inbox:
         """Let a settled one wait again; its record stays as it is."""
         if not (self.may and one.item.can_reopen):
             return
-        self.settled.discard(one.item.id)
-        await run_verb(self.session, "admin.reopen_conflict", {"id": one.item.id}, done=_("Waits again: {what}").format(what=one.what))
+        if await self._do("admin.reopen_conflict", {"id": one.item.id}, done=_("Waits again: {what}").format(what=one.what)):
+            self.settled.discard(one.item.id)
 
     # many at once ----------------------------------------------------------------------------------------------------
 
