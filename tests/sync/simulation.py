@@ -273,17 +273,14 @@ def meddle(node: Installation, rng: Random) -> None:
 
 
 def settle(node: Installation, rng: Random) -> None:
-    """Settle a conflict."""
+    """Settle a conflict, and now and then let a settled one wait again."""
     conflict = _some(node, rng, "conflict", "deleted = 0 AND state = 'open'")
     if conflict:
         node.run("admin.resolve_conflict", id=conflict, keep=rng.choice(["kept", "lost"]))
-
-
-def reopen(node: Installation, rng: Random) -> None:
-    """Let a settled conflict wait again."""
-    conflict = _some(node, rng, "conflict", "deleted = 0 AND state = 'resolved'")
-    if conflict:
-        node.run("admin.reopen_conflict", id=conflict)
+    if rng.random() < 0.25:
+        doubted = _some(node, rng, "conflict", "deleted = 0 AND state = 'resolved'")
+        if doubted:
+            node.run("admin.reopen_conflict", id=doubted)
 
 
 # clocks and restarts ------------------------------------------------------------------------------------------------------
@@ -544,7 +541,6 @@ WORK: dict[str, tuple[int, Callable[[Installation, Random], None]]] = {
     "receive": (4, receive),
     "meddle": (3, meddle),
     "settle": (6, settle),
-    "reopen": (2, reopen),
 }
 ROADS: dict[str, tuple[int, Callable[[World, int, Random], None]]] = {
     "by_file": (20, by_file),
