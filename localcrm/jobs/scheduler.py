@@ -128,10 +128,10 @@ def run_job(store: Store, keys: KeysOf, job: Job) -> JobRun:
     try:
         left_out = job.run(store, keys)
     except AppError as error:
-        log.warning("job %s: %s %s", job.name, error.code, error.message)
+        log.warning("job %s: %s %s %s", job.name, error.code, error.message, error.detail)
         _note(store, job.name, "last_error", error.message)
         if error.message != before.error:  # the system log says when it began, not every try since
-            store.log("job_failed", detail=f"{job.name}: {error.message}")
+            store.log("job_failed", detail=" ".join(filter(None, [f"{job.name}: {error.message}", error.detail])))
     else:
         _note(store, job.name, "last_ok", store.clock.now_ms())
         _note(store, job.name, "last_error", left_out)

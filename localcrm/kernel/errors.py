@@ -40,6 +40,11 @@ class AppError(Exception):
         translated = gettext(self.text)
         return translated.format(**self.params) if self.params else translated
 
+    @property
+    def detail(self) -> str:
+        """What the system said, for whoever looks after the program; "" where there is no more to say."""
+        return str(self.params.get("detail", ""))
+
     def __str__(self) -> str:
         return self.message
 

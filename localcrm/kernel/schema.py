@@ -91,7 +91,7 @@ class Kind(StrEnum):
 
     MASTER = "master"  # per-column last writer
     HUB = "hub"  # head office writes, branches only read
-    STATE = "state"  # monotone: what was settled stays settled
+    STATE = "state"  # head office begins one; what verbs write into it anywhere merges like any column
     LEDGER = "ledger"  # insert only
     DOCUMENT = "document"  # drafts per column, posted rows never change
     LINE = "line"  # rows of a document, follow its state; removable while it is a draft

@@ -10,7 +10,7 @@ Numbers are big-endian. The chunks hold one zstd frame of messages, each ``u32 l
 message is the manifest, which repeats what the header says about sender and recipients; the others are the caller's, usually one batch
 or one protocol message each. ``K`` is new for every bundle and wrapped for each recipient, so counting nonces never repeat.
 
-Reading asks in this order: is it small enough, is it ours, do we know the sender, is it for us, does the signature over the whole file
+Reading asks in this order: is it small enough, is it our company's and not our own, do we know the sender, is it for us, does the signature over the whole file
 fit, does every chunk open. Only then is anything unpacked.
 """
 
@@ -161,7 +161,7 @@ def read_bundle(
     their signature over the whole file fits and it is sealed to us, before anything is opened, and may raise too. ``older_keys`` still open what was in the post
     when we changed ours. ``scratch`` is where a large opened bundle waits, nameless.
 
-    Raises ExchangeError: not_a_bundle, bundle_truncated, bundle_altered, bundle_other_company, bundle_not_for_us, bundle_other_keys,
+    Raises ExchangeError: not_a_bundle, bundle_truncated, bundle_altered, bundle_other_company, bundle_own, bundle_not_for_us, bundle_other_keys,
     bundle_unknown_sender, bundle_too_large, bundle_newer_protocol, bundle_unreadable.
     """
     try:
@@ -172,6 +172,8 @@ def read_bundle(
             head, header = _read_header(file, size)
             if header.facts.hub_id != company_id:
                 _refuse("bundle_other_company")
+            if header.facts.sender_no == my_node_no:
+                _refuse("bundle_own")
             if introduced is not None and header.introductions:
                 sender = introduced(header.facts.sender_no, header.sender_key, header.introductions)
             else:
@@ -490,11 +492,13 @@ def _read_messages(plain: IO[bytes], max_plain: int) -> Iterator[bytes]:
 
 # --- refusing -------------------------------------------------------------------------------------------------------
 
+OWN = N_("This file was made here, for the other side to read. Nothing was changed; choose the file that the other side made.")
 _TEXTS = {
-    "not_a_bundle": N_("This is not an exchange file. Choose the file that “pack” wrote at the other place."),
+    "not_a_bundle": N_("This is not an exchange file. Choose the file that the other side made; its name ends in .localcrm-exchange."),
     "bundle_truncated": N_("The exchange file is cut short: it was not copied to its end. Nothing was changed; copy it again."),
     "bundle_altered": N_("The exchange file is damaged or was altered. Nothing was changed; ask for it to be sent again."),
     "bundle_other_company": N_("This exchange file belongs to another company. Nothing was changed."),
+    "bundle_own": OWN,
     "bundle_not_for_us": N_(
         "This exchange file is addressed to somebody else. Nothing was changed; give it to the branch it was made for."
     ),

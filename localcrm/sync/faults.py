@@ -120,8 +120,6 @@ class Faults:
             return self._home_fault(entity, op, pk, values)
         if entity.kind is Kind.HUB or (entity.kind is Kind.STATE and op == INSERT):
             return "head_office_only"
-        if entity.kind is Kind.STATE and any(self._goes_back(entity, pk, no, new) for no, _old, new in values):
-            return "state_goes_back"
         office_only = self._known.rules(entity).office_only
         if office_only:
             for no, *rest in values:
@@ -170,13 +168,6 @@ class Faults:
             return named or [None]
         now = self._known.now(entity, pk, key)
         return [now if isinstance(now, bytes) else None, *(named if op == UPDATE else [])]
-
-    def _goes_back(self, entity: EntityType, pk: bytes, no: int, new: Stored) -> bool:
-        """Whether a closed list would move against the order in which it was declared: what was settled stays settled."""
-        ladder = list(entity.by_no[no].choices or ()) if no != DELETED_NO else []
-        if not ladder:
-            return False
-        return ladder.index(str(new)) < ladder.index(str(self._known.now(entity, pk, no)))
 
     # what a branch defines for itself --------------------------------------------------------------------------------------
 

@@ -66,7 +66,7 @@ def post_bundle(url: str, request: Path, answer: Path, *, verify: ssl.SSLContext
                     raise ExchangeError("answer_too_large", _TOO_LARGE)
                 target.write(piece)
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise ExchangeError("no_connection", _NO_CONNECTION, reason=str(error)[:120] or type(error).__name__) from error
+        raise ExchangeError("no_connection", _NO_CONNECTION, detail=str(error)[:120] or type(error).__name__) from error
 
 
 def post_small(url: str, path: str, data: bytes) -> bytes | None:
@@ -89,13 +89,11 @@ def post_small(url: str, path: str, data: bytes) -> bytes | None:
                     raise ExchangeError("answer_too_large", _TOO_LARGE)
             return bytes(received)
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise ExchangeError("no_connection", _NO_CONNECTION, reason=str(error)[:120] or type(error).__name__) from error
+        raise ExchangeError("no_connection", _NO_CONNECTION, detail=str(error)[:120] or type(error).__name__) from error
 
 
 _TOO_LARGE = N_("The answer of head office is too large and was refused.")
-_NO_CONNECTION = N_(
-    "Head office could not be reached, or the connection broke ({reason}). What had arrived is kept; just run the exchange again."
-)
+_NO_CONNECTION = N_("Head office could not be reached, or the connection broke. What had arrived is kept; just run the exchange again.")
 
 
 def _refused(response: Any) -> None:

@@ -25,7 +25,7 @@ from localcrm.kernel.errors import ExchangeError, InvalidInput
 from localcrm.kernel.i18n import N_
 from localcrm.store.files import open_atomically, writing
 from localcrm.sync import rotation
-from localcrm.sync.bundle import MAX_FILE, MAX_INTRODUCTIONS
+from localcrm.sync.bundle import MAX_FILE, MAX_INTRODUCTIONS, OWN
 from localcrm.sync.identity import Id, NodeKeys, NodeNo
 
 if TYPE_CHECKING:
@@ -153,7 +153,8 @@ def missing_parts(arrived: Arrived) -> ExchangeError:
     """What is said while parts are missing."""
     return ExchangeError(
         "parts_missing",
-        N_("Of {count} parts number {missing} is still missing. What has come is kept; read the rest too, in any order."),
+        N_("{have} of {count} parts are here; number {missing} is still missing. Read the rest too, in any order."),
+        have=arrived.count - len(arrived.missing),
         count=arrived.count,
         missing=", ".join(map(str, arrived.missing[:20])) + ("…" if len(arrived.missing) > 20 else ""),
     )
@@ -189,6 +190,8 @@ def _read_header(file: IO[bytes]) -> tuple[bytes, _Header]:
 def _prove(store: Store, keys: NodeKeys, head: bytes, header: _Header) -> None:
     if header.company_id != store.node.company_id:
         raise ExchangeError("bundle_other_company", N_("This exchange file belongs to another company. Nothing was changed."))
+    if header.sender_no == store.node.node_no:
+        raise ExchangeError("bundle_own", OWN)
     # Who has new keys is followed when the whole file is read; here it is enough that the way to them is sound.
     sender = rotation.Speaker(store, keys).introduced(header.sender_no, header.sender_key, header.introductions)
     if sender is None or sender.key_id != header.sender_key:

@@ -33,10 +33,10 @@ class Scope:
 
 
 class _Left(AppError):
-    """What could not be settled with the others, with the first reason."""
+    """What was refused of many, with the first reason."""
 
-    def __init__(self, left: Sequence[Mapping[str, str]]) -> None:
-        super().__init__(left[0]["code"], N_("{count} stay open. The first reason: {reason}"), count=len(left), reason=left[0]["message"])
+    def __init__(self, text: str, left: Sequence[Mapping[str, str]]) -> None:
+        super().__init__(left[0]["code"], text, count=len(left), reason=left[0]["message"])
 
 
 async def ask(session: Session, shown: Sequence[Told], title: str, steps: list[Step]) -> bool:
@@ -111,16 +111,19 @@ async def settle_many(session: Session, steps: Sequence[Step]) -> None:
     if not outcome.ok:
         return
     settled, left = set(outcome.value["settled"]), outcome.value["left"]
-    back = [one.way_back for one in wanted if one.changes and one.item.id in settled and not one.item.is_ours]
+    back = [one.way_back for one in wanted if one.item.id in settled and not (one.changes and one.item.is_ours)]
 
     async def take_back() -> None:
-        done = _("The values before are back; all stay settled.")
-        await run_verb(session, "admin.settle_conflicts", {"choices": back, "again": True}, done=done)
+        undone = await run_verb(session, "admin.reopen_conflicts", {"choices": back})
+        if undone.ok and undone.value["reopened"]:
+            toast(_("{count} wait again, with the values before").format(count=len(undone.value["reopened"])))
+        if undone.ok and undone.value["left"]:
+            show_failure(_Left(N_("{count} stay settled. The first reason: {reason}"), undone.value["left"]))
 
     if settled:
         toast(_("{count} settled").format(count=len(settled)), undo=(_("Undo"), take_back) if back else None)
     if left:
-        show_failure(_Left(left))
+        show_failure(_Left(N_("{count} stay open. The first reason: {reason}"), left))
 
 
 class _Preview:
@@ -167,11 +170,16 @@ class _Preview:
 
 
 def _table(rows: Sequence[tuple[str, str, str, str]]) -> None:
-    with ui.element("div").classes("lc-scroll").style("max-height:46vh"), ui.element("table").classes("lc-table"):
-        heads(_("Record"), _("Field"), _("Now"), _("Afterwards"))
+    """Each record once, its fields below it."""
+    with ui.element("div").classes("lc-scroll").style("max-height:46vh"), ui.element("table").classes("lc-table lc-steps-table"):
+        heads(_("Field"), _("Now"), _("Afterwards"))
+        above = ""
         for number, (title, label, now, after) in enumerate(rows):
+            if title != above:
+                with ui.element("tr").classes("lc-step-head"), ui.element("td").props("colspan=3"):
+                    ui.label(title)
+            above = title
             with ui.element("tr").mark(f"step-{number}"):
-                cell(title, "lc-strong lc-wrap")
                 cell(label)
                 cell(now, "lc-muted lc-wrap")
                 cell(after, "lc-wrap")

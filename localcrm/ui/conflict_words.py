@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from localcrm.domain import policy
-from localcrm.domain.admin.conflicts import CONFLICT, Item, Needed, Step, chosen_text, concerned_field, held_values, met_values
+from localcrm.domain.admin.conflicts import APPLIED, CONFLICT, Item, Needed, Step, chosen_text, concerned_field, held_values, met_values
 from localcrm.domain.admin.entities import ConflictKind
 from localcrm.domain.admin.reasons import reason_texts
 from localcrm.domain.crm.merging import ALIASES
@@ -51,7 +51,7 @@ class Side:
 class Told:
     """One conflict as the screen shows it.
 
-    ``happened`` and ``next_step`` stand in the place of two values where there are none, ``next_step`` alone under them · ``now`` is the live value · ``settled`` how it was settled, by whom and when · ``other`` the second record of two with the same value: title, address ·
+    ``happened`` and ``next_step`` stand in the place of two values where there are none, ``next_step`` alone under them · ``now`` is the live value · ``decision`` how it was settled, ``settled`` the same with by whom and when · ``other`` the second record of two with the same value: title, address ·
     ``edits`` what was changed of a record that was deleted elsewhere · ``into`` the title of the one that it was merged into instead.
     """
 
@@ -67,6 +67,7 @@ class Told:
     now: str | None
     happened: str = ""
     next_step: str = ""
+    decision: str = ""
     settled: str = ""
     other: tuple[str, str] = ("", "")
     edits: str = ""
@@ -76,6 +77,11 @@ class Told:
     def places(self) -> set[str]:
         """Codes of the branches concerned."""
         return {side.code for side in (self.kept, self.lost) if side.code}
+
+    @property
+    def what(self) -> str:
+        """What it is about: the field, else the record."""
+        return self.label or self.title
 
     @property
     def has_values(self) -> bool:
@@ -93,6 +99,27 @@ class Told:
         if self.item.conflict.get("field") == "deleted":
             return self.edits or _("changed")
         return _or_empty(self.base if self.item.kind == ConflictKind.WATCHED else self.lost.text)
+
+    @property
+    def others(self) -> list[tuple[Side, str]]:
+        """Sides that say something else than the record does now, each with its value as the conflict holds it."""
+        item = self.item
+        sides = [(self.kept, item.conflict.get("kept")), (self.lost, item.conflict.get("lost"))]
+        return (
+            [(side, text) for side, text in sides if isinstance(text, str) and text != item.now]
+            if item.kind != ConflictKind.DUPLICATE
+            else []
+        )
+
+    @property
+    def both(self) -> str:
+        """Both long texts one below the other; "" where one of them says it all, or they are none."""
+        now, other, field = self.item.now, self.item.conflict.get("lost"), concerned_field(self.item.conflict)[1]
+        if field is None or field.kind != "longtext" or self.item.kind != ConflictKind.OVERWRITTEN or not self.item.is_open:
+            return ""
+        if not (now and isinstance(other, str) and other) or now in other or other in now:
+            return ""
+        return f"{now.rstrip()}\n{other}"
 
     @property
     def keep_label(self) -> str:
@@ -120,7 +147,11 @@ class Told:
         if self.item.is_ours:
             return _("Reverse {number}").format(number=self.title)
         if self.item.into:
-            return "" if self.item.conflict.get("resolution") == "lost" else _("Enter it in “{name}”").format(name=_short(self.into))
+            return (
+                ""
+                if not self.item.is_open and self.item.conflict.get("resolution") == "lost"
+                else _("Enter it in “{name}”").format(name=_short(self.into))
+            )
         if self.item.conflict.get("field") == "deleted":
             return _("Restore it") if self.item.now == "true" else _("Delete it")
         if self.item.kind == ConflictKind.WATCHED:
@@ -165,6 +196,7 @@ class Teller:
         into = self._left(item, kind)
         edits = self._edits(item, kind)
         happened, next_step = self._sentences(item, title, into, edits)
+        decision = "" if item.is_open else self._decision(item, str(conflict.get("resolution") or ""))
         return Told(
             item=item,
             kind=kind,
@@ -178,7 +210,8 @@ class Teller:
             now=self.word(item, item.now),
             happened=happened,
             next_step=next_step,
-            settled=self._settled(item),
+            decision=decision,
+            settled=self._settled(item, decision),
             other=self._other(item, kind),
             edits=edits,
             into=into,
@@ -385,19 +418,15 @@ class Teller:
         parts = [self._named(kind, field, text) for field, text in held]
         return _("It said {values}.").format(values=gettext(N_("; ")).join(parts)) if parts else ""
 
-    def _settled(self, item: Item) -> str:
-        conflict = item.conflict
+    def _settled(self, item: Item, decision: str) -> str:
         if item.is_open:
             return ""
-        at, keep = conflict.get("resolved_at"), str(conflict.get("resolution") or "")
-        who = " · ".join(
-            filter(None, [self._users.get(str(conflict.get("resolved_by") or "")), near_moment(at) if isinstance(at, datetime) else ""])
-        )
-        return " · ".join(filter(None, [who, self._decision(item, keep)]))
+        by, at = self._users.get(str(item.conflict.get("resolved_by") or "")), item.conflict.get("resolved_at")
+        return " · ".join(filter(None, [by, near_moment(at) if isinstance(at, datetime) else "", decision]))
 
     def _decision(self, item: Item, keep: str) -> str:
         if item.kind in {ConflictKind.QUARANTINED, ConflictKind.DIGEST, ConflictKind.MERGED}:
-            return _("taken over after the update") if keep == "applied" else _("seen")
+            return _("taken over after the update") if keep == APPLIED else _("seen")
         if item.kind == ConflictKind.DUPLICATE and keep in {"kept", "lost"}:
             return _("both left as they are") if keep == "kept" else _("one of the two reversed")
         if item.into:

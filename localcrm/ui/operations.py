@@ -1,7 +1,7 @@
 """What a screen does to the data: one verb, in a worker thread, with an answer the user sees.
 
 A refusal stands beside its field when a form takes it, else in a notice at the top of the page that stays until it is
-closed. A success says so in the user's words, with the way back where there is one.
+closed, or until the same thing is tried again. A success says so in the user's words, with the way back where there is one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -136,6 +136,8 @@ async def run_service(session: Session, function: Callable[[], Any], *, on_error
 class _Places:
     notices: ui.element
     toasts: ui.element
+    about: dict[str, list[ui.element]] = field(default_factory=dict)
+    """Notices by what they are about."""
 
 
 _places: WeakKeyDictionary[Client, _Places] = WeakKeyDictionary()
@@ -152,17 +154,30 @@ def set_places(notices: ui.element, toasts: ui.element) -> None:
     _places[context.client] = _Places(notices, toasts)
 
 
-def show_failure(error: AppError) -> None:
-    """A sentence that stays until it is closed."""
+def show_failure(error: AppError, *, about: str = "", waits: bool = False) -> None:
+    """A sentence that stays until it is closed, or until what it is ``about`` is tried again (``forget_failures``); its code is for
+    whoever asks for it. ``waits``: nothing went wrong, something is still to come.
+    """
     places = _places.get(context.client)
     if places is None:
-        ui.notify(error.message, type="negative", timeout=0, close_button=_("Close"))
+        ui.notify(error.message, type="warning" if waits else "negative", timeout=0, close_button=_("Close"))
         return
-    with places.notices, ui.element("div").classes("lc-notice").mark("notice").props('role="alert"') as box:
-        ui.icon("error_outline")
+    tone, icon, role = ("lc-warn", "hourglass_top", "status") if waits else ("", "error_outline", "alert")
+    with places.notices, ui.element("div").classes(f"lc-notice {tone}").mark("notice").props(f"role={role} data-code={error.code}") as box:
+        with ui.icon(icon):
+            ui.tooltip(" · ".join(filter(None, [error.code, error.detail])))
         ui.label(error.message).classes("grow")
-        ui.label(error.code).classes("lc-code")
         ui.button(icon="close", on_click=box.delete).props(f'flat dense round size=sm aria-label="{_("Close")}"')
+    if about:
+        places.about.setdefault(about, []).append(box)
+
+
+def forget_failures(about: str) -> None:
+    """What was said about something that is being tried again."""
+    places = _places.get(context.client)
+    for box in places.about.pop(about, []) if places else ():
+        if not box.is_deleted:
+            box.delete()
 
 
 def toast(text: str, *, undo: tuple[str, Callable[[], Awaitable[Any]]] | None = None, by_key: bool = True) -> None:

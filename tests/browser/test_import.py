@@ -155,7 +155,7 @@ def test_a_file_that_is_no_table_is_refused_in_one_sentence(open_page: OpenPage,
     page = open_page("/import")
     page.locator("[data-upload] input[type=file]").set_input_files(path)
     expect(page.locator(".lc-notice")).to_have_count(1)
-    expect(page.locator(".lc-notice .lc-code")).to_have_text("binary_file")
+    expect(page.locator(".lc-notice")).to_have_attribute("data-code", "binary_file")
     expect(page.locator("[data-upload]")).to_be_visible()
 
 

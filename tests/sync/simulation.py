@@ -273,10 +273,14 @@ def meddle(node: Installation, rng: Random) -> None:
 
 
 def settle(node: Installation, rng: Random) -> None:
-    """Settle a conflict."""
+    """Settle a conflict, and now and then let a settled one wait again."""
     conflict = _some(node, rng, "conflict", "deleted = 0 AND state = 'open'")
     if conflict:
         node.run("admin.resolve_conflict", id=conflict, keep=rng.choice(["kept", "lost"]))
+    if rng.random() < 0.25:
+        doubted = _some(node, rng, "conflict", "deleted = 0 AND state = 'resolved'")
+        if doubted:
+            node.run("admin.reopen_conflict", id=doubted)
 
 
 # clocks and restarts ------------------------------------------------------------------------------------------------------

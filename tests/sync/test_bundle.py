@@ -111,14 +111,19 @@ def test_any_messages_in_any_chunk_size(tmp_path_factory: pytest.TempPathFactory
 
 
 def test_a_bundle_for_two_is_opened_by_both_and_by_nobody_else(post: Post) -> None:
-    post.pack(b"prices", to=(OFFICE, OTHER))
+    post.pack(b"prices", to=(OFFICE, BRANCH, OTHER))
 
     def read(keys: NodeKeys, node_no: int) -> list[bytes]:
         with read_bundle(post.path, my_keys=keys, my_node_no=node_no, company_id=COMPANY, sender_public=sender_public) as opened:
             return list(opened)
 
-    assert read(OFFICE, 0) == read(OTHER, 1) == [b"prices"]
-    for keys, node_no, code in ((BRANCH, 0, "bundle_other_keys"), (OTHER, 0, "bundle_other_keys"), (OFFICE, 5, "bundle_not_for_us")):
+    assert read(OFFICE, 0) == read(OTHER, 2) == [b"prices"]
+    for keys, node_no, code in (
+        (BRANCH, 0, "bundle_other_keys"),
+        (OTHER, 0, "bundle_other_keys"),
+        (OFFICE, 5, "bundle_not_for_us"),
+        (BRANCH, 1, "bundle_own"),
+    ):
         with pytest.raises(ExchangeError) as caught:
             read(keys, node_no)
         assert caught.value.code == code
@@ -197,7 +202,7 @@ def test_every_single_altered_byte_is_refused_before_a_message_is_seen(post: Pos
         flipped = bytearray(data)
         flipped[place] ^= 1 << random.randrange(8)
         codes.add(post.refusal(bytes(flipped)))
-    assert codes - {"bundle_newer_protocol"} == {
+    assert codes - {"bundle_newer_protocol", "bundle_own"} == {
         "not_a_bundle",
         "bundle_altered",
         "bundle_truncated",

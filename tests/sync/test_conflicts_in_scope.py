@@ -76,6 +76,26 @@ def test_a_branch_keeps_what_it_settled_whoever_settled_it_too(company, hq, one,
     assert one.value("SELECT count(*) FROM customer WHERE id = ?", bytes.fromhex(customer)) == 0
 
 
+def test_a_branch_keeps_what_it_let_wait_again_and_others_settle_it(company, hq, one, two):
+    customer = two.new("customer", name="乙公司")
+    company.exchange()
+    apart(company, hq, two, "customer", customer)
+    (conflict,) = one.conflicts()
+    hq.run("admin.resolve_conflict", id=conflict["id"], keep="kept")
+    company.exchange()
+    one.run("admin.reopen_conflict", id=conflict["id"])
+    narrow(company, "BR01", "own_customers")
+    agree(company)
+    agree(company)
+    assert hq.get("conflict", conflict["id"])["resolved_nodes"] == "BR01\nHQ"
+    assert (told(one), one.get("conflict", conflict["id"])["state"]) == ([customer], "open")
+    hq.run("admin.resolve_conflict", id=conflict["id"], keep="kept")
+    agree(company)
+    with pytest.raises(Refused) as refused:
+        one.run("admin.reopen_conflict", id=conflict["id"])
+    assert refused.value.code == "not_held_here"
+
+
 def test_what_is_told_of_another_branchs_order_is_not_told_to_a_branch_with_its_own(company, hq, one, two):
     product = hq.new("product", code="P1", name="坯布", unit="米", price="9.00")
     customer = hq.new("customer", name="甲公司")

@@ -201,8 +201,8 @@ def test_a_file_for_another_branch_is_refused(company, tmp_path):
 
 
 def test_a_branch_does_not_read_its_own_file_nor_head_office_its_own(company, tmp_path):
-    assert refused(company.branches["BR01"], pack_up(company, tmp_path / "up"))
-    assert refused(company.hq, pack_down(company, tmp_path / "down"))
+    assert refused(company.branches["BR01"], pack_up(company, tmp_path / "up")) == "bundle_own"
+    assert refused(company.hq, pack_down(company, tmp_path / "down")) == "bundle_own"
 
 
 def test_a_file_of_a_closed_branch_is_refused(company, tmp_path):

@@ -506,18 +506,6 @@ def test_a_branch_cannot_speak_in_another_branchs_name(company, one, two):
     assert company.hq.digest == before
 
 
-def test_a_settled_conflict_cannot_be_opened_again(company, one, two, clocks, customer):
-    one.set("customer", customer, phone="11")
-    clocks["BR02"].forward(minutes=1)
-    two.set("customer", customer, phone="22")
-    company.exchange()
-    (found,) = one.conflicts()
-    one.run("admin.resolve_conflict", id=found["id"], keep="kept")
-    company.exchange()
-    back = [(entity("conflict").fields["state"].no, "resolved", "open")]
-    assert quarantined(company, [Change(3, UPDATE, bytes.fromhex(found["id"]), back, None)]) == ["state_goes_back"]
-
-
 @pytest.mark.parametrize(
     ("kind", "field", "value", "reason"),
     [

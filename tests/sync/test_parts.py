@@ -81,12 +81,26 @@ def test_what_can_be_read_is_read_and_the_rest_named(hq, one, two, tmp_path: Pat
     ]
 
 
+def test_a_part_that_was_made_here_says_so(hq, one, tmp_path: Path) -> None:
+    made = packed(one, tmp_path / "f.lcx")
+    assert refusal(lambda: read(one, made[0])).code == "bundle_own"
+    assert not (one.folder / "parts").exists()
+
+
 def test_every_altered_part_is_refused_by_itself(company: Company, hq, one, two, tmp_path: Path) -> None:
     made = packed(one, tmp_path / "f.lcx")
     data, choose = made[1].read_bytes(), random.Random(3)
     altered = [data[:at] + bytes([data[at] ^ 1 << choose.randrange(8)]) + data[at + 1 :] for at in range(0, len(data), 97)]
     altered += [data[:length] for length in (4, 8, 50, len(data) - 1)] + [data + b"x"]
-    known = {"part_altered", "bundle_other_company", "bundle_unknown_sender", "not_a_bundle", "bundle_truncated", "bad_succession"}
+    known = {
+        "part_altered",
+        "bundle_other_company",
+        "bundle_own",
+        "bundle_unknown_sender",
+        "not_a_bundle",
+        "bundle_truncated",
+        "bad_succession",
+    }
     for number, wrong in enumerate(altered):
         made[1].write_bytes(wrong)
         code = refusal(lambda: read(hq, made[1])).code

@@ -1,4 +1,4 @@
-"""Conflicts settled where they are seen: one state everywhere, never open again; and values that two branches gave apart though none may repeat."""
+"""Conflicts settled where they are seen, and let wait again: one state everywhere; and values that two branches gave apart though none may repeat."""
 
 from __future__ import annotations
 
@@ -311,6 +311,87 @@ def test_decided_again_it_stays_settled_everywhere(company: Company, clash: tupl
     assert phones(company, customer) == {"0574-8888"}
     assert {node.value("SELECT resolution FROM conflict") for node in company.nodes} == {"kept"}
     assert company.hq.conflicts(state="open") == []
+
+
+def test_reopened_elsewhere_it_waits_everywhere_with_the_value_before(company: Company, clash: tuple[str, str], one: Installation, clocks):
+    customer, conflict = clash
+    one.run("admin.resolve_conflict", id=conflict, keep="lost")
+    agree(company)
+    later(clocks)
+    company.hq.run("admin.reopen_conflict", id=conflict, put_back="0574-8888", present="0571-6666")
+    agree(company)
+    assert phones(company, customer) == {"0574-8888"}
+    for node in company.nodes:
+        found = node.get("conflict", conflict)
+        assert (found["state"], found["resolution"], found["resolved_by"], found["resolved_at"]) == ("open", None, None, None)
+        assert found["resolved_nodes"] == "BR01\nHQ"  # both have written into it
+
+
+def test_settled_and_reopened_before_anybody_heard_of_it_nothing_happened(company: Company, clash: tuple[str, str], one: Installation):
+    customer, conflict = clash
+    one.run("admin.resolve_conflict", id=conflict, keep="lost")
+    one.run("admin.reopen_conflict", id=conflict, put_back="0574-8888", present="0571-6666")
+    agree(company)
+    assert phones(company, customer) == {"0574-8888"}
+    assert {found["id"] for node in company.nodes for found in node.conflicts(state="open")} == {conflict}
+    company.hq.run("admin.resolve_conflict", id=conflict, keep="kept")
+    agree(company)
+    assert {node.value("SELECT state FROM conflict") for node in company.nodes} == {"resolved"}
+
+
+@pytest.mark.parametrize("keep", ["kept", "lost", "value=0575-9999"])
+@pytest.mark.parametrize("places", [("BR01", "BR02"), ("HQ", "BR01"), ("BR02", "HQ")])
+@pytest.mark.parametrize("settled_later", [False, True])
+def test_settled_apart_and_reopened_at_one_of_the_places_the_later_word_counts(
+    company: Company, clash: tuple[str, str], clocks: dict[str, HandClock], places: tuple[str, str], keep: str, settled_later: bool
+):
+    _customer, conflict = clash
+    nodes = {node.code: node for node in company.nodes}
+    reopening, settling = (nodes[place] for place in places)
+    reopening.run("admin.resolve_conflict", id=conflict, keep="lost")
+    for node in (reopening, settling) if settled_later else (settling, reopening):
+        later(clocks)
+        if node is reopening:
+            node.run("admin.reopen_conflict", id=conflict, put_back="0574-8888", present="0571-6666")
+        else:
+            node.run("admin.resolve_conflict", id=conflict, keep=keep)
+    agree(company)
+    state = "resolved" if settled_later else "open"
+    assert {node.get("conflict", conflict)["state"] for node in company.nodes} == {state}
+    assert {node.get("conflict", conflict)["resolution"] for node in company.nodes} == {keep if settled_later else None}
+    assert {node.get("conflict", conflict)["resolved_nodes"] for node in company.nodes} == {"\n".join(sorted(places))}
+
+
+@pytest.mark.parametrize("first", ["reopen", "decide"])
+def test_reopened_while_another_place_decided_again_it_waits(
+    company: Company, clash: tuple[str, str], one: Installation, two: Installation, clocks: dict[str, HandClock], first: str
+):
+    """Somebody doubts it: whoever looks sees the value that is in use, whichever of the two spoke later."""
+    customer, conflict = clash
+    company.hq.run("admin.resolve_conflict", id=conflict, keep="lost")
+    agree(company)
+    for deed in ("reopen", "decide") if first == "reopen" else ("decide", "reopen"):
+        later(clocks)
+        if deed == "reopen":
+            one.run("admin.reopen_conflict", id=conflict)
+        else:
+            two.run("admin.decide_again", id=conflict, keep="value=0575-9999", present="0571-6666")
+    agree(company)
+    assert phones(company, customer) == {"0575-9999"}
+    assert {node.get("conflict", conflict)["state"] for node in company.nodes} == {"open"}
+
+
+def test_many_are_reopened_and_what_was_changed_since_stays_settled(company: Company, clash: tuple[str, str], one: Installation):
+    customer, conflict = clash
+    hq = company.hq
+    hq.run("admin.resolve_conflict", id=conflict, keep="lost")
+    back = {"choices": [{"id": conflict, "put_back": "0574-8888", "present": "0571-6666"}]}
+    hq.set("customer", customer, phone="0571-7777")
+    assert [left["code"] for left in hq.run("admin.reopen_conflicts", **back)["left"]] == ["changed_meanwhile"]
+    hq.set("customer", customer, phone="0571-6666")
+    assert hq.run("admin.reopen_conflicts", **back) == {"reopened": [conflict], "left": []}
+    agree(company)
+    assert phones(company, customer) == {"0574-8888"}
 
 
 def test_a_rule_settles_every_conflict_of_a_field(company: Company, one: Installation, two: Installation, clocks):

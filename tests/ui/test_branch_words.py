@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from localcrm.kernel.i18n import use_language
+from localcrm.ui.kit import syncstate
 from localcrm.ui.screens.sync_centre import _branch_state
 
 HEARD = {"state": "active", "last_ok": "2026-11-20T12:00:00Z", "stale": False, "waiting": 0}
+
+
+@pytest.mark.parametrize(("count", "told"), [(0, ""), (1, "1 change waiting"), (1_200, "1,200 changes waiting")])
+def test_what_waits_to_be_sent_in_words(count: int, told: str) -> None:
+    with use_language("en"):
+        text, _tone = syncstate.words(syncstate.SyncState(peers=1, waiting=count, last=datetime.now(UTC), patience=7))
+    assert text.partition(" · ")[2] == told
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """What the merge found that a person should see: what is live now, settling singly, for many or by rule, and deciding again.
 
 A conflict is a record of head office's (ADR 0010). Settling it is an ordinary change that travels: the chosen value is
-written into the record it is about, by the rules of that record, and the state moves on; it never becomes open again.
+written into the record it is about, by the rules of that record, and the state moves on. Who settled it too soon lets it wait again.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ WITH_VALUE = frozenset({ConflictKind.OVERWRITTEN, ConflictKind.WATCHED, Conflict
 MOST_SHOWN = 100_000
 #: Most conflicts that are settled at once.
 MOST_AT_ONCE = 1000
+#: Says that what was kept aside was taken over after all: the program settled it, nobody has to.
+APPLIED = "applied"
 
 
 #: By kind of record that may be merged: what a change says of one that went is put into the one that is left (see ``subjects``).
@@ -112,6 +114,11 @@ class Item:
         return self.conflict.get("state") == ConflictState.OPEN
 
     @property
+    def can_reopen(self) -> bool:
+        """Whether somebody settled it who may have been wrong, and its record is here."""
+        return not (self.is_open or self.is_elsewhere or self.conflict.get("resolution") == APPLIED)
+
+    @property
     def changed_since(self) -> bool:
         """Whether the value was changed again after the conflict arose, so that neither side may be live."""
         kept = self.conflict.get("kept")
@@ -151,8 +158,9 @@ class Step:
 
     @property
     def way_back(self) -> dict[str, str]:
-        """The choice that puts the value before back, unless somebody has changed it since; what was reversed stays so."""
-        return {"id": self.item.id, "keep": f"value={self.item.now or ''}", "present": self.becomes or ""}
+        """How it waits again, with the value before, unless somebody has changed that since."""
+        values = {"put_back": self.item.now or "", "present": self.becomes or ""} if self.changes else {}
+        return {"id": self.item.id, **values}
 
 
 # looking ----------------------------------------------------------------------------------------------------------------
@@ -335,6 +343,8 @@ def by_rule(conflict: Mapping[str, Any], rule: Rule, *, office: str, branch: str
 
 # settling ---------------------------------------------------------------------------------------------------------------
 
+_NOT_HELD = N_("This branch does not hold the record. Head office, or a branch that holds it, settles this.")
+
 
 def resolve_conflict(
     uow: UnitOfWork, actor: Actor, *, id: RecordId, keep: str, present: str | None = None, record: RecordId | None = None
@@ -349,7 +359,7 @@ def resolve_conflict(
         raise Refused("already_settled", N_("This conflict has already been settled."))
     found = live_text(uow.connection, conflict)
     if found is None and _may_be_elsewhere(uow.connection, conflict):
-        raise Refused("not_held_here", N_("This branch does not hold the record. Head office, or a branch that holds it, settles this."))
+        raise Refused("not_held_here", _NOT_HELD)
     _check_choice(keep)
     if found is not None and chosen_text(conflict, keep) == "true":
         _require_not_needed(uow.connection, conflict, found[0])
@@ -359,36 +369,59 @@ def resolve_conflict(
     return _settled(uow, actor, conflict, keep)
 
 
-def settle_conflicts(uow: UnitOfWork, actor: Actor, *, choices: list[dict[str, str]], again: bool = False) -> dict[str, Any]:
-    """Settle many, or with ``again`` decide settled ones otherwise: each choice is {"id", "keep"} and perhaps "present".
-
-    What is refused stays as it was and stops nothing else.
+def settle_conflicts(uow: UnitOfWork, actor: Actor, *, choices: list[dict[str, str]]) -> dict[str, Any]:
+    """Settle many: each choice is {"id", "keep"} and perhaps "present". What is refused stays as it was and stops nothing else.
 
     Returns {"settled": ids, "left": [{"id", "code", "message"}]}.
     """
-    if len(choices) > MOST_AT_ONCE:
-        raise InvalidInput("too_many", N_("At most {most} at once. Nothing was changed."), most=MOST_AT_ONCE)
-    settle = decide_again if again else resolve_conflict
-    settled: list[str] = []
-    left: list[dict[str, str]] = []
-    for choice in choices:
-        identity = parse_id(choice.get("id", ""))
-        try:
-            with alone(uow):
-                policy.require_record(uow.connection, actor, CONFLICT, identity, "resolve")
-                settle(uow, actor, id=identity, keep=choice.get("keep", ""), present=choice.get("present"))
-        except (InvalidInput, Refused, NotFound, Forbidden) as error:
-            left.append({"id": identity, "code": error.code, "message": error.message})
-        else:
-            settled.append(identity)
+
+    def settle(identity: str, choice: Mapping[str, str]) -> None:
+        resolve_conflict(uow, actor, id=identity, keep=choice.get("keep", ""), present=choice.get("present"))
+
+    settled, left = _each(uow, actor, choices, settle)
     return {"settled": settled, "left": left}
+
+
+def reopen_conflict(
+    uow: UnitOfWork, actor: Actor, *, id: RecordId, put_back: str | None = None, present: str | None = None
+) -> dict[str, Any]:
+    """Let a settled conflict wait again; returns it. ``put_back`` is what its record said before ("" for nothing), which is written as an
+    ordinary change; without it the record stays as it is. ``present`` as in ``resolve_conflict``.
+
+    It stays with the places that settled it, and with this one: they have written something into it.
+    """
+    conflict = uow.get(CONFLICT, id)
+    _require_settled(conflict)
+    item = item_of(uow.connection, conflict)
+    if item.is_elsewhere:
+        raise Refused("not_held_here", _NOT_HELD)
+    if not item.can_reopen:
+        raise Refused("applied_since", N_("This was taken over after all, so there is nothing to decide any more."))
+    if put_back is not None:
+        _check_present(uow, conflict, present)
+        _take(uow, actor, conflict, f"value={put_back}", None)
+    told = {"state": ConflictState.OPEN, "resolved_by": None, "resolution": None, "resolved_at": None}
+    uow.update(CONFLICT, conflict["id"], told | settled_here(uow, conflict))
+    return _shown(uow, actor, conflict)
+
+
+def reopen_conflicts(uow: UnitOfWork, actor: Actor, *, choices: list[dict[str, str]]) -> dict[str, Any]:
+    """Let many wait again: each choice is {"id"} and perhaps "put_back" and "present". What is refused stays settled and stops nothing else.
+
+    Returns {"reopened": ids, "left": [{"id", "code", "message"}]}.
+    """
+
+    def reopen(identity: str, choice: Mapping[str, str]) -> None:
+        reopen_conflict(uow, actor, id=identity, put_back=choice.get("put_back"), present=choice.get("present"))
+
+    reopened, left = _each(uow, actor, choices, reopen)
+    return {"reopened": reopened, "left": left}
 
 
 def decide_again(uow: UnitOfWork, actor: Actor, *, id: RecordId, keep: str, present: str | None = None) -> dict[str, Any]:
     """Decide a settled conflict otherwise; it stays settled. "kept" writes the value that was live when it was found."""
     conflict = uow.get(CONFLICT, id)
-    if conflict["state"] != ConflictState.RESOLVED:
-        raise Refused("not_settled", N_("This conflict has not been settled yet."))
+    _require_settled(conflict)
     _check_choice(keep)
     if conflict["kind"] not in WITH_ANOTHER:
         raise Refused("nothing_to_take", N_("There is no other value to take here."))
@@ -403,6 +436,32 @@ def chosen_text(conflict: Mapping[str, Any], keep: str) -> str | None:
         value: str | None = conflict.get(keep)
         return value
     return keep.removeprefix("value=") or None
+
+
+def _each(
+    uow: UnitOfWork, actor: Actor, choices: list[dict[str, str]], act: Callable[[str, Mapping[str, str]], None]
+) -> tuple[list[str], list[dict[str, str]]]:
+    """Do it to each conflict by itself; ids of those it was done to, and what was refused why."""
+    if len(choices) > MOST_AT_ONCE:
+        raise InvalidInput("too_many", N_("At most {most} at once. Nothing was changed."), most=MOST_AT_ONCE)
+    done: list[str] = []
+    left: list[dict[str, str]] = []
+    for choice in choices:
+        identity = parse_id(choice.get("id", ""))
+        try:
+            with alone(uow):
+                policy.require_record(uow.connection, actor, CONFLICT, identity, "resolve")
+                act(identity, choice)
+        except (InvalidInput, Refused, NotFound, Forbidden) as error:
+            left.append({"id": identity, "code": error.code, "message": error.message})
+        else:
+            done.append(identity)
+    return done, left
+
+
+def _require_settled(conflict: Record) -> None:
+    if conflict["state"] != ConflictState.RESOLVED:
+        raise Refused("not_settled", N_("This conflict has not been settled yet."))
 
 
 def _check_choice(keep: str) -> None:
@@ -437,11 +496,15 @@ def _check_present(uow: UnitOfWork, conflict: Record, present: str | None) -> No
 def _settled(uow: UnitOfWork, actor: Actor, conflict: Record, keep: str) -> dict[str, Any]:
     told = {"state": ConflictState.RESOLVED, "resolved_by": actor.user_id, "resolution": keep, "resolved_at": now_utc()}
     uow.update(CONFLICT, conflict["id"], told | settled_here(uow, conflict))
+    return _shown(uow, actor, conflict)
+
+
+def _shown(uow: UnitOfWork, actor: Actor, conflict: Record) -> dict[str, Any]:
     return record_json(CONFLICT, policy.shown(actor, CONFLICT, uow.get(CONFLICT, conflict["id"])))
 
 
 def settled_here(uow: UnitOfWork, conflict: Record) -> dict[str, str]:
-    """That it was settled in this branch too: it stays where somebody settled it, wherever its record goes."""
+    """That somebody in this branch settled it, or let it wait again: it stays here then, wherever its record goes."""
     before = str(conflict.get("resolved_nodes") or "").split("\n")
     return {"resolved_nodes": write_set(as_set(code for code in (*before, uow.node.code) if code))}
 
@@ -510,4 +573,6 @@ VERBS = (
     Verb(resolve_conflict, N_("Settle a conflict"), "conflict.resolve", record="id"),
     Verb(settle_conflicts, N_("Settle many conflicts"), "conflict.resolve"),
     Verb(decide_again, N_("Decide a settled conflict otherwise"), "conflict.resolve", record="id"),
+    Verb(reopen_conflict, N_("Let a settled conflict wait again"), "conflict.resolve", record="id"),
+    Verb(reopen_conflicts, N_("Let many settled conflicts wait again"), "conflict.resolve"),
 )

@@ -42,7 +42,7 @@ class ConflictKind(Choice):
 
 
 class ConflictState(Choice):
-    """A settled conflict never becomes open again."""
+    """Whether a conflict waits for somebody; the later word counts, as everywhere (ADR 0024)."""
 
     OPEN = "open", N_("Open")
     RESOLVED = "resolved", N_("Settled")

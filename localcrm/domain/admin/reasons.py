@@ -31,7 +31,6 @@ REASONS: Mapping[str, tuple[str, str]] = {
         N_("What is booked stays. Enter a correcting movement instead."),
     ),
     "physical_delete": (N_("Something was removed that may only be put into the recycle bin."), N_("Delete it from the list instead.")),
-    "state_goes_back": (N_("Something settled was to become open again."), N_("Nothing to do: it stays settled.")),
     "duplicate_id": (N_("The same record arrived twice."), N_("Nothing to do: the record is here already.")),
     "unknown_row": (
         N_("The record that was changed does not exist here."),

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from nicegui import ui
 
 from localcrm.jobs import scheduler
-from localcrm.kernel.errors import InvalidInput, NotFound
+from localcrm.kernel.errors import AppError, InvalidInput, NotFound
 from localcrm.kernel.i18n import N_, gettext as _
-from localcrm.ui.operations import run_service, show_failure, toast
+from localcrm.ui.operations import forget_failures, run_service, show_failure, toast
 
 if TYPE_CHECKING:
     from localcrm.jobs.work import Job
@@ -44,11 +44,19 @@ async def do_job(session: Session, job: Job, place: ui.element, text: str = "", 
 
     ``said`` tells in a worker thread what came of it, where there is more to say than that it is done.
     """
+
+    def refused(error: AppError) -> bool:
+        show_failure(error, about=job.name)
+        return True
+
     with place:
+        forget_failures(job.name)
         with working(place, text or job.label):
-            outcome = await run_service(session, lambda: scheduler.run_now(session.store, lambda: node_keys(session), session.actor, job))
+            outcome = await run_service(
+                session, lambda: scheduler.run_now(session.store, lambda: node_keys(session), session.actor, job), on_error=refused
+            )
         if outcome.ok and outcome.value.error:
-            show_failure(InvalidInput("job_failed", N_("{reason}"), reason=outcome.value.error))
+            refused(InvalidInput("job_failed", N_("{reason}"), reason=outcome.value.error))
         elif outcome.ok:
             told = await run_service(session, said) if said else None
             toast(told.value if told and told.ok else _("{task}: done").format(task=job.label))

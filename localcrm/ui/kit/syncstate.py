@@ -107,7 +107,9 @@ def words(state: SyncState) -> tuple[str, str]:
     if not state.peers:
         return "", ""
     now = now_utc()
-    waiting = _("{count} changes waiting").format(count=f"{state.waiting:,}") if state.waiting else ""
+    waiting = ""
+    if state.waiting:
+        waiting = _("1 change waiting") if state.waiting == 1 else _("{count} changes waiting").format(count=f"{state.waiting:,}")
     if state.last is None:
         return " · ".join(filter(None, [_("not merged yet"), waiting])), "lc-warn"
     merged = _("merged {ago}").format(ago=ago(state.last, now))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,6 @@ from localcrm.kernel.schema import entities
 from localcrm.store.query import Condition, stored_value
 from localcrm.ui.conflict_rules import ask, ask_rule, settle_many
 from localcrm.ui.conflict_words import Card, Side, Teller, Told, cards
-from localcrm.ui.endpoints import record_title
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import answer_of, confirm, page_dialog
 from localcrm.ui.kit.form import FieldInput
@@ -27,7 +28,7 @@ from localcrm.ui.kit.menu import Action, action_button, action_keys
 from localcrm.ui.kit.places import place_of
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
-from localcrm.ui.operations import Undo, run_service, run_verb
+from localcrm.ui.operations import run_service, run_verb, toast
 from localcrm.ui.registry import Badge, Screen, register
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ EMPTY = {
     "open": N_("Nothing to look at: every value that was overwritten has been settled."),
     "resolved": N_("Nothing has been settled yet."),
 }
+#: For so long after one was dealt with no other is: what has just come under the pointer nobody has read.
+PAUSE_SECONDS = 0.7
 #: Records that are shown at once.
 CARDS = 30
 _SELECT = "outlined dense options-dense hide-bottom-space"
@@ -60,13 +63,20 @@ class Inbox:
         self.record = parameters.get("record", "")
         self.mine = bool(parameters.get("mine"))
         self.tabs: dict[str, ui.button] = {}
+        self.waiting = 0
         self.told: list[Told] = []
+        self.about: Told | None = None
+        """One of the record that the page is narrowed to."""
         self.shown: list[Told] = []
         self.blocks: list[ui.element] = []
         self.ticked: set[str] = set()
         self.drawn: tuple[Any, ...] = ()
         self.at = 0
         self.most = CARDS
+        self.settled: set[str] = set()
+        """Settled on this page: a second click on one of these is none."""
+        self.calm_at = 0.0
+        """When the next one may be settled."""
 
     async def build(self) -> None:
         """Tabs and filters above, one card for each record below."""
@@ -97,16 +107,19 @@ class Inbox:
 
     # reading ---------------------------------------------------------------------------------------------------------
 
-    def _read(self) -> tuple[int, int, list[Told], str]:
-        where = [Condition("state", "=", self.tab), *([Condition("record", "=", self.record)] if self.record else [])]
+    def _read(self) -> tuple[int, int, list[Told], Told | None]:
+        of_record = [Condition("record", "=", self.record)] if self.record else []
+        where = [Condition("state", "=", self.tab), *of_record]
         settled = self.tab == "resolved"
         with self.session.store.read() as connection:
             actor = self.session.actor
             total, items = find_items(connection, actor, where, sort="-resolved_at" if settled else "")
             told = list(Teller(connection, actor, items))
             waiting = count_open(connection, actor) if settled or self.record else total
-        entity = next((one.item.conflict.get("entity") for one in told), None)
-        return waiting, total, told, record_title(self.session, str(entity), self.record) if self.record and entity else ""
+            about = next(iter(told), None) if self.record else None
+            if self.record and about is None:  # its name is known from what was settled
+                about = next(iter(Teller(connection, actor, find_items(connection, actor, of_record, limit=1)[1])), None)
+        return waiting, total, told, about
 
     async def draw(self) -> None:
         """Read and show; the chosen one stays chosen."""
@@ -114,18 +127,18 @@ class Inbox:
         if not outcome.ok or self.list.is_deleted:
             return
         chosen = self.current.item.id if self.current else None
-        waiting, total, self.told, record = outcome.value
+        self.waiting, total, self.told, self.about = outcome.value
         self.shown = [one for one in self.told if self._fits(one)]
         self.ticked &= {one.item.id for one in self.shown}
         shown = cards(self.shown)
         self.shown = [one for card in shown for one in card.told]  # as they stand on the page
         self.at = place_of([one.item.id for one in self.shown], chosen, self.at)
-        now = (waiting, total, self.tab, record, self.mine, dict(self.filters), self.told, self.most, set(self.ticked))
+        now = (self.waiting, total, self.tab, self.about, self.mine, dict(self.filters), self.told, self.most, set(self.ticked))
         if now == self.drawn:  # nothing jumps while somebody reads
             return
         self.drawn = now
-        self._draw_tabs(waiting)
-        self._draw_filters(record)
+        self._draw_tabs(self.waiting)
+        self._draw_filters(self.about.title if self.about else "")
         self._draw_cards(shown, total - len(self.told))
         self._draw_bar()
 
@@ -184,8 +197,7 @@ class Inbox:
         self.blocks = []
         with self.list:
             if not shown:
-                with ui.element("div").classes("lc-card lc-empty"):
-                    ui.label(_(EMPTY[self.tab]) if not self.told else _("Nothing fits these filters."))
+                self._draw_none()
                 return
             for card in shown[: self.most]:
                 self._card(card)
@@ -196,6 +208,24 @@ class Inbox:
             elif beyond > 0:
                 ui.label(_("… and {count} more").format(count=f"{beyond:,}")).classes("lc-muted")
         self._mark(self.at, follow=False)
+
+    def _draw_none(self) -> None:
+        """Why there is nothing, and where to go on."""
+        of_record = self.about if self.tab == "open" and not self.told else None
+        text = _("All conflicts of “{title}” are settled.").format(title=of_record.title) if of_record else _(EMPTY[self.tab])
+        with ui.element("div").classes("lc-card lc-empty").mark("none"):
+            ui.label(_("Nothing fits these filters.") if self.told else text)
+            if not self.record or self.told:
+                return
+            with ui.element("div").classes("lc-row lc-wrap-row"):
+                if of_record and of_record.kind and of_record.path:
+                    back = ui.button(
+                        _("Back to {kind}").format(kind=of_record.kind.label), on_click=partial(ui.navigate.to, of_record.path)
+                    )
+                    back.props("unelevated no-caps data-act=back-to-record").classes("lc-btn").mark("back-to-record")
+                if self.tab == "open" and self.waiting:
+                    rest = ui.button(_("See the other {count}").format(count=f"{self.waiting:,}"), on_click=self._every_record)
+                    rest.props("unelevated no-caps data-act=see-others").classes("lc-btn").mark("see-others")
 
     def _card(self, card: Card) -> None:
         with ui.element("div").classes("lc-card lc-conflict-card").mark("conflict-card"):
@@ -229,8 +259,9 @@ class Inbox:
                     ui.label(one.label).classes("lc-chip")
                 ui.label(one.reason).classes("lc-muted")
                 ui.space()
-                if one.base is not None and one.item.kind == ConflictKind.OVERWRITTEN:
-                    ui.label(_("before: {value}").format(value=one.base)).classes("lc-muted lc-wrap").mark("base")
+                if "base" in one.item.conflict and one.item.kind == ConflictKind.OVERWRITTEN:
+                    before = _("before: {value}").format(value=one.base if one.base is not None else _("(empty)"))
+                    ui.label(before).classes("lc-muted lc-wrap").mark("base")
             self._content(one)
             self._buttons(one)
 
@@ -258,7 +289,7 @@ class Inbox:
             _value_box(Side(one.title, one.lost.who, one.lost.at, one.lost.exact), one.lost.text or "", mark="lost", path=one.path)
             return
         live = one.item.now
-        other = _("value before") if one.item.kind == ConflictKind.WATCHED else _("overwritten, kept here")
+        other = _("value before") if one.item.kind == ConflictKind.WATCHED else _("not used")
         tags = {"kept": _("overwritten since"), "lost": other}
         for side, text, told in (("kept", one.kept_text, one.kept), ("lost", one.lost_text, one.lost)):
             is_live = live == conflict.get(side)
@@ -269,7 +300,7 @@ class Inbox:
         if not self.may or one.item.is_elsewhere:
             return
         again = not one.item.is_open
-        if again and not (one.item.can_take or one.item.can_edit):
+        if again and not (one.item.can_take or one.item.can_edit or one.item.can_reopen):
             return
         with ui.element("div").classes("lc-row lc-wrap-row"):
             if not again and one.keep_label:
@@ -278,9 +309,13 @@ class Inbox:
                 _button(_kept_label(one), "k", "keep", partial(self._on, one, self.keep))
             if one.take_label:
                 _button(one.take_label, "t", "take", partial(self._on, one, self.take))
+            if one.both and one.item.can_edit:
+                _button(_("Keep both"), "", "both", partial(self._on, one, self.both))
             if one.item.can_edit and not (again and one.item.kind == ConflictKind.DUPLICATE):
                 label = _("Change one of them…") if one.item.kind == ConflictKind.DUPLICATE else _("Another value…")
                 _button(label, "e", "edit", partial(self._on, one, self.edit))
+            if one.item.can_reopen:
+                _button(_("Let it wait again"), "", "reopen", partial(self._on, one, self.reopen))
 
     def _build_bar(self) -> None:
         """Made once: each tick changes its count, and a button that is about to be clicked stays."""
@@ -322,10 +357,17 @@ class Inbox:
             Action("up", "", lambda: self._step(-1), "arrowup", listed=False),
         ]
 
-    async def _on(self, one: Told, act: Callable[[], Awaitable[None]]) -> None:
+    async def _on(self, one: Told, act: Callable[[Told], Awaitable[None]]) -> None:
         self.at = next((n for n, other in enumerate(self.shown) if other.item.id == one.item.id), self.at)
         with self.list:
-            await act()
+            await act(one)
+
+    def _with_current(self, act: Callable[[Told], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            if self.current:
+                await act(self.current)
+
+        return run
 
     async def _turn(self, tab: str) -> None:
         self.tab, self.at, self.most = tab, 0, CARDS
@@ -368,9 +410,9 @@ class Inbox:
         return [
             Action("open", _("Open record"), self.open, "enter"),
             Action("history", _("History"), self.history, "h"),
-            Action("keep", _("Keep"), self.keep, "k", divided=True),
-            Action("take", _("Take the other"), self.take, "t"),
-            Action("edit", _("Another value…"), self.edit, "e"),
+            Action("keep", _("Keep"), self._with_current(self.keep), "k", divided=True),
+            Action("take", _("Take the other"), self._with_current(self.take), "t"),
+            Action("edit", _("Another value…"), self._with_current(self.edit), "e"),
             Action("tick", _("Tick"), self.tick, "x", divided=True),
             Action("rule", _("Settle by a rule…"), self.by_rule, "r"),
         ]
@@ -406,15 +448,14 @@ class Inbox:
         self.ticked ^= {one.item.id}
         await self.draw()
 
-    async def keep(self) -> None:
+    async def keep(self, one: Told) -> None:
         """What is live stays; of a settled one what was live when it was found comes back."""
-        if self.current and self.may and self.current.keep_label and (self.current.item.is_open or self.current.item.changed_since):
-            await self._settle(self.current, "kept")
+        if self.may and one.keep_label and (one.item.is_open or one.item.changed_since):
+            await self._settle(one, "kept")
 
-    async def take(self) -> None:
+    async def take(self, one: Told) -> None:
         """The other value; where that is neither of the two any more, only after a question."""
-        one = self.current
-        if one is None or not (self.may and one.take_label):
+        if not (self.may and one.take_label):
             return
         if one.item.is_ours:
             detail = _("A new posted document with the opposite amount is made. It cannot be undone; what was wrong is entered again.")
@@ -428,16 +469,21 @@ class Inbox:
                 return
         await self._settle(one, "value=false" if one.item.kind == ConflictKind.PARENT_DELETED else "lost")
 
-    async def edit(self) -> None:
+    async def both(self, one: Told) -> None:
+        """Two long texts, one below the other."""
+        if self.may and one.both:
+            await self._settle(one, f"value={one.both}")
+
+    async def edit(self, one: Told) -> None:
         """A third value."""
-        one = self.current
-        if one is None or not (self.may and one.item.can_edit) or (not one.item.is_open and one.item.kind == ConflictKind.DUPLICATE):
+        if not (self.may and one.item.can_edit) or (not one.item.is_open and one.item.kind == ConflictKind.DUPLICATE):
             return
         _kind, field = concerned_field(one.item.conflict)
         assert field is not None
         value = field.load(stored_value(field, one.item.now))
         record = str(one.item.conflict["record"])
-        with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("value-dialog"):
+        size = "lc-dialog" if field.kind == "longtext" else "lc-dialog lc-narrow"
+        with page_dialog() as dialog, ui.card().classes(size).mark("value-dialog"):
             ui.label(one.title).classes("lc-dialog-title")
             which: Any = None
             if one.item.kind == ConflictKind.DUPLICATE:
@@ -446,6 +492,8 @@ class Inbox:
             box = FieldInput(self.session, field)
             box.set_value(value, one.now)
             box.autofocus()
+            for side, text in one.others:
+                _other_value(box, side, field.load(stored_value(field, text)))
 
             async def save() -> None:
                 def shown(error: AppError) -> bool:
@@ -462,7 +510,7 @@ class Inbox:
         await answer_of(dialog)
 
     async def _settle(self, one: Told, keep: str, *, record: str | None = None, on_error: Callable[[AppError], bool] | None = None) -> bool:
-        """Settle one, or decide a settled one otherwise, and offer the way back where the record was changed."""
+        """Settle one, or decide a settled one otherwise, and offer the way back."""
         item = one.item
         verb = "admin.resolve_conflict" if item.is_open else "admin.decide_again"
         params: dict[str, Any] = {"id": item.id, "keep": keep}
@@ -471,15 +519,77 @@ class Inbox:
             params["present"] = item.now or ""
         if record:
             params["record"] = record
-        undo = None
-        if writes and item.kind != ConflictKind.DUPLICATE and item.conflict.get("field") and not item.into:
-            undo = Undo(
-                "admin.decide_again",
-                {"id": item.id, "keep": f"value={item.now or ''}"},
-                _("Put back: {value}").format(value=one.now or _("(empty)")),
-            )
-        done = _("Settled: {title}").format(title=one.title)
-        return (await run_verb(self.session, verb, params, done=done, undo=undo, on_error=on_error)).ok
+
+        def refused(error: AppError) -> bool:
+            if error.code == "already_settled" and item.id in self.settled:  # clicked twice
+                return True
+            return on_error is not None and on_error(error)
+
+        if not await self._do(verb, params, on_error=refused):
+            return False
+        self.settled.add(item.id)
+        await self._say(one, is_written=bool(writes and item.conflict.get("field")))
+        return True
+
+    async def _do(
+        self, verb: str, params: Mapping[str, Any], *, done: str = "", on_error: Callable[[AppError], bool] | None = None
+    ) -> bool:
+        """Do it to one conflict, unless one was dealt with a moment ago; whether it was done."""
+        if time.monotonic() < self.calm_at:
+            return False
+        self.calm_at, pause = math.inf, 0.0
+        try:
+            outcome = await run_verb(self.session, verb, params, done=done, on_error=on_error)
+            if outcome.ok:
+                await self.draw()
+                pause = PAUSE_SECONDS
+        finally:
+            self.calm_at = time.monotonic() + pause
+        return outcome.ok
+
+    async def _say(self, one: Told, *, is_written: bool) -> None:
+        """How it was settled, and the way back: who had settled none lets it wait again, who decided otherwise gets the value before."""
+        item, now = one.item, await self._as_it_is(one.item.id)
+        if now is None:  # whoever may not see it any more
+            toast(_("Settled: {title}").format(title=one.title))
+            return
+        verb, params = "admin.reopen_conflict", {"id": item.id}
+        if is_written:
+            params |= {"put_back": item.now or "", "present": now.item.now or ""}
+        if not item.is_open:
+            verb, params = "admin.decide_again", {"id": item.id, "keep": f"value={item.now or ''}", "present": now.item.now or ""}
+        told = (
+            _("Waits again: {what}").format(what=one.what) if item.is_open else _("Put back: {value}").format(value=one.now or _("(empty)"))
+        )
+
+        async def take_back() -> None:
+            self.settled.discard(item.id)
+            await run_verb(self.session, verb, params, done=told)
+
+        # A reversal stays, what is in use is not deleted again, and of what went into another record nobody knows what that said before.
+        for_good = is_written and (item.kind in {ConflictKind.DUPLICATE, ConflictKind.PARENT_DELETED} or bool(item.into))
+        toast(
+            _("{label}: {value}").format(label=one.what, value=now.decision),
+            undo=None if for_good or not (item.is_open or is_written) else (_("Undo"), take_back),
+        )
+
+    async def _as_it_is(self, identity: str) -> Told | None:
+        """A conflict as the program would tell it now."""
+
+        def read() -> Told | None:
+            with self.session.store.read() as connection:
+                _total, items = find_items(connection, self.session.actor, [Condition("id", "=", identity)])
+                return next(iter(Teller(connection, self.session.actor, items)), None)
+
+        outcome = await run_service(self.session, read)
+        return outcome.value if outcome.ok else None
+
+    async def reopen(self, one: Told) -> None:
+        """Let a settled one wait again; its record stays as it is."""
+        if not (self.may and one.item.can_reopen):
+            return
+        if await self._do("admin.reopen_conflict", {"id": one.item.id}, done=_("Waits again: {what}").format(what=one.what)):
+            self.settled.discard(one.item.id)
 
     # many at once ----------------------------------------------------------------------------------------------------
 
@@ -522,16 +632,32 @@ def _kept_label(one: Told) -> str:
 
 def _value_box(side: Side, tag: str, *, mark: str, live: bool = False, path: str = "") -> None:
     with ui.element("div").classes("lc-value lc-kept" if live else "lc-value").mark(mark):
-        if path:
-            with ui.element("a").props(f"href={quoted(path)}").classes("lc-what"):
-                ui.label(side.text or "—")
-        else:
-            ui.label(side.text or "—").classes("lc-what")
+        with ui.element("div").classes("lc-value-head"):
+            if path:
+                with ui.element("a").props(f"href={quoted(path)}").classes("lc-what"):
+                    ui.label(side.text or "—")
+            else:
+                ui.label(side.text or "—").classes("lc-what")
+            if tag:
+                ui.label(tag).classes("lc-tag" if live else "lc-tag lc-muted")
         where = ui.label(" · ".join(filter(None, [side.who, side.at]))).classes("lc-muted")
         if side.exact:
             where.tooltip(side.exact)
-        if tag:
-            ui.label(tag).classes("lc-tag" if live else "lc-tag lc-muted")
+
+
+def _other_value(box: FieldInput, side: Side, value: Any) -> None:
+    """A value that is not in use, to be put into the box: below what stands there where that is a long text, else in its place."""
+    is_long = box.field.kind == "longtext"
+
+    def put() -> None:
+        typed = str(box.value or "").rstrip()
+        box.set_value(f"{typed}\n{value}" if is_long and typed else value, side.text)
+
+    with ui.element("div").classes("lc-row").style("align-items:flex-start").mark("other-value"):
+        with ui.element("div").classes("grow").style("min-width:0"):
+            ui.label(" · ".join(filter(None, [side.who, side.at]))).classes("lc-muted lc-small-text")
+            ui.label(side.text or "—").classes("lc-wrap").style("white-space:pre-line")
+        ui.button(_("Add it") if is_long else _("Put it in"), on_click=put).props("flat dense no-caps data-act=put-other").mark("put-other")
 
 
 def _typed(value: Any) -> str:

@@ -29,11 +29,12 @@ from localcrm.ui.kit.dialogs import answer_of, confirm, page_dialog
 from localcrm.ui.kit.jobs import do_job, node_keys, working
 from localcrm.ui.kit.lines import cell, heads
 from localcrm.ui.kit.menu import Action, context_menu, menu_items
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import ago, near_moment
 from localcrm.ui.operations import apart, run_service, show_failure, toast
 from localcrm.ui.registry import Screen, register
-from localcrm.ui.screens.sync_files import make_file, read_files
+from localcrm.ui.screens.sync_files import FILES, make_file, read_files
 from localcrm.ui.screens.sync_invites import invite_branch, let_branch_in
 from localcrm.ui.screens.sync_keys import OwnKeys, branch_keys, compare_digits, let_keys_in, revoke_keys, what_is_compared
 
@@ -59,6 +60,8 @@ class Centre:
         self.may = session.may("sync.manage")
         self.arrived: list[str] = []
         """Tokens of files that were uploaded together and are read together."""
+        self.url = ""
+        """Where head office answers, as far as a branch knows."""
         self.said: Any = None
         """What the page says at present."""
 
@@ -102,15 +105,9 @@ class Centre:
         ui.button(_("Make an exchange file"), on_click=self._make_file).props("unelevated no-caps").classes("lc-btn").props(
             "data-act=make-file"
         ).mark("make-file")
-        with (
-            ui.button(on_click=self._exchange)
-            .props("unelevated no-caps")
-            .classes("lc-pri")
-            .props("data-act=exchange")
-            .mark("exchange") as button
-        ):
-            ui.label(_("Exchange now"))
-        self.exchange_button = button
+        ui.button(_("Exchange now"), on_click=self._exchange).props("unelevated no-caps data-act=exchange").classes("lc-pri").mark(
+            "exchange"
+        )
 
     @property
     def keys(self) -> NodeKeys:
@@ -132,6 +129,7 @@ class Centre:
         if not outcome.ok or self.peers.is_deleted:
             return
         status, waiting, self.conflicts, own = outcome.value
+        self.url = status["url"] or ""
         if self.may:
             self._draw_jobs()
         # What says the same stays: a menu that is open in it would close, and a click in this moment would be lost.
@@ -202,15 +200,15 @@ class Centre:
             with ui.element("div").classes("lc-empty"):
                 ui.label(_("There are no branches yet. Invite one: it asks to join, you compare a few words by telephone and let it in."))
             return
-        with ui.element("table").classes("lc-table lc-lines").mark("branches"):
+        with ui.element("table").classes("lc-table lc-lines lc-rows lc-branches").mark("branches"):
             heads(
                 _("Branch"),
                 _("Last contact"),
-                (_("By"), "lc-hide-phone"),
+                (_("By"), "lc-roomy"),
                 (_("Waiting for it"), "lc-num"),
-                (_("To look at"), "lc-num"),
-                (_("Clock"), "lc-hide-phone"),
-                (_("Program"), "lc-hide-phone"),
+                (_("Conflicts"), "lc-num"),
+                (_("Clock"), "lc-roomy"),
+                (_("Program"), "lc-roomy"),
                 _("State"),
                 "",
             )
@@ -220,12 +218,9 @@ class Centre:
             for invite in invites:
                 with ui.element("tr").mark(f"invited-{invite['code']}"):
                     cell(invite["code"], "lc-strong")
-                    cell("—", "lc-muted")
-                    cell("", "lc-hide-phone")
-                    cell("")
-                    cell("")
-                    cell("", "lc-hide-phone")
-                    cell("", "lc-hide-phone")
+                    cell("—", "lc-muted lc-none-cell")
+                    for classes in ("lc-roomy", "lc-none-cell", "lc-none-cell", "lc-roomy", "lc-roomy"):
+                        cell("", classes)
                     with ui.element("td"):
                         until = near_moment(datetime.fromisoformat(invite["until"]))
                         text = _("asks to join") if invite["asked"] else _("invited; may ask until {moment}").format(moment=until)
@@ -237,7 +232,7 @@ class Centre:
 
     def _draw_branch(self, branch: Mapping[str, Any]) -> None:
         code = branch["code"]
-        with ui.element("td"), ui.element("div").classes("lc-row"):
+        with ui.element("td"), ui.element("div").classes("lc-row lc-wrap-row"):
             ui.label(code).classes("lc-strong")
             ui.label(branch["name"])
             if branch["holds"] != BranchHolds.ALL:
@@ -246,28 +241,34 @@ class Centre:
                 shown = partial(_show_fingerprint, f"{code} {branch['name']}", branch["fingerprint_words"], branch["fingerprint"])
                 button = ui.button(icon="fingerprint", on_click=shown).props(f'flat dense round size=sm aria-label="{_("Fingerprint")}"')
                 button.mark(f"fingerprint-{code}").props(f"data-act=fingerprint-{code}")
-        cell(_ago(branch["last_ok"]))
-        cell({None: "—", True: _("file"), False: _("network")}[branch["by_file"]], "lc-hide-phone lc-muted")
-        with ui.element("td").classes("lc-num"):
+        cell(_ago(branch["last_ok"]), label=_("Last contact"))
+        cell({None: "—", True: _("file"), False: _("network")}[branch["by_file"]], "lc-roomy lc-muted")
+        with ui.element("td").classes("lc-num").props(f"data-label={quoted(_('Waiting for it'))}"):
             if branch["waiting"]:
                 count = ui.button(f"{branch['waiting']:,}", on_click=partial(self._show_waiting, branch)).props("flat dense no-caps")
                 count.mark(f"waiting-{code}").props(f"data-act=waiting-{code}")
             else:
                 ui.label("0")
-        with ui.element("td").classes("lc-num").mark(f"conflicts-{code}"):
+        with ui.element("td").classes("lc-num").props(f"data-label={quoted(_('Conflicts'))}").mark(f"conflicts-{code}"):
             if count := self.conflicts.get(code, 0):
                 with ui.element("a").props(f'href="/conflicts?branch={code}"'):
-                    ui.label(f"{count:,}")
+                    ui.label(f"{count:,}").tooltip(
+                        _("Conflicts that wait and concern a value of this branch. One between two branches is counted with both.")
+                    )
             else:
                 ui.label("0")
-        with ui.element("td").classes("lc-hide-phone").mark(f"clock-{code}"):
-            text, tone = _clock(branch["clock_ms"])
-            _chip(text, tone) if tone else ui.label(text).classes("lc-muted")
-        with ui.element("td").classes("lc-hide-phone").mark(f"program-{code}"):
-            text, tone = _program(branch["program"], branch["schema_ver"])
-            _chip(text, tone) if tone else ui.label(text).classes("lc-muted")
+        worth = [
+            (_("Clock"), "clock", *_clock(branch["clock_ms"])),
+            (_("Program"), "program", *_program(branch["program"], branch["schema_ver"])),
+        ]
+        for _label, key, text, tone in worth:
+            with ui.element("td").classes("lc-roomy").mark(f"{key}-{code}"):
+                _chip(text, tone) if tone else ui.label(text).classes("lc-muted")
         with ui.element("td"):
             _chip(*_branch_state(branch))
+            for label, _key, text, tone in worth:  # what is wrong is seen without room for its column, too
+                if tone:
+                    ui.label(_("{label}: {value}").format(label=label, value=text)).classes("lc-bad-text lc-small-text lc-no-room")
             if missing := branch["log_missing"]:
                 text = _("Its system log lacks {count} rows").format(count=f"{missing:,}")
                 ui.label(text).classes("lc-bad-text lc-small-text").mark(f"log-missing-{code}")
@@ -384,8 +385,6 @@ class Centre:
                     with ui.element("div").classes("lc-fact"):
                         ui.label(label).classes("lc-label")
                         ui.label(text)
-        if self.may:
-            self.exchange_button.set_enabled(bool(status["url"]))
 
     def _draw_jobs(self) -> None:
         store = self.session.store
@@ -429,6 +428,9 @@ class Centre:
         return text.format(applied=f"{head - before[0]:,}", conflicts=f"{max(0, conflicts - before[1]):,}")
 
     async def _exchange(self) -> None:
+        """With head office; where its address is not known, that is asked for first."""
+        if not self.url and not await self._set_address():
+            return
         await self._do_job(next(job for job in work.JOBS if job.name == "exchange"))
 
     def _working(self, text: str) -> Any:
@@ -452,26 +454,22 @@ class Centre:
             await read_files(self.session, tokens, lambda: self._working(_("Reading the exchange file…")))
         await self._draw()  # also of a refused one something may have been taken down
 
-    async def _set_address(self) -> None:
-        status = node_sync.status(self.session.store)
+    async def _set_address(self) -> bool:
+        """Ask where head office answers; whether that is known now."""
         with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("address-dialog"):
             ui.label(_("Address of head office")).classes("lc-dialog-title")
             ui.label(
                 _("Where head office's program answers, for example https://hq.example.com. Leave it empty to exchange by file.")
             ).classes("lc-muted")
-            box = (
-                ui.input(value=status["url"] or "")
-                .props('outlined dense autofocus placeholder="https://"')
-                .props("data-act=url")
-                .mark("url")
-            )
+            box = ui.input(value=self.url).props('outlined dense autofocus placeholder="https://"').props("data-act=url").mark("url")
             _dialog_buttons(dialog, _("Save"), lambda: dialog.submit(box.value or ""))
         answer = await answer_of(dialog)
         if answer is None:
-            return
+            return False
         outcome = await run_service(self.session, lambda: node_sync.set_office_url(self.session.store, self.session.actor, answer))
         if outcome.ok:
             await self._draw()
+        return outcome.ok and bool(self.url)
 
     async def _invite(self) -> None:
         await invite_branch(self.session)
@@ -574,7 +572,7 @@ def _file_button(text: str, event: str, *, mark: str, several: bool = False) -> 
 
 def _arrived(event: events.GenericEventArguments) -> bool:
     if event.args.get("error"):
-        show_failure(InvalidInput("upload_failed", N_("{reason}"), reason=str(event.args["error"])[:300]))
+        show_failure(InvalidInput("upload_failed", N_("{reason}"), reason=str(event.args["error"])[:300]), about=FILES)
         return False
     return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -12,14 +13,14 @@ from nicegui import ui
 
 from localcrm.domain import policy
 from localcrm.kernel.clock import now_utc
-from localcrm.kernel.errors import InvalidInput
+from localcrm.kernel.errors import AppError, InvalidInput
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.sync import node_sync
 from localcrm.ui.import_job import upload_place, uploaded
 from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.jobs import node_keys
 from localcrm.ui.kit.values import file_size
-from localcrm.ui.operations import run_service, show_failure, toast
+from localcrm.ui.operations import forget_failures, run_service, show_failure, toast
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 #: A larger file may be split: many mail boxes take 10 to 25 MB, and mail makes of three bytes four.
 OFFER_FROM = 5_000_000
 PART_SIZES_MB = (5, 7, 10, 15, 20)
+#: Seconds between downloads: a browser drops those that come at once.
+BETWEEN_DOWNLOADS = 0.5
+#: What is said about files that were read.
+FILES = "files"
 Working = Callable[[], AbstractContextManager[Any]]
 
 
@@ -77,16 +82,29 @@ async def _asked_for_parts(size: int) -> int:
 
 
 async def _show_parts(name: str, paths: list[Path]) -> None:
-    """Every part with a button; a browser that may not save several files at once asks its user for each."""
+    """Every part with a button, and all of them; a browser asks its user once whether this page may save several files."""
     with page_dialog() as dialog, ui.card().classes("lc-dialog lc-narrow").mark("parts-dialog"):
         ui.label(_("{count} parts").format(count=len(paths))).classes("lc-dialog-title")
         ui.label(_("Send all of them, one in each e-mail, in any order.")).classes("lc-muted")
+        buttons: list[ui.button] = []
+
+        def save(number: int) -> None:
+            ui.download.file(paths[number], f"{name}.{number + 1}-{len(paths)}.localcrm-exchange")
+            buttons[number].props("icon=check")
+
+        async def save_all() -> None:
+            for number in range(len(paths)):
+                save(number)
+                await asyncio.sleep(BETWEEN_DOWNLOADS)
+
         with ui.element("div").classes("lc-parts").style("display:flex;flex-wrap:wrap;gap:6px;max-height:40vh;overflow:auto"):
-            for number, path in enumerate(paths, start=1):
-                target = f"{name}.{number}-{len(paths)}.localcrm-exchange"
-                save = ui.button(f"{number} / {len(paths)}", icon="download", on_click=partial(ui.download.file, path, target))
-                save.props(f"unelevated no-caps data-act=part-{number}").classes("lc-btn").mark(f"part-{number}")
+            for number in range(len(paths)):
+                button = ui.button(f"{number + 1} / {len(paths)}", icon="download", on_click=partial(save, number))
+                button.props(f"unelevated no-caps data-act=part-{number + 1}").classes("lc-btn").mark(f"part-{number + 1}")
+                buttons.append(button)
         with ui.element("div").classes("lc-dialog-buttons"):
+            every = ui.button(_("Save all"), icon="download", on_click=save_all).props("flat no-caps data-act=all-parts")
+            every.classes("lc-btn").mark("all-parts")
             ui.button(_("Done"), on_click=dialog.close).props("unelevated no-caps data-act=parts-done").classes("lc-pri").mark("parts-done")
     await answer_of(dialog)
 
@@ -104,8 +122,9 @@ async def read_files(session: Session, tokens: list[str], working: Working) -> N
             for path in paths:
                 path.unlink(missing_ok=True)
 
+    forget_failures(FILES)
     with working():
-        outcome = await run_service(session, read)
+        outcome = await run_service(session, read, on_error=_refused)
     if not outcome.ok:
         return
     result = outcome.value
@@ -115,4 +134,10 @@ async def read_files(session: Session, tokens: list[str], working: Working) -> N
         text = _("The file holds nothing new; everything was here already.")
     toast(text.format(applied=f"{result['applied']:,}", conflicts=f"{result['conflicts']:,}"))
     for entry in result.get("refused", []):
-        show_failure(InvalidInput("file_refused", N_("{reason}"), reason=entry["message"]))
+        _refused(InvalidInput(entry["code"], N_("{reason}"), reason=entry["message"]))
+
+
+def _refused(error: AppError) -> bool:
+    """Of a file in parts some are missing at first; that is no failure."""
+    show_failure(error, about=FILES, waits=error.code == "parts_missing")
+    return True

@@ -329,6 +329,7 @@
     }
     if (target) {
       event.preventDefault();
+      if (event.repeat && !/^(Arrow|Page)/.test(event.key)) return; // a key held too long is pressed once; only walking goes on
       document.activeElement?.blur(); // hands over what was just typed
       setTimeout(() => inOrder(() => target.click()), 0);
     }

@@ -100,6 +100,45 @@ def test_what_was_settled_is_undone_by_deciding_again(do: Do, overwritten: tuple
     )
 
 
+def test_a_settled_one_waits_again_with_the_value_before(do: Do, overwritten: tuple[str, str], admin: Actor, store: Store) -> None:
+    customer, conflict = overwritten
+    with pytest.raises(AppError) as refused:
+        do("admin.reopen_conflict", id=conflict)
+    assert refused.value.code == "not_settled"
+    do("admin.resolve_conflict", id=conflict, keep="lost")
+    with pytest.raises(AppError) as refused:
+        do("admin.reopen_conflict", id=conflict, put_back="222", present="333")
+    assert refused.value.code == "changed_meanwhile"
+    assert (item(store, admin, conflict).can_reopen, phone(store, customer)) == (True, "111")
+    done = do("admin.reopen_conflict", id=conflict, put_back="222", present="111")
+    assert (done["state"], done["resolution"], done["resolved_by"], done["resolved_at"]) == ("open", None, None, None)
+    assert (item(store, admin, conflict).can_reopen, phone(store, customer)) == (False, "222")
+    do("admin.resolve_conflict", id=conflict, keep="kept")
+    do("admin.reopen_conflict", id=conflict)  # what was left as it was has nothing to put back
+    assert (item(store, admin, conflict).is_open, phone(store, customer)) == (True, "222")
+
+
+def test_what_the_program_settled_by_itself_does_not_wait_again(do: Do, found: Callable[..., str]) -> None:
+    conflict = found(kind="quarantined", entity="999", record="0" * 32, state="resolved", resolution="applied")
+    with pytest.raises(AppError) as refused:
+        do("admin.reopen_conflict", id=conflict)
+    assert refused.value.code == "applied_since"
+
+
+def test_who_may_not_settle_it_does_not_reopen_it(store: Store, do: Do, new: Do, overwritten: tuple[str, str]) -> None:
+    _customer, conflict = overwritten
+    do("admin.resolve_conflict", id=conflict, keep="kept")
+    user = new("user", login="wu", name="吴敏")
+    do("people.set_rights", login="wu", entity="customer", actions=["read", "update"], scope="own")
+    do("people.set_rights", login="wu", entity="conflict", actions=["read", "resolve"], scope="all")
+    clerk = actor_by_id(store, user["id"])
+    assert clerk is not None
+    with pytest.raises(AppError) as refused:
+        verbs.run(store, clerk, "admin.reopen_conflict", {"id": conflict})
+    assert refused.value.code == "not_found"
+    assert verbs.run(store, clerk, "admin.reopen_conflicts", {"choices": [{"id": conflict}]})["reopened"] == []
+
+
 def test_of_many_the_refused_ones_stay_open(do: Do, found: Callable[..., str], overwritten: tuple[str, str], store: Store) -> None:
     customer, conflict = overwritten
     nameless = found(kind="overwritten", entity="customer", record=customer, field="name", kept="甲", lost=None)
