@@ -110,6 +110,32 @@ def test_who_saw_that_the_limit_is_exceeded_is_not_told_again(company: Company, 
     assert kinds(hq, one, two) == [[], [], []]
 
 
+def test_who_lowers_the_limit_or_pays_back_knows_what_is_owed(company: Company, hq, one, two, customer, service):
+    hq.set("customer", customer, credit_limit="500")
+    company.exchange()
+    for at in (one, two):
+        posted(at, customer, service)
+        company.exchange()
+    hq.clock.forward(minutes=1)
+    hq.set("customer", customer, credit_limit="150")
+    company.exchange()
+    assert kinds(hq, one, two) == [[], [], []]
+
+
+def test_a_payment_that_is_taken_back_is_nobodys_oversight(company: Company, hq, one, two, customer, service):
+    company.exchange()
+    first = posted(one, customer, service)
+    company.exchange()
+    one.run("finance.receive_payment", order_id=first, amount="100")
+    company.exchange()
+    posted(two, customer, service)
+    company.exchange()
+    hq.clock.forward(minutes=1)
+    one.run("finance.receive_payment", order_id=first, amount="-100")
+    company.exchange()
+    assert kinds(hq, one, two) == [[], [], []]
+
+
 def test_what_one_place_allowed_is_told_once_another_adds_to_it_unseen(company: Company, hq, one, two, customer, service):
     company.exchange()
     posted(one, customer, service, "2")

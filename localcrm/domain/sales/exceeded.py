@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterator
+from decimal import Decimal
 
 from localcrm.domain.catalog.entities import Product, Warehouse
 from localcrm.domain.crm.entities import Customer
 from localcrm.domain.crm.open_work import UNPAID, WAS_REVERSED
 from localcrm.domain.crm.reminders import MOST, Ask, Reminding
+from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.options.company import company_value
 from localcrm.domain.roles import BasicRole
 from localcrm.domain.sales.credit import owed
@@ -30,9 +32,12 @@ from localcrm.store.merged import one_of
 from localcrm.store.past import Logged
 
 _ORDER, _CUSTOMER, _DELIVERY = SalesOrder.entity_type, Customer.entity_type, Delivery.entity_type
+_RECEIPT = Receipt.entity_type
 _MOVE, _PRODUCT, _WAREHOUSE = StockMove.entity_type, Product.entity_type, Warehouse.entity_type
 #: Of each kind of record those that came last: what arrived late is among them, whatever its date.
 _LOOKED_AT = 2000
+#: Customers above their limit that are told of: nobody reads more, and of each it is asked when its limit was set.
+_MOST_ABOVE = 100
 _LAST = "(SELECT * FROM {kind} WHERE deleted = 0 ORDER BY rid DESC LIMIT {most})"
 _LAST_ORDERS, _LAST_DELIVERIES, _LAST_MOVES = (_LAST.format(kind=kind.key, most=_LOOKED_AT) for kind in (_ORDER, _DELIVERY, _MOVE))
 #: An order ``w`` that sells something and counts.
@@ -69,10 +74,14 @@ def _above_limit(ask: Ask) -> Iterator[Reminding]:
     if debts is None:
         return
     load = _CUSTOMER.fields["credit_limit"].load
-    for customer, name, stored, order, posted, _whose in [row for row in rows if debts[row[0].hex()] > load(row[2])][:MOST]:
+    above = [row for row in rows if debts[row[0].hex()] > load(row[2])][:_MOST_ABOVE]
+    posted_at = _written(ask, _ORDER, {row[3] for row in above}, "posted_at")
+    limited_at = _written(ask, _CUSTOMER, {row[0] for row in above}, "credit_limit")
+    for customer, name, stored, order, posted, _whose in above:
         debt, limit = debts[customer.hex()], load(stored)
         places = _places(ask, customer.hex())
-        if len(places) > 1:
+        is_limit_older = limited_at.get(customer, 0) <= posted_at.get(order, 0)  # who has set it since knew what is owed
+        if len(places) > 1 and is_limit_older and debt + _received_since(ask, customer, posted) > limit:
             text = gettext(
                 N_("{places}: together {owed} is owed, above the credit limit of {limit}. Whoever posted the last order could not see that")
             )
@@ -86,6 +95,17 @@ def _above_limit(ask: Ask) -> Iterator[Reminding]:
                 text=text.format(places=gettext(N_(", ")).join(places), limit=f"{limit:,.2f}", owed=f"{debt:,.2f}"),
                 customer=customer.hex(),
             )
+
+
+def _received_since(ask: Ask, customer: bytes, moment_ms: int) -> Decimal:
+    """What came in from a customer, less what went back, after a moment: it says nothing about what was known then."""
+    is_his, ids = one_of(ask.connection, _CUSTOMER, customer.hex())
+    received = ask.connection.value(
+        f"""SELECT coalesce(sum(r.amount), 0) FROM sales_order w CROSS JOIN receipt r ON r.order_id = w.id
+            WHERE w.customer_id {is_his} AND r.deleted = 0 AND r.id > ?""",
+        [*ids, moment_ms.to_bytes(6) + bytes(10)],
+    )
+    return Decimal(_RECEIPT.fields["amount"].load(received))
 
 
 def _places(ask: Ask, customer: str) -> list[str]:
@@ -106,13 +126,13 @@ def _stopped(ask: Ask) -> Iterator[Reminding]:
     seen, customers = ask.view(_ORDER, "customer_id", "owner_id", "number"), ask.view(_CUSTOMER, "inactive")
     if seen is None or customers is None:
         return
-    condition, params = seen.condition("w")
+    (condition, params), (is_seen, customer_params) = seen.condition("w"), customers.condition("c")
     rows = ask.connection.all(
         f"""WITH looked_at AS MATERIALIZED (SELECT w.id, w.number, w.posted_at, b.name AS place, c.id AS customer, c.name, {WHOSE.format(order="w")} AS whose
             FROM {_LAST_ORDERS} w JOIN customer c ON c.id = w.customer_id JOIN branch b ON b.id = w.branch_id
-            WHERE c.inactive = 1 AND c.deleted = 0 AND w.opening = 0 AND {_SELLS} AND {condition})
+            WHERE c.inactive = 1 AND c.deleted = 0 AND w.opening = 0 AND {_SELLS} AND {condition} AND {is_seen})
             SELECT * FROM looked_at WHERE {_HIS} LIMIT {MOST}""",
-        [*params, *_him(ask)],
+        [*params, *customer_params, *_him(ask)],
     )
     marked = _written(ask, _CUSTOMER, {row[4] for row in rows}, "inactive")
     chosen = _written(ask, _ORDER, {row[0] for row in rows}, "customer_id")
@@ -156,16 +176,17 @@ def deliveries(ask: Ask) -> Iterator[Reminding]:
     if seen is None or sent is None:
         return
     (of_order, order_params), (of_delivery, delivery_params) = seen.condition("o"), sent.condition("d")
+    is_seen, customer_params = customers.condition("c") if customers is not None else ("0", [])
     rows = ask.connection.all(
         f"""WITH looked_at AS MATERIALIZED
-            (SELECT d.id, d.number, d.status, o.number AS ordered, x.posted_at, b.name AS place, c.name, {WHOSE.format(order="o")} AS whose FROM
+            (SELECT d.id, d.number, d.status, o.number AS ordered, x.posted_at, b.name AS place, CASE WHEN {is_seen} THEN c.name ELSE '' END AS name, {WHOSE.format(order="o")} AS whose FROM
              (SELECT id FROM {_LAST_DELIVERIES}
               UNION SELECT n.id FROM {_LAST_ORDERS} y CROSS JOIN delivery n ON n.order_id = y.reverses_id WHERE n.deleted = 0) looked
              CROSS JOIN delivery d ON d.id = looked.id CROSS JOIN sales_order x ON x.reverses_id = d.order_id AND x.branch_id <> d.branch_id
              CROSS JOIN sales_order o ON o.id = d.order_id JOIN customer c ON c.id = o.customer_id JOIN branch b ON b.id = x.branch_id
              WHERE x.deleted = 0 AND o.deleted = 0 AND d.status <> 'returned' AND {of_order} AND {of_delivery})
             SELECT * FROM looked_at d WHERE {_HIS} AND {_OUT} LIMIT {MOST}""",
-        [*order_params, *delivery_params, *_him(ask)],
+        [*customer_params, *order_params, *delivery_params, *_him(ask)],
     )
     for delivery, number, status, order, reversed_at, place, name, _whose in rows:
         at = _from_ms(reversed_at)
@@ -174,7 +195,7 @@ def deliveries(ask: Ask) -> Iterator[Reminding]:
             kind="recalled",
             due=at,
             at=at,
-            title=name if customers is not None else "",
+            title=name,
             text=gettext(_PACKED if status == DeliveryStatus.PACKED else _GONE).format(delivery=number, order=order, place=place),
             record=(_DELIVERY.key, delivery.hex()),
         )

@@ -35,16 +35,17 @@ def remind(ask: Ask) -> Iterator[Reminding]:
         return
     customers = ask.view(_CUSTOMER, "name")
     condition, params = orders.condition("o")
+    is_seen, customer_params = customers.condition("c") if customers is not None else ("0", [])
     is_admin = ask.actor.role == BasicRole.ADMIN
     rows = ask.connection.all(
-        f"""WITH looked_at AS MATERIALIZED (SELECT o.id, o.number, o.gross, {_GROSS} AS due, {_RECEIVED} AS received, c.name, o.posted_at, {WHOSE.format(order="o")} AS whose FROM
+        f"""WITH looked_at AS MATERIALIZED (SELECT o.id, o.number, o.gross, {_GROSS} AS due, {_RECEIVED} AS received, CASE WHEN {is_seen} THEN c.name ELSE '' END AS name, o.posted_at, {WHOSE.format(order="o")} AS whose FROM
             (SELECT DISTINCT coalesce(n.reverses_id, n.id) AS id FROM
              (SELECT DISTINCT order_id FROM (SELECT order_id FROM receipt WHERE deleted = 0 ORDER BY rid DESC LIMIT {_LOOKED_AT})) r
              CROSS JOIN sales_order n ON n.id = r.order_id) looked
             CROSS JOIN sales_order o ON o.id = looked.id JOIN customer c ON c.id = o.customer_id
             WHERE o.deleted = 0 AND {condition})
             SELECT * FROM looked_at WHERE (received > max(0, due) OR received < min(0, due)) AND (whose = ? OR whose IS NULL AND ?) LIMIT {MOST}""",
-        [*params, ask.user, is_admin],
+        [*customer_params, *params, ask.user, is_admin],
     )
     for identity, number, gross, due, received, name, posted, _whose in rows:
         at = dt.datetime.fromtimestamp((posted or 0) / 1000, tz=dt.UTC)
@@ -53,7 +54,7 @@ def remind(ask: Ask) -> Iterator[Reminding]:
             kind="overpaid",
             due=at,
             at=at,
-            title=name if customers is not None else "",
+            title=name,
             text=_text(str(number), *map(_ORDER.fields["gross"].load, (gross, due, received))),
             record=(_ORDER.key, identity.hex()),
         )
