@@ -59,6 +59,8 @@ if TYPE_CHECKING:
 
 #: Meta key of head office, by branch: the epochs that its present one names as its own.
 _EPOCHS = "epochs_known.{}"
+#: Meta key of a branch: how many customers left it with the last exchange after which some did, and when (milliseconds).
+LEFT = "customers_left"
 
 
 @dataclass(slots=True)
@@ -206,6 +208,8 @@ def hear_office(store: Store, messages: Iterable[Message], outcome: Outcome) -> 
     if welcome is not None:
         with store.housekeeping() as connection:
             connection.execute("UPDATE sync_peer SET last_ok = ? WHERE node_no = ?", (store.clock.now_ms(), OFFICE_NO))
+            if outcome.left:
+                set_meta(connection, LEFT, f"{outcome.left} {store.clock.now_ms()}")
         signing.examine(store)
         merging.follow_drafts(store)
     _index(store)

@@ -383,6 +383,7 @@ def status(store: Store) -> dict[str, Any]:
     """Role, code, changes waiting to be sent, last exchange, and at head office every branch with what it last said of itself.
 
     ``knows_keys``: whether the other side has followed a change of our keys; ``renew_keys``, ``asked_fingerprint``: see ``rotation``.
+    ``holds``: what this node holds; ``left``: the customers that left it last, {"count", "at"}, or None.
     ``clock_ms``: by how much the clock of a branch is ahead of ours (negative: behind), None where only old files came from it.
     """
     node = store.node
@@ -390,6 +391,8 @@ def status(store: Store) -> dict[str, Any]:
         waiting = connection.value("SELECT coalesce(sum(have_oseq - acked_oseq), 0) FROM sync_origin WHERE node_no = ?", (node.node_no,))
         last = connection.value("SELECT max(last_ok) FROM sync_peer")
         differs = get_meta(connection, "digest.differs")
+        holds = connection.value("SELECT holds FROM branch WHERE node_no = ?", (node.node_no,))
+        left = str(get_meta(connection, exchange.LEFT) or "").split()
         branches = _branches(connection) if node.is_office else []
         invites = _invites(connection, store.clock.now_ms()) if node.is_office else []
         url, knows_keys = connection.one("SELECT url, used_key IS NULL FROM sync_peer WHERE node_no = ?", (OFFICE_NO,)) or (None, True)
@@ -408,6 +411,8 @@ def status(store: Store) -> dict[str, Any]:
         "clock_suspect": store.clock_suspect,
         "restored": node.is_office and recovery.is_wanted(store),
         "url": url,
+        "holds": holds or BranchHolds.ALL.value,
+        "left": {"count": int(left[0]), "at": _iso(int(left[1]))} if left else None,
         "knows_keys": bool(knows_keys),
         "branches": branches,
         "invites": invites,

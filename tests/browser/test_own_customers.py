@@ -71,7 +71,9 @@ def test_a_branch_is_made_to_hold_only_its_own_customers(nodes: tuple[Running, R
     expect(row(listed, "嵊州领带集团")).to_be_visible()
     row(listed, "嵊州领带集团").click()
     carry(office, "make-file-BR01", branch, "read-file", tmp_path)
-    branch.locator(".lc-toast", has_text="已合并").wait_for()
+    branch.locator(".lc-toast", has_text="1 位客户今后只由总部保存").wait_for()
+    expect(branch.locator(".lc-facts").first).to_contain_text("1 位客户改由总部保存")
+    picture(branch, "kept_here")
     expect(row(listed, "嵊州领带集团")).to_have_count(0)  # a list that was open looks again
     with beside(hq) as (store, _actor), store.read() as connection:
         far = connection.value("SELECT id FROM customer WHERE name = '嵊州领带集团'").hex()

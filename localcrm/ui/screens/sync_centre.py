@@ -34,7 +34,7 @@ from localcrm.ui.kit.theme import asset
 from localcrm.ui.kit.values import ago, near_moment
 from localcrm.ui.operations import apart, run_service, show_failure, toast
 from localcrm.ui.registry import Screen, register
-from localcrm.ui.screens.sync_files import FILES, make_file, read_files
+from localcrm.ui.screens.sync_files import FILES, came, make_file, read_files
 from localcrm.ui.screens.sync_invites import invite_branch, let_branch_in
 from localcrm.ui.screens.sync_keys import OwnKeys, branch_keys, compare_digits, let_keys_in, revoke_keys, what_is_compared
 
@@ -378,6 +378,7 @@ class Centre:
             (_("Last exchange"), _ago(status["last_ok"])),
             (_("Changes waiting to be sent"), f"{status['waiting']:,}"),
             (_("Address of head office"), status["url"] or _("not known; exchange by file")),
+            (_("Kept here"), " · ".join(kept_here(status))),
         ]
         with ui.element("div").classes("lc-facts"):
             for label, text in rows:
@@ -415,17 +416,18 @@ class Centre:
         with self.problem:  # the table with the button is drawn anew
             await self._draw()
 
-    def _standing(self) -> tuple[int, int]:
-        """How much has been written here, and how much is to be looked at."""
+    def _standing(self) -> tuple[int, int, dict[str, Any] | None]:
+        """How much has been written here, how much is to be looked at, and what left last."""
+        left = node_sync.status(self.session.store)["left"]
         with self.session.store.read() as connection:
-            return changelog.head(connection), count_open(connection, self.session.actor)
+            return changelog.head(connection), count_open(connection, self.session.actor), left
 
-    def _came(self, before: tuple[int, int]) -> str:
-        head, conflicts = self._standing()
-        if (head, conflicts) == before:
+    def _came(self, before: tuple[int, int, dict[str, Any] | None]) -> str:
+        head, conflicts, left = self._standing()
+        if (head, conflicts, left) == before:
             return _("Exchanged with head office; nothing new came.")
-        text = _("Merged: {applied} changes applied, {conflicts} to look at.")
-        return text.format(applied=f"{head - before[0]:,}", conflicts=f"{max(0, conflicts - before[1]):,}")
+        gone = left["count"] if left is not None and left != before[2] else 0
+        return came(applied=head - before[0], conflicts=max(0, conflicts - before[1]), left=gone)
 
     async def _exchange(self) -> None:
         """With head office; where its address is not known, that is asked for first."""
@@ -549,6 +551,15 @@ def _branch_state(branch: Mapping[str, Any]) -> tuple[str, str]:
     if branch["stale"]:
         return _("silent for very long"), "warn"
     return (_("changes wait for it"), "warn") if branch["waiting"] else (_("up to date"), "good")
+
+
+def kept_here(status: Mapping[str, Any]) -> list[str]:
+    """What a branch holds, where it is not everything, and what left it last."""
+    said = [_(BranchHolds(status["holds"]).label)] if status["holds"] != BranchHolds.ALL else []
+    if left := status["left"]:
+        text = _("{count} customers are kept at head office only, {when}")
+        said.append(text.format(count=f"{left['count']:,}", when=_ago(left["at"])))
+    return said
 
 
 def _ago(moment: str | None) -> str:

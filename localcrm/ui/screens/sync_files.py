@@ -109,6 +109,14 @@ async def _show_parts(name: str, paths: list[Path]) -> None:
     await answer_of(dialog)
 
 
+def came(*, applied: int, conflicts: int, left: int) -> str:
+    """What an exchange did here."""
+    said = [_("Merged: {applied} changes applied, {conflicts} to look at.").format(applied=f"{applied:,}", conflicts=f"{conflicts:,}")]
+    if left:
+        said.append(_("Customers that only head office keeps from now on: {count}.").format(count=f"{left:,}"))
+    return " ".join(said)
+
+
 async def read_files(session: Session, tokens: list[str], working: Working) -> None:
     """Read files that were uploaded together, and say what came of it."""
     store = session.store
@@ -128,11 +136,10 @@ async def read_files(session: Session, tokens: list[str], working: Working) -> N
     if not outcome.ok:
         return
     result = outcome.value
-    if result["applied"] or result["conflicts"]:
-        text = _("Merged: {applied} changes applied, {conflicts} to look at.")
+    if result["applied"] or result["conflicts"] or result["left"]:
+        toast(came(**{key: result[key] for key in ("applied", "conflicts", "left")}))
     else:
-        text = _("The file holds nothing new; everything was here already.")
-    toast(text.format(applied=f"{result['applied']:,}", conflicts=f"{result['conflicts']:,}"))
+        toast(_("The file holds nothing new; everything was here already."))
     for entry in result.get("refused", []):
         _refused(InvalidInput(entry["code"], N_("{reason}"), reason=entry["message"]))
 
