@@ -544,7 +544,7 @@ register(
         "call_split",
         "conflict.read",
         conflicts,
-        "company",
+        "merging",
         badge=Badge(waiting, frozenset({CONFLICT.key}), N_("{count} conflicts wait for a decision")),
     )
 )
