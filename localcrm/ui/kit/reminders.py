@@ -233,7 +233,7 @@ def _card(session: Session, bell: Bell, one: Reminding, *, first: bool) -> None:
                     f'flat dense round size=sm data-act=close-reminder aria-label="{_("Close")}"'
                 )
             with ui.element("a").classes("lc-strong lc-reminder-title") as title:
-                ui.label(one.title or _("(not to be seen)")).classes("lc-cut")
+                ui.label(one.title or _("(not to be seen)"))
             if path := place_of(one):
                 title.props(f"href={quoted(path)}")
             if one.text:
