@@ -8,6 +8,8 @@ import pytest
 
 from localcrm.domain.admin.conflicts import CONFLICT
 from localcrm.kernel.i18n import use_language
+from localcrm.kernel.schema import entity
+from localcrm.store.changelog import history
 from localcrm.ui.conflict_words import Told
 from localcrm.ui.customer.conflicts import disputed_fields, in_short, open_conflicts
 from tests.ui.conftest import PASSWORD, Office
@@ -45,6 +47,17 @@ def test_what_is_no_change_of_a_field_is_called_by_its_reason(office: Office, cu
     _note(office, kind="deleted_edited", record=customer, field="deleted", kept="true", lost="false", kept_node="HQ", lost_node="BR01")
     assert in_short(_told(office, customer)).split("；")[0] == "一处删除，另一处修改"
     assert disputed_fields(_told(office, customer), customer) == {"phone", "credit_limit"}
+
+
+def test_of_a_deleted_customer_it_is_told_what_somebody_had_changed(office: Office) -> None:
+    made = office.new("customer", name="盛宏")["id"]
+    office.run("records.update_record", entity="customer", id=made, values={"phone": "0575-7"})
+    with office.store.read() as connection:
+        change = next(row for row in history(connection, entity("customer"), made) if row.new == "0575-7")
+    office.run("records.delete_record", entity="customer", id=made)
+    met = {"lost_node": change.node, "lost_at": change.at, "lost_by": office.admin.user_id}
+    _note(office, kind="deleted_edited", record=made, field="deleted", kept="true", lost="false", kept_node="BR01", **met)
+    assert in_short(_told(office, made)) == "HQ 王芳 那边改过（电话：0575-7）。"
 
 
 def test_a_hidden_field_is_not_named(office: Office, customer: str) -> None:

@@ -80,7 +80,7 @@ def _head(one: Told) -> str:
     if one.item.kind == ConflictKind.OVERWRITTEN and len(one.places) > 1:
         first, second = sorted(one.places)
         return _("{first} and {second} both changed").format(first=first, second=second)
-    if one.item.kind == ConflictKind.DELETED_EDITED and one.edits and one.item.now == "true":
+    if one.item.kind == ConflictKind.DELETED_EDITED and one.edits and one.lost.who and one.item.now == "true":
         return _("{who} had changed it ({edits}).").format(who=one.lost.who, edits=one.edits)
     return one.reason
 
