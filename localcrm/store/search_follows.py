@@ -115,8 +115,7 @@ def _rows_from(connection: Connection, place: int, most: int) -> Iterator[tuple[
     for entity in sorted(entities(), key=lambda entity: entity.no):
         if entity.searched and entity.no >= place >> ROW_BITS:
             rows = connection.all(
-                f'SELECT rid FROM "{entity.key}" WHERE deleted = 0 AND rid >= ? ORDER BY rid LIMIT ?',
-                (place - doc_id(entity, 0), most),
+                f'SELECT rid FROM "{entity.key}" WHERE deleted = 0 AND rid >= ? ORDER BY rid LIMIT ?', (place - doc_id(entity, 0), most)
             )
             if rows:
                 yield entity, [row[0] for row in rows]

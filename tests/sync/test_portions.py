@@ -116,7 +116,8 @@ def test_merged_in_single_steps_everybody_holds_the_same(company, hq, one, two, 
     heads = _events(hq)
     company.exchange()
     company.exchange()
-    assert len(set(heads)) == (8 if waits else 2)  # one event more when the search index has followed; as many commits as the branches had transactions, or as there were messages
+    # One event more when the search index has followed; as many commits as the branches had transactions, or as there were messages.
+    assert len(set(heads)) == (8 if waits else 2)
     assert len(company.digests) == 1
     assert len(hq.conflicts()) == 3
     assert one.conflicts() == two.conflicts() == hq.conflicts()
