@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from localcrm.domain import verbs
+from localcrm.domain.admin.conflicts import CONFLICT
 from localcrm.kernel.schema import entity
 from localcrm.store import changelog
 from tests.browser.conftest import OpenPage, Running, beside
@@ -17,7 +18,7 @@ from tests.browser.conftest import OpenPage, Running, beside
 pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
 
 
-def acts(page: Page, name: str) -> Locator:
+def acts(page: Page | Locator, name: str) -> Locator:
     """A button by what it does, whatever the language."""
     return page.locator(f"[data-act='{name}']")
 
@@ -114,6 +115,19 @@ def test_what_was_changed_in_part_since_is_undone_in_part(open_page: OpenPage, o
     acts(page, "undo-yes").click()
     expect(page.locator(".lc-toast").last).to_contain_text("已撤销")
     assert [stored(office, identity, key) for key in ("phone", "remark")] == ["0575-3", None]
+
+
+def test_the_conflicts_open_the_same_history_with_its_ways_back(open_page: OpenPage, office: Running) -> None:
+    identity = written(office, "争议纺织", {"phone": "0575-2"})
+    with beside(office) as (store, _actor), store.unit_of_work(None) as uow:
+        told = {"kind": "overwritten", "entity": "customer", "record": identity, "field": "phone", "kept": "0575-2", "lost": "0575-9"}
+        uow.insert(CONFLICT, CONFLICT.validate(told | {"kept_node": "HQ", "lost_node": "BR01"}))
+    page = open_page("/conflicts")
+    expect(page.locator(".lc-conflict.lc-on")).to_be_visible()
+    page.keyboard.press("h")
+    dialog = page.locator(".q-dialog", has_text="变更记录：争议纺织")
+    expect(acts(dialog, "as-of")).to_be_visible()
+    expect(acts(dialog, "undo-action")).to_have_count(2)
 
 
 def test_on_a_phone_a_history_reads_from_top_to_bottom(open_page: OpenPage, office: Running) -> None:
