@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
@@ -100,14 +101,35 @@ def run(store: Store, actor: Actor, name: str, parameters: Mapping[str, Any]) ->
 
 def act(store: Store, actor: Actor, name: str, parameters: Mapping[str, Any]) -> Done:
     """The same, for whoever may want to take it back."""
+    action = _permitted(actor, name)
+    with store.unit_of_work(actor.user_id) as uow:
+        result = _perform(uow, actor, action, parameters)
+    return Done(to_json(result), uow.first_change)
+
+
+def try_out(store: Store, actor: Actor, name: str, parameters: Mapping[str, Any]) -> None:
+    """Raise what a user action would raise; nothing is changed."""
+    action = _permitted(actor, name)
+    with suppress(_OnlyTried), store.unit_of_work(actor.user_id) as uow:
+        _perform(uow, actor, action, parameters)
+        raise _OnlyTried
+
+
+class _OnlyTried(Exception):
+    """Ends a trial, which leaves nothing behind."""
+
+
+def _permitted(actor: Actor, name: str) -> Verb:
     action = verb(name)
     policy.require_acting(actor)
     if action.permission:
         policy.require(actor, action.permission)
-    with store.unit_of_work(actor.user_id) as uow:
-        _require_record(uow, actor, action, parameters)
-        result = action(uow, actor, **parameters)
-    return Done(to_json(result), uow.first_change)
+    return action
+
+
+def _perform(uow: UnitOfWork, actor: Actor, action: Verb, parameters: Mapping[str, Any]) -> Any:
+    _require_record(uow, actor, action, parameters)
+    return action(uow, actor, **parameters)
 
 
 def _require_record(uow: UnitOfWork, actor: Actor, action: Verb, parameters: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ from localcrm.kernel.schema import EntityType, Field, entity as entity_type
 from localcrm.store.changelog import HistoryRow
 from localcrm.store.query import stored_value, titles
 from localcrm.store.view import Masked
-from localcrm.ui.endpoints import record_path
+from localcrm.ui.endpoints import page_path
 from localcrm.ui.kit.binned import deleted_by
 from localcrm.ui.kit.values import exact, near_moment, show
 
@@ -201,7 +201,7 @@ class Teller:
             item=item,
             kind=kind,
             title=title,
-            path=record_path(kind.key, record) if kind and item.is_there else "",
+            path=page_path(kind.key, record) if kind and item.is_there else "",
             label=field.label if field else "" if key in {"", "deleted"} else key,
             reason=self._reason(item, into),
             base=self.word(item, conflict.get("base")),
@@ -447,7 +447,7 @@ class Teller:
             return "", ""
         if not policy.visible(self._connection, self._actor, kind, identity):
             return _("a record that you may not see"), ""
-        return self._titles(kind, [identity]).get(identity) or kind.label, record_path(kind.key, identity)
+        return self._titles(kind, [identity]).get(identity) or kind.label, page_path(kind.key, identity)
 
     def _titles(self, kind: EntityType, ids: list[str]) -> dict[str, str]:
         """Titles as far as the actor may read the field they stand in; a share is called by what it shares with whom."""

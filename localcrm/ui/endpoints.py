@@ -338,6 +338,11 @@ def record_path(entity: str, identity: str) -> str:
     return OWN_PAGES.get(entity, "/records/{entity}?open={id}").format(entity=entity, id=identity)
 
 
+def page_path(entity: str, identity: str) -> str:
+    """The same, but a customer on a page of its own: it tells of a deleted one too, and a phone shows it at once."""
+    return f"/customers/{identity}" if entity == "customer" else record_path(entity, identity)
+
+
 class Ways:
     """Where a user opens what was found: the screens he may open, asked once for many records."""
 

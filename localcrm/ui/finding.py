@@ -9,7 +9,7 @@ from localcrm.domain.options.services import PERMISSION
 from localcrm.domain.options.table import SECTIONS, Level, Option, options
 from localcrm.kernel.i18n import LANGUAGES, gettext, use_language
 from localcrm.store import pinyin, search
-from localcrm.ui.registry import Screen, screens_for
+from localcrm.ui.registry import FOOT, Screen, screens_for
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -19,7 +19,7 @@ OPTIONS_PATH = "/settings/options"
 #: The search centre; ``q`` is what to look for.
 SEARCH_PATH = "/search"
 #: Screens of these sections are settings too.
-SETTINGS_SECTIONS = frozenset({"company", "settings"})
+SETTINGS_SECTIONS = frozenset({"company", "settings", FOOT})
 
 
 def is_called(wanted: str, *msgids: str) -> bool:

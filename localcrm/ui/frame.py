@@ -157,7 +157,9 @@ def _bar(session: Session) -> None:
         with ui.element("a").props(f"href={quoted(home_page(session))}").classes("lc-brand"):
             ui.element("i").classes("lc-logo")
             ui.label(syncstate.company_name(session.store))
-        ui.label(f"{node.code} {node.name}").classes("lc-chip lc-acc lc-node").mark("node")
+        with ui.element("div").classes("lc-chip lc-acc lc-node").mark("node"):
+            ui.label(node.code)
+            ui.label(f" {node.name}").classes("lc-node-name")
         with (
             ui.element("button")
             .classes("lc-search")

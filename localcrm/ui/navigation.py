@@ -17,7 +17,7 @@ from nicegui import context, ui
 
 from localcrm.kernel.i18n import gettext as _
 from localcrm.ui.operations import run_service
-from localcrm.ui.registry import FOLDED, PINNED, Screen, navigation, screens_for
+from localcrm.ui.registry import FOLDED, FOOT, PINNED, Screen, navigation, screens_for
 
 if TYPE_CHECKING:
     from nicegui.client import Client
@@ -50,6 +50,7 @@ class Navigation:
         ui.timer(
             0, partial(self._count, *self.counted.values()), once=True
         )  # numbers follow once the page is there: no page waits for them
+        ui.timer(0, lambda: ui.run_javascript("localcrm.showPlace()"), once=True)
         for screen in self.counted.values():
             assert screen.badge is not None
             session.subscribe(screen.badge.entities, partial(self._changed, screen))
@@ -83,7 +84,8 @@ class Navigation:
                 f'<button class="lc-nav-head" type="button" data-section="{section}" aria-expanded="{"false" if is_folded else "true"}">'
                 f"<span>{escape(_(label))}</span>{_icon('expand_more')}</button>"
             )
-        return f'<div class="lc-nav-part{" lc-folded" if is_folded else ""}">{head}{"".join(map(self._link, members))}</div>'
+        looks = (" lc-folded" if is_folded else "") + (" lc-nav-foot" if section == FOOT and label != PINNED else "")
+        return f'<div class="lc-nav-part{looks}">{head}{"".join(map(self._link, members))}</div>'
 
     def _link(self, screen: Screen) -> str:
         badge = ""

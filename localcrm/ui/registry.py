@@ -26,7 +26,10 @@ SECTIONS: dict[str, str] = {
     "trade": N_("Trade"),
     "company": N_("Company"),
     "settings": N_("Settings"),
+    "merging": "",
 }
+#: The section that stays in sight at the foot of the navigation.
+FOOT = "merging"
 
 #: Preference of a user: the sections he has folded up.
 FOLDED = "nav:folded"

@@ -74,13 +74,18 @@ def test_a_deleted_customer_says_so_and_offers_only_the_way_back(open_page: Open
 
 def test_what_is_left_to_decide_about_a_customer_stands_above_everything(open_page: OpenPage, office: Running) -> None:
     with beside(office) as (store, actor):
-        identity = verbs.run(store, actor, "records.create_record", {"entity": "customer", "values": {"name": "两处都改的布行"}})["id"]
+        identity = verbs.run(
+            store, actor, "records.create_record", {"entity": "customer", "values": {"name": "两处都改的布行", "phone": "1"}}
+        )["id"]
         with store.unit_of_work(None) as uow:
             told = {"kind": "overwritten", "entity": "customer", "record": identity, "field": "phone", "kept": "1", "lost": "2"}
+            told |= {"kept_node": "HQ", "lost_node": "BR01"}
             uow.insert(CONFLICT, CONFLICT.validate(told))
     page = open_page(f"/customers/{identity}")
-    notice = page.locator(".lc-notice", has_text="有 1 处需要您确认")
+    notice = page.locator(".lc-notice", has_text="BR01 与 HQ 都改过：电话")
     expect(notice).to_be_visible()
+    expect(page.locator(".lc-fact", has_text="电话").locator(".lc-disputed")).to_have_count(1)
+    expect(page.locator(".lc-disputed")).to_have_count(1)
     picture(page, "customer-with-conflict")
     page.get_by_text("返回列表").click()
     expect(page.locator(".lc-lower .q-tab").first).to_contain_text("冲突")
@@ -91,3 +96,47 @@ def test_what_is_left_to_decide_about_a_customer_stands_above_everything(open_pa
     page.goto(f"{office.address}/customers/{identity}")
     expect(page.locator(".lc-page-tools")).to_contain_text("编辑")
     expect(notice).to_have_count(0)
+
+
+def test_restoring_a_customer_that_was_changed_elsewhere_settles_that_too(open_page: OpenPage, office: Running) -> None:
+    with beside(office) as (store, actor):
+        identity = verbs.run(store, actor, "records.create_record", {"entity": "customer", "values": {"name": "一删一改的布行"}})["id"]
+        verbs.run(store, actor, "records.delete_record", {"entity": "customer", "id": identity})
+        with store.unit_of_work(None) as uow:
+            told = {"kind": "deleted_edited", "entity": "customer", "record": identity, "field": "deleted", "kept": "true", "lost": "false"}
+            uow.insert(CONFLICT, CONFLICT.validate(told | {"kept_node": "HQ", "lost_node": "BR01"}))
+    page = open_page(f"/customers/{identity}")
+    notice = page.locator(".lc-record-head .lc-notice")
+    expect(notice).to_have_count(1)
+    expect(notice).to_contain_text("已删除，在回收站里（HQ 王芳")
+    expect(notice).to_contain_text("一处删除，另一处修改")
+    expect(notice.locator("[data-act=to-conflicts]")).to_be_visible()
+    notice.locator("[data-act=restore]").click()
+    expect(page.locator(".lc-page-tools")).to_contain_text("编辑")
+    expect(notice).to_have_count(0)
+    with beside(office) as (store, _actor), store.read() as connection:
+        assert connection.value("SELECT resolution FROM conflict WHERE record = ?", (identity,)) == "value=false"
+
+
+def test_below_the_list_a_deleted_customer_says_so_and_is_not_edited(open_page: OpenPage, office: Running) -> None:
+    with beside(office) as (store, actor):
+        identity = verbs.run(store, actor, "records.create_record", {"entity": "customer", "values": {"name": "列表下的旧客户"}})["id"]
+        verbs.run(store, actor, "records.delete_record", {"entity": "customer", "id": identity})
+    page = open_page(f"/customers?open={identity}&tab=overview")
+    notice = page.locator(".lc-lower .lc-notice", has_text="已删除，在回收站里")
+    expect(notice).to_be_visible()
+    expect(page.locator(".lc-lower .lc-overview-head", has_text="编辑")).to_have_count(0)
+    page.keyboard.press("e")
+    expect(page.locator(".lc-notices .lc-notice")).to_contain_text("请先恢复")
+    expect(page.locator(".q-dialog")).to_have_count(0)
+    notice.locator("[data-act=restore]").click()
+    expect(page.locator(".lc-lower .lc-overview-head", has_text="编辑")).to_be_visible()
+
+
+def test_a_phone_names_the_chosen_customer_once(open_page: OpenPage) -> None:
+    page = open_page("/customers", size=(390, 844))
+    page.locator(".lc-card-row", has_text="柯桥金龙布业").click()
+    page.locator(".lc-lower [data-tab=overview]").click()
+    expect(page.locator(".lc-lower .lc-facts")).to_be_visible()
+    expect(page.locator(".lc-lower").get_by_text("柯桥金龙布业", exact=True).locator("visible=true")).to_have_count(1)
+    expect(page.locator(".lc-lower .lc-kbd:visible")).to_have_count(0)

@@ -27,7 +27,7 @@ from tests.factories import enrol
 
 SHARED = "绍兴恒远纺织品有限公司"
 #: What a person reads while the line is cut, and the program prints for whoever runs it.
-NO_LINE = "连接不上总部或连接中断"
+NO_LINE = "连接不上总部，或连接中断"
 
 
 class Line:

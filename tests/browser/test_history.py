@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from localcrm.domain import verbs
+from localcrm.domain.admin.conflicts import CONFLICT
 from localcrm.kernel.schema import entity
 from localcrm.store import changelog
 from tests.browser.conftest import OpenPage, Running, beside
@@ -16,7 +18,7 @@ from tests.browser.conftest import OpenPage, Running, beside
 pytestmark = pytest.mark.usefixtures("nobody_else_is_asked")
 
 
-def acts(page: Page, name: str) -> Locator:
+def acts(page: Page | Locator, name: str) -> Locator:
     """A button by what it does, whatever the language."""
     return page.locator(f"[data-act='{name}']")
 
@@ -94,9 +96,50 @@ def test_what_cannot_be_undone_says_why(open_page: OpenPage, office: Running) ->
     page = open_page()
     history(page, "后来纺织")
     acts(page, "undo-action").nth(1).click()
-    expect(page.locator(".q-dialog .lc-notice")).to_contain_text("又被 王芳（HQ）改过")
+    dialog = page.locator(".q-dialog", has_text="不能撤销")
+    expect(dialog.locator(".lc-notice")).to_have_text(re.compile("电话后来改成 0575-3（HQ 王芳）。$"))
+    expect(dialog.locator(".lc-table")).to_have_count(0)  # nothing of it will happen
     expect(acts(page, "undo-yes")).to_have_count(0)
     assert stored(office, identity, "phone") == "0575-3"
+
+
+def test_what_was_changed_in_part_since_is_undone_in_part(open_page: OpenPage, office: Running) -> None:
+    identity = written(office, "部分纺织", {"phone": "0575-2", "remark": "熟客"}, {"phone": "0575-3"})
+    page = open_page()
+    history(page, "部分纺织")
+    acts(page, "undo-action").nth(1).click()
+    dialog = page.locator(".q-dialog", has=acts(page, "undo-yes"))
+    expect(dialog.locator(".lc-notice")).to_contain_text("电话后来改成 0575-3")
+    expect(dialog.locator(".lc-table tr")).to_have_count(2)
+    expect(dialog.locator(".lc-table")).to_contain_text("熟客")
+    acts(page, "undo-yes").click()
+    expect(page.locator(".lc-toast").last).to_contain_text("已撤销")
+    assert [stored(office, identity, key) for key in ("phone", "remark")] == ["0575-3", None]
+
+
+def test_the_conflicts_open_the_same_history_with_its_ways_back(open_page: OpenPage, office: Running) -> None:
+    identity = written(office, "争议纺织", {"phone": "0575-2"})
+    with beside(office) as (store, _actor), store.unit_of_work(None) as uow:
+        told = {"kind": "overwritten", "entity": "customer", "record": identity, "field": "phone", "kept": "0575-2", "lost": "0575-9"}
+        uow.insert(CONFLICT, CONFLICT.validate(told | {"kept_node": "HQ", "lost_node": "BR01"}))
+    page = open_page("/conflicts")
+    expect(page.locator(".lc-conflict.lc-on")).to_be_visible()
+    page.keyboard.press("h")
+    dialog = page.locator(".q-dialog", has_text="变更记录：争议纺织")
+    expect(acts(dialog, "as-of")).to_be_visible()
+    expect(acts(dialog, "undo-action")).to_have_count(2)
+
+
+def test_on_a_phone_a_history_reads_from_top_to_bottom(open_page: OpenPage, office: Running) -> None:
+    identity = written(office, "竖排纺织", {"name": "绍兴市柯桥区竖排纺织品进出口贸易有限责任公司"}, {"phone": "0575-2"})
+    page = open_page(f"/customers?open={identity}&tab=history", size=(390, 844))
+    line = page.locator(".lc-history tr", has_text="有限责任公司")
+    after = line.locator("td").nth(5)
+    expect(after).to_contain_text("进出口贸易")
+    before, box = line.locator("td").nth(4).bounding_box(), after.bounding_box()
+    assert before is not None and box is not None
+    assert (box["width"] > 250, box["y"] >= before["y"] + before["height"]) == (True, True)
+    assert len({round(name.bounding_box()["x"]) for name in page.locator(".lc-history td:nth-child(2):visible").all()}) == 1  # type: ignore[index]
 
 
 def test_a_record_as_of_an_earlier_change_and_one_value_back(open_page: OpenPage, office: Running) -> None:

@@ -33,3 +33,15 @@ def test_wrong_parameters_are_refused_by_name(store: Store, admin: Actor, name: 
 def test_an_id_may_have_dashes_and_capitals(do: Callable[..., Any], new: Callable[..., Any]) -> None:
     product = new("product", code="P", name="货")["id"]
     assert do("stock.stock_on_hand", product_id=f"{product[:8]}-{product[8:]}".upper())["product_id"] == product
+
+
+def test_what_is_tried_out_changes_nothing_and_is_refused_as_the_deed_would_be(store: Store, admin: Actor, new: Callable[..., Any]) -> None:
+    customer = new("customer", name="甲")["id"]
+    wish = {"entity": "customer", "id": customer}
+    verbs.try_out(store, admin, "records.delete_record", wish)
+    with store.read() as connection:
+        assert connection.value("SELECT deleted FROM customer") == 0
+    new("contact", customer_id=customer, name="张")
+    with pytest.raises(AppError) as refused:
+        verbs.try_out(store, admin, "records.delete_record", wish)
+    assert refused.value.code == "referenced"

@@ -178,9 +178,25 @@ def count_open(connection: Connection, actor: Actor) -> int:
 
 def is_disputed(connection: Connection, actor: Actor, kind: EntityType, identity: str, field: str) -> bool:
     """Whether there is an open conflict about a field of a record that the actor may see."""
+    return bool(_open_about(connection, actor, kind, identity, field))
+
+
+def settled_by_restoring(connection: Connection, actor: Actor, kind: EntityType, identity: str) -> list[str]:
+    """Ids of the open conflicts about a deletion that the actor settles when he takes the record out of the recycle bin."""
+    if not policy.may(actor, f"{kind.key}.update"):
+        return []
+    found = _open_about(connection, actor, kind, identity, "deleted")
+    return [one for one in found if policy.visible(connection, actor, CONFLICT, one, action="resolve")]
+
+
+def _open_about(connection: Connection, actor: Actor, kind: EntityType, identity: str, field: str) -> list[str]:
+    """Ids of the open conflicts about a field of a record that the actor may see."""
+    seen = policy.seen(actor, CONFLICT)
+    if seen is None:
+        return []
     where = (Condition("record", "=", identity), Condition("state", "=", ConflictState.OPEN), Condition("field", "=", field))
-    rows = select(connection, ListQuery(CONFLICT, where=where, limit=MOST_AT_ONCE, restrict=policy.view(actor, CONFLICT)), count=False).rows
-    return any(row["entity"] == kind.key for row in rows)
+    rows = select(connection, ListQuery(CONFLICT, where=where, limit=MOST_AT_ONCE, restrict=seen), count=False).rows
+    return [str(row["id"]) for row in rows if row.get("entity") == kind.key]
 
 
 def _is_mine(connection: Connection, actor: Actor, conflict: Mapping[str, Any]) -> bool:

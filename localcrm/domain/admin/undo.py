@@ -7,19 +7,19 @@ Postings and movements are never undone; they are reversed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from localcrm.domain import policy, records
 from localcrm.domain.naming import can_be_moved
 from localcrm.domain.policy import Actor
+from localcrm.domain.verbs import try_out
 from localcrm.kernel.errors import AppError, Forbidden, Refused
 from localcrm.kernel.i18n import N_, gettext
 from localcrm.kernel.schema import EntityType, Kind, Stored, entity as entity_type
 from localcrm.store.asof import REGISTER, lines_today, record_today
-from localcrm.store.changelog import Action, Change, action_changes, action_of, first_values, history
+from localcrm.store.changelog import Action, Change, HistoryRow, action_changes, action_of, first_values, history
 from localcrm.store.connection import Connection
 from localcrm.store.ddl import DELETED_NO, GONE, INSERT, UPDATE
 from localcrm.store.node import load_node
@@ -116,20 +116,32 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Since:
+    """A value that somebody changed after an action: ``now`` is the live one, in JSON form as the actor may see it."""
+
+    entity: str
+    title: str
+    field: str
+    now: Any
+    user_id: str | None
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
-    """What an undo will do; ``refused`` says in words why it cannot be done."""
+    """What an undo will do; ``refused`` says in words why it cannot be done, ``since`` what was changed after the action.
+
+    ``steps`` of one that is refused are what can still be undone without the rest (``undo_action`` with ``rest``).
+    """
 
     action: Action
     steps: tuple[Step, ...]
     refused: str = ""
+    since: tuple[Since, ...] = ()
 
 
 #: Changes of an action that are looked at before an undo is offered.
 _LOOKED_AT = 50
-
-
-class _OnlyTried(Exception):
-    """Ends a trial, which leaves nothing behind."""
 
 
 def is_offered(store: Store, connection: Connection, actor: Actor, change: int) -> bool:
@@ -159,21 +171,35 @@ def preview_undo(store: Store, actor: Actor, *, change: int) -> Preview:
             _require_seen(connection, actor, touched)
         shown = [one for one in touched if one.entity.key not in (ALONG if way is None else OWN_WAYS)]
         steps = tuple(step for one in shown if (step := _step(connection, actor, one, touched)))
+        since = tuple(found for one in shown for found in _since(connection, actor, one))
+        rest = _rest(connection, actor, touched) if since else []
+        left = tuple(step for one in rest if (step := _step(connection, actor, one, rest)))
     try:
-        with suppress(_OnlyTried), store.unit_of_work(actor.user_id) as uow:
-            undo_action(uow, actor, change=change)
-            raise _OnlyTried
+        try_out(store, actor, "admin.undo_action", {"change": change})
     except AppError as error:
-        return Preview(action, steps, str(error))
+        return Preview(action, left if left and _may_undo_rest(store, actor, change) else (), str(error), since)
     return Preview(action, steps)
 
 
-def undo_action(uow: UnitOfWork, actor: Actor, *, change: int) -> dict[str, int]:
-    """Take back everything that was done together with a change of the history; returns {undone: how many records}."""
+def _may_undo_rest(store: Store, actor: Actor, change: int) -> bool:
+    try:
+        try_out(store, actor, "admin.undo_action", {"change": change, "rest": True})
+    except AppError:
+        return False
+    return True
+
+
+def undo_action(uow: UnitOfWork, actor: Actor, *, change: int, rest: bool = False) -> dict[str, int]:
+    """Take back everything that was done together with a change of the history; returns {undone: how many records}.
+
+    ``rest``: of an action that only changed values those that nobody has changed since, the others stay.
+    """
     _its_action, touched = _action(uow.connection, actor, change)
     way = _way_of(touched)
     if way is None:
         _require_seen(uow.connection, actor, touched)
+    if rest:
+        return {"undone": _undo_rest(uow, actor, touched)}
     for one in touched:
         _check_unchanged(uow.connection, actor, one, touched)
     if way is not None:
@@ -306,8 +332,7 @@ def _left(connection: Connection, one: Touched) -> dict[str, Any]:
 
 def _changed_since(connection: Connection, actor: Actor, one: Touched, key: str) -> Refused:
     """Names the last one who changed that field."""
-    rows = history(connection, one.entity, one.id)
-    last = next((row for row in rows if row.field == key), rows[0] if rows else None)
+    last = _last(connection, one, key)
     user = last.user_id if last else None
     who = titles(connection, entity_type("user"), [user]).get(user, "") if user else ""
     seen = policy.view(actor, one.entity)
@@ -320,6 +345,41 @@ def _changed_since(connection: Connection, actor: Actor, one: Touched, key: str)
         who=who or gettext(N_("the program")),
         node=last.node if last else "",
     )
+
+
+def _last(connection: Connection, one: Touched, key: str) -> HistoryRow | None:
+    """The last change of a field of a record, or of anything in it."""
+    rows = history(connection, one.entity, one.id)
+    return next((row for row in rows if row.field == key), rows[0] if rows else None)
+
+
+def _since(connection: Connection, actor: Actor, one: Touched) -> Iterator[Since]:
+    """Values that are no longer what an action made of them, of fields that people enter and this actor may see."""
+    now, seen = record_today(connection, one.entity, one.id), policy.seen(actor, one.entity)
+    if one.gone or now is None or seen is None:
+        return
+    for key, value in _left(connection, one).items():
+        if key == REGISTER or now.values[key] == value or not one.entity.fields[key].f.editable or not seen.shows(key):
+            continue
+        if last := _last(connection, one, key):
+            live = seen.of({key: now.values[key]})[key]
+            yield Since(one.entity.key, _title(connection, actor, one), key, live, last.user_id, last.node)
+
+
+def _rest(connection: Connection, actor: Actor, touched: Sequence[Touched]) -> list[Touched]:
+    """What of an action that only changed values of master data is still as it left it and may be entered by this actor; nothing of other actions."""
+    if any(one.entity.kind not in {Kind.MASTER, Kind.HUB} or one.only_moved or one.began or DELETED_NO in one.columns for one in touched):
+        return []
+    found = []
+    for one in touched:
+        now, fields = record_today(connection, one.entity, one.id), one.entity.fields
+        if now is None or now.deleted:
+            return []
+        same = [key for key, (_old, new) in one.changed.items() if now.values[key] == fields[key].show(new)]
+        kept = [key for key in same if fields[key].f.editable and policy.may_write(actor, one.entity, fields[key])]
+        if kept:
+            found.append(replace(one, columns={fields[key].no: one.changed[key] for key in kept}))
+    return found
 
 
 def _title(connection: Connection, actor: Actor, one: Touched) -> str:
@@ -369,6 +429,19 @@ def _undo(uow: UnitOfWork, actor: Actor, one: Touched, touched: Sequence[Touched
         if was_deleted and not is_deleted:
             records.put_in_bin(uow, actor, **names)
     return 1
+
+
+def _undo_rest(uow: UnitOfWork, actor: Actor, touched: Sequence[Touched]) -> int:
+    """Enter the values before once more, by the rules of today: what follows from the others was not taken back with them."""
+    rest = _rest(uow.connection, actor, touched)
+    if not rest:
+        raise Refused("nothing_left", N_("Nothing of this can be undone any more. Nothing was changed."))
+    for one in rest:
+        fields = one.entity.fields
+        before = {key: fields[key].load(old) for key, (old, _new) in one.changed.items()}
+        values = {key: "" if value is None else fields[key].to_json(value) for key, value in before.items()}
+        records.update_record(uow, actor, entity=one.entity.key, id=one.id, values=values)
+    return len(rest)
 
 
 def _goes_with_document(one: Touched, touched: Sequence[Touched]) -> bool:

@@ -70,7 +70,7 @@ def _read(session: Session, connection: Connection, identity: str) -> _Custody:
     pools = [str(one) for one in (customer.get("pool_id"), due.rule["pool_id"] if due else None) if one]
     sold = custody.sold_under(connection, session.actor, identity)
     people = custody.names_of(connection, [*links, {"to_id": customer.get("owner_id")}, *({"to_id": one.user} for one in sold)])
-    disputed = session.may("conflict.read") and is_disputed(connection, session.actor, CUSTOMER, identity, "owner_id")
+    disputed = is_disputed(connection, session.actor, CUSTOMER, identity, "owner_id")
     return _Custody(customer, links, people, titles(connection, POOL, pools), due, sold, disputed)
 
 

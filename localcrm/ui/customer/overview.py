@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,10 @@ from localcrm.domain.sales.glance import Glance, customer_glances
 from localcrm.kernel.i18n import N_, gettext as _
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record
+from localcrm.ui.conflict_words import Told
+from localcrm.ui.customer.conflicts import deleted_notice, disputed_fields, open_conflicts
 from localcrm.ui.customer.tabs import Tab
+from localcrm.ui.kit.binned import binned
 from localcrm.ui.kit.detail import facts, ref_names
 from localcrm.ui.kit.form import load_typed
 from localcrm.ui.kit.look import own_key
@@ -30,12 +34,17 @@ class _Overview:
     customer: Record
     names: dict[str, dict[str, str]]
     glance: Glance
+    binned: str
+    conflicts: Sequence[Told]
 
 
 def _read(session: Session, connection: Connection, identity: str) -> _Overview:
     customer = load_typed(session, CUSTOMER, identity)
     glance = customer_glances(connection, session.actor, [identity])[identity]
-    return _Overview(customer, ref_names(session, CUSTOMER, customer), glance)
+    names = ref_names(session, CUSTOMER, customer)
+    return _Overview(
+        customer, names, glance, binned(connection, session.actor, CUSTOMER, customer), open_conflicts(session, connection, identity)
+    )
 
 
 def _draw(bench: Workbench, found: _Overview) -> None:
@@ -43,16 +52,23 @@ def _draw(bench: Workbench, found: _Overview) -> None:
     extra = [(_("Next contact"), show_kind("datetime", glance.next_contact) or "")]
     if glance.unpaid is not None:
         extra.insert(0, (_("Unpaid"), show_kind("money", glance.unpaid) or ""))
-    with ui.element("div").classes("lc-row").style("flex:none;padding:10px 14px 0"):
-        ui.label(str(found.customer["name"])).classes("lc-sub grow lc-cut")
-        if bench.may_change:
+    if found.binned:
+        with ui.element("div").classes("lc-overview-head"):
+            deleted_notice(bench.session, found.customer, found.binned, found.conflicts)
+    with ui.element("div").classes("lc-row lc-overview-head"):
+        ui.label(str(found.customer["name"])).classes("lc-sub grow lc-cut lc-hide-phone")  # a phone shows it above the tabs' content
+        if bench.may_change and not found.binned:
             with ui.button(on_click=bench.edit).props("unelevated no-caps").classes("lc-btn").mark("edit"):
                 ui.label(_("Edit"))
-                ui.label(own_key("e")).classes("lc-kbd q-ml-sm")
+                ui.label(own_key("e")).classes("lc-kbd q-ml-sm lc-hide-phone")
     told = [f for f in CUSTOMER.readable if f.key != "name" and (f.f.editable or found.customer.get(f.key) is not None)]
-    facts(CUSTOMER, found.customer, found.names, told, extra)
+    facts(CUSTOMER, found.customer, found.names, told, extra, disputed=disputed_fields(found.conflicts, str(found.customer["id"])))
 
 
 OVERVIEW = Tab(
-    id="overview", label_msgid=N_("Overview"), read=_read, draw=_draw, shows=frozenset({"contact", "activity", "sales_order", "receipt"})
+    id="overview",
+    label_msgid=N_("Overview"),
+    read=_read,
+    draw=_draw,
+    shows=frozenset({"contact", "activity", "sales_order", "receipt", "conflict"}),
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nicegui import ui
 
 from localcrm.domain import policy
+from localcrm.domain.admin.conflicts import settled_by_restoring
 from localcrm.domain.people.entities import User
 from localcrm.kernel.i18n import gettext as _
 from localcrm.kernel.schema import EntityType
@@ -15,7 +16,7 @@ from localcrm.store.changelog import history
 from localcrm.store.connection import Connection
 from localcrm.store.query import Record, titles
 from localcrm.ui.kit.values import near_moment
-from localcrm.ui.operations import run_verb
+from localcrm.ui.operations import run_service, run_verb
 
 if TYPE_CHECKING:
     from localcrm.domain.policy import Actor
@@ -41,16 +42,41 @@ def binned(connection: Connection, actor: Actor, kind: EntityType, record: Recor
     return deleted_by(connection, actor, kind, str(record["id"])) if record.get("deleted") else ""
 
 
-def bin_notice(session: Session, kind: EntityType, identity: str, title: str, who: str) -> None:
-    """At the top of the page of a deleted record; nothing where ``who`` is empty."""
+def bin_notice(session: Session, kind: EntityType, identity: str, title: str, who: str, *, also: str = "", settle: str = "") -> None:
+    """At the top of a deleted record; nothing where ``who`` is empty.
+
+    also: what an open conflict tells of the deletion · settle: address of that conflict.
+    """
     if not who:
         return
-    params = {"entity": kind.key, "id": identity}
-    with ui.element("div").classes("lc-notice lc-warn").mark("binned").props('role="status"'):
+    text = _("Deleted, in the recycle bin ({who}).").format(who=who)
+    with ui.element("div").classes("lc-notice lc-warn lc-no-print").mark("binned").props('role="status"'):
         ui.icon("delete")
-        ui.label(_("Deleted: it lies in the recycle bin ({who}).").format(who=who)).classes("grow")
+        ui.label(" ".join(filter(None, [text, also]))).classes("grow")
+        if settle:
+            ui.button(_("Settle…"), on_click=lambda: ui.navigate.to(settle)).props("flat no-caps data-act=to-conflicts").classes("lc-btn")
         if session.may(f"{kind.key}.delete"):
-            ui.button(
-                _("Restore it"),
-                on_click=lambda: run_verb(session, "records.undelete_record", params, done=_("Restored: {title}").format(title=title)),
-            ).props("unelevated no-caps data-act=restore").classes("lc-btn")
+            ui.button(_("Restore it"), on_click=lambda: _restore(session, kind, identity, title)).props(
+                "unelevated no-caps data-act=restore"
+            ).classes("lc-btn")
+
+
+async def _restore(session: Session, kind: EntityType, identity: str, title: str) -> None:
+    """Bring it back. What is open about its deletion is settled by that, where this user may settle it."""
+
+    def find() -> list[str]:
+        with session.store.read() as connection:
+            return settled_by_restoring(connection, session.actor, kind, identity)
+
+    done = _("Restored: {title}").format(title=title)
+    found = await run_service(session, find)
+    if not found.ok:
+        return
+    if not found.value:
+        await run_verb(session, "records.undelete_record", {"entity": kind.key, "id": identity}, done=done)
+        return
+    for conflict in found.value:
+        is_last = conflict is found.value[-1]
+        wish = {"id": conflict, "keep": "value=false"}
+        if not (await run_verb(session, "admin.resolve_conflict", wish, done=done if is_last else "")).ok:
+            return

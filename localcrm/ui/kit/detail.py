@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
+from localcrm.kernel.i18n import gettext as _
 from localcrm.kernel.schema import EntityType, Field
 from localcrm.store.query import Record, ref_titles
 from localcrm.ui.kit.files import file_links
-from localcrm.ui.kit.links import Piece, link_pieces, pieces
+from localcrm.ui.kit.links import link_pieces, pieces
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import exact, show, tags_of, tone
 
 if TYPE_CHECKING:
@@ -29,33 +32,27 @@ def facts(
     names: Mapping[str, Mapping[str, str]],
     fields: Sequence[Field],
     extra: Sequence[tuple[str, str]] = (),
+    *,
+    disputed: Collection[str] = (),
 ) -> None:
-    """Labels and values of a record."""
+    """Labels and values of a record; ``disputed`` fields are marked: what they say is still to be decided."""
     with ui.element("div").classes("lc-facts").mark("facts"):
         for label, text in extra:
-            _fact(label, text)
+            with _fact(label):
+                _text(text)
         for field in sorted(fields, key=lambda field: field.kind in {"longtext", "files"}):
             if field.key not in record or (record[field.key] is None and not field.is_used):
                 continue
             value = record[field.key]
-            if field.kind == "files" and isinstance(value, str):
-                with ui.element("div").classes("lc-fact lc-whole"):
-                    ui.label(field.label).classes("lc-label")
+            with _fact(field.label, whole=field.kind in {"longtext", "files"}, disputed=field.key in disputed):
+                if field.kind == "files" and isinstance(value, str):
                     file_links(entity, record["id"], field, value)
-                continue
-            if held := tags_of(field, value):
-                with ui.element("div").classes("lc-fact"):
-                    ui.label(field.label).classes("lc-label")
+                elif held := tags_of(field, value):
                     tag_chips(held)
-                continue
-            _fact(
-                field.label,
-                show(field, value, names.get(field.key)),
-                tone=tone(field, value),
-                tip=exact(value),
-                whole=field.kind == "longtext",
-                links=pieces(field, value),
-            )
+                elif links := pieces(field, value):
+                    link_pieces(links)
+                else:
+                    _text(show(field, value, names.get(field.key)), tone=tone(field, value), tip=exact(value))
 
 
 def tag_chips(tags: Sequence[tuple[str, int]]) -> None:
@@ -65,16 +62,28 @@ def tag_chips(tags: Sequence[tuple[str, int]]) -> None:
             ui.label(tag).classes("lc-chip lc-tag").style(f"--hue:{hue}")
 
 
-def _fact(
-    label: str, text: str | None, *, tone: str | None = None, tip: str | None = None, whole: bool = False, links: Sequence[Piece] = ()
-) -> None:
+def disputed_mark() -> None:
+    """Beside a value that people changed apart, until somebody decides."""
+    words = _("Changed at two places; somebody has to decide.")
+    ui.icon("call_merge").classes("lc-warn-text").props(f'role="img" aria-label={quoted(words)}').tooltip(words)
+
+
+@contextmanager
+def _fact(label: str, *, whole: bool = False, disputed: bool = False) -> Iterator[None]:
+    """A label; the block draws the value."""
     with ui.element("div").classes("lc-fact lc-whole" if whole else "lc-fact"):
-        ui.label(label).classes("lc-label")
-        if links:
-            link_pieces(links)
-            return
-        value = ui.label(text or "—").classes("" if text else "lc-muted")
-        if tone and text:
-            value.classes("lc-chip").props(f"data-tone={tone}").style("width:fit-content")
-        if tip:
-            value.tooltip(tip)
+        if disputed:
+            with ui.element("div").classes("lc-label lc-disputed"):
+                ui.label(label)
+                disputed_mark()
+        else:
+            ui.label(label).classes("lc-label")
+        yield
+
+
+def _text(text: str | None, *, tone: str | None = None, tip: str | None = None) -> None:
+    value = ui.label(text or "—").classes("" if text else "lc-muted")
+    if tone and text:
+        value.classes("lc-chip").props(f"data-tone={tone}").style("width:fit-content")
+    if tip:
+        value.tooltip(tip)

@@ -23,7 +23,7 @@ from localcrm.domain.crm.birthdays import lunar_in_words
 from localcrm.domain.crm.tags import tags_in_use
 from localcrm.domain.records import blank_record
 from localcrm.domain.roles import FieldRule
-from localcrm.kernel.errors import AppError, InvalidInput, NotFound, StaleRecord
+from localcrm.kernel.errors import AppError, InvalidInput, NotFound, Refused, StaleRecord
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.ids import is_id
 from localcrm.kernel.schema import EntityType, Field, entity as entity_type, plain_decimal, split_choices
@@ -37,7 +37,7 @@ from localcrm.ui.kit.picker import AreaPicker, Picker, picker
 from localcrm.ui.kit.problem import Problem
 from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import NUMBERS, show
-from localcrm.ui.operations import run_service, run_verb, toast, way_back
+from localcrm.ui.operations import run_service, run_verb, show_failure, toast, way_back
 
 if TYPE_CHECKING:
     from localcrm.ui.sessions import Session
@@ -480,6 +480,10 @@ async def edit_dialog(
         if not outcome.ok:
             return None
         record = outcome.value
+        if record.get("deleted"):
+            title = str(record.get(entity.title_field) or entity.label)
+            show_failure(Refused("in_the_bin", N_("“{title}” is in the recycle bin. Restore it first."), title=title))
+            return None
     editor = _Editor(session, entity, record, preset or {}, quick=quick)
     saved: dict[str, Any] | None = await answer_of(editor.dialog)
     ui.run_javascript(f"localcrm.setDirty({json.dumps(editor.draft_key)}, false)")

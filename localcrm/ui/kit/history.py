@@ -143,7 +143,7 @@ def history_table(
                         ui.label(line.at).tooltip(line.exact)
                         if undo and line.may_undo:
                             ui.button(_("Undo this action"), on_click=partial(undo, line.action)).props(
-                                "flat dense no-caps no-wrap size=sm data-act=undo-action"
+                                "flat dense no-caps no-wrap data-act=undo-action"
                             )
                 for text, style in (
                     ("" if same else line.who, "lc-keep-all"),

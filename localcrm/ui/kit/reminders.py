@@ -26,6 +26,7 @@ from localcrm.ui.endpoints import record_path
 from localcrm.ui.kit.dialogs import answer_of, page_dialog
 from localcrm.ui.kit.form import Form
 from localcrm.ui.kit.look import own_key
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import exact, near_day, near_moment
 from localcrm.ui.operations import run_verb
 
@@ -215,31 +216,34 @@ def corner(session: Session, count: Callable[[int], None], *, cards: bool = True
         with box:
             for place, one in enumerate(bell.cards[:MOST_CARDS]):
                 _card(session, bell, one, first=place == 0)
-            _more(len(bell.cards) - MOST_CARDS, "lc-wide-only")
-            _more(len(bell.cards) - 1, "lc-phone-only")  # where one card alone has room
+            _more(len(bell.cards) - MOST_CARDS, _("and {count} more"), "lc-as-cards")
+            _more(len(bell.cards) - 1, "+{count}", "lc-as-line")  # where one alone has room
 
     ui.timer(0, lambda: bell.join(client, draw), once=True)
     # Of these kinds not everybody may see records; that there was a change is told all the same, and only one's own is read.
     session.program.subscribe(sources(), bell.changed, held=lambda: session.locked)
 
 
-def _more(count: int, classes: str) -> None:
+def _more(count: int, text: str, classes: str) -> None:
     """The way to those that have no card here."""
     if count > 0:
         with ui.element("a").props('href="/reminders"').classes(f"lc-reminder-more {classes}"):
-            ui.label(_("and {count} more").format(count=count))
+            ui.label(text.format(count=count))
 
 
 def _card(session: Session, bell: Bell, one: Reminding, *, first: bool) -> None:
     with ui.element("div").classes("lc-reminder").props(f"data-kind={one.kind}"):
         ui.icon(ICONS[one.kind]).classes("lc-reminder-icon")
         with ui.element("div").classes("lc-reminder-text"):
-            with ui.element("div").classes("lc-row"):
+            with ui.element("div").classes("lc-row lc-reminder-when"):
                 ui.label(f"{_(HEADS[one.kind])} · {when(one)}").classes("lc-small-text lc-muted grow lc-cut").tooltip(exact(one.at) or "")
                 ui.button(icon="close", on_click=partial(bell.close, one.key)).props(
                     f'flat dense round size=sm data-act=close-reminder aria-label="{_("Close")}"'
                 )
-            ui.label(one.title or _("(not to be seen)")).classes("lc-strong")
+            with ui.element("a").classes("lc-strong lc-reminder-title") as title:
+                ui.label(one.title or _("(not to be seen)"))
+            if path := place_of(one):
+                title.props(f"href={quoted(path)}")
             if one.text:
                 ui.label(one.text).classes("lc-reminder-more-text")
             answers(session, one, first=first)

@@ -14,6 +14,7 @@ from localcrm.jobs.work import BACKUP
 from localcrm.kernel.clock import now_utc
 from localcrm.kernel.i18n import gettext as _
 from localcrm.store.store import Store
+from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.values import ago
 from localcrm.ui.operations import apart
 
@@ -72,21 +73,25 @@ def company_name(store: Store) -> str:
 
 
 def chip(session: Session) -> None:
-    """The chip in the bar; renews itself."""
-    label = ui.label().classes("lc-chip lc-sync").mark("sync-state")
+    """The chip in the bar; renews itself. A phone shows only how many changes wait."""
+    with ui.element("div").classes("lc-chip lc-sync").mark("sync-state") as box:
+        whole = ui.label().classes("lc-hide-phone")
+        short = ui.label().classes("lc-phone-only")
+
+    def say(state: SyncState) -> None:
+        text, tone = words(state)
+        whole.set_text(text)
+        short.set_text(f"⇅ {state.waiting:,}" if state.waiting else "⇅")
+        short.props(f"title={quoted(text)}")
+        box.classes(remove="lc-good lc-warn", add=tone)
+        box.set_visibility(bool(text))
 
     async def renew() -> None:
-        text, tone = words(await apart(sync_state, session.store))
-        if label.is_deleted:
-            return
-        label.set_text(text)
-        label.classes(remove="lc-good lc-warn", add=tone)
-        label.set_visibility(bool(text))
+        state = await apart(sync_state, session.store)
+        if not box.is_deleted:
+            say(state)
 
-    text, tone = words(sync_state(session.store))
-    label.set_text(text)
-    label.classes(add=tone)
-    label.set_visibility(bool(text))
+    say(sync_state(session.store))
     ui.timer(REFRESH_SECONDS, renew)
     session.subscribe({"customer", "contact", "activity", "sales_order", "product", "stock_move", "receipt"}, lambda _changes: renew())
 

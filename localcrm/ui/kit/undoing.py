@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nicegui import context, ui
 
-from localcrm.domain.admin.undo import Step, preview_undo
+from localcrm.domain.admin.undo import Preview, Since, Step, preview_undo
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import entity as entity_type
 from localcrm.store.query import titles
@@ -50,7 +50,7 @@ class _Plan:
     at: str
     steps: list[_Told]
     more: int
-    refused: str
+    refused: list[str]
 
 
 async def undo_dialog(session: Session, change: int) -> bool:
@@ -64,29 +64,41 @@ async def _ask(session: Session, change: int) -> bool:
     if not outcome.ok:
         return False
     plan: _Plan = outcome.value
-    with page_dialog() as dialog, ui.card().classes("lc-dialog"):
-        ui.label(_("Undo this action?")).classes("lc-dialog-title")
-        ui.label(_("Done by {who}, {at}. What goes back:").format(who=plan.who, at=plan.at)).classes("lc-muted")
+    with page_dialog() as dialog, ui.card().classes("lc-dialog").mark("undo"):
+        ui.label(_heading(plan)).classes("lc-dialog-title")
+        ui.label(_("Done by {who}, {at}.").format(who=plan.who, at=plan.at)).classes("lc-muted")
+        if plan.refused:
+            with ui.element("div").classes("lc-notice lc-warn").props('role="alert"'):
+                ui.icon("error_outline")
+                with ui.element("div").classes("grow"):
+                    for reason in plan.refused:
+                        ui.label(reason)
+        if plan.steps:
+            ui.label(_("Without that, the rest can be undone:") if plan.refused else _("What goes back:")).classes("lc-muted")
         with ui.element("div").classes("lc-scroll"):
             for step in plan.steps:
                 _draw(step)
             if plan.more:
                 ui.label(_("… and {count} more records").format(count=f"{plan.more:,}")).classes("lc-muted")
-        if plan.refused:
-            with ui.element("div").classes("lc-notice").props('role="alert"'):
-                ui.icon("error_outline")
-                ui.label(plan.refused).classes("grow")
         with ui.element("div").classes("lc-dialog-buttons"):
-            ui.button(_("Close") if plan.refused else _("Cancel"), on_click=lambda: dialog.submit(False)).props("flat no-caps").classes(
+            ui.button(_("Cancel") if plan.steps else _("Close"), on_click=lambda: dialog.submit(False)).props("flat no-caps").classes(
                 "lc-btn"
             )
-            if not plan.refused:
-                ui.button(_("Undo"), on_click=lambda: dialog.submit(True)).props(
-                    "unelevated no-caps autofocus data-commit data-act=undo-yes"
-                ).classes("lc-pri")
+            if plan.steps:
+                sure = ui.button(_("Undo the rest") if plan.refused else _("Undo"), on_click=lambda: dialog.submit(True))
+                sure.props("unelevated no-caps data-commit data-act=undo-yes").classes("lc-pri")
+                if not plan.refused:
+                    sure.props("autofocus")
     if not await answer_of(dialog):
         return False
-    return (await run_verb(session, "admin.undo_action", {"change": change}, done=_("Taken back"))).ok
+    wish = {"change": change} | ({"rest": True} if plan.refused else {})
+    return (await run_verb(session, "admin.undo_action", wish, done=_("Taken back"))).ok
+
+
+def _heading(plan: _Plan) -> str:
+    if not plan.refused:
+        return _("Undo this action?")
+    return _("This cannot be undone as a whole") if plan.steps else _("This cannot be undone")
 
 
 def _draw(step: _Told) -> None:
@@ -112,8 +124,18 @@ def _plan(session: Session, change: int) -> _Plan:
         user = found.action.user_id
         who = titles(connection, entity_type("user"), [user]).get(user, "") if user else ""
         steps = [_told(connection, step) for step in found.steps[:MOST_TOLD]]
+        refused = [_reason(connection, found, one) for one in found.since] or [found.refused]
     at = near_moment(datetime.fromisoformat(found.action.at))
-    return _Plan(who or _("the program"), at, steps, max(0, len(found.steps) - MOST_TOLD), found.refused)
+    return _Plan(who or _("the program"), at, steps, max(0, len(found.steps) - MOST_TOLD), refused if found.refused else [])
+
+
+def _reason(connection: Connection, found: Preview, one: Since) -> str:
+    """What somebody changed after the action; the record is named where there are several."""
+    field = entity_type(one.entity).fields[one.field]
+    label = field.label if len({other.title for other in found.since}) == 1 else f"{one.title} · {field.label}"
+    who = titles(connection, entity_type("user"), [one.user_id]).get(one.user_id, "") if one.user_id else ""
+    text = _("{label} was changed to {value} afterwards ({who}).")
+    return text.format(label=label, value=word(connection, field, one.now), who=f"{one.node} {who or _('the program')}")
 
 
 def _told(connection: Connection, step: Step) -> _Told:

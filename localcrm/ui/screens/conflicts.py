@@ -22,7 +22,6 @@ from localcrm.ui.conflict_words import Card, Side, Teller, Told, cards
 from localcrm.ui.frame import page_frame, page_head
 from localcrm.ui.kit.dialogs import answer_of, confirm, page_dialog
 from localcrm.ui.kit.form import FieldInput
-from localcrm.ui.kit.history import history_lines, history_table
 from localcrm.ui.kit.look import own_key
 from localcrm.ui.kit.menu import Action, action_button, action_keys
 from localcrm.ui.kit.places import place_of
@@ -30,6 +29,7 @@ from localcrm.ui.kit.props import quoted
 from localcrm.ui.kit.theme import asset
 from localcrm.ui.operations import run_service, run_verb, toast
 from localcrm.ui.registry import Badge, Screen, register
+from localcrm.ui.screens.records import history_dialog
 
 if TYPE_CHECKING:
     from localcrm.kernel.ports import Changes
@@ -315,7 +315,7 @@ class Inbox:
                 label = _("Change one of them…") if one.item.kind == ConflictKind.DUPLICATE else _("Another value…")
                 _button(label, "e", "edit", partial(self._on, one, self.edit))
             if one.item.can_reopen:
-                _button(_("Let it wait again"), "", "reopen", partial(self._on, one, self.reopen))
+                _button(_("Reopen"), "", "reopen", partial(self._on, one, self.reopen))
 
     def _build_bar(self) -> None:
         """Made once: each tick changes its count, and a button that is about to be clicked stays."""
@@ -428,17 +428,8 @@ class Inbox:
             await self._history(Card(self.current.kind, self.current.title, self.current.path, [self.current]))
 
     async def _history(self, card: Card) -> None:
-        kind, record = card.kind, str(card.told[0].item.conflict.get("record"))
-        assert kind is not None
-        outcome = await run_service(self.session, lambda: history_lines(self.session, kind, record))
-        if not outcome.ok:
-            return
-        with page_dialog() as dialog, ui.card().classes("lc-dialog").mark("history-dialog"):
-            ui.label(card.title).classes("lc-dialog-title")
-            history_table(outcome.value)
-            with ui.element("div").classes("lc-dialog-buttons"):
-                ui.button(_("Close"), on_click=dialog.close).props("unelevated no-caps autofocus").classes("lc-pri")
-        await answer_of(dialog)
+        assert card.kind is not None
+        await history_dialog(self.session, card.kind, str(card.told[0].item.conflict.get("record")))
 
     async def tick(self) -> None:
         """Tick the chosen one, or not."""
@@ -679,7 +670,7 @@ register(
         "call_split",
         "conflict.read",
         conflicts,
-        "company",
+        "merging",
         badge=Badge(waiting, frozenset({CONFLICT.key}), N_("{count} conflicts wait for a decision")),
     )
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -23,16 +23,17 @@ from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.ids import parse_id
 from localcrm.store.query import Record
+from localcrm.ui.conflict_words import Told
 from localcrm.ui.customer.activities import ACTIVITY
-from localcrm.ui.customer.conflicts import count_open
+from localcrm.ui.customer.conflicts import deleted_notice, disputed_fields, in_short, of_deletion, open_conflicts
 from localcrm.ui.customer.merge import living
 from localcrm.ui.customer.tables import reading
 from localcrm.ui.customer.timeline import timeline
 from localcrm.ui.customer.under_way import AFTER_SALE, Found as UnderWay, files_list, under_way, under_way_table
 from localcrm.ui.endpoints import record_path
 from localcrm.ui.frame import page_head
-from localcrm.ui.kit.binned import bin_notice, binned
-from localcrm.ui.kit.detail import facts, ref_names
+from localcrm.ui.kit.binned import binned
+from localcrm.ui.kit.detail import disputed_mark, facts, ref_names
 from localcrm.ui.kit.form import edit_dialog, load_typed
 from localcrm.ui.kit.links import link_pieces
 from localcrm.ui.kit.look import own_key
@@ -77,7 +78,12 @@ class _Found:
     after_sale: Sequence[UnderWay]
     files: Sequence[Attached]
     suppliers: Sequence[tuple[Record, Owed | None]]
-    conflicts: int
+    conflicts: Sequence[Told]
+
+    @property
+    def disputed(self) -> Collection[str]:
+        """Fields that wait for a decision."""
+        return disputed_fields(self.conflicts, str(self.customer["id"]))
 
 
 async def customer_page(session: Session, parameters: Mapping[str, str]) -> None:
@@ -120,7 +126,7 @@ class _Page(RecordPage[_Found]):
                 under_way(session, connection, identity, parts=AFTER_SALE),
                 customer_files(connection, session.actor, identity),
                 suppliers_of(connection, session.actor, identity),
-                count_open(session, connection, identity) if may("conflict.read") else 0,
+                open_conflicts(session, connection, identity),
             )
 
     def draw_body(self, found: _Found) -> None:
@@ -150,7 +156,9 @@ class _Page(RecordPage[_Found]):
                 field = CUSTOMER.fields[key]
                 text = show(field, customer.get(key))
                 if text:
-                    ui.label(text).classes("lc-chip").props(f"data-tone={tone(field, customer[key]) or 'acc'}")
+                    with ui.label(text).classes("lc-chip").props(f"data-tone={tone(field, customer[key]) or 'acc'}"):
+                        if key in found.disputed:
+                            disputed_mark()
             if customer.get("number"):
                 ui.label(str(customer["number"])).classes("lc-muted")
                 code = qr_address(str(customer["number"]))
@@ -169,12 +177,18 @@ class _Page(RecordPage[_Found]):
                     self._button(_("New sales order"), "o", lambda: ui.navigate.to(f"/orders/new?customer={self.identity}"))
                 if session.may("customer.update") and not found.binned:
                     self._button(_("Edit"), "e", self._edit)
-        bin_notice(session, CUSTOMER, self.identity, str(customer["name"]), found.binned)
-        if found.conflicts:
+        self._notices(found)
+
+    def _notices(self, found: _Found) -> None:
+        """That it was deleted, and what is left to decide: one notice where both are one thing."""
+        deleted_notice(self.session, found.customer, found.binned, found.conflicts)
+        said = of_deletion(found.conflicts) if found.binned else []
+        rest = [one for one in found.conflicts if one not in said]
+        if rest:
             with ui.element("div").classes("lc-notice lc-warn lc-no-print").mark("open-conflicts").props('role="status"'):
                 ui.icon("call_merge")
-                ui.label(_("Work done apart left something to decide here: {count}").format(count=found.conflicts)).classes("grow")
-                ui.button(_("Settle under Conflicts"), on_click=lambda: ui.navigate.to(f"/conflicts?record={self.identity}")).props(
+                ui.label(in_short(rest)).classes("grow")
+                ui.button(_("Settle…"), on_click=lambda: ui.navigate.to(f"/conflicts?record={self.identity}")).props(
                     "unelevated no-caps data-act=to-conflicts"
                 ).classes("lc-btn")
 
@@ -272,7 +286,7 @@ class _Page(RecordPage[_Found]):
     def _details(self, found: _Found) -> None:
         filled = [f for f in CUSTOMER.readable if f.key not in _ELSEWHERE and found.customer.get(f.key) not in (None, "", False)]
         with card(_("Details")):
-            facts(CUSTOMER, found.customer, found.names, filled)
+            facts(CUSTOMER, found.customer, found.names, filled, disputed=found.disputed)
 
 
 register(Screen("customer", "/customers/{id}", N_("Customer"), "person", "customer.read", customer_page, None))

@@ -16,6 +16,7 @@ from localcrm.domain import (
     subjects,  # noqa: F401 -- makes every entity known
 )
 from localcrm.domain.people.grants import who_sees
+from localcrm.domain.verbs import try_out
 from localcrm.kernel.errors import AppError
 from localcrm.kernel.i18n import N_, gettext, gettext as _
 from localcrm.kernel.schema import EntityType, Kind, entity as entity_type
@@ -234,11 +235,16 @@ async def read_dialog(session: Session, entity: EntityType, identity: str) -> No
 
 async def history_dialog(session: Session, entity: EntityType, identity: str) -> None:
     """Every change of a record."""
-    outcome = await run_service(session, lambda: history_lines(session, entity, identity))
+
+    def read() -> tuple[str, list[Line]]:
+        return str(load_typed(session, entity, identity).get(entity.title_field) or entity.label), history_lines(session, entity, identity)
+
+    outcome = await run_service(session, read)
     if not outcome.ok:
         return
+    title, lines = outcome.value
     with page_dialog() as dialog, ui.card().classes("lc-dialog lc-wide").mark("history-dialog"):
-        ui.label(_("History")).classes("lc-dialog-title")
+        ui.label(_("History: {title}").format(title=title)).classes("lc-dialog-title")
 
         async def restore(line: Line) -> None:
             await take_back(session, entity, identity, line)
@@ -252,7 +258,7 @@ async def history_dialog(session: Session, entity: EntityType, identity: str) ->
             if await as_of_dialog(session, entity, identity):
                 dialog.close()
 
-        history_table(outcome.value, restore=restore, undo=undo)
+        history_table(lines, restore=restore, undo=undo)
         with ui.element("div").classes("lc-dialog-buttons"):
             ui.button(_("As of…"), on_click=look_back).props("flat no-caps icon=history data-act=as-of").classes("lc-btn")
             ui.space()
@@ -344,7 +350,15 @@ def _may_put_out_of_use(session: Session, entity: EntityType) -> bool:
 
 
 async def _delete_with_undo(session: Session, entity: EntityType, identity: str, *, on_error: Callable[[AppError], bool]) -> bool:
-    outcome = await run_service(session, lambda: load_typed(session, entity, identity))
+    params = {"entity": entity.key, "id": identity}
+
+    def ready() -> Record:
+        """Nobody is asked about what cannot be."""
+        record = load_typed(session, entity, identity)
+        try_out(session.store, session.actor, "records.delete_record", params)
+        return record
+
+    outcome = await run_service(session, ready, on_error=on_error)
     if not outcome.ok:
         return False
     title = str(outcome.value[entity.title_field] or entity.label)[:80]
@@ -356,7 +370,6 @@ async def _delete_with_undo(session: Session, entity: EntityType, identity: str,
     ):
         return False
     await asyncio.sleep(0)
-    params = {"entity": entity.key, "id": identity}
     undo = Undo("records.undelete_record", params, _("Restored: {title}").format(title=title))
     done = _("Deleted; it can be restored from the recycle bin")
     return (await run_verb(session, "records.delete_record", params, done=done, undo=undo, on_error=on_error)).ok

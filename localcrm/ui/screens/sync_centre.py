@@ -611,4 +611,4 @@ async def _show_fingerprint(title: str, words: str, fingerprint: str) -> None:
     await answer_of(dialog)
 
 
-register(Screen("sync", "/sync", N_("Merging"), "sync_alt", "conflict.read", sync_centre, "company"))
+register(Screen("sync", "/sync", N_("Merging"), "sync_alt", "conflict.read", sync_centre, "merging"))

@@ -639,6 +639,16 @@
     badge.title = badge.ariaLabel = words;
   };
 
+  // The link of the open page, where it is out of sight: the navigation alone is moved.
+  lc.showPlace = () => {
+    const link = document.querySelector(".lc-nav-part:not(.lc-nav-foot) > .lc-on");
+    if (!link) return;
+    const nav = link.closest(".lc-nav");
+    const [place, box] = [link.getBoundingClientRect(), nav.getBoundingClientRect()];
+    const foot = nav.querySelector(".lc-nav-foot")?.offsetHeight ?? 0;
+    if (place.top < box.top || place.bottom > box.bottom - foot) nav.scrollTop += place.top - box.top - box.height / 2;
+  };
+
   // splitters -----------------------------------------------------------------------------------------------------------
   lc.splitter = (bar, pane, axis, key, measure) => {
     const sizeOf = () => (axis === "x" ? pane.offsetWidth : pane.offsetHeight);

@@ -14,6 +14,7 @@ from localcrm.domain.admin.entities import Conflict
 from localcrm.domain.people.services import actor_by_id
 from localcrm.domain.policy import Actor
 from localcrm.kernel.errors import AppError
+from localcrm.kernel.schema import entity
 from localcrm.store.store import Store
 
 Do = Callable[..., Any]
@@ -188,3 +189,25 @@ def test_every_reason_of_the_merge_is_told_in_words() -> None:
     said = set(re.findall(r'(?:return|else) "([a-z]+_[a-z_]+)"', source) + re.findall(r'"([a-z]+_[a-z_]+)" if ', source))
     assert {"not_owner", "posted_document", "not_decider"} <= said
     assert said - reasons.REASONS.keys() == set()
+
+
+def test_restoring_settles_what_is_open_about_the_deletion_where_one_may(
+    do: Do, new: Do, found: Callable[..., str], admin: Actor, store: Store
+) -> None:
+    customer = new("customer", name="甲")["id"]
+    do("records.delete_record", entity="customer", id=customer)
+    conflict = found(kind="deleted_edited", entity="customer", record=customer, field="deleted", kept="true", lost="false")
+    found(kind="overwritten", entity="customer", record=customer, field="phone", kept="1", lost="2")
+    user = new("user", login="wu", name="吴敏")
+    do("people.set_rights", login="wu", entity="customer", actions=["read", "update"], scope="all")
+    do("people.set_rights", login="wu", entity="conflict", actions=["read"], scope="all")
+    clerk = actor_by_id(store, user["id"])
+    assert clerk is not None
+    kind = entity("customer")
+    with store.read() as connection:
+        settled = [conflicts.settled_by_restoring(connection, who, kind, customer) for who in (admin, clerk)]
+    assert settled == [[conflict], []]
+    do("admin.resolve_conflict", id=conflict, keep="value=false")
+    with store.read() as connection:
+        assert connection.value("SELECT deleted FROM customer") == 0
+        assert conflicts.settled_by_restoring(connection, admin, kind, customer) == []

@@ -177,7 +177,7 @@ def test_who_may_no_longer_change_a_field_or_a_record_does_not_undo_it(hq: Insta
     now = actor_by_id(hq.store, str(lin.user_id))
     assert now is not None
     assert refusal(hq, change, now).code == "field_protected"
-    assert [step.values for step in preview(hq, change, now).steps] == [()]
+    assert preview(hq, change, now).steps == ()
     hq.run("people.set_field_rule", login="lin", entity="customer", field="phone", rule="editable")
     hq.run("people.set_rights", login="lin", entity="customer", actions=["read"])
     now = actor_by_id(hq.store, str(lin.user_id))
@@ -192,6 +192,42 @@ def test_a_preview_tells_and_changes_nothing(hq: Installation) -> None:
     found = preview(hq, change)
     assert (found.steps, found.refused) == ((undo.Step("customer", customer, "甲", "back", (("phone", "2", "1"),)),), "")
     assert (hq.value("SELECT count(*) FROM sync_log"), hq.digest) == before
+
+
+def test_of_values_that_were_changed_in_part_since_the_rest_goes_back(hq: Installation) -> None:
+    customer = hq.new("customer", name="甲", phone="1", credit_limit="200000")
+    values = {"phone": "2", "credit_limit": "80000"}
+    _value, change = act(hq, "records.update_record", entity="customer", id=customer, values=values)
+    hq.set("customer", customer, credit_limit="300000")
+    found = preview(hq, change)
+    assert [(one.title, one.field, one.now, one.user_id) for one in found.since] == [("甲", "credit_limit", "300000.00", hq.actor.user_id)]
+    assert [step.values for step in found.steps] == [(("phone", "2", "1"),)]
+    hq.run("admin.undo_action", change=change, rest=True)
+    assert [str(hq.get("customer", customer)[key]) for key in ("phone", "credit_limit")] == ["1", "300000.00"]
+    hq.set("customer", customer, phone="3")
+    assert preview(hq, change).steps == ()
+    with pytest.raises(AppError) as refused:
+        hq.run("admin.undo_action", change=change, rest=True)
+    assert refused.value.code == "nothing_left"
+
+
+def test_what_was_changed_since_is_not_told_of_a_hidden_field(hq: Installation) -> None:
+    lin = staff(hq)
+    customer = hq.new("customer", name="甲", phone="1", owner_id=lin.user_id)
+    _value, change = act(hq, "records.update_record", actor=lin, entity="customer", id=customer, values={"phone": "2", "remark": "熟客"})
+    hq.set("customer", customer, phone="3")
+    hq.run("people.set_field_rule", login="lin", entity="customer", field="phone", rule="hidden")
+    now = actor_by_id(hq.store, str(lin.user_id))
+    assert now is not None
+    found = preview(hq, change, now)
+    assert (found.since, entity("customer").fields["phone"].label in found.refused) == ((), False)
+
+
+def test_only_changed_values_go_back_in_part(hq: Installation) -> None:
+    made, change = act(hq, "records.create_record", entity="customer", values={"name": "甲"})
+    hq.set("customer", made["id"], phone="1")
+    found = preview(hq, change)
+    assert ([one.field for one in found.since], found.steps) == (["phone"], ())
 
 
 def test_too_much_or_too_long_ago_is_refused(hq: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
