@@ -315,7 +315,7 @@ class Inbox:
                 label = _("Change one of them…") if one.item.kind == ConflictKind.DUPLICATE else _("Another value…")
                 _button(label, "e", "edit", partial(self._on, one, self.edit))
             if one.item.can_reopen:
-                _button(_("Reopen"), "", "reopen", partial(self._on, one, self.reopen))
+                _button(_("Decide it again later"), "", "reopen", partial(self._on, one, self.reopen))
 
     def _build_bar(self) -> None:
         """Made once: each tick changes its count, and a button that is about to be clicked stays."""
