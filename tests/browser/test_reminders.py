@@ -58,6 +58,12 @@ def test_a_reminder_comes_up_within_a_second_on_every_page_of_its_user(open_page
     page.goto(f"{office.address}/reminders")
     expect(lines(page, "ahead")).to_contain_text("给恒远寄样布")
     picture(page, "reminders-ahead")
+    page.set_viewport_size({"width": 390, "height": 844})  # a line of the list is read downwards, unlike a card's
+    first, *others = lines(page, "ahead").locator(".lc-reminder-text > *").evaluate_all("parts => parts.map(part => part.offsetTop)")
+    assert others
+    assert all(top > first for top in others)
+    picture(page, "reminders-phone")
+    page.set_viewport_size({"width": 1440, "height": 900})
     lines(page, "ahead").locator("[data-act=settle]").click()
     expect(page.locator(".lc-reminder-line")).to_have_count(0)
 
