@@ -58,17 +58,20 @@ class RecordPage(ABC, Generic[Found]):
             self.body = ui.element("div").classes(self.looks).mark(self.mark)
             self.aside = ui.element("div")  # a question stands while the page behind it is drawn anew
         if not outcome.ok:
+            elsewhere = await run_service(self.session, self._may_be_elsewhere)
             with self.body, ui.element("div").classes("lc-empty lc-muted"):
-                self._draw_missing()
+                self._draw_missing(may_be_elsewhere=elsewhere.ok and elsewhere.value)
             return
         self._draw(outcome.value)
         self.session.subscribe(set(self.shows), lambda _changes: self.again())
 
-    def _draw_missing(self) -> None:
+    def _may_be_elsewhere(self) -> bool:
+        with self.session.store.read() as connection:
+            return may_lack(connection)(entity(self.kind))
+
+    def _draw_missing(self, *, may_be_elsewhere: bool) -> None:
         """Why there may be nothing to see, and the way back."""
         ui.label(_(self.missing_msgid))
-        with self.session.store.read() as connection:
-            may_be_elsewhere = may_lack(connection)(entity(self.kind))
         if may_be_elsewhere:
             ui.label(_("This branch keeps only its own records; head office can look up the others.")).mark("kept-elsewhere")
         if path := next((screen.path for screen in screens_for(self.session) if screen.lists == self.kind), ""):

@@ -8,7 +8,7 @@ import pytest
 
 from localcrm.kernel.i18n import use_language
 from localcrm.ui.kit import syncstate
-from localcrm.ui.screens.sync_centre import _branch_state
+from localcrm.ui.screens.sync_centre import _branch_state, kept_here
 
 HEARD = {"state": "active", "last_ok": "2026-11-20T12:00:00Z", "stale": False, "waiting": 0}
 
@@ -33,3 +33,8 @@ def test_what_waits_to_be_sent_in_words(count: int, told: str) -> None:
 def test_the_state_of_a_branch_in_words(told: dict[str, object], words: tuple[str, str]) -> None:
     with use_language("en"):
         assert _branch_state(HEARD | told) == words
+
+
+@pytest.mark.parametrize(("holds", "said"), [("all", 0), ("own", 1), ("own_customers", 2)])
+def test_customers_that_came_back_are_not_said_to_be_elsewhere(holds: str, said: int) -> None:
+    assert len(kept_here({"holds": holds, "left": {"count": 124, "at": "2026-11-20T12:00:00Z"}})) == said

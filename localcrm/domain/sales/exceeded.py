@@ -7,7 +7,6 @@ again. What a place knew is noted with what it posted (``within_limit``, ``enoug
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Collection, Iterator
 from decimal import Decimal
 
@@ -17,10 +16,9 @@ from localcrm.domain.crm.open_work import UNPAID, WAS_REVERSED
 from localcrm.domain.crm.reminders import MOST, Ask, Reminding
 from localcrm.domain.finance.entities import Receipt
 from localcrm.domain.options.company import company_value
-from localcrm.domain.roles import BasicRole
 from localcrm.domain.sales.credit import owed
 from localcrm.domain.sales.entities import Delivery, DeliveryStatus, SalesOrder
-from localcrm.domain.sales.overpaid import WHOSE
+from localcrm.domain.sales.overpaid import IS_HIS, LOOKED_AT, WHOSE, from_ms, him
 from localcrm.domain.stock.entities import StockMove
 from localcrm.domain.stock.services import stock_list
 from localcrm.kernel.i18n import N_, gettext
@@ -34,16 +32,13 @@ from localcrm.store.past import Logged
 _ORDER, _CUSTOMER, _DELIVERY = SalesOrder.entity_type, Customer.entity_type, Delivery.entity_type
 _RECEIPT = Receipt.entity_type
 _MOVE, _PRODUCT, _WAREHOUSE = StockMove.entity_type, Product.entity_type, Warehouse.entity_type
-#: Of each kind of record those that came last: what arrived late is among them, whatever its date.
-_LOOKED_AT = 2000
 #: Customers above their limit that are told of: nobody reads more, and of each it is asked when its limit was set.
 _MOST_ABOVE = 100
+#: Of each kind of record those that came last: what arrived late is among them, whatever its date.
 _LAST = "(SELECT * FROM {kind} WHERE deleted = 0 ORDER BY rid DESC LIMIT {most})"
-_LAST_ORDERS, _LAST_DELIVERIES, _LAST_MOVES = (_LAST.format(kind=kind.key, most=_LOOKED_AT) for kind in (_ORDER, _DELIVERY, _MOVE))
+_LAST_ORDERS, _LAST_DELIVERIES, _LAST_MOVES = (_LAST.format(kind=kind.key, most=LOOKED_AT) for kind in (_ORDER, _DELIVERY, _MOVE))
 #: An order ``w`` that sells something and counts.
 _SELLS = f"w.status = 'posted' AND w.reverses_id IS NULL AND w.gross > 0 AND NOT {WAS_REVERSED}"
-#: Whether it is the user's, or nobody's and he an administrator; see ``_him``.
-_HIS = "(whose = ? OR whose IS NULL AND ?)"
 #: Whose matter the limit of a customer ``c`` is: its salesperson's, unless what others post never comes to his place.
 _WHOSE_LIMIT = """(SELECT u.id FROM user u LEFT JOIN branch b ON b.id = u.branch_id WHERE u.id = c.owner_id AND u.active = 1 AND u.deleted = 0
     AND (b.id IS NULL OR b.holds = 'all' OR b.id = ?))"""
@@ -67,8 +62,8 @@ def _above_limit(ask: Ask) -> Iterator[Reminding]:
              FROM {_LAST_ORDERS} w JOIN customer k ON k.id = w.customer_id WHERE {_SELLS} GROUP BY 1) newest
             JOIN customer c ON c.id = newest.customer
             WHERE newest.within_limit = 1 AND c.deleted = 0 AND c.credit_limit > 0 AND {condition})
-            SELECT * FROM looked_at WHERE {_HIS}""",
-        [bytes.fromhex(ask.node.branch_id), *params, *_him(ask)],
+            SELECT * FROM looked_at WHERE {IS_HIS}""",
+        [bytes.fromhex(ask.node.branch_id), *params, *him(ask)],
     )
     debts = owed(ask.connection, ask.actor, [row[0].hex() for row in rows]) if rows else None
     if debts is None:
@@ -85,7 +80,7 @@ def _above_limit(ask: Ask) -> Iterator[Reminding]:
             text = gettext(
                 N_("{places}: together {owed} is owed, above the credit limit of {limit}. Whoever posted the last order could not see that")
             )
-            at = _from_ms(posted)
+            at = from_ms(posted)
             yield Reminding(
                 key=f"limit:{order.hex()}",
                 kind="limit",
@@ -131,14 +126,14 @@ def _stopped(ask: Ask) -> Iterator[Reminding]:
         f"""WITH looked_at AS MATERIALIZED (SELECT w.id, w.number, w.posted_at, b.name AS place, c.id AS customer, c.name, {WHOSE.format(order="w")} AS whose
             FROM {_LAST_ORDERS} w JOIN customer c ON c.id = w.customer_id JOIN branch b ON b.id = w.branch_id
             WHERE c.inactive = 1 AND c.deleted = 0 AND w.opening = 0 AND {_SELLS} AND {condition} AND {is_seen})
-            SELECT * FROM looked_at WHERE {_HIS} LIMIT {MOST}""",
-        [*params, *customer_params, *_him(ask)],
+            SELECT * FROM looked_at WHERE {IS_HIS} LIMIT {MOST}""",
+        [*params, *customer_params, *him(ask)],
     )
     marked = _written(ask, _CUSTOMER, {row[4] for row in rows}, "inactive")
     chosen = _written(ask, _ORDER, {row[0] for row in rows}, "customer_id")
     for order, number, posted, place, customer, name, _whose in rows:
         if marked.get(customer, 0) < chosen.get(order, 0):
-            at = _from_ms(posted)
+            at = from_ms(posted)
             text = N_(
                 "{number} of {place}: this customer had been marked elsewhere as no longer dealt with. Reverse the order, or take the mark off"
             )
@@ -185,11 +180,11 @@ def deliveries(ask: Ask) -> Iterator[Reminding]:
              CROSS JOIN delivery d ON d.id = looked.id CROSS JOIN sales_order x ON x.reverses_id = d.order_id AND x.branch_id <> d.branch_id
              CROSS JOIN sales_order o ON o.id = d.order_id JOIN customer c ON c.id = o.customer_id JOIN branch b ON b.id = x.branch_id
              WHERE x.deleted = 0 AND o.deleted = 0 AND d.status <> 'returned' AND {of_order} AND {of_delivery})
-            SELECT * FROM looked_at d WHERE {_HIS} AND {_OUT} LIMIT {MOST}""",
-        [*customer_params, *order_params, *delivery_params, *_him(ask)],
+            SELECT * FROM looked_at d WHERE {IS_HIS} AND {_OUT} LIMIT {MOST}""",
+        [*customer_params, *order_params, *delivery_params, *him(ask)],
     )
     for delivery, number, status, order, reversed_at, place, name, _whose in rows:
-        at = _from_ms(reversed_at)
+        at = from_ms(reversed_at)
         yield Reminding(
             key=f"recalled:{delivery.hex()}",
             kind="recalled",
@@ -223,8 +218,8 @@ def stock(ask: Ask) -> Iterator[Reminding]:
             JOIN product p ON p.id = newest.product_id JOIN warehouse h ON h.id = newest.warehouse_id
             LEFT JOIN sales_order o ON o.id = newest.order_id LEFT JOIN customer c ON c.id = o.customer_id
             WHERE newest.enough = 1 AND s.total < 0)
-            SELECT * FROM looked_at WHERE {_HIS} LIMIT {MOST}""",
-        _him(ask),
+            SELECT * FROM looked_at WHERE {IS_HIS} LIMIT {MOST}""",
+        him(ask),
     )
     known = stock_list(ask.connection, ask.actor, product_ids=[row[1].hex() for row in rows]) if rows else []
     left = {(row["product_id"], row["warehouse_id"]): row["quantity"] for row in known}
@@ -244,11 +239,3 @@ def stock(ask: Ask) -> Iterator[Reminding]:
                 text=gettext(text).format(warehouse=place if houses is not None else _WAREHOUSE.label, quantity=plain_decimal(quantity)),
                 record=(_PRODUCT.key, product.hex()),
             )
-
-
-def _him(ask: Ask) -> tuple[bytes, bool]:
-    return ask.user, ask.actor.role == BasicRole.ADMIN
-
-
-def _from_ms(stored: int | None) -> dt.datetime:
-    return dt.datetime.fromtimestamp((stored or 0) / 1000, tz=dt.UTC)

@@ -59,7 +59,7 @@ def enter_opening_balance(
         "customer_name": customer["name"][:200],
         "remark": remark,
     }
-    within = is_within_limit(uow.connection, customer, owed) or False
+    within = bool(is_within_limit(uow.connection, customer, owed))
     posted = {"status": OrderStatus.POSTED, "number": next_number(uow, _ORDER, day), "posted_at": now_utc(), "within_limit": within}
     made = uow.insert(_ORDER, _ORDER.validate(values | posted))
     return record_json(_ORDER, policy.shown(actor, _ORDER, uow.get(_ORDER, made)))

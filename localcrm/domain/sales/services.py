@@ -266,7 +266,7 @@ def _post(uow: UnitOfWork, actor: Actor, order: Record, lines: list[Record], sto
             "customer_name": customer["name"][:200],
             "legal_entity_name": order["legal_entity_name"] or _company_name(uow, order),  # a reversal says what its order said
             "posted_at": now_utc(),
-            "within_limit": is_within_limit(uow.connection, customer, amounts.gross) or False,
+            "within_limit": bool(is_within_limit(uow.connection, customer, amounts.gross)),
         },
     )
     return warnings

@@ -554,9 +554,9 @@ def _branch_state(branch: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def kept_here(status: Mapping[str, Any]) -> list[str]:
-    """What a branch holds, where it is not everything, and what left it last."""
+    """What a branch holds, where it is not everything, and what left it last; what came back since is not told of any more."""
     said = [_(BranchHolds(status["holds"]).label)] if status["holds"] != BranchHolds.ALL else []
-    if left := status["left"]:
+    if (left := status["left"]) and status["holds"] == BranchHolds.CUSTOMERS:
         text = _("{count} customers are kept at head office only, {when}")
         said.append(text.format(count=f"{left['count']:,}", when=_ago(left["at"])))
     return said
